@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BUILDER := .venv/bin/openstack-builder
+PYTEST := .venv/bin/python -m pytest
+INSTALL := builder/requirements/install
+
+.PHONY: help setup demo rpm image verify upload plane-up plane-down test test-all lint bench lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: ## install what openstack-builder needs (apt or dnf, .venv)
+	@$(INSTALL) core
+
+setup-dev:
+	@$(INSTALL) dev
+
+lint: setup-dev ## ruff, mypy, shellcheck, vermin and the rest of the linters
+	$(PYTEST) -q tests/unit/test_lint.py
+
+test: setup-dev ## the tests that every change must pass
+	$(PYTEST) -m 'not slow' tests
+
+test-all: setup-dev ## every test, the slow ones too
+	$(PYTEST) tests
+
+lock: setup-dev ## pin every Python package again, with hashes
+	.venv/bin/python -m pip install -q pip-tools
+	builder/requirements/lock
+
+clean: ## remove out/, .venv and the caches, after saying how much
+	@if [ -x $(BUILDER) ]; then $(BUILDER) clean; fi
+	rm -rf out .venv

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Entry point of `openstack-builder`: the one place that exits."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+from builder.errors import BuildError
+from builder.report import Report
+
+
+class Interrupted(BaseException):
+    """A signal that ends us, raised where the work stands so that everything unwinds."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    # One is enough: a second one during the clean-up would leave half of it undone.
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's own) and return the exit code."""
+    from builder import cli
+
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
+    report = Report()
+    try:
+        args = cli.parse(sys.argv[1:] if argv is None else list(argv))
+        report = Report(quiet=args.quiet, verbose=args.verbose, debug=args.debug)
+        return cli.run(args, report)
+    except BuildError as error:
+        report.error(error.lines())
+        if report.is_debug:
+            traceback.print_exc()
+        return error.exit_code
+    except Interrupted as interrupted:
+        report.error([f"error: interrupted by {signal.Signals(interrupted.number).name}"])
+        return 130
+    except BrokenPipeError:
+        # The reader of stdout has gone (`| head`). Python would complain again while it exits.
+        sys.stdout = None  # type: ignore[assignment]
+        return 1
+    except RecursionError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        report.error([f"error: {where}{(error.strerror or str(error)).lower()}"])
+        if report.is_debug:
+            traceback.print_exc()
+        return 1
+
+
+def entry() -> None:
+    """Exit with what main() returns."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""The command line: one module a command, imported only when it is the one asked for."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol, cast
+
+from builder import __version__
+from builder.errors import InputError
+from builder.report import Report
+from builder.runner import Runner
+
+# In the order of a packager's day; the text is what `--help` lists, so that no module is imported for it.
+COMMANDS = {
+    "targets": "list the distributions that we build for",
+    "images": "list the kickstarts of images.yaml",
+    "srpm": "build a source RPM",
+    "rpm": "build binary RPMs",
+    "check": "check kickstarts: errors, warnings, what would be ignored",
+    "image": "build a qcow2 guest image from a kickstart",
+    "verify": "boot an image and run the checklist on it",
+    "upload": "upload an image to Glance and compare its hash",
+    "services": "print the catalogue as services.json",
+    "clean": "remove caches, after saying how much",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What every command gets: a way to talk and a way to start programs."""
+
+    report: Report
+    runner: Runner
+
+
+class Command(Protocol):
+    """What a command module offers."""
+
+    SUMMARY: str
+    EXAMPLE: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's options."""
+
+    def run(self, args: argparse.Namespace, context: Context) -> int:
+        """Do it; return the exit code."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with our errors: one line, a hint, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, hint=f"see {self.prog} --help")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse `argv`; the namespace holds `quiet`, `verbose`, `debug` and `command`.
+
+    Raises:
+        InputError: unknown command or option, with the nearest that exists.
+    """
+    name = next((word for word in argv if not word.startswith("-")), None)
+    if name is not None and name not in COMMANDS and not name.startswith("-"):
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        raise InputError(
+            f"unknown command: {name}",
+            hint=f"did you mean {near[0]}?" if near else "see openstack-builder --help",
+        )
+    parser = Parser(
+        prog="openstack-builder",
+        description="From specs to RPMs, from a kickstart to a booted guest image in Glance.",
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"openstack-builder {__version__}")
+    _add_common(parser, default=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    for word, summary in COMMANDS.items():
+        if name is not None and word != name:
+            continue
+        command = commands.add_parser(
+            word, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        _add_common(command, default=argparse.SUPPRESS)
+        if word == name:
+            module = load(word)
+            command.description = f"{module.SUMMARY}"
+            command.epilog = f"example:\n{module.EXAMPLE}"
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace, report: Report) -> int:
+    """Run the command that `parse` found."""
+    function = cast("Callable[[argparse.Namespace, Context], int]", args.run)
+    return function(args, Context(report=report, runner=Runner(report)))
+
+
+def load(name: str) -> Command:
+    """Import the module of a command."""
+    return cast("Command", importlib.import_module(f"builder.cli.{name}"))
+
+
+def _add_common(parser: argparse.ArgumentParser, *, default: object) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", default=default, help="only results and errors")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=default, help="say more, harmless things too"
+    )
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="say everything, with tracebacks"
+    )
+
+
+def _epilog() -> str:
+    return (
+        "exit codes: 0 done or nothing to do, 1 failed, 2 usage or bad input, 3 declined,\n"
+        "4 a tool or permission is missing, 5 the remote side failed, 130 interrupted\n"
+        "\n"
+        "openstack-builder COMMAND --help tells more about each; openstack-builder(1) has it all."
+    )
+
+
+if sys.version_info < (3, 11):  # noqa: UP036 - the clear sentence is for exactly those
+    raise InputError("openstack-builder needs Python 3.11 or later")

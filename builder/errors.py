@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""What can go wrong, as types; each carries its exit code (DESIGN section 4).
+
+Raised anywhere, shown only by `builder.__main__`. A message is one line that names the file, line,
+option or object; a hint is an action; a log is the path of the whole story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class BuildError(Exception):
+    """Something failed. Base of every error that is told without a traceback.
+
+    Args:
+        message: what happened, lower case, no full stop, naming the object.
+        hint: what the user can do about it.
+        log: file that holds the details.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, log: Path | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.log = log
+
+    def lines(self) -> list[str]:
+        """Return the lines to print, `error:` first."""
+        lines = [f"error: {self.message}"]
+        if self.hint:
+            lines.append(f"hint:  {self.hint}")
+        if self.log:
+            lines.append(f"log:   {self.log}")
+        return lines
+
+
+class CommandFailed(BuildError):
+    """A program that we started ended badly."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One mistake in the input: what, where (`file:line`, or the option), and the way out."""
+
+    message: str
+    where: str | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class InputError(BuildError):
+    """The user's input is wrong. Many problems are reported at once.
+
+    Args:
+        message: the only problem, or a summary when `problems` is given.
+        problems: every mistake found, in the order of the input.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        log: Path | None = None,
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        if message is None:
+            message = str(problems[0]) if problems else "bad input"
+        super().__init__(message, hint=hint, log=log)
+        self.problems = tuple(problems)
+
+    def lines(self) -> list[str]:
+        """Return one `error:` line (and its hint) a problem."""
+        if not self.problems:
+            return super().lines()
+        lines: list[str] = []
+        for problem in self.problems:
+            lines.append(f"error: {problem}")
+            if problem.hint:
+                lines.append(f"hint:  {problem.hint}")
+        if self.hint:
+            lines.append(f"hint:  {self.hint}")
+        return lines
+
+
+class Declined(BuildError):
+    """The user said no."""
+
+    exit_code = 3
+
+
+class ToolMissing(BuildError):
+    """A program is not installed."""
+
+    exit_code = 4
+
+
+class PermissionMissing(BuildError):
+    """The user may not do this on this host."""
+
+    exit_code = 4
+
+
+class RemoteError(BuildError):
+    """The other side (a mirror, Keystone, Glance, Koji) failed."""
+
+    exit_code = 5

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""Files: atomic writes, digests, caches, and work folders that a killed run cannot leave behind for ever.
+
+A work folder is recognisable (its name begins `.openstack-builder-`) and locked with flock(2) while its
+process lives. The lock goes with the process, so the next run can tell a dead one and remove it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.errors import BuildError, PermissionMissing
+
+WORK_PREFIX = ".openstack-builder-"
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
+    """Write `data` to `path`: readers see the old file or the new one, never half.
+
+    Raises:
+        PermissionMissing: the folder cannot be written.
+        BuildError: any other failure of the file system, with its reason.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=WORK_PREFIX, dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise explain(error, path) from error
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in `folder` to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def explain(error: OSError, path: Path) -> BuildError:
+    """Return the BuildError that tells `error` about `path` to a user."""
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PermissionMissing(f"{path}: {reason}", hint="choose a folder that you can write to")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BuildError(f"{path}: {reason}", hint="free some space, or choose another folder")
+    return BuildError(f"{path}: {reason}")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path` (made when missing; never removed, it is empty)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def work_folder(parent: Path, name: str, *, keep: bool = False) -> Iterator[Path]:
+    """Make a locked work folder in `parent`, remove it at the end (unless `keep`).
+
+    Work folders of killed runs in `parent` are removed first.
+
+    Args:
+        parent: an existing or creatable folder; on the file system where results will be renamed to.
+        name: what the work is about; part of the folder's name.
+        keep: leave the folder for a look (it is then renamed, so that no later run removes it).
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(parent)
+        folder = Path(tempfile.mkdtemp(prefix=f"{WORK_PREFIX}{name}-", dir=parent))
+    except OSError as error:
+        raise explain(error, parent) from error
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        if keep:
+            folder.rename(folder.with_name(folder.name.removeprefix(WORK_PREFIX)))
+        else:
+            remove_tree(folder)
+        os.close(descriptor)
+
+
+def remove_stale(parent: Path) -> None:
+    """Remove the work folders and temporary files in `parent` whose process is gone."""
+    for path in parent.glob(WORK_PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            if not path.is_dir():
+                # A temporary file of write_atomic lives for milliseconds: an hour says its writer is dead.
+                if path.stat().st_mtime < time.time() - 3600:
+                    path.unlink()
+                continue
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_tree(path)
+            finally:
+                os.close(descriptor)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove `folder` with everything in it, folders without permissions included."""
+
+    def unlock(_function: object, path: str, _info: object) -> None:
+        os.chmod(Path(path).parent, stat.S_IRWXU)
+        if os.path.isdir(path) and not os.path.islink(path):
+            os.chmod(path, stat.S_IRWXU)
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+    shutil.rmtree(folder, onerror=unlock)
+
+
+def cache_folder(*parts: str) -> Path:
+    """Return `$XDG_CACHE_HOME/openstack-builder/PARTS`, made when missing."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = Path(home, "openstack-builder", *parts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, folder) from error
+    return folder
+
+
+def digests_of_file(path: Path, *algorithms: str) -> tuple[str, ...]:
+    """Return the hex digests of the file's bytes, one an algorithm, in one pass."""
+    hashes = [hashlib.new(algorithm) for algorithm in algorithms]
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            for digest in hashes:
+                digest.update(chunk)
+    return tuple(digest.hexdigest() for digest in hashes)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the sha256 of the file's bytes, in hex."""
+    return digests_of_file(path, "sha256")[0]
+
+
+def digest_of(value: object) -> str:
+    """Return the sha256 of `value` as canonical JSON: equal data, equal digest."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

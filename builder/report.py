@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""The one place that writes to the terminal.
+
+Results go to stdout, everything else to stderr. A terminal sees a step while it runs and its line
+rewritten when it ends; anything else sees finished lines only. NO_COLOR is honoured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+GREEN, YELLOW, RED, BOLD, RESET = "\033[32m", "\033[33m", "\033[31m", "\033[1m", "\033[0m"
+
+
+class Step:
+    """One line of progress. `detail` may be set while it runs; it is what the finished line shows."""
+
+    def __init__(self, report: Report, label: str, detail: str) -> None:
+        self._report = report
+        self.label = label
+        self.detail = detail
+        self.started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the step began."""
+        return time.monotonic() - self.started
+
+    def progress(self, text: str) -> None:
+        """Show `text` beside the label while the step runs (terminals only)."""
+        self._report.transient(f"{self.label}  {text}")
+
+
+class Report:
+    """Tells the user what happens.
+
+    Args:
+        quiet: only warnings, errors and results.
+        verbose: notes of the second rank and the output of the tools.
+        debug: everything, tracebacks included.
+        out, err: streams, the process's own by default.
+    """
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        debug: bool = False,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self.quiet = quiet
+        self.is_verbose = verbose or debug
+        self.is_debug = debug
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        self._live = self._err.isatty() and not quiet
+        self._colour = self._live and "NO_COLOR" not in os.environ
+        self._transient = False
+        self._unwinding = False
+
+    # -- stdout ------------------------------------------------------------------------------
+
+    def result(self, text: str) -> None:
+        """Print a result line: what a script would read."""
+        self._clear()
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def json(self, value: object) -> None:
+        """Print `value` as indented JSON."""
+        self.result(json.dumps(value, indent=2, sort_keys=False, default=str))
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Print aligned columns under `header`."""
+        for line in format_table(header, rows):
+            self.result(line)
+
+    # -- stderr ------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Say something every user wants to know."""
+        if not self.quiet:
+            self._line(text)
+
+    def verbose(self, text: str) -> None:
+        """Say something under -v."""
+        if self.is_verbose:
+            self._line(text)
+
+    def debug(self, text: str) -> None:
+        """Say something under --debug."""
+        if self.is_debug:
+            self._line(text)
+
+    def warn(self, text: str) -> None:
+        """Warn: work goes on."""
+        self._line(f"{self._paint(YELLOW, 'warning:')} {text}")
+
+    def error(self, lines: Sequence[str]) -> None:
+        """Print the lines of an error."""
+        for line in lines:
+            head, colon, rest = line.partition(":")
+            self._line(self._paint(RED if head == "error" else BOLD, head + colon) + rest)
+
+    def transient(self, text: str) -> None:
+        """Show `text` on the terminal until the next line; nothing elsewhere."""
+        if self._live:
+            self._err.write("\r\033[K" + text[:200])
+            self._err.flush()
+            self._transient = True
+
+    @contextmanager
+    def step(self, name: str, detail: str = "", *, count: tuple[int, int] | None = None) -> Iterator[Step]:
+        """Show one step: `[4/9] install  241 packages  7.1s`.
+
+        While an exception unwinds, the failing step stays visible and later ones (the clean-up)
+        stand in parentheses.
+        """
+        number = f"[{count[0]}/{count[1]}] " if count else ""
+        label = f"{number}{name:<11}"
+        step = Step(self, label, detail)
+        self.transient(f"{label} {detail}")
+        try:
+            yield step
+        except BaseException:
+            if not self._unwinding:
+                self._line(f"{label} {step.detail}  {step.seconds:.1f}s {self._paint(RED, 'failed')}")
+            self._unwinding = True
+            raise
+        line = f"{label} {step.detail}  {step.seconds:.1f}s"
+        self.note(f"({line})" if self._unwinding else line)
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"{colour}{text}{RESET}" if self._colour else text
+
+    def _clear(self) -> None:
+        if self._transient:
+            self._err.write("\r\033[K")
+            self._err.flush()
+            self._transient = False
+
+    def _line(self, text: str) -> None:
+        self._clear()
+        self._err.write(text + "\n")
+        self._err.flush()
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Return the lines of a table: columns two blanks apart, numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    numeric = [
+        bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))
+    ]
+
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+
+    return [line(header), *(line(row) for row in cells)]

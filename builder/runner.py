@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""The one module that starts processes.
+
+Lists only, never a shell; closed stdin; C.UTF-8; secrets by file or pipe; a missing tool is named with
+the package that holds it. Every process started dies with us (PR_SET_PDEATHSIG, prctl(2)).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from builder.errors import CommandFailed, ToolMissing
+from builder.report import Report
+
+# Tool -> (Debian package, Fedora package). Only where the name of the tool is not that of the package.
+PACKAGES = {
+    "bwrap": ("bubblewrap", "bubblewrap"),
+    "createrepo_c": ("createrepo-c", "createrepo_c"),
+    "genisoimage": ("genisoimage", "genisoimage"),
+    "gpg": ("gnupg", "gnupg2"),
+    "grub-mkimage": ("grub-common", "grub2-tools"),
+    "grub2-mkimage": ("grub-common", "grub2-tools"),
+    "mcopy": ("mtools", "mtools"),
+    "mariadbd": ("mariadb-server", "mariadb-server"),
+    "mke2fs": ("e2fsprogs", "e2fsprogs"),
+    "e2fsck": ("e2fsprogs", "e2fsprogs"),
+    "debugfs": ("e2fsprogs", "e2fsprogs"),
+    "mkfs.vfat": ("dosfstools", "dosfstools"),
+    "fsck.vfat": ("dosfstools", "dosfstools"),
+    "mmd": ("mtools", "mtools"),
+    "newgidmap": ("uidmap", "shadow-utils"),
+    "newuidmap": ("uidmap", "shadow-utils"),
+    "qemu-img": ("qemu-utils", "qemu-img"),
+    "qemu-system-x86_64": ("qemu-system-x86", "qemu-system-x86-core"),
+    "rpm": ("rpm", "rpm"),
+    "rpmbuild": ("rpm", "rpm-build"),
+    "rpmkeys": ("rpm", "rpm"),
+    "setfiles": ("policycoreutils", "policycoreutils"),
+    "sfdisk": ("fdisk", "util-linux"),
+    "sgdisk": ("gdisk", "gdisk"),
+    "ssh": ("openssh-client", "openssh-clients"),
+    "ssh-keygen": ("openssh-client", "openssh"),
+    "systemd-nspawn": ("systemd-container", "systemd-container"),
+    "unshare": ("util-linux", "util-linux"),
+}
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """How a process ended: exit status, and what it printed (empty where it went to a log)."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def find_tool(name: str) -> str:
+    """Return the path of the program `name`, looked for in PATH and the sbin folders.
+
+    Raises:
+        ToolMissing: naming the packages that hold it.
+    """
+    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{SBIN}")
+    if path:
+        return path
+    debian, fedora = PACKAGES.get(name, (name, name))
+    raise ToolMissing(
+        f"{name} is not installed",
+        hint=f"apt-get install {debian}" + (f" (dnf install {fedora} on Fedora and EL)"),
+    )
+
+
+def has_tool(name: str) -> bool:
+    """Say whether the program `name` is there."""
+    try:
+        find_tool(name)
+    except ToolMissing:
+        return False
+    return True
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies. Runs between fork and exec."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class Runner:
+    """Starts programs and tells what they did.
+
+    Args:
+        report: gets `+ argv` under --debug, and the tools' output under -v.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def run(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        input: str | bytes | None = None,
+        log: Path | None = None,
+        ok: Sequence[int] = (0,),
+        hint: str | None = None,
+        timeout: float | None = None,
+        pass_fds: Sequence[int] = (),
+        preexec: Callable[[], None] | None = None,
+    ) -> Completed:
+        """Run a program to its end.
+
+        Args:
+            argv: program and arguments. Secrets never stand here.
+            env: added to (or, with an empty value, taken from) the clean environment.
+            input: text for stdin, which is closed otherwise.
+            log: file that gets stdout and stderr, appended; nothing is captured then.
+            ok: exit statuses that are no failure; empty: any.
+            hint: for the error, when it fails.
+            timeout: seconds, then it is killed and CommandFailed raised.
+            preexec: called in the child before exec.
+
+        Raises:
+            ToolMissing: the program is not installed.
+            CommandFailed: an exit status not in `ok`, with the last line that the program said.
+        """
+        words = [find_tool(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
+        shown = shlex.join([os.fspath(argv[0]), *words[1:]])
+        self.report.debug(f"+ {shown}")
+        data = input.encode() if isinstance(input, str) else input
+        stream: IO[bytes] | None = log.open("ab") if log else None
+
+        def prepare() -> None:
+            die_with_parent()
+            if preexec:
+                preexec()
+
+        try:
+            if stream:
+                stream.write(f"+ {shown}\n".encode())
+                stream.flush()
+            done = subprocess.run(
+                words,
+                cwd=cwd,
+                env=clean_environment(env),
+                input=data,
+                stdin=None if data is not None else subprocess.DEVNULL,
+                stdout=stream or subprocess.PIPE,
+                stderr=stream or subprocess.PIPE,
+                timeout=timeout,
+                pass_fds=tuple(pass_fds),
+                preexec_fn=prepare,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailed(
+                f"{argv[0]} did not end within {timeout:.0f} s", hint=hint, log=log
+            ) from error
+        finally:
+            if stream:
+                stream.close()
+        out = (done.stdout or b"").decode(errors="replace")
+        err = (done.stderr or b"").decode(errors="replace")
+        if self.report.is_verbose and (out or err):
+            self.report.debug((out + err).rstrip())
+        if ok and done.returncode not in ok:
+            said = last_words(err or out or (_tail(log) if log else ""))
+            how = (
+                f"killed by {signal.Signals(-done.returncode).name}"
+                if done.returncode < 0
+                else (f"exit status {done.returncode}")
+            )
+            raise CommandFailed(
+                f"{os.path.basename(os.fspath(argv[0]))} failed ({how})" + (f": {said}" if said else ""),
+                hint=hint,
+                log=log,
+            )
+        return Completed(returncode=done.returncode, stdout=out, stderr=err)
+
+    def spawn(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        detached: bool = False,
+    ) -> subprocess.Popen[bytes]:
+        """Start a program that goes on beside us; its output goes to `log`.
+
+        Args:
+            detached: it outlives us, in a session of its own (a server started for the user).
+        """
+        words = [find_tool(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
+        self.report.debug(f"+ {shlex.join(words)} &")
+        with log.open("ab") as stream:
+            return subprocess.Popen(
+                words,
+                cwd=cwd,
+                env=clean_environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=detached,
+                preexec_fn=None if detached else die_with_parent,
+            )
+
+
+# What a child may know of our environment. Proxies and mirrors of the user are honoured.
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "TERM", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
+         "SOURCE_DATE_EPOCH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "VIRTUAL_ENV",
+         "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
+         "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")  # fmt: skip
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a child: what it needs of ours, C.UTF-8, and `extra` (empty removes)."""
+    env = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    env.update(LC_ALL="C.UTF-8", PATH=f"{env.get('PATH', os.defpath)}:{SBIN}")
+    for name, value in (extra or {}).items():
+        if value:
+            env[name] = value
+        else:
+            env.pop(name, None)
+    return env
+
+
+def last_words(text: str) -> str:
+    """Return the line that most likely tells why: the last that says `error`, else the last one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in reversed(lines):
+        if "error" in line.lower():
+            return line[:400]
+    return lines[-1][:400] if lines else ""
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return file.read().decode(errors="replace")
