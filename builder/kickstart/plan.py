@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""What a kickstart asks for, as data: the plan that an engine turns into a disk.
+
+Made by `builder.kickstart.planner` without root, network or tools; every engine reads it, none changes
+it. Sizes are MiB as in kickstart, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where something was written: a file, a line (from 1), and the chain of %includes to it."""
+
+    file: str
+    line: int
+    included_from: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        chain = "".join(f" (included from {step})" for step in self.included_from)
+        return f"{self.file}:{self.line}{chain}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repository:
+    """One source of packages. Exactly one of baseurl (one or more), mirrorlist, metalink is set.
+
+    `gpg_keys` are paths or URLs of public keys, `fingerprints` (upper-case hex) what they must have
+    when not empty. `cost`, `includes`, `excludes`, `proxy` as in dnf.conf(5).
+    """
+
+    name: str
+    baseurl: tuple[str, ...] = ()
+    mirrorlist: str | None = None
+    metalink: str | None = None
+    cost: int | None = None
+    includes: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    proxy: str | None = None
+    verify_tls: bool = True
+    install: bool = False  # write it into the image's /etc/yum.repos.d
+    gpg_keys: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Packages:
+    """The %packages section. Names may be globs and may end in `.arch`; groups are comps ids or names."""
+
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    optional_groups: tuple[str, ...] = ()  # @group --optional
+    mandatory_groups: tuple[str, ...] = ()  # @group --nodefaults
+    environment: str | None = None
+    excluded: tuple[str, ...] = ()
+    excluded_groups: tuple[str, ...] = ()
+    core: bool = True  # @core unless --nocore
+    docs: bool = True  # False: --excludedocs
+    weak: bool = True  # False: --exclude-weakdeps
+    languages: tuple[str, ...] | None = None  # --inst-langs; None: all
+    ignore_missing: bool = False
+    places: dict[str, Place] = field(default_factory=dict)  # name, @group or -name as written -> place
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Password:
+    """A password: a crypt(5) hash, or plain text that the configure stage hashes. None: none is set."""
+
+    hash: str | None = None
+    plain: str | None = field(default=None, repr=False)
+    locked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    """A `user` line; `groups` are supplementary ones."""
+
+    name: str
+    password: Password = Password()
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[str, ...] = ()
+    home: str | None = None
+    shell: str | None = None
+    gecos: str = ""
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """A `group` line."""
+
+    name: str
+    gid: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SshKey:
+    """A `sshkey` line: `key` goes into the authorized_keys of `user`."""
+
+    user: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Firewall:
+    """A `firewall` line. `ports` as `8080:tcp`."""
+
+    enabled: bool = True
+    services: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    place: Place | None = None
+
+
+class SELinux(StrEnum):
+    """The `selinux` line."""
+
+    ENFORCING = "enforcing"
+    PERMISSIVE = "permissive"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkInterface:
+    """A `network` line with a device or a bootproto. `device` None or `link`: any."""
+
+    device: str | None = None
+    bootproto: str = "dhcp"  # dhcp, static, ibft ... as pykickstart lets pass; only dhcp/static are honoured
+    ip: str | None = None
+    netmask: str | None = None
+    gateway: str | None = None
+    nameservers: tuple[str, ...] = ()
+    ipv6: str | None = None  # auto, dhcp, ADDRESS/PREFIX
+    noipv4: bool = False
+    noipv6: bool = False
+    onboot: bool = True
+    mtu: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timezone:
+    """The `timezone` line with its `timesource` lines."""
+
+    name: str = "Etc/UTC"
+    utc: bool = True
+    ntp: bool = True
+    servers: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keyboard:
+    """The `keyboard` line: console keymap, X layouts."""
+
+    keymap: str = "us"
+    layouts: tuple[str, ...] = ()
+    switch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bootloader:
+    """The `bootloader` line. location: mbr, none, partition."""
+
+    location: str = "mbr"
+    append: str = ""
+    timeout: int | None = None
+    password: Password = Password()
+    disabled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition:
+    """One partition to be, in the order of the disk.
+
+    `mountpoint` is None for swap, biosboot and prepboot. `size` 0 with `grow` False means: as much as
+    the content needs (swap --recommended: see the planner).
+    """
+
+    mountpoint: str | None
+    fstype: str  # ext2 ext3 ext4 xfs btrfs vfat efi swap biosboot
+    size: int
+    grow: bool = False
+    max_size: int | None = None
+    label: str | None = None
+    fsoptions: str | None = None
+    mkfsoptions: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Disk:
+    """The disk: its table (gpt or msdos) and partitions; `size` None lets the layout choose."""
+
+    label: str = "gpt"
+    partitions: tuple[Partition, ...] = ()
+    size: int | None = None
+
+
+class ScriptSection(StrEnum):
+    """Where a script stands in the kickstart."""
+
+    PRE = "pre"
+    PRE_INSTALL = "pre-install"
+    POST = "post"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """A %pre, %pre-install or %post script."""
+
+    section: ScriptSection
+    body: str
+    interpreter: str = "/bin/sh"
+    chroot: bool = True  # False: --nochroot
+    error_on_fail: bool = False
+    log: str | None = None
+    place: Place
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePlan:
+    """Everything an engine needs to know of one image."""
+
+    name: str
+    target: str
+    architecture: str = "x86_64"
+    releasever: str
+    kickstarts: tuple[str, ...]  # every file read, the leaf first
+    lang: str = "C.UTF-8"
+    extra_langs: tuple[str, ...] = ()
+    keyboard: Keyboard = Keyboard()
+    timezone: Timezone = Timezone()
+    root_password: Password = Password(locked=True)
+    root_ssh_password: bool = False  # rootpw --allow-ssh
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
+    ssh_keys: tuple[SshKey, ...] = ()
+    authselect: tuple[str, ...] | None = None  # arguments of authselect; None: not asked for
+    selinux: SELinux | None = None  # None: leave what the packages bring
+    selinux_place: Place | None = None
+    firewall: Firewall | None = None
+    services_enabled: tuple[str, ...] = ()
+    services_disabled: tuple[str, ...] = ()
+    hostname: str | None = None
+    interfaces: tuple[NetworkInterface, ...] = ()
+    default_target: str | None = None  # graphical.target by xconfig --startxonboot, multi-user by skipx
+    bootloader: Bootloader = Bootloader()
+    disk: Disk = Disk()
+    repositories: tuple[Repository, ...] = ()
+    packages: Packages = Packages()
+    scripts: tuple[Script, ...] = ()
+    unresolved_includes: tuple[tuple[str, Place], ...] = ()  # files that only %pre writes
+    gpgcheck: bool = True
+    default_user: str | None = None  # for os_admin_user: from images.yaml
