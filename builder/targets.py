@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""The distributions that we build for: specs/targets.yaml as typed rows, chosen by name or glob."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from builder.data import FROM_KEY, Reader, nearest
+from builder.errors import InputError, Problem
+
+SPECS = Path(__file__).resolve().parent.parent / "specs"
+TARGETS_FILE = SPECS / "targets.yaml"
+
+ARCHITECTURE = "x86_64"
+
+Release = Literal["essex", "current", "none"]
+
+
+class Family(StrEnum):
+    """Whose packaging habits a target follows."""
+
+    FEDORA = "fedora"
+    EL = "el"
+    FIXTURE = "fixture"
+
+
+class Init(StrEnum):
+    """What starts the services, and how a package tells it."""
+
+    SYSTEMD = "systemd"
+    SYSTEMD_PLAIN = "systemd-plain"  # Fedora 17: systemd without scriptlet macros
+    SYSV = "sysv"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Python:
+    """The Python 3 (3.6 or later) that a target runs our utilities with."""
+
+    version: str
+    interpreter: Path
+    sitelib: Path
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"3\.\d+", self.version) or int(self.version[2:]) < 6:
+            raise ValueError(f'python: version "{self.version}" is not 3.6 or later')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rpm:
+    """What the target's rpm reads and writes.
+
+    `payload` is rpm's %_binary_payload; `macros` are files of specs/macros, loaded in this order;
+    `database` is the format of the rpm database below `dbpath`.
+    """
+
+    version: str
+    database: Literal["sqlite", "bdb", "ndb"]
+    dbpath: Path
+    payload: str
+    macros: tuple[str, ...]
+    filedigest: Literal["md5", "sha256"] = "sha256"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"w\d+\.(gz|xz|zst)dio", self.payload):
+            raise ValueError(f'rpm: payload "{self.payload}" is not of the form w19.zstdio')
+        for name in self.macros:
+            if not (SPECS / "macros" / name).is_file():
+                raise ValueError(f"rpm: macros: there is no file specs/macros/{name}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GpgKey:
+    """A public key file of the target's packagers, and the fingerprints of the keys that it may hold."""
+
+    url: str
+    fingerprints: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        for fingerprint in self.fingerprints:
+            if not re.fullmatch(r"[0-9A-F]{40}", fingerprint):
+                raise ValueError(f'gpgkeys: fingerprint "{fingerprint}" is not 40 upper-case hex digits')
+        if not self.fingerprints:
+            raise ValueError("gpgkeys: a key needs at least one fingerprint")
+
+    def local_file(self) -> Path | None:
+        """Return the first of `files` that this host has."""
+        return next((file for file in self.files if file.is_file()), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repository:
+    """A default package repository: one of three kinds of URL, with dnf's $releasever and $basearch."""
+
+    name: str = field(metadata=FROM_KEY)
+    metalink: str | None = None
+    mirrorlist: str | None = None
+    baseurl: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(url is not None for url in (self.metalink, self.mirrorlist, self.baseurl)) != 1:
+            raise ValueError("needs exactly one of metalink, mirrorlist, baseurl")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """One distribution.
+
+    `release` is the OpenStack release whose services are built for it ("none": openstack-utils only);
+    `packages` the package manager, and so the format of its cache; `ksversion` pykickstart's name of
+    its kickstart syntax; `python` is None where it has no Python 3.6 or later.
+    """
+
+    name: str = field(metadata=FROM_KEY)
+    where: str = ""
+    title: str
+    family: Family
+    dist: str
+    releasever: str
+    release: Release
+    init: Init
+    python: Python | None
+    rpm: Rpm
+    packages: Literal["yum", "dnf", "dnf5"]
+    ksversion: str
+    gpgkeys: tuple[GpgKey, ...] = ()
+    repositories: Mapping[str, Repository] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z]+-\d+", self.name):
+            raise ValueError("a target is named like epel-9")
+        if not re.fullmatch(r"\.[a-z]+\d+", self.dist):
+            raise ValueError(f'dist "{self.dist}" is not of the form .el9')
+        if not re.fullmatch(r"(F|RHEL)\d+", self.ksversion):
+            raise ValueError(f'ksversion "{self.ksversion}" is not of the form F45 or RHEL9')
+
+    @property
+    def cache(self) -> str:
+        """Where its package manager keeps what it downloads, inside an image."""
+        return {"yum": "/var/cache/yum", "dnf": "/var/cache/dnf", "dnf5": "/var/cache/libdnf5"}[self.packages]
+
+    def require_gpgkeys(self) -> tuple[GpgKey, ...]:
+        """Return its keys; InputError where none are known."""
+        if not self.gpgkeys:
+            raise InputError(
+                f"no gpg key is known for {self.name}",
+                hint="name the file with --gpgkey FILE (or see --no-gpgcheck)",
+            )
+        return self.gpgkeys
+
+
+@cache
+def load_targets(path: Path = TARGETS_FILE) -> tuple[Target, ...]:
+    """Return all targets, in the order of the file.
+
+    Raises:
+        InputError: the file does not fit, with file, line and the nearest valid word.
+    """
+    reader = Reader()
+    rows = reader.read(path, dict[str, Target]) or {}
+    seen: dict[str, Target] = {}
+    for target in rows.values():
+        if target.dist in seen:
+            other = seen[target.dist]
+            reader.problems.append(
+                Problem(
+                    where=target.where,
+                    message=f"{target.name}: dist {target.dist} is that of {other.name} already",
+                )
+            )
+        seen[target.dist] = target
+    reader.check()
+    return tuple(rows.values())
+
+
+def find_target(name: str) -> Target:
+    """Return the target `name`; InputError names the nearest and lists all."""
+    for target in load_targets():
+        if target.name == name:
+            return target
+    raise InputError(problems=[_unknown(name)])
+
+
+def select(patterns: Sequence[str]) -> tuple[Target, ...]:
+    """Return the targets that match any of the names or globs, each once, in the order of the file.
+
+    Raises:
+        InputError: for every pattern that matches none.
+    """
+    targets = load_targets()
+    problems = [
+        _unknown(pattern)
+        for pattern in patterns
+        if not any(fnmatch.fnmatchcase(target.name, pattern) for target in targets)
+    ]
+    if problems:
+        raise InputError(problems=problems)
+    return tuple(
+        target for target in targets if any(fnmatch.fnmatchcase(target.name, pattern) for pattern in patterns)
+    )
+
+
+def _unknown(pattern: str) -> Problem:
+    names = [target.name for target in load_targets()]
+    near = nearest(pattern, names)
+    listed = f"targets: {', '.join(names)}"
+    what = "no target matches" if any(mark in pattern for mark in "*?[") else "unknown target"
+    return Problem(message=f"{what}: {pattern}", hint=f"did you mean {near}? ({listed})" if near else listed)
+
+
+def writable_databases(showrc: str) -> frozenset[str]:
+    """Return the formats of rpm database that an rpm can write, from the text of `rpm --showrc`.
+
+    A backend that only reads is called NAME_ro there. rpm before 4.16 has no such line: bdb only.
+    """
+    match = re.search(r"^available backends\s*:\s*(.*)$", showrc, re.MULTILINE)
+    if not match:
+        return frozenset({"bdb"})
+    return frozenset(name for name in match[1].split() if not name.endswith("_ro") and name != "dummy")
