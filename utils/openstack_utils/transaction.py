@@ -1,0 +1,454 @@
+# SPDX-License-Identifier: MIT
+"""Replacing one or several files so that a reader sees the old text or the new, never a part.
+
+All files are locked (on the file itself, no lock files), read, edited by the caller, written to
+work files beside them and synced; only then the first is renamed. An error or a signal before the
+end takes the renames back. Work files are called `.NAME.openstack-config.XXXXXXXX`; those of a
+killed run are removed by the next one.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+import time
+
+from . import attributes
+from .errors import AccessError, MissingError, UsageError, UtilityError
+
+MARK = ".openstack-config."
+CREATED_MODE = 0o640
+
+
+class Changed(Exception):
+    """Somebody else created or replaced the file meanwhile: begin again."""
+
+
+class OpenFile:
+    """A locked file. `data` is its content, or None when it does not exist yet."""
+
+    def __init__(self, path):
+        self.path = path
+        self.real = os.path.realpath(path)
+        self.folder, self.base = os.path.split(self.real)
+        self.descriptor = None
+        self.status = None
+        self.data = None
+        self.new = None
+        # The work file with the new text, the name that keeps the old one, and how far it got.
+        self.work = None
+        self.work_descriptor = None
+        self.old = None
+        self.renamed = False
+
+    def close(self):
+        for descriptor in (self.descriptor, self.work_descriptor):
+            if descriptor is not None:
+                os.close(descriptor)
+        self.descriptor = self.work_descriptor = None
+
+
+class Transaction:
+    """Locked files of one run. Use as a context manager; nothing is written before `commit`."""
+
+    def __init__(self, notify=None):
+        self.files = []
+        self.notify = notify or (lambda text: None)
+        self.backup = None
+        self.signals = Signals()
+
+    def __enter__(self):
+        self.signals.catch()
+        return self
+
+    def __exit__(self, *ignored):
+        for file in self.files:
+            file.close()
+        self.signals.release()
+
+    def open(self, paths, create=False, inplace=False):
+        """Lock and read `paths`; return {path: OpenFile}.
+
+        With `create` a missing file is fine if its folder is there. Locks are taken in one order,
+        so that two transactions never wait for each other.
+        """
+        by_real = {}
+        for path in paths:
+            by_real.setdefault(os.path.realpath(path), OpenFile(path))
+        for real in sorted(by_real):
+            file = by_real[real]
+            self.files.append(file)
+            self._lock(file, create, inplace)
+        return {path: by_real[os.path.realpath(path)] for path in paths}
+
+    def _lock(self, file, create, inplace):
+        while True:
+            try:
+                flags = os.O_RDWR if inplace else os.O_RDONLY
+                descriptor = os.open(file.real, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+            except FileNotFoundError:
+                if create and os.path.isdir(file.folder):
+                    return
+                raise missing_file(file.path) from None
+            except OSError as error:
+                raise system_error(file.path, error) from error
+            file.descriptor = descriptor
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise not_regular(file.path, status)
+            self._wait(descriptor, file.path)
+            if _is_current(file.real, status):
+                break
+            os.close(descriptor)
+            file.descriptor = None
+        remove_stale(file)
+        file.status = os.fstat(descriptor)
+        if file.status.st_nlink > 1 and not inplace:
+            raise UtilityError(
+                "%s: has %d hard links, replacing it would split them"
+                % (file.path, file.status.st_nlink),
+                hint="use --inplace",
+            )
+        file.data = read_all(descriptor, file.path)
+
+    def _wait(self, descriptor, path):
+        """Take the lock; say so when that takes long."""
+        deadline = time.monotonic() + 2
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self.notify("waiting for another writer of %s" % path)
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                    return
+                time.sleep(0.002)
+
+    def commit(self, backup=None):
+        """Write every file whose `new` differs from its `data`; return those files.
+
+        `backup` is a suffix under which the old text is kept.
+        """
+        changed = [file for file in self.files if file.new is not None and file.new != file.data]
+        try:
+            for file in changed:
+                self._prepare(file)
+            if backup:
+                for file in changed:
+                    self._back_up(file, backup)
+            self.signals.defer()
+            for file in changed:
+                self._keep_old(file)
+                self.signals.check()
+            for file in changed:
+                self._rename(file)
+                self.signals.check()
+            for folder in {file.folder for file in changed}:
+                sync_folder(folder)
+            self.signals.check()
+        except BaseException:
+            self.signals.defer()
+            self._take_back(changed)
+            raise
+        for file in changed:
+            _unlink(file.old)
+        return changed
+
+    def _prepare(self, file):
+        """Write and sync the work file with the new text, with the old file's attributes."""
+        file.work, file.work_descriptor = create_work_file(file)
+        try:
+            write_all(file.work_descriptor, file.new)
+            if file.descriptor is None:
+                os.fchmod(file.work_descriptor, CREATED_MODE)
+            else:
+                attributes.copy_attributes(
+                    file.descriptor, file.status, file.work_descriptor, file.path
+                )
+            os.fsync(file.work_descriptor)
+        except OSError as error:
+            raise system_error(file.path, error) from error
+
+    def _back_up(self, file, suffix):
+        if file.descriptor is None:
+            return
+        copy = OpenFile(file.real + suffix)
+        copy.descriptor, copy.status, copy.new = file.descriptor, file.status, file.data
+        try:
+            self._prepare(copy)
+            os.rename(copy.work, copy.real)
+        except OSError as error:
+            raise system_error(copy.path, error) from error
+        finally:
+            _unlink(copy.work)
+            copy.descriptor = None
+            copy.close()
+
+    def _keep_old(self, file):
+        """Keep the old text under a second name until everything has succeeded."""
+        if file.descriptor is None:
+            return
+        name = work_name(file)
+        try:
+            os.link(file.real, name)
+        except OSError:
+            # No hard links here, or not for this user: a copy does as well.
+            copy = OpenFile(file.path)
+            copy.descriptor, copy.status, copy.new = file.descriptor, file.status, file.data
+            try:
+                self._prepare(copy)
+            finally:
+                name = copy.work
+                file.old = name
+                copy.descriptor = None
+                copy.close()
+        file.old = name
+
+    def _rename(self, file):
+        try:
+            if file.descriptor is None:
+                _create(file)
+            else:
+                file.renamed = True
+                os.rename(file.work, file.real)
+        except OSError as error:
+            file.renamed = False
+            raise system_error(file.path, error) from error
+
+    def _take_back(self, changed):
+        for file in reversed(changed):
+            if file.renamed and file.old is None:
+                _unlink(file.real)
+            elif file.renamed:
+                try:
+                    os.rename(file.old, file.real)
+                except OSError as error:
+                    self.notify(
+                        "%s: could not be put back (%s), the old text is in %s"
+                        % (file.path, os.strerror(error.errno), file.old)
+                    )
+                    file.old = None
+            _unlink(file.work)
+            _unlink(file.old)
+
+
+class Signals:
+    """Turns INT, TERM and HUP into an exception, at a moment that suits."""
+
+    def __init__(self):
+        self.before = {}
+        self.deferred = False
+        self.pending = None
+
+    def catch(self):
+        import _signal
+
+        for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+            try:
+                if _signal.getsignal(number) is not _signal.SIG_IGN:
+                    self.before[number] = _signal.signal(number, self._handle)
+            except ValueError:
+                # Not the main thread (the engine as a library): signals are somebody else's.
+                return
+
+    def release(self):
+        import _signal
+
+        for number, handler in self.before.items():
+            _signal.signal(number, handler)
+        self.before = {}
+
+    def defer(self):
+        self.deferred = True
+
+    def check(self):
+        if self.pending is not None:
+            number, self.pending = self.pending, None
+            raise Interrupted(number)
+
+    def _handle(self, number, _frame):
+        if self.deferred:
+            self.pending = number
+        else:
+            raise Interrupted(number)
+
+
+class Interrupted(BaseException):
+    """A signal asked to stop."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
+
+
+def _create(file):
+    """Give the work file its name unless somebody has created the file meanwhile."""
+    try:
+        os.link(file.work, file.real)
+    except FileExistsError:
+        raise Changed from None
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        if os.path.lexists(file.real):
+            raise Changed from None
+        os.rename(file.work, file.real)
+    file.renamed = True
+    _unlink(file.work)
+
+
+def create_work_file(file):
+    """Create and lock an empty file beside `file`; return (name, descriptor)."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    while True:
+        name = work_name(file)
+        try:
+            descriptor = os.open(name, flags, 0o600)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            hint = None
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                hint = "the folder %s cannot be written; use --inplace" % file.folder
+            raise system_error(file.path, error, hint) from error
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return name, descriptor
+
+
+def work_name(file):
+    return os.path.join(file.folder, "." + file.base + MARK + os.urandom(4).hex())
+
+
+def remove_stale(file):
+    """Remove work files that a killed run left for this file.
+
+    Called with the file's lock held. A work file whose lock is free belongs to nobody; one that is
+    another name of the file itself is what a run keeps for taking back.
+    """
+    prefix = "." + file.base + MARK
+    try:
+        names = [name for name in os.listdir(file.folder) if name.startswith(prefix)]
+    except OSError:
+        return
+    own = os.fstat(file.descriptor)
+    for name in names:
+        path = os.path.join(file.folder, name)
+        try:
+            found = os.lstat(path)
+            if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
+                os.unlink(path)
+                continue
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
+        except OSError:
+            pass
+        finally:
+            os.close(descriptor)
+
+
+def _is_current(real, status):
+    try:
+        now = os.stat(real)
+    except OSError:
+        return False
+    return (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)
+
+
+def read_file(path):
+    """The bytes of a file that is only read; it may be a pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise missing_file(path) from None
+    except OSError as error:
+        raise system_error(path, error) from error
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise not_regular(path, status)
+        if stat.S_ISREG(status.st_mode):
+            _share(descriptor)
+        return read_all(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _share(descriptor):
+    """Wait a moment for somebody who writes in place; a reader never blocks for good."""
+    for _ in range(1000):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.002)
+        except OSError:
+            return
+
+
+def read_all(descriptor, path):
+    parts = []
+    try:
+        while True:
+            part = os.read(descriptor, 1 << 20)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+    except OSError as error:
+        raise system_error(path, error) from error
+
+
+def write_all(descriptor, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(folder):
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        # Write and search permission without read permission: nothing to sync it by.
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise system_error(folder, error) from error
+    finally:
+        os.close(descriptor)
+
+
+def _unlink(path):
+    if path is not None:
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
+
+
+def missing_file(path):
+    return MissingError(
+        "%s: no such file" % path,
+        hint=None,
+        plain="[Errno 2] No such file or directory: '%s'" % path,
+    )
+
+
+def not_regular(path, status):
+    kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+    return UsageError("%s: is %s" % (path, kind))
+
+
+def system_error(path, error, hint=None):
+    kind = AccessError if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else UtilityError
+    text = os.strerror(error.errno)
+    return kind(
+        "%s: %s" % (path, text[:1].lower() + text[1:]),
+        hint=hint,
+        plain="[Errno %d] %s: '%s'" % (error.errno, text, path),
+    )
