@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""services.json: the catalogue as the utilities on a host read it.
+
+It is rendered when openstack-utils is packaged (/usr/share/openstack-utils/services.json) and by
+`make setup` for a checkout. Defaults are filled in, so that its reader needs none of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from builder.catalogue.model import Catalogue, Project, ProjectRelease, SyncCommand
+from builder.targets import SPECS
+
+FORMAT = 1
+CHECKOUT_FILE = SPECS.parent / "utils" / "openstack_utils" / "services.json"
+
+
+def render_services(catalogue: Catalogue) -> str:
+    """Return the text of services.json; equal catalogues give equal bytes."""
+    data = {
+        "format": FORMAT,
+        "releases": {
+            release.name: {
+                "title": release.title,
+                "version": release.version,
+                "drivers": dict(release.drivers),
+                "charset": release.charset,
+            }
+            for release in catalogue.releases.values()
+        },
+        "projects": {project.project: _project(project) for project in catalogue.projects.values()},
+    }
+    return json.dumps(data, indent=1) + "\n"
+
+
+def _project(project: Project) -> dict[str, object]:
+    user = project.user
+    return {
+        "title": project.title,
+        "aliases": list(project.aliases),
+        "user": {
+            "name": user.name,
+            "uid": user.uid,
+            "gid": user.uid if user.gid is None else user.gid,
+            "group": user.group or user.name,
+            "groups": list(user.groups),
+            "home": _text(user.home),
+            "shell": _text(user.shell),
+            "comment": user.comment,
+        },
+        "releases": {name: _release(project, release) for name, release in project.releases.items()},
+    }
+
+
+def _release(project: Project, release: ProjectRelease) -> dict[str, object]:
+    group = project.user.group or project.user.name
+    check = release.check
+    return {
+        "configuration": {
+            file.path: {"mode": file.mode, "owner": file.owner, "group": file.group or group}
+            for file in release.configuration.values()
+        },
+        "ports": dict(release.ports),
+        "databases": {
+            database.name: {
+                "connection": [
+                    {"file": option.file, "section": option.section, "key": option.key}
+                    for option in database.connection
+                ],
+                "engines": list(database.engines),
+            }
+            for database in release.databases.values()
+        },
+        "sync": [_sync(command) for command in release.sync],
+        "check": {"run": list(check.run), "behind": list(check.behind)} if check else None,
+        "endpoints": {
+            endpoint.type: {
+                "name": endpoint.name,
+                "description": endpoint.description,
+                "public": endpoint.public,
+                "internal": endpoint.internal,
+                "admin": endpoint.admin,
+            }
+            for endpoint in release.endpoints.values()
+        },
+    }
+
+
+def _sync(command: SyncCommand) -> dict[str, object]:
+    return {"databases": list(command.databases), "run": list(command.run), "done": list(command.done)}
+
+
+def _text(path: Path) -> str:
+    return path.as_posix()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Reads the catalogue and checks what no single file can know: that nothing is claimed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.catalogue.model import Catalogue, Project, ProjectRelease, ReleaseProfile
+from builder.data import Reader, did_you_mean, show_path
+from builder.errors import Problem
+from builder.targets import SPECS
+
+
+def load_catalogue(specs: Path = SPECS) -> Catalogue:
+    """Return the catalogue of `specs` (releases.yaml and services/*.yaml).
+
+    Raises:
+        InputError: with file and line of every mistake in any of the files.
+    """
+    reader = Reader()
+    releases = reader.read(specs / "releases.yaml", dict[str, ReleaseProfile])
+    projects: dict[str, Project] = {}
+    for path in sorted((specs / "services").glob("*.yaml")):
+        project = reader.read(path, Project)
+        if project is None:
+            continue
+        if project.project != path.stem:
+            message = f"project is {project.project}, but the file is {show_path(path)}"
+            reader.problems.append(Problem(where=project.where, message=message))
+        projects[project.project] = project
+    reader.check()
+    catalogue = Catalogue(releases=releases or {}, projects=projects)
+    reader.problems.extend(check_catalogue(catalogue))
+    reader.check()
+    return catalogue
+
+
+def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
+    """Return what is wrong across files and across keys."""
+    claims = _Claims()
+    for project in catalogue.projects.values():
+        owner = project.project
+        for name in (owner, *project.aliases):
+            yield from claims.claim("the name", name, owner, project.where)
+        user = project.user
+        yield from claims.claim("the user", user.name, owner, user.where)
+        if user.uid is not None:
+            yield from claims.claim("the uid", user.uid, owner, user.where)
+        if (gid := user.uid if user.gid is None else user.gid) is not None:
+            yield from claims.claim("the gid", gid, owner, user.where)
+        for name, release in project.releases.items():
+            if name not in catalogue.releases:
+                hint = did_you_mean(name, catalogue.releases)
+                yield Problem(where=release.where, message=f'unknown release "{name}"', hint=hint)
+            for port in release.ports.values():
+                yield from claims.claim(f"in {name} the port", port, owner, release.where)
+            for database in release.databases.values():
+                yield from claims.claim(f"in {name} the database", database.name, owner, database.where)
+            yield from _check_release(release)
+
+
+def _check_release(release: ProjectRelease) -> Iterator[Problem]:
+    files = release.configuration
+    for database in release.databases.values():
+        for option in database.connection:
+            if option.file not in files:
+                message = f"{option.file} is not among the configuration files"
+                yield Problem(where=option.where, message=message, hint=did_you_mean(option.file, files))
+    for command in release.sync:
+        for name in command.databases:
+            if name not in release.databases:
+                hint = did_you_mean(name, release.databases)
+                yield Problem(where=command.where, message=f'unknown database "{name}"', hint=hint)
+    for command in (*release.sync, *((release.check,) if release.check else ())):
+        for word in command.run:
+            if word.startswith("/etc/") and word not in files:
+                message = f"{word} is not among the configuration files"
+                yield Problem(where=command.where, message=message, hint=did_you_mean(word, files))
+    for endpoint in release.endpoints.values():
+        for port in sorted(endpoint.ports() - set(release.ports.values())):
+            message = f"{endpoint.type}: port {port} is not one of ports"
+            yield Problem(where=endpoint.where, message=message)
+
+
+class _Claims:
+    """Who holds what; a second holder is a problem."""
+
+    def __init__(self) -> None:
+        self._holders: dict[tuple[str, object], str] = {}
+
+    def claim(self, what: str, value: object, owner: str, where: str) -> Iterator[Problem]:
+        holder = self._holders.setdefault((what, value), owner)
+        if holder != owner:
+            message = f"{what} {value} is that of {holder} already"
+            yield Problem(where=where, message=message)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""What the catalogue knows of a project. specs/services/README.md tells each key's meaning.
+
+The loader reads YAML into these; a later fact is a new field here and a new key there, never a
+second table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from builder.data import FROM_KEY
+
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+Engine = Literal["mysql", "postgresql"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseProfile:
+    """A release of OpenStack and what holds for all its projects."""
+
+    name: str = field(metadata=FROM_KEY)
+    where: str = ""
+    title: str
+    version: str
+    drivers: Mapping[str, str]
+    charset: str
+
+    def __post_init__(self) -> None:
+        if set(self.drivers) != {"mysql", "postgresql"}:
+            raise ValueError("drivers: needs mysql and postgresql")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    """The system account that runs a project's services."""
+
+    where: str = ""
+    name: str
+    home: Path
+    comment: str
+    uid: int | None = None
+    gid: int | None = None
+    group: str | None = None
+    groups: tuple[str, ...] = ()
+    shell: Path = Path("/sbin/nologin")
+
+    def __post_init__(self) -> None:
+        _check_name("user", self.name)
+        for number in (self.uid, self.gid):
+            if number is not None and not 1 <= number < 1000:
+                raise ValueError(f"user: {number} is not the id of a system account (1 to 999)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfigurationFile:
+    """A file of configuration; `group` is the project's own when None."""
+
+    path: str = field(metadata=FROM_KEY)
+    mode: str = "0640"
+    owner: str = "root"
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/etc/"):
+            raise ValueError("a configuration file stands below /etc")
+        if not re.fullmatch(r"0[0-7]{3}", self.mode):
+            raise ValueError(f'mode "{self.mode}" is not of the form 0640')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """An option of a configuration file."""
+
+    where: str = ""
+    file: str
+    section: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Database:
+    """A database, and the options that hold the URL to it."""
+
+    name: str = field(metadata=FROM_KEY)
+    where: str = ""
+    connection: tuple[Option, ...]
+    engines: tuple[Engine, ...] = ("mysql", "postgresql")
+
+    def __post_init__(self) -> None:
+        if not DATABASE_NAME.fullmatch(self.name):
+            raise ValueError("a database is named in small letters, digits and underscores")
+        if not self.connection:
+            raise ValueError("connection: at least one option holds the URL")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncCommand:
+    """A command that makes or migrates tables; exit codes of `done` say that nothing was left to do."""
+
+    where: str = ""
+    databases: tuple[str, ...]
+    run: tuple[str, ...]
+    done: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.run:
+            raise ValueError("run: the command is empty")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckCommand:
+    """A command that tells whether the tables are current: exit 0 yes, `behind` no, else unknown."""
+
+    where: str = ""
+    run: tuple[str, ...]
+    behind: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.run:
+            raise ValueError("run: the command is empty")
+        if not self.behind or 0 in self.behind:
+            raise ValueError("behind: needs exit codes, and 0 is none of them")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """A service in Keystone's catalog, by type, with its three URLs."""
+
+    type: str = field(metadata=FROM_KEY)
+    where: str = ""
+    name: str
+    description: str
+    public: str
+    internal: str
+    admin: str
+
+    def __post_init__(self) -> None:
+        for url in (self.public, self.internal, self.admin):
+            if not url.startswith("http://{host}:"):
+                raise ValueError(f'"{url}" does not begin with http://{{host}}:')
+
+    def ports(self) -> frozenset[int]:
+        """Return the ports that the URLs name."""
+        urls = (self.public, self.internal, self.admin)
+        return frozenset(urlsplit(url.replace("{host}", "host")).port or 80 for url in urls)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectRelease:
+    """A project as it is in one release of OpenStack."""
+
+    where: str = ""
+    configuration: Mapping[str, ConfigurationFile]
+    ports: Mapping[str, int] = field(default_factory=dict)
+    databases: Mapping[str, Database] = field(default_factory=dict)
+    sync: tuple[SyncCommand, ...] = ()
+    check: CheckCommand | None = None
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for use, port in self.ports.items():
+            if not 1 <= port <= 65535:
+                raise ValueError(f"ports: {use}: {port} is not a port")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """An OpenStack project."""
+
+    project: str
+    where: str = ""
+    title: str
+    user: User
+    releases: Mapping[str, ProjectRelease]
+    aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (self.project, *self.aliases):
+            _check_name("project", name)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalogue:
+    """All projects, by name, and the releases that they may be in."""
+
+    releases: Mapping[str, ReleaseProfile]
+    projects: Mapping[str, Project]
+
+
+def _check_name(what: str, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ValueError(f'{what}: "{name}" is not a name of small letters, digits and hyphens')

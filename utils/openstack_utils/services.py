@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""What is known of the OpenStack services: services.json, rendered from the packager's catalogue.
+
+The RPM puts it into /usr/share/openstack-utils; in a checkout `make setup` puts it beside this module.
+specs/services/README.md tells what the keys mean.
+"""
+
+import json
+import os
+
+from .errors import UtilityError
+
+FORMAT = 1
+INSTALLED = "/usr/share/openstack-utils/services.json"
+
+
+def find_services():
+    """Return the path of services.json: the checkout's where this is one, else the installed one."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "services.json")
+    return beside if os.path.exists(beside) else INSTALLED
+
+
+def load_services(path=None):
+    """Return the content of services.json as dictionaries and lists.
+
+    Raises UtilityError when it is missing, not JSON, or of a format that this version does not know.
+    """
+    path = path or find_services()
+    try:
+        with open(path, encoding="utf-8") as file:
+            services = json.load(file)
+    except FileNotFoundError:
+        hint = "install openstack-utils again; in a checkout run `make setup`"
+        raise UtilityError("{}: no such file".format(path), hint=hint) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not JSON ({})".format(error)
+        raise UtilityError("{}: {}".format(path, reason.lower())) from None
+    if not isinstance(services, dict) or services.get("format") != FORMAT:
+        found = services.get("format") if isinstance(services, dict) else None
+        message = "{}: format {} is not {}".format(path, found, FORMAT)
+        raise UtilityError(message, hint="it belongs to another version of openstack-utils")
+    return services
