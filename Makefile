@@ -5,7 +5,7 @@ BUILDER := .venv/bin/openstack-builder
 PYTEST := .venv/bin/python -m pytest
 INSTALL := builder/requirements/install
 
-.PHONY: help setup demo rpm image verify upload plane-up plane-down test test-all lint bench lock clean
+.PHONY: help setup demo rpm image verify upload plane-up plane-down setup-plane test test-all lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,6 +24,15 @@ test: setup-dev ## the tests that every change must pass
 
 test-all: setup-dev ## every test, the slow ones too
 	$(PYTEST) tests
+
+setup-plane:
+	@$(INSTALL) plane
+
+plane-up: setup-plane ## start a private MariaDB, Keystone and Glance (out/plane)
+	@.venv/bin/python -m tests.plane up
+
+plane-down: ## stop it and remove it
+	@.venv/bin/python -m tests.plane down
 
 lock: setup-dev ## pin every Python package again, with hashes
 	.venv/bin/python -m pip install -q pip-tools

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+"""What every test may ask for."""
+
+pytest_plugins = ["tests.plane.fixture"]

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""pytest fixture `plane`: one private plane for the whole test run, started by the first test that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.plane.plane import Plane, private
+
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[Plane]:
+    """MariaDB, Keystone and Glance; admin is `plane.client_environment`. Tests leave no image behind."""
+    with private() as running:
+        yield running
