@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from builder.errors import Problem
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
@@ -175,14 +177,13 @@ class Bootloader:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Partition:
-    """One partition to be, in the order of the disk.
+    """One partition to be, in the order of the disk; `size` is final (`grow` has been worked in).
 
-    `mountpoint` is None for swap, biosboot and prepboot. `size` 0 with `grow` False means: as much as
-    the content needs (swap --recommended: see the planner).
+    `mountpoint` is None for swap, biosboot and prepboot. The EFI system partition is always `efi`.
     """
 
     mountpoint: str | None
-    fstype: str  # ext2 ext3 ext4 xfs btrfs vfat efi swap biosboot
+    fstype: str  # ext2 ext3 ext4 xfs btrfs vfat efi swap biosboot prepboot
     size: int
     grow: bool = False
     max_size: int | None = None
@@ -194,7 +195,9 @@ class Partition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Disk:
-    """The disk: its table (gpt or msdos) and partitions; `size` None lets the layout choose."""
+    """The disk: its table (gpt or msdos), partitions from 1 MiB on, and size (1 MiB stays free behind a
+    gpt's last partition). `size` is None only while an unresolved include may hold the partitions.
+    """
 
     label: str = "gpt"
     partitions: tuple[Partition, ...] = ()
@@ -230,7 +233,9 @@ class ImagePlan:
     target: str
     architecture: str = "x86_64"
     releasever: str
+    ksversion: str = ""  # the syntax it was read with
     kickstarts: tuple[str, ...]  # every file read, the leaf first
+    kickstart_digests: tuple[tuple[str, str], ...] = ()  # (file, sha256)
     lang: str = "C.UTF-8"
     extra_langs: tuple[str, ...] = ()
     keyboard: Keyboard = Keyboard()
@@ -251,9 +256,12 @@ class ImagePlan:
     default_target: str | None = None  # graphical.target by xconfig --startxonboot, multi-user by skipx
     bootloader: Bootloader = Bootloader()
     disk: Disk = Disk()
+    firmware: tuple[str, ...] = ()  # how it boots: bios, uefi
     repositories: tuple[Repository, ...] = ()
     packages: Packages = Packages()
     scripts: tuple[Script, ...] = ()
     unresolved_includes: tuple[tuple[str, Place], ...] = ()  # files that only %pre writes
     gpgcheck: bool = True
     default_user: str | None = None  # for os_admin_user: from images.yaml
+    warnings: tuple[Problem, ...] = ()  # for the report; no part of what is built
+    notes: tuple[Problem, ...] = ()  # what has no effect on an image: said under -v

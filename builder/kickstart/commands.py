@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""The table: every kickstart command, its options, the sections, and what becomes of each.
+
+One row a command name of pykickstart (any syntax version). A reason reads on after "NAME: "; a way out is
+an action. Which options are honoured is a promise: tests show the effect of each on the plan.
+"""
+
+from __future__ import annotations
+
+from builder.kickstart.policy import Row, harmless, honoured, refused
+
+_INSTALLER = "steers the installer's own screens and steps"
+_ONE_DISK = "an image has one disk"
+_NEW_DISK = "the disk of an image is always new"
+_TLS_FILES = (
+    "certificates of a repository are not handled",
+    "trust the authority on this host, or mirror the repository",
+)
+_ENCRYPTION = (
+    "encryption is not built",
+    "leave it out: a cloud encrypts volumes itself, and a key in an image is no secret",
+)
+_LVM = ("LVM is not built", "use part lines or autopart --type=plain")
+_EXISTING = (
+    "needs a disk that holds partitions already, and the disk of an image is new",
+    "give --size (and --grow) and let the layout be made",
+)
+_KEYFILE = ("is not handled", "write the connection's file in a %post script")
+_MODEL = ("images are made of packages", "use %packages")
+_STORAGE_NETWORK = ("the disk of an image is a file", "attach storage in the cloud")
+_SOURCE_MEDIUM = (
+    "packages come from repositories",
+    "give --tree URL or --repo NAME=URL, or a url line",
+)
+_SCRIPT = "do it in a %post script"
+
+_PARTITION = honoured(
+    "--fstype --type --size --grow --maxsize --label --fsoptions --mkfsoptions --recommended",
+    harmless={
+        "--asprimary": "every partition is a primary one",
+        "--active": "firmware does not look at the active flag",
+        "--ondisk --ondrive": _ONE_DISK,
+    },
+    refused={
+        "--onpart --usepart --noformat --resize": _EXISTING,
+        "--onbiosdisk --start --end": ("places on the disk are chosen by the layout", "leave it out"),
+        "--bytes-per-inode --fsprofile": (
+            "is not handled",
+            "give mke2fs's options in --mkfsoptions, such as -i 8192 or -T small",
+        ),
+        "--hibernation": ("a guest of a cloud does not hibernate to a size known here", "give --size"),
+        "--encrypted --passphrase --escrowcert --backuppassphrase --cipher --hw-passphrase "
+        "--luks-version --pbkdf --pbkdf-iterations --pbkdf-memory --pbkdf-time": _ENCRYPTION,
+    },
+    repeatable=True,
+)
+
+COMMANDS: dict[str, Row] = {
+    # -- locale ---------------------------------------------------------------------------------
+    "lang": honoured("--addsupport"),
+    "keyboard": honoured("--vckeymap --xlayouts --switch"),
+    "timezone": honoured(
+        tolerated={"--utc": "--isUtc", "--isUtc": "--utc", "--nontp": "", "--ntpservers": "="}
+    ),
+    "timesource": honoured(
+        "--ntp-server --ntp-pool --ntp-disable",
+        refused={"--nts": ("is not handled", "write chrony's configuration in a %post script")},
+        repeatable=True,
+    ),
+    # -- accounts -------------------------------------------------------------------------------
+    "rootpw": honoured("--iscrypted --plaintext --lock --allow-ssh"),
+    "user": honoured(
+        "--name --password --iscrypted --plaintext --lock --groups --homedir --shell --uid --gid --gecos",
+        repeatable=True,
+    ),
+    "group": honoured("--name --gid", repeatable=True),
+    "sshkey": honoured("--username", repeatable=True),
+    "auth": honoured(removed=True),
+    "authconfig": honoured(removed=True),
+    "authselect": honoured(),
+    # -- security, services ---------------------------------------------------------------------
+    "selinux": honoured("--enforcing --permissive --disabled"),
+    "firewall": honoured(
+        "--enabled --enable --disabled --disable --service --port --trust --ssh --http --ftp --smtp "
+        "--use-system-defaults",
+        refused={
+            "--remove-service": ("is not handled", "leave the service out of the list of this line"),
+            "--telnet": ("has no service of that name any more", "write --port=23:tcp"),
+            "--high --medium": ("levels went with Red Hat Linux 9", "write --enabled"),
+        },
+    ),
+    "services": honoured("--enabled --disabled"),
+    "firstboot": honoured(
+        "--disable --disabled",
+        refused={
+            "--enable --enabled --reconfig": (
+                "a guest of a cloud is set up by cloud-init, nobody would answer",
+                "leave it out, or enable initial-setup.service by a services line",
+            ),
+        },
+    ),
+    "skipx": honoured(),
+    "xconfig": honoured(
+        "--startxonboot",
+        harmless={
+            "--card --depth --driver --hsync --monitor --noprobe --resolution --server --videoram --vsync": (
+                "X finds its hardware itself"
+            ),
+        },
+        refused={"--defaultdesktop": ("is not handled", "write /etc/sysconfig/desktop in a %post script")},
+    ),
+    # -- network --------------------------------------------------------------------------------
+    "network": honoured(
+        "--hostname --bootproto --device --ip --netmask --gateway --nameserver --ipv6 --noipv4 --noipv6 "
+        "--onboot --mtu",
+        harmless={
+            "--activate --no-activate --notksdevice": "the network of the build is not the guest's",
+        },
+        refused={
+            "--dhcpclass --essid --wepkey --wpakey --ethtool --nodns --nodefroute --ipv6gateway --vlanid "
+            "--bondopts --bondslaves --bridgeopts --bridgeslaves --teamconfig --teamslaves --bindto "
+            "--interfacename --ipv4-dns-search --ipv6-dns-search --ipv4-ignore-auto-dns "
+            "--ipv6-ignore-auto-dns": _KEYFILE,
+        },
+        repeatable=True,
+    ),
+    # -- disk -----------------------------------------------------------------------------------
+    "bootloader": honoured(
+        "--append --timeout --location --disabled",
+        harmless={
+            "--boot-drive --driveorder": _ONE_DISK,
+            "--leavebootorder": "the boot order of a guest belongs to the cloud",
+            "--lba32 --linear --nolinear": "disks are addressed by GRUB, which needs no telling",
+        },
+        refused={
+            "--password --iscrypted --md5pass": (
+                "a password of the boot loader is not handled",
+                "leave it out: nobody sits at a guest's console, and a build would show it",
+            ),
+            "--extlinux --sdboot --useLilo": ("the boot loader is GRUB", "leave it out"),
+            "--default": ("is not handled", "name the one kernel wanted in %packages"),
+            "--hvargs": ("a guest has no hypervisor to start", "leave it out"),
+            "--nombr": ("is not handled", "write --location=none"),
+            "--upgrade": ("there is nothing to upgrade", "leave it out"),
+        },
+    ),
+    "zerombr": honoured(),
+    "clearpart": honoured(
+        "--disklabel",
+        harmless={
+            "--all --linux --none --initlabel --cdl": _NEW_DISK,
+            "--drives": _ONE_DISK,
+        },
+        refused={"--list": ("the disk of an image is new, there is nothing to remove", "leave it out")},
+    ),
+    "part": _PARTITION,
+    "partition": _PARTITION,
+    "reqpart": honoured("--add-boot"),
+    "autopart": honoured(
+        "--type --nolvm --fstype --noboot --noswap",
+        harmless={"--nohome": "/home has no partition of its own on a disk below 50 GiB"},
+        refused={
+            "--hibernation": ("a guest of a cloud does not hibernate", "leave it out"),
+            "--encrypted --passphrase --escrowcert --backuppassphrase --cipher --hw-passphrase "
+            "--luks-version --pbkdf --pbkdf-iterations --pbkdf-memory --pbkdf-time": _ENCRYPTION,
+        },
+    ),
+    "volgroup": refused(*_LVM),
+    "logvol": refused(*_LVM),
+    "btrfs": refused("btrfs volumes are not built", "use part lines with ext4"),
+    "raid": refused("a guest has one disk", "use part lines"),
+    "stratispool": refused("Stratis is not built", "use part lines with ext4"),
+    "stratisfs": refused("Stratis is not built", "use part lines with ext4"),
+    "mount": refused("mounts what a disk holds already, and the disk of an image is new", "use part lines"),
+    "snapshot": refused(*_LVM),
+    "iscsi": refused(*_STORAGE_NETWORK),
+    "iscsiname": refused(*_STORAGE_NETWORK),
+    "fcoe": refused(*_STORAGE_NETWORK),
+    "nvdimm": refused(*_STORAGE_NETWORK),
+    "dmraid": refused(*_STORAGE_NETWORK),
+    "multipath": refused(*_STORAGE_NETWORK),
+    "zipl": refused("is the boot loader of s390x", "leave it out"),
+    "lilo": refused("the boot loader is GRUB", "write a bootloader line"),
+    # -- where packages come from ---------------------------------------------------------------
+    "url": honoured(
+        "--url --mirrorlist --metalink --proxy --noverifyssl",
+        refused={"--sslcacert --sslclientcert --sslclientkey": _TLS_FILES},
+    ),
+    "repo": honoured(
+        "--name --baseurl --mirrorlist --metalink --cost --includepkgs --excludepkgs --proxy --noverifyssl "
+        "--install",
+        refused={
+            "--ignoregroups": ("is not handled", "name the groups of other repositories only"),
+            "--sslcacert --sslclientcert --sslclientkey": _TLS_FILES,
+        },
+        repeatable=True,
+    ),
+    # Honoured in one way: an override of the command line replaces them. Without one they are errors.
+    "cdrom": honoured(),
+    "harddrive": honoured(
+        harmless={"--biospart --partition --dir": "a source of the command line replaces it"}
+    ),
+    "nfs": honoured(harmless={"--server --dir --opts": "a source of the command line replaces it"}),
+    "hmc": honoured(),
+    "method": refused(*_SOURCE_MEDIUM),
+    "liveimg": refused(*_MODEL),
+    "ostreesetup": refused(*_MODEL),
+    "ostreecontainer": refused(*_MODEL),
+    "bootc": refused(*_MODEL),
+    "module": refused("module streams are not handled", "name packages of the default stream"),
+    "realm": refused("a guest joins a domain when it runs, not in an image", "use cloud-init, or a %post"),
+    "rhsm": refused("registration belongs to the guest, not to an image", "give --repo, register later"),
+    "syspurpose": refused("is not handled", _SCRIPT),
+    "upgrade": refused("an image is always made new", "leave it out"),
+    # -- no effect on an image ------------------------------------------------------------------
+    "autostep": harmless(_INSTALLER),
+    "cmdline": harmless(_INSTALLER),
+    "device": harmless("a guest finds its hardware itself"),
+    "deviceprobe": harmless("a guest finds its hardware itself"),
+    "driverdisk": harmless("drivers of the installer are not the guest's"),
+    "eula": harmless("nothing asks for it"),
+    "graphical": harmless(_INSTALLER),
+    "halt": harmless("says how the installer ends"),
+    "ignoredisk": harmless(_ONE_DISK),
+    "install": harmless("an image is always installed"),
+    "interactive": harmless(_INSTALLER),
+    "key": harmless("installation numbers went with EL 5"),
+    "langsupport": harmless("went with Fedora Core 5; --inst-langs of %packages chooses languages"),
+    "lilocheck": harmless("the boot loader is GRUB"),
+    "logging": harmless("the build keeps its own logs"),
+    "mediacheck": harmless("there is no medium"),
+    "monitor": harmless("a guest finds its hardware itself"),
+    "mouse": harmless("a guest finds its hardware itself"),
+    "poweroff": harmless("says how the installer ends"),
+    "rdp": harmless(_INSTALLER),
+    "reboot": harmless("says how the installer ends"),
+    "rescue": harmless(_INSTALLER),
+    "shutdown": harmless("says how the installer ends"),
+    "sshpw": harmless("accounts of the installer are not the guest's"),
+    "text": harmless(_INSTALLER),
+    "unsupported_hardware": harmless(_INSTALLER),
+    "updates": harmless("updates of the installer are not the guest's"),
+    "vnc": harmless(_INSTALLER),
+    "zfcp": harmless("is hardware of s390x"),
+}
+
+_SCRIPT_OPTIONS = "--interpreter --erroronfail --log --logfile"
+
+SECTIONS: dict[str, Row] = {
+    "%packages": honoured(
+        "--excludedocs --ignoremissing --nocore",
+        harmless={
+            "--nobase": "only what %packages names is installed",
+            "--timeout --retries": "the download has its own patience",
+            "--resolvedeps": "dependencies are always solved",
+        },
+        tolerated={
+            "--instLangs": "=--inst-langs",
+            "--inst-langs": "=--instLangs",
+            "--excludeWeakdeps": "--exclude-weakdeps",
+            "--exclude-weakdeps": "--excludeWeakdeps",
+        },
+        refused={
+            "--default": ("there is no default environment", "name one: @^minimal-environment"),
+            "--multilib": ("is not handled", "name the other architecture's packages: glibc.i686"),
+            "--ignorebroken": ("leaves packages out without a word", "exclude the broken ones by name"),
+            "--ignoredeps": ("a guest with broken dependencies is not built", "leave it out"),
+        },
+        repeatable=True,
+    ),
+    "%pre": honoured(_SCRIPT_OPTIONS, repeatable=True),
+    "%pre-install": honoured(_SCRIPT_OPTIONS, repeatable=True),
+    "%post": honoured(_SCRIPT_OPTIONS + " --nochroot", repeatable=True),
+    "%onerror": harmless("a build that fails tells so itself"),
+    "%traceback": harmless("a build that fails tells so itself"),
+    "%anaconda": harmless("rules of the installer's own screens"),
+    "%certificate": refused("is not handled", "write the file in a %post script"),
+    "%addon": refused("add-ons of the installer are not handled", _SCRIPT),
+}
+
+# Add-ons by (name, option): what they say holds for every image.
+HARMLESS_ADDONS = {
+    ("com_redhat_kdump", "--disable"): "nothing reserves memory for kdump unless the kickstart does",
+}

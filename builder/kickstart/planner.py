@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""From a kickstart to a plan: the door through which commands and engines come in.
+
+No root, no network, no tools: a plan depends on the kickstart's files, the target and the choices alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder.kickstart import packages, scripts, sources, storage, system
+from builder.kickstart.choices import Choices
+from builder.kickstart.findings import Findings
+from builder.kickstart.plan import ImagePlan
+from builder.kickstart.read import Kickstart, read_kickstart
+from builder.targets import Family, Target
+
+
+def load_plan(
+    path: Path,
+    *,
+    target: Target,
+    choices: Choices | None = None,
+    pre_files: Mapping[str, str] | None = None,
+) -> ImagePlan:
+    """Return the plan of the kickstart `path` for `target`.
+
+    Args:
+        choices: what the command line decides.
+        pre_files: what the %pre scripts wrote, by absolute path. None while they have not been run: a
+            plan with `unresolved_includes` is then a plan of the rest.
+
+    Raises:
+        InputError: every mistake of the kickstart, at once.
+    """
+    findings = Findings()
+    plan = make_plan(path, findings, target=target, choices=choices or Choices(), pre_files=pre_files)
+    findings.check()
+    return plan
+
+
+def make_plan(
+    path: Path,
+    findings: Findings,
+    *,
+    target: Target,
+    choices: Choices,
+    pre_files: Mapping[str, str] | None = None,
+) -> ImagePlan:
+    """Return the plan and note what is wrong in `findings`: with errors there, the plan is not to be used."""
+    kickstart = read_kickstart(
+        path,
+        findings,
+        ksversion=choices.ksversion,
+        default_version=target.ksversion,
+        pre_files=pre_files,
+    )
+    return plan_kickstart(kickstart, target=target, choices=choices)
+
+
+def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImagePlan:
+    """Return the plan of a kickstart that has been read."""
+    lang, extra_langs = system.plan_lang(ks)
+    root_password, root_ssh_password = system.plan_root(ks)
+    users, groups = system.plan_users(ks)
+    selinux, selinux_place = system.plan_selinux(ks)
+    enabled, disabled = system.plan_services(ks)
+    hostname, interfaces = system.plan_network(ks)
+    chosen = packages.plan_packages(ks)
+    bootloader = storage.plan_bootloader(ks)
+    disk = storage.plan_disk(
+        ks, default=default_file_system(target), bootloader=bootloader, disk_size=choices.disk_size
+    )
+    _say_unresolved(ks)
+    plan = ImagePlan(
+        name=choices.name or ks.path.stem,
+        target=target.name,
+        releasever=target.releasever,
+        ksversion=ks.syntax.name,
+        kickstarts=tuple(dict.fromkeys(file.shown for file in ks.files)),
+        kickstart_digests=tuple(dict.fromkeys((file.shown, file.sha256) for file in ks.files)),
+        lang=lang,
+        extra_langs=extra_langs,
+        keyboard=system.plan_keyboard(ks),
+        timezone=system.plan_timezone(ks),
+        root_password=root_password,
+        root_ssh_password=root_ssh_password,
+        users=users,
+        groups=groups,
+        ssh_keys=system.plan_ssh_keys(ks),
+        authselect=system.plan_authselect(ks),
+        selinux=selinux,
+        selinux_place=selinux_place,
+        firewall=system.plan_firewall(ks),
+        services_enabled=enabled,
+        services_disabled=disabled + system.plan_disabled_setup(ks, chosen.names),
+        hostname=hostname,
+        interfaces=interfaces,
+        default_target=system.plan_default_target(ks),
+        bootloader=bootloader,
+        disk=disk,
+        firmware=storage.plan_firmware(disk, bootloader),
+        repositories=sources.plan_repositories(ks, choices),
+        packages=chosen,
+        scripts=scripts.plan_scripts(ks),
+        unresolved_includes=tuple(ks.unresolved),
+        gpgcheck=choices.gpgcheck,
+        default_user=choices.default_user,
+    )
+    return _with_findings(plan, ks.findings)
+
+
+def default_file_system(target: Target) -> str:
+    """Return the file system of a release where a line names none (Anaconda's product defaults)."""
+    return "xfs" if target.family is Family.EL and int(target.releasever) >= 7 else "ext4"
+
+
+def _say_unresolved(ks: Kickstart) -> None:
+    for name, place in ks.unresolved:
+        ks.findings.warn(
+            place, f"%include {name}: unresolved, a %pre script writes it when an image is built"
+        )
+
+
+def _with_findings(plan: ImagePlan, findings: Findings) -> ImagePlan:
+    return dataclasses.replace(plan, warnings=tuple(findings.warnings), notes=tuple(findings.notes))

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""What becomes of a kickstart command or option: honoured, harmless, or refused. The types of the table.
+
+The table itself is `builder.kickstart.commands`. A word without a row there is refused, and a test walks
+over every command and option that pykickstart knows in any syntax: nothing is silently ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What happens to a command, an option or a section."""
+
+    HONOURED = "honoured"
+    HARMLESS = "harmless"  # no effect on an image; said under -v
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """The row of one option.
+
+    `reason` says why it is harmless or refused, `way_out` what to write in its place. `alias` is the
+    name of the same option in other syntaxes. `tolerated`: a syntax without it gets a warning in place
+    of an error. `takes_value` is needed where a syntax does not know the option.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    way_out: str = ""
+    alias: str | None = None
+    tolerated: bool = False
+    takes_value: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """The row of one command or section; `options` matters for honoured ones only.
+
+    `tolerated`: a syntax that has removed the command gets a warning in place of an error.
+    `repeatable`: each line adds to the others; of any other command the last line wins.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    way_out: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    tolerated: bool = False
+    repeatable: bool = False
+
+
+Words = Mapping[str, str]
+
+
+def honoured(
+    options: str = "",
+    *,
+    harmless: Words | None = None,
+    refused: Mapping[str, tuple[str, str]] | None = None,
+    tolerated: Mapping[str, str] | None = None,
+    repeatable: bool = False,
+    removed: bool = False,
+) -> Row:
+    """Return the row of an honoured command.
+
+    Args:
+        options: names of the honoured options, blank between.
+        harmless: option(s) -> why they have no effect; several names in one key, blank between.
+        refused: option(s) -> (why, way out).
+        tolerated: honoured options that some syntaxes lack -> their name there ("" for none; a leading
+            "=" says that the option takes a value).
+        repeatable: lines add up.
+        removed: newer syntaxes have removed the command; it is still honoured.
+    """
+    rows: dict[str, Option] = {name: Option(verdict=Verdict.HONOURED) for name in options.split()}
+    for names, reason in (harmless or {}).items():
+        for name in names.split():
+            rows[name] = Option(verdict=Verdict.HARMLESS, reason=reason, tolerated=True)
+    for names, (reason, way_out) in (refused or {}).items():
+        for name in names.split():
+            rows[name] = Option(verdict=Verdict.REFUSED, reason=reason, way_out=way_out)
+    for name, alias in (tolerated or {}).items():
+        rows[name] = Option(
+            verdict=Verdict.HONOURED,
+            alias=alias.removeprefix("=") or None,
+            tolerated=True,
+            takes_value=alias.startswith("="),
+        )
+    return Row(verdict=Verdict.HONOURED, options=rows, repeatable=repeatable, tolerated=removed)
+
+
+def harmless(reason: str) -> Row:
+    """Return the row of a command that has no effect on an image."""
+    return Row(verdict=Verdict.HARMLESS, reason=reason, tolerated=True, repeatable=True)
+
+
+def refused(reason: str, way_out: str) -> Row:
+    """Return the row of a command that is refused."""
+    return Row(verdict=Verdict.REFUSED, reason=reason, way_out=way_out, repeatable=True)

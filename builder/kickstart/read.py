@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""A kickstart, read and understood word by word: commands, package lines and scripts with their places.
+
+Nothing here knows what an image is: `builder.kickstart.planner` turns what is read into a plan.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.kickstart.commands import COMMANDS, HARMLESS_ADDONS, SECTIONS
+from builder.kickstart.findings import Findings
+from builder.kickstart.plan import Place
+from builder.kickstart.source import Document, InputFile, Line, Section, scan
+from builder.kickstart.syntax import Command, Syntax, choose_version
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SectionRead:
+    """A section that is honoured: what its header says, and its lines."""
+
+    header: Command
+    section: Section
+
+
+@dataclass(slots=True, kw_only=True)
+class Kickstart:
+    """Everything that a kickstart says, in the order of its lines.
+
+    `asked` records the names that a planner has looked for, so that a test can prove that it looks for
+    every honoured command.
+    """
+
+    path: Path
+    syntax: Syntax
+    findings: Findings
+    commands: list[Command] = field(default_factory=list)
+    sections: list[SectionRead] = field(default_factory=list)
+    files: list[InputFile] = field(default_factory=list)
+    unresolved: list[tuple[str, Place]] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+
+    def all(self, *names: str) -> list[Command]:
+        """Return the lines of commands, in order."""
+        self.asked.update(names)
+        return [command for command in self.commands if command.name in names]
+
+    def last(self, *names: str) -> Command | None:
+        """Return the last line of a command: the one that holds."""
+        found = self.all(*names)
+        return found[-1] if found else None
+
+    def all_sections(self, *names: str) -> list[SectionRead]:
+        """Return the sections of these names, in order."""
+        self.asked.update(names)
+        return [read for read in self.sections if read.header.name in names]
+
+
+def read_kickstart(
+    path: Path,
+    findings: Findings,
+    *,
+    ksversion: str | None = None,
+    default_version: str | None = None,
+    pre_files: Mapping[str, str] | None = None,
+) -> Kickstart:
+    """Read `path` and its includes; what is wrong goes to `findings`.
+
+    Args:
+        ksversion: the syntax that the user asks for, before any `#version=`.
+        default_version: the target's syntax, where neither says one.
+        pre_files: what the %pre scripts wrote (see `source.scan`).
+
+    Raises:
+        InputError: `ksversion` is unknown.
+    """
+    document = scan(path, findings, pre_files)
+    written = document.version
+    text = written.text.partition("=")[2].strip() if written else None
+    version, complaint = choose_version(ksversion, text, default_version)
+    if complaint:
+        findings.warn(written.place if written else None, f"#version: {complaint}")
+    syntax = Syntax(version)
+    kickstart = Kickstart(
+        path=path, syntax=syntax, findings=findings, files=document.files, unresolved=document.unresolved
+    )
+    _understand(document, kickstart)
+    return kickstart
+
+
+def _understand(document: Document, kickstart: Kickstart) -> None:
+    before: dict[str, Command] = {}
+    for part in document.parts:
+        if isinstance(part, Section):
+            _take_section(part, kickstart)
+            continue
+        words = split(part, kickstart.findings)
+        if not words:
+            continue
+        if words[0].startswith("%"):
+            _refuse_directive(words[0], part, kickstart.findings)
+            continue
+        command = kickstart.syntax.parse(words, part.place, kickstart.findings)
+        if command is None:
+            continue
+        _compare(before.get(command.name), command, kickstart.findings)
+        before[command.name] = command
+        kickstart.commands.append(command)
+
+
+def split(line: Line, findings: Findings) -> list[str]:
+    """Return the words of a line as a shell would split it; [] when it cannot be split (then noted)."""
+    try:
+        return shlex.split(line.text, comments=True)
+    except ValueError as error:
+        hint = (
+            "kickstart lines end at the end of the line" if line.text.endswith("\\") else "balance the quotes"
+        )
+        findings.error(line.place, str(error).lower(), hint)
+        return []
+
+
+def _refuse_directive(word: str, line: Line, findings: Findings) -> None:
+    if word == "%ksappend":
+        findings.error(line.place, "%ksappend: nothing is fetched while a kickstart is read", "use %include")
+    else:
+        findings.error(line.place, "%end without a section", "remove it")
+
+
+def _compare(first: Command | None, second: Command, findings: Findings) -> None:
+    """Warn about a command that is there twice and holds once."""
+    if first is None or COMMANDS[second.name].repeatable:
+        return
+    where = f"{first.place.file}:{first.place.line}"
+    if second.name == "bootloader":
+        lost = sorted(first.options - second.options)
+        also = f"; its {', '.join(lost)} is lost" if lost else ""
+        findings.warn(second.place, f"a second bootloader line replaces the one at {where}{also}")
+    elif second.words != first.words:
+        findings.warn(
+            second.place, f"a second {second.name} line: where both set a thing, it wins over {where}"
+        )
+
+
+def _take_section(section: Section, kickstart: Kickstart) -> None:
+    findings = kickstart.findings
+    if not section.closed and (kickstart.syntax.needs_end or section.name not in SECTIONS):
+        findings.error(section.header.place, f"{section.name} is not closed by %end in its file", "add %end")
+    if section.name not in SECTIONS:
+        findings.error(section.header.place, f"unknown section: {section.name}", "remove it")
+        return
+    words = split(section.header, findings)
+    if not words:
+        return
+    if section.name == "%addon" and tuple(words[1:3]) in HARMLESS_ADDONS and len(words) == 3:
+        reason = HARMLESS_ADDONS[words[1], words[2]]
+        findings.note(section.header.place, f"{' '.join(words)} has no effect: {reason}")
+        return
+    header = kickstart.syntax.parse_header(words, section.header.place, findings)
+    if header is not None:
+        kickstart.sections.append(SectionRead(header=header, section=section))

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Where packages come from: url and repo lines, and the sources of the command line that replace them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from builder.kickstart.choices import Choices
+from builder.kickstart.plan import Repository
+from builder.kickstart.read import Kickstart
+from builder.kickstart.syntax import Command
+
+MEDIA = ("cdrom", "harddrive", "nfs", "hmc")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.: -]*")
+_URL = re.compile(r"(https?|ftp|file)://\S+")
+
+
+def plan_repositories(ks: Kickstart, choices: Choices) -> tuple[Repository, ...]:
+    """Return the repositories, url's first.
+
+    --repo and --tree go before everything the kickstart says (as Koji does with build tags): its own
+    sources are dropped, and said so.
+    """
+    lines = ks.all("url", "repo", *MEDIA)
+    if choices.repositories or choices.tree:
+        for line in lines:
+            ks.findings.note(line.place, f"{line.name}: replaced by the sources of the command line")
+        tree = (Repository(name="tree", baseurl=(choices.tree,)),) if choices.tree else ()
+        return tuple(_with_keys(repository, choices) for repository in (*tree, *choices.repositories))
+    found: dict[str, Repository] = {}
+    for line in lines:
+        if line.name in MEDIA:
+            ks.findings.error(
+                line.place,
+                f"{line.name}: an image is not installed from a medium",
+                "give --tree URL or --repo NAME=URL, or write a url line",
+            )
+            continue
+        repository = _plan_url(ks, line) if line.name == "url" else _plan_repo(ks, line)
+        if repository is None:
+            continue
+        if repository.name in found and line.name == "repo":
+            ks.findings.warn(line.place, f"repo: a second {repository.name} replaces the first")
+        found[repository.name] = _with_keys(repository, choices)
+    if not found:
+        ks.findings.warn(
+            None, f"{ks.path}: no repository is named", "write url or repo lines, or give --repo NAME=URL"
+        )
+    return tuple(found.values())
+
+
+def _plan_url(ks: Kickstart, line: Command) -> Repository | None:
+    return _repository(ks, line, name="url", base=str(line.get("url", "")))
+
+
+def _plan_repo(ks: Kickstart, line: Command) -> Repository | None:
+    name = str(line.get("name", ""))
+    if not _NAME.fullmatch(name):
+        ks.findings.error(line.place, f'repo: "{name}" is not the name of a repository')
+        return None
+    repository = _repository(ks, line, name=name, base=str(line.get("baseurl", "")))
+    if repository is None:
+        return None
+    cost = line.get("cost")
+    return dataclasses.replace(
+        repository,
+        cost=int(cost) if cost is not None else None,
+        includes=tuple(str(glob) for glob in line.get("includepkgs", ())),
+        excludes=tuple(str(glob) for glob in line.get("excludepkgs", ())),
+        install=bool(line.get("install", False)),
+    )
+
+
+def _repository(ks: Kickstart, line: Command, *, name: str, base: str) -> Repository | None:
+    """Return the repository of a url or repo line; None where it has no usable address."""
+    mirrors, links = str(line.get("mirrorlist", "") or ""), str(line.get("metalink", "") or "")
+    addresses = tuple(base.replace(",", " ").split())
+    if not (addresses or mirrors or links):
+        ks.findings.error(
+            line.place,
+            f"{line.name} {name}: has no address, and there is no installer whose list it could be in",
+            "add --baseurl, --mirrorlist or --metalink",
+        )
+        return None
+    for address in (*addresses, mirrors, links):
+        if address and not _URL.fullmatch(address):
+            ks.findings.error(line.place, f"{line.name}: {address} is not a URL", "give https:// or file://")
+            return None
+    return Repository(
+        name=name,
+        baseurl=addresses,
+        mirrorlist=mirrors or None,
+        metalink=links or None,
+        proxy=str(line.get("proxy", "")) or None,
+        verify_tls=not line.get("noverifyssl", False),
+        place=line.place,
+    )
+
+
+def _with_keys(repository: Repository, choices: Choices) -> Repository:
+    if repository.gpg_keys:
+        return repository
+    return dataclasses.replace(repository, gpg_keys=choices.gpg_keys, fingerprints=choices.fingerprints)

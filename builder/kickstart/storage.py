@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: MIT
+"""The disk: partition lines to a layout with final sizes. Arithmetic only, in MiB.
+
+Order on the disk: what firmware wants first, then the rest as written, swap before /, and / last, so
+that a guest can grow it (image guide: the root partition is the last one).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from builder.kickstart.plan import Bootloader, Disk, Partition, Place
+from builder.kickstart.read import Kickstart
+from builder.kickstart.syntax import Command
+
+# Partitions begin at 1 MiB, and the copy of a GPT needs room behind the last one.
+HEAD = 1
+TAIL = 1
+
+BIOSBOOT_SIZE = 1
+# The file system is FAT32 from 33 MiB on; GRUB alone needs less than 4.
+ESP_SIZE = 64
+BOOT_SIZE = 1024
+SMALLEST_ESP = 8
+
+# Disk of an autopart without --size: five GiB, as osbuild's generic-openstack image.
+AUTOPART_DISK = 5120
+AUTOPART_SMALLEST_ROOT = 1024
+
+# Anaconda's swap for 2 GiB of memory, a small flavour: the guest's own is not known here.
+RECOMMENDED_SWAP = 2048
+
+# What the direct engine can write where the kickstart leaves the choice to us.
+WRITABLE = frozenset({"ext2", "ext3", "ext4", "efi", "vfat", "swap", "biosboot", "prepboot"})
+
+FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "efi", "swap", "biosboot", "prepboot")
+_RAW = frozenset({"swap", "biosboot", "prepboot"})
+
+_UNBUILT = re.compile(r"(pv|raid|btrfs)\.\S*")
+
+
+def plan_bootloader(ks: Kickstart) -> Bootloader:
+    """Return what the bootloader line says."""
+    line = ks.last("bootloader")
+    if line is None:
+        return Bootloader()
+    location = "mbr"
+    if "--location" in line.options:
+        location = str(line.get("location", "mbr"))
+        location = "partition" if location == "boot" else location
+    timeout = line.get("timeout")
+    append = str(line.get("appendLine", "")).strip()
+    if "\n" in append:
+        ks.findings.error(line.place, "bootloader --append: a line break in the kernel's arguments")
+    return Bootloader(
+        location=location,
+        append=append,
+        timeout=int(timeout) if timeout is not None else None,
+        disabled=bool(line.get("disabled", False)),
+    )
+
+
+def plan_disk(ks: Kickstart, *, default: str, bootloader: Bootloader, disk_size: int | None) -> Disk:
+    """Return the disk with every partition's final size.
+
+    Args:
+        default: the file system of the release where a line names none.
+        disk_size: size of the disk; None: as large as the partitions ask for.
+    """
+    ks.all("zerombr")  # honoured by making a new disk
+    label = _plan_label(ks)
+    parts = _plan_parts(ks, default)
+    wanted_size = disk_size
+    if (autopart := ks.last("autopart")) is not None:
+        parts = _plan_autopart(ks, autopart, default, disk_size or AUTOPART_DISK)
+        wanted_size = disk_size or AUTOPART_DISK
+    if (required := ks.last("reqpart")) is not None:
+        boot = bool(required.get("addBoot", False))
+        have = {part.mountpoint or part.fstype for part in parts}
+        add = _required(required.place, default, boot=boot)
+        parts = [part for part in add if (part.mountpoint or part.fstype) not in have] + parts
+    if ks.unresolved and not any(part.mountpoint == "/" for part in parts):
+        return Disk(label=label or "gpt", partitions=tuple(_ordered(parts)), size=wanted_size)
+    firmware_parts = {part.fstype for part in parts} & {"biosboot", "efi"}
+    chosen = label or ("gpt" if firmware_parts else "msdos")
+    _check(ks, parts, chosen, bootloader)
+    return _lay_out(ks, _ordered(parts), chosen, wanted_size)
+
+
+def _plan_label(ks: Kickstart) -> str | None:
+    line = ks.last("clearpart")
+    label = str(line.get("disklabel", "")) if line is not None else ""
+    if line is not None and label not in ("", "gpt", "msdos"):
+        ks.findings.error(line.place, f"clearpart --disklabel={label}: is not handled", "write gpt or msdos")
+        return None
+    return label or None
+
+
+def _plan_parts(ks: Kickstart, default: str) -> list[Partition]:
+    """Return the partitions of part lines; of two for one mount point the last."""
+    found: dict[str, Partition] = {}
+    disks: dict[str, Place] = {}
+    for line in ks.all("part", "partition"):
+        if disk := str(line.get("disk", "")):
+            disks.setdefault(disk.removeprefix("/dev/"), line.place)
+        part = _plan_part(ks, line, default)
+        if part is None:
+            continue
+        key = part.mountpoint or (part.fstype if part.fstype in ("biosboot", "prepboot") else f"{line.place}")
+        if (earlier := found.pop(key, None)) is not None:
+            where = f"{earlier.place.file}:{earlier.place.line}" if earlier.place else "an earlier line"
+            ks.findings.warn(line.place, f"{line.name} {key}: a second one; this line wins over {where}")
+        found[key] = part
+    if len(disks) > 1:
+        names = ", ".join(disks)
+        ks.findings.error(
+            list(disks.values())[1], f"part --ondisk: an image has one disk, not {names}", "name one disk"
+        )
+    return list(found.values())
+
+
+def _plan_part(ks: Kickstart, line: Command, default: str) -> Partition | None:
+    mountpoint = str(line.get("mountpoint", ""))
+    fstype = str(line.get("fstype", ""))
+    if _UNBUILT.fullmatch(mountpoint):
+        ks.findings.error(
+            line.place,
+            f"part {mountpoint}: LVM, RAID and btrfs volumes are not built",
+            "use part lines with mount points",
+        )
+        return None
+    if mountpoint in _RAW:
+        fstype = mountpoint
+    if mountpoint == "/boot/efi" and fstype in ("", "vfat", "efi"):
+        fstype = "efi"
+    if not fstype:
+        fstype = _default_file_system(ks, line, default)
+    if fstype not in FILE_SYSTEMS:
+        near = f"one of {', '.join(FILE_SYSTEMS)}"
+        ks.findings.error(line.place, f"part --fstype={fstype}: is not handled", near)
+        return None
+    if fstype == "efi" and mountpoint != "/boot/efi":
+        ks.findings.error(
+            line.place, f"part {mountpoint} --fstype=efi: belongs on /boot/efi", "or write vfat"
+        )
+        return None
+    if fstype not in _RAW and not re.fullmatch(r"/[^\s\\]*", mountpoint):
+        ks.findings.error(line.place, f'part: "{mountpoint}" is not a mount point', "write an absolute path")
+        return None
+    size, grow = _plan_size(ks, line, fstype)
+    if size is None:
+        return None
+    maximum = int(line.get("maxSizeMB", 0)) or None
+    if maximum is not None and maximum < size:
+        ks.findings.error(line.place, f"part --maxsize={maximum}: is less than --size={size}", "raise it")
+    return Partition(
+        mountpoint=None if fstype in _RAW else mountpoint,
+        fstype=fstype,
+        size=size,
+        grow=grow,
+        max_size=maximum,
+        label=str(line.get("label", "")) or None,
+        fsoptions=str(line.get("fsopts", "")) or None,
+        mkfsoptions=str(line.get("mkfsopts", "")) or None,
+        place=line.place,
+    )
+
+
+def _plan_size(ks: Kickstart, line: Command, fstype: str) -> tuple[int | None, bool]:
+    """Return the size and whether it grows; None for the size when the line says none."""
+    grow = bool(line.get("grow", False))
+    size = line.get("size")
+    if line.get("recommended", False) and fstype == "swap":
+        ks.findings.note(line.place, f"part swap --recommended: {RECOMMENDED_SWAP} MiB, for 2 GiB of memory")
+        return RECOMMENDED_SWAP, False
+    if fstype == "biosboot":
+        return int(size or BIOSBOOT_SIZE), False
+    if size is None and grow:
+        return 1, True
+    if size is None or int(size) <= 0:
+        ks.findings.error(line.place, "part: has no size", "add --size=MIB")
+        return None, grow
+    return int(size), grow
+
+
+def _default_file_system(ks: Kickstart, line: Command, default: str) -> str:
+    if default in WRITABLE:
+        return default
+    ks.findings.warn(
+        line.place,
+        f"{line.name}: ext4 is taken; {default}, the default of the release, is not written",
+        "add --fstype=ext4 to say so",
+    )
+    return "ext4"
+
+
+def _required(place: Place, default: str, *, boot: bool) -> list[Partition]:
+    """Return what firmware needs on x86_64, for BIOS and for UEFI, and /boot."""
+    parts = [
+        Partition(mountpoint=None, fstype="biosboot", size=BIOSBOOT_SIZE, place=place),
+        Partition(mountpoint="/boot/efi", fstype="efi", size=ESP_SIZE, place=place),
+    ]
+    if boot:
+        fstype = default if default in WRITABLE else "ext4"
+        parts.append(Partition(mountpoint="/boot", fstype=fstype, size=BOOT_SIZE, place=place))
+    return parts
+
+
+def _plan_autopart(ks: Kickstart, line: Command, default: str, disk_size: int) -> list[Partition]:
+    """Return the partitions of autopart --type=plain: firmware's, /boot, swap, and / with the rest."""
+    if "--nolvm" not in line.options and "--type" not in line.options:
+        ks.findings.error(
+            line.place, "autopart: its default, LVM or btrfs, is not built", "write autopart --type=plain"
+        )
+        return []
+    # pykickstart's numbers: 0 btrfs, 1 lvm, 2 plain, 3 lvm thin.
+    if "--type" in line.options and int(line.get("type", 2)) != 2:
+        ks.findings.error(line.place, "autopart: only --type=plain is built", "write autopart --type=plain")
+        return []
+    fstype = str(line.get("fstype", "")) or _default_file_system(ks, line, default)
+    parts = _required(line.place, fstype, boot=not line.get("noboot", False))
+    if not line.get("noswap", False) and ks.syntax.name.startswith("RHEL"):
+        # Fedora has had no swap partition since 33 (zram); Anaconda gives swap a tenth of a small disk.
+        size = min(RECOMMENDED_SWAP, disk_size // 10)
+        ks.findings.note(line.place, f"autopart: {size} MiB of swap; --noswap leaves it out")
+        parts.append(Partition(mountpoint=None, fstype="swap", size=size, place=line.place))
+    root = Partition(mountpoint="/", fstype=fstype, size=AUTOPART_SMALLEST_ROOT, grow=True, place=line.place)
+    return [*parts, root]
+
+
+def _ordered(parts: list[Partition]) -> list[Partition]:
+    first = {"biosboot": 0, "prepboot": 1, "efi": 2}
+
+    def weight(part: Partition) -> int:
+        if part.mountpoint == "/":
+            return 9
+        if part.mountpoint == "/boot":
+            return 3
+        return first.get(part.fstype, 5 if part.fstype == "swap" else 4)
+
+    return sorted(parts, key=weight)
+
+
+def _check(ks: Kickstart, parts: list[Partition], label: str, bootloader: Bootloader) -> None:
+    """Note what keeps the layout from being a bootable disk."""
+    kinds = {part.fstype for part in parts}
+    root = next((part for part in parts if part.mountpoint == "/"), None)
+    line = ks.last("part", "partition", "autopart", "reqpart", "clearpart")
+    place = line.place if line is not None else None
+    if root is None and not any(error.message.startswith("autopart") for error in ks.findings.errors):
+        ks.findings.error(
+            place, f"{ks.path}: no partition for /", "add part / --fstype=ext4 --size=2048 --grow"
+        )
+    if root is not None and root.fstype in ("vfat", "efi"):
+        ks.findings.error(root.place, f"part /: {root.fstype} cannot hold a system", "write --fstype=ext4")
+    if label == "msdos" and len(parts) > 4:
+        ks.findings.error(
+            place,
+            f"{len(parts)} partitions on an msdos disk: it has room for four",
+            "clearpart --disklabel=gpt",
+        )
+    if label == "msdos" and kinds & {"biosboot"}:
+        ks.findings.warn(place, "biosboot: an msdos disk has no use for it", "leave it out, or use gpt")
+    for part in parts:
+        if part.fstype == "efi" and part.size < SMALLEST_ESP:
+            ks.findings.error(
+                part.place, f"part /boot/efi: {part.size} MiB is too small", f"{ESP_SIZE} MiB do"
+            )
+    if bootloader.disabled or bootloader.location == "none" or root is None:
+        return
+    if label == "gpt" and not kinds & {"biosboot", "efi"}:
+        ks.findings.error(
+            place,
+            "no firmware can boot this gpt disk: it has neither a biosboot partition nor /boot/efi",
+            "add reqpart, or part biosboot --size=1 and part /boot/efi --size=64",
+        )
+    elif label == "gpt" and "biosboot" not in kinds:
+        ks.findings.warn(place, "no biosboot partition: the image boots by UEFI only", "add reqpart")
+    elif "efi" not in kinds:
+        ks.findings.note(place, "no /boot/efi partition: the image boots by BIOS only")
+
+
+def plan_firmware(disk: Disk, bootloader: Bootloader) -> tuple[str, ...]:
+    """Return the ways in which the disk boots: bios, uefi."""
+    if bootloader.disabled or bootloader.location == "none":
+        return ()
+    kinds = {part.fstype for part in disk.partitions}
+    bios = disk.label == "msdos" or "biosboot" in kinds
+    return (("bios",) if bios else ()) + (("uefi",) if "efi" in kinds else ())
+
+
+def _lay_out(ks: Kickstart, parts: list[Partition], label: str, disk_size: int | None) -> Disk:
+    """Return the disk with the free space shared among what grows."""
+    needed = HEAD + sum(part.size for part in parts) + (TAIL if label == "gpt" else 0)
+    if disk_size is None:
+        return Disk(label=label, partitions=tuple(parts), size=needed)
+    if disk_size < needed:
+        ks.findings.error(
+            None,
+            f"{ks.path}: the disk is too small by {needed - disk_size} MiB: it has {disk_size} MiB, "
+            f"the partitions need {needed} MiB",
+            "give a larger --size, or smaller partitions",
+        )
+        return Disk(label=label, partitions=tuple(parts), size=needed)
+    grown = share(disk_size - needed, parts)
+    return Disk(label=label, partitions=grown, size=disk_size)
+
+
+def share(free: int, parts: list[Partition]) -> tuple[Partition, ...]:
+    """Return `parts` with `free` MiB given to those that grow, in proportion to their sizes.
+
+    None grows beyond its --maxsize; what one cannot take goes to the others (as blivet does).
+    """
+    sizes = [part.size for part in parts]
+    growing = [index for index, part in enumerate(parts) if part.grow]
+    while free > 0 and growing:
+        total = sum(sizes[index] for index in growing)
+        given = 0
+        full = []
+        for index in growing:
+            portion = free * sizes[index] // total
+            limit = parts[index].max_size
+            if limit is not None and sizes[index] + portion >= limit:
+                portion = max(limit - sizes[index], 0)
+                full.append(index)
+            sizes[index] += portion
+            given += portion
+        free -= given
+        if not full:
+            sizes[growing[-1]] += free  # what rounding left
+            break
+        growing = [index for index in growing if index not in full]
+    return tuple(dataclasses.replace(part, size=size) for part, size in zip(parts, sizes, strict=True))

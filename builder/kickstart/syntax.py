@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: MIT
+"""One kickstart syntax: pykickstart's parsers for a version, made tolerant, every word held to the table.
+
+pykickstart parses the arguments of each command and section header; what stops at the first error
+there, has no file name, or leaves as a bare ValueError is told here with file and line. A syntax that
+merely removed a word, or does not have it yet, gets a warning where the word's meaning is plain.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from pykickstart import version as versions
+from pykickstart.base import RemovedCommand
+from pykickstart.errors import KickstartDeprecationWarning, KickstartError, KickstartVersionError
+from pykickstart.parser import KickstartParser
+
+from builder.errors import InputError
+from builder.kickstart.commands import COMMANDS, SECTIONS
+from builder.kickstart.findings import Findings
+from builder.kickstart.plan import Place
+from builder.kickstart.policy import Option, Row, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """A command line (or a section header) that was understood.
+
+    `options` are the names of the options it has, as the table writes them, with what was left out of
+    the parsing because the syntax lacks it; `values` holds the values of those left out.
+    `words` are its arguments as written.
+    """
+
+    name: str
+    place: Place
+    words: tuple[str, ...]
+    options: frozenset[str] = frozenset()
+    values: Mapping[str, str] = field(default_factory=dict)
+    data: object = None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute of pykickstart's object, which syntaxes may lack."""
+        value = getattr(self.data, name, default)
+        return default if value is None else value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Known:
+    """The options of one command in one syntax: name -> whether it takes a value."""
+
+    options: Mapping[str, bool]
+
+    def resolve(self, word: str) -> str | None:
+        """Return the option that `word` means: exact, or the only one it abbreviates (as argparse)."""
+        name = word.partition("=")[0]
+        if name in self.options:
+            return name
+        near = [option for option in self.options if option.startswith(name)]
+        return near[0] if len(near) == 1 else None
+
+
+class Syntax:
+    """The commands and sections of one pykickstart version, such as F45 or RHEL9."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.number: int = versions.versionMap[name]
+        path = list(sys.path)  # makeVersion() adds a folder to it on every call
+        try:
+            self._handler = versions.makeVersion(name)
+        finally:
+            sys.path[:] = path
+        self._parser = KickstartParser(self._handler)
+
+    @property
+    def needs_end(self) -> bool:
+        """Whether sections must end in %end."""
+        return bool(self.number >= versions.F8)
+
+    def has(self, command: str) -> bool:
+        """Tell whether the syntax has a command, and has not removed it."""
+        found = self._handler.commands.get(command)
+        return found is not None and not isinstance(found, RemovedCommand)
+
+    def parse(self, words: list[str], place: Place, findings: Findings) -> Command | None:
+        """Return a command line understood; None when it is wrong, harmless, or refused (then noted)."""
+        name = words[0]
+        row = COMMANDS.get(name)
+        if row is None:
+            near = difflib.get_close_matches(name, [*COMMANDS, *SECTIONS], n=1)
+            findings.error(place, f"unknown command: {name}", f"did you mean {near[0]}?" if near else None)
+            return None
+        if row.verdict is Verdict.REFUSED:
+            findings.error(place, f"{name}: {row.reason}", row.way_out)
+            return None
+        if not self.has(name):
+            return self._parse_missing(name, words, row, place, findings)
+        parsed = self._prepare(name, words[1:], row, self._options_of(name), place, findings)
+        if parsed is None:
+            return None
+        arguments, options, values = parsed
+        line = " ".join(words)
+        self._handler.currentLine = line
+        found = self._guard(
+            name, place, findings, lambda: self._handler.dispatcher([name, *arguments], place.line)
+        )
+        if found is None:
+            return None
+        if row.verdict is Verdict.HARMLESS:
+            findings.note(place, f"{name} has no effect: {row.reason}")
+            return None
+        return Command(
+            name=name, place=place, words=tuple(words[1:]), options=options, values=values,
+            data=copy.copy(found[0]),
+        )  # fmt: skip
+
+    def parse_header(self, words: list[str], place: Place, findings: Findings) -> Command | None:
+        """Return a section header understood; None when it is wrong, harmless or refused (then noted)."""
+        name = words[0]
+        row = SECTIONS[name]
+        if row.verdict is not Verdict.HONOURED:
+            if row.verdict is Verdict.HARMLESS:
+                findings.note(place, f"{name} has no effect: {row.reason}")
+            else:
+                findings.error(place, f"{name}: {row.reason}", row.way_out)
+            return None
+        parser = self._parser.getSection(name)._getParser()
+        parsed = self._prepare(name, words[1:], row, _options_in(parser), place, findings)
+        if parsed is None:
+            return None
+        arguments, options, values = parsed
+        found = self._guard(name, place, findings, lambda: parser.parse_args(arguments, lineno=place.line))
+        if found is None:
+            return None
+        return Command(
+            name=name, place=place, words=tuple(words[1:]), options=options, values=values, data=found[0]
+        )
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _options_of(self, command: str) -> _Known:
+        return _options_in(getattr(self._handler.commands[command], "op", None))
+
+    def _parse_missing(
+        self, name: str, words: list[str], row: Row, place: Place, findings: Findings
+    ) -> Command | None:
+        """Handle a command that is not in this syntax."""
+        if row.verdict is Verdict.HARMLESS:
+            findings.warn(place, f"{name} is not in the syntax {self.name}; it has no effect: {row.reason}")
+            return None
+        if row.tolerated:
+            findings.warn(place, f"{name} is not in the syntax {self.name}; it is still honoured")
+            return Command(name=name, place=place, words=tuple(words[1:]))
+        findings.error(
+            place, f"{name} is not in the syntax {self.name}", f"it is in {_span(name)}: see --ksversion"
+        )
+        return None
+
+    def _prepare(
+        self, name: str, words: list[str], row: Row, known: _Known, place: Place, findings: Findings
+    ) -> tuple[list[str], frozenset[str], dict[str, str]] | None:
+        """Hold the options of a line to the table; take out what this syntax lacks but we understand."""
+        kept: list[str] = []
+        used: set[str] = set()
+        values: dict[str, str] = {}
+        good = True
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                kept += [word, *rest]
+                break
+            option = known.resolve(word) if _is_option(word) else None
+            if option is not None:
+                kept.append(word)
+                used.add(option)
+                good &= self._judge(name, option, row, place, findings)
+            elif _is_option(word) and (found := _tolerated(word, row)) is not None:
+                option, entry = found
+                used.add(option)
+                kept += self._translate(name, word, option, entry, known, rest, values, place, findings)
+            elif name == "zerombr" and word in ("yes", "no"):
+                findings.warn(place, f'zerombr takes no argument: "{word}" is left out')
+            else:
+                if _is_option(word):
+                    good &= self._explain(name, word, row, known, place, findings)
+                kept.append(word)
+        return (kept, frozenset(used), values) if good else None
+
+    def _judge(self, name: str, option: str, row: Row, place: Place, findings: Findings) -> bool:
+        """Say what becomes of an option that the syntax has; False when it is refused."""
+        if row.verdict is not Verdict.HONOURED:
+            return True
+        entry = row.options.get(option)
+        if entry is None:
+            findings.error(place, f"{name} {option} is not handled", "leave it out")
+            return False
+        if entry.verdict is Verdict.REFUSED:
+            findings.error(place, f"{name} {option}: {entry.reason}", entry.way_out)
+            return False
+        if entry.verdict is Verdict.HARMLESS:
+            findings.note(place, f"{name} {option} has no effect: {entry.reason}")
+        return True
+
+    def _translate(
+        self,
+        name: str,
+        word: str,
+        option: str,
+        entry: Option,
+        known: _Known,
+        rest: Any,
+        values: dict[str, str],
+        place: Place,
+        findings: Findings,
+    ) -> list[str]:
+        """Return what stands for an option that this syntax lacks: its other name, or nothing."""
+        effect = f"it has no effect: {entry.reason}" if entry.reason else "it is still honoured"
+        findings.warn(place, f"{name} {option} is not in the syntax {self.name}; {effect}")
+        _, equals, value = word.partition("=")
+        if entry.takes_value and not equals:
+            value = next(rest, "")
+        if entry.alias is not None and entry.alias in known.options:
+            return [f"{entry.alias}={value}"] if entry.takes_value else [entry.alias]
+        if entry.takes_value:
+            values[option] = value
+        return []
+
+    def _explain(
+        self, name: str, word: str, row: Row, known: _Known, place: Place, findings: Findings
+    ) -> bool:
+        """Say more than pykickstart about an option that the syntax lacks; True when there is no more."""
+        option = word.partition("=")[0]
+        entry = row.options.get(option)
+        if entry is None:
+            near = difflib.get_close_matches(option, list(known.options), n=1)
+            findings.error(
+                place, f"{name} has no option {option}", f"did you mean {near[0]}?" if near else None
+            )
+        elif entry.verdict is Verdict.REFUSED:
+            findings.error(place, f"{name} {option}: {entry.reason}", entry.way_out)
+        else:
+            findings.error(
+                place,
+                f"{name} {option} is not in the syntax {self.name}",
+                f"it is in {_span(name, option)}: see --ksversion",
+            )
+        return False
+
+    def _guard(self, name: str, place: Place, findings: Findings, parse: Any) -> tuple[Any] | None:
+        """Call a parser of pykickstart; its errors and warnings become findings."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                found = (parse(),)
+            except KickstartError as error:
+                message = getattr(error, "message", None) or str(error)
+                findings.error(place, f"{name}: {_one_line(message)}")
+                return None
+            except Exception as error:
+                # pykickstart lets ValueError, IndexError and more leave its parsers: bad input all the same.
+                findings.error(place, f"{name}: {_one_line(str(error)) or type(error).__name__}")
+                return None
+        for warning in caught:
+            text = _one_line(str(warning.message))
+            if issubclass(warning.category, KickstartDeprecationWarning):
+                text = f"deprecated in the syntax {self.name}"
+            findings.warn(place, f"{name}: {text}")
+        return found
+
+
+def choose_version(asked: str | None, written: str | None, target: str | None) -> tuple[str, str | None]:
+    """Return the syntax version to use, and a warning where `#version=` could not be followed.
+
+    `--ksversion` goes before `#version=` goes before the target's own.
+
+    Raises:
+        InputError: `asked` is unknown.
+    """
+    default = target or versions.versionToString(versions.DEVEL, skipDevel=True)
+    if asked:
+        found = find_version(asked)
+        if found is None:
+            raise InputError(
+                f"unknown kickstart syntax: {asked}", hint=f"one of {', '.join(known_versions())}"
+            )
+        return found, None
+    if written is None or written.upper() == "DEVEL":
+        return default, None
+    found = find_version(written)
+    if found is None:
+        return default, f"unknown syntax {written}; {default} is used"
+    return found, None
+
+
+def find_version(text: str) -> str | None:
+    """Return pykickstart's name of a syntax version, None when it has none of that name."""
+    try:
+        number = versions.stringToVersion(text)
+    except KickstartVersionError:
+        return None
+    return str(versions.versionToString(number, skipDevel=True))
+
+
+def known_versions() -> tuple[str, ...]:
+    """Return the names of all syntax versions, Fedora's first, oldest first."""
+    names = [name for name in versions.versionMap if name != "DEVEL"]
+    return tuple(sorted(names, key=lambda name: (name.startswith("RHEL"), versions.versionMap[name])))
+
+
+@cache
+def syntax(name: str) -> Syntax:
+    """Return the Syntax of a version for questions about what it has; never parse with this one."""
+    return Syntax(name)
+
+
+def options_of(name: str, command: str) -> tuple[str, ...]:
+    """Return the options that a command or section has in a syntax version."""
+    found = syntax(name)
+    if command.startswith("%"):
+        section = found._parser.getSection(command)
+        return tuple(_options_in(section._getParser()).options) if hasattr(section, "_getParser") else ()
+    return tuple(found._options_of(command).options) if found.has(command) else ()
+
+
+def commands_of(name: str) -> tuple[str, ...]:
+    """Return the commands that a syntax version has, removed ones too."""
+    return tuple(syntax(name)._handler.commands)
+
+
+def _options_in(parser: Any) -> _Known:
+    actions = getattr(parser, "_actions", ())
+    return _Known(
+        options={option: action.nargs != 0 for action in actions for option in action.option_strings}
+    )
+
+
+def _is_option(word: str) -> bool:
+    # As argparse: a word with a blank in its name part is an argument.
+    return word.startswith("--") and len(word) > 2 and " " not in word.partition("=")[0]
+
+
+def _tolerated(word: str, row: Row) -> tuple[str, Option] | None:
+    option = word.partition("=")[0]
+    entry = row.options.get(option)
+    return (option, entry) if entry is not None and entry.tolerated else None
+
+
+@cache
+def _span(command: str, option: str | None = None) -> str:
+    """Return in which syntaxes a command or option is: `F23 to F46, RHEL7 to RHEL11`."""
+    spans = []
+    for family in ("F", "RHEL"):
+        names = [name for name in known_versions() if name.startswith(family)]
+        having = [
+            name
+            for name in names
+            if (option in options_of(name, command) if option else syntax(name).has(command))
+        ]
+        if having:
+            spans.append(having[0] if len(having) == 1 else f"{having[0]} to {having[-1]}")
+    return ", ".join(spans) or "no syntax"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(str(text).split()).rstrip(".")
+    return line[:1].lower() + line[1:]
