@@ -8,6 +8,7 @@ process lives. The lock goes with the process, so the next run can tell a dead o
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -23,6 +24,8 @@ from pathlib import Path
 from builder.errors import BuildError, PermissionMissing
 
 WORK_PREFIX = ".openstack-builder-"
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
@@ -70,11 +73,11 @@ def explain(error: OSError, path: Path) -> BuildError:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path` (made when missing; never removed, it is empty)."""
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock on the file `path` (made when missing; never removed, it is empty)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
 
 
@@ -122,6 +125,26 @@ def remove_stale(parent: Path) -> None:
                 remove_tree(path)
             finally:
                 os.close(descriptor)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Put the folder `new` at `path`, in one step where something stands there (renameat2(2)).
+
+    Whatever stood at `path` is at `new` afterwards; both are on one file system.
+
+    Raises:
+        BuildError: the file system refuses.
+    """
+    exchange, here = 2, -100  # RENAME_EXCHANGE, AT_FDCWD
+    try:
+        if not path.exists():
+            new.rename(path)
+        elif _libc.renameat2(here, os.fsencode(new), here, os.fsencode(path), exchange) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+    except OSError as error:
+        raise explain(error, path) from error
+    sync_folder(path.parent)
 
 
 def remove_tree(folder: Path) -> None:

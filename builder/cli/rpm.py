@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder rpm`: binary RPMs, and a repository of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder.cli import Context
+from builder.errors import InputError
+from builder.report import format_table
+from builder.rpm.build import BuildPlan, BuildResult, build, plan_build, rpm_version
+from builder.rpm.manifest import as_data
+from builder.rpm.packages import find_packages, pair
+from builder.rpm.repository import LocalRepository, make_repository
+from builder.rpm.sign import SigningKey, find_key, local_key
+from builder.rpm.sources import collect_sources, source_date
+from builder.targets import SPECS, select
+
+SUMMARY = "Build RPMs with rpmbuild and the macros of each target; unchanged input is not built again."
+EXAMPLE = """\
+  openstack-builder rpm openstack-utils -t 'epel-*' -t fedora-45
+  openstack-builder rpm openstack-utils -t fixture-12 --repo --local-key"""
+
+CHECKOUT = SPECS.parent
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_build_arguments(parser)
+    parser.add_argument(
+        "--repo", action="store_true", help="make a repository too, in the folder repo/ beside the RPMs"
+    )
+    key = parser.add_mutually_exclusive_group()
+    key.add_argument("--sign", metavar="KEY", help="sign the repository's copies with this key of gpg")
+    key.add_argument(
+        "--local-key", action="store_true", help="sign them with a key of this machine, made when missing"
+    )
+    parser.add_argument(
+        "--gnupghome", type=Path, metavar="DIR", help="where gpg finds KEY (default: the user's)"
+    )
+
+
+def add_build_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that srpm and rpm share."""
+    parser.add_argument("package", nargs="+", help="name of a package, as in specs/PACKAGE.spec")
+    parser.add_argument(
+        "-t", "--target", action="append", required=True, metavar="TARGET",
+        help="name or glob of targets, see `openstack-builder targets`; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR",
+                        help="build into DIR/rpm/TARGET (default: out)")  # fmt: skip
+    parser.add_argument("--source", type=Path, default=CHECKOUT, metavar="DIR",
+                        help="checkout to build from (default: the one this command stands in)")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the manifests")
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Build them; print their paths."""
+    if (args.sign or args.local_key) and not args.repo:
+        raise InputError("--sign and --local-key sign a repository", hint="add --repo")
+    if args.gnupghome and not args.sign:
+        raise InputError("--gnupghome goes with --sign KEY")
+    key = _signing_key(args, context)
+    run_builds(args, context, binary=True, key=key)
+    return 0
+
+
+def run_builds(
+    args: argparse.Namespace, context: Context, *, binary: bool, key: SigningKey | None = None
+) -> None:
+    """Build every pair of package and target, one line of progress each, and print what came out."""
+    report = context.report
+    plans = _plan(args, context)
+    results: list[BuildResult] = []
+    for number, plan in enumerate(plans, 1):
+        label = f"{plan.package.name} for {plan.target.name}"
+        with report.step("rpm" if binary else "srpm", label, count=(number, len(plans))) as step:
+            result = build(plan, binary=binary, runner=context.runner)
+            step.detail = label if result.changed else f"{label}, unchanged"
+        results.append(result)
+    repositories = _repositories(results, key, context) if getattr(args, "repo", False) else []
+    if args.json:
+        report.json([_as_json(result, binary=binary) for result in results])
+    else:
+        for result in results:
+            for path in result.paths(source=not binary, binary=binary):
+                report.result(str(path))
+    _print_table(results, context, binary=binary)
+    for repository in repositories:
+        signed = f", signed by the key in {repository.key_file}" if repository.key_file else ", unsigned"
+        report.note(f"repository: {repository.folder}{signed}")
+
+
+def _plan(args: argparse.Namespace, context: Context) -> list[BuildPlan]:
+    root: Path = args.source
+    packages = find_packages(root, args.package)
+    pairs = pair(packages, select(args.target), named=args.target)
+    sources = collect_sources(root, context.runner)
+    version = rpm_version(context.runner)
+    return [
+        plan_build(
+            package,
+            target,
+            sources=sources,
+            epoch=source_date(root, package.text, context.runner),
+            rpm=version,
+            out=args.out / "rpm",
+        )
+        for package, target in pairs
+    ]
+
+
+def _signing_key(args: argparse.Namespace, context: Context) -> SigningKey | None:
+    if args.local_key:
+        return local_key(context.runner)
+    if args.sign:
+        return find_key(args.sign, home=args.gnupghome, runner=context.runner)
+    return None
+
+
+def _repositories(
+    results: Sequence[BuildResult], key: SigningKey | None, context: Context
+) -> list[LocalRepository]:
+    """Make one repository for each target out of what was built for it."""
+    repositories = []
+    for folder in dict.fromkeys(result.folder for result in results):
+        mine = [result for result in results if result.folder == folder]
+        rpms = [path for result in mine for path in result.paths(source=False, binary=True)]
+        epoch = max(result.manifest.source_date_epoch for result in mine)
+        with context.report.step("repository", folder.name) as step:
+            repository = make_repository(
+                folder / "repo",
+                rpms,
+                name=f"openstack-{folder.name}",
+                epoch=epoch,
+                key=key,
+                runner=context.runner,
+            )
+            step.detail = folder.name if repository.changed else f"{folder.name}, unchanged"
+        repositories.append(repository)
+    return repositories
+
+
+def _as_json(result: BuildResult, *, binary: bool) -> dict[str, object]:
+    paths = [str(path) for path in result.paths(source=not binary, binary=binary)]
+    return {
+        **as_data(result.manifest),
+        "folder": str(result.folder),
+        "changed": result.changed,
+        "paths": paths,
+    }
+
+
+def _print_table(results: Sequence[BuildResult], context: Context, *, binary: bool) -> None:
+    rows = [
+        (
+            result.manifest.target,
+            artifact.path,
+            artifact.size,
+            f"{result.seconds:.1f}",
+            artifact.sha256,
+        )
+        for result in results
+        for artifact in result.manifest.artifacts
+        if binary or artifact.source
+    ]
+    for line in format_table(("target", "artifact", "bytes", "seconds", "sha256"), rows):
+        context.report.note(line)
