@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Set the times in an ext file system back to an epoch, so that equal trees give equal bytes.
+
+A file's ctime is the moment at which it was made in the tree, and no program can set it there; mke2fs
+copies it. So it is set in the inode tables afterwards, and their checksums are made anew.
+Layout: Documentation/filesystems/ext4 of Linux (super.rst, group_descr.rst, inodes.rst).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+_MAGIC = 0xEF53
+_INCOMPAT_64BIT = 0x80
+_RO_COMPAT_METADATA_CSUM = 0x400
+_INODE_UNINIT = 1
+_CTIME, _MTIME, _ATIME, _CRTIME = 0x0C, 0x10, 0x08, 0x90
+_CTIME_EXTRA, _MTIME_EXTRA, _ATIME_EXTRA, _CRTIME_EXTRA = 0x84, 0x88, 0x8C, 0x94
+_CHECKSUM_LOW, _CHECKSUM_HIGH = 0x7C, 0x82
+_GENERATION, _EXTRA_ISIZE = 0x64, 0x80
+_GOOD_OLD = 128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Superblock:
+    blocksize: int
+    blocks: int
+    first_block: int
+    blocks_a_group: int
+    inodes_a_group: int
+    inode_size: int
+    descriptor_size: int
+    with_checksums: bool
+    seed: int
+
+
+def clamp(disk_file: Path, offset: int, epoch: int) -> None:
+    """Make no time in the file system at `offset` of `disk_file` later than `epoch`.
+
+    Every ctime and crtime becomes the epoch, every mtime at most it, every atime the mtime.
+    """
+    with disk_file.open("r+b") as file:
+        super_ = _read_superblock(file, offset)
+        for first_inode, used, table in _tables(file, offset, super_):
+            file.seek(offset + table * super_.blocksize)
+            raw = bytearray(file.read(used * super_.inode_size))
+            for index in range(used):
+                _clamp_inode(raw, index * super_.inode_size, first_inode + index, super_, epoch)
+            file.seek(offset + table * super_.blocksize)
+            file.write(raw)
+
+
+def _read_superblock(file: BinaryIO, offset: int) -> _Superblock:
+    file.seek(offset + 1024)
+    raw = file.read(1024)
+    if struct.unpack_from("<H", raw, 0x38)[0] != _MAGIC:
+        raise ValueError(f"no ext file system at byte {offset}")
+    incompat, ro_compat = struct.unpack_from("<II", raw, 0x60)
+    wide = bool(incompat & _INCOMPAT_64BIT)
+    high = struct.unpack_from("<I", raw, 0x150)[0] if wide else 0
+    with_checksums = bool(ro_compat & _RO_COMPAT_METADATA_CSUM)
+    return _Superblock(
+        blocksize=1024 << struct.unpack_from("<I", raw, 0x18)[0],
+        blocks=struct.unpack_from("<I", raw, 0x04)[0] | high << 32,
+        first_block=struct.unpack_from("<I", raw, 0x14)[0],
+        blocks_a_group=struct.unpack_from("<I", raw, 0x20)[0],
+        inodes_a_group=struct.unpack_from("<I", raw, 0x28)[0],
+        inode_size=struct.unpack_from("<H", raw, 0x58)[0],
+        descriptor_size=struct.unpack_from("<H", raw, 0xFE)[0] if wide else 32,
+        with_checksums=with_checksums,
+        seed=_crc32c()(0xFFFFFFFF, raw[0x68:0x78]) if with_checksums else 0,
+    )
+
+
+def _tables(file: BinaryIO, offset: int, super_: _Superblock) -> Iterator[tuple[int, int, int]]:
+    """Yield (first inode, how many may be used, first block of the table) of each group."""
+    groups = -(-(super_.blocks - super_.first_block) // super_.blocks_a_group)
+    file.seek(offset + (super_.first_block + 1) * super_.blocksize)
+    raw = file.read(groups * super_.descriptor_size)
+    for group in range(groups):
+        base = group * super_.descriptor_size
+        table = struct.unpack_from("<I", raw, base + 0x08)[0]
+        (flags,) = struct.unpack_from("<H", raw, base + 0x12)
+        unused = struct.unpack_from("<H", raw, base + 0x1C)[0]
+        if super_.descriptor_size >= 64:
+            table |= struct.unpack_from("<I", raw, base + 0x28)[0] << 32
+            unused |= struct.unpack_from("<H", raw, base + 0x32)[0] << 16
+        used = super_.inodes_a_group - (unused if super_.with_checksums else 0)
+        if used and not (super_.with_checksums and flags & _INODE_UNINIT):
+            yield group * super_.inodes_a_group + 1, used, table
+
+
+def _clamp_inode(raw: bytearray, base: int, number: int, super_: _Superblock, epoch: int) -> None:
+    if raw[base : base + 2] == b"\0\0":  # no mode: not in use
+        return
+    (mtime,) = struct.unpack_from("<i", raw, base + _MTIME)
+    mtime = min(mtime, epoch)
+    for field, value in ((_ATIME, mtime), (_MTIME, mtime), (_CTIME, epoch)):
+        struct.pack_into("<i", raw, base + field, value)
+    extra = 0
+    if super_.inode_size > _GOOD_OLD:
+        (extra,) = struct.unpack_from("<H", raw, base + _EXTRA_ISIZE)
+        if extra >= _CRTIME_EXTRA + 4 - _GOOD_OLD:
+            struct.pack_into("<i", raw, base + _CRTIME, epoch)
+            for field in (_CTIME_EXTRA, _MTIME_EXTRA, _ATIME_EXTRA, _CRTIME_EXTRA):
+                struct.pack_into("<I", raw, base + field, 0)
+    if super_.with_checksums:
+        _set_checksum(raw, base, number, super_, has_high=extra >= _CHECKSUM_HIGH + 2 - _GOOD_OLD)
+
+
+def _set_checksum(raw: bytearray, base: int, number: int, super_: _Superblock, *, has_high: bool) -> None:
+    crc = _crc32c()
+    struct.pack_into("<H", raw, base + _CHECKSUM_LOW, 0)
+    if has_high:
+        struct.pack_into("<H", raw, base + _CHECKSUM_HIGH, 0)
+    inode = bytes(raw[base : base + super_.inode_size])
+    value = crc(super_.seed, struct.pack("<I", number) + inode[_GENERATION : _GENERATION + 4])
+    value = crc(value, inode)
+    struct.pack_into("<H", raw, base + _CHECKSUM_LOW, value & 0xFFFF)
+    if has_high:
+        struct.pack_into("<H", raw, base + _CHECKSUM_HIGH, value >> 16)
+
+
+@cache
+def _crc32c() -> Callable[[int, bytes], int]:
+    """Return CRC-32C as e2fsprogs computes it: its own library's where it can be loaded."""
+    try:
+        function = ctypes.CDLL("libext2fs.so.2").ext2fs_crc32c_le
+    except (OSError, AttributeError):
+        return _slow_crc32c
+    function.argtypes = (ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t)
+    function.restype = ctypes.c_uint32
+
+    def fast(value: int, data: bytes) -> int:
+        result: int = function(value, data, len(data))
+        return result
+
+    return fast
+
+
+@cache
+def _table() -> tuple[int, ...]:
+    table = []
+    for index in range(256):
+        value = index
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return tuple(table)
+
+
+def _slow_crc32c(value: int, data: bytes) -> int:
+    table = _table()
+    for byte in data:
+        value = value >> 8 ^ table[(value ^ byte) & 0xFF]
+    return value
