@@ -18,13 +18,15 @@ _URL = re.compile(r"(https?|ftp|file)://\S+")
 class Choices:
     """What goes before the kickstart.
 
-    `repositories` (--repo) or `tree` (--tree) replace every url, repo and medium line of the kickstart.
+    `repositories` (--repo) or `tree` (--tree) replace every url, repo and medium line of the kickstart;
+    `extra_repositories` (--add-repo) come beside whatever there is.
     `gpg_keys` (--gpgkey) and `fingerprints` are used for repositories without keys of their own.
     `disk_size` is in MiB.
     """
 
     name: str | None = None
     repositories: tuple[Repository, ...] = ()
+    extra_repositories: tuple[Repository, ...] = ()
     tree: str | None = None
     gpg_keys: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()

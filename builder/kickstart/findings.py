@@ -29,8 +29,9 @@ class Findings:
         self._add(self.warnings, place, message, hint)
 
     def note(self, place: Place | None, message: str) -> None:
-        """Note that something has no effect on an image."""
-        self._add(self.notes, place, message, None)
+        """Note that something has no effect on an image; the same thing is said once."""
+        if all(message != note.message for note in self.notes):
+            self._add(self.notes, place, message, None)
 
     def check(self) -> None:
         """Raise InputError with all errors, if there are any."""

@@ -2,7 +2,7 @@
 """The text of a kickstart: command lines and sections, includes followed, every line with its place.
 
 Knows the shape of the format (pykickstart's parser.py: sections end at %end, %include works in the
-command part and inside sections) and nothing of what commands mean.
+command part and inside sections) and the names of sections, and nothing of what commands mean.
 
 An included path is absolute, or relative to the file that includes it; never to the working folder.
 """
@@ -17,13 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.kickstart.commands import SECTIONS
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Place
-
-SECTIONS = frozenset(
-    ["%packages", "%pre", "%pre-install", "%post", "%onerror", "%traceback"]
-    + ["%certificate", "%addon", "%anaconda"]
-)
 
 # Nobody writes a kickstart of that size; a device or a log given by mistake is.
 MAX_BYTES = 4 << 20

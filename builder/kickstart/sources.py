@@ -28,7 +28,8 @@ def plan_repositories(ks: Kickstart, choices: Choices) -> tuple[Repository, ...]
         for line in lines:
             ks.findings.note(line.place, f"{line.name}: replaced by the sources of the command line")
         tree = (Repository(name="tree", baseurl=(choices.tree,)),) if choices.tree else ()
-        return tuple(_with_keys(repository, choices) for repository in (*tree, *choices.repositories))
+        given = (*tree, *choices.repositories, *choices.extra_repositories)
+        return tuple(_with_keys(repository, choices) for repository in given)
     found: dict[str, Repository] = {}
     for line in lines:
         if line.name in MEDIA:
@@ -44,10 +45,10 @@ def plan_repositories(ks: Kickstart, choices: Choices) -> tuple[Repository, ...]
         if repository.name in found and line.name == "repo":
             ks.findings.warn(line.place, f"repo: a second {repository.name} replaces the first")
         found[repository.name] = _with_keys(repository, choices)
+    for repository in choices.extra_repositories:
+        found[repository.name] = _with_keys(repository, choices)
     if not found:
-        ks.findings.warn(
-            None, f"{ks.path}: no repository is named", "write url or repo lines, or give --repo NAME=URL"
-        )
+        ks.findings.note(None, f"{ks.path}: names no repository; a build wants --repo NAME=URL")
     return tuple(found.values())
 
 

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""A plan, shown: for people and for machines. Passwords are never part of it, nor what scripts say."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+
+from builder.errors import Problem
+from builder.kickstart.plan import ImagePlan, Packages, Partition, Password, Place, Repository, Script
+
+
+def describe(plan: ImagePlan) -> list[str]:
+    """Return the lines that `image --plan` prints."""
+    rows: list[tuple[str, str]] = [
+        ("image", f"{plan.name} for {plan.target}, {plan.architecture}"),
+        ("kickstart", f"{', '.join(plan.kickstarts)} (syntax {plan.ksversion})"),
+        *_disk(plan),
+        *(("source", _repository(repository)) for repository in plan.repositories),
+        *_packages(plan.packages),
+        *_system(plan),
+        *(("script", _script(script)) for script in plan.scripts),
+        *(("unresolved", f"{name}, included at {place}") for name, place in plan.unresolved_includes),
+    ]
+    lines = []
+    before = None
+    for name, text in rows:
+        lines.append(f"{'' if name == before else name:<11} {text}".rstrip())
+        before = name
+    return lines
+
+
+def _disk(plan: ImagePlan) -> list[tuple[str, str]]:
+    disk, loader = plan.disk, plan.bootloader
+    size = f"{disk.size} MiB" if disk.size is not None else "size not known yet"
+    ways = f"boots by {' and '.join(plan.firmware)}" if plan.firmware else "does not boot by itself"
+    rows = [("disk", f"{disk.label}, {size}, {ways}")]
+    rows += [("disk", f"{number} {_partition(part)}") for number, part in enumerate(disk.partitions, 1)]
+    if plan.firmware:
+        timeout = f", timeout {loader.timeout} s" if loader.timeout is not None else ""
+        rows.append(("kernel", f"{loader.append or 'no arguments'}{timeout}"))
+    return rows
+
+
+def _partition(part: Partition) -> str:
+    words = [f"{part.mountpoint or part.fstype:<12} {part.size:>6} MiB  {part.fstype:<8}"]
+    words += [f"label {part.label}"] if part.label else []
+    words += ["grows"] if part.grow else []
+    words += [f"up to {part.max_size} MiB"] if part.max_size else []
+    words += [f"mounted {part.fsoptions}"] if part.fsoptions else []
+    words += [f"made with {part.mkfsoptions}"] if part.mkfsoptions else []
+    return " ".join(words).rstrip()
+
+
+def _repository(repository: Repository) -> str:
+    address = repository.metalink or repository.mirrorlist or " ".join(repository.baseurl)
+    kind = "metalink " if repository.metalink else "mirrorlist " if repository.mirrorlist else ""
+    words = [f"{repository.name:<10} {kind}{address}"]
+    words += [f"cost {repository.cost}"] if repository.cost is not None else []
+    words += [f"only {' '.join(repository.includes)}"] if repository.includes else []
+    words += [f"without {' '.join(repository.excludes)}"] if repository.excludes else []
+    words += ["also in the image"] if repository.install else []
+    words += ["TLS not verified"] if not repository.verify_tls else []
+    return ", ".join(words)
+
+
+def _packages(packages: Packages) -> list[tuple[str, str]]:
+    groups = [f"@{name}" for name in packages.groups]
+    groups += [f"@{name} --optional" for name in packages.optional_groups]
+    groups += [f"@{name} --nodefaults" for name in packages.mandatory_groups]
+    if packages.core and "core" not in packages.groups:
+        groups.insert(0, "@core")
+    if packages.environment:
+        groups.insert(0, f"@^{packages.environment}")
+    rows = [("groups", " ".join(groups))] if groups else []
+    if packages.names:
+        rows.append(("packages", " ".join(packages.names)))
+    without = [f"@{name}" for name in packages.excluded_groups] + list(packages.excluded)
+    if without:
+        rows.append(("without", " ".join(without)))
+    notes = [] if packages.docs else ["no documentation"]
+    notes += [] if packages.weak else ["no weak dependencies"]
+    if packages.languages is not None:
+        notes.append(f"languages {' '.join(packages.languages) or 'none'}")
+    notes += ["missing ones are skipped"] if packages.ignore_missing else []
+    return rows + ([("install", ", ".join(notes))] if notes else [])
+
+
+def _system(plan: ImagePlan) -> list[tuple[str, str]]:
+    clock = "UTC" if plan.timezone.utc else "local time"
+    rows = [
+        ("locale", f"{' '.join((plan.lang, *plan.extra_langs))}, keyboard {plan.keyboard.keymap}"),
+        ("time", f"{plan.timezone.name}, hardware clock in {clock}{'' if plan.timezone.ntp else ', no NTP'}"),
+        ("accounts", f"root {_password(plan.root_password)}"),
+    ]
+    rows += [("time", f"server {name}") for name in plan.timezone.servers]
+    rows += [("time", f"pool {name}") for name in plan.timezone.pools]
+    for user in plan.users:
+        member = f", in {' '.join(user.groups)}" if user.groups else ""
+        rows.append(("accounts", f"{user.name} {_password(user.password)}{member}"))
+    rows += [("accounts", f"group {group.name}") for group in plan.groups]
+    rows += [("accounts", f"ssh key of {key.user}") for key in plan.ssh_keys]
+    if plan.selinux is not None:
+        rows.append(("security", f"SELinux {plan.selinux.value}"))
+    if plan.firewall is not None:
+        opened = " ".join((*plan.firewall.services, *plan.firewall.ports)) or "nothing"
+        rows.append(("security", f"firewall open for {opened}" if plan.firewall.enabled else "no firewall"))
+    if plan.authselect:
+        rows.append(("security", f"authselect {' '.join(plan.authselect)}"))
+    for device in plan.interfaces:
+        how = (
+            device.bootproto if device.bootproto == "dhcp" else f"{device.ip} {device.netmask or ''}".strip()
+        )
+        rows.append(("network", f"{device.device or 'any device'}: {how}"))
+    rows += [("network", f"host name {plan.hostname}")] if plan.hostname else []
+    rows += [("services", f"enable {' '.join(plan.services_enabled)}")] if plan.services_enabled else []
+    rows += [("services", f"disable {' '.join(plan.services_disabled)}")] if plan.services_disabled else []
+    rows += [("services", f"default {plan.default_target}")] if plan.default_target else []
+    return rows
+
+
+def _password(password: Password) -> str:
+    if password.locked:
+        return "locked"
+    return "with a password" if password.hash or password.plain else "without a password"
+
+
+def _script(script: Script) -> str:
+    where = "" if script.chroot else ", outside the chroot"
+    fail = ", its failure ends the build" if script.error_on_fail else ""
+    log = f", log {script.log}" if script.log else ""
+    return f"%{script.section.value} at {script.place}, {script.interpreter}{where}{fail}{log}"
+
+
+def plan_as_json(plan: ImagePlan) -> dict[str, object]:
+    """Return the plan for `--json`: the fields of ImagePlan, places as text, no secrets."""
+    value = _plain(plan)
+    assert isinstance(value, dict)
+    return value
+
+
+def problem_as_json(problem: Problem) -> dict[str, str | None]:
+    """Return a finding as `--json` has it."""
+    return {"where": problem.where, "message": problem.message, "hint": problem.hint}
+
+
+def _plain(value: object) -> object:
+    """Return `value` as JSON takes it."""
+    if isinstance(value, Place):
+        return str(value)
+    if isinstance(value, Password):
+        return {"locked": value.locked, "set": bool(value.hash or value.plain)}
+    if isinstance(value, Problem):
+        return problem_as_json(value)
+    if isinstance(value, StrEnum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, Script):
+            body = fields.pop("body")
+            fields["lines"] = str(body).count("\n")
+            fields["sha256"] = hashlib.sha256(str(body).encode()).hexdigest()
+        return fields
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
