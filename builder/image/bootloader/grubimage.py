@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""GRUB images from the image's own modules, by grub-mkimage(1): the tree's, or else the host's."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder.image.placement import DiskLayout
+from builder.runner import Runner, has_tool
+
+# What GRUB needs until it can load more from /boot/grub2, and what a menu uses.
+MODULES = (
+    *("part_gpt", "part_msdos", "ext2", "fat", "search", "search_fs_uuid", "normal", "configfile", "linux"),
+    *("test", "echo", "ls", "cat", "minicmd", "serial", "terminal", "loadenv", "gzio", "sleep", "reboot"),
+    *("halt", "regexp", "all_video"),
+)
+# Named only where the image's GRUB has them: distributions differ.
+OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version")
+
+_NAMES = ("usr/bin/grub2-mkimage", "usr/bin/grub-mkimage")
+
+
+def make(
+    tree: Path,
+    layout: DiskLayout,
+    target: str,
+    output: Path,
+    *,
+    modules: Sequence[str],
+    runner: Runner,
+) -> None:
+    """Make the image for `target` (i386-pc, x86_64-efi) at `output`, which lies in `tree`.
+
+    It finds /boot by the UUID of its file system and reads grub.cfg there.
+
+    Raises:
+        BuildError: grub-mkimage failed or is nowhere.
+    """
+    folder = Path("/usr/lib/grub", target)
+    known = {path.stem for path in (tree / folder.relative_to("/")).glob("*.mod")}
+    names = [*modules, *MODULES, *(name for name in OPTIONAL if name in known)]
+    work = Path(tempfile.mkdtemp(prefix=".grub-", dir=output.parent))
+    try:
+        early = work / "early.cfg"
+        early.write_text(early_configuration(layout))
+        inside = next((name for name in _NAMES if (tree / name).is_file()), None)
+
+        def seen(path: Path) -> str:
+            return f"/{path.relative_to(tree)}" if inside else str(path)
+
+        if inside:
+            # The tool that came with the modules fits them; a newer or older one may not.
+            argv = ["chroot", str(tree), f"/{inside}"]
+        else:
+            argv = ["grub2-mkimage" if has_tool("grub2-mkimage") else "grub-mkimage"]
+        made = work / "image"
+        argv += ["-d", seen(tree / folder.relative_to("/")), "-O", target, "-p", prefix(layout)]
+        argv += ["-c", seen(early), "-o", seen(made), *names]
+        runner.run(argv)
+        made.chmod(0o644)
+        made.replace(output)
+    finally:
+        shutil.rmtree(work)
+
+
+def early_configuration(layout: DiskLayout) -> str:
+    """Return the commands that GRUB's core runs first: find the file system of /boot."""
+    return f"search.fs_uuid {layout.boot.uuid} root\nset prefix=($root){prefix(layout)}\n"
+
+
+def prefix(layout: DiskLayout) -> str:
+    """Return GRUB's folder as seen from the root of the file system that holds /boot."""
+    return f"{boot_path(layout)}/grub2"
+
+
+def boot_path(layout: DiskLayout) -> str:
+    """Return /boot as GRUB sees it: empty where it is a file system of its own."""
+    return "" if layout.mounted("/boot") else "/boot"
