@@ -65,8 +65,10 @@ class Operation:
         self.all = False
         self.value_file = None
 
-    def __str__(self):
-        return "--%s %s" % (self.kind, " ".join(self.arguments))
+    @property
+    def told(self):
+        """The arguments as --verbose tells them: a value from a file stays untold."""
+        return self.arguments[: -1 if self.value_file is not None else None]
 
     def argument(self, index):
         return self.arguments[index] if index < len(self.arguments) else None

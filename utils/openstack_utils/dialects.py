@@ -3,8 +3,11 @@
 
 `parse(text)` gives a Document, `read_value(item)` an option's value, `render(...)` the Item for a
 new value, `fold(name)` the form in which names are compared, `check_section` and `check_name`
-refuse what cannot be written. `HAS_GLOBAL` says whether options may stand above the first header,
-`STRICT` whether a file its reader cannot read is refused or only warned about.
+refuse what cannot be written, `meaning(value)` is what the reader makes of a written value. Its
+constants say whether options may stand above the first header (HAS_GLOBAL), whether [DEFAULT] is
+that area too (DEFAULT_IS_GLOBAL) and lends its options to the others (INHERITS), whether a new
+option goes behind its commented example (BEHIND_EXAMPLE), and what happens to a file the reader
+cannot read (UNREADABLE: "refuse", "error" or "warning").
 """
 
 NAMES = ("oslo", "crudini", "systemd")

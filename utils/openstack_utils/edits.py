@@ -1,54 +1,56 @@
 # SPDX-License-Identifier: MIT
-"""Reading and changing a Document: get, set, add, delete, comment, uncomment.
+"""Reading and changing a Document: get, set, add, delete.
 
-An Editor works on one document in memory by the rules of one dialect. It changes only the lines an
-edit is about, and remembers whether it changed any. Files are the business of `transaction`.
+An Editor works on one document in memory by the rules of one dialect, and changes only the lines
+an edit is about. Files are the business of `transaction`.
 """
 
-from .document import BLANK, COMMENT, OPTION, OTHER, Section
-from .errors import MissingError, StorageError, UsageError
+from . import placement
+from .document import OPTION, OTHER
+from .errors import MissingError
 
 GLOBAL = ("", "DEFAULT")
 
 
 class Editor:
-    """One document, one dialect.
+    """One document, one dialect; `exact` writes values so that they are read back as given."""
 
-    `exact` writes values so that they are read back as given (`--escape`), `space` is True or
-    False for ` = ` or `=` in touched lines and None to keep what is there, `section_blank` keeps
-    one blank line between sections.
-    """
-
-    def __init__(self, document, dialect, exact=False, space=None, section_blank=False):
+    def __init__(self, document, dialect, exact=False, keep_indent=False):
         self.document = document
         self.dialect = dialect
         self.exact = exact
-        self.space = space
-        self.section_blank = section_blank
+        self.keep_indent = keep_indent
 
     # Looking
 
+    def is_global(self, name):
+        return name == "" or (name == "DEFAULT" and self.dialect.DEFAULT_IS_GLOBAL)
+
     def sections(self):
-        """The names of all sections, each once, in file order; DEFAULT covers the global area."""
+        """The names of all sections, each once; DEFAULT, with the global area, is the first."""
         names = {}
+        if self.dialect.DEFAULT_IS_GLOBAL and self.options("DEFAULT"):
+            names["DEFAULT"] = True
         for section in self.document.sections:
             if section.name is not None:
                 names[section.name] = True
-            elif any(self.is_option(item) for item in section.items):
-                names["DEFAULT"] = True
+        if self.dialect.INHERITS and not self.options("DEFAULT"):
+            names.pop("DEFAULT", None)
         return list(names)
 
     def find_sections(self, name):
         """All occurrences of a section; '' and DEFAULT also mean the area above all headers."""
-        if name in GLOBAL:
-            return [s for s in self.document.sections if s.name is None or s.name == "DEFAULT"]
-        return [s for s in self.document.sections if s.name == name]
+        names = (name,)
+        if self.is_global(name):
+            names = (None, "DEFAULT") if self.dialect.DEFAULT_IS_GLOBAL else (None,)
+        return [section for section in self.document.sections if section.name in names]
 
     def has_section(self, name):
-        found = self.find_sections(name)
-        return any(s.name is not None or any(map(self.is_option, s.items)) for s in found)
+        """Whether a section is there; the global area always is."""
+        return self.is_global(name) or bool(self.find_sections(name))
 
-    def is_option(self, item):
+    @staticmethod
+    def is_option(item):
         return item.kind == OPTION or (item.kind == OTHER and item.name is not None)
 
     def options(self, section):
@@ -62,56 +64,85 @@ class Editor:
 
     def find(self, section, name):
         """All (occurrence, item) of one option, in file order."""
-        folded = self.dialect.fold(name)
         fold = self.dialect.fold
+        folded = fold(name)
         return [pair for pair in self.options(section) if fold(pair[1].name) == folded]
 
-    def names(self, section):
-        """The option names of a section, each once, in file order."""
+    def listing(self, section):
+        """The options of a section as {name: values}, in file order; a flag's value is None."""
         self.need_section(section)
-        names = {}
+        listed = {}
         for _, item in self.options(section):
-            names.setdefault(self.dialect.fold(item.name), item.name)
-        return list(names.values())
+            listed.setdefault(item.name, []).append(self.value_of(item))
+        if self.dialect.INHERITS and not self.is_global(section):
+            inherited = {}
+            for _, item in self.options("DEFAULT"):
+                inherited[self.dialect.fold(item.name)] = self.value_of(item)
+            listed = {
+                name: values
+                for name, values in listed.items()
+                if inherited.get(self.dialect.fold(name), values) != values[-1]
+            }
+        return listed
 
     def values(self, section, name):
         """All values of an option, in file order; a flag's value is None."""
-        return [self.value_of(item) for _, item in self.find(section, name)]
+        found = self.find(section, name)
+        if not found and self.dialect.INHERITS and not self.is_global(section):
+            found = self.find("DEFAULT", name)
+        return [self.value_of(item) for _, item in found]
 
     def get(self, section, name):
         """All values of an option that must be there."""
         self.need_section(section)
-        values = self.values(section, name)
-        if not values:
-            raise missing_parameter(section, name)
-        return values
+        self.need_option(section, name)
+        return self.values(section, name)
 
     def value_of(self, item):
         return None if item.kind == OTHER else self.dialect.read_value(item)
 
     def need_section(self, section):
         if not self.has_section(section):
-            raise missing_section(section)
+            raise MissingError(
+                "section not found: %s" % section,
+                hint=self._near(section, self.sections(), "section"),
+                plain="Section not found: %s" % section,
+            )
+
+    def need_option(self, section, name):
+        if not self.values(section, name):
+            raise MissingError(
+                "parameter not found: %s in [%s]" % (name, section or "DEFAULT"),
+                hint=self._near(name, [i.name for _, i in self.options(section)], "parameter"),
+                plain="Parameter not found: %s" % name,
+            )
+
+    @staticmethod
+    def _near(name, names, kind):
+        """A hint when only the case, or `-` and `_`, differ."""
+        plain = name.lower().replace("-", "_")
+        for other in names:
+            if other.lower().replace("-", "_") == plain:
+                return "the file has the %s '%s'" % (kind, other)
+        return None
 
     # Changing
 
     def set(self, section, name, value):
-        """Give the option one value: the last of a repeated option is the one that counts."""
+        """Give the option one value: of a repeated option the last, which is the one that counts
+        for everything but a multi-valued option."""
         found = self.find(section, name)
         if not found:
             self.insert(section, name, value)
-            return
-        occurrence, item = found[-1]
-        if item.kind == OPTION and self.dialect.read_value(item) == self.meant(value):
-            return
-        self.replace(occurrence, item, value)
+        elif not self._holds(found[-1][1], value):
+            self.replace(found[-1], value)
 
     def set_all(self, section, name, values):
         """Make `values`, in order, all the values of the option."""
         found = self.find(section, name)
-        for (occurrence, item), value in zip(found, values):
-            if item.kind != OPTION or self.dialect.read_value(item) != self.meant(value):
-                self.replace(occurrence, item, value)
+        for pair, value in zip(found, values):
+            if not self._holds(pair[1], value):
+                self.replace(pair, value)
         for occurrence, item in found[len(values) :]:
             occurrence.items.remove(item)
         for value in values[len(found) :]:
@@ -124,188 +155,94 @@ class Editor:
             self.insert(section, name, value)
             return
         occurrence, like = found[-1]
-        item = self.render(like.name, value, like if like.kind == OPTION else None)
-        self._insert_at(occurrence, occurrence.items.index(like) + 1, item)
+        copied = like if like.kind == OPTION else None
+        item = self.render(occurrence, like.name, value, copied)
+        index = occurrence.items.index(like) + 1
+        placement.insert_item(self.document, occurrence, index, item)
 
     def delete(self, section, name):
         """Remove every value of the option; False when there was none."""
-        found = self.find(section, name)
-        for occurrence, item in found:
-            occurrence.items.remove(item)
-        return bool(found)
+        return self._remove(self.find(section, name))
 
     def delete_value(self, section, name, value):
         """Remove the option's lines that hold `value`; False when there are none."""
-        found = [
-            (occurrence, item)
-            for occurrence, item in self.find(section, name)
-            if self.value_of(item) == value
-        ]
-        for occurrence, item in found:
+        found = self.find(section, name)
+        return self._remove([pair for pair in found if (self.value_of(pair[1]) or "") == value])
+
+    @staticmethod
+    def _remove(pairs):
+        for occurrence, item in pairs:
             occurrence.items.remove(item)
-        return bool(found)
+        return bool(pairs)
 
     def delete_section(self, name):
-        """Remove a section, all its occurrences; the next section keeps the comment above it."""
-        if not self.has_section(name):
-            return False
-        for section in self.find_sections(name):
-            kept = section.items[_end_of(section, self._is_last(section)) :]
+        """Remove a section, all its occurrences; False when there was none."""
+        found = self.find_sections(name)
+        for section in found:
             if section.name is None:
-                section.items = [i for i in section.items if not self.is_option(i)]
-                continue
-            index = self.document.sections.index(section)
-            del self.document.sections[index]
-            self._close_gap(self.document.sections[index - 1], kept)
-        return True
+                section.items = [item for item in section.items if not self.is_option(item)]
+            else:
+                placement.remove_section(self.document, section)
+        return bool(found)
 
     def add_section(self, name):
-        """Make sure the section has a header; return its first occurrence."""
-        for section in self.find_sections(name):
-            if section.name is not None:
-                return section
-        self.dialect.check_section(name)
-        return self._new_section(name or "DEFAULT")
-
-    # Inside
-
-    def render(self, name, value, like=None):
-        self.dialect.check_name(name)
-        return self.dialect.render(
-            name, value, like, exact=self.exact, space=self.space, newline=self.document.newline
-        )
-
-    def meant(self, value):
-        """What the dialect's reader makes of `value` once written."""
-        return self.dialect.render("x", value, exact=self.exact).value
-
-    def replace(self, occurrence, item, value):
-        index = occurrence.items.index(item)
-        occurrence.items[index] = self.render(item.name, value, item)
+        """Make sure the section has a header; return its last occurrence."""
+        headed = [section for section in self.find_sections(name) if section.name is not None]
+        if headed:
+            return headed[-1]
+        if name == "" and self.dialect.HAS_GLOBAL:
+            return self.document.sections[0]
+        self.dialect.check_section(name or "DEFAULT")
+        if self.is_global(name) and len(self.document.sections) > 1:
+            return placement.put_default_first(self.document, self.dialect.BEHIND_EXAMPLE)
+        always_blank = not self.dialect.BEHIND_EXAMPLE
+        return placement.append_section(self.document, name or "DEFAULT", always_blank)
 
     def insert(self, section, name, value):
         """A new option: behind its commented-out example if there is one, else at the end."""
-        item = self.render(name, value)
-        occurrences = self.find_sections(section)
-        for occurrence in occurrences:
-            index = self._behind_example(occurrence, name)
+        self.dialect.check_name(name)
+        for occurrence in self.find_sections(section) if self.dialect.BEHIND_EXAMPLE else ():
+            index = placement.behind_example(occurrence, name)
             if index is not None and (occurrence.name is not None or self.dialect.HAS_GLOBAL):
-                self._insert_at(occurrence, index, item)
-                return
-        target = self._target(section, occurrences)
-        self._insert_at(target, _end_of(target, self._is_last(target)), item)
-
-    def _target(self, section, occurrences):
-        """The occurrence that gets a new option, made if there is none."""
-        headed = [s for s in occurrences if s.name is not None]
-        if headed:
-            return headed[0]
-        if section == "" and self.dialect.HAS_GLOBAL:
-            return self.document.sections[0]
-        return self.add_section(section)
-
-    def _behind_example(self, section, name):
-        found = None
-        for index, item in enumerate(section.items):
-            if item.kind == COMMENT and commented_name(item.text) == name:
-                found = index
-            elif found is not None:
                 break
-        return None if found is None else found + 1
+        else:
+            occurrence = self.add_section(section)
+            index = self._end_of(occurrence)
+        item = self.render(occurrence, name, value)
+        placement.insert_item(self.document, occurrence, index, item)
 
-    def _insert_at(self, section, index, item):
-        if index == len(section.items):
-            self.document.end_last_line(section)
-        section.items.insert(index, item)
+    def replace(self, pair, value):
+        occurrence, item = pair
+        index = occurrence.items.index(item)
+        occurrence.items[index] = self.render(occurrence, item.name, value, item)
 
-    def _close_gap(self, before, kept):
-        """Hand what a deleted section leaves to the one before it, without doubling blanks."""
-        at_end = self._is_last(before)
-        if _ends_blank(before) or not before.text() or (at_end and not any_text(kept)):
-            while kept and kept[0].kind == BLANK:
-                del kept[0]
-        before.items.extend(kept)
-        if at_end and not any_text(kept):
-            while _ends_blank(before):
-                before.items.pop()
+    # Inside
 
-    def _is_last(self, section):
-        return section is self.document.sections[-1]
+    def render(self, section, name, value, like=None):
+        return self.dialect.render(
+            name,
+            value,
+            like,
+            exact=self.exact,
+            newline=self.document.newline,
+            indent=self._indent(section) if self.keep_indent and like is None else "",
+            area=section.name,
+        )
 
-    def _new_section(self, name):
-        document = self.document
-        newline = document.newline
-        section = Section(name, "[%s]%s" % (name, newline))
-        last = document.sections[-1]
-        if name == "DEFAULT" and len(document.sections) > 1:
-            return self._default_first(section)
-        document.end_last_line(last)
-        if last.text() and not _ends_blank(last):
-            last.items.append(_blank(newline))
-        document.sections.append(section)
-        return section
+    def _holds(self, item, value):
+        if item.kind != OPTION:
+            return value is None and self.dialect.INHERITS
+        return self.dialect.read_value(item) == self.dialect.meaning(value, self.exact)
 
-    def _default_first(self, section):
-        """[DEFAULT] goes in front, behind a heading comment that no section owns."""
-        top = self.document.sections[0]
-        index = _end_of(top, False)
-        while index < len(top.items) and top.items[index].kind == BLANK:
-            index += 1
-        section.items = [_blank(self.document.newline)] + top.items[index:]
-        top.items = top.items[:index]
-        self.document.sections.insert(1, section)
-        return section
+    def _end_of(self, section):
+        if self.dialect.BEHIND_EXAMPLE:
+            return placement.end_of(self.document, section)
+        return placement.behind_last_option(section, self.is_option)
 
-
-def commented_name(text):
-    """The option name in a commented-out example such as `#name = value`, or None."""
-    body = text[1:]
-    if body[:1] == " ":
-        body = body[1:]
-    for index, character in enumerate(body):
-        if character in "=:":
-            name = body[:index].rstrip()
-            return name if name and name == name.lstrip() else None
-    return None
-
-
-def _end_of(section, last):
-    """Where a section's own lines end: before trailing blanks and the next header's comment."""
-    items = section.items
-    end = len(items)
-    if not last:
-        while end and items[end - 1].kind == COMMENT:
-            end -= 1
-        if items[end - 1].kind != BLANK if end else section.name is not None:
-            end = len(items)
-    while end and items[end - 1].kind == BLANK:
-        end -= 1
-    return end
-
-
-def any_text(items):
-    return any(item.kind != BLANK for item in items)
-
-
-def _ends_blank(section):
-    return bool(section.items) and section.items[-1].kind == BLANK
-
-
-def _blank(newline):
-    from .document import Item
-
-    return Item(BLANK, newline)
-
-
-def missing_section(name):
-    return MissingError("section not found: %s" % name, plain="Section not found: %s" % name)
-
-
-def missing_parameter(section, name):
-    return MissingError(
-        "parameter not found: %s in [%s]" % (name, section or "DEFAULT"),
-        plain="Parameter not found: %s" % name,
-    )
-
-
-__all__ = ["Editor", "StorageError", "UsageError", "commented_name"]
+    def _indent(self, section):
+        """The indentation of a section's last option, or of its header."""
+        text = section.header
+        for item in section.items:
+            if self.is_option(item):
+                text = item.text
+        return text[: len(text) - len(text.lstrip())] if text.strip() else ""

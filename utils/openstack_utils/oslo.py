@@ -14,24 +14,31 @@ from .errors import StorageError
 
 NAME = "oslo"
 HAS_GLOBAL = False
-STRICT = True
+DEFAULT_IS_GLOBAL = True
+INHERITS = False
+BEHIND_EXAMPLE = True
+# Reading warns, since somebody has to repair the file; writing refuses.
+UNREADABLE = "refuse"
 QUOTES = ('"', "'")
 
 
-def parse(text):
-    """Read `text` into a Document; what oslo.config would refuse goes to `problems`."""
+def parse(text, ignore_indent=False):
+    """Read `text` into a Document; what oslo.config would refuse goes to `problems`.
+
+    `ignore_indent` is for files of other programs: a line's indentation then says nothing.
+    """
     lines = split_lines(text)
     document = Document(newline_of(lines))
     section = document.sections[0]
     items = section.items
     option = None
     for number, line in enumerate(lines, 1):
-        first = line[0]
+        first = line.lstrip()[:1] or "\n" if ignore_indent else line[0]
         if first == "#" or first == ";":
             items.append(Item(COMMENT, line))
             option = None
             continue
-        bare = line.rstrip()
+        bare = line.strip() if ignore_indent else line.rstrip()
         if not bare:
             items.append(Item(BLANK, line))
             option = None
@@ -194,33 +201,34 @@ def encode_value(value, exact):
     return lines
 
 
-def meaning(lines):
-    """What oslo.config reads from the lines that `encode_value` returned."""
+def meaning(value, exact=False):
+    """What oslo.config reads once `value` is written."""
+    return _read_back(encode_value(value or "", exact))
+
+
+def _read_back(lines):
     return "\n".join([unquote(lines[0].strip())] + lines[1:])
 
 
-def render(name, value, like=None, exact=False, space=None, newline="\n"):
-    """Return the Item for `name` = `value`.
+def render(name, value, like=None, exact=False, newline="\n", indent="", area=None):
+    """Return the Item for `name` = `value`; a value of None is written as an empty one.
 
-    `like` is the option it replaces, whose spelling, separator and indentation are kept; `space`
-    True or False asks for ` = ` or `=`; a value of None is written as an empty one.
+    `like` is the option it replaces, whose spelling, separator and indentation are kept.
     """
+    del area
     lines = encode_value(value or "", exact)
-    end, indent = newline, "  "
-    prefix = name + ("=" if space is False else " = ")
-    if like is not None and like.kind == OPTION:
+    end, deeper, prefix = newline, "  ", indent + name + " = "
+    if like is not None:
+        end = line_end(like.text)
         old = split_lines(like.text)
-        if space is None:
+        if like.kind == OPTION:
             prefix = _prefix_of(old[0])
-        end = line_end(like.text)
-        if len(old) > 1:
-            indent = old[1][: len(old[1]) - len(old[1].lstrip())]
-    elif like is not None:
-        end = line_end(like.text)
+        if like.kind == OPTION and len(old) > 1:
+            deeper = old[1][: len(old[1]) - len(old[1].lstrip())]
     if not lines[0]:
         prefix = prefix.rstrip()
-    inner = newline + indent
-    return Item(OPTION, prefix + inner.join(lines) + end, name, meaning(lines))
+    text = prefix + (newline + indent + deeper).join(lines) + end
+    return Item(OPTION, text, name, _read_back(lines))
 
 
 def _prefix_of(line):

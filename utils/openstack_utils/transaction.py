@@ -131,13 +131,15 @@ class Transaction:
         `backup` is a suffix under which the old text is kept.
         """
         changed = [file for file in self.files if file.new is not None and file.new != file.data]
+        self.signals.defer()
         try:
             for file in changed:
                 self._prepare(file)
+                self.signals.check()
             if backup:
                 for file in changed:
-                    self._back_up(file, backup)
-            self.signals.defer()
+                    self.back_up(file, backup)
+                    self.signals.check()
             for file in changed:
                 self._keep_old(file)
                 self.signals.check()
@@ -148,11 +150,10 @@ class Transaction:
                 sync_folder(folder)
             self.signals.check()
         except BaseException:
-            self.signals.defer()
             self._take_back(changed)
             raise
         for file in changed:
-            _unlink(file.old)
+            unlink(file.old)
         return changed
 
     def _prepare(self, file):
@@ -170,7 +171,20 @@ class Transaction:
         except OSError as error:
             raise system_error(file.path, error) from error
 
-    def _back_up(self, file, suffix):
+    def create(self, file):
+        """Write a file that does not exist yet."""
+        self._prepare(file)
+        self._rename(file)
+        sync_folder(file.folder)
+
+    def remove_created(self, file):
+        """Take back `create`."""
+        if file.renamed:
+            unlink(file.real)
+        unlink(file.work)
+
+    def back_up(self, file, suffix):
+        """Keep the old text, with its attributes, under the file's name and `suffix`."""
         if file.descriptor is None:
             return
         copy = OpenFile(file.real + suffix)
@@ -181,7 +195,7 @@ class Transaction:
         except OSError as error:
             raise system_error(copy.path, error) from error
         finally:
-            _unlink(copy.work)
+            unlink(copy.work)
             copy.descriptor = None
             copy.close()
 
@@ -219,7 +233,7 @@ class Transaction:
     def _take_back(self, changed):
         for file in reversed(changed):
             if file.renamed and file.old is None:
-                _unlink(file.real)
+                unlink(file.real)
             elif file.renamed:
                 try:
                     os.rename(file.old, file.real)
@@ -229,8 +243,8 @@ class Transaction:
                         % (file.path, os.strerror(error.errno), file.old)
                     )
                     file.old = None
-            _unlink(file.work)
-            _unlink(file.old)
+            unlink(file.work)
+            unlink(file.old)
 
 
 class Signals:
@@ -295,7 +309,7 @@ def _create(file):
             raise Changed from None
         os.rename(file.work, file.real)
     file.renamed = True
-    _unlink(file.work)
+    unlink(file.work)
 
 
 def create_work_file(file):
@@ -423,7 +437,24 @@ def sync_folder(folder):
         os.close(descriptor)
 
 
-def _unlink(path):
+def write_output(path, data, notify):
+    """Write the result of an edit to a file of its own, or to a device or pipe."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                write_all(descriptor, data)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise system_error(path, error) from error
+        return
+    with Transaction(notify) as files:
+        files.open([path], create=True)[path].new = data
+        files.commit()
+
+
+def unlink(path):
     if path is not None:
         try:
             os.unlink(path)
