@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Guests: boot a finished image on a throw-away overlay, and run the checklist on it."""

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: MIT
+"""Checks of what is in the image: packages, their files, settings, services, cloud-init, console."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+
+from builder.guest.evidence import ImageEvidence
+from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
+
+DATASOURCES = ("OpenStack", "ConfigDrive", "Ec2", "NoCloud")
+GROWERS = ("cloud-utils-growpart", "growpart", "cloud-guest-utils", "dracut-modules-growroot")
+RESIZERS = {
+    "ext2": "resize2fs",
+    "ext3": "resize2fs",
+    "ext4": "resize2fs",
+    "xfs": "xfs_growfs",
+    "btrfs": "btrfs",
+}
+
+# Files that a package brings and that a build, or the making of the file, changes. Path -> why.
+CHANGED_BY_BUILD = {
+    "/etc/machine-id": "emptied for the first boot",
+}
+
+
+def _rpm_database(evidence: ImageEvidence) -> Outcome:
+    folder = evidence.database
+    # A write-ahead log that is not empty: the database was not closed, a copy of it alone is not whole.
+    problems = [
+        f"{folder}/{name} is left"
+        for name in evidence.tree.names(folder)
+        if name.startswith("__db") or (name.endswith("-wal") and evidence.tree.size(f"{folder}/{name}"))
+    ]
+    done = evidence.runner.run(["rpmdb", "--dbpath", evidence.tree.resolve(folder), "--verifydb"], ok=())
+    if done.returncode:
+        problems.append(f"rpmdb --verifydb: {(done.stderr or done.stdout).strip()[:200]}")
+    return judge_all(problems, f"{folder}, {len(evidence.packages)} packages")
+
+
+def _keys_imported(evidence: ImageEvidence) -> Outcome:
+    if evidence.has_manifest and not evidence.manifest.gpgcheck:
+        raise not_applicable("the image was built with --no-gpgcheck")
+    folder = "/etc/yum.repos.d"
+    wanted = set()
+    for path in evidence.tree.files(folder):
+        for line in evidence.tree.lines(path):
+            if line.startswith("gpgkey="):
+                wanted.update(re.findall(r"file://(\S+)", line))
+    keys = evidence.query("%{NAME} %{VERSION}\\n")
+    count = sum(line.startswith("gpg-pubkey ") for line in keys)
+    missing = [
+        f"{path} is not there, a repository names it"
+        for path in sorted(wanted)
+        if "$" not in path and not evidence.tree.exists(path)
+    ]
+    if not count and not wanted:
+        return failed("no key in the rpm database and none named by a repository: dnf could check nothing")
+    return judge_all(missing, f"{count} keys in the rpm database, {len(wanted)} named by repositories")
+
+
+def _packages(evidence: ImageEvidence) -> Outcome:
+    planned, actual = set(evidence.manifest.packages), set(evidence.packages)
+    planned = {nevra for nevra in planned if not nevra.startswith("gpg-pubkey-")}
+    problems = [f"{nevra} is not in the image" for nevra in sorted(planned - actual)]
+    problems += [f"{nevra} is not in the manifest" for nevra in sorted(actual - planned)]
+    return judge_all(problems, f"{len(actual)} packages, those of the manifest")
+
+
+def _package_files(evidence: ImageEvidence) -> Outcome:
+    problems, count = [], 0
+    for known in evidence.packaged_files.values():
+        if known.is_ghost or known.is_config or known.path in CHANGED_BY_BUILD:
+            continue
+        path = evidence.tree.resolve(known.path)
+        if not path.exists():
+            if not known.is_optional:
+                problems.append(f"{known.path} is missing")
+            continue
+        count += 1
+        # An old package has md5 digests; rpm -V inside the guest covers those.
+        if len(known.sha256) == 64:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != known.sha256:
+                    problems.append(f"{known.path} has other content")
+    return judge_all(problems, f"{count} files as packaged")
+
+
+def _locale(evidence: ImageEvidence) -> Outcome:
+    tree, problems, seen = evidence.tree, [], []
+    settings = evidence.manifest.settings
+    if settings.get("lang"):
+        actual = tree.settings("/etc/locale.conf").get("LANG")
+        seen.append(f"lang {actual}")
+        if actual != settings["lang"]:
+            problems.append(f"LANG in /etc/locale.conf is {actual}, not {settings['lang']}")
+    if settings.get("keymap"):
+        actual = tree.settings("/etc/vconsole.conf").get("KEYMAP")
+        seen.append(f"keymap {actual}")
+        if actual != settings["keymap"]:
+            problems.append(f"KEYMAP in /etc/vconsole.conf is {actual}, not {settings['keymap']}")
+    if settings.get("timezone"):
+        link = tree.link("/etc/localtime") or ""
+        actual = link.partition("zoneinfo/")[2]
+        seen.append(f"timezone {actual}")
+        if actual != settings["timezone"]:
+            problems.append(f"/etc/localtime is a link to `{link}`, not to {settings['timezone']}")
+        elif not tree.is_file("/etc/localtime"):
+            problems.append(f"/etc/localtime leads nowhere: {link}")
+    if not seen:
+        raise not_applicable("the manifest names no lang, keymap or timezone")
+    return judge_all(problems, ", ".join(seen))
+
+
+def _services(evidence: ImageEvidence) -> Outcome:
+    enabled = _enabled_units(evidence)
+    settings = evidence.manifest.settings
+    wanted = list(settings.get("services_enabled") or ())
+    unwanted = list(settings.get("services_disabled") or ())
+    if not wanted and not unwanted:
+        raise not_applicable("the kickstart enables and disables nothing")
+    problems = [f"{name} is not enabled" for name in wanted if not _unit_names(evidence, name) & enabled]
+    problems += [f"{name} is enabled" for name in unwanted if _unit_names(evidence, name) & enabled]
+    return judge_all(problems, f"{len(wanted)} enabled, {len(unwanted)} disabled, as the kickstart says")
+
+
+def _enabled_units(evidence: ImageEvidence) -> set[str]:
+    """Names of the units that /etc/systemd/system makes something want, and of their aliases."""
+    found = set()
+    folder = "/etc/systemd/system"
+    for name in evidence.tree.names(folder):
+        if name.endswith((".wants", ".requires")):
+            found.update(evidence.tree.names(f"{folder}/{name}"))
+        elif evidence.tree.link(f"{folder}/{name}") not in (None, "/dev/null"):
+            found.add(name)
+    return found
+
+
+def _unit_names(evidence: ImageEvidence, name: str) -> set[str]:
+    """Return the unit's full name with those of its aliases (links in /usr/lib, `Alias=`, both ways)."""
+    unit = name if "." in name else f"{name}.service"
+    names = {unit}
+    for folder in ("/etc/systemd/system", "/usr/lib/systemd/system"):
+        for other in evidence.tree.names(folder):
+            target = evidence.tree.link(f"{folder}/{other}")
+            if target and target != "/dev/null":
+                pair = {other, target.rsplit("/", 1)[-1]}
+                if pair & names:
+                    names |= pair
+            elif other.endswith(".service"):
+                aliases = re.findall(r"(?m)^Alias=(.*)$", evidence.tree.text(f"{folder}/{other}"))
+                if unit in " ".join(aliases).split():
+                    names.add(other)
+    return names
+
+
+def _cloud_init(evidence: ImageEvidence) -> Outcome:
+    enabled = _enabled_units(evidence)
+    # cloud-init 24 renamed cloud-init.service to cloud-init-network.service (Fedora 43).
+    stages = (
+        ("cloud-init-local.service", "cloud-init-main.service"),
+        ("cloud-init.service", "cloud-init-network.service"),
+        ("cloud-config.service",),
+        ("cloud-final.service",),
+    )
+    config = evidence.cloud_config
+    problems = [f"{names[0]} is not enabled" for names in stages if not set(names) & enabled]
+    if evidence.tree.exists("/etc/cloud/cloud-init.disabled"):
+        problems.append("/etc/cloud/cloud-init.disabled is there")
+    listed = config.get("datasource_list")
+    if listed is not None:
+        problems += [f"datasource_list lacks {name}" for name in DATASOURCES if name not in listed]
+    return judge_all(problems, f"enabled; datasources {', '.join(listed) if listed else 'all'}")
+
+
+def _cloud_user(evidence: ImageEvidence) -> Outcome:
+    user = default_user(evidence)
+    if user is None:
+        return failed("cloud-init's configuration names no default user")
+    planned = evidence.manifest.default_user if evidence.has_manifest else None
+    if planned and user != planned:
+        return failed(f"cloud-init's default user is {user}, the manifest says {planned}")
+    if evidence.cloud_config.get("disable_root") is False:
+        return failed("disable_root is false: root may log in with the cloud's key")
+    return passed(f"default user {user}")
+
+
+def default_user(evidence: ImageEvidence) -> str | None:
+    """Return the name of cloud-init's default user; None: there is none."""
+    system = evidence.cloud_config.get("system_info")
+    user = system.get("default_user") if isinstance(system, dict) else None
+    name = user.get("name") if isinstance(user, dict) else None
+    return str(name) if name else None
+
+
+def _grow_tools(evidence: ImageEvidence) -> Outcome:
+    problems = []
+    if not evidence.has_package(*GROWERS) and not evidence.tree.is_file("/usr/bin/growpart"):
+        problems.append("there is no growpart")
+    tool = RESIZERS.get(evidence.root.type)
+    if tool is None:
+        raise not_applicable(f"nothing grows a {evidence.root.type} file system")
+    if not any(evidence.tree.is_file(f"{folder}/{tool}") for folder in ("/usr/sbin", "/usr/bin", "/sbin")):
+        problems.append(f"there is no {tool}")
+    return judge_all(problems, f"growpart and {tool}")
+
+
+def _console(evidence: ImageEvidence) -> Outcome:
+    lines = kernel_command_lines(evidence)
+    if not lines:
+        return failed("no boot entry was found in /boot")
+    planned = _planned_arguments(evidence)
+    problems = []
+    for where, words in lines:
+        consoles, expected = _consoles(words), _consoles(planned)
+        problems += [f"{where} lacks {word}" for word in planned if word not in words]
+        if expected and consoles != expected:
+            problems.append(f"{where} has {' '.join(consoles)}, not {' '.join(expected)}")
+        if not expected and (not consoles or not consoles[-1].startswith("console=ttyS0")):
+            problems.append(f"{where}: the last console is not ttyS0")
+    timeouts = re.findall(r"(?m)^\s*set timeout=(\d+)", _grub_config(evidence))
+    if timeouts and min(int(value) for value in timeouts) > 1 and not _plans_timeout(evidence):
+        problems.append(f"the boot menu waits {min(timeouts)} s")
+    return judge_all(problems, f"{len(lines)} boot entries: {' '.join(_consoles(lines[0][1]))}")
+
+
+def _consoles(words: list[str]) -> list[str]:
+    return [word for word in words if word.startswith("console=")]
+
+
+def _planned_arguments(evidence: ImageEvidence) -> list[str]:
+    arguments = evidence.manifest.settings.get("kernel_arguments") if evidence.has_manifest else None
+    return shlex.split(arguments) if arguments else []
+
+
+def _plans_timeout(evidence: ImageEvidence) -> bool:
+    return evidence.has_manifest and (evidence.manifest.settings.get("boot_timeout") or 0) > 1
+
+
+def _grub_config(evidence: ImageEvidence) -> str:
+    return evidence.tree.text("/boot/grub2/grub.cfg") or evidence.tree.text("/boot/grub/grub.cfg")
+
+
+def kernel_command_lines(evidence: ImageEvidence) -> list[tuple[str, list[str]]]:
+    """Return (where, words) of every kernel command line that the boot loader may use.
+
+    Boot entries (the Boot Loader Specification) and `linux` lines of grub.cfg; `$kernelopts` and the like
+    are left out.
+    """
+    found = []
+    folder = "/boot/loader/entries"
+    for name in evidence.tree.names(folder):
+        if name.endswith(".conf"):
+            options = re.findall(r"(?m)^options\s+(.*)$", evidence.tree.text(f"{folder}/{name}"))
+            found.append((name, " ".join(options).split()))
+    menu = re.findall(r"(?m)^\s*linux(?:efi|16)?\s+\S+\s*(.*)$", _grub_config(evidence))
+    return found + [("grub.cfg", rest.split()) for rest in menu if "$" not in rest]
+
+
+def _selinux(evidence: ImageEvidence) -> Outcome:
+    actual = evidence.tree.settings("/etc/selinux/config").get("SELINUX")
+    policy = evidence.tree.settings("/etc/selinux/config").get("SELINUXTYPE", "targeted")
+    has_policy = evidence.tree.is_file(f"/etc/selinux/{policy}/contexts/files/file_contexts")
+    planned = evidence.manifest.settings.get("selinux") if evidence.has_manifest else None
+    if actual is None and not has_policy and planned in (None, "disabled"):
+        raise not_applicable("the image has no SELinux policy, and none is asked for")
+    problems = []
+    if planned and actual != planned:
+        problems.append(f"/etc/selinux/config says {actual}, the kickstart {planned}")
+    if actual in ("enforcing", "permissive") and not has_policy:
+        problems.append(f"SELinux is {actual} without a policy")
+    if evidence.tree.exists("/.autorelabel"):
+        problems.append("/.autorelabel: the first boot would label every file and start again")
+    return judge_all(problems, f"{actual}, policy {policy}")
+
+
+CHECKS: tuple[Check[ImageEvidence], ...] = (
+    Check(
+        id="rpm-database",
+        rows=(18,),
+        explanation="rpmdb --verifydb is content with the database, nothing of a running rpm is left in it.",
+        judge=_rpm_database,
+    ),
+    Check(
+        id="repository-keys",
+        rows=(18,),
+        explanation="The public keys that dnf needs are in the image.",
+        judge=_keys_imported,
+    ),
+    Check(
+        id="packages-as-manifest",
+        rows=(27,),
+        explanation="The rpm database holds exactly the packages of the manifest.",
+        judge=_packages,
+    ),
+    Check(
+        id="package-files",
+        rows=(17, 27),
+        explanation="Every packaged file but configuration is there with the content its package gave it "
+        "(owners, modes and capabilities: rpm-verify).",
+        judge=_package_files,
+    ),
+    Check(
+        id="grow-tools",
+        rows=(3,),
+        explanation="growpart and the root file system's own resizer are in the image.",
+        judge=_grow_tools,
+    ),
+    Check(
+        id="console-arguments",
+        rows=(5,),
+        explanation="Every boot entry has the kickstart's arguments, ttyS0 last unless it says otherwise; "
+        "the boot menu waits no longer than a second.",
+        judge=_console,
+    ),
+    Check(
+        id="cloud-init-enabled",
+        rows=(10,),
+        explanation="cloud-init's four stages are enabled; OpenStack, ConfigDrive, Ec2 and NoCloud are "
+        "among its datasources.",
+        judge=_cloud_init,
+    ),
+    Check(
+        id="cloud-user",
+        rows=(10,),
+        explanation="cloud-init's default user is the manifest's; root is not let in.",
+        judge=_cloud_user,
+    ),
+    Check(
+        id="services",
+        rows=(20,),
+        explanation="Services are enabled and disabled as the kickstart says.",
+        judge=_services,
+    ),
+    Check(
+        id="locale",
+        rows=(24,),
+        explanation="Language, keymap and time zone are the kickstart's.",
+        judge=_locale,
+    ),
+    Check(
+        id="selinux-settings",
+        rows=(16,),
+        explanation="SELinux's mode is the kickstart's, its policy is there, no relabelling is waiting.",
+        judge=_selinux,
+    ),
+)

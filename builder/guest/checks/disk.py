@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: MIT
+"""Checks of the image as a disk: file format, partition table, file systems, boot loader."""
+
+from __future__ import annotations
+
+import json
+
+from builder import files
+from builder.guest import filesystems, initramfs
+from builder.guest.evidence import ImageEvidence
+from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
+
+MIB = 1 << 20
+# Drivers a guest may need to find its root, where the kernel has them at all (checklist row 6).
+DRIVERS = ("virtio_pci", "virtio_blk", "virtio_scsi", "xen_blkfront", "nvme")
+
+
+def _format_valid(evidence: ImageEvidence) -> Outcome:
+    if evidence.info["format"] != "qcow2":
+        raise not_applicable(f"the image is {evidence.info['format']}, not qcow2")
+    if not evidence.is_standalone:
+        raise not_done("the image needs another file, which is not opened")
+    # 0 clean, 1 could not be checked, 2 corrupt, 3 leaked clusters (qemu-img(1)).
+    done = evidence.runner.run(["qemu-img", "check", "--output=json", evidence.image], ok=())
+    try:
+        report = json.loads(done.stdout)
+    except ValueError:
+        return failed(f"qemu-img check: {done.stderr.strip() or 'no answer'}")
+    data = evidence.info.get("format-specific", {}).get("data", {})
+    counts = {name: report.get(name, 0) for name in ("check-errors", "corruptions", "leaks")}
+    problems = [f"{count} {name}" for name, count in counts.items() if count]
+    problems += ["the dirty bit is set"] * bool(evidence.info.get("dirty-flag"))
+    problems += ["the corrupt bit is set"] * bool(data.get("corrupt"))
+    return judge_all(problems, f"{report['allocated-clusters']} clusters, no error, no leak")
+
+
+def _format_standalone(evidence: ImageEvidence) -> Outcome:
+    data = evidence.info.get("format-specific", {}).get("data", {})
+    problems = []
+    if "backing-filename" in evidence.info:
+        problems.append(f"it has a backing file: {evidence.info['backing-filename']}")
+    if "data-file" in data:
+        problems.append(f"it has an external data file: {data['data-file']}")
+    if evidence.info.get("snapshots"):
+        problems.append(f"it has {len(evidence.info['snapshots'])} internal snapshots")
+    if evidence.info.get("encrypted"):
+        problems.append("it is encrypted")
+    return judge_all(problems, "no backing or data file, no snapshot")
+
+
+def _size_aligned(evidence: ImageEvidence) -> Outcome:
+    size = int(evidence.info["virtual-size"])
+    if size % MIB:
+        return failed(f"{size} bytes are no whole number of MiB")
+    if evidence.has_manifest and evidence.manifest.virtual_size not in (None, size):
+        return failed(f"the manifest says {evidence.manifest.virtual_size} bytes, the image has {size}")
+    return passed(f"{size // MIB} MiB")
+
+
+def _checksums(evidence: ImageEvidence) -> Outcome:
+    actual = files.sha256_file(evidence.image)
+    problems, seen = [], []
+    sums = evidence.image.with_name("SHA256SUMS")
+    if sums.is_file():
+        for line in sums.read_text(encoding="utf-8").splitlines():
+            digest, _, name = line.partition(" ")
+            path = sums.with_name(name.lstrip(" *"))
+            if not path.is_file():
+                problems.append(f"SHA256SUMS names {path.name}, which is not there")
+            elif files.sha256_file(path) != digest:
+                problems.append(f"{path.name} is not what SHA256SUMS says")
+            elif path.name == evidence.image.name:
+                seen.append("SHA256SUMS")
+        if not problems and not seen:
+            problems.append("SHA256SUMS does not name the image")
+    if evidence.has_manifest and evidence.manifest.sha256:
+        seen.append("manifest")
+        if evidence.manifest.sha256 != actual:
+            problems.append(f"the manifest says sha256 {evidence.manifest.sha256}, it is {actual}")
+    if not (seen or problems):
+        raise not_applicable("there is neither SHA256SUMS nor a manifest beside the image")
+    return judge_all(problems, f"{actual[:16]}… as in {' and '.join(seen)}")
+
+
+def _partition_table(evidence: ImageEvidence) -> Outcome:
+    table = evidence.table
+    kinds = ", ".join(partition.kind for partition in table.partitions if "-" not in partition.kind)
+    count = len(table.partitions)
+    return judge_all(table.problems, f"{table.label}, {count} partitions" + (f" ({kinds})" if kinds else ""))
+
+
+def _root_last(evidence: ImageEvidence) -> Outcome:
+    root, last = evidence.root.partition, evidence.table.partitions[-1]
+    if last.number != root.number:
+        return failed(f"partition {last.number} ({last.kind}) lies behind the root, {root.number}")
+    slack = evidence.disk.stat().st_size - root.end
+    if slack > 64 * MIB:
+        return failed(f"{slack // MIB} MiB behind the root partition are not used")
+    return passed(f"partition {root.number}, {root.size // MIB} MiB, is the last")
+
+
+def _no_swap(evidence: ImageEvidence) -> Outcome:
+    wanted = evidence.has_manifest and any(
+        planned.fstype == "swap" for planned in evidence.manifest.partitions
+    )
+    partitions = {entry.number for entry in evidence.table.partitions if entry.kind == "swap"}
+    partitions |= {entry.partition.number for entry in evidence.filesystems if entry.type == "swap"}
+    found = [f"partition {number} is swap" for number in sorted(partitions)]
+    found += [f"fstab has swap on {mount.source}" for mount in evidence.mounts if mount.type == "swap"]
+    if wanted:
+        return passed("swap, as the kickstart asks") if found else failed("the kickstart asks for swap")
+    return judge_all(found, "none")
+
+
+def _partitions_as_manifest(evidence: ImageEvidence) -> Outcome:
+    actual = {entry.number: entry for entry in evidence.table.partitions}
+    systems = {entry.partition.number: entry for entry in evidence.filesystems}
+    problems = []
+    for planned in evidence.manifest.partitions:
+        entry = actual.pop(planned.number, None)
+        if entry is None:
+            problems.append(f"partition {planned.number} is not on the disk")
+            continue
+        if (entry.start, entry.size) != (planned.start, planned.size):
+            problems.append(f"partition {planned.number} lies elsewhere, or has another size")
+        system = systems.get(planned.number)
+        if planned.uuid and (system is None or (system.uuid or "").lower() != planned.uuid.lower()):
+            problems.append(f"partition {planned.number} has UUID {system.uuid if system else None}")
+        if system and planned.fstype not in (system.type, "efi"):
+            problems.append(f"partition {planned.number} is {system.type}, not {planned.fstype}")
+    problems += [f"partition {number} is not in the manifest" for number in actual]
+    return judge_all(problems, f"{len(evidence.manifest.partitions)} partitions")
+
+
+def _file_systems_clean(evidence: ImageEvidence) -> Outcome:
+    if not evidence.filesystems:
+        raise not_done("no file system was found on the disk")
+    problems = [f"partition {number}: {said}" for number, said in evidence.complaints.items()]
+    known = (*filesystems.EXT, "vfat", "swap")
+    strange = [system for system in evidence.filesystems if system.type not in known]
+    if strange and not problems:
+        names = ", ".join(f"{system.type} in {system.partition.number}" for system in strange)
+        raise not_done(f"no checker works without a device: {names}")
+    clean = ", ".join(f"{system.type} in {system.partition.number}" for system in evidence.filesystems)
+    return judge_all(problems, clean)
+
+
+def _fstab(evidence: ImageEvidence) -> Outcome:
+    if not evidence.mounts:
+        return failed("/etc/fstab has no entry")
+    problems = []
+    for mount in evidence.mounts:
+        if not mount.source.startswith(("UUID=", "LABEL=", "PARTUUID=", "/dev/")):
+            continue  # tmpfs, proc and the like
+        if not mount.source.startswith("UUID="):
+            problems.append(f"{mount.point} is mounted by {mount.source}, not by its UUID")
+        system = evidence.find_source(mount.source)
+        if system is None:
+            problems.append(f"{mount.point}: no file system is {mount.source}")
+        elif mount.type not in (system.type, "auto"):
+            problems.append(f"{mount.point} is {system.type}, fstab says {mount.type}")
+        elif mount.point == "/" and system is not evidence.root:
+            problems.append("/ is not the root file system")
+        # xfs and btrfs are never checked at boot (fsck.xfs(8)); ext wants 1 for /, 2 for others.
+        expected = {"ext2", "ext3", "ext4"} & {mount.type} and ("1" if mount.point == "/" else "2")
+        if expected and mount.check_order not in (expected, "0"):
+            problems.append(f"{mount.point}: pass number {mount.check_order}, not {expected}")
+    if "/" not in {mount.point for mount in evidence.mounts}:
+        problems.append("/ is not in fstab")
+    return judge_all(problems, f"{len(evidence.mounts)} entries, by UUID, all found")
+
+
+def _boot_files(evidence: ImageEvidence) -> Outcome:
+    firmware = evidence.manifest.firmware if evidence.has_manifest else ("bios", "uefi")
+    problems, good = [], []
+    if "bios" in firmware:
+        if not evidence.table.has_boot_code:
+            problems.append("bios: there is no boot code in the first sector")
+        elif evidence.table.label == "gpt" and all(
+            entry.kind != "biosboot" for entry in evidence.table.partitions
+        ):
+            problems.append("bios: a GPT disk without a biosboot partition")
+        else:
+            good.append("boot code in the first sector")
+    if "uefi" in firmware:
+        esp = next((entry for entry in evidence.table.partitions if entry.kind == "efi"), None)
+        names = {name.lower() for name in evidence.tree.files("/boot/efi")}
+        if esp is None:
+            problems.append("uefi: there is no EFI system partition")
+        elif "/boot/efi/efi/boot/bootx64.efi" not in names:
+            problems.append("uefi: no EFI/BOOT/BOOTX64.EFI on the EFI system partition")
+        else:
+            good.append("EFI/BOOT/BOOTX64.EFI")
+    return judge_all(problems, ", ".join(good))
+
+
+def _initramfs_generic(evidence: ImageEvidence) -> Outcome:
+    if not evidence.kernels:
+        raise not_applicable("the image has no kernel")
+    version = evidence.kernels[-1]
+    modules = f"/usr/lib/modules/{version}"
+    loadable = {_module_name(line.split(":")[0]) for line in evidence.tree.lines(f"{modules}/modules.dep")}
+    builtin = {_module_name(line) for line in evidence.tree.lines(f"{modules}/modules.builtin")}
+    places = (f"/boot/initramfs-{version}.img", f"/boot/initrd.img-{version}", f"{modules}/initrd")
+    path = next((path for path in places if evidence.tree.is_file(path)), None)
+    if path is None:
+        return failed(f"no initramfs for kernel {version}")
+    names = initramfs.read_names(evidence.runner, evidence.tree.resolve(path), evidence.work)
+    inside = {_module_name(name) for name in names if ".ko" in name}
+    wanted = [name for name in DRIVERS if name in loadable or name in builtin]
+    if not wanted:
+        raise not_applicable(f"kernel {version} has none of {', '.join(DRIVERS)}")
+    missing = [f"{name} is not in {path}" for name in wanted if name not in inside | builtin]
+    return judge_all(missing, f"{', '.join(wanted)} are there")
+
+
+def _module_name(path: str) -> str:
+    return path.rsplit("/", 1)[-1].split(".ko")[0].replace("-", "_")
+
+
+def _free_space(evidence: ImageEvidence) -> Outcome:
+    problems, seen = [], 0
+    allowed = max(MIB, int(evidence.image.stat().st_size * 0.03))
+    for system in evidence.filesystems:
+        if system.type in filesystems.EXT:
+            dirty, free = filesystems.free_data(evidence.runner, evidence.disk, system)
+            seen += free
+            if dirty > allowed:
+                number = system.partition.number
+                problems.append(f"partition {number}: {dirty / MIB:.1f} MiB of deleted data in free blocks")
+    if not seen and not problems:
+        raise not_applicable("no ext file system on the disk")
+    return judge_all(problems, f"{seen // MIB} MiB are free, all zero or next to it")
+
+
+CHECKS: tuple[Check[ImageEvidence], ...] = (
+    Check(
+        id="format-valid",
+        rows=(1,),
+        explanation="qemu-img check finds no error or leak in the qcow2, no dirty or corrupt bit is set.",
+        judge=_format_valid,
+    ),
+    Check(
+        id="format-standalone",
+        rows=(1,),
+        explanation="No backing file, data file, snapshot or encryption: Glance refuses such images, "
+        "and they could name files of the host.",
+        judge=_format_standalone,
+    ),
+    Check(
+        id="size-aligned",
+        rows=(1,),
+        explanation="The virtual size is a whole number of MiB, and the manifest's.",
+        judge=_size_aligned,
+    ),
+    Check(
+        id="checksums",
+        rows=(27,),
+        explanation="SHA256SUMS and the manifest have the sha256 that the file has.",
+        judge=_checksums,
+    ),
+    Check(
+        id="partition-table",
+        rows=(2,),
+        explanation="The table is sound: right checksums, GPT backup header in the last sector, "
+        "no overlap, every partition on a MiB.",
+        judge=_partition_table,
+    ),
+    Check(
+        id="root-last",
+        rows=(2,),
+        explanation="The root partition is the last one and reaches the end, so that growpart can grow it.",
+        judge=_root_last,
+    ),
+    Check(
+        id="no-swap",
+        rows=(2, 23),
+        explanation="No swap on the disk or in fstab unless the kickstart asks for it: "
+        "clouds give swap by the flavor.",
+        judge=_no_swap,
+    ),
+    Check(
+        id="partitions-as-manifest",
+        rows=(27,),
+        explanation="Partitions, file systems and UUIDs are those of the manifest.",
+        judge=_partitions_as_manifest,
+    ),
+    Check(
+        id="file-systems-clean",
+        rows=(22,),
+        explanation="e2fsck -fn and fsck.vfat -n find nothing; no journal waits for recovery.",
+        judge=_file_systems_clean,
+    ),
+    Check(
+        id="fstab",
+        rows=(22,),
+        explanation="fstab names file systems by UUID, every one is on the disk, type and pass number fit.",
+        judge=_fstab,
+    ),
+    Check(
+        id="boot-files",
+        rows=(4,),
+        explanation="Boot code for BIOS; EFI/BOOT/BOOTX64.EFI, the path every UEFI falls back to.",
+        judge=_boot_files,
+    ),
+    Check(
+        id="initramfs-generic",
+        rows=(6,),
+        explanation="The initramfs holds the disk drivers of the clouds, not only those of one machine.",
+        judge=_initramfs_generic,
+    ),
+    Check(
+        id="free-space-zero",
+        rows=(21,),
+        explanation="Free blocks hold no deleted data: it costs size and may tell secrets.",
+        judge=_free_space,
+    ),
+)

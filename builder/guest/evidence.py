@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: MIT
+"""What the checks from outside look at: an image, taken apart without running anything of it.
+
+Everything is read when first asked for, and once. The image itself is opened for reading only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from builder.guest import filesystems
+from builder.guest.filesystems import FileSystem
+from builder.guest.manifest import Manifest
+from builder.guest.outcome import not_applicable, not_done
+from builder.guest.partitions import PartitionTable, read_table
+from builder.guest.tree import Tree
+from builder.runner import Runner
+
+# RPMFILE_CONFIG, RPMFILE_DOC, RPMFILE_GHOST
+_CONFIG, _DOC, _GHOST = 1, 2, 64
+
+RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackagedFile:
+    """A file as a package brought it."""
+
+    path: str
+    sha256: str
+    is_config: bool
+    is_ghost: bool
+    is_optional: bool  # documentation or one language's: rpm may be told to leave it out
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mount:
+    """A line of fstab(5)."""
+
+    source: str
+    point: str
+    type: str
+    options: tuple[str, ...]
+    check_order: str
+
+
+class ImageEvidence:
+    """An image, taken apart in the folder `work`."""
+
+    def __init__(self, runner: Runner, image: Path, manifest: Manifest | None, work: Path) -> None:
+        self.runner = runner
+        self.image = image
+        self.work = work
+        self._manifest = manifest
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest, for checks that need one."""
+        if self._manifest is None:
+            raise not_applicable(f"there is no {self.image.stem}.manifest.json beside the image")
+        return self._manifest
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether there is a manifest."""
+        return self._manifest is not None
+
+    def setting(self, name: str) -> Any:
+        """Return what the manifest says the kickstart asked for; not applicable where it says nothing."""
+        value = self.manifest.settings.get(name)
+        if value is None:
+            raise not_applicable(f"the manifest says nothing of {name}")
+        return value
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What `qemu-img info` says."""
+        return image_info(self.runner, self.image)
+
+    @cached_property
+    def is_standalone(self) -> bool:
+        """Whether the image needs no other file. If it does, nothing is read from it: the other file
+        could be any of this host's."""
+        data = self.info.get("format-specific", {}).get("data", {})
+        return "backing-filename" not in self.info and "data-file" not in data
+
+    @cached_property
+    def disk(self) -> Path:
+        """The disk's bytes as a sparse raw file."""
+        if not self.is_standalone:
+            raise not_done("the image needs another file, which is not opened")
+        raw = self.work / "disk.raw"
+        self.runner.run(["qemu-img", "convert", "-O", "raw", self.image, raw])
+        return raw
+
+    @cached_property
+    def table(self) -> PartitionTable:
+        """The partition table."""
+        return read_table(self.disk)
+
+    @cached_property
+    def filesystems(self) -> tuple[FileSystem, ...]:
+        """Every file system, in the order of the disk."""
+        found = (filesystems.identify(self.runner, self.disk, entry) for entry in self.table.partitions)
+        return tuple(system for system in found if system is not None)
+
+    @cached_property
+    def complaints(self) -> dict[int, str]:
+        """What the file systems' checkers complain of, by partition."""
+        found: dict[int, str] = {}
+        for system in self.filesystems:
+            if system.type in (*filesystems.EXT, "vfat"):
+                said = filesystems.check(self.runner, self.disk, system, self.work)
+                if said:
+                    found[system.partition.number] = said
+        return found
+
+    @cached_property
+    def root(self) -> FileSystem:
+        """The root file system: the one with an fstab, by the manifest or the largest with Linux files."""
+        if self._manifest:
+            for planned in self._manifest.partitions:
+                if planned.mountpoint == "/":
+                    for system in self.filesystems:
+                        if system.partition.number == planned.number:
+                            return system
+        linux = [system for system in self.filesystems if system.type in (*filesystems.EXT, "xfs", "btrfs")]
+        if not linux:
+            raise not_done("no file system of Linux was found on the disk")
+        return max(linux, key=lambda system: system.partition.size)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The files of the image: the root file system with those of fstab put into their places."""
+        target = self.work / "tree"
+        self._unpack(self.root, target)
+        tree = Tree(target)
+        for mount in sorted(self._mounts(tree), key=lambda mount: mount.point):
+            system = self.find_source(mount.source)
+            if system and system is not self.root and system.type in (*filesystems.EXT, "vfat"):
+                self._unpack(system, tree.resolve(mount.point))
+        return tree
+
+    def _unpack(self, system: FileSystem, target: Path) -> None:
+        number = system.partition.number
+        if number in self.complaints:
+            raise not_done(f"the file system in partition {number} is damaged")
+        filesystems.unpack(self.runner, self.disk, system, target)
+
+    @cached_property
+    def mounts(self) -> tuple[Mount, ...]:
+        """The lines of /etc/fstab."""
+        return self._mounts(self.tree)
+
+    @staticmethod
+    def _mounts(tree: Tree) -> tuple[Mount, ...]:
+        rows = (line.split() for line in tree.lines("/etc/fstab"))
+        return tuple(
+            Mount(
+                source=row[0],
+                point=row[1],
+                type=row[2],
+                options=tuple(row[3].split(",")) if len(row) > 3 else ("defaults",),
+                check_order=row[5] if len(row) > 5 else "0",
+            )
+            for row in rows
+            if len(row) >= 3
+        )
+
+    def find_source(self, source: str) -> FileSystem | None:
+        """Return the file system that fstab's first field means; None: there is none on the disk."""
+        name, _, value = source.partition("=")
+        value = value.strip('"')
+        for system in self.filesystems:
+            known = {
+                "UUID": system.uuid,
+                "LABEL": system.label,
+                "PARTUUID": system.partition.uuid,
+                "PARTLABEL": system.partition.name or None,
+            }.get(name)
+            if known and known.lower() == value.lower():
+                return system
+        return None
+
+    @cached_property
+    def database(self) -> str:
+        """The folder of the rpm database inside the image."""
+        for folder in RPM_DATABASES:
+            names = self.tree.names(folder)
+            if any(name in names for name in ("rpmdb.sqlite", "Packages", "Packages.db")):
+                return folder
+        raise not_applicable("the image has no rpm database")
+
+    def query(self, form: str) -> list[str]:
+        """Return the lines of `rpm -qa --qf FORM` on the image's database (our copy of it)."""
+        folder = self.tree.resolve(self.database)
+        return self.runner.run(["rpm", "--dbpath", folder, "-qa", "--qf", form]).stdout.splitlines()
+
+    @cached_property
+    def packages(self) -> dict[str, str]:
+        """NEVRA -> name of every package but the keys."""
+        rows = (line.split("|") for line in self.query("%{NEVRA}|%{NAME}\\n"))
+        return {nevra: name for nevra, name in rows if name != "gpg-pubkey"}
+
+    def has_package(self, *names: str) -> bool:
+        """Whether a package of one of these names is installed."""
+        return bool(set(names) & set(self.packages.values()))
+
+    @cached_property
+    def packaged_files(self) -> dict[str, PackagedFile]:
+        """Every plain file of the packages, by path (flags: rpm's rpmfiles.h)."""
+        form = "[%{FILENAMES}|%{FILEDIGESTS}|%{FILEFLAGS}|%{FILELANGS}\\n]"
+        rows = (line.rsplit("|", 3) for line in self.query(form) if not line.startswith("(none)"))
+        return {
+            path: PackagedFile(
+                path=path,
+                sha256=digest,
+                is_config=bool(int(flags) & _CONFIG),
+                is_ghost=bool(int(flags) & _GHOST),
+                is_optional=bool(int(flags) & _DOC) or bool(language),
+            )
+            for path, digest, flags, language in rows
+            if digest
+        }
+
+    @cached_property
+    def cloud_config(self) -> dict[str, Any]:
+        """cloud-init's configuration: cloud.cfg with the drop-ins merged over it, in their order."""
+        if not self.has_cloud_init:
+            raise not_applicable("the image has no cloud-init")
+        merged: dict[str, Any] = {}
+        folder = "/etc/cloud/cloud.cfg.d"
+        drop_ins = [f"{folder}/{name}" for name in self.tree.names(folder) if name.endswith(".cfg")]
+        for path in ("/etc/cloud/cloud.cfg", *drop_ins):
+            try:
+                part = yaml.safe_load(self.tree.text(path))
+            except yaml.YAMLError as error:
+                raise not_done(f"{path} is no YAML: {error}") from error
+            if isinstance(part, dict):
+                _merge(merged, part)
+        return merged
+
+    @property
+    def has_cloud_init(self) -> bool:
+        """Whether cloud-init is in the image."""
+        return self.tree.is_file("/usr/bin/cloud-init") or self.tree.is_file("/etc/cloud/cloud.cfg")
+
+    @cached_property
+    def kernels(self) -> tuple[str, ...]:
+        """The versions of the kernels that have modules, sorted."""
+        return tuple(
+            name
+            for name in self.tree.names("/usr/lib/modules")
+            if self.tree.is_file(f"/usr/lib/modules/{name}/modules.dep")
+        )
+
+    def kernel_image(self) -> Path | None:
+        """Return a kernel of the image on the host's disk; None: none was found."""
+        for version in reversed(self.kernels):
+            for path in (f"/boot/vmlinuz-{version}", f"/usr/lib/modules/{version}/vmlinuz"):
+                if self.tree.is_file(path):
+                    return self.tree.resolve(path)
+        return None
+
+
+def image_info(runner: Runner, image: Path) -> dict[str, Any]:
+    """Return `qemu-img info` of the image alone, not of what it may name as its backing file."""
+    found = runner.run(["qemu-img", "info", "--output=json", image])
+    info: dict[str, Any] = json.loads(found.stdout)
+    return info
+
+
+def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    """Merge as cloud-init does by default: mappings key by key, all else replaced."""
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value

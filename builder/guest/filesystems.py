@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""File systems inside a raw disk, looked at and unpacked without mounts, loop devices or root.
+
+ext: e2fsck and debugfs at an offset. vfat: a sparse copy for fsck.vfat, mtools at an offset. Others are
+known by name and UUID (blkid) and looked at only from inside the booted guest.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.guest.outcome import not_done
+from builder.guest.partitions import Partition
+from builder.runner import Runner
+
+EXT = ("ext2", "ext3", "ext4")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileSystem:
+    """What blkid finds in a partition."""
+
+    partition: Partition
+    type: str
+    uuid: str | None = None
+    label: str | None = None
+
+
+def identify(runner: Runner, disk: Path, partition: Partition) -> FileSystem | None:
+    """Return the file system in `partition`; None: there is none that blkid knows."""
+    where = ["-O", str(partition.start), "-S", str(partition.size)]
+    found = runner.run(["blkid", "-p", *where, "-o", "export", os.fspath(disk)], ok=(0, 2))
+    pairs = dict(line.split("=", 1) for line in found.stdout.splitlines() if "=" in line)
+    if "TYPE" not in pairs:
+        return None
+    return FileSystem(
+        partition=partition, type=pairs["TYPE"], uuid=pairs.get("UUID"), label=pairs.get("LABEL")
+    )
+
+
+def check(runner: Runner, disk: Path, system: FileSystem, folder: Path) -> str | None:
+    """Run the file system's own checker; return what it complains of, None: it is clean.
+
+    Raises:
+        CannotCheck: no checker of that type works without a device.
+    """
+    if system.type in EXT:
+        where = f"{disk}?offset={system.partition.start}"
+        done = runner.run(["e2fsck", "-f", "-n", where], ok=())
+        if done.returncode == 0:
+            return _ext_state(runner, where)
+        return _complaint(done.stdout + done.stderr)
+    if system.type == "vfat":
+        copy = folder / f"partition{system.partition.number}.vfat"
+        copy_range(disk, system.partition.start, system.partition.size, copy)
+        try:
+            done = runner.run(["fsck.vfat", "-n", copy], ok=())
+        finally:
+            copy.unlink()
+        return None if done.returncode == 0 else _complaint(done.stdout + done.stderr)
+    if system.type == "swap":
+        return None
+    raise not_done(f"partition {system.partition.number}: no checker here for {system.type}")
+
+
+def _ext_state(runner: Runner, where: str) -> str | None:
+    """Return what is wrong with the state that the superblock tells (e2fsck -n passes over it)."""
+    header = runner.run(["dumpe2fs", "-h", where]).stdout
+    fields = dict(line.split(":", 1) for line in header.splitlines() if ":" in line)
+    state = fields.get("Filesystem state", "").strip()
+    if state != "clean":
+        return f"the state is `{state}`"
+    if "needs_recovery" in fields.get("Filesystem features", ""):
+        return "the journal needs recovery"
+    return None
+
+
+def _complaint(text: str) -> str:
+    skip = ("e2fsck ", "Pass ", "fsck.fat ", "fsck.vfat", "Leaving")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(skip)]
+    return "; ".join(lines[:3])[:300] or "the checker gave no reason"
+
+
+def unpack(runner: Runner, disk: Path, system: FileSystem, target: Path) -> None:
+    """Write the files of `system` below `target`. Owners are kept only for root, labels never.
+
+    Raises:
+        CannotCheck: the type cannot be read from outside.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    if system.type in EXT:
+        where = f"{disk}?offset={system.partition.start}"
+        # debugfs complains of each owner that a plain user cannot give, and always ends with 0.
+        runner.run(["debugfs", "-R", f'rdump "/" "{target}"', where])
+        _make_readable(target)
+    elif system.type == "vfat":
+        # The root of the volume: mcopy cannot copy `::/` itself when it is empty.
+        where = f"{disk}@@{system.partition.start}"
+        listing = runner.run(["mdir", "-b", "-i", where, "::/"], ok=(0, 1)).stdout
+        names = [line.strip() for line in listing.splitlines() if line.startswith("::")]
+        if names:
+            files = [name.rstrip("/") for name in names]
+            runner.run(["mcopy", "-s", "-n", "-Q", "-i", where, *files, os.fspath(target)])
+    else:
+        raise not_done(f"{system.type} cannot be read from outside without a mount")
+
+
+def _make_readable(folder: Path) -> None:
+    """Let us read what the image closes even to its owner (Fedora's /etc/shadow has mode 000)."""
+    if os.geteuid() == 0:
+        return
+    for base, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(base, name)
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                path.chmod(stat.S_IMODE(mode) | (0o700 if stat.S_ISDIR(mode) else 0o600))
+
+
+def copy_range(source: Path, start: int, size: int, target: Path) -> None:
+    """Copy `size` bytes from `start` of `source` to `target`; holes stay holes."""
+    with source.open("rb") as reader, target.open("wb") as writer:
+        writer.truncate(size)
+        position, end = start, start + size
+        while position < end:
+            try:
+                data = os.lseek(reader.fileno(), position, os.SEEK_DATA)
+            except OSError:
+                return
+            hole = os.lseek(reader.fileno(), data, os.SEEK_HOLE)
+            position = data
+            while position < min(hole, end):
+                count = min(1 << 20, min(hole, end) - position)
+                chunk = os.pread(reader.fileno(), count, position)
+                os.pwrite(writer.fileno(), chunk, position - start)
+                position += count
+
+
+def free_data(runner: Runner, disk: Path, system: FileSystem) -> tuple[int, int]:
+    """Return (bytes of free blocks that hold data, bytes of free blocks) of an ext file system."""
+    where = f"{disk}?offset={system.partition.start}"
+    header, _, groups = runner.run(["dumpe2fs", where]).stdout.partition("\nGroup 0")
+    block = int(next(line.split()[-1] for line in header.splitlines() if line.startswith("Block size")))
+    free = dirty = 0
+    with disk.open("rb") as reader:
+        for first, last in _free_ranges(groups):
+            start = system.partition.start + first * block
+            end = system.partition.start + (last + 1) * block
+            free += end - start
+            dirty += _data_between(reader.fileno(), start, end, block)
+    return dirty, free
+
+
+def _free_ranges(groups: str) -> Iterator[tuple[int, int]]:
+    """Yield the (first, last) of `Free blocks: 7, 9-12` lines."""
+    for line in groups.splitlines():
+        name, _, value = line.strip().partition(":")
+        if name == "Free blocks":
+            for word in value.replace(" ", "").split(","):
+                first, _, last = word.partition("-")
+                if first:
+                    yield int(first), int(last or first)
+
+
+def _data_between(descriptor: int, start: int, end: int, block: int) -> int:
+    """Return the bytes of the blocks between `start` and `end` that are not zero; holes cost nothing."""
+    found, position, zero = 0, start, bytes(block)
+    while position < end:
+        try:
+            data = os.lseek(descriptor, position, os.SEEK_DATA)
+        except OSError:
+            return found
+        stop = min(end, os.lseek(descriptor, data, os.SEEK_HOLE))
+        position = data - (data - start) % block
+        while position < stop:
+            if os.pread(descriptor, block, position) != zero:
+                found += block
+            position += block
+    return found

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""What a check can come to, and what a check is.
+
+A check that could not be done is `not-done`, which counts as a failure: it is never taken for a pass.
+`not-applicable` is for what this image cannot be held to, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+Evidence = TypeVar("Evidence")
+
+
+class State(StrEnum):
+    """What came out."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NOT_APPLICABLE = "not-applicable"
+    NOT_DONE = "not-done"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """A state and the reason for it: what was seen, or what is wrong."""
+
+    state: State
+    reason: str
+
+
+class CannotCheck(Exception):
+    """Raised inside a check, or by the evidence it reads: the check ends with `outcome`."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+def passed(reason: str) -> Outcome:
+    """The property holds; `reason` is what was seen."""
+    return Outcome(state=State.PASS, reason=reason)
+
+
+def failed(reason: str) -> Outcome:
+    """The property does not hold; `reason` says where."""
+    return Outcome(state=State.FAIL, reason=reason)
+
+
+def not_applicable(reason: str) -> CannotCheck:
+    """Return what to raise when this image cannot be held to the property."""
+    return CannotCheck(Outcome(state=State.NOT_APPLICABLE, reason=reason))
+
+
+def not_done(reason: str) -> CannotCheck:
+    """Return what to raise when the property could not be looked at."""
+    return CannotCheck(Outcome(state=State.NOT_DONE, reason=reason))
+
+
+def judge_all(problems: Iterable[str], good: str) -> Outcome:
+    """Fail with every problem, up to eight, or pass with `good`."""
+    found = list(problems)
+    if not found:
+        return passed(good)
+    more = f" (and {len(found) - 8} more)" if len(found) > 8 else ""
+    return failed("; ".join(found[:8]) + more)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check(Generic[Evidence]):
+    """One property of a good image.
+
+    Args:
+        id: kebab-case name; `--checks` takes it, scripts rely on it.
+        rows: numbers of the rows of the checklist (docs: openstack-builder(1), CHECKS) it belongs to.
+        explanation: what is looked at and why it matters, in a sentence.
+        judge: looks at the evidence.
+    """
+
+    id: str
+    rows: tuple[int, ...]
+    explanation: str
+    judge: Callable[[Evidence], Outcome]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a check came to; `boot` names the boot it was run in, None for a check from outside."""
+
+    check: str
+    rows: tuple[int, ...]
+    state: State
+    reason: str
+    boot: str | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Pass, or nothing that this image could be held to."""
+        return self.state in (State.PASS, State.NOT_APPLICABLE)
+
+
+def run_checks(
+    checks: Iterable[Check[Evidence]], evidence: Evidence, *, boot: str | None = None
+) -> tuple[Result, ...]:
+    """Run `checks` on `evidence`, in their order."""
+    results = []
+    for check in checks:
+        try:
+            outcome = check.judge(evidence)
+        except CannotCheck as stop:
+            outcome = stop.outcome
+        results.append(
+            Result(
+                check=check.id, rows=check.rows, state=outcome.state, reason=outcome.reason, boot=boot
+            )
+        )
+    return tuple(results)
+
+
+def leave_undone(
+    checks: Iterable[Check[Evidence]], reason: str, *, boot: str | None = None
+) -> tuple[Result, ...]:
+    """Return `not-done` for every one of `checks`."""
+    return tuple(
+        Result(check=check.id, rows=check.rows, state=State.NOT_DONE, reason=reason, boot=boot)
+        for check in checks
+    )

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""The test machine: its command line (pure), its process, and QMP.
+
+qemu runs in the work folder, so that every path on its command line is a plain name: no commas to
+escape, and no Unix socket longer than the kernel takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.guest.acceleration import QEMU, Acceleration
+from builder.guest.firmware import Firmware, FirmwareKind
+from builder.runner import Runner
+
+QMP = "qmp.sock"
+OVERLAY = "overlay.qcow2"
+SERIAL = "serial.log"
+# slirp's addresses when the metadata service must be inside the guest's network (guestfwd).
+METADATA_NET = "net=169.254.0.0/16,host=169.254.169.253,dns=169.254.169.252,dhcpstart=169.254.10.15"
+
+
+class DiskBus(StrEnum):
+    """What the disk hangs on."""
+
+    VIRTIO_BLK = "virtio-blk"
+    VIRTIO_SCSI = "virtio-scsi"
+    IDE = "ide"
+    NVME = "nvme"
+
+
+# i440fx has the PIIX IDE controller; q35 would give AHCI.
+MACHINES = {DiskBus.IDE: "pc"}
+
+DISK_DEVICES = {
+    DiskBus.VIRTIO_BLK: ("virtio-blk-pci,drive=disk0,bootindex=1",),
+    DiskBus.VIRTIO_SCSI: ("virtio-scsi-pci,id=scsi0", "scsi-hd,bus=scsi0.0,drive=disk0,bootindex=1"),
+    DiskBus.IDE: ("ide-hd,bus=ide.0,drive=disk0,bootindex=1",),
+    DiskBus.NVME: ("nvme,serial=verify,drive=disk0,bootindex=1",),
+}
+
+
+def machine_for(bus: DiskBus) -> str:
+    """Return the machine type that has the bus."""
+    return MACHINES.get(bus, "q35")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """Everything on qemu's command line. Relative names are in the work folder."""
+
+    acceleration: Acceleration
+    firmware: Firmware
+    mac: str
+    ssh_port: int
+    variables: str | None = None
+    disk_bus: DiskBus = DiskBus.VIRTIO_BLK
+    memory: int = 1024
+    processors: int = 2
+    seed: str | None = None
+    metadata_command: str | None = None
+    smbios: str | None = None
+
+
+def command_line(machine: Machine) -> list[str]:
+    """Return qemu's argv for `machine`.
+
+    The guest reaches nothing (`restrict=on`) but its DHCP server and the metadata service; we reach its
+    port 22 on loopback.
+    """
+    argv = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
+    # graphics=off makes SeaBIOS talk on the serial port: a disk that does not boot says so in the log.
+    argv += ["-machine", f"{machine_for(machine.disk_bus)},graphics=off"]
+    argv += machine.acceleration.arguments
+    argv += ["-smp", str(machine.processors), "-m", str(machine.memory), "-rtc", "base=utc"]
+    argv += ["-serial", f"file:{SERIAL}", "-qmp", f"unix:{QMP},server=on,wait=off"]
+    argv += _firmware_arguments(machine)
+    # cache=unsafe: the overlay is thrown away, flushes would only cost.
+    argv += ["-drive", f"if=none,id=disk0,format=qcow2,file={OVERLAY},cache=unsafe,discard=unmap"]
+    for device in DISK_DEVICES[machine.disk_bus]:
+        argv += ["-device", device]
+    if machine.seed:
+        argv += ["-drive", f"if=none,id=seed0,format=raw,readonly=on,file={machine.seed}"]
+        argv += ["-device", "virtio-blk-pci,drive=seed0"]
+    network = f"user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
+    if machine.metadata_command:
+        command = machine.metadata_command.replace(",", ",,")
+        network += f",{METADATA_NET},guestfwd=tcp:169.254.169.254:80-cmd:{command}"
+    argv += ["-netdev", network]
+    argv += ["-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},romfile="]
+    argv += ["-device", "virtio-rng-pci"]
+    if machine.smbios:
+        argv += ["-smbios", machine.smbios]
+    return argv
+
+
+def _firmware_arguments(machine: Machine) -> list[str]:
+    firmware = machine.firmware
+    if firmware.kind is FirmwareKind.BIOS:
+        return []
+    code = os.fspath(firmware.code or "").replace(",", ",,")
+    flash = ["-drive", f"if=pflash,unit=0,format={firmware.code_format},readonly=on,file={code}"]
+    if machine.variables:
+        flash += [
+            "-drive",
+            f"if=pflash,unit=1,format={firmware.variables_format},file={machine.variables}",
+        ]
+    return flash
+
+
+def free_port() -> int:
+    """Return a TCP port that is free on loopback now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Guest:
+    """A running machine."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes], ssh_port: int) -> None:
+        self.folder = folder
+        self.process = process
+        self.ssh_port = ssh_port
+        self.started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since power-on."""
+        return time.monotonic() - self.started
+
+    @property
+    def is_running(self) -> bool:
+        """Whether qemu is there."""
+        return self.process.poll() is None
+
+    def last_words(self) -> str:
+        """Return what qemu itself said last, and how it ended."""
+        text = (self.folder / "qemu.log").read_text(errors="replace").strip().splitlines()
+        status = self.process.poll()
+        how = f"killed by {signal.Signals(-status).name}" if status and status < 0 else f"status {status}"
+        return f"qemu ended ({how})" + (f": {text[-1]}" if text else "")
+
+    def power_down(self, limit: float) -> float | None:
+        """Press the power button; return the seconds until the machine was off, None: it did not go."""
+        begun = time.monotonic()
+        self._qmp("system_powerdown")
+        try:
+            self.process.wait(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return None
+        return time.monotonic() - begun
+
+    def _qmp(self, command: str) -> None:
+        """Run a QMP command (qemu's docs/interop/qmp-spec)."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.settimeout(30)
+                peer.connect(f"/proc/self/fd/{descriptor}/{QMP}")
+                with peer.makefile("rw", encoding="utf-8") as stream:
+                    stream.readline()
+                    for name in ("qmp_capabilities", command):
+                        stream.write(json.dumps({"execute": name}) + "\n")
+                        stream.flush()
+                        while (line := stream.readline()) and "return" not in (reply := json.loads(line)):
+                            if "error" in reply:
+                                raise BuildError(f"qmp {name}: {reply['error']['desc']}")
+        except OSError as error:
+            raise BuildError(f"qmp {command}: {error.strerror or error}") from error
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def running(runner: Runner, folder: Path, machine: Machine) -> Iterator[Guest]:
+    """Run `machine` in `folder` while the body runs; whatever happens, no qemu is left."""
+    process = runner.spawn(command_line(machine), log=folder / "qemu.log", cwd=folder)
+    try:
+        yield Guest(folder, process, machine.ssh_port)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def make_overlay(runner: Runner, image: Path, image_format: str, overlay: Path, size: int) -> None:
+    """Make a throw-away qcow2 of `size` bytes on top of `image`, which is only ever read."""
+    base = ["-b", os.fspath(image.resolve()), "-F", image_format]
+    runner.run(["qemu-img", "create", "-q", "-f", "qcow2", *base, os.fspath(overlay), str(size)])

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Seed media: an ISO 9660 volume with the files that cloud-init looks for by its label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder.errors import ToolMissing
+from builder.guest.instance import Datasource, Instance, config_drive_files, nocloud_files
+from builder.runner import Runner, has_tool
+
+# All three take mkisofs's options; EL 10 has only the last.
+WRITERS = ("genisoimage", "mkisofs", "xorrisofs")
+
+
+def find_writer() -> str:
+    """Return the name of a program that writes ISO 9660.
+
+    Raises:
+        ToolMissing: there is none.
+    """
+    for name in WRITERS:
+        if has_tool(name):
+            return name
+    raise ToolMissing(
+        f"none of {', '.join(WRITERS)} is installed",
+        hint="apt-get install genisoimage (dnf install xorriso on Fedora and EL)",
+    )
+
+
+def write_seed(runner: Runner, folder: Path, datasource: Datasource, instance: Instance) -> Path | None:
+    """Write the seed medium of `instance` to `folder` and return its path; None: it has no medium.
+
+    The volume labels are those of cloud-init's NoCloud (`cidata`) and nova's config drive (`config-2`).
+    """
+    match datasource:
+        case Datasource.NOCLOUD:
+            return write_iso(runner, folder, "cidata", nocloud_files(instance))
+        case Datasource.CONFIGDRIVE:
+            return write_iso(runner, folder, "config-2", config_drive_files(instance))
+        case _:
+            return None
+
+
+def write_iso(runner: Runner, folder: Path, label: str, files: Mapping[str, bytes]) -> Path:
+    """Write `files` (path -> content) as `folder/seed.iso` with Joliet and Rock Ridge names."""
+    tree = folder / "seed"
+    for name, content in files.items():
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    iso = folder / "seed.iso"
+    runner.run([find_writer(), "-quiet", "-V", label, "-J", "-r", "-o", iso, tree])
+    return iso

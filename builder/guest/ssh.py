@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Logging in: a throw-away key, and commands run by ssh with none of the user's own configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import CommandFailed
+from builder.runner import Completed, Runner
+
+KEY = "id_ed25519"
+
+
+def make_key(runner: Runner, folder: Path) -> str:
+    """Make a key pair in `folder` and return the public key's line."""
+    key = folder / KEY
+    runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "openstack-builder-verify", "-f", key])
+    return key.with_suffix(".pub").read_text(encoding="utf-8").strip()
+
+
+def has_banner(port: int) -> bool:
+    """Say whether an ssh server greets on the loopback port.
+
+    slirp accepts a connection at once, whether or not the guest listens: only the greeting counts.
+    """
+    with contextlib.suppress(OSError):
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as peer:
+            peer.settimeout(5)
+            return peer.recv(4) == b"SSH-"
+    return False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Login:
+    """How to get into the guest."""
+
+    runner: Runner
+    folder: Path
+    port: int
+    user: str
+
+    def run(self, script: str, *, timeout: float, user: str | None = None) -> Completed:
+        """Run `script` with the guest's /bin/sh, given by stdin.
+
+        Returns status 255 with ssh's own words on stderr where no login was possible or `timeout` seconds
+        were not enough.
+        """
+        argv = [
+            "ssh", "-F", "/dev/null", "-T", "-p", str(self.port), "-i", os.fspath(self.folder / KEY),
+            "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes",
+            "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+            "-o", "GlobalKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+            "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8",
+            f"{user or self.user}@127.0.0.1", "/bin/sh -s",
+        ]  # fmt: skip
+        try:
+            return self.runner.run(argv, input=script, timeout=timeout, ok=())
+        except CommandFailed as error:
+            return Completed(returncode=255, stdout="", stderr=error.message)
