@@ -85,13 +85,13 @@ class VfatWriter:
         if epoch is not None:
             env["SOURCE_DATE_EPOCH"] = str(epoch)
         argv = ["mkfs.vfat", "-F", _bits(placed.size), "-h", str(placed.start // SECTOR)]
+        if epoch is not None:
+            argv.append("--invariant")  # it also sets a volume id: -i comes later and wins
         argv += ["--offset", str(placed.start // SECTOR), *options.split(placed.mkfsoptions)]
         if placed.uuid:
             argv += ["-i", placed.uuid.replace("-", "")]
         if placed.label:
             argv += ["-n", placed.label.upper()]
-        if epoch is not None:
-            argv.append("--invariant")
         runner.run([*argv, str(disk_file), str(placed.size // KIB)], env=env)
         if source is None:
             return
