@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""The catalogue: its files, its cross-checks, services.json and the utilities' reader of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder.catalogue.hostdata import render_services
+from builder.catalogue.load import load_catalogue
+from builder.errors import InputError
+from builder.targets import SPECS
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> Path:
+    """A copy of the catalogue's files, to be spoilt."""
+    folder = tmp_path / "specs"
+    (folder / "services").mkdir(parents=True)
+    shutil.copy(SPECS / "releases.yaml", folder)
+    for path in (SPECS / "services").glob("*.yaml"):
+        shutil.copy(path, folder / "services")
+    return folder
+
+
+def test_the_committed_catalogue_has_no_mistakes() -> None:
+    catalogue = load_catalogue()
+
+    assert {"keystone", "glance"} <= set(catalogue.projects)
+    assert list(catalogue.releases) == ["essex", "current"]
+    for name in ("keystone", "glance"):
+        assert set(catalogue.projects[name].releases) == {"essex", "current"}
+
+
+@pytest.mark.parametrize(
+    ("project", "release", "file", "section", "key"),
+    [
+        ("keystone", "essex", "/etc/keystone/keystone.conf", "sql", "connection"),
+        ("keystone", "current", "/etc/keystone/keystone.conf", "database", "connection"),
+        ("glance", "essex", "/etc/glance/glance-registry.conf", "DEFAULT", "sql_connection"),
+        ("glance", "current", "/etc/glance/glance-api.conf", "database", "connection"),
+    ],
+)
+def test_connections_stand_where_each_release_reads_them(
+    project: str, release: str, file: str, section: str, key: str
+) -> None:
+    services = json.loads(render_services(load_catalogue()))
+
+    (option,) = services["projects"][project]["releases"][release]["databases"][project]["connection"]
+    assert option == {"file": file, "section": section, "key": key}
+
+
+# file, what stands there, what stands there instead, the line that is told, the message, the hint
+BAD = {
+    "unknown key": ("keystone", "title:", "titel:", 'unknown key "titel"', "did you mean title?"),
+    "unknown release": ("keystone", "  essex:", "  esex:", 'unknown release "esex"', "did you mean essex?"),
+    "other file name": ("keystone", "project: keystone", "project: keyston", "but the file is", ""),
+    "uid taken": ("keystone", "uid: 163", "uid: 161", "the uid 161 is that of glance already", ""),
+    "user taken": ("keystone", "name: keystone\n  uid", "name: glance\n  uid", "the user glance is that", ""),
+    "port taken": ("keystone", "admin: 35357}", "admin: 9292}", "in essex the port 9292 is that of", ""),
+    "database taken": (
+        "keystone", "      keystone:\n        # `conn", "      glance:\n        # `conn",
+        "in essex the database glance is that of glance already", "",
+    ),
+    "no such file": (
+        "glance", "- {file: /etc/glance/glance-registry.conf", "- {file: /etc/glance/glance-registr.conf",
+        "/etc/glance/glance-registr.conf is not among the configuration files", "glance-registry.conf?",
+    ),
+    "command names no file": (
+        "glance", "run: [glance-manage, --config-file, /etc/glance/glance-api.conf",
+        "run: [glance-manage, --config-file, /etc/glance/glance.conf",
+        "/etc/glance/glance.conf is not among the configuration files", "did you mean",
+    ),
+    "sync of no database": (
+        "keystone", "{databases: [keystone]", "{databases: [keystne]",
+        'unknown database "keystne"', "did you mean keystone?",
+    ),
+    "endpoint at no port": ("glance", 'public: "http://{host}:9292"', 'public: "http://{host}:9293"',
+                            "image: port 9293 is not one of ports", ""),
+    "not a system account": ("keystone", "uid: 163", "uid: 1630", "is not the id of a system account", ""),
+    "exit 0 is behind": ("keystone", "behind: [2, 4]", "behind: [0, 4]", "0 is none of them", ""),
+    "odd mode": ("glance", 'mode: "0644"', 'mode: "644"', 'mode "644" is not of the form 0640', ""),
+    "file outside /etc": ("glance", "/etc/glance/policy.json", "/usr/glance/policy.json", "below /etc", ""),
+    "unknown engine": (
+        "glance", "    sync:", "        engines: [mysql, oracle]\n    sync:",
+        'unknown value "oracle"', "one of mysql, postgresql",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "old", "new", "message", "hint"), BAD.values(), ids=BAD.keys())
+def test_a_mistake_is_told_with_file_and_line(
+    specs: Path, name: str, old: str, new: str, message: str, hint: str
+) -> None:
+    path = specs / "services" / f"{name}.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+    with pytest.raises(InputError) as caught:
+        load_catalogue(specs)
+
+    lines = "\n".join(caught.value.lines())
+    assert message in lines
+    assert hint in lines
+    assert f"error: {specs}/services/" in lines.splitlines()[0]
+    assert lines.splitlines()[0].split(":")[2].isdigit()
+
+
+def test_equal_catalogues_render_equal_bytes() -> None:
+    assert render_services(load_catalogue()) == render_services(load_catalogue())
+
+
+def test_the_utilities_read_what_the_builder_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SPECS.parent / "utils"))
+    sys.modules.pop("openstack_utils", None)
+    from openstack_utils.errors import UtilityError
+    from openstack_utils.services import load_services
+
+    path = tmp_path / "services.json"
+    path.write_text(render_services(load_catalogue()))
+    services = load_services(str(path))
+    assert services["projects"]["glance"]["user"] == {
+        "name": "glance", "uid": 161, "gid": 161, "group": "glance", "groups": [],
+        "home": "/var/lib/glance", "shell": "/sbin/nologin", "comment": "OpenStack Glance Daemons",
+    }  # fmt: skip
+    assert services["releases"]["current"]["drivers"]["mysql"] == "mysql+pymysql"
+
+    for text, message in (("{", "not json"), ('{"format": 99}', "format 99 is not 1"), ("[]", "format None")):
+        path.write_text(text)
+        with pytest.raises(UtilityError, match=message):
+            load_services(str(path))
+    with pytest.raises(UtilityError, match="no such file"):
+        load_services(str(tmp_path / "absent.json"))

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""specs/targets.yaml and the choice of targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pykickstart.version import makeVersion
+
+from builder.errors import InputError
+from builder.rpm.macros import render_macros
+from builder.targets import TARGETS_FILE, find_target, load_targets, select, writable_databases
+
+ALL = ["fedora-17", "fedora-44", "fedora-45", "epel-6", "epel-7", "epel-8", "epel-9", "epel-10", "fixture-12"]
+
+
+def test_every_target_of_the_plan_is_there() -> None:
+    assert [target.name for target in load_targets()] == ALL
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_row_agrees_with_itself_and_with_pykickstart(name: str) -> None:
+    target = find_target(name)
+
+    makeVersion(target.ksversion)
+    assert target.releasever == name.partition("-")[2]
+    assert target.dist.endswith(target.releasever)
+    if target.python and target.family != "fixture" and target.releasever != "6":
+        assert str(target.python.sitelib) == f"/usr/lib/python{target.python.version}/site-packages"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (["epel-9"], ["epel-9"]),
+        (["epel-*"], ["epel-6", "epel-7", "epel-8", "epel-9", "epel-10"]),
+        (["fedora-4?", "epel-[67]"], ["fedora-44", "fedora-45", "epel-6", "epel-7"]),
+        (["epel-9", "*-9", "epel-9"], ["epel-9"]),
+        (["*"], ALL),
+    ],
+    ids=["name", "glob", "two globs", "each once", "all"],
+)
+def test_targets_are_chosen_by_name_and_glob(patterns: list[str], expected: list[str]) -> None:
+    assert [target.name for target in select(patterns)] == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message", "hint"),
+    [
+        ("epel9", "unknown target: epel9", "did you mean epel-9?"),
+        ("fedora-54", "unknown target: fedora-54", "did you mean fedora-45?"),
+        ("suse-*", "no target matches: suse-*", "targets: fedora-17, "),
+    ],
+)
+def test_an_unknown_target_is_told_with_the_nearest_and_the_list(
+    pattern: str, message: str, hint: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        select(["epel-9", pattern])
+
+    lines = caught.value.lines()
+    assert lines[0] == f"error: {message}"
+    assert hint in lines[1]
+    assert "fixture-12" in lines[1]
+
+
+BAD = {
+    "unknown key": ("  releasever:", "  relesever:", 'unknown key "relesever"', "did you mean releasever?"),
+    "unknown init": ("  init: sysv", "  init: upstart", 'init: unknown value "upstart"', "systemd"),
+    "old python": ('version: "3.9"', 'version: "3.4"', "is not 3.6 or later", ""),
+    "odd payload": ("payload: w2.xzdio", "payload: xz", 'payload "xz" is not of the form', ""),
+    "no such macros": ("systemd-helper", "systemd-helpers", "no file specs/macros/systemd-helpers", ""),
+    "short fingerprint": ("fingerprints: [FF8A", "fingerprints: [F8A", "is not 40 upper-case hex", ""),
+    "two urls": ("{metalink:", "{baseurl: x, metalink:", "needs exactly one of metalink", ""),
+    "odd ksversion": ("ksversion: RHEL9", "ksversion: EL9", 'ksversion "EL9" is not of the form', ""),
+    "dist twice": ("dist: .el9", "dist: .el8", "epel-9: dist .el8 is that of epel-8 already", ""),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message", "hint"), BAD.values(), ids=BAD.keys())
+def test_a_mistake_in_the_file_is_told_with_its_line(
+    tmp_path: Path, old: str, new: str, message: str, hint: str
+) -> None:
+    path = tmp_path / "targets.yaml"
+    text = TARGETS_FILE.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+    with pytest.raises(InputError) as caught:
+        load_targets(path)
+
+    lines = "\n".join(caught.value.lines())
+    assert f"error: {path}:" in lines
+    assert message in lines
+    assert hint in lines
+
+
+def test_a_target_without_a_known_key_asks_for_one() -> None:
+    assert find_target("epel-9").require_gpgkeys()
+
+    with pytest.raises(InputError, match="no gpg key is known for fixture-12") as caught:
+        find_target("fixture-12").require_gpgkeys()
+
+    assert "--gpgkey" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("showrc", "expected"),
+    [
+        ("a\navailable backends    : sqlite bdb_ro dummy\n", {"sqlite"}),
+        ("available backends    : sqlite ndb bdb dummy\n", {"sqlite", "ndb", "bdb"}),
+        ("ARCHITECTURE AND OS:\n", {"bdb"}),
+    ],
+    ids=["Debian 12", "all", "before 4.16"],
+)
+def test_databases_that_an_rpm_can_write_are_read_from_showrc(showrc: str, expected: set[str]) -> None:
+    assert writable_databases(showrc) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "present", "absent"),
+    [
+        ("fedora-45", ["%dist .fc45", "%fedora 45", "%fc45 1", "%_binary_payload w19.zstdio"], ["%rhel"]),
+        ("epel-6", ["%rhel 6", "%el6 1", "%_binary_payload w2.xzdio", "%__python3 /opt/rh/"], ["%fedora"]),
+        (
+            "fixture-12",
+            ["%fixture 12", "%python3_sitelib /usr/lib/python3/dist-packages"],
+            ["%rhel", "%fedora"],
+        ),
+        ("fedora-17", ["%fedora 17"], ["python3"]),
+    ],
+)
+def test_macros_of_a_target_come_from_its_row(name: str, present: list[str], absent: list[str]) -> None:
+    macros = render_macros(find_target(name))
+
+    assert [line for line in present if line not in macros] == []
+    assert [word for word in absent if word in macros] == []
