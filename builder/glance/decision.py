@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""What to do about the images of this name that the cloud has already. Pure: data in, decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from builder.glance import uploader
+from builder.glance.description import SHA256, UPLOADER
+from builder.glance.images import Image
+from builder.glance.uploader import Life
+
+UNFINISHED = ("queued", "saving")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What to do; the first of these that is set counts.
+
+    finished: an active image with these very bytes: nothing is sent.
+    busy: another process uploads these bytes now: nothing is done.
+    reuse: the orphan of a killed run: its id gets the data.
+    discard: orphans that cannot be given data (again), to be deleted in either case.
+    """
+
+    finished: Image | None = None
+    busy: Image | None = None
+    reuse: Image | None = None
+    discard: tuple[Image, ...] = ()
+
+
+def is_same(image: Image, size: int, digests: Mapping[str, str]) -> bool:
+    """Say whether the image has these bytes, as far as the cloud's own hash tells."""
+    if image.status != "active" or image.size != size:
+        return False
+    if image.hash_algorithm and image.hash_algorithm in digests:
+        return image.hash_value == digests[image.hash_algorithm]
+    # A cloud before Rocky, or one with another algorithm: md5 is what it has.
+    return image.checksum is not None and image.checksum == digests.get("md5")
+
+
+def decide(
+    images: Sequence[Image],
+    *,
+    size: int,
+    digests: Mapping[str, str],
+    now: datetime,
+    life_of: Callable[[str], Life] = uploader.life_of,
+) -> Decision:
+    """Decide about `images`, all of our name and owner, for a file of `size` with `digests`.
+
+    Images of other bytes are none of our business: they stay.
+    """
+    for image in images:
+        if is_same(image, size, digests):
+            return Decision(finished=image)
+    orphans: list[Image] = []
+    for image in images:
+        if image.status not in UNFINISHED or image.properties.get(SHA256) != digests["sha256"]:
+            continue
+        life = life_of(image.properties.get(UPLOADER, ""))
+        if life is Life.UNKNOWN and uploader.is_abandoned(image.status, image.updated_at, now):
+            life = Life.DEAD
+        if life is not Life.DEAD:
+            return Decision(busy=image)
+        orphans.append(image)
+    reuse = next((image for image in orphans if image.status == "queued"), None)
+    return Decision(reuse=reuse, discard=tuple(image for image in orphans if image is not reuse))

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""What Glance is told about an image: its fields and properties, derived from the manifest.
+
+The names are Glance's (doc/source/admin/useful-image-properties.rst). Properties that begin with
+`openstack_utils_` are ours; by them the next run recognises an image of the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from builder.errors import InputError, Problem
+from builder.glance.source import GIB, Source
+
+OURS = "openstack_utils_"
+SHA256 = OURS + "sha256"
+SHA512 = OURS + "sha512"
+# Who is uploading; taken away when the image is finished.
+UPLOADER = OURS + "uploader"
+VISIBILITIES = ("private", "shared", "community", "public")
+# Fields of an image that are no free properties (glance, /v2/schemas/image).
+FIELDS = (
+    "id", "name", "status", "visibility", "protected", "os_hidden", "checksum", "os_hash_algo",
+    "os_hash_value", "owner", "size", "virtual_size", "container_format", "disk_format", "created_at",
+    "updated_at", "tags", "direct_url", "min_ram", "min_disk", "self", "file", "schema", "locations",
+    "stores",
+)  # fmt: skip
+# MiB: cloud-init and an initramfs of a distribution's kernel do not get along with less.
+MIN_RAM = 512
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """An image as it shall be: fields of its own, and properties (all strings)."""
+
+    name: str
+    min_disk: int
+    min_ram: int
+    visibility: str | None
+    properties: Mapping[str, str]
+    disk_format: str = "qcow2"
+    container_format: str = "bare"
+
+    def fields(self) -> dict[str, Any]:
+        """Return the body of the request that creates it; without a visibility the cloud has its own."""
+        value: dict[str, Any] = {
+            "name": self.name,
+            "disk_format": self.disk_format,
+            "container_format": self.container_format,
+            "min_disk": self.min_disk,
+            "min_ram": self.min_ram,
+            **self.properties,
+        }
+        return value | ({"visibility": self.visibility} if self.visibility else {})
+
+
+def describe(
+    source: Source,
+    *,
+    name: str | None = None,
+    visibility: str | None = None,
+    properties: Mapping[str, str] | None = None,
+) -> Description:
+    """Derive the description of `source`; what the user says wins, an empty property takes one away."""
+    manifest = source.manifest
+    derived = _from_manifest(manifest) if manifest else {}
+    derived |= properties or {}
+    derived[SHA256] = source.digests["sha256"]
+    if "sha512" in source.digests:
+        derived[SHA512] = source.digests["sha512"]
+    virtual_size = int(manifest.get("virtual_size", source.virtual_size))
+    return Description(
+        name=name or str(manifest.get("name") or source.path.name.removesuffix(".qcow2")),
+        min_disk=int(manifest.get("min_disk") or -(-virtual_size // GIB)),
+        min_ram=int(manifest.get("min_ram", MIN_RAM if manifest else 0)),
+        visibility=visibility,
+        properties={key: value for key, value in derived.items() if value},
+    )
+
+
+def parse_properties(words: Sequence[str]) -> dict[str, str]:
+    """Turn the KEY=VALUE words of the command line into properties.
+
+    Raises:
+        InputError: every word that is none, that is given twice, or whose key is not the user's to set.
+    """
+    properties: dict[str, str] = {}
+    problems: list[Problem] = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        where = f"--property {word}"
+        if not equals or not re.fullmatch(r"[A-Za-z0-9_.:-]{1,255}", key):
+            problems.append(Problem(message="not KEY=VALUE", where=where))
+        elif key in FIELDS:
+            option = f"--{key}" if key in ("name", "visibility") else None
+            problems.append(
+                Problem(
+                    message=f"{key} is a field of the image, not a property",
+                    where=where,
+                    hint=f"use {option}" if option else None,
+                )
+            )
+        elif key.startswith((OURS, "os_glance")):
+            problems.append(Problem(message=f"{key} is reserved", where=where))
+        elif key in properties:
+            problems.append(Problem(message=f"{key} is given twice", where=where))
+        else:
+            properties[key] = value
+    if problems:
+        raise InputError(problems=problems)
+    return properties
+
+
+def _from_manifest(manifest: Mapping[str, Any]) -> dict[str, str]:
+    system = manifest.get("os") or {}
+    firmware = manifest.get("firmware") or []
+    packages = {package.get("name") for package in manifest.get("packages") or []}
+    values = {
+        "os_type": "linux",
+        "os_distro": system.get("id"),
+        "os_version": system.get("version_id"),
+        "architecture": manifest.get("architecture"),
+        "os_admin_user": manifest.get("default_user"),
+        # An image that boots both ways leaves the choice to the cloud.
+        "hw_firmware_type": firmware[0] if len(firmware) == 1 else None,
+        "hw_qemu_guest_agent": "yes" if "qemu-guest-agent" in packages else None,
+    }
+    return {key: str(value) for key, value in values.items() if value}

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Glance's image API, version 2: the six requests that an upload needs, with retries where they are safe."""
+
+from __future__ import annotations
+
+import time
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from builder.errors import RemoteError
+from builder.glance.cloud import Answer, Cloud, ConnectionLost
+from builder.glance.source import Body
+from builder.report import Report
+
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+# Busy, overloaded, or a proxy in between that lost its server: another try may do.
+RETRYABLE = (408, 429, 500, 502, 503, 504)
+# Seconds for the answer to a PUT: a slow store copies the data before it answers.
+DATA_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """An image as the cloud describes it; `properties` are all that are strings and no field of ours."""
+
+    id: str
+    name: str
+    status: str
+    visibility: str
+    size: int | None
+    disk_format: str | None
+    checksum: str | None
+    hash_algorithm: str | None
+    hash_value: str | None
+    updated_at: str
+    properties: Mapping[str, str]
+
+
+class Images:
+    """The images of one cloud.
+
+    Args:
+        cloud: the session.
+        report: told about every retry.
+        retries: how often a request is tried again.
+    """
+
+    def __init__(self, cloud: Cloud, report: Report, *, retries: int = 3) -> None:
+        self.cloud = cloud
+        self.retries = retries
+        self._report = report
+
+    def find(self, name: str) -> tuple[Image, ...]:
+        """Return the project's own images of this name, hidden ones excepted."""
+        # Glance takes a name that begins with `in:` for a list of names.
+        asked = f'in:"{name}"' if name.startswith("in:") else name
+        query = urllib.parse.urlencode({"name": asked, "owner": self.cloud.project_id})
+        path: str | None = f"/images?{query}"
+        found: list[Image] = []
+        while path:
+            answer = self._send(f"list images called {name}", "GET", path, ok=(200,))
+            found += [parse(value) for value in answer.value["images"]]
+            following = answer.value.get("next")
+            path = following.removeprefix("/v2") if following else None
+        return tuple(image for image in found if image.name == name)
+
+    def create(self, image_id: str, fields: Mapping[str, Any]) -> Image:
+        """Create an image under an id of our choice, so that a lost answer can be asked for again."""
+        answer = self._send(
+            "create the image", "POST", "/images", body={"id": image_id, **fields}, ok=(201, 409)
+        )
+        if answer.status == 409:
+            image = self.show(image_id)
+            if image is None:
+                raise self.failure("create the image", answer)
+            return image
+        return parse(answer.value)
+
+    def show(self, image_id: str) -> Image | None:
+        """Return the image; None: there is none."""
+        answer = self._send(f"show image {image_id}", "GET", f"/images/{image_id}", ok=(200, 404))
+        return parse(answer.value) if answer.status == 200 else None
+
+    def patch(self, image_id: str, changes: Sequence[Mapping[str, Any]]) -> Image:
+        """Change fields and properties (JSON patch)."""
+        answer = self._send(
+            f"change image {image_id}",
+            "PATCH",
+            f"/images/{image_id}",
+            body=list(changes),
+            content_type=PATCH_TYPE,
+            ok=(200,),
+        )
+        return parse(answer.value)
+
+    def delete(self, image_id: str) -> None:
+        """Delete the image; one that is not there is as good as deleted."""
+        self._send(f"delete image {image_id}", "DELETE", f"/images/{image_id}", ok=(204, 404))
+
+    def put(self, image_id: str, body: Body) -> Answer:
+        """Send the data, once; the caller looks at the answer.
+
+        Raises:
+            ConnectionLost: it broke on the way; Glance puts the image back to `queued` then.
+        """
+        return self.cloud.request(
+            "PUT",
+            f"/images/{image_id}/file",
+            data=body,
+            content_type="application/octet-stream",
+            timeout=DATA_TIMEOUT,
+        )
+
+    def failure(self, what: str, answer: Answer) -> RemoteError:
+        """Return the error for an answer that was not hoped for."""
+        hints = {
+            401: "the session ended: check the credentials, and try again",
+            403: "the project or the role may not do this: leave out --visibility, or ask an administrator",
+            404: "check the image endpoint of the cloud",
+            409: "another process works on this image: wait for it to end",
+            413: "over a quota of the cloud: delete images, or ask for more",
+            415: "Glance checks what is in an image: qemu-img check and qemu-img info may tell more",
+        }
+        hint = hints.get(answer.status)
+        if answer.status in RETRYABLE:
+            hint = "the cloud is in trouble: try again later"
+        reason = f": {answer.reason}" if answer.reason else ""
+        return RemoteError(f"cloud {self.cloud.name}: {what}: HTTP {answer.status}{reason}", hint=hint)
+
+    def wait_before_retry(self, attempt: int, problem: str, answer: Answer | None = None) -> None:
+        """Say what went wrong, and that it is tried again; then wait longer each time."""
+        seconds = min(2.0 ** (attempt - 1), 30.0)
+        after = answer.headers.get("retry-after", "") if answer else ""
+        if after.isdigit():
+            seconds = min(float(after), 60.0)
+        self._report.warn(f"{problem}; trying again in {seconds:.0f} s ({attempt} of {self.retries})")
+        time.sleep(seconds)
+
+    def _send(self, what: str, method: str, path: str, *, ok: Sequence[int], **arguments: Any) -> Answer:
+        attempt = 0
+        while True:
+            attempt += 1
+            answer: Answer | None = None
+            try:
+                answer = self.cloud.request(method, path, **arguments)
+            except ConnectionLost as error:
+                if attempt > self.retries:
+                    raise
+                problem = error.message
+            else:
+                if answer.status in ok:
+                    return answer
+                if answer.status not in RETRYABLE or attempt > self.retries:
+                    raise self.failure(what, answer)
+                problem = self.failure(what, answer).message
+            self.wait_before_retry(attempt, problem, answer)
+
+
+def parse(value: Mapping[str, Any]) -> Image:
+    """Turn the API's JSON into an Image."""
+    return Image(
+        id=value["id"],
+        name=value.get("name") or "",
+        status=value["status"],
+        visibility=value.get("visibility") or "",
+        size=value.get("size"),
+        disk_format=value.get("disk_format"),
+        checksum=value.get("checksum"),
+        hash_algorithm=value.get("os_hash_algo"),
+        hash_value=value.get("os_hash_value"),
+        updated_at=value.get("updated_at") or "",
+        properties={key: text for key, text in value.items() if isinstance(text, str)},
+    )

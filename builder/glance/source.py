@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""The file to upload: its size, what its manifest says, its digests, and its bytes as a request's body."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder import files
+from builder.errors import InputError
+
+ALGORITHMS = ("md5", "sha256", "sha512")
+CHUNK = 1 << 20
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A qcow2 file.
+
+    `digests` are what it ought to have by its manifest, or was found to have; `manifest` is empty
+    where there is none.
+    """
+
+    path: Path
+    size: int
+    virtual_size: int
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_manifest(self) -> bool:
+        """Say whether a manifest lay beside the file."""
+        return bool(self.manifest)
+
+
+def read(path: Path) -> Source:
+    """Return what is known of the image `path` without reading it whole.
+
+    Raises:
+        InputError: no such file, not a qcow2 of its own, or a manifest that is not about this file.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = file.read(104)
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    virtual_size = _read_header(path, header)
+    manifest = _read_manifest(path, size)
+    artifact = manifest.get("artifact", {})
+    digests = {name: artifact[name] for name in ALGORITHMS if name in artifact}
+    return Source(path=path, size=size, virtual_size=virtual_size, manifest=manifest, digests=digests)
+
+
+def compute_digests(path: Path) -> dict[str, str]:
+    """Return the digests of the file by reading it once."""
+    return dict(zip(ALGORITHMS, files.digests_of_file(path, *ALGORITHMS), strict=True))
+
+
+def check_digests(source: Source, found: Mapping[str, str]) -> None:
+    """Compare what was read with what the file ought to be.
+
+    Raises:
+        InputError: it is another file.
+    """
+    for name, wanted in source.digests.items():
+        if found[name] != wanted:
+            raise InputError(
+                f"{source.path}: the {name} of its bytes is not that of its manifest"
+                if source.has_manifest
+                else f"{source.path}: changed while it was read",
+                hint="build the image again, or remove the manifest beside it when you changed the file"
+                if source.has_manifest
+                else "upload it when nobody writes to it any more",
+            )
+
+
+class Body:
+    """The file's bytes for one PUT: hashed while they are sent, and never sent whole when they are wrong.
+
+    The last chunk goes out only when the digests of all are those expected, so that an image that is not
+    what its manifest says never becomes active. Each iteration starts anew (keystoneauth sends
+    again after a 401).
+
+    Args:
+        source: the file.
+        progress: called with the number of bytes sent so far.
+    """
+
+    def __init__(self, source: Source, progress: Callable[[int], None]) -> None:
+        self.source = source
+        self.sent = 0
+        self.digests: Mapping[str, str] = {}
+        self._progress = progress
+
+    def __len__(self) -> int:
+        return self.source.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.sent = 0
+        hashes = {name: hashlib.new(name) for name in ALGORITHMS}
+        left = self.source.size
+        # Hashing leaves the interpreter's lock alone: three threads hash the chunk that is being sent.
+        with ThreadPoolExecutor(len(hashes)) as pool, self.source.path.open("rb") as file:
+            while left > 0:
+                try:
+                    chunk = file.read(min(CHUNK, left))
+                except OSError as error:
+                    # Left alone it would pass for a failure of the network.
+                    raise files.explain(error, self.source.path) from error
+                if not chunk:
+                    raise InputError(f"{self.source.path}: shorter than it was a moment ago")
+                left -= len(chunk)
+                work = [pool.submit(digest.update, chunk) for digest in hashes.values()]
+                if left == 0:
+                    for job in work:
+                        job.result()
+                    self.digests = {name: digest.hexdigest() for name, digest in hashes.items()}
+                    check_digests(self.source, self.digests)
+                yield chunk
+                for job in work:
+                    job.result()
+                self.sent += len(chunk)
+                self._progress(self.sent)
+
+
+def manifest_path(path: Path) -> Path:
+    """Return where the manifest of the image `path` would lie."""
+    return path.with_name(path.name.removesuffix(".qcow2") + ".manifest.json")
+
+
+def _read_header(path: Path, header: bytes) -> int:
+    """Return the virtual size in a qcow2 header (qemu, docs/interop/qcow2.txt)."""
+    if len(header) < 72 or header[:4] != b"QFI\xfb":
+        raise InputError(f"{path}: not a qcow2 image", hint=f"qemu-img convert -O qcow2 {path} NEW.qcow2")
+    version, backing, _, _, virtual_size = struct.unpack(">IQIIQ", header[4:32])
+    if version not in (2, 3):
+        raise InputError(f"{path}: qcow2 version {version} is not known")
+    if backing:
+        raise InputError(
+            f"{path}: has a backing file, which the cloud would not have",
+            hint=f"qemu-img convert -O qcow2 {path} NEW.qcow2",
+        )
+    return int(virtual_size)
+
+
+def _read_manifest(path: Path, size: int) -> Mapping[str, Any]:
+    manifest = manifest_path(path)
+    try:
+        value = json.loads(manifest.read_text())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"{manifest}: {(error.strerror or str(error)).lower()}") from error
+    except ValueError as error:
+        raise InputError(f"{manifest}: not JSON: {error}") from error
+    if not isinstance(value, dict) or value.get("format") != 1:
+        raise InputError(f"{manifest}: not a manifest of format 1")
+    artifact = value.get("artifact")
+    if not isinstance(artifact, dict) or "sha256" not in artifact:
+        raise InputError(f"{manifest}: artifact.sha256 is missing")
+    if artifact.get("path", path.name) != path.name:
+        raise InputError(f"{manifest}: is about {artifact['path']}, not {path.name}")
+    if artifact.get("size", size) != size:
+        raise InputError(
+            f"{path}: {size} bytes, {artifact['size']} by its manifest",
+            hint="build the image again, or remove the manifest beside it when you changed the file",
+        )
+    return value

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""A test proxy: stands in front of a real server of the plane, counts, and does harm when told to.
+
+What it does harm with are faults, each for some method and path and for so many requests: answer in the
+server's place, cut the connection in the middle of a body, alter one bit of it, slow it down,
+rewrite the answer. Without a fault it passes everything on as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+# Hop by hop (RFC 9110, 7.6.1), or set anew by http.client and http.server.
+_OWN_HEADERS = ("connection", "keep-alive", "transfer-encoding", "content-length", "server", "date", "host")
+
+
+@dataclass(kw_only=True, slots=True)
+class Fault:
+    """Harm to requests of `method` whose path matches `path`, `times` of them.
+
+    status, body: the proxy answers itself with these; the server sees nothing.
+    headers: more headers of that answer.
+    cut_after: the connection is closed after so many bytes of the request's body, on both sides.
+    alter_at: the lowest bit of this byte of the request's body is turned.
+    rate: bytes per second for the request's body.
+    hang: seconds before the answer.
+    rewrite: changes the body of the server's answer.
+    """
+
+    method: str
+    path: str
+    times: int = 1_000_000
+    status: int | None = None
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+    alter_at: int | None = None
+    rate: float | None = None
+    hang: float = 0.0
+    rewrite: Callable[[bytes], bytes] | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Seen:
+    """A request that went through: how many bytes of its body, and the status of the answer (0: none)."""
+
+    method: str
+    path: str
+    body: int = 0
+    status: int = 0
+
+
+class Proxy:
+    """A running proxy; `faults` may be changed at any time, `seen` is what has come."""
+
+    def __init__(self, target: int, port: int, *, is_tls: bool) -> None:
+        self.target = target
+        self.port = port
+        self.is_tls = is_tls
+        self.faults: list[Fault] = []
+        self.seen: list[Seen] = []
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """The address of the proxy."""
+        return f"http{'s' if self.is_tls else ''}://127.0.0.1:{self.port}"
+
+    def bytes_of(self, method: str) -> int:
+        """Return how many bytes of bodies went through in requests of this method."""
+        return sum(request.body for request in self.seen if request.method == method)
+
+    def methods(self) -> list[str]:
+        """Return the methods of the requests seen, in their order."""
+        return [request.method for request in self.seen]
+
+    def reset(self) -> None:
+        """Forget what was seen, and all faults."""
+        self.seen.clear()
+        self.faults.clear()
+
+    def fault_for(self, method: str, path: str) -> Fault:
+        """Return the fault for a request (an empty one where there is none) and count it."""
+        with self._lock:
+            for fault in self.faults:
+                if fault.times > 0 and fault.method == method and re.search(fault.path, path):
+                    fault.times -= 1
+                    return fault
+        return Fault(method=method, path=path)
+
+
+@contextmanager
+def in_front_of(port: int, *, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    """Run a proxy in front of 127.0.0.1:`port`, with TLS towards the clients where a context is given."""
+
+    class Handler(_Handler):
+        pass
+
+    server = _Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    proxy = Proxy(port, server.server_address[1], is_tls=tls is not None)
+    Handler.proxy = proxy
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that are killed break their connections."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    proxy: Proxy
+
+    def handle_any(self) -> None:
+        """Pass one request on, with the harm that is due to it."""
+        seen = Seen(method=self.command, path=self.path)
+        self.proxy.seen.append(seen)
+        fault = self.proxy.fault_for(self.command, self.path)
+        length = int(self.headers.get("Content-Length", 0))
+        if fault.status is not None:
+            seen.body = self._discard(length)
+            self._answer(seen, fault.status, fault.headers, fault.body)
+            return
+        upstream = http.client.HTTPConnection("127.0.0.1", self.proxy.target, timeout=60)
+        try:
+            upstream.putrequest(self.command, self.path, skip_accept_encoding=True, skip_host=True)
+            # The client's own Host, so that links in the answers lead through the proxy.
+            upstream.putheader("Host", self.headers["Host"])
+            for name, value in self.headers.items():
+                if name.lower() not in _OWN_HEADERS:
+                    upstream.putheader(name, value)
+            if "Content-Length" in self.headers:
+                upstream.putheader("Content-Length", str(length))
+            upstream.endheaders()
+            if not self._pass_body(seen, fault, length, upstream):
+                self._cut(upstream)
+                return
+            response = upstream.getresponse()
+            body = response.read()
+            if fault.rewrite is not None:
+                body = fault.rewrite(body)
+            time.sleep(fault.hang)
+            headers = {key: text for key, text in response.getheaders() if key.lower() not in _OWN_HEADERS}
+            self._answer(seen, response.status, headers, body)
+        except (OSError, http.client.HTTPException):
+            self._cut(upstream)
+        finally:
+            upstream.close()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def _pass_body(self, seen: Seen, fault: Fault, length: int, upstream: http.client.HTTPConnection) -> bool:
+        """Send the request's body on; return False when the connection shall be cut."""
+        while seen.body < length:
+            limit = min(length - seen.body, 1 << 16)
+            if fault.cut_after is not None:
+                limit = min(limit, fault.cut_after - seen.body)
+                if limit == 0:
+                    return False
+            chunk = self.rfile.read1(limit)  # type: ignore[attr-defined]
+            if not chunk:
+                return False
+            if fault.alter_at is not None and 0 <= fault.alter_at - seen.body < len(chunk):
+                altered = bytearray(chunk)
+                altered[fault.alter_at - seen.body] ^= 1
+                chunk = bytes(altered)
+            upstream.send(chunk)
+            seen.body += len(chunk)
+            if fault.rate is not None:
+                time.sleep(len(chunk) / fault.rate)
+        return True
+
+    def _discard(self, length: int) -> int:
+        read = 0
+        while read < length and (chunk := self.rfile.read(min(length - read, 1 << 16))):
+            read += len(chunk)
+        return read
+
+    def _answer(self, seen: Seen, status: int, headers: dict[str, str], body: bytes) -> None:
+        seen.status = status
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if status != 204 and self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _cut(self, upstream: http.client.HTTPConnection) -> None:
+        self.close_connection = True
+        for end in (upstream.sock, self.connection):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
