@@ -4,3 +4,5 @@
 Python 3.6 and the standard library only; nothing here imports the builder. `openstack_utils.ini`
 is the documented programming interface of the ini editor, everything else may change.
 """
+
+VERSION = "2026.2"

@@ -25,11 +25,11 @@ class Change:
         path = self.request.operations[0].path
         if path == "-":
             data = read_data("-")
-            self._finish_one("-", data, self._edit("-", data))
+            self._finish_one("-", data, self.edit("-", data))
             return 0
         if self.request.option("output") is not None:
             data = self._read_or_empty(path)
-            self._finish_one(path, data, self._edit(path, data or b""))
+            self._finish_one(path, data, self.edit(path, data or b""))
             return 0
         while True:
             try:
@@ -93,7 +93,7 @@ class Change:
             opened = files.open(paths, create=self._creates(), inplace=inplace)
             for file in files.files:
                 operations = [o for o in request.operations if opened[o.path] is file]
-                file.new = self._edit(file.path, file.data, operations)
+                file.new = self.edit(file.path, file.data, operations)
             self._show_diff([(file.path, file.data, file.new) for file in files.files])
             if request.option("dry-run"):
                 self._tell_dry_run(files.files)
@@ -114,7 +114,7 @@ class Change:
         backup = self.request.option("backup")
         return ".bak" if backup is True else backup
 
-    def _edit(self, path, data, operations=None):
+    def edit(self, path, data, operations=None):
         """The new bytes of a file after its operations."""
         editor = open_editor(self.request, self.dialect, path, data)
         for operation in operations or self.request.operations:

@@ -62,7 +62,9 @@ def parse(text, ignore_indent=False):
                 items.append(Item(OTHER, line))
         else:
             name, reason = _option_name(bare)
-            if name is not None and section.name is None:
+            if first == "\ufeff":
+                reason = "a byte order mark"
+            elif name is not None and section.name is None:
                 reason = "the option '%s' stands above the first [section]" % name
             if reason:
                 document.problems.append(Problem(number, reason))
@@ -75,7 +77,9 @@ def _section_name(bare):
     """Return (name, reason): the name in a header line, and what is wrong with the line."""
     if not bare.endswith("]"):
         end = bare.rfind("]")
-        return bare[1:end] if end > 1 else None, "text after the ']' of a section header"
+        if end < 0:
+            return None, "a section header without ']'"
+        return bare[1:end] or None, "text after the ']' of a section header"
     if len(bare) <= 2:
         return None, "a section header without a name"
     return bare[1:-1], None
