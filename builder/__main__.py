@@ -48,10 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of stdout has gone (`| head`). Python would complain again while it exits.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 1
-    except RecursionError:
-        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         report.error([f"error: {where}{(error.strerror or str(error)).lower()}"])

@@ -95,11 +95,9 @@ def work_folder(parent: Path, name: str, *, keep: bool = False) -> Iterator[Path
     try:
         parent.mkdir(parents=True, exist_ok=True)
         remove_stale(parent)
-        folder = Path(tempfile.mkdtemp(prefix=f"{WORK_PREFIX}{name}-", dir=parent))
+        folder, descriptor = _make_locked(parent, name)
     except OSError as error:
         raise explain(error, parent) from error
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         yield folder
     finally:
@@ -107,6 +105,17 @@ def work_folder(parent: Path, name: str, *, keep: bool = False) -> Iterator[Path
             folder.rename(folder.with_name(folder.name.removeprefix(WORK_PREFIX)))
         else:
             remove_tree(folder)
+        os.close(descriptor)
+
+
+def _make_locked(parent: Path, name: str) -> tuple[Path, int]:
+    """Make a folder and lock it; once more where another run took it for a dead one's in between."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f"{WORK_PREFIX}{name}-", dir=parent))
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, descriptor
         os.close(descriptor)
 
 

@@ -13,7 +13,8 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -43,6 +44,7 @@ PACKAGES = {
     "qemu-system-x86_64": ("qemu-system-x86", "qemu-system-x86-core"),
     "rpm": ("rpm", "rpm"),
     "rpmbuild": ("rpm", "rpm-build"),
+    "rpmdb": ("rpm", "rpm"),
     "rpmkeys": ("rpm", "rpm"),
     "setfiles": ("policycoreutils", "policycoreutils"),
     "sfdisk": ("fdisk", "util-linux"),
@@ -190,6 +192,47 @@ class Runner:
                 log=log,
             )
         return Completed(returncode=done.returncode, stdout=out, stderr=err)
+
+    def stream(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        *,
+        input: str,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> Iterator[str]:
+        """Run a program and yield the lines of its stdout as they come; stderr goes to `log`.
+
+        Raises:
+            CommandFailed: the exit status, at the end, is not 0.
+        """
+        words = [find_tool(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
+        self.report.debug(f"+ {shlex.join(words)}")
+        with log.open("ab") as stream, tempfile.TemporaryFile() as request:
+            request.write(input.encode())
+            request.seek(0)
+            process = subprocess.Popen(
+                words,
+                env=clean_environment(env),
+                stdin=request,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                preexec_fn=die_with_parent,
+            )
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    yield line.decode(errors="replace")
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                process.wait()
+        if process.returncode:
+            name = os.path.basename(os.fspath(argv[0]))
+            raise CommandFailed(
+                f"{name} failed (exit status {process.returncode}): {last_words(_tail(log))}", log=log
+            )
 
     def spawn(
         self,

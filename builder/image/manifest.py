@@ -74,6 +74,8 @@ class Made:
     kernel_arguments: tuple[str, ...]
     stages: Sequence[tuple[str, float]]
     source_date_epoch: int | None
+    fingerprint: str = ""  # of all that decides the image's bytes: an equal one means nothing to build
+    warnings: tuple[str, ...] = ()
     artifact: Artifact
 
 
@@ -147,7 +149,9 @@ def build(plan: ImagePlan, layout: DiskLayout, made: Made) -> dict[str, object]:
             "gpgcheck": plan.gpgcheck,
             "builder": __version__,
             "source_date_epoch": made.source_date_epoch,
+            "fingerprint": made.fingerprint,
         },
+        "warnings": list(made.warnings),
         "settings": settings(plan, made.kernel_arguments),
         "stages": [{"name": name, "seconds": round(seconds, 2)} for name, seconds in made.stages],
         "artifact": {

@@ -8,12 +8,14 @@ but resize_inode and 64bit, so that a guest can grow it while it is mounted.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed, Problem
-from builder.image.filesystems import exttimes, options
+from builder.image.filesystems import extinodes, options
 from builder.image.placement import KIB, MIB, Placed, Usage
 from builder.kickstart.plan import Partition
 from builder.runner import Runner
@@ -138,14 +140,15 @@ class ExtWriter:
         """
         configuration = work / "mke2fs.conf"
         configuration.write_text(CONFIGURATION)
-        argv = ["mke2fs", "-q", "-F", "-t", self.fstype, *self._arguments(placed)]
+        root = source.stat() if source is not None else None
+        argv = ["mke2fs", "-q", "-F", "-t", self.fstype, *self._arguments(placed, root)]
         if source is not None:
             argv += ["-d", str(source)]
         argv += [str(disk_file), f"{placed.size // KIB}k"]
-        env = {"MKE2FS_CONFIG": str(configuration)}
-        if epoch is not None:
-            # The first is e2fsprogs' own and older, the second came with 1.47.1.
-            env.update(E2FSPROGS_FAKE_TIME=str(epoch), SOURCE_DATE_EPOCH=str(epoch))
+        latest = int(time.time()) if epoch is None else epoch
+        # The first is e2fsprogs' own and older, the second came with 1.47.1.
+        env = {"E2FSPROGS_FAKE_TIME": str(latest), "SOURCE_DATE_EPOCH": str(latest)}
+        env["MKE2FS_CONFIG"] = str(configuration)
         try:
             runner.run(argv, env=env)
         except CommandFailed as error:
@@ -155,12 +158,11 @@ class ExtWriter:
                     hint="give its part line a larger --size",
                 ) from error
             raise
-        if epoch is not None:
-            exttimes.clamp(disk_file, placed.start, epoch)
+        extinodes.finish(disk_file, placed.start, epoch=latest, root=root)
 
-    def _arguments(self, placed: Placed) -> list[str]:
-        # root_owner, because the folder may belong to whoever made it.
-        extended = [f"offset={placed.start}", "root_owner=0:0", "lazy_itable_init=1", "lazy_journal_init=1"]
+    def _arguments(self, placed: Placed, root: os.stat_result | None) -> list[str]:
+        owner = f"root_owner={root.st_uid}:{root.st_gid}" if root else "root_owner=0:0"
+        extended = [f"offset={placed.start}", owner, "lazy_itable_init=1", "lazy_journal_init=1"]
         if placed.hash_seed:
             extended.append(f"hash_seed={placed.hash_seed}")
         extended += options.values(placed.mkfsoptions, "E")

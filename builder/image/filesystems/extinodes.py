@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Set the times in an ext file system back to an epoch, so that equal trees give equal bytes.
+"""Finish the inodes of an ext file system that mke2fs has filled.
 
-A file's ctime is the moment at which it was made in the tree, and no program can set it there; mke2fs
-copies it. So it is set in the inode tables afterwards, and their checksums are made anew.
+Times go back to an epoch, so that equal trees give equal bytes: a file's ctime is the moment at which it
+was made in the tree, no program can set it there, and mke2fs copies it. And the root folder gets its mode,
+which mke2fs does not copy. Both is done in the inode tables; their checksums are made anew.
 Layout: Documentation/filesystems/ext4 of Linux (super.rst, group_descr.rst, inodes.rst).
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ _MAGIC = 0xEF53
 _INCOMPAT_64BIT = 0x80
 _RO_COMPAT_METADATA_CSUM = 0x400
 _INODE_UNINIT = 1
+_ROOT_INODE = 2
 _CTIME, _MTIME, _ATIME, _CRTIME = 0x0C, 0x10, 0x08, 0x90
 _CTIME_EXTRA, _MTIME_EXTRA, _ATIME_EXTRA, _CRTIME_EXTRA = 0x84, 0x88, 0x8C, 0x94
 _CHECKSUM_LOW, _CHECKSUM_HIGH = 0x7C, 0x82
@@ -40,16 +43,24 @@ class _Superblock:
     seed: int
 
 
-def clamp(disk_file: Path, offset: int, epoch: int) -> None:
-    """Make no time in the file system at `offset` of `disk_file` later than `epoch`.
+def finish(disk_file: Path, offset: int, *, epoch: int, root: os.stat_result | None) -> None:
+    """Finish the inodes of the file system at `offset` of `disk_file`.
 
-    Every ctime and crtime becomes the epoch, every mtime at most it, every atime the mtime.
+    Every ctime and crtime becomes `epoch`, every mtime at most it, every atime the mtime. Times are
+    unsigned, as in RPM's headers: mke2fs cuts them to 32 bits.
+
+    Args:
+        root: of the folder that became the file system's root.
     """
     with disk_file.open("r+b") as file:
         super_ = _read_superblock(file, offset)
         for first_inode, used, table in _tables(file, offset, super_):
             file.seek(offset + table * super_.blocksize)
             raw = bytearray(file.read(used * super_.inode_size))
+            if first_inode == 1 and root is not None:
+                base = (_ROOT_INODE - 1) * super_.inode_size
+                struct.pack_into("<H", raw, base, root.st_mode)
+                struct.pack_into("<I", raw, base + _MTIME, int(root.st_mtime) & 0xFFFFFFFF)
             for index in range(used):
                 _clamp_inode(raw, index * super_.inode_size, first_inode + index, super_, epoch)
             file.seek(offset + table * super_.blocksize)
@@ -99,15 +110,15 @@ def _tables(file: BinaryIO, offset: int, super_: _Superblock) -> Iterator[tuple[
 def _clamp_inode(raw: bytearray, base: int, number: int, super_: _Superblock, epoch: int) -> None:
     if raw[base : base + 2] == b"\0\0":  # no mode: not in use
         return
-    (mtime,) = struct.unpack_from("<i", raw, base + _MTIME)
+    (mtime,) = struct.unpack_from("<I", raw, base + _MTIME)
     mtime = min(mtime, epoch)
     for field, value in ((_ATIME, mtime), (_MTIME, mtime), (_CTIME, epoch)):
-        struct.pack_into("<i", raw, base + field, value)
+        struct.pack_into("<I", raw, base + field, value)
     extra = 0
     if super_.inode_size > _GOOD_OLD:
         (extra,) = struct.unpack_from("<H", raw, base + _EXTRA_ISIZE)
         if extra >= _CRTIME_EXTRA + 4 - _GOOD_OLD:
-            struct.pack_into("<i", raw, base + _CRTIME, epoch)
+            struct.pack_into("<I", raw, base + _CRTIME, epoch)
             for field in (_CTIME_EXTRA, _MTIME_EXTRA, _ATIME_EXTRA, _CRTIME_EXTRA):
                 struct.pack_into("<I", raw, base + field, 0)
     if super_.with_checksums:

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder image`: a kickstart becomes a qcow2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder.cli import Context
+from builder.errors import InputError
+from builder.image.build import Options
+from builder.kickstart.choices import Choices, parse_repository, parse_size
+from builder.kickstart.images import Image, find_image
+from builder.kickstart.plan import ImagePlan, ScriptSection
+from builder.kickstart.planner import load_plan
+from builder.kickstart.show import describe, plan_as_json
+from builder.targets import ARCHITECTURE
+
+SUMMARY = "Build a bootable qcow2 with cloud-init from a kickstart, without Anaconda."
+EXAMPLE = """\
+  openstack-builder image jeos-fedora-45
+  openstack-builder image my.ks --target epel-9 --repo baseos=https://mirror.example/BaseOS/x86_64/os
+  openstack-builder image --plan my.ks --target fedora-45"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("image", help="a name of `openstack-builder images`, or a kickstart file")
+    what = parser.add_argument_group("what to build")
+    what.add_argument("--target", metavar="TARGET", help="distribution of the guest (default: the image's)")
+    what.add_argument("--name", help="name of the result (default: the kickstart's)")
+    what.add_argument("--arch", default=ARCHITECTURE, help=argparse.SUPPRESS)
+    what.add_argument("--ksversion", metavar="V", help="kickstart syntax, such as F45 or RHEL9")
+    what.add_argument("--size", metavar="SIZE", help="size of the disk (4G, 4096M); default: what is planned")
+    what.add_argument("--compat", action="store_true", help="a qcow2 for clouds with a qemu before 5.1")
+    where = parser.add_argument_group("where packages come from")
+    where.add_argument(
+        "--repo", action="append", default=[], metavar="NAME=URL",
+        help="use this repository, and none of the kickstart's; may be repeated",
+    )  # fmt: skip
+    where.add_argument("--tree", metavar="URL", help="installation tree, for the kickstart's url line")
+    where.add_argument(
+        "--gpgkey", action="append", default=[], metavar="FILE",
+        help="public key that packages are signed by; may be repeated",
+    )  # fmt: skip
+    where.add_argument("--no-gpgcheck", action="store_true", help="take unsigned packages, and say so")
+    how = parser.add_argument_group("how")
+    how.add_argument("--plan", "--dry-run", action="store_true", help="print what would be built, and stop")
+    how.add_argument("--json", action="store_true", help="print the plan, or the manifest, as JSON")
+    how.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: out")
+    how.add_argument("--network", action="store_true", help="give %%pre and %%post the host's network")
+    how.add_argument("--keep", action="store_true", help="leave the work folder for a look")
+    how.add_argument(
+        "--memory-share", type=int, default=50, metavar="PERCENT",
+        help="part of the free memory that the tree of the image may take (default: 50)",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Build it; print the path of the qcow2."""
+    if args.arch != ARCHITECTURE:
+        raise InputError(f"--arch {args.arch}: only {ARCHITECTURE} can be built for now")
+    if not 1 <= args.memory_share <= 90:
+        raise InputError(f"--memory-share {args.memory_share}: not from 1 to 90")
+    image = find_image(args.image, target=args.target)
+    target = image.require_target()
+    choices = _choices(args, image)
+    plan = load_plan(image.path, target=target, choices=choices)
+    if args.plan:
+        for problem in plan.warnings:
+            context.report.warn(str(problem))
+        if args.json:
+            context.report.json(plan_as_json(plan))
+        else:
+            for line in describe(plan):
+                context.report.result(line)
+        return 0
+    return _build(args, context, image, choices, plan)
+
+
+def _choices(args: argparse.Namespace, image: Image) -> Choices:
+    repositories = tuple(parse_repository(text) for text in args.repo)
+    return Choices(
+        name=args.name or image.name,
+        repositories=repositories or (() if args.tree else image.repositories),
+        tree=args.tree,
+        gpg_keys=tuple(args.gpgkey) or image.gpg_keys,
+        gpgcheck=not args.no_gpgcheck,
+        disk_size=parse_size(args.size) if args.size else None,
+        ksversion=args.ksversion,
+        default_user=image.default_user,
+    )
+
+
+def _build(
+    args: argparse.Namespace,
+    context: Context,
+    image: Image,
+    choices: Choices,
+    plan: ImagePlan,
+) -> int:
+    # Here, not at the top: `--plan` and `--help` need none of the engine.
+    from builder.image.pipeline import build_image
+    from builder.image.prepare import run_pre
+
+    report, target = context.report, image.require_target()
+    options = Options(
+        out=args.out.absolute(),
+        network=args.network,
+        keep=args.keep,
+        compat=args.compat,
+        memory_share=args.memory_share,
+        source_date_epoch=_epoch(),
+    )
+    if any(script.section == ScriptSection.PRE for script in plan.scripts):
+        written: Mapping[str, str] = run_pre(plan, target, options, report, context.runner)
+        plan = load_plan(image.path, target=target, choices=choices, pre_files=written)
+    for problem in plan.warnings:
+        report.warn(str(problem))
+    for problem in plan.notes:
+        report.verbose(str(problem))
+    result = build_image(plan, target, options, report, context.runner)
+    if result.unchanged:
+        report.note(f"{plan.name}: unchanged")
+    if args.json:
+        report.result(result.manifest.read_text().rstrip("\n"))
+    else:
+        report.result(os.path.relpath(result.image) if not args.out.is_absolute() else str(result.image))
+    return 0
+
+
+def _epoch() -> int:
+    """Return SOURCE_DATE_EPOCH, or 0 where the environment does not say."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not text.isdigit():
+        raise InputError(f"SOURCE_DATE_EPOCH={text}: not a number of seconds")
+    return int(text)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""One build on its way: what it was asked, what it found out, and where its folders are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.errors import BuildError, InputError, Problem, RemoteError
+from builder.image.bootloader import Firmware
+from builder.image.manifest import OperatingSystem
+from builder.image.placement import DiskLayout
+from builder.kickstart.plan import ImagePlan, Script
+from builder.report import Report, Step
+from builder.runner import Runner
+from builder.targets import Target
+
+# Inside, the tree of the image. Each planned file system is a tmpfs of its planned size, mounted here.
+TREE = Path("/tree")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How to build, as the command line says it.
+
+    `memory_share` is the part of the available memory, in percent, that the image's trees may take.
+    """
+
+    out: Path
+    network: bool = False
+    keep: bool = False
+    compat: bool = False
+    memory_share: int = 50
+    source_date_epoch: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Package:
+    """One package that goes into the image; `path` is where its file is inside."""
+
+    name: str
+    nevra: str
+    arch: str
+    repo: str
+    sha256: str
+    size: int
+    path: str
+
+
+@dataclass(kw_only=True)
+class Facts:
+    """What the stages found out, for those behind them; travels between the processes of a build."""
+
+    packages: tuple[Package, ...] = ()
+    installed_size: int = 0
+    warnings: list[str] = field(default_factory=list)
+    kernels: tuple[str, ...] = ()
+    initramfs_cached: bool = False
+    layout: DiskLayout | None = None
+    firmware: Firmware | None = None
+    kernel_arguments: tuple[str, ...] = ()
+    os: OperatingSystem | None = None
+    stages: list[tuple[str, float]] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Build:
+    """What every stage gets.
+
+    `work` is the work folder: its host path outside, /work inside. `request` is what dnf's worker gets;
+    `events` its answers while it runs. `step` is the line of progress of the running stage.
+    """
+
+    plan: ImagePlan
+    target: Target
+    options: Options
+    report: Report
+    runner: Runner
+    work: Path
+    seed: str
+    request: dict[str, Any]
+    facts: Facts = field(default_factory=Facts)
+    events: Iterator[dict[str, Any]] | None = None
+    step: Step | None = None
+
+    @property
+    def log(self) -> Path:
+        """The log of the build."""
+        return self.work / "build.log"
+
+    @property
+    def disk(self) -> Path:
+        """The raw disk."""
+        return self.work / "disk.raw"
+
+    @property
+    def qcow2(self) -> Path:
+        """The finished disk, before it gets its name."""
+        return self.work / "disk.qcow2"
+
+    def scripts(self, section: str) -> tuple[Script, ...]:
+        """Return the scripts of a section, in the order written."""
+        return tuple(script for script in self.plan.scripts if script.section == section)
+
+    def warn(self, message: str) -> None:
+        """Warn the user and remember it for the manifest."""
+        self.report.warn(message)
+        self.facts.warnings.append(message)
+
+    def written(self, message: str) -> None:
+        """Write a line into the log."""
+        with self.log.open("a") as file:
+            file.write(message + "\n")
+
+    def has_package(self, name: str) -> bool:
+        """Say whether a package of that name goes into the image."""
+        return any(package.name == name for package in self.facts.packages)
+
+
+def failure(event: dict[str, Any], plan: ImagePlan, log: Path) -> BuildError:
+    """Return the error that an `error` event of dnf's worker stands for."""
+    kind, message = event["kind"], event["message"]
+    if kind == "missing":
+        problems = []
+        for spec in event["specs"]:
+            name = spec["name"]
+            place = plan.packages.places.get(name) or plan.packages.places.get(name.replace("@^", "@"))
+            near = f"did you mean {spec['nearest']}?" if spec["nearest"] else "see the repositories' lists"
+            what = "group" if name.startswith("@") else "package"
+            problems.append(
+                Problem(
+                    where=str(place) if place else None,
+                    message=f"{what} {name} is in none of the repositories",
+                    hint=near,
+                )
+            )
+        return InputError(message, problems=problems)
+    if kind == "depsolve":
+        return InputError(f"the packages cannot be installed together: {message}", log=log)
+    if kind == "verify":
+        return BuildError(
+            f"a package is not signed by a key that you trust, or is damaged: {message}",
+            hint="name the right key with --gpgkey, or clean the cache if the file is damaged",
+            log=log,
+        )
+    if kind in ("repo", "fetch"):
+        return RemoteError(message, hint="check the repositories' addresses: --repo NAME=URL", log=log)
+    details = "; ".join(event.get("details", ()))
+    return BuildError(f"dnf: {message}" + (f": {details}" if details else ""), log=log)

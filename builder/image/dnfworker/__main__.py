@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: MIT
+"""dnf's part of a build: runs under the system's own Python, because dnf's module is only there.
+
+A program apart (`python3 FOLDER`), not a module of `builder`: it reads one JSON request from stdin and
+answers with JSON lines on stdout, each with an `event`:
+
+    solved     what would be installed: packages, with name, nevra, arch, repo, sha256, size, path
+    progress   {"done": bytes or elements, "total": ..., "what": ...}
+    fetched, installed   the end of a stage
+    warning    something a user should see
+    error      the end: kind (missing, depsolve, repo, fetch, verify, transaction), message, hint
+
+dnf's own locks are replaced: they hold process ids, which say nothing between pid namespaces. The
+caller holds a lock of its own on the cache.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import difflib
+import json
+import os
+import sys
+
+import dnf
+import dnf.comps
+import dnf.exceptions
+import dnf.lock
+import dnf.repo
+import dnf.subject
+import hawkey
+import libdnf.conf
+import libdnf.transaction
+import rpm
+import sysusers
+
+
+class Stop(Exception):
+    """Ends the work with an `error` event."""
+
+    def __init__(self, kind, message, **more):
+        super().__init__(message)
+        self.event = dict(event="error", kind=kind, message=message, **more)
+
+
+def say(event, **fields):
+    """Write one event."""
+    sys.stdout.write(json.dumps(dict(event=event, **fields)) + "\n")
+    sys.stdout.flush()
+
+
+def configure(request):
+    """Return a dnf.Base set up from the request alone: nothing of the host's configuration."""
+    conf = dnf.conf.Conf()
+    conf.config_file_path = "/dev/null"
+    conf.reposdir = []
+    conf.varsdir = []
+    conf.pluginpath = []
+    conf.plugins = False
+    conf.installroot = request["root"]
+    conf.cachedir = request["cache"]
+    conf.persistdir = os.path.join(request["root"], "var/lib/dnf")
+    conf.logdir = request["logs"]
+    conf.best = True
+    conf.install_weak_deps = request["weak"]
+    # rpm checks signatures and digests while it installs (%_pkgverify_level): once, and nothing slips by.
+    conf.gpgcheck = False
+    conf.keepcache = True
+    conf.cacheonly = request["offline"]
+    conf.module_platform_id = request["module_platform_id"]
+    conf.history_record = True
+    conf.substitutions["releasever"] = request["releasever"]
+    conf.substitutions["basearch"] = request["architecture"]
+    conf.substitutions["arch"] = request["architecture"]
+    if not request["docs"]:
+        conf.tsflags = ["nodocs"]
+    for name, value in request["macros"].items():
+        rpm.addMacro(name, value)
+    return dnf.Base(conf)
+
+
+def add_repositories(base, repositories):
+    """Add the repositories of the request."""
+    for wanted in repositories:
+        repo = dnf.repo.Repo(wanted["name"], base.conf)
+        repo.baseurl = wanted["baseurl"]
+        for option in ("mirrorlist", "metalink", "cost", "proxy"):
+            if wanted.get(option) is not None:
+                setattr(repo, option, wanted[option])
+        repo.includepkgs = wanted["includes"]
+        repo.excludepkgs = wanted["excludes"]
+        repo.sslverify = wanted["verify_tls"]
+        repo.skip_if_unavailable = False
+        repo.metadata_expire = 0
+        repo.enable()
+        base.repos.add(repo)
+
+
+def load(base):
+    """Load the metadata of all repositories."""
+    try:
+        # The tree is empty: there is no system to read.
+        base.fill_sack(load_system_repo=False)
+        base.read_comps(arch_filter=True)
+    except dnf.exceptions.RepoError as error:
+        raise Stop("repo", one_line(error)) from error
+
+
+def one_line(error):
+    """Return the text of an exception on one line."""
+    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def mark(base, request):
+    """Mark what the request asks for; collect everything that is missing before complaining."""
+    missing = []
+    exclude(base, request["excluded"])
+    left_out = {group.id for name in request["excluded_groups"] for group in find_groups(base, name)}
+    types = ("mandatory", "default", "conditional")
+    if request["environment"]:
+        environment = base.comps.environment_by_pattern(request["environment"])
+        if environment is None:
+            names = [one.id for one in base.comps.environments_iter()]
+            missing.append(nearest("@^" + request["environment"], ["@^" + name for name in names]))
+        else:
+            base.environment_install(environment.id, types, exclude_groups=left_out)
+    wanted = [(name, types) for name in request["groups"]]
+    wanted += [(name, (*types, "optional")) for name in request["optional_groups"]]
+    wanted += [(name, ("mandatory",)) for name in request["mandatory_groups"]]
+    if request["core"] and base.comps.group_by_pattern("core"):
+        wanted.insert(0, ("core", types))
+    for name, kinds in wanted:
+        groups = find_groups(base, name)
+        if not groups:
+            missing.append(nearest("@" + name, ["@" + one.id for one in base.comps.groups_iter()]))
+        for group in groups:
+            if group.id not in left_out:
+                base.group_install(group.id, kinds)
+    for name in request["names"]:
+        try:
+            base.install(name, strict=True)
+        except dnf.exceptions.MarkingError:
+            if dnf.subject.Subject(name).get_best_query(base.sack, with_src=False).run():
+                say("warning", message="package %s cannot be installed" % name)
+                continue
+            names = {package.name for package in base.sack.query().available()}
+            missing.append(nearest(name, names))
+    if missing and not request["ignore_missing"]:
+        raise Stop("missing", "not in the repositories", specs=missing)
+    for spec in missing:
+        say("warning", message="%s is not in the repositories" % spec["name"])
+
+
+def exclude(base, specs):
+    """Exclude packages by name, glob or name.arch: whatever needs them fails to solve, as in Anaconda."""
+    for spec in specs:
+        query = dnf.subject.Subject(spec).get_best_query(base.sack, with_provides=False, with_src=False)
+        base.sack.add_excludes(query)
+
+
+def find_groups(base, name):
+    """Return the comps groups that an id, a name or a glob stands for."""
+    return list(base.comps.groups_by_pattern(name))
+
+
+def nearest(name, names):
+    """Return the missing name with the nearest that is there."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return {"name": name, "nearest": near[0] if near else None}
+
+
+def solve(base, request):
+    """Mark, resolve, and say what came out."""
+    mark(base, request)
+    try:
+        base.resolve()
+    except dnf.exceptions.DepsolveError as error:
+        raise Stop("depsolve", one_line(error)) from error
+    packages = sorted(base.transaction.install_set)
+    if not packages:
+        raise Stop("missing", "the kickstart asks for no package", specs=[])
+    say(
+        "solved",
+        packages=[describe(package) for package in packages],
+        installed_size=sum(package.installsize for package in packages),
+    )
+    return packages
+
+
+def describe(package):
+    """Return a package as JSON."""
+    kind, digest = package.returnIdSum() or ("", "")
+    return {
+        "name": package.name,
+        "nevra": str(package),
+        "arch": package.arch,
+        "repo": package.reponame,
+        "sha256": digest if kind == "sha256" else "",
+        "size": package.downloadsize,
+        "path": package.localPkg(),
+    }
+
+
+class Download(dnf.callback.DownloadProgress):
+    """Tells how many bytes are here."""
+
+    def __init__(self):
+        self.total = 0
+        self.done = {}
+
+    def start(self, total_files, total_size, total_drpms=0):
+        self.total = total_size
+
+    def progress(self, payload, done):
+        self.done[str(payload)] = done
+        say("progress", what="bytes", done=sum(self.done.values()), total=self.total)
+
+    def end(self, payload, status, msg):
+        pass
+
+
+def fetch(base, packages, repositories):
+    """Download what is not in the cache; every file is compared with the checksum of the metadata."""
+    local = {
+        repo["name"] for repo in repositories if repo["baseurl"] and repo["baseurl"][0].startswith("file:")
+    }
+    remote = [package for package in packages if package.reponame not in local]
+    try:
+        base.download_packages(remote, progress=Download())
+    except dnf.exceptions.DownloadError as error:
+        raise Stop("fetch", one_line(error)) from error
+    for package in packages:
+        path = package.localPkg()
+        if not os.path.exists(path):
+            raise Stop("fetch", "%s: no such file" % path)
+        if not package.verifyLocalPkg():
+            raise Stop("fetch", "%s: size or checksum differs from the repository's metadata" % path)
+    say("fetched")
+
+
+class Transaction(dnf.callback.TransactionProgress):
+    """Tells about the installation, and makes users before the package that declares them."""
+
+    def __init__(self, root, make_users):
+        super().__init__()
+        self.root = root
+        self.make_users = make_users
+        self.errors = []
+        self.last = 0
+
+    def progress(self, package, action, ti_done, ti_total, ts_done, ts_total):
+        if action == libdnf.transaction.TransactionItemAction_INSTALL and ts_done and ts_done != self.last:
+            self.last = ts_done
+            say("progress", what="packages", done=ts_done, total=ts_total)
+
+    def scriptout(self, msgs):
+        if msgs:
+            sys.stderr.write(msgs if isinstance(msgs, str) else msgs.decode("utf-8", "replace"))
+            sys.stderr.flush()
+
+    def filelog(self, package, action):
+        if not self.make_users:
+            return
+        lines = declared_users(str(one) for one in package.provides)
+        if lines:
+            sysusers.make(self.root, lines)
+
+    def error(self, message):
+        self.errors.append(message)
+        say("warning", message=message)
+
+
+def declared_users(provides):
+    """Return the sysusers.d lines in `user(NAME) = BASE64` and `group(NAME) = BASE64` Provides.
+
+    rpm 4.19 writes them when a package holds a sysusers.d file (rpm's docs/man/rpm-sysusers); without a
+    value they only name the user.
+    """
+    lines = []
+    for provide in provides:
+        capability, _, value = provide.partition(" = ")
+        if not capability.startswith(("user(", "group(", "groupmember(")):
+            continue
+        name = capability[capability.index("(") + 1 : -1]
+        line = None
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+            line = base64.b64decode(value, validate=True).decode() if value else None
+        if line is None and not capability.startswith("groupmember("):
+            line = "%s %s -" % (capability[0], name)
+        if line:
+            lines.append(line)
+    # Groups first, memberships last: a user may belong to a group of the same package.
+    return sorted(lines, key=lambda line: "gum".find(line[0]))
+
+
+def install(base, request):
+    """Run the transaction."""
+    version = tuple(int(word) for word in rpm.__version__.split(".")[:2])
+    display = Transaction(request["root"], make_users=version < (4, 19))
+    try:
+        base.do_transaction(display=display)
+    except dnf.exceptions.Error as error:
+        text = one_line(error)
+        kind = "verify" if "does not verify" in text else "transaction"
+        raise Stop(kind, text, details=display.errors) from error
+    failed = [
+        item for item in base.transaction if item.state == libdnf.transaction.TransactionItemState_ERROR
+    ]
+    if failed:
+        names = ", ".join(str(item) for item in failed)
+        raise Stop("transaction", "not installed: %s" % names, details=display.errors)
+    say("installed", errors=display.errors)
+
+
+class NoLock:
+    """A lock that is none: see the top."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+def main():
+    """Do what the request says, up to its `until` (solve, fetch or install)."""
+    request = json.load(sys.stdin)
+    os.environ["HOME"] = request["logs"]
+    for name in ("download", "metadata", "rpmdb", "log"):
+        setattr(dnf.lock, "build_%s_lock" % name, lambda *_: NoLock())
+    base = configure(request)
+    try:
+        add_repositories(base, request["repositories"])
+        load(base)
+        packages = solve(base, request)
+        if request["until"] == "fetch":
+            fetch(base, packages, request["repositories"])
+        if request["until"] == "install":
+            install(base, request)
+    except Stop as stop:
+        say(**stop.event)
+    except (dnf.exceptions.Error, hawkey.Exception, OSError) as error:
+        say("error", kind="dnf", message=one_line(error))
+    # Closing libdnf's tables takes longer than everything else that is left to do.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+main()

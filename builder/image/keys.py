@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The public keys that packages must be signed by: found, compared with their fingerprints, collected."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.errors import InputError, RemoteError
+from builder.kickstart.plan import ImagePlan
+from builder.runner import Runner
+from builder.targets import Target
+
+LONGEST_KEY = 1 << 20
+
+
+def collect(plan: ImagePlan, target: Target, folder: Path, runner: Runner) -> None:
+    """Write the keys of all repositories of `plan` into `folder`, one file each.
+
+    A repository that names none is signed by the target's keys.
+
+    Raises:
+        InputError: no key at all though signatures are to be checked, no such file, no key in it, or a
+            fingerprint that is not among those expected.
+        RemoteError: a key's URL cannot be read.
+    """
+    folder.mkdir(exist_ok=True)
+    if not plan.gpgcheck:
+        return
+    seen: set[bytes] = set()
+    for source, fingerprints, name in _sources(plan, target):
+        data = _read(source, name)
+        if data not in seen:
+            seen.add(data)
+            path = folder / f"{len(seen):02}.asc"
+            path.write_bytes(data)
+            path.chmod(0o644)
+            _check(path, source, fingerprints, name, runner)
+    if not seen:
+        names = ", ".join(repository.name for repository in plan.repositories)
+        raise InputError(
+            f"no key to check the packages of {names} with",
+            hint="name the file of the public key with --gpgkey (or build unsigned with --no-gpgcheck)",
+        )
+
+
+def _sources(plan: ImagePlan, target: Target) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Yield where each key is, the fingerprints that it may have (none: any), and whose it is."""
+    for repository in plan.repositories:
+        for source in repository.gpg_keys:
+            yield source, repository.fingerprints, f"repository {repository.name}"
+        if not repository.gpg_keys:
+            for key in target.gpgkeys:
+                local = key.local_file()
+                yield str(local) if local else key.url, key.fingerprints, f"target {target.name}"
+
+
+def _read(source: str, name: str) -> bytes:
+    if "://" in source and not source.startswith("file://"):
+        try:
+            with urllib.request.urlopen(source, timeout=30) as answer:
+                data: bytes = answer.read(LONGEST_KEY)
+                return data
+        except (urllib.error.URLError, OSError) as error:
+            raise RemoteError(f"{name}: key {source}: {error}") from error
+    path = Path(source.removeprefix("file://"))
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{name}: key {path}: {reason}") from error
+
+
+def _check(path: Path, source: str, fingerprints: tuple[str, ...], name: str, runner: Runner) -> None:
+    """Compare the file's keys with the fingerprints expected; gpg(1), --with-colons in doc/DETAILS."""
+    home = path.parent / "gnupg"
+    home.mkdir(mode=0o700, exist_ok=True)
+    shown = runner.run(
+        ["gpg", "--homedir", home, "--batch", "--with-colons", "--show-keys", path], ok=()
+    ).stdout
+    pairs = _with_previous(shown)
+    found = {line.split(":")[9] for kind, line in pairs if kind == "pub" and line.startswith("fpr:")}
+    if not found:
+        raise InputError(f"{name}: {source} holds no public key")
+    unknown = found - set(fingerprints)
+    if fingerprints and unknown:
+        raise InputError(
+            f"{name}: {source} holds the key {sorted(unknown)[0]}, and {', '.join(fingerprints)} is expected"
+        )
+
+
+def _with_previous(text: str) -> list[tuple[str, str]]:
+    """Return each line with the kind of the record before it."""
+    lines = text.splitlines()
+    kinds = ["", *(line.split(":")[0] for line in lines)]
+    return list(zip(kinds, lines, strict=False))

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: MIT
+"""The direct engine: from an image plan to a qcow2, stage by stage.
+
+    solve and fetch    inside, with the network, without the tree
+    install ... disk   inside, apart from the network, on a tree that lives in memory
+    convert, manifest  outside, as the user
+
+Nothing is seen under its final name before it is whole: the result is a folder, renamed in one step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from itertools import groupby
+from pathlib import Path
+
+from builder import __version__
+from builder.errors import BuildError, InputError
+from builder.files import (
+    cache_folder,
+    digest_of,
+    locked,
+    remove_stale,
+    replace_folder,
+    sha256_file,
+    work_folder,
+)
+from builder.image import dnf, keys, layout, manifest, namespaces, repomd
+from builder.image.build import Build, Facts, Options
+from builder.image.namespaces import Bind, run_inside
+from builder.image.stages import (
+    bootfiles,
+    configure,
+    convert,
+    fetch,
+    filesystems,
+    initramfs,
+    install,
+    scripts,
+    seal,
+    solve,
+)
+from builder.kickstart.plan import ImagePlan
+from builder.report import Report
+from builder.runner import Runner, find_tool
+from builder.targets import Target
+
+MIB = 1 << 20
+
+
+class Room(Enum):
+    """Where a stage runs."""
+
+    NETWORK = "inside, with the network"
+    APART = "inside, with the tree"
+    HOST = "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage: its name on the screen, what it does, where."""
+
+    name: str
+    run: Callable[[Build], str]
+    room: Room
+
+
+STAGES = (
+    Stage("solve", solve.run, Room.NETWORK),
+    Stage("fetch", fetch.run, Room.NETWORK),
+    Stage("install", install.run, Room.APART),
+    Stage("configure", configure.run, Room.APART),
+    Stage("scripts", scripts.run, Room.APART),
+    Stage("initramfs", initramfs.run, Room.APART),
+    Stage("boot files", bootfiles.run, Room.APART),
+    Stage("seal", seal.run, Room.APART),
+    Stage("disk", filesystems.run, Room.APART),
+    Stage("qcow2", convert.run, Room.HOST),
+)
+PLACES = ("place", "places", "selinux_place", "unresolved_includes")
+TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """A finished image: its folder, and whether it was there already."""
+
+    folder: Path
+    image: Path
+    manifest: Path
+    unchanged: bool
+
+
+def build_image(plan: ImagePlan, target: Target, options: Options, report: Report, runner: Runner) -> Result:
+    """Build the image of `plan`, or find that it is built already.
+
+    Raises:
+        InputError: the plan cannot be built on this host or from these repositories.
+        PermissionMissing, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
+    """
+    plan = replace(plan, disk=layout.complete(plan.disk, plan.bootloader))
+    check_host(plan, target)
+    states = repomd.read_states(plan)
+    epoch = options.source_date_epoch or max(state.time for state in states)
+    fingerprint = take_fingerprint(plan, options, states)
+    final = options.out / plan.name
+    result = Result(
+        folder=final,
+        image=final / f"{plan.name}.qcow2",
+        manifest=final / f"{plan.name}.manifest.json",
+        unchanged=True,
+    )
+    if is_current(result, fingerprint):
+        return result
+    # Before anything else: what killed builds left takes room that this one may need.
+    if options.out.is_dir():
+        remove_stale(options.out)
+    with work_folder(options.out, plan.name, keep=options.keep) as work:
+        build = Build(
+            plan=plan,
+            target=target,
+            options=_with_epoch(options, epoch),
+            report=report,
+            runner=runner,
+            work=work,
+            seed=fingerprint,
+            request=dnf.make_request(plan, target),
+        )
+        try:
+            keys.collect(plan, target, work / "keys", runner)
+            dnf.copy_worker(work)
+            _run_stages(build)
+            finished = work / "result"
+            finished.mkdir(mode=0o755)
+            _finish(build, finished, states)
+            replace_folder(finished, final)
+        except BuildError as error:
+            if error.log is not None:
+                error.log = options.out / f"{plan.name}.log"
+            raise
+        finally:
+            if build.log.exists():
+                namespaces.take_back(build.log)
+                shutil.move(build.log, options.out / f"{plan.name}.log")
+        if options.keep:
+            report.note(f"kept: {work}")
+    return Result(folder=final, image=result.image, manifest=result.manifest, unchanged=False)
+
+
+def check_host(plan: ImagePlan, target: Target) -> None:
+    """Refuse what this host cannot build, before the first effect.
+
+    Raises:
+        InputError, ToolMissing, PermissionMissing: with the way out.
+    """
+    problems = layout.check(plan.disk, plan.bootloader)
+    if problems:
+        raise InputError(problems=problems)
+    if target.rpm.database == "bdb":
+        raise InputError(
+            f"{target.name}: its rpm database is Berkeley DB, which the rpm of this host cannot write",
+            hint="build this image on a host of that release",
+        )
+    for tool in TOOLS:
+        find_tool(tool)
+    dnf.system_python()
+    namespaces.find_ids()
+
+
+def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.State, ...]) -> str:
+    """Return the digest of all that decides the bytes of an image."""
+    code = {
+        os.fspath(path.relative_to(Path(__file__).parents[1])): sha256_file(path)
+        for path in sorted(Path(__file__).parents[1].rglob("*.py"))
+    }
+    # Where a line stands decides nothing; passwords decide by a digest that is slow to guess from.
+    plan = replace(plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=())
+    wanted = _without_places(asdict(plan))
+    sources = [(state.name, state.sha256) for state in states]
+    return digest_of(
+        [__version__, code, wanted, sources, options.network, options.compat, options.source_date_epoch]
+    )
+
+
+def _without_places(value: object) -> object:
+    """Return a plan's data without the places of its lines, its plain passwords as slow digests."""
+    if isinstance(value, dict):
+        kept = {name: _without_places(inner) for name, inner in value.items() if name not in PLACES}
+        if kept.get("plain"):
+            kept["plain"] = hashlib.pbkdf2_hmac("sha256", str(kept["plain"]).encode(), b"plan", 200_000).hex()
+        return kept
+    if isinstance(value, list | tuple):
+        return [_without_places(inner) for inner in value]
+    return value
+
+
+def _run_stages(build: Build) -> None:
+    numbered = list(enumerate(STAGES, 1))
+    cache = cache_folder("dnf", build.target.name)
+    images = cache_folder("initramfs")
+    for folder in (cache, images):
+        namespaces.hand_over(folder)
+    repositories = dnf.repository_binds(build.plan)
+    for room, group in groupby(numbered, key=lambda pair: pair[1].room):
+        stages = list(group)
+        if room == Room.HOST:
+            _run_group(build, stages)
+            continue
+        binds = [*repositories, Bind(source=cache, target="/cache", writable=room == Room.NETWORK)]
+        if room == Room.APART:
+            _check_room(build)
+            binds.append(Bind(source=images, target="/initramfs", writable=True))
+        outside = build.work
+
+        def inside(stages: list[tuple[int, Stage]] = stages) -> Facts:
+            build.work = Path("/work")
+            return _run_group(build, stages)
+
+        # Builds side by side read the packages together; only one at a time fetches.
+        with locked(cache.parent / f"{cache.name}.lock", shared=room == Room.APART):
+            build.facts = run_inside(
+                inside,
+                work=outside,
+                binds=tuple(binds),
+                network=room == Room.NETWORK or build.options.network,
+                runner=build.runner,
+            )
+    if build.qcow2.exists():
+        namespaces.take_back(build.qcow2)
+
+
+def _run_group(build: Build, stages: list[tuple[int, Stage]]) -> Facts:
+    for number, stage in stages:
+        with build.report.step(stage.name, count=(number, len(STAGES))) as step:
+            build.step = step
+            step.detail = stage.run(build)
+        build.facts.stages.append((stage.name, round(step.seconds, 3)))
+    return build.facts
+
+
+def _check_room(build: Build) -> None:
+    """Compare what will be installed with what the disk, and the host's, can hold.
+
+    Raises:
+        InputError, BuildError: too small, and by how much.
+    """
+    needed = build.facts.installed_size
+    planned = sum(usage.bytes for usage in layout.capacity(build.plan.disk).values())
+    if needed > planned:
+        raise InputError(
+            f"the disk is too small: the packages take {needed // MIB} MiB, "
+            f"and the file systems hold {planned // MIB} MiB: {(needed - planned) // MIB + 1} MiB too little",
+            hint="make the root partition larger: part / --size",
+        )
+    # The raw disk with its blocks, and the qcow2 beside it for a moment.
+    free = shutil.disk_usage(build.work).free
+    wanted = needed * 3 // 2
+    if free < wanted:
+        raise BuildError(
+            f"{build.options.out}: {free // MIB} MiB are free, and the build needs {wanted // MIB} MiB",
+            hint="free some space, or choose another folder with --out",
+        )
+
+
+def is_current(result: Result, fingerprint: str) -> bool:
+    """Say whether the finished image is what a build of the same inputs would make, and is unharmed."""
+    try:
+        known = json.loads(result.manifest.read_text())
+        if known["inputs"]["fingerprint"] != fingerprint:
+            return False
+        return bool(sha256_file(result.image) == known["artifact"]["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _finish(build: Build, folder: Path, states: tuple[repomd.State, ...]) -> None:
+    """Put image, manifest and checksums into `folder`."""
+    image = folder / f"{build.plan.name}.qcow2"
+    build.qcow2.rename(image)
+    image.chmod(0o644)
+    facts = build.facts
+    assert facts.layout is not None
+    assert facts.firmware is not None
+    assert facts.os is not None
+    made = manifest.Made(
+        os=facts.os,
+        firmware=tuple(name for name in ("bios", "uefi") if getattr(facts.firmware, name)),
+        packages=tuple(
+            manifest.Package(nevra=one.nevra, name=one.name, sha256=one.sha256 or None, size=one.size)
+            for one in facts.packages
+        ),
+        repositories=tuple(
+            manifest.UsedRepository(name=state.name, url=state.url, repomd_sha256=state.sha256)
+            for state in states
+        ),
+        kickstarts=dict(build.plan.kickstart_digests),
+        kernel_arguments=facts.kernel_arguments,
+        stages=facts.stages,
+        source_date_epoch=build.options.source_date_epoch,
+        fingerprint=build.seed,
+        warnings=tuple(facts.warnings),
+        artifact=manifest.digest_artifact(image),
+    )
+    manifest.write(folder, manifest.build(build.plan, facts.layout, made))
+
+
+def _with_epoch(options: Options, epoch: int) -> Options:
+    return replace(options, source_date_epoch=epoch or int(time.time()))

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Run a kickstart's %pre scripts before it is read for good: they may write what it includes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.files import work_folder
+from builder.image.build import Build, Options
+from builder.image.namespaces import run_inside
+from builder.image.scripts import collect_files, run_section
+from builder.kickstart.plan import ImagePlan, ScriptSection
+from builder.report import Report
+from builder.runner import Runner
+from builder.targets import Target
+
+
+def run_pre(
+    plan: ImagePlan, target: Target, options: Options, report: Report, runner: Runner
+) -> dict[str, str]:
+    """Run the %pre scripts in the sandbox; return the files that `plan` includes, by absolute path.
+
+    Raises:
+        CommandFailed: a script with --erroronfail failed.
+    """
+    with work_folder(options.out, f"{plan.name}-pre") as work:
+        build = Build(
+            plan=plan, target=target, options=options, report=report, runner=runner,
+            work=work, seed="", request={},
+        )  # fmt: skip
+
+        def inside() -> dict[str, str]:
+            build.work = Path("/work")
+            with report.step("%pre") as step:
+                build.step = step
+                step.detail = f"{run_section(build, ScriptSection.PRE)} scripts"
+            return collect_files(tuple(name for name, _ in plan.unresolved_includes))
+
+        return run_inside(inside, work=work, network=options.network, runner=runner)

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+"""Turn the raw disk into a compressed qcow2."""
+
+from __future__ import annotations
+
+from builder.image import qcow2
+from builder.image.build import Build
+
+
+def run(build: Build) -> str:
+    """Convert and check."""
+    qcow2.convert(
+        build.disk,
+        build.qcow2,
+        compat=build.options.compat,
+        runner=build.runner,
+        progress=lambda percent: build.step.progress(f"{percent:.0f} %") if build.step else None,
+    )
+    build.disk.unlink()
+    qcow2.check(build.qcow2, runner=build.runner)
+    return f"{build.qcow2.stat().st_size / 1e6:.0f} MB"

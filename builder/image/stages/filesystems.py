@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Write the partition table, every file system, and the boot loader's sectors into the raw disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.image import bootloader, filesystems, layout, manifest, tree
+from builder.image.build import TREE, Build
+
+
+def run(build: Build) -> str:
+    """Write the disk."""
+    assert build.facts.layout is not None
+    mountpoints = tuple(one.mountpoint for one in build.facts.layout.filesystems if one.mountpoint)
+    sources = tree.separate(mountpoints, Path("/tmp/filesystems"))
+    content = {mountpoint: filesystems.measure(folder) for mountpoint, folder in sources.items()}
+    # Once more, with what is there by now: nothing moves, and what does not fit is told with numbers.
+    placed = layout.place(build.plan.disk, seed=build.seed, content=content)
+    build.facts.layout = placed
+    layout.write_table(build.disk, placed, runner=build.runner)
+    scratch = Path("/tmp/writers")
+    scratch.mkdir()
+    filesystems.write_all(
+        build.disk,
+        placed,
+        sources,
+        runner=build.runner,
+        epoch=build.options.source_date_epoch,
+        work=scratch,
+    )
+    bootloader.embed(TREE, build.disk, placed)
+    build.facts.os = manifest.read_os_release(TREE)
+    used = sum(usage.bytes for usage in content.values())
+    return f"{placed.size >> 20} MiB, {used / 1e6:.0f} MB used"

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""Install the packages into the tree."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.image import dnf, tree
+from builder.image.build import TREE, Build
+
+# kernel-install(8): a plugin of that name in /etc, linked to /dev/null, is masked. The initramfs is made
+# in a stage of its own, once, after %post.
+MASKED = ("50-dracut.install", "51-dracut-rescue.install")
+
+
+def run(build: Build) -> str:
+    """Mount the tree, make the rpm database with the keys, run dnf's transaction."""
+    tree.mount_tree(build)
+    masked = _mask_initramfs()
+    with tree.api_mounts():
+        _make_database(build)
+        _install(build)
+    for path in masked:
+        path.unlink(missing_ok=True)
+    _remove_empty(masked[0].parent)
+    return f"{len(build.facts.packages)} packages"
+
+
+def _install(build: Build) -> None:
+    assert build.step is not None
+    wanted = {(package.nevra, package.sha256) for package in build.facts.packages}
+    for event in dnf.ask(build, until="install", offline=True):
+        if event["event"] == "progress":
+            build.step.progress(f"{event['done']} of {event['total']}")
+        elif event["event"] == "solved":
+            solved = {(package["nevra"], package["sha256"]) for package in event["packages"]}
+            if solved != wanted:
+                raise BuildError("the repositories changed during the build", hint="build again")
+
+
+def _make_database(build: Build) -> None:
+    """Make an empty rpm database that knows the keys; rpm takes only packages signed by them."""
+    dbpath = TREE / str(build.target.rpm.dbpath).lstrip("/")
+    dbpath.mkdir(parents=True, exist_ok=True)
+    base = ["--root", os.fspath(TREE), "--define", f"_dbpath {build.target.rpm.dbpath}"]
+    build.runner.run(["rpmdb", *base, "--initdb"], log=build.log)
+    keys = sorted((build.work / "keys").glob("*.asc"))
+    if keys:
+        build.runner.run(["rpmkeys", *base, "--import", *keys], log=build.log)
+
+
+def _mask_initramfs() -> list[Path]:
+    folder = TREE / "etc/kernel/install.d"
+    folder.mkdir(parents=True, exist_ok=True)
+    links = []
+    for name in MASKED:
+        (folder / name).symlink_to("/dev/null")
+        links.append(folder / name)
+    return links
+
+
+def _remove_empty(folder: Path) -> None:
+    # Not when a package has put something there.
+    with contextlib.suppress(OSError):
+        folder.rmdir()

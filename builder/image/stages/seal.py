@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""Take out of the tree what must differ in every guest, and what only the build needed.
+
+The list follows virt-sysprep's operations (guestfs-tools, sysprep/sysprep_operation_*.ml) and rows 9 to
+19 of the project's checklist. Then label every file, then bring every time back to the build's epoch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.errors import CommandFailed
+from builder.image import tree
+from builder.image.build import TREE, Build
+from builder.image.sandbox import run_in_image
+from builder.image.settings.security import selinux_contexts
+
+# Removed, whatever they are. Globs from the root of the image.
+REMOVED = (
+    "etc/ssh/ssh_host_*",
+    "var/lib/systemd/random-seed", "var/lib/random-seed", "boot/loader/random-seed",
+    "boot/efi/loader/random-seed", "var/lib/systemd/credential.secret",
+    "etc/udev/rules.d/70-persistent-*.rules", "etc/udev/rules.d/75-persistent-net-generator.rules",
+    "var/lib/dhclient/*", "var/lib/dhcp/*", "var/lib/NetworkManager/*", "var/lib/chrony/*",
+    "etc/lvm/devices/system.devices", "etc/lvm/archive/*", "etc/lvm/backup/*",
+    "var/lib/dnf/*.pid", "var/lib/dnf/*lock*", "var/cache/dnf/*", "var/cache/yum/*",
+    "var/cache/libdnf5/*", "var/cache/ldconfig/aux-cache",
+    "var/lib/rpm/__db*", "var/lib/rpm/.rpm.lock", "var/lib/rpm/.dbenv.lock", "var/lib/yum/uuid",
+    "usr/lib/sysimage/rpm/__db*", "usr/lib/sysimage/rpm/.rpm.lock",
+    "root/.bash_history", "root/.wget-hsts", "root/.cache", "root/.dbus", "root/anaconda-ks.cfg",
+    "root/original-ks.cfg", "root/install.log*", "root/.rpmdb",
+    "var/lib/cloud/*", "var/log/anaconda", "var/spool/mail/root", ".autorelabel", "etc/.pwd.lock",
+    "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-",
+    "tmp/*", "tmp/.[!.]*", "var/tmp/*", "var/tmp/.[!.]*", "run/*",
+    "var/log/dnf*.log*", "var/log/hawkey.log*", "var/log/journal/*",
+)  # fmt: skip
+# Kept, emptied: programs expect them with owner and mode.
+EMPTIED = ("var/log/**/*",)
+
+
+def run(build: Build) -> str:
+    """Clean, label, set the times."""
+    removed = sum(_remove(path) for pattern in REMOVED for path in TREE.glob(pattern))
+    emptied = sum(_empty(path) for pattern in EMPTIED for path in TREE.glob(pattern))
+    _machine_identity(build)
+    labelled = _label(build)
+    clamp_times(build.options.source_date_epoch)
+    said = f"{removed + emptied} removed or emptied"
+    return said + (", labelled" if labelled else "")
+
+
+def _remove(path: Path) -> int:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    return 1
+
+
+def _empty(path: Path) -> int:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size == 0:
+        return 0
+    os.truncate(path, 0)
+    return 1
+
+
+def _machine_identity(build: Build) -> None:
+    """Leave machine-id(5) empty, so that each guest gets its own at boot; no name of the build's host."""
+    machine_id = TREE / "etc/machine-id"
+    if (TREE / "etc").is_dir():
+        machine_id.unlink(missing_ok=True)
+        machine_id.touch(mode=0o444)
+    dbus = TREE / "var/lib/dbus/machine-id"
+    if dbus.exists() and not dbus.is_symlink():
+        dbus.unlink()
+        dbus.symlink_to("/etc/machine-id")
+    if build.plan.hostname is None:
+        (TREE / "etc/hostname").unlink(missing_ok=True)
+    resolv = TREE / "etc/resolv.conf"
+    if resolv.is_file() and not resolv.is_symlink():
+        os.truncate(resolv, 0)
+
+
+def _label(build: Build) -> bool:
+    """Write SELinux labels by the image's own policy, with its own setfiles(8)."""
+    contexts = selinux_contexts()
+    if contexts is None:
+        return False
+    if not tree.path("/usr/sbin/setfiles").exists():
+        build.warn("the image has a SELinux policy but no setfiles: it relabels at its first boot")
+        (TREE / ".autorelabel").touch()
+        return False
+    argv = ["setfiles", "-F", "-e", "/proc", "-e", "/sys", "-e", "/dev", "-e", "/run", contexts, "/"]
+    try:
+        run_in_image(build, argv, log=build.log)
+    except CommandFailed as error:
+        error.hint = "the policy in the image cannot label it; selinux --disabled does without"
+        raise
+    return True
+
+
+def clamp_times(epoch: int) -> None:
+    """Bring every time behind `epoch` back to it: the same inputs give the same bytes."""
+    for path in everything(TREE):
+        info = path.lstat()
+        if info.st_mtime > epoch:
+            os.utime(path, (epoch, epoch), follow_symlinks=False)
+
+
+def everything(folder: Path) -> Iterator[Path]:
+    """Yield all below `folder`, what is in a folder before the folder itself."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            if stat.S_ISDIR(entry.stat(follow_symlinks=False).st_mode):
+                yield from everything(path)
+            yield path
