@@ -75,8 +75,8 @@ COMMANDS: dict[str, Row] = {
     ),
     "group": honoured("--name --gid", repeatable=True),
     "sshkey": honoured("--username", repeatable=True),
-    "auth": honoured(removed=True),
-    "authconfig": honoured(removed=True),
+    "auth": honoured(repeatable=True, removed=True),
+    "authconfig": honoured(repeatable=True, removed=True),
     "authselect": honoured(),
     # -- security, services ---------------------------------------------------------------------
     "selinux": honoured("--enforcing --permissive --disabled"),

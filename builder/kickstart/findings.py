@@ -6,6 +6,7 @@ All are collected, none stops the reading: a user sees every mistake at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from builder.errors import InputError, Problem
@@ -19,6 +20,7 @@ class Findings:
     errors: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
+    _places: dict[str, Place] = field(default_factory=dict)
 
     def error(self, place: Place | None, message: str, hint: str | None = None) -> None:
         """Note a mistake at `place` with its way out."""
@@ -33,13 +35,33 @@ class Findings:
         if all(message != note.message for note in self.notes):
             self._add(self.notes, place, message, None)
 
+    def take(self, other: Findings) -> None:
+        """Add what another reading found."""
+        self.errors += other.errors
+        self.warnings += other.warnings
+        self.notes += other.notes
+        self._places |= other._places
+
+    def sort(self, files: Sequence[str]) -> None:
+        """Bring all into the order of the lines, of `files` one after the other."""
+
+        def position(problem: Problem) -> tuple[int, int]:
+            place = self._places.get(problem.where or "")
+            if place is None:
+                return len(files) + 1, 0
+            return files.index(place.file) if place.file in files else len(files), place.line
+
+        for found in (self.errors, self.warnings, self.notes):
+            found.sort(key=position)
+
     def check(self) -> None:
         """Raise InputError with all errors, if there are any."""
         if self.errors:
             raise InputError(problems=self.errors)
 
-    @staticmethod
-    def _add(found: list[Problem], place: Place | None, message: str, hint: str | None) -> None:
+    def _add(self, found: list[Problem], place: Place | None, message: str, hint: str | None) -> None:
         problem = Problem(message=message, where=str(place) if place else None, hint=hint)
+        if place is not None:
+            self._places[str(place)] = place
         if problem not in found:
             found.append(problem)

@@ -53,7 +53,7 @@ def plan_packages(ks: Kickstart) -> Packages:
                 _take(ks, selection, text, line)
     headers = [section.header for section in read]
     options = frozenset().union(*(header.options for header in headers))
-    if not read:
+    if not read and ks.complete and not ks.unresolved:
         ks.findings.warn(None, f"{ks.path}: no %packages section: only @core is installed")
     base = ks.syntax.number < _LAST_WITH_BASE and "--nobase" not in options and bool(read)
     if base and "base" not in selection.excluded_groups and "base" not in selection.groups:
@@ -98,9 +98,8 @@ def _take(ks: Kickstart, selection: _Selection, text: str, line: Line) -> None:
     elif word.startswith("@"):
         _take_group(ks, selection, word[1:].strip(), line, exclude=exclude)
     elif re.search(r"\s", word):
-        first = word.split()[0]
         ks.findings.error(
-            line.place, f'package "{word}": a blank in a name', f"write one name a line, {first} first"
+            line.place, f'package "{word}": a blank in a name', "write each name on a line of its own"
         )
     elif not _NAME.fullmatch(word):
         ks.findings.error(line.place, f'package "{text}": not a name or glob', "write one name a line")

@@ -109,7 +109,8 @@ def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImageP
         gpgcheck=choices.gpgcheck,
         default_user=choices.default_user,
     )
-    return _with_findings(plan, ks.findings)
+    ks.findings.sort(plan.kickstarts)
+    return dataclasses.replace(plan, warnings=tuple(ks.findings.warnings), notes=tuple(ks.findings.notes))
 
 
 def default_file_system(target: Target) -> str:
@@ -122,7 +123,3 @@ def _say_unresolved(ks: Kickstart) -> None:
         ks.findings.warn(
             place, f"%include {name}: unresolved, a %pre script writes it when an image is built"
         )
-
-
-def _with_findings(plan: ImagePlan, findings: Findings) -> ImagePlan:
-    return dataclasses.replace(plan, warnings=tuple(findings.warnings), notes=tuple(findings.notes))

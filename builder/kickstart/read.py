@@ -14,6 +14,7 @@ from pathlib import Path
 from builder.kickstart.commands import COMMANDS, HARMLESS_ADDONS, SECTIONS
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Place
+from builder.kickstart.policy import Verdict
 from builder.kickstart.source import Document, InputFile, Line, Section, scan
 from builder.kickstart.syntax import Command, Syntax, choose_version
 
@@ -30,6 +31,8 @@ class SectionRead:
 class Kickstart:
     """Everything that a kickstart says, in the order of its lines.
 
+    `complete` is False when a file could not be read: what is missing may have been in it.
+    `failed` names the commands of which a line was wrong or refused, so that nobody misses them twice.
     `asked` records the names that a planner has looked for, so that a test can prove that it looks for
     every honoured command.
     """
@@ -41,6 +44,8 @@ class Kickstart:
     sections: list[SectionRead] = field(default_factory=list)
     files: list[InputFile] = field(default_factory=list)
     unresolved: list[tuple[str, Place]] = field(default_factory=list)
+    complete: bool = True
+    failed: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
 
     def all(self, *names: str) -> list[Command]:
@@ -85,7 +90,12 @@ def read_kickstart(
         findings.warn(written.place if written else None, f"#version: {complaint}")
     syntax = Syntax(version)
     kickstart = Kickstart(
-        path=path, syntax=syntax, findings=findings, files=document.files, unresolved=document.unresolved
+        path=path,
+        syntax=syntax,
+        findings=findings,
+        files=document.files,
+        unresolved=document.unresolved,
+        complete=document.complete,
     )
     _understand(document, kickstart)
     return kickstart
@@ -103,8 +113,11 @@ def _understand(document: Document, kickstart: Kickstart) -> None:
         if words[0].startswith("%"):
             _refuse_directive(words[0], part, kickstart.findings)
             continue
+        errors = len(kickstart.findings.errors)
         command = kickstart.syntax.parse(words, part.place, kickstart.findings)
         if command is None:
+            if len(kickstart.findings.errors) > errors:
+                kickstart.failed.add(words[0])
             continue
         _compare(before.get(command.name), command, kickstart.findings)
         before[command.name] = command
@@ -137,7 +150,7 @@ def _compare(first: Command | None, second: Command, findings: Findings) -> None
     where = f"{first.place.file}:{first.place.line}"
     if second.name == "bootloader":
         lost = sorted(first.options - second.options)
-        also = f"; its {', '.join(lost)} is lost" if lost else ""
+        also = f", without its {', '.join(lost)}" if lost else ""
         findings.warn(second.place, f"a second bootloader line replaces the one at {where}{also}")
     elif second.words != first.words:
         findings.warn(
@@ -160,5 +173,8 @@ def _take_section(section: Section, kickstart: Kickstart) -> None:
         findings.note(section.header.place, f"{' '.join(words)} has no effect: {reason}")
         return
     header = kickstart.syntax.parse_header(words, section.header.place, findings)
+    if header is None and SECTIONS[section.name].verdict is Verdict.HONOURED:
+        # The header is told to be wrong; its lines are worth a look all the same.
+        header = Command(name=section.name, place=section.header.place, words=())
     if header is not None:
         kickstart.sections.append(SectionRead(header=header, section=section))

@@ -62,13 +62,14 @@ class Document:
     """A kickstart with all that it includes.
 
     `version` is the text of its first `#version=` line. `unresolved` are the includes of files that
-    only a %pre script can write, in the order met.
+    only a %pre script can write, in the order met. `complete` is False when a file could not be read.
     """
 
     parts: list[Line | Section] = field(default_factory=list)
     files: list[InputFile] = field(default_factory=list)
     unresolved: list[tuple[str, Place]] = field(default_factory=list)
     version: Line | None = None
+    complete: bool = True
 
 
 @dataclass(kw_only=True, slots=True)
@@ -80,6 +81,23 @@ class _OpenSection:
     lines: list[Line] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Include:
+    """A file to read: as written, where it lies, how messages call it, and which line asks for it."""
+
+    name: str
+    path: Path
+    shown: str
+    place: Place | None = None
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """What the places of its lines say of how they came in."""
+        if self.place is None:
+            return ()
+        return (f"{self.place.file}:{self.place.line}", *self.place.included_from)
+
+
 def scan(path: Path, findings: Findings, pre_files: Mapping[str, str] | None = None) -> Document:
     """Read `path` and what it includes.
 
@@ -89,168 +107,158 @@ def scan(path: Path, findings: Findings, pre_files: Mapping[str, str] | None = N
             an include of a file that a %pre mentions, or of an absolute path that does not exist while
             there is a %pre, is left unresolved.
     """
-    document = Document()
+    leaf = _Include(name=str(path), path=path, shown=str(path))
     scanner = _Scanner(findings=Findings(), pre_files=pre_files or {}, scripts_ran=pre_files is not None)
-    scanner.read(path, str(path), (), document, None)
-    if pre_files is None and scanner.has_pre:
-        # A first reading tells what the %pre scripts say, a second one can then leave their files alone.
-        document = Document()
-        scanner = _Scanner(findings=Findings(), pre_files={}, scripts_ran=False, pre_text=scanner.pre_text)
-        scanner.read(path, str(path), (), document, None)
-    findings.errors.extend(scanner.findings.errors)
-    findings.warnings.extend(scanner.findings.warnings)
-    return document
+    scanner.read(leaf, None)
+    if pre_files is None and scanner.pre_text:
+        # A first reading tells what the %pre scripts say; a second one can then leave their files alone.
+        scanner = _Scanner(findings=findings, pre_files={}, scripts_ran=False, known_pre=scanner.pre_text)
+        scanner.read(leaf, None)
+    else:
+        findings.take(scanner.findings)
+    return scanner.document
 
 
 @dataclass(kw_only=True, slots=True)
 class _Scanner:
+    """Reads files, one inside the other.
+
+    `known_pre` is the text of all %pre scripts from an earlier reading, `pre_text` that of this one.
+    """
+
     findings: Findings
     pre_files: Mapping[str, str]
     scripts_ran: bool
+    known_pre: str = ""
     pre_text: str = ""
-    has_pre: bool = False
     stack: list[str] = field(default_factory=list)
+    document: Document = field(default_factory=Document)
 
-    def read(
-        self, path: Path, shown: str, chain: tuple[str, ...], document: Document, inside: _OpenSection | None
-    ) -> None:
-        """Read one file into `document`, or into the open section `inside`."""
-        # The including line is the place of whatever keeps the file from being read.
-        text = self._load(path, shown, chain)
+    def read(self, include: _Include, inside: _OpenSection | None) -> None:
+        """Read one file into the document, or into the open section `inside`."""
+        text = self._load(include)
         if text is None:
+            self.document.complete = False
             return
-        document.files.append(InputFile(shown=shown, sha256=hashlib.sha256(text.encode()).hexdigest()))
-        text = text.replace("\r\n", "\n")
-        self.stack.append(os.path.realpath(path))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.document.files.append(InputFile(shown=include.shown, sha256=digest))
+        self.stack.append(os.path.realpath(include.path))
+        lines = text.replace("\r\n", "\n").split("\n")
+        if not lines[-1]:
+            lines.pop()
         section: _OpenSection | None = None
-        for number, content in enumerate(text.split("\n"), 1):
-            if number == text.count("\n") + 1 and not content:
-                break
-            line = Line(text=content, place=Place(file=shown, line=number, included_from=chain))
-            section = self._take(line, path, document, inside, section)
+        for number, content in enumerate(lines, 1):
+            place = Place(file=include.shown, line=number, included_from=include.chain)
+            section = self._take(Line(text=content, place=place), include.path, inside, section)
         if section is not None:
-            self._close(document, section, closed=False)
+            self._close(section, closed=False)
         self.stack.pop()
 
     def _take(
-        self,
-        line: Line,
-        path: Path,
-        document: Document,
-        inside: _OpenSection | None,
-        section: _OpenSection | None,
+        self, line: Line, path: Path, inside: _OpenSection | None, section: _OpenSection | None
     ) -> _OpenSection | None:
-        """Put one line where it belongs; return the section that is open after it."""
+        """Put one line where it belongs; return the section of this file that is open after it."""
         current = section or inside
         word = first_word(line.text)
         if word == "%include":
-            self._include(line, path, document, current)
+            self._include(line, path, current)
         elif current is None:
             if word.startswith("%") and word not in ("%end", "%ksappend"):
                 return _OpenSection(name=word, header=line)
-            if line.text.startswith("#version=") and document.version is None and not self.stack[1:]:
-                document.version = line
+            if line.text.startswith("#version=") and self.document.version is None and len(self.stack) == 1:
+                self.document.version = line
             if word and not word.startswith("#"):
-                document.parts.append(line)
-        elif word == "%end" or word in SECTIONS:
-            if section is None:
-                self.findings.error(
-                    line.place,
-                    f"{word} in a file that is included inside {current.name}",
-                    "the section must end in the file where it begins",
-                )
-            elif word == "%end":
-                self._close(document, section, closed=True)
-                return None
-            else:
-                self._close(document, section, closed=False)
-                return _OpenSection(name=word, header=line)
-        else:
+                self.document.parts.append(line)
+        elif word != "%end" and word not in SECTIONS:
             current.lines.append(line)
+        elif section is None:
+            self.findings.error(
+                line.place,
+                f"{word} in a file that is included inside {current.name}",
+                "the section must end in the file where it begins",
+            )
+        elif word == "%end":
+            self._close(section, closed=True)
+            return None
+        else:
+            self._close(section, closed=False)
+            return _OpenSection(name=word, header=line)
         return section
 
-    def _close(self, document: Document, section: _OpenSection, *, closed: bool) -> None:
+    def _close(self, section: _OpenSection, *, closed: bool) -> None:
         if section.name == "%pre":
-            self.has_pre = True
             self.pre_text += "".join(f"{line.text}\n" for line in section.lines)
-        document.parts.append(
+        self.document.parts.append(
             Section(name=section.name, header=section.header, lines=tuple(section.lines), closed=closed)
         )
 
-    def _include(self, line: Line, path: Path, document: Document, current: _OpenSection | None) -> None:
+    def _include(self, line: Line, path: Path, current: _OpenSection | None) -> None:
+        """Follow an %include line of the file `path`."""
         try:
             words = shlex.split(line.text, comments=True)
         except ValueError as error:
-            self.findings.error(line.place, f"%include: {str(error).lower()}")
+            self.findings.error(line.place, f"%include: {str(error).lower()}", "balance the quotes")
             return
         if len(words) != 2 or not words[1]:
             self.findings.error(line.place, "%include takes one file name", "quote a name that holds blanks")
             return
         name = words[1]
-        if re.match(r"[a-z][a-z0-9+.-]*://", name):
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
             self.findings.error(
                 line.place,
                 f"%include {name}: nothing is fetched while a kickstart is read",
                 "download the file and include it by its path",
             )
             return
-        chain = (f"{line.place.file}:{line.place.line}", *line.place.included_from)
         if self._is_left_to_pre(name):
-            document.unresolved.append((name, line.place))
+            self.document.unresolved.append((name, line.place))
             return
-        target = Path(name) if os.path.isabs(name) else path.parent / name
-        shown = (
-            name
-            if os.path.isabs(name)
-            else os.path.normpath(os.path.join(os.path.dirname(line.place.file), name))
-        )
-        if os.path.realpath(target) in self.stack or len(self.stack) >= MAX_DEPTH:
+        shown = os.path.normpath(os.path.join(os.path.dirname(line.place.file), name))
+        include = _Include(name=name, path=path.parent / name, shown=shown, place=line.place)
+        if os.path.realpath(include.path) in self.stack or len(self.stack) >= MAX_DEPTH:
             self.findings.error(line.place, f"%include {name}: the file includes itself", "break the circle")
             return
-        self.read(target, shown, chain, document, current)
+        self.read(include, current)
 
     def _is_left_to_pre(self, name: str) -> bool:
         """Tell whether only a %pre script that has not run yet can write the file."""
-        if self.scripts_ran or not os.path.isabs(name) or not self.pre_text:
+        if self.scripts_ran or not os.path.isabs(name) or not self.known_pre:
             return False
-        return name in self.pre_text or not os.path.exists(name)
+        return name in self.known_pre or not os.path.exists(name)
 
-    def _load(self, path: Path, shown: str, chain: tuple[str, ...]) -> str | None:
+    def _load(self, include: _Include) -> str | None:
         """Return the text of a file, None (with the reason noted) when it cannot be read."""
-        where = _place_of_include(chain)
-        named = f"%include {shown}" if where else shown
-        if str(path) in self.pre_files:
-            return self.pre_files[str(path)]
-        hint = None if where else "give the path of a kickstart"
-        if where and os.path.isabs(path):
+        if include.name in self.pre_files:
+            return self.pre_files[include.name]
+        named = f"%include {include.name}" if include.place else include.shown
+        if include.place is None:
+            hint = "give the path of a kickstart"
+        elif os.path.isabs(include.name):
             hint = "no %pre script wrote it" if self.scripts_ran else "no %pre script could write it either"
-        elif where:
-            hint = f"paths are relative to the including file: {path.parent}"
+        else:
+            hint = f"paths are relative to the including file: {include.path.parent}"
         try:
-            if path.exists() and not path.is_file():
-                self.findings.error(where, f"{named}: not a file", hint)
+            data = read_regular(include.path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self.findings.error(include.place, f"{named}: {reason.lower()}", hint)
+            return None
+        for mark, what in ((_first_undecodable(data), "not UTF-8 text"), (data.find(b"\0"), "a NUL byte")):
+            if mark >= 0:
+                number = data[:mark].count(b"\n") + 1
+                place = Place(file=include.shown, line=number, included_from=include.chain)
+                self.findings.error(place, what, "is it a kickstart?")
                 return None
-            if path.stat().st_size > MAX_BYTES:
-                self.findings.error(where, f"{named}: too large for a kickstart", hint)
-                return None
-            text = path.read_bytes().decode()
-        except UnicodeDecodeError as error:
-            number = error.object[: error.start].count(b"\n") + 1
-            self.findings.error(
-                Place(file=shown, line=number, included_from=chain), "not UTF-8 text", "convert the file"
-            )
-            return None
-        except OSError as error:
-            self.findings.error(where, f"{named}: {(error.strerror or str(error)).lower()}", hint)
-            return None
-        except ValueError as error:  # a NUL in the name
-            self.findings.error(where, f"{named!r}: {error}", hint)
-            return None
-        if "\0" in text:
-            number = text[: text.index("\0")].count("\n") + 1
-            self.findings.error(Place(file=shown, line=number, included_from=chain), "a NUL byte in the text")
-            return None
-        return text
+        return data.decode()
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file; ValueError for what is no regular file, or too large a one."""
+    if path.exists() and not path.is_file():
+        raise ValueError("not a file")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError("too large for a kickstart")
+    return path.read_bytes()
 
 
 def first_word(text: str) -> str:
@@ -259,9 +267,10 @@ def first_word(text: str) -> str:
     return words[0] if words else ""
 
 
-def _place_of_include(chain: tuple[str, ...]) -> Place | None:
-    """Return the place of the %include line that the chain begins with."""
-    if not chain:
-        return None
-    file, _, line = chain[0].rpartition(":")
-    return Place(file=file, line=int(line), included_from=chain[1:])
+def _first_undecodable(data: bytes) -> int:
+    """Return the offset of the first byte that is not UTF-8, -1 when all is."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return -1

@@ -37,6 +37,13 @@ WRITABLE = frozenset({"ext2", "ext3", "ext4", "efi", "vfat", "swap", "biosboot",
 FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "efi", "swap", "biosboot", "prepboot")
 _RAW = frozenset({"swap", "biosboot", "prepboot"})
 
+# Longest labels, in bytes: mke2fs(8), mkfs.xfs(8), mkfs.btrfs(8), mkfs.vfat(8), mkswap(8).
+_LABELS = {"ext2": 16, "ext3": 16, "ext4": 16, "xfs": 12, "btrfs": 255, "vfat": 11, "efi": 11, "swap": 15}
+
+_LAYOUT_COMMANDS = frozenset(
+    ["part", "partition", "autopart", "logvol", "volgroup", "btrfs", "raid", "mount", "stratisfs"]
+)
+
 _UNBUILT = re.compile(r"(pv|raid|btrfs)\.\S*")
 
 
@@ -154,14 +161,26 @@ def _plan_part(ks: Kickstart, line: Command, default: str) -> Partition | None:
     maximum = int(line.get("maxSizeMB", 0)) or None
     if maximum is not None and maximum < size:
         ks.findings.error(line.place, f"part --maxsize={maximum}: is less than --size={size}", "raise it")
+    label, options = str(line.get("label", "")), str(line.get("fsopts", ""))
+    if len(label.encode()) > _LABELS.get(fstype, 0) or re.search(r"[^\x21-\x7e]|[\"'\\]", label):
+        limit = _LABELS.get(fstype, 0)
+        ks.findings.error(
+            line.place,
+            f'part --label="{label}": not a label of {fstype}',
+            f"plain text of at most {limit} bytes",
+        )
+    if re.search(r"\s", options):
+        ks.findings.error(
+            line.place, f'part --fsoptions="{options}": a blank would end the field in fstab', "write commas"
+        )
     return Partition(
         mountpoint=None if fstype in _RAW else mountpoint,
         fstype=fstype,
         size=size,
         grow=grow,
         max_size=maximum,
-        label=str(line.get("label", "")) or None,
-        fsoptions=str(line.get("fsopts", "")) or None,
+        label=label or None,
+        fsoptions=options or None,
         mkfsoptions=str(line.get("mkfsopts", "")) or None,
         place=line.place,
     )
@@ -248,7 +267,7 @@ def _check(ks: Kickstart, parts: list[Partition], label: str, bootloader: Bootlo
     root = next((part for part in parts if part.mountpoint == "/"), None)
     line = ks.last("part", "partition", "autopart", "reqpart", "clearpart")
     place = line.place if line is not None else None
-    if root is None and not any(error.message.startswith("autopart") for error in ks.findings.errors):
+    if root is None and not _is_root_told(ks):
         ks.findings.error(
             place, f"{ks.path}: no partition for /", "add part / --fstype=ext4 --size=2048 --grow"
         )
@@ -279,6 +298,19 @@ def _check(ks: Kickstart, parts: list[Partition], label: str, bootloader: Bootlo
         ks.findings.warn(place, "no biosboot partition: the image boots by UEFI only", "add reqpart")
     elif "efi" not in kinds:
         ks.findings.note(place, "no /boot/efi partition: the image boots by BIOS only")
+
+
+def _is_root_told(ks: Kickstart) -> bool:
+    """Tell whether a line that should have brought / is told to be wrong already."""
+    lines = ks.all("part", "partition")
+    return bool(
+        not ks.complete
+        or ks.failed & _LAYOUT_COMMANDS
+        or ks.last("autopart")
+        or any(
+            line.get("mountpoint") == "/" or _UNBUILT.fullmatch(line.get("mountpoint", "")) for line in lines
+        )
+    )
 
 
 def plan_firmware(disk: Disk, bootloader: Bootloader) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 import sys
 import warnings
 from collections.abc import Mapping
@@ -239,7 +240,7 @@ class Syntax:
         option = word.partition("=")[0]
         entry = row.options.get(option)
         if entry is None:
-            near = difflib.get_close_matches(option, list(known.options), n=1)
+            near = difflib.get_close_matches(option, list(known.options), n=1, cutoff=0.75)
             findings.error(
                 place, f"{name} has no option {option}", f"did you mean {near[0]}?" if near else None
             )
@@ -270,8 +271,11 @@ class Syntax:
         for warning in caught:
             text = _one_line(str(warning.message))
             if issubclass(warning.category, KickstartDeprecationWarning):
-                text = f"deprecated in the syntax {self.name}"
-            findings.warn(place, f"{name}: {text}")
+                option = re.search(r"[Tt]he (--\S+) option", text)
+                what = f"{name} {option[1]}" if option else name
+                findings.warn(place, f"{what}: deprecated in the syntax {self.name}")
+            else:
+                findings.warn(place, f"{name}: {text}")
         return found
 
 

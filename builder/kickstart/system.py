@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from pykickstart.constants import SELINUX_DISABLED, SELINUX_PERMISSIVE
+
 from builder.kickstart.plan import (
     Firewall,
     Group,
@@ -26,6 +28,7 @@ _KEYMAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LAYOUT = re.compile(r"[a-z]{2,8}( ?\([A-Za-z0-9_ -]+\))?")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
+_HOST_OR_ADDRESS = re.compile(rf"{_HOST.pattern}|[0-9A-Fa-f:]+")
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?")
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+")
 _PORT = re.compile(r"\d+(-\d+)?:(tcp|udp|sctp|dccp)")
@@ -36,6 +39,9 @@ _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _HASH = re.compile(r"\$[0-9a-z]+\$[^:\s]+|[./0-9A-Za-z]{13}")
 
 _FIREWALL_SERVICES = {"--ssh": "ssh", "--http": "http", "--ftp": "ftp", "--smtp": "smtp"}
+
+# A network line with nothing else is about the host, not about an interface.
+_NO_INTERFACE = frozenset({"--hostname", "--activate", "--no-activate", "--notksdevice"})
 
 _OLD_AUTH_DEFAULTS = frozenset({"--enableshadow", "--useshadow", "--passalgo=sha512"})
 
@@ -83,30 +89,27 @@ def plan_keyboard(ks: Kickstart) -> Keyboard:
 def plan_timezone(ks: Kickstart) -> Timezone:
     """Return the time zone and where the time comes from."""
     line = ks.last("timezone")
-    zone = Timezone()
-    servers: list[str] = []
-    pools: list[str] = []
-    ntp = True
+    sources = ks.all("timesource")
+    ntp = not any(source.get("ntp_disable", False) for source in sources)
+    servers = [(source, str(source.get("ntp_server"))) for source in sources if source.get("ntp_server")]
+    pools = [(source, str(source.get("ntp_pool"))) for source in sources if source.get("ntp_pool")]
+    name, utc = "Etc/UTC", True
     if line is not None:
-        name = str(line.get("timezone", "")) or zone.name
+        name = str(line.get("timezone", "")) or name
         fits(ks, line, _ZONE, name, "a time zone such as Europe/Vienna")
-        zone = Timezone(name=name, utc=bool({"--utc", "--isUtc"} & line.options))
-        ntp = "--nontp" not in line.options
-        listed = line.values.get("--ntpservers", "").split(",") if line.values else line.get("ntpservers", ())
-        servers += [str(server) for server in listed if server]
-    for source in ks.all("timesource"):
-        ntp = ntp and not source.get("ntp_disable", False)
-        servers += [str(source.get("ntp_server"))] if source.get("ntp_server") else []
-        pools += [str(source.get("ntp_pool"))] if source.get("ntp_pool") else []
-    for command in [line, *ks.all("timesource")]:
-        if command is not None:
-            for host in (*servers, *pools):
-                fits(ks, command, _HOST, host, "a host name") if not _is_address(host) else None
-    return Timezone(name=zone.name, utc=zone.utc, ntp=ntp, servers=tuple(servers), pools=tuple(pools))
-
-
-def _is_address(text: str) -> bool:
-    return bool(re.fullmatch(r"[0-9A-Fa-f:.]+", text))
+        utc = bool({"--utc", "--isUtc"} & line.options)
+        ntp = ntp and "--nontp" not in line.options
+        left_out = line.values.get("--ntpservers", "").split(",")
+        servers += [(line, str(host)) for host in (*left_out, *line.get("ntpservers", ())) if host]
+    for source, host in (*servers, *pools):
+        fits(ks, source, _HOST_OR_ADDRESS, host, "a host name or an address")
+    return Timezone(
+        name=name,
+        utc=utc,
+        ntp=ntp,
+        servers=tuple(dict.fromkeys(host for _, host in servers)),
+        pools=tuple(dict.fromkeys(host for _, host in pools)),
+    )
 
 
 def plan_root(ks: Kickstart) -> tuple[Password, bool]:
@@ -223,10 +226,8 @@ def plan_selinux(ks: Kickstart) -> tuple[SELinux | None, Place | None]:
     line = ks.last("selinux")
     if line is None:
         return None, None
-    for option in ("--disabled", "--permissive"):
-        if option in line.options:
-            return SELinux(option.removeprefix("--")), line.place
-    return SELinux.ENFORCING, line.place
+    states = {SELINUX_DISABLED: SELinux.DISABLED, SELINUX_PERMISSIVE: SELinux.PERMISSIVE}
+    return states.get(line.get("selinux"), SELinux.ENFORCING), line.place
 
 
 def plan_firewall(ks: Kickstart) -> Firewall | None:
@@ -244,7 +245,7 @@ def plan_firewall(ks: Kickstart) -> Firewall | None:
     # Syntaxes before F10 put --ssh and the like among the ports; they say so as NAME:tcp.
     known = [port for port in ports if port.partition(":")[0] not in _FIREWALL_SERVICES.values()]
     return Firewall(
-        enabled=not {"--disabled", "--disable"} & line.options,
+        enabled=bool(line.get("enabled", True)),
         services=tuple(dict.fromkeys(services)),
         ports=tuple(dict.fromkeys(known)),
         trusted=tuple(str(name) for name in line.get("trusts", ())),
@@ -291,7 +292,7 @@ def plan_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ...
         name = str(line.get("hostname", ""))
         if name and fits(ks, line, _HOST, name, "a host name"):
             hostname = name
-        if line.options - {"--hostname"}:
+        if line.options - _NO_INTERFACE:
             interface = _plan_interface(ks, line)
             if interface is not None:
                 found[interface.device] = interface
