@@ -3,10 +3,15 @@
 
 rpmbuild gets a topdir and a home of its own, so that nothing of the user's settings takes part. The
 artifacts stand in the target's folder only when all of them are there; then the manifest is written.
+
+rpm (4.17 and later) puts the spec with all macros expanded into the source RPM, %{buildroot} and so the
+path of the topdir among them. So that the same input gives the same bytes wherever it is built, rpmbuild
+knows the topdir by one name only: that of a file descriptor it inherits.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import time
@@ -32,6 +37,10 @@ from builder.targets import Target
 
 # Part of the digest of the inputs: raised when this module builds other bytes from the same input.
 RECIPE = 1
+
+# High enough to be nobody's: shells take 10 and up for themselves, and 255.
+_DESCRIPTOR = 198
+TOPDIR = Path(f"/proc/self/fd/{_DESCRIPTOR}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +133,7 @@ def build(plan: BuildPlan, *, binary: bool, runner: Runner) -> BuildResult:
             if enough and are_intact(plan.folder, earlier.artifacts):
                 return _result(plan, earlier, changed=False, started=started)
         log = plan.folder / f"{package}.log"
-        with work_folder(_topdir_parent(), package) as topdir:
+        with work_folder(cache_folder("rpmbuild"), package) as topdir:
             artifacts = _run_rpmbuild(plan, topdir, binary=binary, log=log, runner=runner)
         for artifact in earlier.artifacts if earlier else ():
             if artifact.path not in {new.path for new in artifacts}:
@@ -142,19 +151,19 @@ def build(plan: BuildPlan, *, binary: bool, runner: Runner) -> BuildResult:
     return _result(plan, manifest, changed=True, started=started)
 
 
-def rpmbuild_command(plan: BuildPlan, topdir: Path, *, binary: bool) -> list[str | os.PathLike[str]]:
-    """Return the command line of rpmbuild.
+def rpmbuild_command(plan: BuildPlan, *, binary: bool) -> list[str | os.PathLike[str]]:
+    """Return the command line of rpmbuild, to be run with the topdir as TOPDIR.
 
     BuildRequires are not looked at (--nodeps): this host's rpm database is not the target's, and a
     noarch build of ours needs no more than a shell, sed and, for %check, Python.
     """
     argv: list[str | os.PathLike[str]] = ["rpmbuild", "-ba" if binary else "-bs", "--nodeps"]
-    for path in (*plan.macros, topdir / "macros"):
+    for path in (*plan.macros, TOPDIR / "macros"):
         argv += ["--load", path]
-    argv += ["--define", f"_topdir {topdir}", "--define", f"_tmppath {topdir / 'tmp'}"]
+    argv += ["--define", f"_topdir {TOPDIR}", "--define", f"_tmppath {TOPDIR / 'tmp'}"]
     if not plan.check:
         argv += ["--without", "check"]
-    return [*argv, topdir / "SPECS" / plan.package.spec.name]
+    return [*argv, TOPDIR / "SPECS" / plan.package.spec.name]
 
 
 def _run_rpmbuild(
@@ -174,12 +183,25 @@ def _run_rpmbuild(
         os.utime(path, (plan.epoch, plan.epoch))
     (topdir / "macros").write_text(plan.own_macros, encoding="utf-8")
     fresh = topdir / "rpmbuild.log"
-    environment = {"HOME": str(topdir), "SOURCE_DATE_EPOCH": str(plan.epoch), "TMPDIR": str(topdir / "tmp")}
+    environment = {"HOME": str(TOPDIR), "SOURCE_DATE_EPOCH": str(plan.epoch), "TMPDIR": str(TOPDIR / "tmp")}
+    descriptor = os.open(topdir, os.O_RDONLY | os.O_DIRECTORY)
+    _hold_number()
+
+    def take_number() -> None:
+        os.dup2(descriptor, _DESCRIPTOR)
+
     try:
-        runner.run(rpmbuild_command(plan, topdir, binary=binary), env=environment, log=fresh)
+        runner.run(
+            rpmbuild_command(plan, binary=binary),
+            env=environment,
+            log=fresh,
+            pass_fds=(descriptor, _DESCRIPTOR),
+            preexec=take_number,
+        )
     except CommandFailed as error:
-        raise explain_failure(plan, fresh.read_text(errors="replace"), topdir, log) from error
+        raise explain_failure(plan, fresh.read_text(errors="replace"), log) from error
     finally:
+        os.close(descriptor)
         if fresh.exists():
             write_atomic(log, fresh.read_bytes())
     built = sorted([*topdir.glob("SRPMS/*.rpm"), *topdir.glob("RPMS/*/*.rpm")])
@@ -188,13 +210,13 @@ def _run_rpmbuild(
     return tuple(describe(path) for path in built)
 
 
-def explain_failure(plan: BuildPlan, text: str, topdir: Path, log: Path) -> BuildError:
+def explain_failure(plan: BuildPlan, text: str, log: Path) -> BuildError:
     """Return the error that tells rpmbuild's own reason, out of its output.
 
     An error of parsing is told with the line of the spec; one of a script with the last line it printed.
     """
     spec = show_path(plan.package.spec)
-    lines = text.replace(f"{topdir}/BUILDROOT", "BUILDROOT").splitlines()
+    lines = text.replace(f"{TOPDIR}/BUILDROOT", "BUILDROOT").splitlines()
     at = next((index for index, line in enumerate(lines) if line.startswith("error: ")), None)
     if at is None:
         return CommandFailed(f"rpmbuild failed for {plan.package.name} on {plan.target.name}", log=log)
@@ -231,12 +253,18 @@ def _prepare_folder(folder: Path) -> None:
         raise explain(error, folder) from error
 
 
-def _topdir_parent() -> Path:
-    """Return where topdirs are made. Specs do not quote %{buildroot}, so the path must need no quotes."""
-    parent = cache_folder("rpmbuild")
-    if re.fullmatch(r"[\w./+-]+", str(parent), re.ASCII):
-        return parent
-    return Path(f"/var/tmp/openstack-builder-{os.getuid()}")
+def _hold_number() -> None:
+    """Keep the number of the descriptor taken here, so that a child may have it.
+
+    A child closes what it was not told to keep, and what it keeps must be open before the fork; in the
+    child the topdir takes the number's place.
+    """
+    try:
+        fcntl.fcntl(_DESCRIPTOR, fcntl.F_GETFD)
+    except OSError:
+        null = os.open(os.devnull, os.O_RDONLY)
+        fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, _DESCRIPTOR)
+        os.close(null)
 
 
 def _result(plan: BuildPlan, manifest: Manifest, *, changed: bool, started: float) -> BuildResult:

@@ -51,7 +51,7 @@ def collect_sources(root: Path, runner: Runner) -> tuple[Source, ...]:
     names = git_files(root, runner)
     for name in walk_files(root) if names is None else names:
         path = root / name
-        if name == GENERATED or not os.path.lexists(path):
+        if is_generated(name) or not os.path.lexists(path):
             continue
         if path.is_symlink() or not path.is_file():
             raise InputError(f"{path} is not a plain file", hint="the package holds plain files only")
@@ -75,17 +75,23 @@ def git_files(root: Path, runner: Runner) -> list[str] | None:
     return sorted({name for name in done.stdout.split("\0") if name})
 
 
+def is_generated(name: str) -> bool:
+    """Say whether a file is made by a tool: byte code, caches, services.json, an editor's old copy."""
+    folders = Path(name).parts[:-1]
+    return (
+        name == GENERATED or name.endswith((".pyc", ".pyo", "~")) or not IGNORED_FOLDERS.isdisjoint(folders)
+    )
+
+
 def walk_files(root: Path) -> Iterator[str]:
-    """Return the names of all files below PACKED but caches and byte code."""
+    """Return the names of all files below PACKED."""
     for packed in PACKED:
         path = root / packed
         if path.is_file():
             yield packed
-        for folder, folders, files in os.walk(path):
-            folders[:] = sorted(set(folders) - IGNORED_FOLDERS)
+        for folder, _, files in os.walk(path):
             for file in files:
-                if not file.endswith((".pyc", ".pyo", "~")):
-                    yield str(Path(folder, file).relative_to(root))
+                yield str(Path(folder, file).relative_to(root))
 
 
 def source_date(root: Path, spec: str, runner: Runner) -> int:

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of srpm and rpm share: the command line, rpm's answers, a tree to spoil."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from builder.targets import SPECS
+
+ROOT = SPECS.parent
+
+
+def builder(*words: str | Path, cwd: Path, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run openstack-builder; the cache is below `cwd` unless XDG_CACHE_HOME is given."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "XDG_CACHE_HOME": str(cwd / "cache"), **env}
+    done = subprocess.run(
+        [sys.executable, "-m", "builder", *words],
+        cwd=cwd, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not ok or done.returncode == 0, done.stderr
+    return done
+
+
+def query(rpm: Path, *words: str) -> list[str]:
+    """Return the lines that rpm tells of a package file."""
+    argv = ["rpm", "-qp", "--nosignature", *words, str(rpm)]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def copy_sources(folder: Path) -> Path:
+    """Return a copy of what openstack-utils is made from, without git."""
+    source = folder / "source"
+    shutil.copytree(SPECS, source / "specs")
+    shutil.copytree(ROOT / "utils", source / "utils", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "LICENSE", source)
+    return source
+
+
+def the_rpm(folder: Path, target: str) -> Path:
+    """Return the one binary RPM that was built for a target below `folder`."""
+    (path,) = (folder / "out" / "rpm" / target).glob("*.noarch.rpm")
+    return path

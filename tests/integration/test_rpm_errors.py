@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""openstack-builder srpm and rpm when something is wrong: one line, the right exit code, nothing left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.integration.rpm_tool import builder, copy_sources
+
+pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
+
+
+BROKEN = {
+    "unknown tag": ("Summary:  ", "Sumary:  ", 2,
+                    r"source/specs/openstack-utils\.spec:\d+: Unknown tag: Sumary"),
+    "missing endif": ("%if %{with check}\n%check", "%if %{with check}\n%if 1\n%check", 2,
+                      r"source/specs/openstack-utils\.spec:\d+: .*[Uu]nclosed %if"),
+    "failing script": ("%build\n", "%build\necho the reason; false\n", 1, "%build failed: the reason"),
+    "file not there": ("%files\n", "%files\n/usr/bin/absent\n", 1, "File not found: /usr/bin/absent"),
+    "file not listed": ("%{_bindir}/openstack-*\n", "", 1, "unpackaged.*: /usr/bin/openstack-config"),
+    "no version": ("Version:  ", "Vorsion:  ", 2, "no line Version:"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "code", "message"), BROKEN.values(), ids=BROKEN.keys())
+def test_broken_spec_is_told_in_rpms_own_words(
+    tmp_path: Path, old: str, new: str, code: int, message: str
+) -> None:
+    source = copy_sources(tmp_path)
+    spec = source / "specs" / "openstack-utils.spec"
+    assert old in spec.read_text()
+    spec.write_text(spec.read_text().replace(old, new, 1))
+
+    done = builder("rpm", "openstack-utils", "-t", "epel-9", "--source", source, cwd=tmp_path, ok=False)
+
+    (error,) = (line for line in done.stderr.splitlines() if line.startswith("error:"))
+    assert done.returncode == code, done.stderr
+    assert re.search(message, error), error
+    assert str(tmp_path / "cache") not in done.stderr
+    assert done.stdout == ""
+    assert list((tmp_path / "out").rglob("*.rpm")) == []
+    assert list((tmp_path / "cache" / "openstack-builder").glob("rpmbuild/*")) == []
+    assert list((tmp_path / "cache" / "openstack-builder").glob("rpmbuild/.open*")) == []
+
+
+WRONG = {
+    "package": (["rpm", "openstack-util", "-t", "epel-9"], 2,
+                "unknown package: openstack-util", "did you mean openstack-utils?"),
+    "target": (["rpm", "openstack-utils", "-t", "epel9"], 2, "unknown target: epel9", "did you mean epel-9?"),
+    "no target": (["srpm", "openstack-utils"], 2, "required: -t/--target", "--help"),
+    "impossible pair": (["rpm", "openstack-utils", "-t", "fedora-17"], 2,
+                        "cannot be built for fedora-17: fedora-17 has no Python 3.6", ""),
+    "sign what": (["rpm", "openstack-utils", "-t", "epel-9", "--local-key"], 2,
+                  "sign a repository", "--repo"),
+    "unknown key": (["rpm", "openstack-utils", "-t", "epel-9", "--repo", "--sign", "nobody"], 2,
+                    'gpg has no secret key "nobody"', "gpg --list-secret-keys"),
+    "no such gpg folder": (
+        ["rpm", "openstack-utils", "-t", "epel-9", "--repo", "--sign", "x", "--gnupghome", "nix"],
+        2, "--gnupghome nix: no such folder", "",
+    ),
+    "output below a file": (["rpm", "openstack-utils", "-t", "epel-9", "--out", "/etc/passwd"], 1,
+                            "/etc/passwd/rpm/epel-9: not a directory", ""),
+    "no checkout": (["rpm", "openstack-utils", "-t", "epel-9", "--source", "/etc"], 2,
+                    "unknown package: openstack-utils", "packages: none"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "code", "message", "hint"), WRONG.values(), ids=WRONG.keys())
+def test_bad_input_is_one_clear_line(
+    tmp_path: Path, words: list[str], code: int, message: str, hint: str
+) -> None:
+    done = builder(*words, cwd=tmp_path, ok=False)
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == code, done.stderr
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert hint in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir(mode=0o555)
+
+    done = builder("rpm", "openstack-utils", "-t", "epel-9", cwd=tmp_path, ok=False)
+
+    assert done.returncode == 4
+    assert "permission denied" in done.stderr
