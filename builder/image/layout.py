@@ -314,7 +314,8 @@ def _check_fit(placed: Placed, partition: Partition, usage: Usage) -> None:
 
 def sfdisk_script(layout: DiskLayout) -> str:
     """Return the partition table as sfdisk(8) reads it."""
-    lines = [f"label: {layout.label}", f"label-id: {layout.identifier}", "unit: sectors", ""]
+    label = "dos" if layout.label == "msdos" else layout.label
+    lines = [f"label: {label}", f"label-id: {layout.identifier}", "unit: sectors", ""]
     for one in layout.partitions:
         words = [f"start={one.start // SECTOR}", f"size={one.size // SECTOR}", f"type={one.type}"]
         if layout.label == "gpt":

@@ -92,9 +92,7 @@ def find_ids() -> IdRange:
     if is_root():
         root_uid = _subordinate("/etc/subuid") or ROOT_FIRST_ID
         root_gid = _subordinate("/etc/subgid") or ROOT_FIRST_ID
-        return IdRange(
-            uid_root=root_uid, uid_first=root_uid + 1, gid_root=root_gid, gid_first=root_gid + 1
-        )
+        return IdRange(uid_root=root_uid, uid_first=root_uid + 1, gid_root=root_gid, gid_first=root_gid + 1)
     uid, gid = _subordinate("/etc/subuid"), _subordinate("/etc/subgid")
     if uid is None or gid is None:
         missing = "/etc/subuid" if uid is None else "/etc/subgid"

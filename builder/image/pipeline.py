@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
-from builder import __version__
+from builder import __version__, kickstart
 from builder.errors import BuildError, InputError
 from builder.files import (
     cache_folder,
@@ -84,6 +83,8 @@ STAGES = (
     Stage("disk", filesystems.run, Room.APART),
     Stage("qcow2", convert.run, Room.HOST),
 )
+# The code that decides what comes out.
+CODE = (Path(__file__).parent, Path(kickstart.__file__).parent)
 PLACES = ("place", "places", "selinux_place", "unresolved_includes")
 TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
 
@@ -177,8 +178,9 @@ def check_host(plan: ImagePlan, target: Target) -> None:
 def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.State, ...]) -> str:
     """Return the digest of all that decides the bytes of an image."""
     code = {
-        os.fspath(path.relative_to(Path(__file__).parents[1])): sha256_file(path)
-        for path in sorted(Path(__file__).parents[1].rglob("*.py"))
+        f"{folder.name}/{path.relative_to(folder)}": sha256_file(path)
+        for folder in CODE
+        for path in sorted(folder.rglob("*.py"))
     }
     # Where a line stands decides nothing; passwords decide by a digest that is slow to guess from.
     plan = replace(plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=())

@@ -117,9 +117,12 @@ class ExtWriter:
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
         """Return what root may fill: all but the metadata (the 5 % kept for root are root's)."""
         geometry = plan_geometry(self.fstype, size, mkfsoptions)
+        room = (geometry.blocks - geometry.overhead) * geometry.blocksize
+        if self.fstype != "ext4":
+            room -= room // 512  # blocks that map blocks
         # Inodes 1 to 10 are reserved, the root folder is inode 2; lost+found is the first other.
         return Usage(
-            bytes=max(0, (geometry.blocks - geometry.overhead) * geometry.blocksize),
+            bytes=max(0, room),
             inodes=max(0, geometry.inodes - 10),
         )
 
@@ -208,8 +211,8 @@ def plan_geometry(fstype: str, size: int, mkfsoptions: str | None = None) -> Geo
     copies = sum(1 for group in range(groups) if _has_superblock(group))
     overhead = groups * (2 + table) + copies * (1 + descriptors + reserved) + first
     overhead += _journal(fstype, blocks, blocksize, mkfsoptions, features)
-    # The resize inode maps the reserved descriptors by one double-indirect block.
-    overhead += 1 if reserved else 0
+    # The resize inode maps the reserved descriptors by a double-indirect block; and one to be sure.
+    overhead += (1 if reserved else 0) + 1
     return Geometry(blocks=blocks, overhead=overhead, inodes=inodes_a_group * groups, blocksize=blocksize)
 
 
@@ -231,11 +234,11 @@ def _has_superblock(group: int) -> bool:
 
 
 def _journal(fstype: str, blocks: int, blocksize: int, mkfsoptions: str | None, features: str) -> int:
-    if fstype == "ext2" or "^has_journal" in features:
-        return 0
     for words in options.values(mkfsoptions, "J"):
         if given := re.search(r"\bsize=(\d+)", words):
-            return int(given[1]) * MIB // blocksize
+            return _mapped(int(given[1]) * MIB // blocksize, fstype, blocksize)
+    if fstype == "ext2" or "^has_journal" in features:
+        return 0
     # ext2fs_default_journal_size()
     for limit, journal in (
         (2048, 0),
@@ -248,5 +251,10 @@ def _journal(fstype: str, blocks: int, blocksize: int, mkfsoptions: str | None, 
         (32768 << 10, 131072),
     ):
         if blocks < limit:
-            return journal
-    return 262144
+            return _mapped(journal, fstype, blocksize)
+    return _mapped(262144, fstype, blocksize)
+
+
+def _mapped(blocks: int, fstype: str, blocksize: int) -> int:
+    """Return the blocks of a file with those that map them: ext2 and ext3 have no extents."""
+    return blocks if fstype == "ext4" else blocks + _ceil(blocks, blocksize // 4) + 2

@@ -97,16 +97,14 @@ class VfatWriter:
             return
         image = ["-i", f"{disk_file}@@{placed.start}"]
         if folders:
-            runner.run(["mmd", *image, *(f"::/{_mtools(name)}" for name in folders)], env=env)
+            runner.run(["mmd", *image, *(f"::/{name}" for name in folders)], env=env)
         for folder in ("", *folders):
             here = [name for name in files if os.path.dirname(name) == folder]
             if not here:
                 continue
             _clamp(source, here, epoch)
-            words = ["mcopy", *image, "-b", "-m", "-Q", *(str(source / name) for name in here)]
-            runner.run(
-                [*words, f"::/{_mtools(folder)}"], env=env, hint=f"the content of {placed.where} must fit"
-            )
+            words = ["mcopy", *image, "-m", "-Q", *(str(source / name) for name in here)]
+            runner.run([*words, f"::/{folder}"], env=env, hint=f"the content of {placed.where} must fit")
 
 
 def survey(source: Path, placed: Placed) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -177,11 +175,6 @@ def _why_not(path: bytes, info: os.stat_result, *, owned: bool) -> str | None:
 
 def _bits(size: int) -> str:
     return "32" if size >= FAT32_FROM else "16" if size >= FAT16_FROM else "12"
-
-
-def _mtools(name: str) -> str:
-    # mtools reads brackets in names inside the image as patterns.
-    return re.sub(r"([\[\]])", r"\\\1", name)
 
 
 def _clamp(source: Path, names: list[str], epoch: int | None) -> None:

@@ -14,6 +14,7 @@ from builder.errors import BuildError, InputError
 from builder.files import digest_of, sha256_file
 from builder.image import tree
 from builder.image.build import TREE, Build
+from builder.image.cpio import device_nodes
 from builder.image.sandbox import run_in_image
 
 # Where a build's cache of initramfs is bound inside.
@@ -78,6 +79,8 @@ def _make(build: Build, kernel: str) -> bool:
     run_in_image(build, argv, log=build.log)
     if not target.is_file() or target.stat().st_size < 1 << 16:
         raise BuildError(f"dracut made no initramfs for kernel {kernel}", log=build.log)
+    made = target.read_bytes()
+    target.write_bytes(device_nodes() + made)
     temporary = CACHE / f".{key}.{build.seed}"
     shutil.copyfile(target, temporary)
     temporary.rename(cached)
@@ -91,5 +94,6 @@ def cache_key(build: Build, kernel: str) -> str:
         path = TREE / name
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
         inputs.update({os.fspath(file.relative_to(TREE)): sha256_file(file) for file in files})
+    nodes = device_nodes().hex()
     packages = [(package.nevra, package.sha256) for package in build.facts.packages]
-    return digest_of([kernel, OPTIONS, sorted(packages), inputs])
+    return digest_of([kernel, OPTIONS, nodes, sorted(packages), inputs])
