@@ -12,9 +12,11 @@ help: ## show this list
 
 setup: ## install what openstack-builder needs (apt or dnf, .venv)
 	@$(INSTALL) core
+	@$(BUILDER) services -o utils/openstack_utils/services.json
 
 setup-dev:
 	@$(INSTALL) dev
+	@$(BUILDER) services -o utils/openstack_utils/services.json
 
 lint: setup-dev ## ruff, mypy, shellcheck, vermin and the rest of the linters
 	$(PYTEST) -q tests/unit/test_lint.py
@@ -24,6 +26,11 @@ test: setup-dev ## the tests that every change must pass
 
 test-all: setup-dev ## every test, the slow ones too
 	$(PYTEST) tests
+
+TARGET ?= fixture-12
+
+rpm: setup ## build openstack-utils and a signed repository of it (TARGET=epel-9, a glob works too)
+	$(BUILDER) rpm openstack-utils -t '$(TARGET)' --repo --local-key
 
 setup-plane:
 	@$(INSTALL) plane
