@@ -97,14 +97,16 @@ class VfatWriter:
             return
         image = ["-i", f"{disk_file}@@{placed.start}"]
         if folders:
-            runner.run(["mmd", *image, *(f"::/{name}" for name in folders)], env=env)
+            runner.run(["mmd", *image, *(_new(name) for name in folders)], env=env)
         for folder in ("", *folders):
             here = [name for name in files if os.path.dirname(name) == folder]
             if not here:
                 continue
             _clamp(source, here, epoch)
             words = ["mcopy", *image, "-m", "-Q", *(str(source / name) for name in here)]
-            runner.run([*words, f"::/{folder}"], env=env, hint=f"the content of {placed.where} must fit")
+            runner.run(
+                [*words, f"::/{_existing(folder)}"], env=env, hint=f"the content of {placed.where} must fit"
+            )
 
 
 def survey(source: Path, placed: Placed) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -153,12 +155,12 @@ def _walk(source: Path) -> Iterator[tuple[bytes, os.stat_result]]:
 def _why_not(path: bytes, info: os.stat_result, *, owned: bool) -> str | None:
     """Return what FAT cannot hold of the file; None for a good one."""
     try:
-        name = os.path.basename(path).decode()
+        name = os.path.basename(path).decode("ascii")
     except UnicodeDecodeError:
-        return "a name that is not UTF-8"
+        return "a name that is not ASCII (its letters depend on a code page)"
     if _FORBIDDEN.search(name) or name != name.rstrip(". "):
         return "such a name"
-    if len(name.encode("utf-16-le")) // 2 > _LONGEST:
+    if len(name) > _LONGEST:
         return "so long a name"
     if not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
         return "links and special files"
@@ -175,6 +177,17 @@ def _why_not(path: bytes, info: os.stat_result, *, owned: bool) -> str | None:
 
 def _bits(size: int) -> str:
     return "32" if size >= FAT32_FROM else "16" if size >= FAT16_FROM else "12"
+
+
+def _existing(name: str) -> str:
+    """Return the name of a folder in the image as mtools looks it up: brackets are patterns there."""
+    return re.sub(r"([\[\]])", r"\\\1", name)
+
+
+def _new(name: str) -> str:
+    """Return the name of a folder in the image that is going to be made: taken as it is."""
+    parent, _, last = name.rpartition("/")
+    return f"::/{_existing(parent)}/{last}" if parent else f"::/{last}"
 
 
 def _clamp(source: Path, names: list[str], epoch: int | None) -> None:

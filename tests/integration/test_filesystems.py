@@ -1,0 +1,609 @@
+# SPDX-License-Identifier: MIT
+"""File systems written into a disk file, read back by other programs than those that wrote them.
+
+The trees are made inside the builder's own namespaces, on a tmpfs, as in a build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import stat
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from builder.errors import BuildError, PermissionMissing
+from builder.image import filesystems, layout, namespaces
+from builder.image.placement import MIB, DiskLayout, Placed, Usage
+from builder.kickstart.plan import Disk, Partition
+from builder.report import Report
+from builder.runner import Runner
+
+T = TypeVar("T")
+
+EPOCH = 1_750_000_000
+CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)  # cap_net_raw+ep, revision 2
+LABEL = b"system_u:object_r:passwd_file_t:s0\0"
+ACL = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", tag, permissions, number)
+    for tag, permissions, number in (
+        (0x01, 6, 0xFFFFFFFF),
+        (0x02, 4, 1000),
+        (0x04, 4, 0xFFFFFFFF),
+        (0x10, 4, 0xFFFFFFFF),
+        (0x20, 0, 0xFFFFFFFF),
+    )
+)
+LONG = b"l" * 255
+HUGE = 5 * (1 << 30)
+HUGE_PIECE_AT = 3 * (1 << 30)
+
+
+@pytest.fixture
+def runner() -> Runner:
+    return Runner(Report(quiet=True))
+
+
+@pytest.fixture
+def inside(tmp_path: Path, runner: Runner) -> Callable[[Callable[[], T]], T]:
+    """Return a function that runs another one inside the namespaces; /work is tmp_path there."""
+
+    def run(function: Callable[[], T]) -> T:
+        try:
+            return namespaces.run_inside(function, work=tmp_path, runner=runner)
+        except PermissionMissing as error:
+            pytest.skip(error.message)
+
+    return run
+
+
+def place(*partitions: Partition, label: str = "gpt") -> DiskLayout:
+    return layout.place(Disk(label=label, partitions=partitions), seed="test", content={})
+
+
+def tool(*argv: str | bytes, ok: tuple[int, ...] = (0,)) -> bytes:
+    done = subprocess.run(
+        argv,
+        capture_output=True,
+        check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+    )
+    assert done.returncode in ok, (argv, done.stdout, done.stderr)
+    return done.stdout
+
+
+# -- ext4: whatever a package or a script may leave ------------------------------------------
+
+
+def make_tree(tree: bytes) -> None:
+    """Make everything that a writer could lose. Times are fixed where a program can set them."""
+
+    def path(name: bytes) -> bytes:
+        return tree + b"/" + name
+
+    def write(name: bytes, data: bytes = b"", mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> bytes:
+        with open(path(name), "wb") as file:
+            file.write(data)
+        os.chown(path(name), *owner)
+        os.chmod(path(name), mode)
+        return path(name)
+
+    os.chmod(tree, 0o555)
+    os.setxattr(tree, "security.selinux", b"system_u:object_r:root_t:s0\0")
+    write(b"setuid", b"#!", 0o4755)
+    write(b"setgid", b"#!", 0o2755, (0, 22))
+    write(b"nothing", b"secret", 0o000, (1000, 1000))
+    write(b"nobody", b"x", 0o640, (65534, 65534))
+    for size in (0, 1, 4095, 4096, 4097, 200_000):
+        write(b"size-%d" % size, os.urandom(size))
+    for name in (
+        b"new\nline",
+        "ñandú-日本".encode(),
+        b"latin-\xe9",
+        LONG,
+        b"-dash",
+        b" \"q\\uote' $x *",
+        b"%s;|&",
+    ):
+        write(name, name)
+    os.mkdir(path(b"sticky"))
+    os.chmod(path(b"sticky"), 0o1777)
+    os.mkdir(path(b"setgid-folder"))
+    os.chown(path(b"setgid-folder"), 0, 100)
+    os.chmod(path(b"setgid-folder"), 0o2770)
+    os.setxattr(path(b"setgid-folder"), "system.posix_acl_default", ACL)
+    for length in (1, 59, 60, 61, 4000):
+        os.symlink(b"t" * length, path(b"link-%d" % length))
+    os.lchown(path(b"link-60"), 7, 7)
+    os.setxattr(path(b"link-1"), "security.selinux", LABEL, follow_symlinks=False)
+    os.mkfifo(path(b"fifo"), 0o600)
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(tree)
+        listener.bind("socket")
+        os.chdir("/")
+    write(b"capable", b"ELF", 0o755)
+    os.setxattr(path(b"capable"), "security.capability", CAPABILITY)
+    os.setxattr(path(b"capable"), "security.selinux", LABEL)
+    os.link(path(b"capable"), path(b"capable-too"))
+    os.mkdir(path(b"deep"))
+    os.link(path(b"capable"), path(b"deep/capable-three"))
+    write(b"labelled", b"x")
+    os.setxattr(path(b"labelled"), "security.selinux", LABEL)
+    write(b"many-attributes", b"x")
+    os.setxattr(path(b"many-attributes"), "security.selinux", LABEL)
+    for index in range(8):
+        os.setxattr(path(b"many-attributes"), b"user.number-%d" % index, b"v" * (index * 40))
+    write(b"large-attribute", b"x")
+    os.setxattr(path(b"large-attribute"), "user.large", b"L" * 3500)
+    write(b"acl", b"x", 0o640)
+    os.setxattr(path(b"acl"), "system.posix_acl_access", ACL)
+    with open(path(b"sparse"), "wb") as file:
+        file.write(b"begin")
+        file.seek(HUGE_PIECE_AT)
+        file.write(b"piece")
+        file.truncate(HUGE)
+    folder = b"deep"
+    for _ in range(12):
+        folder += b"/d"
+        os.mkdir(path(folder))
+    write(folder + b"/bottom", b"bottom")
+    os.mkdir(path(b"crowd"))
+    for index in range(2000):
+        write(b"crowd/%s-%04d" % (b"n" * 40, index), b"")
+    for name, moment in ((b"size-1", 631152000), (b"size-0", 2_300_000_000), (b"size-4096", EPOCH + 5)):
+        os.utime(path(name), (moment, moment))
+
+
+def survey(tree: bytes) -> dict[bytes, dict[str, object]]:
+    """Return what the tree holds, path by path."""
+    found = {b"": describe(tree)}
+    for base, folders, files in os.walk(tree):
+        for name in (*folders, *files):
+            path = os.path.join(base, name)
+            found[os.path.relpath(path, tree)] = describe(path)
+    return found
+
+
+def describe(path: bytes) -> dict[str, object]:
+    info = os.lstat(path)
+    facts: dict[str, object] = {
+        "mode": info.st_mode,
+        "owner": (info.st_uid, info.st_gid),
+        "mtime": min(int(info.st_mtime), EPOCH),
+        "links": 0 if stat.S_ISDIR(info.st_mode) else info.st_nlink,
+        "size": 0 if stat.S_ISDIR(info.st_mode) else info.st_size,
+    }
+    if stat.S_ISREG(info.st_mode) and info.st_size < MIB:
+        facts["content"] = hashlib.sha256(Path(os.fsdecode(path)).read_bytes()).hexdigest()
+    if stat.S_ISLNK(info.st_mode):
+        facts["content"] = os.readlink(path)
+    facts["attributes"] = {
+        name: os.getxattr(path, name, follow_symlinks=False)
+        for name in os.listxattr(path, follow_symlinks=False)
+    }
+    return facts
+
+
+class Debugfs:
+    """Reads an ext file system inside a disk file by debugfs(8)."""
+
+    def __init__(self, disk: Path, start: int, work: Path) -> None:
+        self.device = f"{disk}?offset={start}"
+        self.work = work
+
+    def ask(self, request: str) -> bytes:
+        return tool("debugfs", "-R", request, self.device)
+
+    def walk(self) -> dict[bytes, int]:
+        """Return the inode of every path."""
+        found = {b"": 2}
+        pending = [b""]
+        while pending:
+            folder = pending.pop()
+            # /inode/mode/uid/gid/name/size/: a name holds anything but a slash.
+            listing = self.ask(f"ls -p <{found[folder]}>")
+            for number, mode, name in re.findall(rb"/(\d+)/(\d{6})/\d+/\d+/([^/]+)/\d*/\n", listing):
+                if name in (b".", b"..") or (folder == b"" and name == b"lost+found"):
+                    continue
+                path = folder + b"/" + name if folder else name
+                found[path] = int(number)
+                if stat.S_ISDIR(int(mode, 8)):
+                    pending.append(path)
+        return found
+
+    def describe(self, inode: int) -> dict[str, object]:
+        text = self.ask(f"stat <{inode}>").decode(errors="surrogateescape")
+        kind = re.search(r"Type: (\w+)", text)[1]
+        kinds = {
+            "regular": stat.S_IFREG,
+            "directory": stat.S_IFDIR,
+            "symlink": stat.S_IFLNK,
+            "FIFO": stat.S_IFIFO,
+            "socket": stat.S_IFSOCK,
+        }
+        owner = re.search(r"User:\s+(\d+)\s+Group:\s+(\d+)", text)
+        is_folder = kind == "directory"
+        facts: dict[str, object] = {
+            "mode": kinds[kind] | int(re.search(r"Mode:\s+(\d+)", text)[1], 8),
+            "owner": (int(owner[1]), int(owner[2])),
+            "mtime": int(re.search(r"mtime: 0x([0-9a-f]+)", text)[1], 16),
+            "links": 0 if is_folder else int(re.search(r"Links: (\d+)", text)[1]),
+            "size": 0 if is_folder else int(re.search(r"Size: (\d+)", text)[1]),
+        }
+        assert int(re.search(r"ctime: 0x([0-9a-f]+)", text)[1], 16) == EPOCH
+        if kind == "regular" and facts["size"] < MIB:  # type: ignore[operator]
+            facts["content"] = hashlib.sha256(self.ask(f"cat <{inode}>")).hexdigest()
+        if kind == "symlink":
+            fast = re.search(r'Fast link dest: "(.*)"', text)
+            facts["content"] = os.fsencode(fast[1]) if fast else self.ask(f"cat <{inode}>").rstrip(b"\0")
+        facts["attributes"] = self.attributes(inode)
+        return facts
+
+    def attributes(self, inode: int) -> dict[str, bytes]:
+        listed = self.ask(f"ea_list <{inode}>").decode(errors="surrogateescape")
+        found: dict[str, bytes] = {}
+        for name in re.findall(r"^  ([\w.-]+) \(\d+\)", listed, re.MULTILINE):
+            value = self.work / "attribute"
+            value.unlink(missing_ok=True)
+            self.ask(f"ea_get -f {value} <{inode}> {name}")
+            found[name] = value.read_bytes()
+        return found
+
+
+def test_ext4_keeps_everything_a_tree_can_hold(
+    inside: Callable[..., T], tmp_path: Path, runner: Runner
+) -> None:
+    placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=200, label="root"))
+    disk, root = tmp_path / "disk", placed_layout.root
+
+    def build() -> tuple[dict[bytes, dict[str, object]], Usage]:
+        namespaces.mount("tmpfs", "/tree", "tmpfs", 0, "mode=755,size=400m")
+        make_tree(b"/tree")
+        expected = survey(b"/tree")
+        layout.write_table(Path("/work/disk"), placed_layout, runner=runner)
+        filesystems.write_all(
+            Path("/work/disk"),
+            placed_layout,
+            {"/": Path("/tree")},
+            runner=runner,
+            epoch=EPOCH,
+            work=Path("/work"),
+        )
+        return expected, filesystems.measure(Path("/tree"))
+
+    expected, usage = inside(build)
+
+    tool("e2fsck", "-fn", f"{disk}?offset={root.start}")
+    image = Debugfs(disk, root.start, tmp_path)
+    inodes = image.walk()
+    assert set(inodes) == set(expected)
+    crowd = [path for path in inodes if path.startswith(b"crowd/")]
+    for path, number in inodes.items():
+        if path in crowd[1:]:
+            continue
+        told = image.describe(number)
+        if "system.posix_acl_access" in expected[path]["attributes"]:  # type: ignore[operator]
+            # debugfs shows the form on the disk; its entries are checked below.
+            assert "system.posix_acl_access" in told["attributes"]  # type: ignore[operator]
+            for side in (told, expected[path]):
+                side["attributes"].pop("system.posix_acl_access")  # type: ignore[attr-defined]
+        if "system.posix_acl_default" in expected[path]["attributes"]:  # type: ignore[operator]
+            assert "system.posix_acl_default" in told["attributes"]  # type: ignore[operator]
+            for side in (told, expected[path]):
+                side["attributes"].pop("system.posix_acl_default")  # type: ignore[attr-defined]
+        assert told == expected[path], path
+    assert len({inodes[name] for name in (b"capable", b"capable-too", b"deep/capable-three")}) == 1
+    sparse = tmp_path / "piece"
+    tool("debugfs", "-R", f"dump <{inodes[b'sparse']}> {sparse}", image.device)
+    with sparse.open("rb") as file:
+        assert file.read(8) == b"begin\0\0\0"
+        file.seek(HUGE_PIECE_AT)
+        assert file.read(8) == b"piece\0\0\0"
+    blocks = int(re.search(rb"Blockcount: (\d+)", image.ask(f"stat <{inodes[b'sparse']}>"))[1])
+    assert blocks <= 64, "the holes became blocks"
+    used = used_bytes(disk, root)
+    assert used <= usage.bytes <= used * 1.05 + 256 * 1024
+    assert usage.inodes >= len(inodes) - 2
+
+
+def used_bytes(disk: Path, placed: Placed) -> int:
+    """Return what content takes: the blocks that an empty file system of this size has more."""
+    free = superblock(f"{disk}?offset={placed.start}")["Free blocks"]
+    return filesystems.writer_for("ext4").capacity(placed.size).bytes - int(free) * 4096  # type: ignore[union-attr]
+
+
+def superblock(device: str) -> dict[str, str]:
+    text = tool("dumpe2fs", "-h", device).decode()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+
+
+def test_equal_trees_give_equal_bytes_at_another_time(
+    inside: Callable[..., T], tmp_path: Path, runner: Runner
+) -> None:
+    placed_layout = place(
+        Partition(mountpoint="/boot/efi", fstype="efi", size=32),
+        Partition(mountpoint=None, fstype="swap", size=8),
+        Partition(mountpoint="/", fstype="ext4", size=64),
+    )
+
+    def build(name: str) -> None:
+        folders = {mountpoint: Path(f"/work/{name}{mountpoint}/tree") for mountpoint in ("/", "/boot/efi")}
+        for folder in folders.values():
+            (folder / "EFI/BOOT").mkdir(parents=True)
+            for number in range(5):
+                (folder / f"EFI/BOOT/file {number}").write_bytes(b"x" * number * 1000)
+        disk = Path(f"/work/{name}.raw")
+        layout.write_table(disk, placed_layout, runner=runner)
+        filesystems.write_all(disk, placed_layout, folders, runner=runner, epoch=EPOCH, work=Path("/work"))
+
+    inside(lambda: build("one"))
+    time.sleep(2.1)  # FAT tells two seconds apart
+    inside(lambda: build("two"))
+
+    assert (tmp_path / "one.raw").read_bytes() == (tmp_path / "two.raw").read_bytes()
+
+
+LARGE = pytest.mark.slow  # ext2 has no lazy tables: gigabytes of them are written
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        (8, None),
+        (64, None),
+        (200, None),
+        (511, None),
+        (512, None),
+        (1000, None),
+        (2048, None),
+        pytest.param(4999, None, marks=LARGE),
+        pytest.param(20480, None, marks=LARGE),
+        pytest.param(102400, None, marks=LARGE),
+        (300, "-i 4096"),
+        (300, "-N 40000"),
+        (300, "-b 1024"),
+        (300, "-I 512"),
+        (300, "-O ^has_journal"),
+        (300, "-O ^resize_inode,^64bit"),
+        (300, "-J size=16 -m 0"),
+    ],
+)
+@pytest.mark.parametrize("fstype", ["ext4", "ext2"])
+def test_capacity_is_what_mke2fs_leaves_free(
+    tmp_path: Path, runner: Runner, fstype: str, size: int, options: str | None
+) -> None:
+    placed_layout = place(Partition(mountpoint="/", fstype=fstype, size=size, mkfsoptions=options))
+    disk, root = tmp_path / "disk", placed_layout.root
+    layout.write_table(disk, placed_layout, runner=runner)
+
+    filesystems.write_all(disk, placed_layout, {}, runner=runner, epoch=EPOCH, work=tmp_path)
+
+    told = superblock(f"{disk}?offset={root.start}")
+    block = int(told["Block size"])
+    # The root folder and lost+found count as content.
+    free = int(told["Free blocks"]) * block + block + 16 * 1024
+    capacity = filesystems.writer_for(fstype).capacity(root.size, options)  # type: ignore[union-attr]
+    assert capacity.inodes == int(told["Free inodes"]) + 1
+    assert capacity.bytes <= free
+    assert capacity.bytes >= free - 64 * 1024 - (free // 500 if fstype == "ext2" else 0)
+
+
+def test_ext4_has_the_features_that_old_kernels_and_grub_read(tmp_path: Path, runner: Runner) -> None:
+    placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=300, label="root"))
+    disk, root = tmp_path / "disk", placed_layout.root
+    layout.write_table(disk, placed_layout, runner=runner)
+
+    filesystems.write_all(disk, placed_layout, {}, runner=runner, epoch=None, work=tmp_path)
+
+    told = superblock(f"{disk}?offset={root.start}")
+    assert set(told["Filesystem features"].split()) == {
+        *("has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg"),
+        *("sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum"),
+    }
+    assert told["Filesystem UUID"] == root.uuid
+    assert told["Directory Hash Seed"] == root.hash_seed
+    assert told["Filesystem volume name"] == "root"
+    assert told["Filesystem state"] == "clean"
+
+
+def test_ext4_grows_to_twenty_times_its_size(tmp_path: Path, runner: Runner) -> None:
+    placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=100))
+    disk, root = tmp_path / "disk", placed_layout.root
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_text("kept")
+    layout.write_table(disk, placed_layout, runner=runner)
+    filesystems.write_all(disk, placed_layout, {"/": source}, runner=runner, epoch=EPOCH, work=tmp_path)
+    partition = tmp_path / "partition"
+    with disk.open("rb") as file, partition.open("wb") as out:
+        file.seek(root.start)
+        out.write(file.read(root.size))
+        out.truncate(20 * root.size)
+
+    tool("resize2fs", "-f", str(partition))
+
+    tool("e2fsck", "-fn", str(partition))
+    assert int(superblock(str(partition))["Block count"]) == 20 * root.size // 4096
+    assert tool("debugfs", "-R", "cat /file", str(partition)) == b"kept"
+
+
+def test_free_space_is_not_allocated(tmp_path: Path, runner: Runner) -> None:
+    placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=8000))
+    disk = tmp_path / "disk"
+    layout.write_table(disk, placed_layout, runner=runner)
+
+    filesystems.write_all(disk, placed_layout, {}, runner=runner, epoch=EPOCH, work=tmp_path)
+
+    assert disk.stat().st_blocks * 512 < 24 * MIB
+
+
+def test_content_that_mke2fs_cannot_fit_is_an_error_about_the_size(tmp_path: Path, runner: Runner) -> None:
+    placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=16))
+    disk, source = tmp_path / "disk", tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_bytes(os.urandom(20 * MIB))
+    layout.write_table(disk, placed_layout, runner=runner)
+
+    with pytest.raises(BuildError, match="/: the content does not fit into 16 MiB"):
+        filesystems.write_all(disk, placed_layout, {"/": source}, runner=runner, epoch=EPOCH, work=tmp_path)
+
+
+# -- vfat ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "bits", "serial_at"), [(4, 12, 39), (32, 16, 39), (600, 32, 67)])
+def test_vfat_keeps_names_bytes_and_times(
+    tmp_path: Path, runner: Runner, size: int, bits: int, serial_at: int
+) -> None:
+    placed_layout = place(
+        Partition(mountpoint="/boot/efi", fstype="efi", size=size, label="esp"),
+        Partition(mountpoint="/", fstype="ext4", size=8),
+    )
+    esp = placed_layout.esp
+    assert esp is not None
+    disk, source = tmp_path / "disk", tmp_path / "source"
+    contents = {
+        "EFI/BOOT/BOOTX64.EFI": os.urandom(300_000),
+        "EFI/fedora/a long name with blanks.cfg": b"cfg",
+        "EFI/fedora/[x] -y.txt": b"brackets",
+        "-dash.txt": b"",
+        "EFI/[folder]/[sub] folder/" + "l" * 200: b"long",
+    }
+    for name, data in contents.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(data)
+    if os.geteuid() != 0:
+        pytest.skip("files of another owner than root are refused; a build runs as root of its namespace")
+    os.utime(source / "-dash.txt", (EPOCH - 100, EPOCH - 100))
+    layout.write_table(disk, placed_layout, runner=runner)
+
+    filesystems.write_all(
+        disk, placed_layout, {"/boot/efi": source}, runner=runner, epoch=EPOCH, work=tmp_path
+    )
+
+    raw = disk.read_bytes()[esp.start : esp.start + esp.size]
+    serial = struct.unpack_from("<I", raw, serial_at)[0]
+    assert f"{serial >> 16:04X}-{serial & 0xFFFF:04X}" == esp.uuid
+    partition = tmp_path / "partition"
+    partition.write_bytes(raw)
+    tool("fsck.vfat", "-n", str(partition))
+    assert f'VERSION="FAT{bits}"'.encode() in tool("blkid", "-p", str(partition))
+    back = tmp_path / "back"
+    back.mkdir()
+    tool("mcopy", "-s", "-m", "-i", str(partition), "::/", str(back))
+    found = {str(path.relative_to(back)): path.read_bytes() for path in back.rglob("*") if path.is_file()}
+    assert found == contents
+    assert int((back / "-dash.txt").stat().st_mtime) == EPOCH - 100
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        pytest.param(lambda folder: (folder / "a").symlink_to("b"), "links", id="symlink"),
+        pytest.param(lambda folder: os.mkfifo(folder / "a"), "special files", id="fifo"),
+        pytest.param(lambda folder: (folder / "a:b").touch(), "such a name", id="colon"),
+        pytest.param(lambda folder: (folder / "a.").touch(), "such a name", id="dot at the end"),
+        pytest.param(lambda folder: (folder / "a\nb").touch(), "such a name", id="newline"),
+        pytest.param(
+            lambda folder: open(os.fsencode(folder) + b"/\xe9", "wb").close(), "not ASCII", id="bytes"
+        ),
+        pytest.param(
+            lambda folder: [(folder / "A").touch(), (folder / "a").touch()],
+            "both",
+            id="names that differ in case",
+        ),
+        pytest.param(
+            lambda folder: [(folder / "a").touch(), os.chown(folder / "a", 1000, 1000)],
+            "owner 1000",
+            id="owner",
+        ),
+        pytest.param(
+            lambda folder: [(folder / "a").touch(), (folder / "a").chmod(0o4755)], "set-user-id", id="setuid"
+        ),
+    ],
+)
+def test_vfat_refuses_what_it_would_lose(
+    tmp_path: Path, runner: Runner, make: Callable[[Path], object], reason: str
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: files of root, and of others")
+    placed_layout = place(
+        Partition(mountpoint="/boot/efi", fstype="efi", size=32),
+        Partition(mountpoint="/", fstype="ext4", size=8),
+    )
+    disk, source = tmp_path / "disk", tmp_path / "source"
+    (source / "EFI").mkdir(parents=True)
+    make(source / "EFI")
+    layout.write_table(disk, placed_layout, runner=runner)
+
+    with pytest.raises(BuildError, match=reason) as caught:
+        filesystems.write_all(
+            disk, placed_layout, {"/boot/efi": source}, runner=runner, epoch=EPOCH, work=tmp_path
+        )
+
+    assert "/boot/efi" in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+# -- swap and the table ----------------------------------------------------------------------
+
+
+def test_swap_is_what_mkswap_writes(tmp_path: Path, runner: Runner) -> None:
+    placed_layout = place(
+        Partition(mountpoint=None, fstype="swap", size=64, label="swap"),
+        Partition(mountpoint="/", fstype="ext4", size=8),
+    )
+    disk, placed = tmp_path / "disk", placed_layout.of_type("swap")
+    assert placed is not None
+    layout.write_table(disk, placed_layout, runner=runner)
+
+    filesystems.write_all(disk, placed_layout, {}, runner=runner, epoch=EPOCH, work=tmp_path)
+
+    reference = tmp_path / "reference"
+    reference.touch(mode=0o600)
+    os.truncate(reference, placed.size)
+    tool("mkswap", "-U", placed.uuid or "", "-L", "swap", str(reference))
+    with disk.open("rb") as file:
+        file.seek(placed.start)
+        assert file.read(placed.size) == reference.read_bytes()
+
+
+@pytest.mark.parametrize("label", ["gpt", "msdos"])
+def test_the_table_is_what_the_layout_says(tmp_path: Path, runner: Runner, label: str) -> None:
+    placed_layout = place(
+        Partition(mountpoint="/", fstype="ext4", size=30),
+        Partition(mountpoint="/boot", fstype="ext4", size=20),
+        Partition(mountpoint=None, fstype="swap", size=8),
+        label=label,
+    )
+    disk = tmp_path / "disk"
+
+    layout.write_table(disk, placed_layout, runner=runner)
+
+    import json
+
+    told = json.loads(tool("sfdisk", "-J", str(disk)))["partitiontable"]
+    assert told["label"] == {"gpt": "gpt", "msdos": "dos"}[label]
+    assert told["id"].lower() == placed_layout.identifier
+    assert [(row["start"] * 512, row["size"] * 512) for row in told["partitions"]] == [
+        (one.start, one.size) for one in placed_layout.partitions
+    ]
+    assert [row["type"].upper() for row in told["partitions"]] == [
+        one.type.upper() for one in placed_layout.partitions
+    ]
+    if label == "gpt":
+        assert [row["uuid"].lower() for row in told["partitions"]] == [
+            one.partuuid for one in placed_layout.partitions
+        ]
+    assert disk.stat().st_size == placed_layout.size
+    assert disk.stat().st_size % MIB == 0
+    assert b"No errors" in tool("sfdisk", "--verify", str(disk))
