@@ -1,14 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Running openstack-config as a person does: a process, its output, its exit code."""
+"""Running openstack-config: `process` as a person does, `config` within the test's own process.
+
+Both give back exit code, stdout and stderr, and take stdin; `config` takes them from the very file
+descriptors the program writes to, and is some twenty times faster.
+"""
 
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 UTILS = Path(__file__).resolve().parents[2] / "utils"
 LAUNCHER = UTILS / "bin" / "openstack-config"
+Argument = str | bytes | Path
+
+sys.path.insert(0, str(UTILS))
 
 
 class Result(NamedTuple):
@@ -17,25 +28,57 @@ class Result(NamedTuple):
     err: str
 
 
-def config(
-    *arguments: "str | bytes | Path",
+def text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def process(
+    *arguments: Argument,
     stdin: "bytes | str" = b"",
     cwd: "Path | None" = None,
     python: str = sys.executable,
     environment: "dict[str, str] | None" = None,
 ) -> Result:
-    """Run the launcher with `python` and give back exit code, stdout and stderr."""
+    """Run the launcher with `python`."""
     done = subprocess.run(
         [python, "-I", os.fspath(LAUNCHER), *arguments],
         input=stdin if isinstance(stdin, bytes) else stdin.encode(),
         capture_output=True,
         check=False,
         cwd=cwd,
-        timeout=60,
+        timeout=120,
         env={**os.environ, **(environment or {})},
     )
-    return Result(
-        done.returncode,
-        done.stdout.decode("utf-8", "surrogateescape"),
-        done.stderr.decode("utf-8", "surrogateescape"),
-    )
+    return Result(done.returncode, text(done.stdout), text(done.stderr))
+
+
+def config(*arguments: Argument, stdin: "bytes | str" = b"") -> Result:
+    """Run openstack-config's main function with stdin, stdout and stderr in files."""
+    from openstack_utils.config_command import main
+
+    data = stdin if isinstance(stdin, bytes) else stdin.encode()
+    kept = [os.dup(number) for number in range(3)]
+    files = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115 - closed below
+    try:
+        files[0].write(data)
+        files[0].seek(0)
+        for number, file in enumerate(files):
+            os.dup2(file.fileno(), number)
+        code = main([os.fspath(argument) for argument in arguments])
+        for file in files[1:]:
+            file.seek(0)
+        return Result(code, text(files[1].read()), text(files[2].read()))
+    finally:
+        for number, descriptor in enumerate(kept):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        for file in files:
+            file.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty folder, in memory where there is such a file system: every edit syncs its file."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="openstack-config-", dir=memory) as name:
+        yield Path(name)

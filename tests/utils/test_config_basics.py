@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import config
+from .config_tool import config, folder  # noqa: F401
 
 SAMPLE = """\
 # Keystone
@@ -20,8 +20,8 @@ foo: 2
 
 
 @pytest.fixture
-def sample(tmp_path: Path) -> Path:
-    path = tmp_path / "keystone.conf"
+def sample(folder: Path) -> Path:
+    path = folder / "keystone.conf"
     path.write_text(SAMPLE)
     return path
 
@@ -59,17 +59,17 @@ def test_del_removes_option_and_section(sample: Path) -> None:
     assert sample.read_text() == "# Keystone\n[DEFAULT]\ndebug = true\n"
 
 
-def test_set_creates_a_private_file_and_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "new.conf"
+def test_set_creates_a_private_file_and_says_so(folder: Path) -> None:
+    path = folder / "new.conf"
     result = config("--set", path, "DEFAULT", "a", "1")
     assert result == (0, "", f"note: created {path} (mode 0640)\n")
     assert path.read_text() == "[DEFAULT]\na = 1\n"
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_missing_things_are_an_error(sample: Path, tmp_path: Path) -> None:
+def test_missing_things_are_an_error(sample: Path, folder: Path) -> None:
     assert config("--get", sample, "sql", "none").code == 1
     assert config("--get", sample, "none").code == 1
-    missing = tmp_path / "none.conf"
+    missing = folder / "none.conf"
     assert config("--get", missing, "sql").err == f"error: {missing}: no such file\n"
     assert not missing.exists()

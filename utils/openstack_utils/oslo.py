@@ -62,7 +62,7 @@ def parse(text, ignore_indent=False):
                 items.append(Item(OTHER, line))
         else:
             name, reason = _option_name(bare)
-            if first == "\ufeff":
+            if number == 1 and first == "\ufeff":
                 reason = "a byte order mark"
             elif name is not None and section.name is None:
                 reason = "the option '%s' stands above the first [section]" % name
