@@ -16,7 +16,7 @@ from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Place
 from builder.kickstart.policy import Verdict
 from builder.kickstart.source import Document, InputFile, Line, Section, scan
-from builder.kickstart.syntax import Command, Syntax, choose_version
+from builder.kickstart.syntax import Command, Syntax, choose_version, load_syntax
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +88,8 @@ def read_kickstart(
     version, complaint = choose_version(ksversion, text, default_version)
     if complaint:
         findings.warn(written.place if written else None, f"#version: {complaint}")
-    syntax = Syntax(version)
+    syntax = load_syntax(version)
+    syntax.reset()
     kickstart = Kickstart(
         path=path,
         syntax=syntax,
@@ -145,14 +146,15 @@ def _refuse_directive(word: str, line: Line, findings: Findings) -> None:
 
 def _compare(first: Command | None, second: Command, findings: Findings) -> None:
     """Warn about a command that is there twice and holds once."""
-    if first is None or COMMANDS[second.name].repeatable:
+    if first is None or COMMANDS[second.name].repeatable or second.words == first.words:
         return
     where = f"{first.place.file}:{first.place.line}"
-    if second.name == "bootloader":
-        lost = sorted(first.options - second.options)
-        also = f", without its {', '.join(lost)}" if lost else ""
-        findings.warn(second.place, f"a second bootloader line replaces the one at {where}{also}")
-    elif second.words != first.words:
+    both = sorted(first.options & second.options)
+    if both:
+        findings.warn(
+            second.place, f"a second {second.name} line: its {', '.join(both)} replaces that of {where}"
+        )
+    else:
         findings.warn(
             second.place, f"a second {second.name} line: where both set a thing, it wins over {where}"
         )

@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from pykickstart.constants import AUTOPART_TYPE_PLAIN
+
 from builder.kickstart.plan import Bootloader, Disk, Partition, Place
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
@@ -76,6 +78,7 @@ def plan_disk(ks: Kickstart, *, default: str, bootloader: Bootloader, disk_size:
         disk_size: size of the disk; None: as large as the partitions ask for.
     """
     ks.all("zerombr")  # honoured by making a new disk
+    errors = len(ks.findings.errors)
     label = _plan_label(ks)
     parts = _plan_parts(ks, default)
     wanted_size = disk_size
@@ -91,7 +94,8 @@ def plan_disk(ks: Kickstart, *, default: str, bootloader: Bootloader, disk_size:
         return Disk(label=label or "gpt", partitions=tuple(_ordered(parts)), size=wanted_size)
     firmware_parts = {part.fstype for part in parts} & {"biosboot", "efi"}
     chosen = label or ("gpt" if firmware_parts else "msdos")
-    _check(ks, parts, chosen, bootloader)
+    told = not ks.complete or bool(ks.failed & _LAYOUT_COMMANDS) or len(ks.findings.errors) > errors
+    _check(ks, parts, chosen, bootloader, told=told)
     return _lay_out(ks, _ordered(parts), chosen, wanted_size)
 
 
@@ -233,8 +237,7 @@ def _plan_autopart(ks: Kickstart, line: Command, default: str, disk_size: int) -
             line.place, "autopart: its default, LVM or btrfs, is not built", "write autopart --type=plain"
         )
         return []
-    # pykickstart's numbers: 0 btrfs, 1 lvm, 2 plain, 3 lvm thin.
-    if "--type" in line.options and int(line.get("type", 2)) != 2:
+    if "--type" in line.options and line.get("type") != AUTOPART_TYPE_PLAIN:
         ks.findings.error(line.place, "autopart: only --type=plain is built", "write autopart --type=plain")
         return []
     fstype = str(line.get("fstype", "")) or _default_file_system(ks, line, default)
@@ -261,8 +264,8 @@ def _ordered(parts: list[Partition]) -> list[Partition]:
     return sorted(parts, key=weight)
 
 
-def _check(ks: Kickstart, parts: list[Partition], label: str, bootloader: Bootloader) -> None:
-    """Note what keeps the layout from being a bootable disk."""
+def _check(ks: Kickstart, parts: list[Partition], label: str, bootloader: Bootloader, *, told: bool) -> None:
+    """Note what keeps the layout from being a bootable disk; `told`: a line for / may be told wrong."""
     kinds = {part.fstype for part in parts}
     root = next((part for part in parts if part.mountpoint == "/"), None)
     line = ks.last("part", "partition", "autopart", "reqpart", "clearpart")
@@ -298,19 +301,6 @@ def _check(ks: Kickstart, parts: list[Partition], label: str, bootloader: Bootlo
         ks.findings.warn(place, "no biosboot partition: the image boots by UEFI only", "add reqpart")
     elif "efi" not in kinds:
         ks.findings.note(place, "no /boot/efi partition: the image boots by BIOS only")
-
-
-def _is_root_told(ks: Kickstart) -> bool:
-    """Tell whether a line that should have brought / is told to be wrong already."""
-    lines = ks.all("part", "partition")
-    return bool(
-        not ks.complete
-        or ks.failed & _LAYOUT_COMMANDS
-        or ks.last("autopart")
-        or any(
-            line.get("mountpoint") == "/" or _UNBUILT.fullmatch(line.get("mountpoint", "")) for line in lines
-        )
-    )
 
 
 def plan_firmware(disk: Disk, bootloader: Bootloader) -> tuple[str, ...]:

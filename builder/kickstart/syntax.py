@@ -80,6 +80,18 @@ class Syntax:
             sys.path[:] = path
         self._parser = KickstartParser(self._handler)
 
+    def reset(self) -> None:
+        """Forget what was parsed: commands keep state from line to line."""
+        commands = self._handler.commands
+        used = {
+            id(command): name for name, command in commands.items() if command is not None and command.seen
+        }
+        for old, name in used.items():
+            aliases = [alias for alias, command in commands.items() if id(command) == old]
+            self._handler.resetCommand(name)
+            for alias in aliases:
+                commands[alias] = commands[name]
+
     @property
     def needs_end(self) -> bool:
         """Whether sections must end in %end."""
@@ -270,6 +282,8 @@ class Syntax:
                 return None
         for warning in caught:
             text = _one_line(str(warning.message))
+            if "has already been defined" in text:
+                continue  # of two partitions for one mount point the planner tells, with both lines
             if issubclass(warning.category, KickstartDeprecationWarning):
                 option = re.search(r"[Tt]he (--\S+) option", text)
                 what = f"{name} {option[1]}" if option else name
@@ -319,14 +333,14 @@ def known_versions() -> tuple[str, ...]:
 
 
 @cache
-def syntax(name: str) -> Syntax:
-    """Return the Syntax of a version for questions about what it has; never parse with this one."""
+def load_syntax(name: str) -> Syntax:
+    """Return the Syntax of a version: one a process, because making pykickstart's parsers takes long."""
     return Syntax(name)
 
 
 def options_of(name: str, command: str) -> tuple[str, ...]:
     """Return the options that a command or section has in a syntax version."""
-    found = syntax(name)
+    found = load_syntax(name)
     if command.startswith("%"):
         section = found._parser.getSection(command)
         return tuple(_options_in(section._getParser()).options) if hasattr(section, "_getParser") else ()
@@ -335,7 +349,7 @@ def options_of(name: str, command: str) -> tuple[str, ...]:
 
 def commands_of(name: str) -> tuple[str, ...]:
     """Return the commands that a syntax version has, removed ones too."""
-    return tuple(syntax(name)._handler.commands)
+    return tuple(load_syntax(name)._handler.commands)
 
 
 def _options_in(parser: Any) -> _Known:
@@ -365,7 +379,7 @@ def _span(command: str, option: str | None = None) -> str:
         having = [
             name
             for name in names
-            if (option in options_of(name, command) if option else syntax(name).has(command))
+            if (option in options_of(name, command) if option else load_syntax(name).has(command))
         ]
         if having:
             spans.append(having[0] if len(having) == 1 else f"{having[0]} to {having[-1]}")

@@ -312,8 +312,8 @@ def _plan_interface(ks: Kickstart, line: Command) -> NetworkInterface | None:
         return None
     if device is not None and not fits(ks, line, _DEVICE, device, "the name of a device"):
         return None
-    bootproto = str(line.get("bootProto", "dhcp")).lower()
-    bootproto = "dhcp" if bootproto == "bootp" else bootproto
+    # --noipv4 empties it, and bootp is what a DHCP client speaks.
+    bootproto = str(line.get("bootProto", "dhcp")).lower().replace("bootp", "dhcp") or "dhcp"
     if bootproto not in ("dhcp", "static"):
         ks.findings.error(
             line.place, f"network --bootproto={bootproto}: is not handled", "write dhcp or static"

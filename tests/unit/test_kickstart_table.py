@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: MIT
+"""Nothing is silently ignored: every word that any kickstart syntax knows has a row, and the rows are true."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from builder.kickstart.commands import COMMANDS, SECTIONS
+from builder.kickstart.plan import ImagePlan
+from builder.kickstart.policy import Verdict
+from builder.kickstart.read import Kickstart
+from builder.kickstart.syntax import commands_of, known_versions, options_of
+from tests.unit.kickstart_text import DISK, GOOD, plan_text, told
+
+VERSIONS = known_versions()
+
+HONOURED = [name for name, row in COMMANDS.items() if row.verdict is Verdict.HONOURED]
+
+# The words of the syntax itself: arguments of argparse without a meaning of their own.
+URL = "url --url=https://m.example/os/\n"
+NET = "network --device=eth0 "
+PART = "part /srv --fstype=ext4 --size=10 "
+REPO = "repo --name=r --baseurl=https://m.example/r/ "
+USER = "user --name=u "
+
+# (command, option) -> a line without the option, a line with it, the syntax where that is not F45.
+# A plan must tell the two apart: that is what honoured means.
+EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("lang", "--addsupport"): ("lang en_US", "lang en_US --addsupport=de_DE.UTF-8"),
+    ("keyboard", "--vckeymap"): ("", "keyboard --vckeymap=de"),
+    ("keyboard", "--xlayouts"): ("keyboard us", "keyboard us --xlayouts=de"),
+    ("keyboard", "--switch"): ("keyboard us", "keyboard us --switch=grp:alt_shift_toggle"),
+    ("timezone", "--utc"): ("timezone Etc/UTC", "timezone Etc/UTC --utc"),
+    ("timezone", "--isUtc"): ("timezone Etc/UTC", "timezone Etc/UTC --isUtc"),
+    ("timezone", "--nontp"): ("timezone Etc/UTC --utc", "timezone Etc/UTC --utc --nontp"),
+    ("timezone", "--ntpservers"): ("timezone Etc/UTC --utc", "timezone Etc/UTC --utc --ntpservers=a.example"),
+    ("timesource", "--ntp-server"): ("", "timesource --ntp-server=a.example"),
+    ("timesource", "--ntp-pool"): ("", "timesource --ntp-pool=a.example"),
+    ("timesource", "--ntp-disable"): ("", "timesource --ntp-disable"),
+    ("rootpw", "--iscrypted"): ("rootpw $6$a$b", "rootpw --iscrypted $6$a$b"),
+    ("rootpw", "--plaintext"): ("rootpw --lock", "rootpw --plaintext secret"),
+    ("rootpw", "--lock"): ("rootpw secret", "rootpw --lock secret"),
+    ("rootpw", "--allow-ssh"): ("rootpw secret", "rootpw --allow-ssh secret"),
+    ("user", "--name"): ("", USER),
+    ("user", "--password"): (USER, USER + "--password=secret"),
+    ("user", "--iscrypted"): (USER + "--password=$6$a$b", USER + "--password=$6$a$b --iscrypted"),
+    ("user", "--plaintext"): (USER, USER + "--password=secret --plaintext"),
+    ("user", "--lock"): (USER + "--password=secret", USER + "--password=secret --lock"),
+    ("user", "--groups"): (USER, USER + "--groups=wheel,extra(4242)"),
+    ("user", "--homedir"): (USER, USER + "--homedir=/srv/u"),
+    ("user", "--shell"): (USER, USER + "--shell=/bin/zsh"),
+    ("user", "--uid"): (USER, USER + "--uid=4242"),
+    ("user", "--gid"): (USER, USER + "--gid=4242"),
+    ("user", "--gecos"): (USER, USER + "--gecos='A B'"),
+    ("group", "--name"): ("", "group --name=g"),
+    ("group", "--gid"): ("group --name=g", "group --name=g --gid=4242"),
+    ("sshkey", "--username"): (
+        "sshkey --username=root 'ssh-ed25519 A'",
+        "sshkey --username=u 'ssh-ed25519 A'",
+    ),
+    ("selinux", "--enforcing"): ("", "selinux --enforcing"),
+    ("selinux", "--permissive"): ("selinux", "selinux --permissive"),
+    ("selinux", "--disabled"): ("selinux", "selinux --disabled"),
+    ("firewall", "--enabled"): ("", "firewall --enabled"),
+    ("firewall", "--enable"): ("", "firewall --enable"),
+    ("firewall", "--disabled"): ("firewall", "firewall --disabled"),
+    ("firewall", "--disable"): ("firewall", "firewall --disable"),
+    ("firewall", "--service"): ("firewall", "firewall --service=ssh"),
+    ("firewall", "--port"): ("firewall", "firewall --port=8080:tcp,53:udp"),
+    ("firewall", "--trust"): ("firewall", "firewall --trust=eth1"),
+    ("firewall", "--ssh"): ("firewall", "firewall --ssh"),
+    ("firewall", "--http"): ("firewall", "firewall --http"),
+    ("firewall", "--ftp"): ("firewall", "firewall --ftp"),
+    ("firewall", "--smtp"): ("firewall", "firewall --smtp"),
+    ("firewall", "--use-system-defaults"): ("firewall", "firewall --use-system-defaults"),
+    ("services", "--enabled"): ("", "services --enabled=a,b"),
+    ("services", "--disabled"): ("", "services --disabled=a"),
+    ("firstboot", "--disable"): ("", "firstboot --disable"),
+    ("firstboot", "--disabled"): ("", "firstboot --disabled"),
+    ("xconfig", "--startxonboot"): ("", "xconfig --startxonboot"),
+    ("network", "--hostname"): ("", "network --hostname=a.example"),
+    ("network", "--bootproto"): (NET + "--ip=192.0.2.2", NET + "--ip=192.0.2.2 --bootproto=static"),
+    ("network", "--device"): ("network --bootproto=dhcp", "network --bootproto=dhcp --device=eth1"),
+    ("network", "--ip"): (NET, NET + "--bootproto=static --ip=192.0.2.2"),
+    ("network", "--netmask"): (NET, NET + "--netmask=255.255.255.0"),
+    ("network", "--gateway"): (NET, NET + "--gateway=192.0.2.1"),
+    ("network", "--nameserver"): (NET, NET + "--nameserver=192.0.2.1,192.0.2.3"),
+    ("network", "--ipv6"): (NET, NET + "--ipv6=auto"),
+    ("network", "--noipv4"): (NET, NET + "--noipv4"),
+    ("network", "--noipv6"): (NET, NET + "--noipv6"),
+    ("network", "--onboot"): (NET, NET + "--onboot=no"),
+    ("network", "--mtu"): (NET, NET + "--mtu=1400"),
+    ("bootloader", "--append"): ("bootloader", "bootloader --append='a=b c'"),
+    ("bootloader", "--timeout"): ("bootloader", "bootloader --timeout=3"),
+    ("bootloader", "--location"): ("bootloader", "bootloader --location=none"),
+    ("bootloader", "--disabled"): ("bootloader", "bootloader --disabled"),
+    ("clearpart", "--disklabel"): ("", "clearpart --all --disklabel=msdos"),
+    ("part", "--fstype"): (PART, PART.replace("ext4", "xfs")),
+    ("part", "--type"): (PART, PART.replace("--fstype=ext4", "--type=xfs")),
+    ("part", "--size"): (PART, PART.replace("=10", "=11")),
+    ("part", "--grow"): (PART, PART + "--grow"),
+    ("part", "--maxsize"): (PART, PART + "--maxsize=20"),
+    ("part", "--label"): (PART, PART + "--label=srv"),
+    ("part", "--fsoptions"): (PART, PART + "--fsoptions=noatime"),
+    ("part", "--mkfsoptions"): (PART, PART + "--mkfsoptions='-m 0'"),
+    ("part", "--recommended"): ("part swap --size=10", "part swap --recommended"),
+    ("reqpart", "--add-boot"): ("reqpart", "reqpart --add-boot"),
+    ("autopart", "--type"): ("", "autopart --type=plain"),
+    ("autopart", "--nolvm"): ("", "autopart --nolvm"),
+    ("autopart", "--fstype"): ("autopart --type=plain", "autopart --type=plain --fstype=xfs"),
+    ("autopart", "--noboot"): ("autopart --type=plain", "autopart --type=plain --noboot"),
+    ("autopart", "--noswap"): ("autopart --type=plain", "autopart --type=plain --noswap", "RHEL9"),
+    ("url", "--url"): ("", URL),
+    ("url", "--mirrorlist"): ("", "url --mirrorlist=https://m.example/list"),
+    ("url", "--metalink"): ("", "url --metalink=https://m.example/link"),
+    ("url", "--proxy"): (URL, URL[:-1] + " --proxy=http://p.example"),
+    ("url", "--noverifyssl"): (URL, URL[:-1] + " --noverifyssl"),
+    ("repo", "--name"): (REPO, REPO.replace("=r ", "=s ")),
+    ("repo", "--baseurl"): ("", REPO),
+    ("repo", "--mirrorlist"): ("", "repo --name=r --mirrorlist=https://m.example/list"),
+    ("repo", "--metalink"): ("", "repo --name=r --metalink=https://m.example/link"),
+    ("repo", "--cost"): (REPO, REPO + "--cost=5"),
+    ("repo", "--includepkgs"): (REPO, REPO + "--includepkgs=a,b*"),
+    ("repo", "--excludepkgs"): (REPO, REPO + "--excludepkgs=a"),
+    ("repo", "--proxy"): (REPO, REPO + "--proxy=http://p.example"),
+    ("repo", "--noverifyssl"): (REPO, REPO + "--noverifyssl"),
+    ("repo", "--install"): (REPO, REPO + "--install"),
+    ("%packages", "--excludedocs"): ("%packages", "%packages --excludedocs"),
+    ("%packages", "--ignoremissing"): ("%packages", "%packages --ignoremissing"),
+    ("%packages", "--nocore"): ("%packages", "%packages --nocore"),
+    ("%packages", "--inst-langs"): ("%packages", "%packages --inst-langs=en:de"),
+    ("%packages", "--instLangs"): ("%packages", "%packages --instLangs=en"),
+    ("%packages", "--exclude-weakdeps"): ("%packages", "%packages --exclude-weakdeps"),
+    ("%packages", "--excludeWeakdeps"): ("%packages", "%packages --excludeWeakdeps"),
+    **{
+        (name, option): (name, f"{name} {line}")
+        for name in ("%pre", "%pre-install", "%post")
+        for option, line in {
+            "--interpreter": "--interpreter=/bin/bash",
+            "--erroronfail": "--erroronfail",
+            "--log": "--log=/root/log",
+            "--logfile": "--logfile=/root/log",
+        }.items()
+    },
+    ("%post", "--nochroot"): ("%post", "%post --nochroot"),
+}
+
+# Honoured without an option: each line changes the plan.
+WORDS = {
+    "lang": "lang de_DE.UTF-8",
+    "keyboard": "keyboard de",
+    "timezone": "timezone Europe/Vienna",
+    "authselect": "authselect select minimal",
+    "skipx": "skipx",
+    "selinux": "selinux",
+    "firewall": "firewall",
+    "reqpart": "reqpart --add-boot",
+}
+
+
+def test_every_command_of_every_syntax_has_a_row() -> None:
+    known = {name for version in VERSIONS for name in commands_of(version)}
+
+    assert known - set(COMMANDS) == set()
+    assert set(COMMANDS) - known == set()
+
+
+def test_every_option_of_every_honoured_command_has_a_row() -> None:
+    rows = {**COMMANDS, **SECTIONS}
+    known = {
+        (name, option)
+        for version in VERSIONS
+        for name, row in rows.items()
+        if row.verdict is Verdict.HONOURED
+        for option in options_of(version, name)
+    }
+    written = {(name, option) for name, row in rows.items() for option in row.options}
+
+    assert known - written == set()
+    assert written - known == set()
+
+
+def test_every_row_that_is_not_honoured_says_why() -> None:
+    for name, row in {**COMMANDS, **SECTIONS}.items():
+        if row.verdict is not Verdict.HONOURED:
+            assert row.reason, name
+        if row.verdict is Verdict.REFUSED:
+            assert row.way_out, name
+        for option, entry in row.options.items():
+            if entry.verdict is not Verdict.HONOURED:
+                assert entry.reason, (name, option)
+            if entry.verdict is Verdict.REFUSED:
+                assert entry.way_out, (name, option)
+
+
+def test_every_honoured_option_has_an_effect_to_show() -> None:
+    honoured = {
+        (name, option)
+        for name, row in {**COMMANDS, **SECTIONS}.items()
+        for option, entry in row.options.items()
+        if entry.verdict is Verdict.HONOURED
+    }
+    # The same command under its long name.
+    honoured -= {(name, option) for name, option in honoured if name == "partition"}
+
+    assert honoured == set(EFFECTS)
+
+
+def _plan(folder: Path, line: str, ksversion: str) -> ImagePlan:
+    name = line.split(maxsplit=1)[0] if line else ""
+    disk = "" if name == "autopart" else DISK
+    rest = "%packages\ninitial-setup\n%end\n"
+    if name == "%packages":
+        line, rest = f"{line}\nbash\n%end", ""
+    elif name.startswith("%"):
+        line = f"{line}\necho\n%end"
+    plan, findings = plan_text(folder, f"{disk}{line}\n{rest}", ksversion=ksversion)
+    assert not findings.errors, told(findings, folder)
+    return _comparable(plan)
+
+
+def _comparable(plan: ImagePlan) -> ImagePlan:
+    """Return the plan without what differs by the text alone: places, digests, findings."""
+    clean = dataclasses.replace(
+        plan,
+        kickstart_digests=(),
+        warnings=(),
+        notes=(),
+        selinux_place=None,
+        packages=dataclasses.replace(plan.packages, places={}),
+        users=tuple(dataclasses.replace(user, place=None) for user in plan.users),
+        repositories=tuple(dataclasses.replace(source, place=None) for source in plan.repositories),
+    )
+    if clean.firewall is not None:
+        clean = dataclasses.replace(clean, firewall=dataclasses.replace(clean.firewall, place=None))
+    parts = tuple(dataclasses.replace(part, place=None) for part in clean.disk.partitions)
+    return dataclasses.replace(clean, disk=dataclasses.replace(clean.disk, partitions=parts))
+
+
+@pytest.mark.parametrize(("word", "lines"), EFFECTS.items(), ids=[" ".join(word) for word in EFFECTS])
+def test_honoured_option_changes_the_plan(
+    tmp_path: Path, word: tuple[str, str], lines: tuple[str, ...]
+) -> None:
+    version = lines[2] if len(lines) > 2 else "F45"
+
+    without, with_option = (_plan(tmp_path, line, version) for line in lines[:2])
+
+    assert without != with_option
+    assert without == _plan(tmp_path, lines[0], version)
+
+
+@pytest.mark.parametrize("line", WORDS.values(), ids=WORDS)
+def test_honoured_command_changes_the_plan(tmp_path: Path, line: str) -> None:
+    assert _plan(tmp_path, line, "F45") != _plan(tmp_path, "", "F45")
+
+
+REFUSED = [(name, row) for name, row in COMMANDS.items() if row.verdict is Verdict.REFUSED]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in REFUSED])
+def test_refused_command_names_itself_line_and_way_out(tmp_path: Path, name: str) -> None:
+    _, findings = plan_text(tmp_path, f"{GOOD}{name} something\n")
+
+    assert [problem.where for problem in findings.errors] == [f"{tmp_path}/test.ks:9"]
+    assert findings.errors[0].message.startswith(f"{name}: ")
+    assert findings.errors[0].hint
+
+
+REFUSED_OPTIONS = sorted(
+    (name, option)
+    for name, row in {**COMMANDS, **SECTIONS}.items()
+    for option, entry in row.options.items()
+    if entry.verdict is Verdict.REFUSED and name != "partition"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), REFUSED_OPTIONS, ids=[" ".join(pair) for pair in REFUSED_OPTIONS]
+)
+def test_refused_option_names_itself_line_and_way_out(tmp_path: Path, name: str, option: str) -> None:
+    """In the newest syntax too, whether or not it still has the option."""
+    end = "\n%end" if name.startswith("%") else ""
+
+    _, findings = plan_text(tmp_path, f"{GOOD}{name} {option}=1{end}\n")
+
+    problem = findings.errors[0]
+    assert problem.where == f"{tmp_path}/test.ks:9"
+    assert problem.message.startswith(f"{name} {option}: ")
+    assert problem.hint
+
+
+HARMLESS = [name for name, row in COMMANDS.items() if row.verdict is Verdict.HARMLESS]
+
+# Harmless commands that take arguments.
+ARGUMENTS = {
+    "device": "device eth 3c501",
+    "driverdisk": "driverdisk sda1",
+    "eula": "eula --agreed",
+    "rdp": "rdp --username=u --password=p",
+    "sshpw": "sshpw --username=u secret",
+    "updates": "updates https://u.example/img",
+    "zfcp": "zfcp --devnum=1 --wwpn=2 --fcplun=3",
+    "autostep": "autostep",
+    "ignoredisk": "ignoredisk --only-use=vda",
+    "logging": "logging --host=l.example",
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_harmless_command_is_said_and_changes_nothing(tmp_path: Path, name: str) -> None:
+    plan, findings = plan_text(tmp_path, f"{GOOD}{ARGUMENTS.get(name, name)}\n")
+
+    assert not findings.errors, told(findings, tmp_path)
+    said = [problem.message for problem in (*findings.notes, *findings.warnings)]
+    assert any(message.startswith(f"{name} ") and "no effect" in message for message in said)
+    assert _comparable(plan) == _comparable(plan_text(tmp_path, GOOD)[0])
+
+
+def test_planner_looks_for_every_honoured_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+    for method in ("all", "all_sections"):
+        original = getattr(Kickstart, method)
+
+        def spy(self: Kickstart, *names: str, original: object = original) -> object:
+            asked.update(names)
+            return original(self, *names)  # type: ignore[operator]
+
+        monkeypatch.setattr(Kickstart, method, spy)
+
+    plan_text(tmp_path, GOOD)
+
+    sections = [name for name, row in SECTIONS.items() if row.verdict is Verdict.HONOURED]
+    assert set(HONOURED) | set(sections) == asked
