@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""How the fixture distribution tells Debian's words as RPM's."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from pathlib import Path
+
+import pytest
+
+from builder.errors import BuildError, InputError
+from tests.fixture.deb import parse_control
+from tests.fixture.relations import dependency_version, parse_relations, split_version, to_dependency
+from tests.fixture.rpmpackage import Dependency, RpmFile, Sense
+from tests.fixture.rules import DATA, load_distribution, load_overlay
+from tests.fixture.sysusers import owner_requires, sysusers_provides
+
+
+@pytest.mark.parametrize(
+    ("debian", "expected"),
+    [
+        pytest.param("2.36-9+deb12u14", (0, "2.36", "9+deb12u14"), id="plain"),
+        pytest.param("1:4.13+dfsg1-1", (1, "4.13+dfsg1", "1"), id="epoch"),
+        pytest.param("20250419~deb12u2", (0, "20250419~deb12u2", "0"), id="native"),
+        pytest.param("1.2-rc1-3", (0, "1.2.rc1", "3"), id="dash in upstream"),
+    ],
+)
+def test_version_is_split_as_rpm_wants_it(debian: str, expected: tuple[int, str, str]) -> None:
+    assert split_version(debian) == expected
+
+
+@pytest.mark.parametrize(
+    ("debian", "expected"),
+    [("2.36-9", "2.36-9"), ("2.36", "2.36"), ("1:2.0", "1:2.0"), ("1:2.0-3", "1:2.0-3")],
+)
+def test_dependency_has_a_release_only_where_debian_had_a_revision(debian: str, expected: str) -> None:
+    assert dependency_version(debian) == expected
+
+
+@pytest.mark.parametrize(
+    ("debian", "expected"),
+    [
+        pytest.param("libc6", Dependency("glibc"), id="renamed"),
+        pytest.param("python3:any", Dependency("python3"), id="architecture qualifier"),
+        pytest.param(
+            "libc6 (>= 2.34-1)", Dependency("glibc", Sense.GREATER | Sense.EQUAL, "2.34-1"), id=">="
+        ),
+        pytest.param(
+            "libc6 (>> 2.36)", Dependency("glibc", Sense.GREATER | Sense.EQUAL, "2.36"), id=">> alone"
+        ),
+        pytest.param("libc6 (<< 2.37~)", Dependency("glibc", Sense.LESS, "2.37~"), id="<<"),
+        pytest.param("a (>= 1) | libc6", Dependency("(a >= 1 or glibc)"), id="alternatives"),
+        pytest.param("libc6 | libc6", Dependency("glibc"), id="alternatives that become one"),
+    ],
+)
+def test_relation_becomes_a_dependency(debian: str, expected: Dependency) -> None:
+    (clause,) = parse_relations(debian)
+
+    assert to_dependency(clause, lambda name: {"libc6": "glibc"}.get(name, name)) == expected
+
+
+def test_unreadable_relation_is_an_error_that_quotes_it() -> None:
+    with pytest.raises(BuildError, match="libc6 =>"):
+        parse_relations("bash, libc6 => 2")
+
+
+def test_control_keeps_continuation_lines() -> None:
+    fields = parse_control("Package: a\nDescription: short\n long one\n .\n end\n")
+
+    assert fields == {"Package": "a", "Description": "short\nlong one\n.\nend"}
+
+
+def test_sysusers_lines_become_provides_that_hold_the_line() -> None:
+    text = b'# comment\nu chrony 12 "Time keeper" /var/lib/chrony\ng wheel -\nm chrony wheel\n'
+    file = RpmFile(path="/usr/lib/sysusers.d/chrony.conf", data=text)
+
+    provides = {item.name: item.version for item in sysusers_provides([file])}
+
+    assert set(provides) == {"user(chrony)", "group(chrony)", "group(wheel)", "groupmember(chrony/wheel)"}
+    line = base64.b64decode(provides["user(chrony)"]).rstrip(b"\0")
+    assert line == b'u chrony 12 "Time keeper" /var/lib/chrony'
+    assert "=" not in "".join(provides.values())
+
+
+def test_owners_are_required_unless_the_package_declares_them() -> None:
+    files = [RpmFile(path="/a", user="alice", group="root"), RpmFile(path="/b", user="bob", group="staff")]
+
+    required = [item.name for item in owner_requires(files, {"user(bob)"})]
+
+    assert required == ["group(staff)", "user(alice)"]
+
+
+def test_data_of_the_distribution_is_consistent() -> None:
+    distribution = load_distribution()
+    names = [rule.name for rule in distribution.packages.values() if rule.name]
+
+    assert len(names) == len(set(names))
+    assert not distribution.dropped & set(distribution.packages)
+    passwd = [line.split(":") for line in load_overlay("setup")["/etc/passwd"].decode().splitlines()]
+    group = [line.split(":") for line in load_overlay("setup")["/etc/group"].decode().splitlines()]
+    shadow = [line.split(":") for line in load_overlay("setup")["/etc/shadow"].decode().splitlines()]
+    gshadow = [line.split(":") for line in load_overlay("setup")["/etc/gshadow"].decode().splitlines()]
+    assert [fields[0] for fields in passwd] == [fields[0] for fields in shadow]
+    assert [fields[0] for fields in group] == [fields[0] for fields in gshadow]
+    assert {fields[3] for fields in passwd} <= {fields[2] for fields in group}
+    assert {fields[1] for fields in shadow} == {"*"}
+    for ids in ([fields[2] for fields in passwd], [fields[2] for fields in group]):
+        assert len(ids) == len(set(ids))
+
+
+def test_every_overlay_and_scriptlet_belongs_to_a_package() -> None:
+    distribution = load_distribution()
+    known = {rule.name or name for name, rule in distribution.packages.items()}
+    known |= set(distribution.handmade) | set(distribution.seeds)
+
+    overlays = {path.name for path in (DATA / "files").iterdir()}
+    scriptlets = {path.name.split(".")[0] for path in (DATA / "scriptlets").iterdir()}
+
+    assert overlays - known == set()
+    assert scriptlets - known == set()
+
+
+def test_misspelt_rule_is_an_error_naming_file_and_key(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(DATA, folder)
+    rules = folder / "packages.yaml"
+    rules.write_text(rules.read_text() + "\nnano: {reqires: [bash]}\n")
+
+    with pytest.raises(InputError, match=r"packages\.yaml: unknown key nano\.reqires"):
+        load_distribution(folder)
