@@ -270,9 +270,9 @@ def _check(ks: Kickstart, parts: list[Partition], label: str, bootloader: Bootlo
     root = next((part for part in parts if part.mountpoint == "/"), None)
     line = ks.last("part", "partition", "autopart", "reqpart", "clearpart")
     place = line.place if line is not None else None
-    if root is None and not _is_root_told(ks):
+    if root is None and not told:
         ks.findings.error(
-            place, f"{ks.path}: no partition for /", "add part / --fstype=ext4 --size=2048 --grow"
+            None, f"{ks.path}: no partition for /", "add part / --fstype=ext4 --size=2048 --grow"
         )
     if root is not None and root.fstype in ("vfat", "efi"):
         ks.findings.error(root.place, f"part /: {root.fstype} cannot hold a system", "write --fstype=ext4")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nothing is silently ignored: every word that any kickstart syntax knows has a row, and the rows are true."""
+"""Nothing is silently ignored: every word of every kickstart syntax has a row, and the rows are true."""
 
 from __future__ import annotations
 
