@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from builder.catalogue.model import Catalogue, Project, ProjectRelease, SyncCommand
+from builder.catalogue.model import Account, Accounts, Catalogue, Project, ProjectRelease, SyncCommand
 from builder.targets import SPECS
 
 FORMAT = 1
@@ -85,6 +85,27 @@ def _release(project: Project, release: ProjectRelease) -> dict[str, object]:
             }
             for endpoint in release.endpoints.values()
         },
+        "account": _account(release.account) if release.account else None,
+        "accounts": _accounts(release.accounts) if release.accounts else None,
+    }
+
+
+def _account(account: Account) -> dict[str, object]:
+    return {"user": account.user, "roles": list(account.roles), "optional": account.optional}
+
+
+def _accounts(accounts: Accounts) -> dict[str, object]:
+    return {
+        "service_project": accounts.service_project,
+        "projects": dict(accounts.projects),
+        "roles": list(accounts.roles),
+        "implied": {role: list(implied) for role, implied in accounts.implied.items()},
+        "users": {user.name: {"email": user.email} for user in accounts.users.values()},
+        "assignments": [
+            {"user": each.user, "project": each.project, "roles": list(each.roles)}
+            for each in accounts.assignments
+        ],
+        "ec2": [{"user": each.user, "project": each.project} for each in accounts.ec2],
     }
 
 

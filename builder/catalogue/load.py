@@ -32,6 +32,7 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
     reader.check()
     catalogue = Catalogue(releases=releases or {}, projects=projects)
     reader.problems.extend(check_catalogue(catalogue))
+    reader.problems.extend(check_accounts(catalogue))
     reader.check()
     return catalogue
 
@@ -58,6 +59,25 @@ def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
             for database in release.databases.values():
                 yield from claims.claim(f"in {name} the database", database.name, owner, database.where)
             yield from _check_release(release)
+
+
+def check_accounts(catalogue: Catalogue) -> Iterator[Problem]:
+    """Return what is wrong with the accounts in Keystone: who makes them, and roles that nobody makes."""
+    for name in catalogue.releases:
+        releases = [
+            project.releases[name] for project in catalogue.projects.values() if name in project.releases
+        ]
+        makers = [release.accounts for release in releases if release.accounts]
+        for more in makers[1:]:
+            yield Problem(where=more.where, message=f"accounts: another project makes those of {name}")
+        for account in (release.account for release in releases if release.account):
+            if not makers:
+                yield Problem(where=account.where, message=f"account: no project of {name} has accounts")
+                continue
+            for role in account.roles:
+                if role not in makers[0].roles:
+                    hint = did_you_mean(role, makers[0].roles)
+                    yield Problem(where=account.where, message=f'unknown role "{role}"', hint=hint)
 
 
 def _check_release(release: ProjectRelease) -> Iterator[Problem]:

@@ -132,25 +132,97 @@ class CheckCommand:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """A service in Keystone's catalog, by type, with its three URLs."""
+    """A service in Keystone's catalog, by type, with its three URLs or none (a dashboard has no API)."""
 
     type: str = field(metadata=FROM_KEY)
     where: str = ""
     name: str
     description: str
-    public: str
-    internal: str
-    admin: str
+    public: str | None = None
+    internal: str | None = None
+    admin: str | None = None
 
     def __post_init__(self) -> None:
-        for url in (self.public, self.internal, self.admin):
+        urls = (self.public, self.internal, self.admin)
+        if None in urls and any(urls):
+            raise ValueError("public, internal and admin: all three or none")
+        for url in self.urls():
             if not url.startswith("http://{host}:"):
                 raise ValueError(f'"{url}" does not begin with http://{{host}}:')
 
+    def urls(self) -> tuple[str, ...]:
+        """Return the URLs that there are."""
+        return tuple(url for url in (self.public, self.internal, self.admin) if url is not None)
+
     def ports(self) -> frozenset[int]:
         """Return the ports that the URLs name."""
-        urls = (self.public, self.internal, self.admin)
-        return frozenset(urlsplit(url.replace("{host}", "host")).port or 80 for url in urls)
+        return frozenset(urlsplit(url.replace("{host}", "host")).port or 80 for url in self.urls())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """The user that a project's services log in to Keystone as, in the project for services."""
+
+    where: str = ""
+    user: str
+    roles: tuple[str, ...]
+    optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """A user of Keystone who is no service."""
+
+    name: str = field(metadata=FROM_KEY)
+    where: str = ""
+    email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assignment:
+    """Roles that a user has in a project."""
+
+    where: str = ""
+    user: str
+    project: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ec2Owner:
+    """A user who gets EC2 credentials for a project."""
+
+    where: str = ""
+    user: str
+    project: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accounts:
+    """What a fresh Keystone is filled with; the services' own users stand with their projects."""
+
+    where: str = ""
+    service_project: str
+    projects: Mapping[str, str]
+    roles: tuple[str, ...]
+    implied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    users: Mapping[str, Person]
+    assignments: tuple[Assignment, ...]
+    ec2: tuple[Ec2Owner, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.service_project not in self.projects:
+            raise ValueError(f"service_project: {self.service_project} is not one of projects")
+        owners: tuple[Assignment | Ec2Owner, ...] = (*self.assignments, *self.ec2)
+        for owner in owners:
+            if owner.user not in self.users:
+                raise ValueError(f"{owner.user} is not one of users")
+            if owner.project not in self.projects:
+                raise ValueError(f"{owner.project} is not one of projects")
+        roles = [role for assignment in self.assignments for role in assignment.roles]
+        for role in (*roles, *self.implied, *(role for few in self.implied.values() for role in few)):
+            if role not in self.roles:
+                raise ValueError(f"{role} is not one of roles")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +236,8 @@ class ProjectRelease:
     sync: tuple[SyncCommand, ...] = ()
     check: CheckCommand | None = None
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    account: Account | None = None
+    accounts: Accounts | None = None
 
     def __post_init__(self) -> None:
         for use, port in self.ports.items():
