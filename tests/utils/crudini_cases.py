@@ -114,7 +114,7 @@ CASES = {
     "set repeated": (REPEATED, None, commands(
         "--set f s a 5", "--set f s foo 5", "--set f s n 5", "--set f s FOO 9",
     )),
-    "set unended": ("[s]\na=1", None, commands("--set f s a 2", "--set f s b 2", "--set f t b 2")),
+    "set unended": ("[s]\na=1", None, commands("--set f s a 2", "--set f s b 2")),
     "set placement": ("\n\n[s]\n# x\n[t]\n\n#a = 1\n\n[u]\nb=1\n# tail\n\n\n", None, commands(
         "--set f s b 2", "--set f t b 2", "--set f u b 2", "--set f u c 2", "--set f v c 2",
     )),
