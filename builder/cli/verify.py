@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder verify`: boot an image on a throw-away overlay and run the checklist on it."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from builder.cli import Context
+from builder.errors import InputError
+from builder.guest.firmware import FirmwareKind
+from builder.guest.instance import Datasource
+from builder.guest.manifest import find_manifest, load_manifest
+from builder.guest.outcome import State
+from builder.guest.qemu import DiskBus
+from builder.guest.verify import ACROSS, INSIDE, OUTSIDE, Options, Verdict, check_ids, verify
+
+SUMMARY = "boot an image on a throw-away overlay and run the checklist on it"
+EXAMPLE = (
+    "  openstack-builder verify out/jeos-fixture/jeos-fixture.qcow2 --resize +1G\n"
+    "  openstack-builder verify IMAGE --firmware uefi --datasource openstack --disk-bus nvme\n"
+    "  openstack-builder verify IMAGE --no-boot --checks root-locked,no-host-keys"
+)
+
+Kind = TypeVar("Kind", bound=StrEnum)
+SIZE = re.compile(r"^\+(\d+)([KMGT]?)$")
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add = parser.add_argument
+    add("image", metavar="IMAGE", type=Path, nargs="?", help="a qcow2 or raw image; it is only read")
+    add(
+        "--firmware",
+        type=_list_of(FirmwareKind),
+        metavar="LIST",
+        help="bios, uefi (default: what the manifest says, or both)",
+    )
+    add(
+        "--datasource",
+        type=_list_of(Datasource),
+        metavar="LIST",
+        default=(Datasource.NOCLOUD, Datasource.OPENSTACK),
+        help="nocloud, configdrive, ec2, openstack (default: nocloud,openstack). Lists are gone through "
+        "side by side: one boot for each entry of the longest",
+    )
+    add(
+        "--disk-bus",
+        type=_list_of(DiskBus),
+        metavar="LIST",
+        default=(DiskBus.VIRTIO_BLK,),
+        help="virtio-blk, virtio-scsi, ide, nvme (default: virtio-blk)",
+    )
+    add("--resize", type=_growth, metavar="+SIZE", default=0, help="grow the disk first, +1G for instance")
+    add("--user", metavar="NAME", help="who logs in (default: the manifest's or cloud-init's default user)")
+    add("--checks", metavar="LIST", help="only these checks; without one from inside nothing is booted")
+    add("--no-boot", action="store_true", help="only look from outside")
+    add("--second-boot", action="store_true", help="start each guest a second time")
+    add("--list-checks", action="store_true", help="list the checks and what they are about, and end")
+    add("--json", action="store_true", help="print the verdict as JSON")
+    add("--keep", action="store_true", help="leave the work folder for a look")
+    add(
+        "--timeout",
+        type=_positive,
+        metavar="S",
+        help="seconds that a boot may take (default: 120, emulated 600)",
+    )
+    add(
+        "--memory",
+        type=_positive,
+        metavar="MIB",
+        default=1024,
+        help="memory of the guest (default: 1024)",
+    )
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Verify; 0 when every check is good, 1 when one failed or could not be done."""
+    if args.list_checks:
+        _list_checks(args, context)
+        return 0
+    if args.image is None:
+        raise InputError("verify needs an image", hint="openstack-builder verify out/NAME/NAME.qcow2")
+    if not args.image.is_file():
+        raise InputError(f"{args.image}: there is no such file")
+    options = Options(
+        firmware=args.firmware,
+        datasources=args.datasource,
+        buses=args.disk_bus,
+        grow=args.resize,
+        user=args.user,
+        checks=_chosen(args.checks),
+        boot=not args.no_boot,
+        second_boot=args.second_boot,
+        timeout=float(args.timeout) if args.timeout else None,
+        memory=args.memory,
+        keep=args.keep,
+    )
+    path = find_manifest(args.image)
+    verdict = verify(context.runner, args.image, load_manifest(path) if path else None, options)
+    if args.json:
+        context.report.json(verdict.as_json())
+    else:
+        _show(verdict, context)
+    return 0 if verdict.is_good else 1
+
+
+def _show(verdict: Verdict, context: Context) -> None:
+    for result in verdict.results:
+        where = f"  [{result.boot}]" if result.boot else ""
+        context.report.result(f"{result.state.value:<14}  {result.check:<22}  {result.reason}{where}")
+    counts = verdict.as_json()["counts"]
+    told = ", ".join(f"{counts[state.value]} {state.value}" for state in State)
+    context.report.result(f"{'pass' if verdict.is_good else 'FAIL'}: {verdict.image}: {told}")
+    for record in verdict.boots:
+        context.report.note(f"serial log: {record.serial_log}")
+
+
+def _list_checks(args: argparse.Namespace, context: Context) -> None:
+    rows = [
+        {"id": check.id, "where": where, "rows": list(check.rows), "explanation": check.explanation}
+        for where, checks in (("outside", OUTSIDE), ("inside", INSIDE), ("all boots", ACROSS))
+        for check in checks
+    ]
+    if args.json:
+        context.report.json(rows)
+        return
+    table = [
+        (row["id"], row["where"], ",".join(map(str, row["rows"])), row["explanation"])
+        for row in rows
+        if isinstance(row["rows"], list)
+    ]
+    context.report.table(("CHECK", "WHERE", "ROWS", "WHAT"), table)
+
+
+def _chosen(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in check_ids():
+            near = difflib.get_close_matches(name, check_ids(), n=1)
+            raise InputError(
+                f"unknown check: {name}",
+                hint=f"did you mean {near[0]}?" if near else "see openstack-builder verify --list-checks",
+            )
+    if not names:
+        raise InputError("--checks names no check", hint="see openstack-builder verify --list-checks")
+    return names
+
+
+def _list_of(kind: type[Kind]) -> Callable[[str], tuple[Kind, ...]]:
+    """Return a parser of comma-separated members of `kind`."""
+
+    def parse(text: str) -> tuple[Kind, ...]:
+        try:
+            return tuple(kind(word.strip()) for word in text.split(","))
+        except ValueError:
+            known = ", ".join(member.value for member in kind)
+            raise argparse.ArgumentTypeError(f"`{text}` is no list of {known}") from None
+
+    return parse
+
+
+def _growth(text: str) -> int:
+    match = SIZE.match(text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"`{text}` is no growth like +1G")
+    size = int(match.group(1)) * UNITS[match.group(2)]
+    if size % 512:
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number of sectors")
+    return size
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number above 0")
+    return int(text)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""What a running guest tells of itself: one script, run once by ssh, and its output taken apart.
+
+One script, because each login costs seconds in an emulated guest. A fact is the output and the exit
+status of one command; what it means is for the checks.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """What a command printed (both streams) and its exit status."""
+
+    output: str
+    status: int
+
+    @property
+    def text(self) -> str:
+        """The output without blanks around it."""
+        return self.output.strip()
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines that are not empty."""
+        return [line.strip() for line in self.output.splitlines() if line.strip()]
+
+
+# Waiting comes first: everything after it sees a guest that has come up. WAIT is put in by the script.
+COMMANDS: Mapping[str, str] = {
+    "cloud-status": "timeout WAIT cloud-init status --wait --long",
+    "system-state": "timeout WAIT systemctl is-system-running --wait",
+    "failed-units": "systemctl --failed --no-legend --plain --no-pager",
+    "cloud-result": "sudo -n cat /run/cloud-init/result.json",
+    "user": "id -un",
+    "groups": "id -Gn",
+    "sudo": "sudo -n id -u",
+    "hostname": "cat /proc/sys/kernel/hostname",
+    "command-line": "cat /proc/cmdline",
+    "firmware": "if [ -d /sys/firmware/efi ]; then echo uefi; else echo bios; fi",
+    "root-source": "findmnt -nro SOURCE /",
+    "root-size": "df -B1 --output=size / | tail -n 1",
+    "root-partition": (
+        'part=$(basename "$(readlink -f "$(findmnt -nvro SOURCE /)")"); '
+        "cat /sys/class/block/$part/start /sys/class/block/$part/size "
+        "/sys/class/block/$part/../size"
+    ),
+    "root-device": 'readlink -f "/sys/class/block/$(basename "$(findmnt -nvro SOURCE /)")"',
+    "links": (
+        "for link in /sys/class/net/*; do "
+        'echo "$(basename $link) $(cat $link/address) $(cat $link/operstate)"; done'
+    ),
+    "host-keys": "cat /etc/ssh/ssh_host_*_key.pub",
+    "machine-id": "cat /etc/machine-id",
+    "random-device": "cat /sys/class/misc/hw_random/rng_current",
+    "serial-getty": "systemctl is-active serial-getty@ttyS0.service",
+    "boot-time": "systemd-analyze time",
+    "selinux": "if [ -e /sys/fs/selinux/enforce ]; then cat /sys/fs/selinux/enforce; else echo none; fi",
+    "denials": "sudo -n dmesg | grep 'avc:  denied' | head -n 5",
+}
+
+# Taken in one boot of a run only: the packages are the same in all of them.
+COSTLY: Mapping[str, str] = {
+    # The content of the files is compared from outside, where hashing is not emulated (package-files).
+    "rpm-verify": "sudo -n rpm -Va --nofiledigest",
+    "labels": (
+        "if [ -e /sys/fs/selinux/enforce ]; then "
+        "sudo -n setfiles -n -v -e /proc -e /sys -e /dev -e /run "
+        '"/etc/selinux/$(. /etc/selinux/config; echo $SELINUXTYPE)/contexts/files/file_contexts" /; fi'
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """The script to run, and the mark that its output is taken apart by."""
+
+    text: str
+    mark: str
+
+
+def make_script(*, wait: float, costly: bool) -> Script:
+    """Return the script that collects every fact; it gives the guest `wait` seconds to come up."""
+    mark = f"@{secrets.token_hex(8)}@"
+    lines = [
+        "export LC_ALL=C PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH",
+        f"fact() {{ printf '\\n{mark} begin %s\\n' \"$1\"; /bin/sh -c \"$2\" 2>&1 </dev/null; "
+        f"printf '\\n{mark} end %s\\n' \"$?\"; }}",
+    ]
+    for name, command in {**COMMANDS, **(COSTLY if costly else {})}.items():
+        lines.append(f"fact {name} {shlex.quote(command.replace('WAIT', f'{wait:.0f}'))}")
+    return Script(text="\n".join(lines) + "\n", mark=mark)
+
+
+def parse_facts(mark: str, output: str) -> dict[str, Fact]:
+    """Take the output of the script apart; a fact whose end is missing is left out."""
+    pattern = re.compile(
+        rf"^{re.escape(mark)} begin (\S+)\n(.*?)\n?^{re.escape(mark)} end (\d+)$", re.MULTILINE | re.DOTALL
+    )
+    return {
+        name: Fact(output=body, status=int(status))
+        for name, body, status in pattern.findall(output.replace("\r\n", "\n"))
+    }

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""What a boot was to be, and what was seen of it: the evidence of the checks from inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.guest.acceleration import Acceleration
+from builder.guest.facts import Fact
+from builder.guest.firmware import FirmwareKind
+from builder.guest.instance import Datasource, Instance
+from builder.guest.manifest import Manifest
+from builder.guest.outcome import not_applicable, not_done
+from builder.guest.qemu import DiskBus
+from builder.runner import Completed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BootPlan:
+    """One boot to be: firmware, source of the metadata, bus of the disk."""
+
+    firmware: FirmwareKind
+    datasource: Datasource
+    disk_bus: DiskBus
+    again: bool = False  # start the same guest a second time afterwards
+
+    @property
+    def label(self) -> str:
+        """How people are told of it."""
+        name = "seabios" if self.firmware is FirmwareKind.BIOS else "ovmf"
+        return f"{name} {self.datasource} {self.disk_bus}"
+
+
+def plan_boots(
+    firmware: Sequence[FirmwareKind],
+    datasources: Sequence[Datasource],
+    buses: Sequence[DiskBus],
+    *,
+    again: bool = False,
+) -> tuple[BootPlan, ...]:
+    """Go through the lists side by side, the shorter ones repeated: two firmwares and two sources are two
+    boots, not four."""
+    count = max(len(firmware), len(datasources), len(buses))
+    return tuple(
+        BootPlan(
+            firmware=firmware[i % len(firmware)],
+            datasource=datasources[i % len(datasources)],
+            disk_bus=buses[i % len(buses)],
+            again=again,
+        )
+        for i in range(count)
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BootRecord:
+    """What was seen of one boot."""
+
+    plan: BootPlan
+    label: str
+    instance: Instance
+    user: str
+    acceleration: Acceleration
+    disk_size: int
+    serial: str
+    serial_log: Path
+    manifest: Manifest | None = None
+    login_seconds: float | None = None
+    login_limit: float = 0.0
+    shutdown_seconds: float | None = None
+    shutdown_limit: float = 0.0
+    failure: str | None = None
+    root_login: Completed | None = None
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    was_asked_all: bool = False  # the costly facts too
+    is_second: bool = False
+
+    def fact(self, name: str) -> Fact:
+        """Return what the guest said of `name`; the check is not done when it said nothing."""
+        if name not in self.facts:
+            raise not_done(self.failure or f"the guest told nothing of {name}")
+        return self.facts[name]
+
+    def good_fact(self, name: str) -> str:
+        """Return the text of a fact whose command succeeded."""
+        fact = self.fact(name)
+        if fact.status != 0:
+            raise not_done(f"{name}: status {fact.status}: {fact.text[:200] or 'no output'}")
+        return fact.text
+
+    def first_boot(self) -> None:
+        """Say that a check is for the first boot of a guest only."""
+        if self.is_second:
+            raise not_applicable("the guest was started before")

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""Verify an image: the checks from outside, the boots with the checks from inside, those over all boots."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from builder import files
+from builder.errors import BuildError, InputError
+from builder.guest import boots
+from builder.guest.acceleration import Acceleration, find_acceleration
+from builder.guest.boots import Bench
+from builder.guest.checks import across, booted, content, disk, identity
+from builder.guest.evidence import ImageEvidence
+from builder.guest.firmware import FirmwareKind, find_firmware
+from builder.guest.instance import Datasource
+from builder.guest.manifest import Manifest
+from builder.guest.outcome import CannotCheck, Check, Result, State, leave_undone, run_checks
+from builder.guest.qemu import DiskBus, machine_for
+from builder.guest.record import BootPlan, BootRecord, plan_boots
+from builder.guest.seed import find_writer
+from builder.runner import Runner, find_tool
+
+OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS)
+INSIDE = booted.CHECKS
+ACROSS = across.CHECKS
+
+FORMATS = ("qcow2", "raw")
+TOOLS = ("qemu-img", "blkid", "e2fsck", "dumpe2fs", "debugfs", "fsck.vfat", "mcopy", "rpm", "rpmdb")
+BOOT_TOOLS = ("qemu-system-x86_64", "ssh", "ssh-keygen")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the user asked for; None: take it from the manifest, or the default."""
+
+    firmware: tuple[FirmwareKind, ...] | None = None
+    datasources: tuple[Datasource, ...] = (Datasource.NOCLOUD, Datasource.OPENSTACK)
+    buses: tuple[DiskBus, ...] = (DiskBus.VIRTIO_BLK,)
+    grow: int = 0  # bytes added to the disk
+    user: str | None = None
+    checks: tuple[str, ...] | None = None
+    boot: bool = True
+    second_boot: bool = False
+    timeout: float | None = None
+    memory: int = 1024
+    keep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """Everything that came out."""
+
+    image: Path
+    sha256: str
+    results: tuple[Result, ...]
+    boots: tuple[BootRecord, ...]
+    acceleration: Acceleration | None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether no check failed and none was left undone."""
+        return all(result.is_good for result in self.results)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the verdict as plain data (format 1)."""
+        counts = Counter(result.state for result in self.results)
+        return {
+            "format": 1,
+            "image": str(self.image),
+            "sha256": self.sha256,
+            "verdict": "pass" if self.is_good else "fail",
+            "counts": {state.value: counts[state] for state in State},
+            "acceleration": asdict(self.acceleration) if self.acceleration else None,
+            "boots": [_boot_json(record) for record in self.boots],
+            "checks": [asdict(result) for result in self.results],
+        }
+
+
+def _boot_json(record: BootRecord) -> dict[str, Any]:
+    return {
+        "label": record.label,
+        "firmware": record.plan.firmware.value,
+        "datasource": record.plan.datasource.value,
+        "disk_bus": record.plan.disk_bus.value,
+        "disk_size": record.disk_size,
+        "login_seconds": _rounded(record.login_seconds),
+        "shutdown_seconds": _rounded(record.shutdown_seconds),
+        "failure": record.failure,
+        "serial_log": str(record.serial_log),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def check_ids() -> tuple[str, ...]:
+    """Return the names of all checks, in their order."""
+    return (*_ids(OUTSIDE), *_ids(INSIDE), *_ids(ACROSS))
+
+
+def _ids(checks: Sequence[Check[Any]]) -> tuple[str, ...]:
+    return tuple(check.id for check in checks)
+
+
+def verify(runner: Runner, image: Path, manifest: Manifest | None, options: Options) -> Verdict:
+    """Verify `image`; it is only ever read.
+
+    Raises:
+        InputError: it is no image that can be looked at.
+        ToolMissing: a program or a firmware is not installed.
+    """
+    plans = _plan(manifest, options)
+    _check_tools(plans)
+    cache = files.cache_folder("verify")
+    with files.work_folder(cache, "verify", keep=options.keep) as work:
+        if options.keep:
+            runner.report.note(f"work folder: {work.with_name(work.name.removeprefix(files.WORK_PREFIX))}")
+        evidence = ImageEvidence(runner, image, manifest, work)
+        if evidence.info["format"] not in FORMATS:
+            raise InputError(f"{image}: the format is {evidence.info['format']}, not {' or '.join(FORMATS)}")
+        chosen = set(options.checks if options.checks is not None else check_ids())
+        outside = [check for check in OUTSIDE if check.id in chosen]
+        with runner.report.step("inspect", image.name) as step:
+            results = list(run_checks(outside, evidence))
+            good = sum(result.is_good for result in results)
+            step.detail = f"{image.name}  {good} of {len(results)} checks good"
+        records: list[BootRecord] = []
+        acceleration = None
+        if plans:
+            if evidence.is_standalone:
+                acceleration = _find_acceleration(evidence)
+                bench = _bench(evidence, manifest, options, acceleration)
+                records = _boot_all(bench, plans)
+            results += _judge_boots(plans, records, chosen)
+        return Verdict(
+            image=image,
+            sha256=files.sha256_file(image),
+            results=tuple(results),
+            boots=tuple(records),
+            acceleration=acceleration,
+        )
+
+
+def _plan(manifest: Manifest | None, options: Options) -> tuple[BootPlan, ...]:
+    inside = {*_ids(INSIDE), *_ids(ACROSS)}
+    if not options.boot or (options.checks is not None and not inside & set(options.checks)):
+        return ()
+    named = manifest.firmware if manifest else ()
+    firmware = options.firmware or tuple(FirmwareKind(name) for name in named) or tuple(FirmwareKind)
+    return plan_boots(firmware, options.datasources, options.buses, again=options.second_boot)
+
+
+def _check_tools(plans: Sequence[BootPlan]) -> None:
+    """Look for every tool before anything is done."""
+    for name in (*TOOLS, *(BOOT_TOOLS if plans else ())):
+        find_tool(name)
+    for plan in plans:
+        find_firmware(plan.firmware, machine_for(plan.disk_bus))
+        if not plan.datasource.is_network:
+            find_writer()
+
+
+def _find_acceleration(evidence: ImageEvidence) -> Acceleration:
+    try:
+        kernel = evidence.kernel_image()
+    except CannotCheck:
+        kernel = None
+    found = find_acceleration(evidence.runner, evidence.work, kernel)
+    evidence.runner.report.verbose(f"acceleration: {found.name} ({found.reason})")
+    return found
+
+
+def _bench(
+    evidence: ImageEvidence, manifest: Manifest | None, options: Options, acceleration: Acceleration
+) -> Bench:
+    logs = files.cache_folder("verify", "logs")
+    size = int(evidence.info["virtual-size"])
+    bench = Bench(
+        runner=evidence.runner,
+        work=evidence.work,
+        logs=logs,
+        image=evidence.image,
+        image_format=evidence.info["format"],
+        image_size=size,
+        disk_size=size + options.grow,
+        user=_user(evidence, manifest, options),
+        acceleration=acceleration,
+        manifest=manifest,
+        timeout=options.timeout or 120.0 * acceleration.slowness,
+        memory=options.memory,
+    )
+    boots.check_space(bench)
+    return bench
+
+
+def _user(evidence: ImageEvidence, manifest: Manifest | None, options: Options) -> str:
+    """Who logs in: by option, manifest, cloud-init's configuration in the image, or ec2-user."""
+    if options.user:
+        return options.user
+    if manifest and manifest.default_user:
+        return manifest.default_user
+    try:
+        return content.default_user(evidence) or "ec2-user"
+    except CannotCheck:
+        return "ec2-user"
+
+
+def _boot_all(bench: Bench, plans: Sequence[BootPlan]) -> list[BootRecord]:
+    records: list[BootRecord] = []
+    report = bench.runner.report
+    costly = True
+    for number, plan in enumerate(plans, 1):
+        try:
+            for record in boots.run_boot(bench, plan, number, costly=costly):
+                records.append(record)
+                costly = costly and not record.facts
+                if record.failure:
+                    report.note(f"{record.label}: {record.failure}; the end of {record.serial_log}:")
+                    for line in boots.serial_tail(record):
+                        report.note(f"  | {line}")
+        except BuildError as error:
+            report.warn(f"{plan.label}: {error.message}")
+    return records
+
+
+def _judge_boots(
+    plans: Sequence[BootPlan], records: Sequence[BootRecord], chosen: set[str]
+) -> list[Result]:
+    inside = [check for check in INSIDE if check.id in chosen]
+    results: list[Result] = []
+    for record in records:
+        results += run_checks(inside, record, boot=record.label)
+    done = {record.plan for record in records}
+    for plan in plans:
+        if plan not in done:
+            results += leave_undone(inside, "the boot was not done", boot=plan.label)
+    over_all = [check for check in ACROSS if check.id in chosen]
+    if done == set(plans):
+        return results + list(run_checks(over_all, records))
+    return results + list(leave_undone(over_all, "not every boot was done"))
