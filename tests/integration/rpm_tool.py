@@ -12,17 +12,30 @@ from pathlib import Path
 from builder.targets import SPECS
 
 ROOT = SPECS.parent
+PROGRAM = (sys.executable, "-m", "builder")
 
 
 def builder(*words: str | Path, cwd: Path, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
     """Run openstack-builder; the cache is below `cwd` unless XDG_CACHE_HOME is given."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "XDG_CACHE_HOME": str(cwd / "cache"), **env}
     done = subprocess.run(
-        [sys.executable, "-m", "builder", *words],
-        cwd=cwd, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [*PROGRAM, *words], cwd=cwd, env=_environment(cwd, env), capture_output=True, text=True, check=False
+    )
     assert not ok or done.returncode == 0, done.stderr
     return done
+
+
+def start_builder(*words: str | Path, cwd: Path) -> subprocess.Popen[bytes]:
+    """Start openstack-builder, for a test that ends it before its time."""
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        [*PROGRAM, *words], cwd=cwd, env=_environment(cwd, {}), stdout=quiet, stderr=quiet
+    )
+
+
+def _environment(home: Path, extra: dict[str, str]) -> dict[str, str]:
+    path = os.environ["PATH"]
+    own = {"PATH": path, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": str(ROOT)}
+    return {**own, **extra}
 
 
 def query(rpm: Path, *words: str) -> list[str]:

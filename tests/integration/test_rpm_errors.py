@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.integration.rpm_tool import builder, copy_sources
+from tests.integration.rpm_tool import builder, copy_sources, start_builder
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
 
@@ -82,6 +84,45 @@ def test_bad_input_is_one_clear_line(
     assert message in errors[0]
     assert hint in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_killed_build_leaves_a_work_folder_that_the_next_build_removes(tmp_path: Path) -> None:
+    source = copy_sources(tmp_path)
+    spec = source / "specs" / "openstack-utils.spec"
+    good = spec.read_text()
+    spec.write_text(good.replace("%build\n", "%build\ntouch $HOME/reached; sleep 3\n", 1))
+    words = ("rpm", "openstack-utils", "-t", "epel-9", "--source", source)
+    work = tmp_path / "cache" / "openstack-builder" / "rpmbuild"
+    with start_builder(*words, cwd=tmp_path) as process:
+        deadline = time.monotonic() + 30
+        while not list(work.glob(".open*/reached")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+
+    assert len(list(work.glob(".openstack-builder-*"))) == 1
+    assert list((tmp_path / "out").rglob("*.rpm")) == []
+    assert list((tmp_path / "out").rglob("*.json")) == []
+    spec.write_text(good)
+    done = builder(*words, cwd=tmp_path)
+    assert done.stdout.strip().endswith("openstack-utils-2026.2-1.el9.noarch.rpm")
+    assert list(work.iterdir()) == []
+
+
+def test_interrupted_build_leaves_nothing_and_exits_130(tmp_path: Path) -> None:
+    source = copy_sources(tmp_path)
+    spec = source / "specs" / "openstack-utils.spec"
+    spec.write_text(spec.read_text().replace("%build\n", "%build\ntouch $HOME/reached; sleep 3\n", 1))
+    work = tmp_path / "cache" / "openstack-builder" / "rpmbuild"
+    words = ("rpm", "openstack-utils", "-t", "epel-9", "--source", source)
+    with start_builder(*words, cwd=tmp_path) as process:
+        deadline = time.monotonic() + 30
+        while not list(work.glob(".open*/reached")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 130
+
+    assert list(work.iterdir()) == []
+    assert list((tmp_path / "out").rglob("*.rpm")) == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

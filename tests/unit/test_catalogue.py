@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from builder import cli
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
 from builder.errors import InputError
+from builder.report import Report
 from builder.targets import SPECS
 
 
@@ -136,3 +139,19 @@ def test_the_utilities_read_what_the_builder_renders(tmp_path: Path, monkeypatch
             load_services(str(path))
     with pytest.raises(UtilityError, match="no such file"):
         load_services(str(tmp_path / "absent.json"))
+
+
+def test_command_prints_writes_and_checks(tmp_path: Path) -> None:
+    printed, told = io.StringIO(), io.StringIO()
+    path = tmp_path / "services.json"
+
+    assert cli.run(cli.parse(["services"]), Report(out=printed)) == 0
+    assert cli.run(cli.parse(["services", "-o", str(path)]), Report(err=told)) == 0
+    first = path.stat().st_mtime_ns
+    assert cli.run(cli.parse(["services", "-o", str(path)]), Report(err=told)) == 0
+    assert cli.run(cli.parse(["services", "--check"]), Report(err=told)) == 0
+
+    assert json.loads(printed.getvalue()) == json.loads(path.read_text())
+    assert path.stat().st_mtime_ns == first
+    assert told.getvalue().splitlines()[-1].endswith("projects, no mistakes")
+    assert told.getvalue().count("wrote") == 1

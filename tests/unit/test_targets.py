@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""specs/targets.yaml and the choice of targets."""
+"""specs/targets.yaml, the choice of targets, and `openstack-builder targets`."""
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
 from pykickstart.version import makeVersion
 
+from builder import cli
 from builder.errors import InputError
+from builder.report import Report
 from builder.rpm.macros import render_macros
 from builder.targets import TARGETS_FILE, find_target, load_targets, select, writable_databases
 
@@ -136,3 +140,16 @@ def test_macros_of_a_target_come_from_its_row(name: str, present: list[str], abs
 
     assert [line for line in present if line not in macros] == []
     assert [word for word in absent if word in macros] == []
+
+
+def test_command_prints_a_table_and_json() -> None:
+    table, data = io.StringIO(), io.StringIO()
+
+    assert cli.run(cli.parse(["targets", "epel-*"]), Report(out=table)) == 0
+    assert cli.run(cli.parse(["targets", "epel-9", "--json"]), Report(out=data)) == 0
+
+    lines = table.getvalue().splitlines()
+    assert lines[0].split()[:3] == ["target", "distribution", "dist"]
+    assert [line.split()[0] for line in lines[1:]] == ["epel-6", "epel-7", "epel-8", "epel-9", "epel-10"]
+    (row,) = json.loads(data.getvalue())
+    assert (row["ksversion"], row["rpm"]["database"], row["dist"]) == ("RHEL9", "sqlite", ".el9")
