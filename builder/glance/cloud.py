@@ -82,9 +82,7 @@ class Cloud:
             arguments["json"] = body
         if data is not None:
             arguments["data"] = data
-        with told(self.name), warnings.catch_warnings():
-            # `verify: false` is warned about once, by connect().
-            warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+        with told(self.name):
             response = self._session.request(self.endpoint + path, method, **arguments)
         try:
             value = response.json() if response.content else None
@@ -125,7 +123,9 @@ def connect(name: str | None, report: Report) -> Cloud:
             hint=f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}",
         )
     try:
-        config = loader.get_one(cloud=wanted)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = loader.get_one(cloud=wanted)
     except (ConfigException, exceptions.ClientException) as error:
         if not wanted and "OS_AUTH_URL" not in os.environ:
             raise InputError(
@@ -144,8 +144,7 @@ def connect(name: str | None, report: Report) -> Cloud:
 
 
 def _authenticate(config: Any, label: str) -> Cloud:
-    with told(label), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+    with told(label):
         session = config.get_session()
         session.get_token()
         endpoint = config.get_endpoint("image") or session.get_endpoint(
@@ -174,7 +173,11 @@ def told(cloud: str) -> Iterator[None]:
     from keystoneauth1 import exceptions
 
     try:
-        yield
+        with warnings.catch_warnings():
+            # Of urllib3 at each request for `verify: false`, which connect() has told once; of
+            # openstacksdk to its own developers.
+            warnings.simplefilter("ignore")
+            yield
     except BuildError:
         raise
     except exceptions.SSLError as error:
@@ -203,6 +206,11 @@ def told(cloud: str) -> Iterator[None]:
         raise InputError(f"cloud {cloud}: {_first_line(error)}", hint="complete the cloud's auth") from error
     except exceptions.ClientException as error:
         raise RemoteError(f"cloud {cloud}: {_first_line(error)}") from error
+    except Exception as error:
+        # keystoneauth1/identity/generic/password.py: raise Exception('password is a required attribute')
+        if type(error) is not Exception:
+            raise
+        raise InputError(f"cloud {cloud}: {_first_line(error)}", hint="complete the cloud's auth") from error
 
 
 def _config_file(loader: Any) -> str:
@@ -211,7 +219,7 @@ def _config_file(loader: Any) -> str:
 
 def _network_reason(error: Exception) -> str:
     """Return the one sentence in a chain of wrapped network errors that tells most."""
-    text = _first_line(error)
+    text = " ".join(str(error).split())
     url = re.search(r"https?://[^\s'\":]+(:\d+)?", text)
     where = url.group(0) if url else ""
     for words in ("Connection refused", "Name or service not known", "No route to host", "timed out",
@@ -219,7 +227,7 @@ def _network_reason(error: Exception) -> str:
                   "Connection aborted"):  # fmt: skip
         if words.lower() in text.lower():
             return f"{where}: {words.lower()}" if where else words.lower()
-    return text
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.plane.plane import Plane, private
+from tests.plane.plane import Options, Plane, private
 
 
 @pytest.fixture(scope="session")
 def plane() -> Iterator[Plane]:
-    """MariaDB, Keystone and Glance; admin is `plane.client_environment`. Tests leave no image behind."""
-    with private() as running:
+    """MariaDB, Keystone and Glance; admin is `plane.client_environment`. Tests leave no image behind.
+
+    A project may store 4 GB, so that a quota can be met.
+    """
+    with private(Options(glance_settings={"DEFAULT": {"user_storage_quota": "4GB"}})) as running:
         yield running

@@ -183,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
                 limit = min(limit, fault.cut_after - seen.body)
                 if limit == 0:
                     return False
-            chunk = self.rfile.read1(limit)  # type: ignore[attr-defined]
+            chunk = self.rfile.read1(limit)
             if not chunk:
                 return False
             if fault.alter_at is not None and 0 <= fault.alter_at - seen.body < len(chunk):

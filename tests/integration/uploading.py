@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of `upload` share: small true images, the command as a user starts it, the cloud's side."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import yaml
+
+from builder.__main__ import main
+from tests.plane.keystone import request
+from tests.plane.plane import DEMO_CLOUD, Plane
+from tests.plane.proxy import Proxy
+
+CHECKOUT = Path(__file__).parents[2]
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class User:
+    """A member of a project who uploads through the proxy in front of Glance.
+
+    Every run is checked for the user's password in what it prints.
+    """
+
+    def __init__(self, plane: Plane, proxy: Proxy, folder: Path) -> None:
+        self.plane = plane
+        self.proxy = proxy
+        self.folder = folder
+        self.clouds = yaml.safe_load(plane.clouds_file.read_text())["clouds"]
+        self.cloud: dict[str, Any] = dict(self.clouds[DEMO_CLOUD], image_endpoint_override=proxy.url)
+        self.password = self.cloud["auth"]["password"]
+        self._token: str | None = None
+
+    def command(self, *words: str | Path, **changes: Any) -> tuple[list[str], dict[str, str]]:
+        """Return argv and environment of `openstack-builder upload WORDS`; `changes` are of the cloud."""
+        clouds = self.folder / "clouds.yaml"
+        clouds.write_text(yaml.safe_dump({"clouds": {"demo": self.cloud | changes}}))
+        argv = [sys.executable, "-m", "builder", "upload", *map(str, words)]
+        env = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
+        return argv, env | {"OS_CLIENT_CONFIG_FILE": str(clouds), "OS_CLOUD": "demo"}
+
+    def upload(self, *words: str | Path, **changes: Any) -> Run:
+        """Run it to its end, in this process: a new one would import openstacksdk each time."""
+        argv, env = self.command(*words, **changes)
+        out, err = io.StringIO(), io.StringIO()
+        before = {
+            number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        with mock.patch.dict(os.environ, env, clear=True), redirect_stdout(out), redirect_stderr(err):
+            code = main(argv[3:])
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        assert self.password not in out.getvalue() + err.getvalue()
+        return Run(code=code, out=out.getvalue(), err=err.getvalue())
+
+    @contextmanager
+    def uploading(self, *words: str | Path, mebibytes: float = 1) -> Iterator[subprocess.Popen[str]]:
+        """Run it beside us, and wait until so much of the data has gone through the proxy."""
+        argv, env = self.command(*words)
+        process = subprocess.Popen(
+            argv, env=env, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            wait_for(lambda: self.proxy.bytes_of("PUT") >= mebibytes * MIB or process.poll() is not None)
+            assert process.poll() is None, process.communicate()
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def images(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Return the project's images as Glance itself lists them, past the proxy."""
+        assert self.plane.glance is not None
+        found: Any = request(self.plane.glance.port, "GET", "/v2/images?limit=1000", token=self._auth())[2]
+        return [image for image in found["images"] if name is None or image["name"] == name]
+
+    def delete_images(self) -> None:
+        """Remove every image of the project."""
+        assert self.plane.glance is not None
+        for image in self.images():
+            request(self.plane.glance.port, "DELETE", f"/v2/images/{image['id']}", token=self._auth())
+
+    def _auth(self) -> str:
+        if self._token is None:
+            auth = self.cloud["auth"]
+            user = {"name": auth["username"], "domain": {"id": "default"}, "password": auth["password"]}
+            scope = {"project": {"name": auth["project_name"], "domain": {"id": "default"}}}
+            body = {
+                "auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}
+            }
+            assert self.plane.keystone is not None
+            status, headers, _ = request(self.plane.keystone.port, "POST", "/v3/auth/tokens", body=body)
+            assert status == 201
+            self._token = headers["x-subject-token"]
+        return self._token
+
+
+def make_image(path: Path, *, mebibytes: int = 3, virtual: str = "1G") -> Path:
+    """Make a true qcow2 with so many MiB of data in it that nobody has made before."""
+    raw = path.with_suffix(".raw")
+    raw.write_bytes(os.urandom(mebibytes * MIB))
+    subprocess.run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", raw, path], check=True)
+    subprocess.run(["qemu-img", "resize", "-q", path, virtual], check=True)
+    raw.unlink()
+    return path
+
+
+def write_manifest(image: Path, **changes: Any) -> Path:
+    """Write a manifest of format 1 beside the image, true to it but for `changes` of its artifact."""
+    data = image.read_bytes()
+    artifact = {"path": image.name, "size": len(data)}
+    artifact |= {name: hashlib.new(name, data).hexdigest() for name in ("md5", "sha256", "sha512")}
+    manifest = {
+        "format": 1,
+        "name": image.stem,
+        "architecture": "x86_64",
+        "os": {"id": "fixture", "version_id": "12", "pretty_name": "Fixture Linux 12"},
+        "default_user": "ec2-user",
+        "firmware": ["bios", "uefi"],
+        "virtual_size": 1 << 30,
+        "disk_format": "qcow2",
+        "min_disk": 1,
+        "packages": [{"name": "kernel"}],
+        "artifact": artifact | changes,
+    }
+    path = image.with_name(image.stem + ".manifest.json")
+    path.write_text(json.dumps(manifest))
+    return path
+
+
+def rewriting(**changes: Any) -> Callable[[bytes], bytes]:
+    """Return a function that changes fields in the JSON of an answer."""
+
+    def rewrite(body: bytes) -> bytes:
+        value: Mapping[str, Any] = json.loads(body)
+        return json.dumps({**value, **changes}).encode()
+
+    return rewrite
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    """Wait until `condition()`; fail when it never comes."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
