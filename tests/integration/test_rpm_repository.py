@@ -56,6 +56,9 @@ def test_dnf_reads_the_repository_file(repository: Path, tmp_path: Path) -> None
            "--releasever=12", "--setopt=plugins=0", "--repo=openstack-fixture-12"]  # fmt: skip
 
     done = subprocess.run([*dnf, "repoquery", "openstack-utils"], capture_output=True, text=True, check=False)
+    # dnf looked at the signature of repomd.xml with a gpg of its own, whose agent it leaves behind.
+    for ring in tmp_path.rglob("pubring"):
+        subprocess.run(["gpgconf", "--homedir", ring, "--kill", "gpg-agent"], check=True)
 
     assert done.stdout.splitlines() == [f"openstack-utils-0:{__version__}-1.fx12.noarch"], done.stderr
 
