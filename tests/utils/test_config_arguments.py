@@ -42,6 +42,7 @@ BAD = {
     "stdin twice": (
         ["--set", "f", "s", "a", "--value-file=-", "--set", "f", "s", "b", "--value-file=-"],
         2, "stdin can be read only once"),
+    "backup elsewhere": (["--backup=/x", "--set", "f", "s", "a", "1"], 2, "not a suffix"),
     "empty file name": (["--get", ""], 2, "empty"),
     "missing file": (["--get", "missing", "s", "a"], 1, "missing: no such file"),
     "missing file to delete from": (["--del", "missing", "s", "a"], 1, "missing: no such file"),

@@ -183,6 +183,8 @@ def _set_option(request, name, argument):
         argument = request.options.get(name, ()) + tuple(argument.split(","))
     elif name in CHOICES and argument is not True and argument not in CHOICES[name]:
         raise UsageError("--%s=%s: choose from %s" % (name, argument, ", ".join(CHOICES[name])))
+    elif name == "backup" and argument is not True and (not argument or "/" in argument):
+        raise UsageError("--backup=%s: not a suffix of a file's name" % argument)
     elif name == "existing" and argument is True:
         argument = "all"
     request.options[name] = argument

@@ -7,12 +7,11 @@ temporary files) until the new one is synced.
 """
 
 import errno
+import fcntl
 import os
 
 from . import transaction
 from .errors import UtilityError
-
-BACKUP_MARK = ".openstack-config-backup."
 
 
 def commit(files, suffix=None):
@@ -21,12 +20,13 @@ def commit(files, suffix=None):
     missing = [file for file in changed if file.descriptor is None]
     present = [file for file in changed if file.descriptor is not None]
     copies, touched = {}, []
+    files.signals.defer()
     try:
         for file in present:
             copies[file] = _copy(file)
             if suffix:
                 files.back_up(file, suffix)
-        files.signals.defer()
+            files.signals.check()
         for file in missing:
             files.create(file)
         for file in present:
@@ -35,41 +35,48 @@ def commit(files, suffix=None):
             _overwrite(file, file.new)
         files.signals.check()
     except BaseException as error:
-        files.signals.defer()
         for file in reversed(touched):
             if not _restore(file):
-                name = copies.pop(file)
+                name, descriptor = copies.pop(file)
+                os.close(descriptor)
                 message = "%s: damaged, the old text is in %s" % (file.path, name)
                 raise UtilityError(message, hint="copy it back") from error
         for file in missing:
             files.remove_created(file)
         raise
     finally:
-        for name in copies.values():
+        for name, descriptor in copies.values():
             transaction.unlink(name)
+            os.close(descriptor)
     return changed
 
 
 def _copy(file):
-    """Keep the old text somewhere; return the name of the copy."""
+    """Keep the old text somewhere; return (name, descriptor) of the copy, which is locked."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-    base = "." + file.base + BACKUP_MARK + os.urandom(4).hex()
-    last = None
+    ending = os.urandom(4).hex()
     for folder in (file.folder, "/var/tmp", "/tmp"):
-        name = os.path.join(folder, base)
-        descriptor = None
+        # A copy gets the name that the next run looks at only when it is whole.
+        name = os.path.join(folder, "." + file.base + transaction.MARK + ending)
+        whole = os.path.join(folder, "." + file.base + transaction.COPY_MARK + ending)
         try:
             descriptor = os.open(name, flags, 0o600)
-            transaction.write_all(descriptor, file.data)
-            os.fsync(descriptor)
-            return name
         except OSError as error:
             last = error
-            if descriptor is not None:
-                transaction.unlink(name)
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                continue
+            break
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            transaction.write_all(descriptor, file.data)
+            os.fsync(descriptor)
+            os.rename(name, whole)
+            return whole, descriptor
+        except OSError as error:
+            last = error
+            transaction.unlink(name)
+            os.close(descriptor)
+            break
     raise transaction.system_error(file.path, last) from last
 
 

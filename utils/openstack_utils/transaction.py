@@ -17,6 +17,7 @@ from . import attributes
 from .errors import AccessError, MissingError, UsageError, UtilityError
 
 MARK = ".openstack-config."
+COPY_MARK = ".openstack-config-backup."
 CREATED_MODE = 0o640
 
 
@@ -101,7 +102,7 @@ class Transaction:
                 break
             os.close(descriptor)
             file.descriptor = None
-        remove_stale(file)
+        remove_stale(file, self.notify)
         file.status = os.fstat(descriptor)
         if file.status.st_nlink > 1 and not inplace:
             raise UtilityError(
@@ -188,6 +189,8 @@ class Transaction:
         if file.descriptor is None:
             return
         copy = OpenFile(file.real + suffix)
+        # Its work file is then one that the next run on `file` knows to remove.
+        copy.base = file.base
         copy.descriptor, copy.status, copy.new = file.descriptor, file.status, file.data
         try:
             self._prepare(copy)
@@ -334,15 +337,17 @@ def work_name(file):
     return os.path.join(file.folder, "." + file.base + MARK + os.urandom(4).hex())
 
 
-def remove_stale(file):
+def remove_stale(file, notify):
     """Remove work files that a killed run left for this file.
 
     Called with the file's lock held. A work file whose lock is free belongs to nobody; one that is
-    another name of the file itself is what a run keeps for taking back.
+    another name of the file itself is what a run keeps for taking back. A copy that a killed
+    --inplace left is removed only if the file still has that text.
     """
     prefix = "." + file.base + MARK
+    copy_prefix = "." + file.base + COPY_MARK
     try:
-        names = [name for name in os.listdir(file.folder) if name.startswith(prefix)]
+        names = [n for n in os.listdir(file.folder) if n.startswith((prefix, copy_prefix))]
     except OSError:
         return
     own = os.fstat(file.descriptor)
@@ -358,11 +363,22 @@ def remove_stale(file):
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(path)
+            if name.startswith(prefix) or read_all(descriptor, path) == _peek(file):
+                os.unlink(path)
+            else:
+                text = "an --inplace edit of %s was cut short: its old text is in %s"
+                notify(text % (file.path, path))
         except OSError:
             pass
         finally:
             os.close(descriptor)
+
+
+def _peek(file):
+    """The file's text, the position of its descriptor left at the start."""
+    data = read_all(file.descriptor, file.path)
+    os.lseek(file.descriptor, 0, os.SEEK_SET)
+    return data
 
 
 def _is_current(real, status):
