@@ -75,9 +75,9 @@ COMMANDS: dict[str, Row] = {
     ),
     "group": honoured("--name --gid", repeatable=True),
     "sshkey": honoured("--username", repeatable=True),
-    "auth": honoured(repeatable=True, removed=True),
-    "authconfig": honoured(repeatable=True, removed=True),
-    "authselect": honoured(),
+    "auth": honoured(free=True, repeatable=True, removed=True),
+    "authconfig": honoured(free=True, repeatable=True, removed=True),
+    "authselect": honoured(free=True),
     # -- security, services ---------------------------------------------------------------------
     "selinux": honoured("--enforcing --permissive --disabled"),
     "firewall": honoured(

@@ -42,6 +42,7 @@ class Row:
     """The row of one command or section; `options` matters for honoured ones only.
 
     `tolerated`: a syntax that has removed the command gets a warning in place of an error.
+    `free`: its arguments are another program's, and kept as they are.
     `repeatable`: each line adds to the others; of any other command the last line wins.
     """
 
@@ -51,6 +52,7 @@ class Row:
     options: Mapping[str, Option] = field(default_factory=dict)
     tolerated: bool = False
     repeatable: bool = False
+    free: bool = False
 
 
 Words = Mapping[str, str]
@@ -64,6 +66,7 @@ def honoured(
     tolerated: Mapping[str, str] | None = None,
     repeatable: bool = False,
     removed: bool = False,
+    free: bool = False,
 ) -> Row:
     """Return the row of an honoured command.
 
@@ -74,6 +77,7 @@ def honoured(
         tolerated: honoured options that some syntaxes lack -> their name there ("" for none; a leading
             "=" says that the option takes a value).
         repeatable: lines add up.
+        free: the arguments are those of a program, pykickstart keeps them as they are.
         removed: newer syntaxes have removed the command; it is still honoured.
     """
     rows: dict[str, Option] = {name: Option(verdict=Verdict.HONOURED) for name in options.split()}
@@ -90,7 +94,7 @@ def honoured(
             tolerated=True,
             takes_value=alias.startswith("="),
         )
-    return Row(verdict=Verdict.HONOURED, options=rows, repeatable=repeatable, tolerated=removed)
+    return Row(verdict=Verdict.HONOURED, options=rows, repeatable=repeatable, tolerated=removed, free=free)
 
 
 def harmless(reason: str) -> Row:

@@ -186,7 +186,7 @@ class Syntax:
         good = True
         rest = iter(words)
         for word in rest:
-            if word == "--":
+            if row.free or word == "--":
                 kept += [word, *rest]
                 break
             option = known.resolve(word) if _is_option(word) else None

@@ -74,7 +74,7 @@ def plan_keyboard(ks: Kickstart) -> Keyboard:
     line = ks.last("keyboard")
     if line is None:
         return Keyboard()
-    plain = str(line.get("_keyboard", "") or line.get("keyboard", ""))
+    plain = str(line.get("_keyboard", line.get("keyboard", "")))
     keymap = str(line.get("vc_keymap", "")) or plain
     layouts = tuple(str(layout) for layout in line.get("x_layouts", ()))
     if not keymap and layouts:

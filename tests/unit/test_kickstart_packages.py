@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""%packages: what is chosen, what is kept out, and from where it comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder.errors import InputError
+from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
+from builder.kickstart.plan import Packages, Repository
+from tests.unit.kickstart_text import DISK, plan_text, told
+
+
+def packages_of(folder: Path, lines: str, *, header: str = "%packages", ksversion: str = "F45") -> Packages:
+    plan, findings = plan_text(folder, f"{DISK}rootpw x\n{header}\n{lines}%end\n", ksversion=ksversion)
+    assert not findings.errors, told(findings, folder)
+    return plan.packages
+
+
+def test_every_form_of_a_line(tmp_path: Path) -> None:
+    chosen = packages_of(
+        tmp_path,
+        "@core\n@Some Group\n@extra --optional\n@little --nodefaults\n@^minimal-environment\n"
+        "bash  # a comment\nvim*\nglibc.i686\n-kernel\n-*firmware\n-iwl*\n-@games\n\n# nothing\n",
+    )
+
+    assert chosen.groups == ("core", "Some Group")
+    assert (chosen.optional_groups, chosen.mandatory_groups) == (("extra",), ("little",))
+    assert chosen.environment == "minimal-environment"
+    assert chosen.names == ("bash", "vim*", "glibc.i686")
+    assert chosen.excluded == ("kernel", "*firmware", "iwl*")
+    assert chosen.excluded_groups == ("games",)
+    assert chosen.places["-iwl*"].line == 16
+    assert set(chosen.places) >= {"@core", "@^minimal-environment", "bash", "-@games"}
+
+
+def test_later_lines_undo_earlier_ones(tmp_path: Path) -> None:
+    chosen = packages_of(tmp_path, "a\n-a\n-b\nb\n@g\n-@g\n-@h\n@h\n@^e\n-@^e\n")
+
+    assert (chosen.names, chosen.excluded) == (("b",), ("a",))
+    assert (chosen.groups, chosen.excluded_groups) == (("h",), ("g",))
+    assert chosen.environment is None
+
+
+def test_sections_add_up(tmp_path: Path) -> None:
+    chosen = packages_of(tmp_path, "a\n%end\n%packages --excludedocs\nb\n")
+
+    assert (chosen.names, chosen.docs, chosen.weak) == (("a", "b"), False, True)
+
+
+CORE = {
+    "by default": ("", "%packages", True),
+    "--nocore": ("", "%packages --nocore", False),
+    "-@core": ("-@core\n", "%packages", False),
+    "-@Core": ("-@Core\n", "%packages", False),
+}
+
+
+@pytest.mark.parametrize(("lines", "header", "core"), CORE.values(), ids=CORE)
+def test_core_is_chosen_unless_refused(tmp_path: Path, lines: str, header: str, core: bool) -> None:
+    chosen = packages_of(tmp_path, lines, header=header)
+
+    assert (chosen.core, chosen.excluded_groups) == (core, ())
+
+
+BASE = {"F17": True, "RHEL6": True, "F18": False, "RHEL7": False}
+
+
+@pytest.mark.parametrize(("version", "base"), BASE.items(), ids=BASE)
+def test_base_is_chosen_in_old_syntaxes(tmp_path: Path, version: str, base: bool) -> None:
+    assert ("base" in packages_of(tmp_path, "bash\n", ksversion=version).groups) is base
+    bare = packages_of(tmp_path, "bash\n", header="%packages --nobase", ksversion=version)
+    assert "base" not in bare.groups
+
+
+LANGUAGES = {"--inst-langs=en:de_AT": ("en", "de_AT"), "--inst-langs=": (), "--excludedocs": None}
+
+
+@pytest.mark.parametrize(("option", "languages"), LANGUAGES.items(), ids=LANGUAGES)
+def test_languages(tmp_path: Path, option: str, languages: tuple[str, ...] | None) -> None:
+    assert packages_of(tmp_path, "", header=f"%packages {option}").languages == languages
+
+
+MISTAKES = {
+    "a blank in a name": ("foo bar\n", 'package "foo bar": a blank in a name'),
+    "a path": ("foo;bar\n", 'package "foo;bar": not a name or glob'),
+    "nothing after the minus": ("-\n", 'package "-": not a name or glob'),
+    "no name of a group": ("@\n", '"@": no name of a group'),
+    "no name of an environment": ("@^\n", "@^ without the name of an environment"),
+    "unknown option of a group": ("@a --some\n", "@a --some: unknown"),
+    "both options of a group": ("@a --optional --nodefaults\n", "@a: --optional and --nodefaults exclude"),
+    "a module stream": ("@nodejs:20/common\n", "@nodejs:20/common: module streams are not handled"),
+}
+
+
+@pytest.mark.parametrize(("line", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_in_a_line(tmp_path: Path, line: str, expected: str) -> None:
+    _, findings = plan_text(tmp_path, f"{DISK}%packages\nbash\n{line}%end\n")
+
+    assert [problem.where for problem in findings.errors] == [f"{tmp_path}/test.ks:6"]
+    assert findings.errors[0].message.startswith(expected)
+
+
+def test_second_environment_replaces_the_first_with_a_warning(tmp_path: Path) -> None:
+    plan, findings = plan_text(tmp_path, f"{DISK}%packages\n@^a\n@^b\n%end\n")
+
+    assert plan.packages.environment == "b"
+    assert told(findings, tmp_path) == ["warning: test.ks:6: @^b replaces @^a: one can be chosen"]
+
+
+class TestSources:
+    """url and repo lines, and what replaces them."""
+
+    LINES = (
+        "url --metalink=https://m.example/?repo=a&arch=$basearch --proxy=http://p.example\n"
+        "repo --name=b --baseurl=https://m.example/b/,https://n.example/b/ --cost=7 --includepkgs=x,y* "
+        "--excludepkgs=z --install --noverifyssl\n"
+        "repo --name=c --mirrorlist=https://m.example/$releasever\n"
+    )
+
+    def repositories(self, folder: Path, lines: str, choices: Choices) -> tuple[Repository, ...]:
+        plan, findings = plan_text(folder, f"{DISK}{lines}%packages\n%end\n", choices=choices)
+        assert not findings.errors, told(findings, folder)
+        return plan.repositories
+
+    def test_lines_are_taken_in_full(self, tmp_path: Path) -> None:
+        url, b, c = self.repositories(tmp_path, self.LINES, Choices(ksversion="F45"))
+
+        assert (url.name, url.metalink) == ("url", "https://m.example/?repo=a&arch=$basearch")
+        assert (url.proxy, url.verify_tls, url.install) == ("http://p.example", True, False)
+        assert b.baseurl == ("https://m.example/b/", "https://n.example/b/")
+        assert (b.cost, b.includes, b.excludes) == (7, ("x", "y*"), ("z",))
+        assert (b.install, b.verify_tls) == (True, False)
+        assert (c.mirrorlist, c.place.line if c.place else 0) == ("https://m.example/$releasever", 6)
+
+    def test_sources_of_the_command_line_replace_all_others(self, tmp_path: Path) -> None:
+        given = Choices(
+            ksversion="F45",
+            repositories=(parse_repository("x=https://x.example/"),),
+            tree="https://t.example/",
+        )
+
+        found = self.repositories(tmp_path, self.LINES + "cdrom\n", given)
+
+        assert [(source.name, source.baseurl) for source in found] == [
+            ("tree", ("https://t.example/",)),
+            ("x", ("https://x.example/",)),
+        ]
+
+    def test_extra_sources_come_beside(self, tmp_path: Path) -> None:
+        given = Choices(ksversion="F45", extra_repositories=(parse_repository("x=https://x.example/"),))
+
+        found = self.repositories(tmp_path, self.LINES, given)
+
+        assert [source.name for source in found] == ["url", "b", "c", "x"]
+
+    def test_keys_are_for_repositories_without_their_own(self, tmp_path: Path) -> None:
+        own = Repository(name="own", baseurl=("https://o.example/",), gpg_keys=("/own.key",))
+        given = Choices(repositories=(own, parse_repository("x=https://x.example/")), gpg_keys=("/key",))
+
+        found = self.repositories(tmp_path, "", given)
+
+        assert [source.gpg_keys for source in found] == [("/own.key",), ("/key",)]
+
+    @pytest.mark.parametrize(
+        "line", ["cdrom", "nfs --server=a --dir=/b", "harddrive --partition=sda1 --dir=/"]
+    )
+    def test_medium_without_an_override_is_an_error(self, tmp_path: Path, line: str) -> None:
+        _, findings = plan_text(tmp_path, f"{DISK}{line}\n%packages\n%end\n")
+
+        assert findings.errors[0].message.endswith("an image is not installed from a medium")
+        assert "--repo NAME=URL" in (findings.errors[0].hint or "")
+
+    def test_repository_that_only_the_installer_knows_is_an_error(self, tmp_path: Path) -> None:
+        _, findings = plan_text(tmp_path, f"{DISK}repo --name=updates\n%packages\n%end\n", ksversion="F45")
+
+        assert findings.errors[0].where == f"{tmp_path}/test.ks:4"
+
+    @pytest.mark.parametrize("line", ["url --url=/srv/os", "repo --name=a --baseurl='https://a b'"])
+    def test_address_that_is_no_url_is_an_error(self, tmp_path: Path, line: str) -> None:
+        _, findings = plan_text(tmp_path, f"{DISK}{line}\n%packages\n%end\n")
+
+        assert len(findings.errors) == 1
+
+
+REPOS = {
+    "url": (
+        "a=https://a.example/$releasever/",
+        Repository(name="a", baseurl=("https://a.example/$releasever/",)),
+    ),
+    "metalink": (
+        "a=metalink:https://a.example/?b=c",
+        Repository(name="a", metalink="https://a.example/?b=c"),
+    ),
+    "mirrorlist": ("a=mirrorlist:http://a.example/", Repository(name="a", mirrorlist="http://a.example/")),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), REPOS.values(), ids=REPOS)
+def test_repository_of_the_command_line(text: str, expected: Repository) -> None:
+    assert parse_repository(text) == expected
+
+
+def test_folder_becomes_a_file_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a b").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert parse_repository("a=a b").baseurl == ((tmp_path / "a b").as_uri(),)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a=", "=https://x", "a b=https://x", "a=nowhere", "a=gopher://x"])
+def test_repository_of_another_form_is_bad_input(text: str) -> None:
+    with pytest.raises(InputError, match="--repo"):
+        parse_repository(text)
+
+
+def test_tree_that_is_no_url_is_bad_input() -> None:
+    with pytest.raises(InputError, match="--tree: nowhere is neither a URL nor a folder"):
+        parse_url("--tree", "nowhere")
+
+
+SIZES = {"4G": 4096, "4GiB": 4096, "512M": 512, "700": 700, "1t": 1048576}
+
+
+@pytest.mark.parametrize(("text", "expected"), SIZES.items(), ids=SIZES)
+def test_size(text: str, expected: int) -> None:
+    assert parse_size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "G", "-1", "1.5G", "1X"])
+def test_size_of_another_form_is_bad_input(text: str) -> None:
+    with pytest.raises(InputError, match="--size"):
+        parse_size(text)
