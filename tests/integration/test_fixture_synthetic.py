@@ -37,8 +37,9 @@ exec dnf --installroot="$root" "$@"
 def repository(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRepository:
     """A signed synthetic repository."""
     runner = Runner(Report(quiet=True))
+    folder = tmp_path_factory.mktemp("synthetic")
     with new_signer(runner) as signer:
-        return build_synthetic(tmp_path_factory.mktemp("synthetic"), runner=runner, signer=signer)
+        return build_synthetic(folder, runner=runner, signer=signer)
 
 
 def dnf_options(repository: SyntheticRepository, folder: Path) -> list[str]:
