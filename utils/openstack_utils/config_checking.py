@@ -55,7 +55,7 @@ def check_options(path, parsed, dialect, schema):
         level, text = _judge(schema, section, item.name, option, value)
         if text:
             yield Finding(path, line, level, text)
-        place = (normalize(section), option.name if option else item.name)
+        place = (normalize(section), item.name)
         if option is not None and not option.multi and place in seen:
             text = "%s is also on line %d; the last one counts" % (item.name, seen[place])
             yield Finding(path, line, "warning", text)

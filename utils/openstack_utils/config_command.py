@@ -16,6 +16,7 @@ def main(argv=None):
     """Run openstack-config with the arguments behind its name; return the exit code."""
     arguments = [_text(word) for word in (sys.argv[1:] if argv is None else argv)]
     console = Console()
+    fill_closed_streams()
     strict = "--strict-exit" in arguments
     try:
         request = config_arguments.parse(arguments)
@@ -94,6 +95,18 @@ class Console:
         self.say("error: " + one_line(error.message))
         if error.hint:
             self.say("hint: " + one_line(error.hint))
+
+
+def fill_closed_streams():
+    """Keep files we open from becoming stdin, stdout or stderr when those are closed.
+
+    What fills their place fails as a closed one does: stdin cannot be read, the others not written.
+    """
+    for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open("/dev/null", flags)
 
 
 def write_stdout(data):

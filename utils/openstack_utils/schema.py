@@ -46,14 +46,14 @@ class Schema:
             if content.get("driver_option") or content.get("dynamic_group_owner"):
                 self.open_sections.add(normalize(group))
             for entry in content.get("opts", ()):
-                option = Option(entry)
-                known[entry.get("dest") or option.name] = option
-                known[option.name] = option
+                # In a file only the underscored form counts (cfg.Opt._get_from_namespace).
+                dest = entry.get("dest") or entry["name"].replace("-", "_")
+                known[dest] = Option(entry)
         for group, entries in (data.get("deprecated_options") or {}).items():
             for entry in entries:
-                place = (entry["replacement_group"], entry["replacement_name"])
-                for name in (entry["name"], entry["name"].replace("-", "_")):
-                    self.deprecated[normalize(group), name] = place
+                replacement = entry["replacement_name"].replace("-", "_")
+                place = (entry["replacement_group"], replacement)
+                self.deprecated[normalize(group), entry["name"].replace("-", "_")] = place
 
     def find(self, section, name):
         """The Option of that name, or None."""
@@ -68,6 +68,8 @@ class Schema:
         import difflib
 
         here = self.options.get(normalize(section), {})
+        if name.replace("-", "_") in here:
+            return name.replace("-", "_")
         found = difflib.get_close_matches(name, sorted(here), 1, 0.7)
         if found:
             return found[0]

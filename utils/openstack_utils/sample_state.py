@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""What of the wanted objects a Keystone already has: read by name, as Keystone itself matches names.
+
+Users and projects are asked for by name: Keystone on MySQL finds `member` when asked for `Member`,
+and a cloud with ten thousand users answers as fast as an empty one. What is few (roles, services,
+endpoints) is read whole; a list that Keystone cuts short is asked for piece by piece.
+"""
+
+from .identity import RemoteError
+
+
+class State:
+    """Objects as Keystone shows them. Dictionaries are keyed by the *wanted* names."""
+
+    def __init__(self):
+        self.domain = "default"
+        self.regions = set()
+        self.roles = {}
+        self.projects = {}
+        self.users = {}
+        self.services = []
+        self.endpoints = []
+        self.implied = set()
+        self.assignments = set()
+        self.ec2 = {}
+        # user name -> whether the wanted password is the user's; not there: not tested
+        self.passwords = {}
+
+
+def read_state(identity, desired, workers, *, domain="default", test_password=None):
+    """Return the State of the `desired` objects.
+
+    `test_password(identity, user_id, password)` says whether a login succeeds; without it no
+    password is tested. Raises RemoteError.
+    """
+    state = State()
+    state.domain = domain
+    tasks = [
+        lambda: _into(state.regions, (region["id"] for region in _list(identity, "regions"))),
+        lambda: _read_roles(identity, desired, state),
+        lambda: _read_catalog(identity, desired, state),
+    ]
+    tasks += [_finder(identity, "projects", each.name, domain, state.projects) for each in desired.projects]
+    tasks += [_finder(identity, "users", each.name, domain, state.users) for each in desired.users]
+    workers.run(tasks)
+    tasks = [lambda: _read_implied(identity, state)] if desired.implied else []
+    named = {each.project for each in desired.assignments}
+    ids = sorted(state.projects[name]["id"] for name in named if name in state.projects)
+    tasks += [_assignment_reader(identity, each, state) for each in ids]
+    owners = sorted({each.user for each in desired.ec2 if each.user in state.users})
+    tasks += [_ec2_reader(identity, name, state) for name in owners]
+    if test_password is not None:
+        tasks += [
+            _password_tester(identity, user, state, test_password)
+            for user in desired.users
+            if user.name in state.users and user.password
+        ]
+    workers.run(tasks)
+    return state
+
+
+def find(identity, kind, name, **query):
+    """Return the object of a kind (`users`) that Keystone finds under a name, or None."""
+    for found in identity.get("/" + kind, name=name, **query)[kind]:
+        return found
+    return None
+
+
+def _list(identity, kind, **query):
+    """Return all objects of a kind. Raises RemoteError when Keystone shows a part of them only."""
+    answer = identity.get("/" + kind, **query)
+    if answer.get("truncated"):
+        message = "GET %s/%s: Keystone shows %d only" % (identity.url, kind, len(answer[kind]))
+        raise RemoteError(message, hint="raise list_limit in keystone.conf", status=200)
+    return answer[kind]
+
+
+def _into(target, values):
+    target.update(values)
+
+
+def _finder(identity, kind, name, domain, target):
+    def run():
+        found = find(identity, kind, name, domain_id=domain)
+        if found is not None:
+            target[name] = found
+
+    return run
+
+
+def _read_roles(identity, desired, state):
+    there = {role["name"]: role for role in identity.get("/roles")["roles"]}
+    for role in desired.roles:
+        found = there.get(role.name) or find(identity, "roles", role.name)
+        if found is not None:
+            state.roles[role.name] = found
+
+
+def _read_catalog(identity, desired, state):
+    services = identity.get("/services")
+    if services.get("truncated"):
+        types = sorted({service.type for service in desired.services})
+        state.services = [each for kind in types for each in _list(identity, "services", type=kind)]
+    else:
+        state.services = services["services"]
+    if not desired.endpoints:
+        return
+    endpoints = identity.get("/endpoints")
+    state.endpoints = endpoints["endpoints"]
+    if endpoints.get("truncated"):
+        types = {service.type for service in desired.services}
+        ids = [each["id"] for each in state.services if each["type"] in types]
+        state.endpoints = [each for one in ids for each in _list(identity, "endpoints", service_id=one)]
+
+
+def _read_implied(identity, state):
+    for inference in identity.get("/role_inferences")["role_inferences"]:
+        prior = inference["prior_role"]["id"]
+        state.implied.update((prior, role["id"]) for role in inference["implies"])
+
+
+def _assignment_reader(identity, project, state):
+    def run():
+        answer = identity.get("/role_assignments", **{"scope.project.id": project})
+        for each in answer["role_assignments"]:
+            if "user" in each and "OS-INHERIT:inherited_to" not in each["scope"]:
+                state.assignments.add((each["user"]["id"], project, each["role"]["id"]))
+
+    return run
+
+
+def _ec2_reader(identity, name, state):
+    def run():
+        path = "/users/%s/credentials/OS-EC2" % state.users[name]["id"]
+        for each in identity.get(path)["credentials"]:
+            state.ec2.setdefault((name, each["tenant_id"]), each)
+
+    return run
+
+
+def _password_tester(identity, user, state, test_password):
+    def run():
+        user_id = state.users[user.name]["id"]
+        state.passwords[user.name] = test_password(identity, user_id, user.password)
+
+    return run
