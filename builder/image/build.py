@@ -147,5 +147,11 @@ def failure(event: dict[str, Any], plan: ImagePlan, log: Path) -> BuildError:
         )
     if kind in ("repo", "fetch"):
         return RemoteError(message, hint="check the repositories' addresses: --repo NAME=URL", log=log)
+    if "more space needed" in message or "more space on" in message:
+        return InputError(
+            f"the disk is too small: {message}",
+            hint="make the partition larger (part --size), or the build's memory (--memory-share)",
+            log=log,
+        )
     details = "; ".join(event.get("details", ()))
     return BuildError(f"dnf: {message}" + (f": {details}" if details else ""), log=log)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from builder.errors import BuildError, ToolMissing
+from builder.errors import BuildError, InputError, ToolMissing
 from builder.image.build import Build, failure
-from builder.image.namespaces import Bind
+from builder.image.namespaces import Bind, is_root
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.targets import Target
 
@@ -85,8 +85,19 @@ def repository_binds(plan: ImagePlan) -> tuple[Bind, ...]:
                         f"repository {repo.name}: {folder} holds no repodata/repomd.xml",
                         hint="createrepo_c makes it",
                     )
+                _check_readable(repo.name, folder)
                 binds.append(Bind(source=folder, target=f"/repos/{number}.{place}"))
     return tuple(binds)
+
+
+def _check_readable(name: str, folder: Path) -> None:
+    """Refuse a folder that the ids inside cannot read: root's build runs with ids that own nothing."""
+    mode = folder.stat().st_mode
+    if is_root() and mode & 0o005 != 0o005:
+        raise InputError(
+            f"repository {name}: {folder} can be read by its owner only (mode {mode & 0o7777:04o})",
+            hint=f"a build does not run with root's ids: chmod -R a+rX {folder}",
+        )
 
 
 def local_folder(url: str) -> Path | None:

@@ -118,11 +118,11 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
         manifest=final / f"{plan.name}.manifest.json",
         unchanged=True,
     )
-    if is_current(result, fingerprint):
-        return result
-    # Before anything else: what killed builds left takes room that this one may need.
+    # What killed builds left takes room that this one may need.
     if options.out.is_dir():
         remove_stale(options.out)
+    if is_current(result, fingerprint):
+        return result
     with work_folder(options.out, plan.name, keep=options.keep) as work:
         build = Build(
             plan=plan,

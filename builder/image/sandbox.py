@@ -71,7 +71,7 @@ def run_in_image(
     Raises:
         CommandFailed: as Runner.run.
     """
-    words = ["bwrap", "--bind", TREE, "/", *_rooms(network)]
+    words = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network)]
     words += ["--ro-bind", "/sys", "/sys"]
     return _run(build, words, argv, input=input, ok=ok, log=log, binds=binds, shims=shims, network=network)
 
@@ -88,7 +88,7 @@ def run_in_installer(
     writable: Sequence[tuple[str, str]] = (),
 ) -> Completed:
     """Run a program of the host, read-only, with the tree at /mnt/sysimage where `tree` says so."""
-    words: list[str | Path] = ["bwrap"]
+    words: list[str | Path] = ["bwrap", "--clearenv"]
     for name in ("/usr", "/etc"):
         words += ["--ro-bind", name, name]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
@@ -103,6 +103,8 @@ def run_in_installer(
     if tree:
         for name in ("/mnt/sysimage", "/mnt/sysroot"):
             words += ["--bind", TREE, name]
+        # What kickstarts made for livecd-tools ask for.
+        words += ["--setenv", "INSTALL_ROOT", "/mnt/sysimage", "--setenv", "LIVE_ROOT", "/mnt/sysimage"]
     for source, target in writable:
         words += ["--bind", source, target]
     return _run(build, words, argv, ok=ok, log=log, binds=binds, shims=True, network=network)
@@ -149,7 +151,7 @@ def _run(
         words += ["--ro-bind", "/etc/resolv.conf", "/run/openstack-builder/resolv.conf"]
     for source, target in binds:
         words += ["--ro-bind", source, target]
-    words += ["--chdir", "/", "--clearenv"]
+    words += ["--chdir", "/"]
     for name, value in ENVIRONMENT.items():
         if value:
             words += ["--setenv", name, value]

@@ -43,7 +43,7 @@ def bounds(build: Build, available: int) -> dict[str, Usage]:
     share = available * build.options.memory_share // 100
     others = sum(usage.bytes for mountpoint, usage in planned.items() if mountpoint != "/")
     root = min(planned["/"].bytes, share - others)
-    if root < 16 * MIB:
+    if root < min(planned["/"].bytes, 16 * MIB):
         raise BuildError(
             f"the file systems of the plan need {others // MIB} MiB of memory besides /, "
             f"and {build.options.memory_share} % of what is free are {share // MIB} MiB",

@@ -88,11 +88,14 @@ def render(
     ]
     speed = serial_speed(command_line)
     if speed:
-        # A machine without the port would be left without any terminal.
+        # UEFI shows its console on the serial line by itself: everything would be there twice. And a
+        # machine without the port would be left without any terminal.
         lines += [
-            f"if serial --unit={speed[0]} --speed={speed[1]}; then",
-            "  terminal_input serial console",
-            "  terminal_output serial console",
+            'if [ "$grub_platform" != "efi" ]; then',
+            f"  if serial --unit={speed[0]} --speed={speed[1]}; then",
+            "    terminal_input serial console",
+            "    terminal_output serial console",
+            "  fi",
             "fi",
         ]
     lines += [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 from builder.errors import InputError
 from builder.image import tree
@@ -45,6 +46,8 @@ def read_names(table: str) -> dict[str, list[str]]:
 def _require_tools(build: Build) -> None:
     wanted = [("groupadd", "group")] if build.plan.groups else []
     wanted += [("useradd", "user")] if build.plan.users else []
+    passwords = [build.plan.root_password, *(user.password for user in build.plan.users)]
+    wanted += [("chpasswd", "rootpw/user")] if any(one.plain is not None for one in passwords) else []
     for tool, command in wanted:
         if not any(tree.path(f"{folder}/{tool}").exists() for folder in ("/usr/sbin", "/usr/bin")):
             raise InputError(
@@ -82,9 +85,10 @@ def _set_password(build: Build, name: str, password: Password) -> None:
     if password.plain is not None:
         run_in_image(build, ["chpasswd", "-c", _method()], input=f"{name}:{password.plain}\n")
     elif password.hash is not None:
-        run_in_image(build, ["chpasswd", "-e"], input=f"{name}:{password.hash}\n")
+        _edit_shadow(name, lambda _old: password.hash or "!")
     if password.locked or (password.plain is None and password.hash is None):
-        _lock(name)
+        # As passwd -l does, unless it is locked.
+        _edit_shadow(name, lambda old: old if old.startswith(("!", "*")) else "!" + old)
 
 
 def _method() -> str:
@@ -94,14 +98,14 @@ def _method() -> str:
     return found.group(1) if found and found.group(1) in ("SHA512", "SHA256", "YESCRYPT") else "SHA512"
 
 
-def _lock(name: str) -> None:
-    """Put `!` before the password field of shadow(5), as passwd -l does, unless it is locked."""
+def _edit_shadow(name: str, change: Callable[[str], str]) -> None:
+    """Change the password field of a user in shadow(5)."""
     path = tree.path("/etc/shadow")
     lines = []
     for line in path.read_text().splitlines():
         fields = line.split(":")
-        if fields[0] == name and not fields[1].startswith(("!", "*")):
-            fields[1] = "!" + fields[1]
+        if fields[0] == name:
+            fields[1] = change(fields[1])
         lines.append(":".join(fields))
     path.write_text("\n".join(lines) + "\n")
 

@@ -7,6 +7,7 @@ from builder.errors import InputError
 from builder.image import tree
 from builder.image.build import Build
 
+UTC = ("UTC", "Etc/UTC", "Etc/Universal", "Universal")
 XORG_KEYBOARD = """\
 Section "InputClass"
         Identifier "system-keyboard"
@@ -33,12 +34,16 @@ def apply(build: Build) -> None:
 
 def _timezone(build: Build) -> None:
     zone = build.plan.timezone
+    link = tree.path("/etc") / "localtime"
     if not tree.path(f"/usr/share/zoneinfo/{zone.name}").is_file():
+        if zone.name in UTC:
+            # localtime(5): without the link it is UTC, no zone data needed.
+            link.unlink(missing_ok=True)
+            return
         raise InputError(
             f"timezone {zone.name}: there is no /usr/share/zoneinfo/{zone.name} in the image",
             hint="put tzdata into %packages, or choose another zone (timedatectl list-timezones)",
         )
-    link = tree.path("/etc") / "localtime"
     link.unlink(missing_ok=True)
     link.symlink_to(f"../usr/share/zoneinfo/{zone.name}")
     # hwclock(8): the third line says what the hardware clock keeps.

@@ -27,6 +27,8 @@ INPUTS = (
     "etc/sysctl.d", "etc/systemd/system.conf", "etc/systemd/journald.conf", "etc/ld.so.conf.d",
     "etc/lvm", "etc/multipath.conf", "etc/mdadm.conf", "etc/cmdline.d",
 )  # fmt: skip
+# As dracut leaves it: there may be secrets in an initramfs.
+MODE = 0o600
 OPTIONS = ("--force", "--no-hostonly", "--reproducible", "--quiet")
 
 
@@ -72,15 +74,16 @@ def _make(build: Build, kernel: str) -> bool:
     cached = CACHE / key
     if cached.is_file():
         shutil.copyfile(cached, target)
-        target.chmod(0o600)
+        target.chmod(MODE)
         os.utime(cached)
         return True
     argv = ["dracut", *OPTIONS, "--kver", kernel, f"/boot/initramfs-{kernel}.img"]
     run_in_image(build, argv, log=build.log)
-    if not target.is_file() or target.stat().st_size < 1 << 16:
+    if not target.is_file() or not target.stat().st_size:
         raise BuildError(f"dracut made no initramfs for kernel {kernel}", log=build.log)
     made = target.read_bytes()
     target.write_bytes(device_nodes() + made)
+    target.chmod(MODE)
     temporary = CACHE / f".{key}.{build.seed}"
     shutil.copyfile(target, temporary)
     temporary.rename(cached)

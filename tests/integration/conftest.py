@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""What the integration tests may ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.report import Report
+from builder.runner import Runner
+from tests.fixture.signing import new_signer
+from tests.fixture.synthetic import SyntheticRepository, build_synthetic
+from tests.integration.imaging import Bench
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRepository:
+    """The synthetic repository, signed."""
+    runner = Runner(Report(quiet=True))
+    folder = tmp_path_factory.mktemp("synthetic")
+    # pytest's folders are for their owner only.
+    folder.chmod(0o755)
+    return build_synthetic(folder, runner=runner, signer=new_signer(runner))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, synthetic: SyntheticRepository) -> Bench:
+    """A bench for the tests of a module: they share caches."""
+    return Bench(tmp_path_factory.mktemp("bench"), synthetic)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder image` on the synthetic repository: what is in the image, and when it is built."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.fixture.synthetic import KERNEL
+from tests.integration.imaging import Bench, Look, kickstart
+
+FULL = kickstart(
+    head="network --hostname=guest.example",
+    packages="capable\nsetuid\ndeclared-user\nhard-links\nodd-names\nscripted\naged\ntwin.x86_64\n"
+    "documented\nwants-more",
+    tail="%post --log=/root/post.log\necho hello from post\necho made >/etc/made\n%end\n"
+    "%post --nochroot --erroronfail\n"
+    "test -d /mnt/sysimage/etc && echo outside >/mnt/sysimage/etc/outside\n%end\n",
+).replace("%packages --nocore", "%packages --nocore --excludedocs --exclude-weakdeps --inst-langs=de")
+
+
+@pytest.fixture(scope="module")
+def built(bench: Bench) -> Look:
+    """An image with one of everything."""
+    done = bench.build(FULL)
+    assert done.stdout == f"{bench.image}\n"
+    return bench.look()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param("/usr/bin/setuid", (0o4755, 0, 0), id="setuid"),
+        pytest.param("/usr/bin/setgid", (0o2755, 0, 0), id="setgid"),
+        pytest.param("/var/lib/declared/state", (0o640, 421, 421), id="owner known by its Provides only"),
+        pytest.param("/var/lib/declared", (0o750, 421, 421), id="folder of that owner"),
+        pytest.param("/tmp", (0o1777, 0, 0), id="sticky folder"),
+        pytest.param("/etc/shadow", (0o640, 0, 0), id="shadow"),
+        pytest.param(f"/boot/initramfs-{KERNEL}.img", (0o600, 0, 0), id="initramfs"),
+    ],
+)
+def test_modes_and_owners_are_those_of_the_packages(
+    built: Look, path: str, expected: tuple[int, int, int]
+) -> None:
+    mode, uid, gid = built.owner(path)
+
+    if path.startswith(("/etc/shadow", "/boot")):
+        assert (uid, gid) == expected[1:]
+        assert not mode & 0o007
+    else:
+        assert (mode, uid, gid) == expected
+
+
+def test_a_file_capability_is_kept(built: Look) -> None:
+    assert "security.capability" in built.ask("ea_list /usr/bin/capable")
+
+
+def test_hard_links_stay_one_inode(built: Look) -> None:
+    numbers = {built.inode(f"/usr/share/hard/{name}") for name in "ace"}
+
+    assert len(numbers) == 1
+    assert built.inode("/usr/share/hard/b") not in numbers
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        pytest.param("/usr/share/doc/documented/README", False, id="excludedocs"),
+        pytest.param("/usr/share/locale/de/LC_MESSAGES/documented.mo", True, id="language asked for"),
+        pytest.param("/usr/share/locale/fr/LC_MESSAGES/documented.mo", False, id="other language"),
+        pytest.param("/usr/share/wanted", False, id="weak dependency"),
+        pytest.param("/usr/lib64/twin", True, id="name.arch"),
+        pytest.param("/usr/lib/twin", False, id="other arch"),
+        pytest.param("/etc/made", True, id="post"),
+        pytest.param("/etc/outside", True, id="post --nochroot"),
+        pytest.param("/etc/kernel/install.d/50-dracut.install", False, id="mask taken away"),
+    ],
+)
+def test_packages_options_and_scripts_decide_what_is_there(built: Look, path: str, there: bool) -> None:
+    assert built.exists(path) is there
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param("/etc/hostname", "guest.example\n", id="hostname"),
+        pytest.param("/etc/locale.conf", "LANG=C.UTF-8\n", id="lang"),
+        pytest.param("/etc/machine-id", "", id="machine-id"),
+        pytest.param("/usr/share/aged", "2\n", id="newest version"),
+        pytest.param("/root/post.log", "hello from post\n", id="post --log"),
+        pytest.param("/var/lib/scripted/log", "pre 1\npost 1\nposttrans 1\n", id="scriptlets"),
+    ],
+)
+def test_files_hold_what_was_asked_for(built: Look, path: str, expected: str) -> None:
+    assert built.text(path) == expected
+
+
+def test_root_is_locked(built: Look) -> None:
+    row = next(line for line in built.text("/etc/shadow").splitlines() if line.startswith("root:"))
+
+    assert row.split(":")[1].startswith(("!", "*"))
+
+
+def test_the_manifest_tells_what_is_in_the_image(built: Look, bench: Bench) -> None:
+    manifest = bench.manifest()
+
+    assert {"kernel-core", "capable"} <= {package["name"] for package in manifest["packages"]}
+    assert manifest["firmware"] == ["bios", "uefi"]
+    assert manifest["inputs"]["gpgcheck"] is True
+    assert all(len(package["sha256"]) == 64 for package in manifest["packages"])
+    assert [stage["name"] for stage in manifest["stages"]][:3] == ["solve", "fetch", "install"]
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=bench.image.parent, check=True)
+
+
+def test_file_systems_are_clean_and_the_qcow2_is_sound(built: Look, bench: Bench) -> None:
+    subprocess.run(["e2fsck", "-fn", built.device], check=True, capture_output=True)
+    subprocess.run(["qemu-img", "check", "-q", bench.image], check=True)
+
+
+def test_an_unchanged_image_is_not_built_again_and_a_changed_one_is(bench: Bench) -> None:
+    text = kickstart(tail="%post\necho first >/etc/made\n%end\n")
+    bench.build(text)
+    before = bench.image.stat()
+
+    again = bench.build(text)
+
+    assert "unchanged" in again.stderr
+    assert bench.image.stat().st_mtime_ns == before.st_mtime_ns
+    changed = bench.build(text.replace("first", "second"))
+    assert "unchanged" not in changed.stderr
+    assert "from the cache" in changed.stderr
+    assert bench.look().text("/etc/made") == "second\n"
+
+
+def test_a_damaged_image_is_built_again(bench: Bench) -> None:
+    text = kickstart()
+    bench.build(text)
+    with bench.image.open("r+b") as file:
+        file.seek(100_000)
+        file.write(b"damage")
+
+    assert "unchanged" not in bench.build(text).stderr
+    assert "unchanged" in bench.build(text).stderr
+
+
+def test_the_same_inputs_make_the_same_disk_layout(bench: Bench, tmp_path: Path) -> None:
+    text = kickstart(packages="capable\ndeclared-user")
+    other = Bench(tmp_path, bench.repository)
+    bench.build(text)
+
+    other.build(text)
+
+    first, second = bench.manifest(), other.manifest()
+    assert first["partitions"] == second["partitions"]
+    assert first["packages"] == second["packages"]
+
+
+def test_partitions_that_pre_writes_are_read_in_a_second_pass(bench: Bench) -> None:
+    text = kickstart(
+        base="bootloader --location=mbr\nrootpw --lock\nclearpart --all --initlabel --disklabel=gpt\n",
+        head="%include /tmp/disk.ks\n%pre\n"
+        'echo "part biosboot --fstype=biosboot --size=1" >/tmp/disk.ks\n'
+        'echo "part / --fstype=ext4 --size=80" >>/tmp/disk.ks\n%end',
+    )
+
+    bench.build(text)
+
+    assert [one["fstype"] for one in bench.manifest()["partitions"]] == ["biosboot", "ext4"]
+    assert not Path("/tmp/disk.ks").exists()
+
+
+def test_plan_prints_and_builds_nothing(bench: Bench, tmp_path: Path) -> None:
+    other = Bench(tmp_path, bench.repository)
+
+    done = other.build(kickstart(), "--plan", "--json")
+
+    assert json.loads(done.stdout)["name"] == "test"
+    assert not other.out.exists()

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder image` when something is wrong, or when it is stopped: told clearly, nothing left."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.report import Report
+from builder.runner import Runner
+from tests.fixture import spoil
+from tests.fixture.signing import new_signer
+from tests.fixture.synthetic import build_synthetic
+from tests.integration.imaging import Bench, host_state, kickstart, processes_of
+
+STAGES = (
+    "solve",
+    "fetch",
+    "install",
+    "configure",
+    "scripts",
+    "initramfs",
+    "boot files",
+    "seal",
+    "disk",
+    "qcow2",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "code", "words"),
+    [
+        pytest.param(
+            kickstart(packages="capble"),
+            (), 2, ("test.ks:15: package capble", "did you mean capable?"),
+            id="package that no repository has",
+        ),
+        pytest.param(
+            kickstart(packages="@nogroup"), (), 2, ("test.ks:15: group @nogroup",), id="group that none has"
+        ),
+        pytest.param(
+            kickstart(packages="unsolvable"), (), 2, ("nobody-provides-this",), id="dependency of a package"
+        ),
+        pytest.param(
+            kickstart(tail="%post --erroronfail\necho the reason >&2\nexit 7\n%end\n"),
+            (), 1, ("%post of", "test.ks:17", "status 7: the reason"),
+            id="post fails with erroronfail",
+        ),
+        pytest.param(
+            kickstart(tail="%post --interpreter=/usr/bin/python9\npass\n%end\n"),
+            (), 1, ("test.ks:17", "/usr/bin/python9"),
+            id="interpreter that is not in the image",
+        ),
+        pytest.param(
+            kickstart().replace("--size=96", "--size=8"), (), 2, ("too small", "more space",), id="disk too small"
+        ),
+        pytest.param(
+            kickstart(head="selinux --enforcing"), (), 2, ("test.ks:10", "no policy", ), id="selinux without policy"
+        ),
+        pytest.param(
+            kickstart(head="firewall --enabled"), (), 2, ("test.ks:10", "no firewalld"), id="firewall without firewalld"
+        ),
+        pytest.param(
+            kickstart(head="services --enabled=sshd"), (), 2, ("sshd",), id="service that no package has"
+        ),
+        pytest.param(
+            kickstart(packages="failing-pre"), (), 1, ("failing-pre",), id="pre scriptlet fails"
+        ),
+        pytest.param(kickstart(), ("--arch", "aarch64"), 2, ("--arch aarch64",), id="other architecture"),
+        pytest.param(kickstart(), ("--memory-share", "0"), 2, ("--memory-share 0",), id="option out of range"),
+    ],
+)  # fmt: skip
+def test_an_error_names_its_cause_and_leaves_nothing(
+    bench: Bench,
+    text: str,
+    options: tuple[str, ...],
+    code: int,
+    words: tuple[str, ...],
+) -> None:
+    before = host_state()
+    shutil.rmtree(bench.out, ignore_errors=True)
+
+    done = bench.build(text, *options, ok=False)
+
+    assert done.returncode == code, done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr
+    assert bench.leftovers() == []
+    assert not bench.image.exists()
+    assert host_state() == before
+
+
+def test_an_unreachable_repository_is_the_remote_side_failing(bench: Bench) -> None:
+    done = bench.build(kickstart(), repo="http://127.0.0.1:9/none", ok=False)
+
+    assert done.returncode == 5
+    assert "repository synthetic: http://127.0.0.1:9/none" in done.stderr
+
+
+def test_a_post_that_fails_without_erroronfail_is_a_warning(bench: Bench) -> None:
+    done = bench.build(kickstart(tail="%post\nexit 3\n%end\n"))
+
+    assert "ended with status 3" in done.stderr
+    assert any("status 3" in warning for warning in bench.manifest()["warnings"])
+
+
+def test_no_key_is_told_before_anything_is_done(bench: Bench) -> None:
+    command = bench.command(kickstart())
+    command = command[: command.index("--gpgkey")]
+
+    done = subprocess.run(command, env=bench.environment(), capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "--gpgkey" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def spoilable(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A bench with a repository of its own, to be damaged."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    folder.chmod(0o755)
+    runner = Runner(Report(quiet=True))
+    repository = build_synthetic(folder / "repository", runner=runner, signer=new_signer(runner))
+    (folder / "repository").chmod(0o755)
+    return Bench(folder, repository)
+
+
+@pytest.mark.parametrize(
+    ("damage", "unsigned_is_fine"),
+    [
+        pytest.param(spoil.change_payload, False, id="one byte of the payload"),
+        pytest.param(spoil.change_header, False, id="one letter of the header"),
+        pytest.param(spoil.change_signature, True, id="one byte of the signature"),
+    ],
+)
+def test_a_damaged_package_is_refused(
+    spoilable: Bench, damage: Callable[[Path], None], unsigned_is_fine: bool
+) -> None:
+    rpm = spoilable.repository.rpms["capable"]
+    whole = rpm.read_bytes()
+    text = kickstart(packages="capable")
+    damage(rpm)
+    # The repository's metadata follows: its checksum alone would tell of the damage.
+    _reindex(spoilable.repository.folder)
+    try:
+        done = spoilable.build(text, ok=False)
+        unchecked = spoilable.build(text, "--no-gpgcheck", ok=False)
+    finally:
+        rpm.write_bytes(whole)
+
+    assert done.returncode == 1
+    assert "capable" in done.stderr
+    assert spoilable.leftovers() == []
+    assert (unchecked.returncode == 0) is unsigned_is_fine, unchecked.stderr
+    if unsigned_is_fine:
+        assert spoilable.manifest()["inputs"]["gpgcheck"] is False
+
+
+def test_a_file_that_differs_from_the_metadata_is_refused(spoilable: Bench) -> None:
+    _reindex(spoilable.repository.folder)
+    rpm = spoilable.repository.rpms["setuid"]
+    whole = rpm.read_bytes()
+    spoil.change_payload(rpm)
+    try:
+        done = spoilable.build(kickstart(packages="setuid"), ok=False)
+    finally:
+        rpm.write_bytes(whole)
+
+    assert done.returncode == 5
+    assert "setuid" in done.stderr
+    assert "checksum" in done.stderr
+
+
+def _reindex(folder: Path) -> None:
+    """Make the metadata of a damaged repository anew, the damaged packages as they are."""
+    subprocess.run(
+        ["createrepo_c", "--quiet", "--groupfile", folder / "comps.xml", folder]
+        if (folder / "comps.xml").exists()
+        else ["createrepo_c", "--quiet", folder],
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_in_any_stage_it_leaves_the_old_image_and_the_next_run_cleans_up(
+    bench: Bench,
+    stage: str,
+) -> None:
+    bench.build(kickstart())
+    old = bench.image.read_bytes()
+    before = host_state()
+    text = kickstart(tail=f"%post\necho {stage} {time.time_ns()}\nsleep 0.2\n%end\n")
+
+    _stop_in(bench, text, stage, signal.SIGKILL)
+
+    assert bench.image.read_bytes() == old
+    _wait_until_gone(bench.out)
+    assert host_state() == before
+    assert all(name.startswith(".openstack-builder-") for name in bench.leftovers())
+    bench.build(kickstart())
+    assert bench.leftovers() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_interrupted_it_leaves_nothing(bench: Bench, number: signal.Signals) -> None:
+    shutil.rmtree(bench.out, ignore_errors=True)
+    before = host_state()
+
+    code, said = _stop_in(bench, kickstart(tail="%post\nsleep 30\n%end\n"), "scripts", number)
+
+    assert code == 130
+    assert "interrupted" in said
+    assert bench.leftovers() == []
+    _wait_until_gone(bench.out)
+    assert host_state() == before
+
+
+def test_killed_at_random_moments_it_never_leaves_half_an_image(bench: Bench) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    shutil.rmtree(bench.out, ignore_errors=True)
+    before = host_state()
+    for _ in range(4):
+        text = kickstart(tail=f"%post\necho {chance.random()}\n%end\n")
+        process = subprocess.Popen(
+            bench.command(text), env=bench.environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(0.3, 4))
+        process.kill()
+        process.wait()
+        _wait_until_gone(bench.out)
+        if bench.image.exists():
+            subprocess.run(
+                ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=bench.image.parent, check=True
+            )
+
+    assert host_state() == before
+    bench.build(kickstart())
+    assert bench.leftovers() == []
+
+
+def _stop_in(
+    bench: Bench,
+    text: str,
+    stage: str,
+    number: signal.Signals,
+) -> tuple[int, str]:
+    """Start a build, send it `number` when the stage before `stage` is done; return how it ended."""
+    said = bench.folder / "said"
+    with said.open("w") as stream:
+        process = subprocess.Popen(
+            bench.command(text), env=bench.environment(), stderr=stream, stdout=subprocess.DEVNULL
+        )
+    done = f"[{STAGES.index(stage)}/"
+    deadline = time.monotonic() + 120
+    while STAGES.index(stage) and done not in said.read_text():
+        assert process.poll() is None, said.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    if stage in ("scripts", "solve"):
+        time.sleep(0.5)
+    os.kill(process.pid, number)
+    process.wait(timeout=60)
+    return process.returncode, said.read_text()
+
+
+def _wait_until_gone(folder: Path) -> None:
+    """Wait until the kernel has taken the processes down; fail where it does not."""
+    deadline = time.monotonic() + 10
+    while found := processes_of(folder):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""What a hostile or careless %post can do: harm the image, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.imaging import Bench, host_state, kickstart
+
+
+def post(body: str, *, fails: bool = False) -> str:
+    """Return a kickstart with that %post."""
+    option = "" if fails else " --erroronfail"
+    return kickstart(tail=f"%post{option}\n{body}\n%end\n")
+
+
+SCRIPTS = {
+    "writes to a disk: its /dev holds a megabyte": """
+        dd if=/dev/zero of=/dev/sda bs=1M count=64
+        test $(wc -c </dev/sda) -lt 2000000""",
+    "fills the free space with zeroes: ends with ENOSPC as its author expects": """
+        ! dd if=/dev/zero of=/var/tmp/zeros bs=1M 2>/run/why
+        grep 'No space left' /run/why && rm /var/tmp/zeros""",
+    "fills /run: bounded": "! dd if=/dev/zero of=/run/zeros bs=1M count=200 2>/dev/null",
+    "makes files until there are no inodes": """
+        i=0
+        while touch /var/tmp/f$i 2>/dev/null; do i=$((i+1)); test $i -lt 100000 || exit 9; done
+        rm -rf /var/tmp/f*""",
+    "kills everything that it can see": "kill -9 -1; echo alive >/etc/alive",
+    "leaves processes behind": "sleep 4711 & sleep 4711 & exit 0",
+    "sees no network": "test $(grep -c : /proc/net/dev) -le 1 && grep -q lo: /proc/net/dev",
+    "does not see the host's folders": "test ! -e {home}/{secret} && test ! -e {folder}",
+    "cannot make a block device": "! mknod /var/tmp/sda b 8 0",
+    "cannot set the kernel's parameters": "! echo 1 >/proc/sys/kernel/panic",
+    "mounts at most in its own world": "mkdir /mnt; mount -t tmpfs none /mnt; true",
+    "installs a boot loader: not now": "grub2-install /dev/sda && grub-install /dev/vda",
+    "sees its own processes only": "test $(ls -d /proc/[0-9]* | wc -l) -lt 8",
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_harms_nothing_but_the_image(
+    bench: Bench,
+    name: str,
+) -> None:
+    secret = Path.home() / ".openstack-builder-test-secret"
+    secret.write_text("secret")
+    started = time.monotonic()
+    try:
+        before = host_state(), _host_files()
+        text = SCRIPTS[name].replace("{home}", str(Path.home())).replace("{secret}", secret.name)
+        bench.build(post(text.replace("{folder}", str(bench.folder))))
+        assert (host_state(), _host_files()) == before, name
+    finally:
+        secret.unlink()
+
+    assert time.monotonic() - started < 60
+    assert "sleep 4711" not in subprocess.run(["ps", "ax"], capture_output=True, text=True, check=True).stdout
+
+
+def test_removing_everything_removes_the_image_only(bench: Bench) -> None:
+    before = host_state(), _host_files()
+
+    body = "rm -rf --no-preserve-root / 2>/dev/null; rm -rf /* 2>/dev/null; true"
+    done = bench.build(post(body, fails=True), ok=False)
+
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert (host_state(), _host_files()) == before
+    assert bench.leftovers() == []
+
+
+def test_a_nochroot_script_sees_the_host_read_only(bench: Bench) -> None:
+    text = kickstart(
+        tail="%post --nochroot --erroronfail\n! touch /usr/touched 2>/dev/null\n! touch /etc/touched 2>/dev/null\n"
+        f"test ! -e {bench.folder}\nrm -rf /usr/bin /etc/* 2>/dev/null\n"
+        "echo $INSTALL_ROOT >/mnt/sysimage/etc/root\n%end\n"
+    )
+
+    bench.build(text)
+
+    assert not Path("/usr/touched").exists()
+    assert bench.look().text("/etc/root") == "/mnt/sysimage\n"
+
+
+def _host_files() -> tuple[object, ...]:
+    """Return what a stray write would change."""
+    folders = [Path("/"), Path("/etc"), Path("/dev"), Path("/usr/bin"), Path("/var/lib"), Path.home()]
+    return tuple((str(folder), tuple(sorted(os.listdir(folder)))) for folder in folders)
