@@ -27,10 +27,25 @@ test: setup-dev ## the tests that every change must pass
 test-all: setup-dev ## every test, the slow ones too
 	$(PYTEST) tests
 
+demo: setup-plane ## the whole main job: RPM, image, boot, login, upload
+	@$(BUILDER) services -o utils/openstack_utils/services.json
+	@.venv/bin/python -m tests.demo
+
 TARGET ?= fixture-12
+IMAGE ?= jeos-fixture
+OPTIONS ?=
 
 rpm: setup ## build openstack-utils and a signed repository of it (TARGET=epel-9, a glob works too)
 	$(BUILDER) rpm openstack-utils -t '$(TARGET)' --repo --local-key
+
+image: setup ## build a guest image (IMAGE=jeos-fedora-45, OPTIONS="--repo NAME=URL")
+	$(BUILDER) image $(IMAGE) $(OPTIONS)
+
+verify: setup ## boot an image and run the checklist (IMAGE=...)
+	$(BUILDER) verify out/$(IMAGE)/$(IMAGE).qcow2 $(OPTIONS)
+
+upload: setup ## upload an image to Glance (IMAGE=..., OPTIONS="--cloud NAME")
+	$(BUILDER) upload out/$(IMAGE)/$(IMAGE).qcow2 $(OPTIONS)
 
 setup-plane:
 	@$(INSTALL) plane

@@ -7,8 +7,10 @@ The list follows virt-sysprep's operations (guestfs-tools, sysprep/sysprep_opera
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,11 @@ REMOVED = (
     "tmp/*", "tmp/.[!.]*", "var/tmp/*", "var/tmp/.[!.]*", "run/*",
     "var/log/dnf*.log*", "var/log/hawkey.log*", "var/log/journal/*",
 )  # fmt: skip
+# Databases that their programs may have left with a write-ahead log beside them.
+DATABASES = (
+    "usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite", "var/lib/dnf/history.sqlite",
+    "usr/lib/sysimage/libdnf5/transaction_history.sqlite",
+)  # fmt: skip
 # Kept, emptied: programs expect them with owner and mode.
 EMPTIED = ("var/log/**/*",)
 
@@ -46,6 +53,8 @@ def run(build: Build) -> str:
     """Clean, label, set the times."""
     removed = sum(_remove(path) for pattern in REMOVED for path in TREE.glob(pattern))
     emptied = sum(_empty(path) for pattern in EMPTIED for path in TREE.glob(pattern))
+    for name in DATABASES:
+        _close_database(TREE / name)
     _machine_identity(build)
     labelled = _label(build)
     clamp_times(build.options.source_date_epoch)
@@ -66,6 +75,15 @@ def _empty(path: Path) -> int:
         return 0
     os.truncate(path, 0)
     return 1
+
+
+def _close_database(path: Path) -> None:
+    """Bring the write-ahead log into the database: without it the file alone is not whole, and smaller."""
+    if not path.is_file():
+        return
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        # https://www.sqlite.org/wal.html: leaving WAL mode checkpoints and removes -wal and -shm.
+        connection.execute("PRAGMA journal_mode=DELETE").fetchone()
 
 
 def _machine_identity(build: Build) -> None:
