@@ -16,7 +16,7 @@ from builder.kickstart.plan import ImagePlan
 from builder.kickstart.planner import plan_kickstart
 from builder.kickstart.read import read_kickstart
 from builder.kickstart.show import problem_as_json
-from builder.kickstart.syntax import choose_version
+from builder.kickstart.versions import choose_version
 
 SUMMARY = "check kickstarts: errors, warnings, what would be ignored"
 EXAMPLE = """\

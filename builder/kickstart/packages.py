@@ -91,6 +91,10 @@ def _value(header: Command, *names: str) -> str | None:
 
 def _take(ks: Kickstart, selection: _Selection, text: str, line: Line) -> None:
     """Add one line of %packages."""
+    if "\\*" in text:
+        # Seen in published kickstarts, by authors who thought of a shell.
+        text = text.replace("\\*", "*")
+        ks.findings.warn(line.place, f"package {text}: a backslash is not needed, it is left out")
     exclude = text.startswith("-")
     word = text[1:] if exclude else text
     if word.startswith("@^"):

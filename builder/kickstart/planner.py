@@ -10,9 +10,10 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.kickstart import packages, scripts, sources, storage, system
+from builder.kickstart import accounts, network, packages, scripts, sources, storage, system
 from builder.kickstart.choices import Choices
 from builder.kickstart.findings import Findings
+from builder.kickstart.layout import plan_firmware
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.read import Kickstart, read_kickstart
 from builder.targets import Family, Target
@@ -63,11 +64,11 @@ def make_plan(
 def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImagePlan:
     """Return the plan of a kickstart that has been read."""
     lang, extra_langs = system.plan_lang(ks)
-    root_password, root_ssh_password = system.plan_root(ks)
-    users, groups = system.plan_users(ks)
+    root_password, root_ssh_password = accounts.plan_root(ks)
+    users, groups = accounts.plan_users(ks)
     selinux, selinux_place = system.plan_selinux(ks)
     enabled, disabled = system.plan_services(ks)
-    hostname, interfaces = system.plan_network(ks)
+    hostname, interfaces = network.plan_network(ks)
     chosen = packages.plan_packages(ks)
     bootloader = storage.plan_bootloader(ks)
     disk = storage.plan_disk(
@@ -89,8 +90,8 @@ def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImageP
         root_ssh_password=root_ssh_password,
         users=users,
         groups=groups,
-        ssh_keys=system.plan_ssh_keys(ks),
-        authselect=system.plan_authselect(ks),
+        ssh_keys=accounts.plan_ssh_keys(ks),
+        authselect=accounts.plan_authselect(ks),
         selinux=selinux,
         selinux_place=selinux_place,
         firewall=system.plan_firewall(ks),
@@ -101,7 +102,7 @@ def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImageP
         default_target=system.plan_default_target(ks),
         bootloader=bootloader,
         disk=disk,
-        firmware=storage.plan_firmware(disk, bootloader),
+        firmware=plan_firmware(disk, bootloader),
         repositories=sources.plan_repositories(ks, choices),
         packages=chosen,
         scripts=scripts.plan_scripts(ks),

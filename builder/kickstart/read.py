@@ -16,7 +16,8 @@ from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Place
 from builder.kickstart.policy import Verdict
 from builder.kickstart.source import Document, InputFile, Line, Section, scan
-from builder.kickstart.syntax import Command, Syntax, choose_version, load_syntax
+from builder.kickstart.syntax import Command, Syntax, load_syntax
+from builder.kickstart.versions import choose_version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

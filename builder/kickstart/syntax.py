@@ -20,14 +20,14 @@ from typing import Any
 
 from pykickstart import version as versions
 from pykickstart.base import RemovedCommand
-from pykickstart.errors import KickstartDeprecationWarning, KickstartError, KickstartVersionError
+from pykickstart.errors import KickstartDeprecationWarning, KickstartError
 from pykickstart.parser import KickstartParser
 
-from builder.errors import InputError
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Place
 from builder.kickstart.policy import Option, Row, Verdict
+from builder.kickstart.versions import known_versions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -291,45 +291,6 @@ class Syntax:
             else:
                 findings.warn(place, f"{name}: {text}")
         return found
-
-
-def choose_version(asked: str | None, written: str | None, target: str | None) -> tuple[str, str | None]:
-    """Return the syntax version to use, and a warning where `#version=` could not be followed.
-
-    `--ksversion` goes before `#version=` goes before the target's own.
-
-    Raises:
-        InputError: `asked` is unknown.
-    """
-    default = target or versions.versionToString(versions.DEVEL, skipDevel=True)
-    if asked:
-        found = find_version(asked)
-        if found is None:
-            raise InputError(
-                f"unknown kickstart syntax: {asked}", hint=f"one of {', '.join(known_versions())}"
-            )
-        return found, None
-    if written is None or written.upper() == "DEVEL":
-        return default, None
-    found = find_version(written)
-    if found is None:
-        return default, f"unknown syntax {written}; {default} is used"
-    return found, None
-
-
-def find_version(text: str) -> str | None:
-    """Return pykickstart's name of a syntax version, None when it has none of that name."""
-    try:
-        number = versions.stringToVersion(text)
-    except KickstartVersionError:
-        return None
-    return str(versions.versionToString(number, skipDevel=True))
-
-
-def known_versions() -> tuple[str, ...]:
-    """Return the names of all syntax versions, Fedora's first, oldest first."""
-    names = [name for name in versions.versionMap if name != "DEVEL"]
-    return tuple(sorted(names, key=lambda name: (name.startswith("RHEL"), versions.versionMap[name])))
 
 
 @cache

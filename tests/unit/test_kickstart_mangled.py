@@ -17,7 +17,7 @@ from builder.kickstart.images import KICKSTARTS
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.planner import load_plan
 from builder.kickstart.show import describe, plan_as_json
-from builder.kickstart.syntax import known_versions
+from builder.kickstart.versions import known_versions
 from builder.targets import load_targets
 
 LINES = tuple(

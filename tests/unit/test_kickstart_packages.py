@@ -83,6 +83,15 @@ def test_languages(tmp_path: Path, option: str, languages: tuple[str, ...] | Non
     assert packages_of(tmp_path, "", header=f"%packages {option}").languages == languages
 
 
+def test_escaped_glob_is_taken_with_a_warning(tmp_path: Path) -> None:
+    plan, findings = plan_text(tmp_path, f"{DISK}%packages\n-grub\\*\n%end\n")
+
+    assert plan.packages.excluded == ("grub*",)
+    assert told(findings, tmp_path) == [
+        "warning: test.ks:5: package -grub*: a backslash is not needed, it is left out"
+    ]
+
+
 MISTAKES = {
     "a blank in a name": ("foo bar\n", 'package "foo bar": a blank in a name'),
     "a path": ("foo;bar\n", 'package "foo;bar": not a name or glob'),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from builder.kickstart.choices import Choices
 from builder.kickstart.findings import Findings
+from builder.kickstart.layout import share
 from builder.kickstart.plan import ImagePlan, Partition
-from builder.kickstart.storage import share
 from tests.unit.kickstart_text import plan_text, told
 
 REST = "rootpw --lock\n%packages\n%end\n"

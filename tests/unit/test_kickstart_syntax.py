@@ -9,7 +9,7 @@ import pytest
 
 from builder.errors import InputError
 from builder.kickstart.choices import Choices
-from builder.kickstart.syntax import choose_version, find_version, known_versions
+from builder.kickstart.versions import choose_version, find_version, known_versions
 from tests.unit.kickstart_text import DISK, GOOD, plan_text, told
 
 CHOICES = {

@@ -159,6 +159,16 @@ def test_authselect_and_its_forerunners(
     assert plan.authselect == case[1]
 
 
+def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
+    line = "authconfig --enableshadow --enablemd5"
+
+    _, findings = plan_text(tmp_path, f"{DISK}rootpw x\n{line}\n{END}", ksversion="F17")
+
+    assert told(findings, tmp_path) == [
+        "warning: test.ks:5: authconfig --enablemd5: new passwords are hashed as the target does it"
+    ]
+
+
 def test_services_disabled_and_enabled_are_kept_apart(tmp_path: Path) -> None:
     plan, _ = plan_text(tmp_path, f"{DISK}services --disabled=a,b.timer --enabled=sshd,a\n{END}")
 

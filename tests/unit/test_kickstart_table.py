@@ -12,7 +12,8 @@ from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.policy import Verdict
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import commands_of, known_versions, options_of
+from builder.kickstart.syntax import commands_of, options_of
+from builder.kickstart.versions import known_versions
 from tests.unit.kickstart_text import DISK, GOOD, plan_text, told
 
 VERSIONS = known_versions()
