@@ -52,7 +52,6 @@ class Bench:
     logs: Path
     image: Path
     image_format: str
-    image_size: int
     disk_size: int
     user: str
     acceleration: Acceleration

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,13 +50,17 @@ class Instance:
         """The identity in EC2's form."""
         return f"i-{self.uuid.replace('-', '')[:17]}"
 
+    @property
+    def ec2_uuid(self) -> str:
+        """The system UUID in EC2's form."""
+        return f"ec2{self.uuid[3:]}"
+
 
 def new_instance(public_key: str) -> Instance:
     """Return an instance with a random identity, name and MAC (a locally administered one of qemu's)."""
-    raw = secrets.token_hex(16)
     return Instance(
-        # EC2 on Xen is known by a system UUID that begins with ec2 (cloud-init, DataSourceEc2).
-        uuid=f"ec2{raw[3:8]}-{raw[8:12]}-4{raw[13:16]}-8{raw[17:20]}-{raw[20:32]}",
+        # Never one that begins with ec2: that is how a guest knows EC2 (cloud-init, DataSourceEc2).
+        uuid=f"{secrets.randbelow(0xEC200000):08x}{str(uuid.uuid4())[8:]}",
         hostname=f"verify-{secrets.token_hex(3)}",
         mac="52:54:00:" + ":".join(secrets.token_hex(1) for _ in range(3)),
         public_key=public_key,
@@ -164,7 +169,7 @@ def smbios(instance: Instance, datasource: Datasource) -> str | None:
         case Datasource.EC2:
             return (
                 "type=1,manufacturer=Amazon EC2,product=m1.tiny,"
-                f"serial={instance.uuid},uuid={instance.uuid}"
+                f"serial={instance.ec2_uuid},uuid={instance.ec2_uuid}"
             )
         case _:
             return None

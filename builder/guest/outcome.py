@@ -75,7 +75,7 @@ class Check(Generic[Evidence]):
 
     Args:
         id: kebab-case name; `--checks` takes it, scripts rely on it.
-        rows: numbers of the rows of the checklist (docs: openstack-builder(1), CHECKS) it belongs to.
+        rows: the rows of the checklist (builder/guest/checks/README.md) it belongs to.
         explanation: what is looked at and why it matters, in a sentence.
         judge: looks at the evidence.
     """

@@ -77,7 +77,7 @@ def command_line(machine: Machine) -> list[str]:
     """Return qemu's argv for `machine`.
 
     The guest reaches nothing (`restrict=on`) but its DHCP server and the metadata service; we reach its
-    port 22 on loopback.
+    port 22 on loopback. Without IPv6: slirp would announce a name server that never answers.
     """
     argv = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     # graphics=off makes SeaBIOS talk on the serial port: a disk that does not boot says so in the log.
@@ -93,7 +93,7 @@ def command_line(machine: Machine) -> list[str]:
     if machine.seed:
         argv += ["-drive", f"if=none,id=seed0,format=raw,readonly=on,file={machine.seed}"]
         argv += ["-device", "virtio-blk-pci,drive=seed0"]
-    network = f"user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
+    network = f"user,id=net0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
     if machine.metadata_command:
         command = machine.metadata_command.replace(",", ",,")
         network += f",{METADATA_NET},guestfwd=tcp:169.254.169.254:80-cmd:{command}"

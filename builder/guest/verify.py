@@ -187,7 +187,6 @@ def _bench(
         logs=logs,
         image=evidence.image,
         image_format=evidence.info["format"],
-        image_size=size,
         disk_size=size + options.grow,
         user=_user(evidence, manifest, options),
         acceleration=acceleration,

@@ -12,7 +12,7 @@ from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applica
 
 MIB = 1 << 20
 # Drivers a guest may need to find its root, where the kernel has them at all (checklist row 6).
-DRIVERS = ("virtio_pci", "virtio_blk", "virtio_scsi", "xen_blkfront", "nvme")
+DRIVERS = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "xen_blkfront", "nvme")
 
 
 def _format_valid(evidence: ImageEvidence) -> Outcome:

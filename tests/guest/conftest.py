@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of guests share: a shell, and the JeOS image of the fixture distribution."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.report import Report
+from builder.runner import Runner
+from tests.fixture.repository import build_repository
+
+ROOT = Path(__file__).resolve().parents[2]
+# Kept between runs: a build of the same inputs has nothing to do. `make clean` removes it.
+OUT = ROOT / "out" / "tests"
+
+
+@pytest.fixture
+def run_shell() -> Callable[[str], str]:
+    """Run a script with this host's /bin/sh, as the guest's would, and return what it printed."""
+    runner = Runner(Report(quiet=True))
+    return lambda script: runner.run(["/bin/sh", "-s"], input=script, ok=()).stdout
+
+
+def command(*words: str | Path) -> list[str]:
+    """Return the argv of `openstack-builder WORDS`."""
+    return [sys.executable, "-m", "builder", *map(str, words)]
+
+
+@pytest.fixture(scope="session")
+def jeos_image() -> Path:
+    """The qcow2 of kickstarts/jeos-fixture.ks, built by the command line as a user would."""
+    fixture = build_repository(Report(quiet=True))
+
+    def build(*words: str | Path) -> str:
+        done = subprocess.run(
+            command(*words, "--out", OUT), cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{words[0]}: {done.stderr}"
+        return done.stdout
+
+    build("rpm", "openstack-utils", "-t", "fixture-12", "--repo", "--local-key")
+    own = OUT / "rpm" / "fixture-12" / "repo"
+    repositories = ("--repo", f"fixture=file://{fixture.folder}", "--repo", f"utils=file://{own}")
+    keys = ("--gpgkey", fixture.key, "--gpgkey", own / "RPM-GPG-KEY-local")
+    build("image", "jeos-fixture", *repositories, *keys)
+    return OUT / "jeos-fixture" / "jeos-fixture.qcow2"

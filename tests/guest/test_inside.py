@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: MIT
+"""Every check from inside passes on what a good guest tells and fails on what a bad one would.
+
+The facts are written here (a fake guest); tests/guest/test_verify.py has them from real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.guest.acceleration import Acceleration
+from builder.guest.checks import across, booted
+from builder.guest.checks.booted import judge_verification
+from builder.guest.facts import COMMANDS, COSTLY, Fact, make_script, parse_facts
+from builder.guest.firmware import FirmwareKind
+from builder.guest.instance import Datasource, Instance
+from builder.guest.manifest import Manifest
+from builder.guest.outcome import State, run_checks
+from builder.guest.qemu import DiskBus
+from builder.guest.record import BootPlan, BootRecord, plan_boots
+from builder.runner import Completed
+
+GIB = 1 << 30
+INSTANCE = Instance(
+    uuid="11111111-1111-4111-8111-111111111111",
+    hostname="verify-abc123",
+    mac="52:54:00:01:02:03",
+    public_key="ssh-ed25519 AAAA verify",
+)
+COMMAND_LINE = "BOOT_IMAGE=/boot/vmlinuz root=UUID=1 ro console=tty1 console=ttyS0,115200n8 net.ifnames=0"
+SERIAL = "[    0.000000] Linux version 6.1.0\n[    1.000000] Run /init\n\nverify-abc123 login: "
+MANIFEST = Manifest(
+    path=Path("jeos.manifest.json"),
+    default_user="ec2-user",
+    firmware=("bios", "uefi"),
+    virtual_size=2 * GIB,
+    partitions=(),
+    packages=(),
+    gpgcheck=True,
+    sha256=None,
+    settings={"kernel_arguments": "console=tty1 console=ttyS0,115200n8"},
+)
+TOLD = {
+    "cloud-status": "status: done\nboot_status_code: enabled-by-generator\ndetail:\nDataSourceNoCloud",
+    "system-state": "running",
+    "failed-units": "",
+    "cloud-result": '{"v1": {"datasource": "DataSourceNoCloud [seed=/dev/vdb]", "errors": []}}',
+    "user": "ec2-user",
+    "groups": "ec2-user wheel",
+    "sudo": "0",
+    "hostname": INSTANCE.hostname,
+    "command-line": COMMAND_LINE,
+    "firmware": "bios",
+    "root-source": "/dev/vda3",
+    "root-size": str(int(2.9 * GIB)),
+    "root-partition": f"69632\n{3 * GIB // 512 - 69632 - 34}\n{3 * GIB // 512}",
+    "root-device": "/sys/devices/pci0000:00/0000:00:02.0/virtio0/block/vda/vda3",
+    "links": f"eth0 {INSTANCE.mac} up\nlo 00:00:00:00:00:00 unknown",
+    "host-keys": "ssh-ed25519 AAAAC3one root@verify\necdsa-sha2-nistp256 AAAAE2two root@verify",
+    "machine-id": "0123456789abcdef0123456789abcdef",
+    "random-device": "virtio_rng.0",
+    "serial-getty": "active",
+    "boot-time": "Startup finished in 1s (kernel) + 2s (initrd) + 3s (userspace) = 6s",
+    "selinux": "1",
+    "denials": "",
+    "rpm-verify": "S.5....T.  c /etc/ssh/sshd_config",
+    "labels": "",
+}
+
+
+def fact(output: str, status: int = 0) -> Fact:
+    return Fact(output=output, status=status)
+
+
+def good_boot(**changes: Any) -> BootRecord:
+    told = {name: fact(text) for name, text in TOLD.items()}
+    told.update(changes.pop("facts", {}))
+    values: dict[str, Any] = {
+        "plan": BootPlan(
+            firmware=FirmwareKind.BIOS, datasource=Datasource.NOCLOUD, disk_bus=DiskBus.VIRTIO_BLK
+        ),
+        "label": "seabios nocloud virtio-blk",
+        "instance": INSTANCE,
+        "user": "ec2-user",
+        "acceleration": Acceleration(name="kvm", reason="a kernel booted under it"),
+        "disk_size": 3 * GIB,
+        "serial": SERIAL,
+        "serial_log": Path("serial.log"),
+        "manifest": MANIFEST,
+        "login_seconds": 12.0,
+        "shutdown_seconds": 2.0,
+        "root_login": Completed(returncode=255, stdout="", stderr="root@127.0.0.1: Permission denied."),
+        "was_asked_all": True,
+        "facts": told,
+    }
+    return BootRecord(**{**values, **changes})
+
+
+def states(boot: BootRecord) -> dict[str, State]:
+    return {result.check: result.state for result in run_checks(booted.CHECKS, boot)}
+
+
+def test_a_good_guest_passes_every_check() -> None:
+    results = run_checks(booted.CHECKS, good_boot())
+
+    assert {result.check: result.reason for result in results if result.state != State.PASS} == {}
+
+
+def _told(name: str, output: str, status: int = 0) -> dict[str, Any]:
+    return {"facts": {name: fact(output, status)}}
+
+
+# id, check, change of the good boot, a piece of the reason
+BAD: tuple[tuple[str, str, dict[str, Any], str], ...] = (
+    ("none", "login", {"login_seconds": None, "failure": "no login within 9 s"}, "no login within 9 s"),
+    ("slow", "boot-seconds", {"login_seconds": 61.0}, "limit 60 s"),
+    ("other", "firmware-used", _told("firmware", "uefi"), "uefi, not bios"),
+    ("other", "disk-bus-used", _told("root-device", "/sys/nvme/nvme0/nvme0n1/x"), "not on virtio-blk"),
+    ("error", "cloud-init-done", _told("cloud-status", "status: error", 1), "status error"),
+    ("disabled", "cloud-init-done", _told("cloud-status", "status: disabled"), "status disabled"),
+    ("running", "cloud-init-done", _told("cloud-status", "..", 124), "status .."),
+    (
+        "errors in the result",
+        "cloud-init-done",
+        _told("cloud-result", '{"v1": {"datasource": "DataSourceNoCloud", "errors": ["no disk"]}}'),
+        "no disk",
+    ),
+    (
+        "another",
+        "datasource-used",
+        _told("cloud-result", '{"v1": {"datasource": "DataSourceNone", "errors": []}}'),
+        "DataSourceNone",
+    ),
+    ("another", "default-user", _told("user", "fedora"), "the manifest says ec2-user"),
+    ("refused", "passwordless-sudo", _told("sudo", "sudo: a password is required", 1), "password"),
+    (
+        "let in",
+        "root-ssh-refused",
+        {"root_login": Completed(returncode=0, stdout="uid=0(root) gid=0(root)\n", stderr="")},
+        "root may log in",
+    ),
+    ("of the builder", "hostname", _told("hostname", "localhost"), "the metadata says verify-abc123"),
+    ("partition", "root-grown", _told("root-partition", f"2048\n{GIB // 512}\n{3 * GIB // 512}"), "not used"),
+    ("file system", "root-grown", _told("root-size", str(2 * GIB)), "of a partition of"),
+    ("disk", "root-grown", _told("root-partition", "2048\n4096\n8192"), "it was given"),
+    ("one", "no-failed-units", _told("failed-units", "a.service loaded failed failed A"), "a.service failed"),
+    ("degraded", "system-running", _told("system-state", "degraded", 1), "degraded"),
+    ("waits", "system-running", _told("system-state", "starting", 124), "still waiting"),
+    (
+        "argument lost",
+        "serial-console",
+        _told("command-line", "ro console=ttyS0,115200n8"),
+        "was not given console=tty1",
+    ),
+    ("no prompt", "serial-console", {"serial": "[    0.000000] Linux version"}, "no login prompt"),
+    ("no kernel", "serial-console", {"serial": "verify login: "}, "no message of the kernel"),
+    ("no getty", "serial-console", _told("serial-getty", "inactive", 3), "is inactive"),
+    ("no card", "network", _told("links", "eth0 00:11:22:33:44:55 up"), "no network card"),
+    ("other name", "network", _told("links", f"ens3 {INSTANCE.mac} up"), "the card is ens3"),
+    ("none", "host-keys-made", _told("host-keys", "cat: no such file", 1), "no host key"),
+    ("none", "machine-id-set", _told("machine-id", "uninitialized"), "uninitialized"),
+    ("none", "random-device", _told("random-device", "none"), "rng_current is `none`"),
+    ("owner", "rpm-verify", _told("rpm-verify", ".....U...    /usr/bin/sudo"), "/usr/bin/sudo"),
+    ("denied", "selinux-labels", _told("denials", "avc:  denied { read }"), "denied"),
+    ("label", "selinux-labels", _told("labels", "Would relabel /etc/a from b to c"), "relabel"),
+    ("stays", "clean-shutdown", {"shutdown_seconds": None, "shutdown_limit": 30.0}, "still there 30 s"),
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "reason"), [pytest.param(*row[1:], id=f"{row[1]}: {row[0]}") for row in BAD]
+)
+def test_a_bad_guest_is_found_out(check: str, changes: dict[str, Any], reason: str) -> None:
+    results = run_checks(booted.CHECKS, good_boot(**changes))
+
+    result = next(result for result in results if result.check == check)
+    assert result.state == State.FAIL
+    assert reason in result.reason
+
+
+def test_every_check_from_inside_can_fail() -> None:
+    assert {check.id for check in booted.CHECKS} == {row[1] for row in BAD}
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"groups", "root-source", "boot-time"}))
+def test_a_fact_that_is_missing_never_counts_as_a_pass(name: str) -> None:
+    boot = good_boot()
+    boot = replace(boot, facts={key: value for key, value in boot.facts.items() if key != name})
+
+    changed = {check for check, state in states(boot).items() if state != State.PASS}
+
+    assert changed
+    assert State.FAIL not in states(boot).values()
+
+
+def test_without_login_nothing_passes() -> None:
+    boot = good_boot(
+        login_seconds=None, failure="no login", shutdown_seconds=None, root_login=None, was_asked_all=True
+    )
+    boot = replace(boot, facts={})
+
+    found = states(boot)
+
+    assert found.pop("login") == State.FAIL
+    assert set(found.values()) == {State.NOT_DONE}
+
+
+def test_seconds_of_an_emulated_processor_are_only_told() -> None:
+    boot = good_boot(acceleration=Acceleration(name="tcg", reason="no /dev/kvm"), login_seconds=200.0)
+
+    assert states(boot)["boot-seconds"] == State.NOT_APPLICABLE
+
+
+def test_degraded_cloud_init_passes_and_tells_why() -> None:
+    text = "status: done\nextended_status: degraded done\nrecoverable_errors:\nWARNING:\n\t- old key used"
+    results = run_checks(booted.CHECKS, good_boot(facts={"cloud-status": fact(text, 2)}))
+
+    result = next(result for result in results if result.check == "cloud-init-done")
+    assert (result.state, result.reason) == (State.PASS, "done, degraded: - old key used")
+
+
+def test_costly_facts_are_for_one_boot_of_a_run() -> None:
+    boot = good_boot(was_asked_all=False)
+    boot = replace(boot, facts={key: value for key, value in boot.facts.items() if key not in COSTLY})
+
+    assert states(boot)["rpm-verify"] == State.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("line", "problems", "configuration"),
+    [
+        pytest.param("S.5....T.  c /etc/hosts.conf", [], ["/etc/hosts.conf"], id="configuration changed"),
+        pytest.param(".M.......  c /etc/shadow", ["/etc/shadow: .M......."], [], id="mode of configuration"),
+        pytest.param(".......T.    /usr/bin/ls", [], [], id="time alone"),
+        pytest.param("S.5....T.    /usr/bin/ls", ["/usr/bin/ls: S.5....T."], [], id="content"),
+        pytest.param("........P    /usr/bin/ping", ["/usr/bin/ping: ........P"], [], id="capability"),
+        pytest.param("......G..    /usr/bin/write", ["/usr/bin/write: ......G.."], [], id="group"),
+        pytest.param("missing     /usr/bin/ls", ["/usr/bin/ls: missing"], [], id="missing"),
+        pytest.param("missing   c /etc/a.conf", ["/etc/a.conf: missing"], [], id="configuration missing"),
+        pytest.param(".M....G..  g /var/log/lastlog", [], [], id="ghost"),
+        pytest.param(".M...UG..    /boot/efi/EFI/BOOT", [], [], id="vfat has no owners"),
+        pytest.param("sudo: a password is required", ["sudo: a password is required"], [], id="no answer"),
+    ],
+)
+def test_output_of_rpm_verify_is_judged(line: str, problems: list[str], configuration: list[str]) -> None:
+    assert judge_verification([line]) == (problems, configuration)
+
+
+def test_two_guests_with_the_same_keys_are_found() -> None:
+    other = replace(INSTANCE, uuid="2")
+    same = [good_boot(), good_boot(label="ovmf openstack virtio-blk", instance=other)]
+    mine = {
+        "host-keys": fact("ssh-ed25519 AAAAother\necdsa-sha2-nistp256 BBBBother"),
+        "machine-id": fact("f" * 32),
+    }
+    different = [good_boot(), good_boot(label="second", instance=other, facts=mine)]
+
+    def state(boots: list[BootRecord]) -> State:
+        return run_checks(across.CHECKS, boots)[0].state
+
+    assert state(same) == State.FAIL
+    assert state(different) == State.PASS
+    assert state([good_boot()]) == State.NOT_APPLICABLE
+
+
+def test_a_guest_started_again_must_keep_its_identity() -> None:
+    first = good_boot()
+    kept = good_boot(label="again", is_second=True)
+    lost = good_boot(label="again", is_second=True, facts={"machine-id": fact("f" * 32)})
+
+    def state(*boots: BootRecord) -> State:
+        return run_checks(across.CHECKS, boots)[1].state
+
+    assert state(first, kept) == State.PASS
+    assert state(first, lost) == State.FAIL
+    assert state(first) == State.NOT_APPLICABLE
+
+
+def test_lists_of_boots_go_side_by_side() -> None:
+    plans = plan_boots(
+        (FirmwareKind.BIOS, FirmwareKind.UEFI),
+        (Datasource.NOCLOUD,),
+        (DiskBus.VIRTIO_BLK, DiskBus.NVME, DiskBus.IDE),
+    )
+
+    assert [plan.label for plan in plans] == [
+        "seabios nocloud virtio-blk",
+        "ovmf nocloud nvme",
+        "seabios nocloud ide",
+    ]
+
+
+def test_the_script_runs_in_a_real_shell_and_is_taken_apart(run_shell: Callable[[str], str]) -> None:
+    script = make_script(wait=1, costly=False)
+
+    facts = parse_facts(script.mark, "a message of the day\n" + run_shell(script.text))
+
+    assert list(facts) == list(COMMANDS)
+    assert facts["user"].status == 0
+    assert facts["command-line"].text
+
+
+def test_output_that_is_cut_off_loses_only_what_is_missing() -> None:
+    mark = "@1@"
+    text = f"\n{mark} begin user\nec2-user\n\n{mark} end 0\n\n{mark} begin sudo\n0\n"
+
+    assert parse_facts(mark, text) == {"user": fact("ec2-user\n")}
