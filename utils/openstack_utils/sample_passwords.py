@@ -24,6 +24,8 @@ class Passwords:
         self.environment = environment
         self.generate = generate
         self.default = default
+        # What an earlier run generated, and what this one does.
+        self.kept = {}
         self.made = {}
         # Variables that are not set: those that take admin's password, those that take the default.
         self.borrowed = []
@@ -31,7 +33,10 @@ class Passwords:
 
     def lookup(self, variable):
         """Return the value of a variable that was given, or None. Empty is as good as not given."""
-        return self.given.get(variable) or self.made.get(variable) or self.environment.get(variable) or None
+        for values in (self.given, self.environment, self.kept, self.made):
+            if values.get(variable):
+                return values[variable]
+        return None
 
     def __call__(self, variables):
         """Return (password, variable) for the first of the variables that is set.

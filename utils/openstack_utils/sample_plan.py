@@ -37,13 +37,16 @@ class Surplus(NamedTuple):
     path: str
 
 
-def make_plan(desired, state, *, update=False):
-    """Return the Steps for all desired objects, in the order in which they can be done."""
+def make_plan(desired, state, *, update=False, forced=()):
+    """Return the Steps for all desired objects, in the order in which they can be done.
+
+    `update` mends what differs; users of `forced` are mended without it.
+    """
     services = {(each.type, each.title): _service(each, state, update) for each in desired.services}
     steps = [_region(each, state) for each in desired.regions]
     steps += [_named("role", each, state.roles, update) for each in desired.roles]
     steps += [_named("project", each, state.projects, update) for each in desired.projects]
-    steps += [_user(each, state, update) for each in desired.users]
+    steps += [_user(each, state, update or each.name in forced) for each in desired.users]
     steps += services.values()
     steps += [_implied(each, state) for each in desired.implied]
     steps += [_assignment(each, state) for each in desired.assignments]
