@@ -62,6 +62,9 @@ def plan_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
         name = str(line.get("name", ""))
         if not fits(ks, line, ACCOUNT, name, "a user name"):
             continue
+        if name == "root":
+            ks.findings.error(line.place, "user --name=root: root is there already", "write a rootpw line")
+            continue
         if name in users:
             ks.findings.warn(line.place, f"a second user line for {name}: the last holds")
         member = []

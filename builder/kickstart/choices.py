@@ -18,8 +18,8 @@ _URL = re.compile(r"(https?|ftp|file)://\S+")
 class Choices:
     """What goes before the kickstart.
 
-    `repositories` (--repo) or `tree` (--tree) replace every url, repo and medium line of the kickstart;
-    `extra_repositories` (--add-repo) come beside whatever there is.
+    `repositories` (--repo) replace every url, repo and medium line of the kickstart, `tree` (--tree) its
+    url and medium lines; `extra_repositories` (--add-repo) come beside whatever there is.
     `gpg_keys` (--gpgkey) and `fingerprints` are used for repositories without keys of their own.
     `disk_size` is in MiB.
     """

@@ -108,14 +108,14 @@ def scan(path: Path, findings: Findings, pre_files: Mapping[str, str] | None = N
             there is a %pre, is left unresolved.
     """
     leaf = _Include(name=str(path), path=path, shown=str(path))
-    scanner = _Scanner(findings=Findings(), pre_files=pre_files or {}, scripts_ran=pre_files is not None)
+    scanner = _Scanner(findings=Findings(), pre_files=pre_files)
     scanner.read(leaf, None)
-    if pre_files is None and scanner.pre_text:
-        # A first reading tells what the %pre scripts say; a second one can then leave their files alone.
-        scanner = _Scanner(findings=findings, pre_files={}, scripts_ran=False, known_pre=scanner.pre_text)
+    if scanner.pre_text:
+        # A first reading tells what the %pre scripts say. The second one knows which files are theirs, and
+        # leaves files of the same names on this host alone.
+        scanner = _Scanner(findings=Findings(), pre_files=pre_files, known_pre=scanner.pre_text)
         scanner.read(leaf, None)
-    else:
-        findings.take(scanner.findings)
+    findings.take(scanner.findings)
     return scanner.document
 
 
@@ -127,8 +127,7 @@ class _Scanner:
     """
 
     findings: Findings
-    pre_files: Mapping[str, str]
-    scripts_ran: bool
+    pre_files: Mapping[str, str] | None
     known_pre: str = ""
     pre_text: str = ""
     stack: list[str] = field(default_factory=list)
@@ -210,7 +209,7 @@ class _Scanner:
                 "download the file and include it by its path",
             )
             return
-        if self._is_left_to_pre(name):
+        if self.pre_files is None and self._is_of_pre(name):
             self.document.unresolved.append((name, line.place))
             return
         shown = os.path.normpath(os.path.join(os.path.dirname(line.place.file), name))
@@ -220,21 +219,28 @@ class _Scanner:
             return
         self.read(include, current)
 
-    def _is_left_to_pre(self, name: str) -> bool:
-        """Tell whether only a %pre script that has not run yet can write the file."""
-        if self.scripts_ran or not os.path.isabs(name) or not self.known_pre:
+    def _is_of_pre(self, name: str) -> bool:
+        """Tell whether a %pre script writes the file, rather than that it lies on this host."""
+        if not self.known_pre or not os.path.isabs(name):
             return False
         return name in self.known_pre or not os.path.exists(name)
 
     def _load(self, include: _Include) -> str | None:
         """Return the text of a file, None (with the reason noted) when it cannot be read."""
-        if include.name in self.pre_files:
-            return self.pre_files[include.name]
         named = f"%include {include.name}" if include.place else include.shown
+        if self.pre_files is not None and include.place is not None:
+            written = self.pre_files.get(include.name, self.pre_files.get(str(include.path)))
+            if written is not None:
+                return written
+            if self._is_of_pre(include.name) or include.place.file in self.pre_files:
+                self.findings.error(
+                    include.place, f"{named}: no such file", "no %pre script wrote it: look at the script"
+                )
+                return None
         if include.place is None:
             hint = "give the path of a kickstart"
         elif os.path.isabs(include.name):
-            hint = "no %pre script wrote it" if self.scripts_ran else "no %pre script could write it either"
+            hint = "no %pre script could write it either"
         else:
             hint = f"paths are relative to the including file: {include.path.parent}"
         try:

@@ -13,23 +13,31 @@ from builder.kickstart.syntax import Command
 
 MEDIA = ("cdrom", "harddrive", "nfs", "hmc")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.: -]*")
 _URL = re.compile(r"(https?|ftp|file)://\S+")
 
 
 def plan_repositories(ks: Kickstart, choices: Choices) -> tuple[Repository, ...]:
     """Return the repositories, url's first.
 
-    --repo and --tree go before everything the kickstart says (as Koji does with build tags): its own
-    sources are dropped, and said so.
+    What the command line says wins: --repo replaces every source of the kickstart (as Koji does with the
+    repositories of a build tag), --tree its url line and its media.
     """
     lines = ks.all("url", "repo", *MEDIA)
-    if choices.repositories or choices.tree:
-        for line in lines:
+    replaced = ("url", "repo", *MEDIA) if choices.repositories else ("url", *MEDIA) if choices.tree else ()
+    for line in lines:
+        if line.name in replaced:
             ks.findings.note(line.place, f"{line.name}: replaced by the sources of the command line")
-        tree = (Repository(name="tree", baseurl=(choices.tree,)),) if choices.tree else ()
-        given = (*tree, *choices.repositories, *choices.extra_repositories)
-        return tuple(_with_keys(repository, choices) for repository in given)
+    found = _plan_lines(ks, [line for line in lines if line.name not in replaced])
+    tree = [Repository(name="tree", baseurl=(choices.tree,))] if choices.tree else []
+    given = [*tree, *choices.repositories, *found, *choices.extra_repositories]
+    if not given:
+        ks.findings.note(None, f"{ks.path}: names no repository; a build wants --repo NAME=URL")
+    by_name = {repository.name: _with_keys(repository, choices) for repository in given}
+    return tuple(by_name.values())
+
+
+def _plan_lines(ks: Kickstart, lines: list[Command]) -> list[Repository]:
+    """Return the repositories of the kickstart's own lines, each name once."""
     found: dict[str, Repository] = {}
     for line in lines:
         if line.name in MEDIA:
@@ -44,12 +52,8 @@ def plan_repositories(ks: Kickstart, choices: Choices) -> tuple[Repository, ...]
             continue
         if repository.name in found and line.name == "repo":
             ks.findings.warn(line.place, f"repo: a second {repository.name} replaces the first")
-        found[repository.name] = _with_keys(repository, choices)
-    for repository in choices.extra_repositories:
-        found[repository.name] = _with_keys(repository, choices)
-    if not found:
-        ks.findings.note(None, f"{ks.path}: names no repository; a build wants --repo NAME=URL")
-    return tuple(found.values())
+        found[repository.name] = repository
+    return list(found.values())
 
 
 def _plan_url(ks: Kickstart, line: Command) -> Repository | None:
@@ -57,9 +61,10 @@ def _plan_url(ks: Kickstart, line: Command) -> Repository | None:
 
 
 def _plan_repo(ks: Kickstart, line: Command) -> Repository | None:
-    name = str(line.get("name", ""))
-    if not _NAME.fullmatch(name):
-        ks.findings.error(line.place, f'repo: "{name}" is not the name of a repository')
+    # dnf takes no blanks and the like in the id of a repository; installers do.
+    name = re.sub(r"[^A-Za-z0-9_.:-]+", "-", str(line.get("name", ""))).strip("-")
+    if not name:
+        ks.findings.error(line.place, "repo --name: no name", "give it a short name")
         return None
     repository = _repository(ks, line, name=name, base=str(line.get("baseurl", "")))
     if repository is None:
@@ -77,7 +82,7 @@ def _plan_repo(ks: Kickstart, line: Command) -> Repository | None:
 def _repository(ks: Kickstart, line: Command, *, name: str, base: str) -> Repository | None:
     """Return the repository of a url or repo line; None where it has no usable address."""
     mirrors, links = str(line.get("mirrorlist", "") or ""), str(line.get("metalink", "") or "")
-    addresses = tuple(base.replace(",", " ").split())
+    addresses = (base,) if base else ()
     if not (addresses or mirrors or links):
         ks.findings.error(
             line.place,

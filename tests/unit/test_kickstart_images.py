@@ -308,6 +308,49 @@ class TestCommand:
         assert "unknown kickstart syntax: F99" in capsys.readouterr().err
 
 
+class TestPlan:
+    """`image --plan`: no root, no network, no tools."""
+
+    @pytest.fixture(autouse=True)
+    def no_tools(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", "/nonexistent")
+
+    def test_for_people(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["image", "--plan", "jeos-epel-9"]) == 0
+
+        shown = capsys.readouterr().out
+        for words in ("jeos-epel-9 for epel-9", "boots by bios and uefi", "/boot/efi", "SELinux enforcing"):
+            assert words in shown
+
+    def test_for_machines(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["image", "--plan", "--json", "jeos-fixture", "--repo", "f=https://f.example/"]) == 0
+
+        plan = json.loads(capsys.readouterr().out)
+        assert plan["firmware"] == ["bios", "uefi"]
+        assert [source["baseurl"] for source in plan["repositories"]] == [["https://f.example/"]]
+
+    def test_include_that_only_pre_writes_is_shown_as_unresolved(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "a.ks"
+        path.write_text("%include /tmp/parts\n%packages\n%end\n%pre\necho >/tmp/parts\n%end\n")
+
+        assert main(["image", "--plan", str(path), "--target", "epel-9"]) == 0
+
+        out = capsys.readouterr()
+        assert f"unresolved  /tmp/parts, included at {path}:1" in out.out
+        assert "size not known yet" in out.out
+        assert f"warning: {path}:1: %include /tmp/parts: unresolved" in out.err
+
+    def test_mistakes_are_bad_input(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = tmp_path / "a.ks"
+        path.write_text("nonsense\nlogvol / --vgname=a --name=b --size=1\n%include none.ks\n")
+
+        assert main(["image", "--plan", str(path), "--target", "epel-9"]) == 2
+
+        assert capsys.readouterr().err.count("error: ") == 3
+
+
 def test_plan_is_shown_without_secrets(tmp_path: Path) -> None:
     path = tmp_path / "a.ks"
     path.write_text(

@@ -124,7 +124,7 @@ class TestSources:
 
     LINES = (
         "url --metalink=https://m.example/?repo=a&arch=$basearch --proxy=http://p.example\n"
-        "repo --name=b --baseurl=https://m.example/b/,https://n.example/b/ --cost=7 --includepkgs=x,y* "
+        "repo --name=b --baseurl=https://m.example/b/ --cost=7 --includepkgs=x,y* "
         "--excludepkgs=z --install --noverifyssl\n"
         "repo --name=c --mirrorlist=https://m.example/$releasever\n"
     )
@@ -139,7 +139,7 @@ class TestSources:
 
         assert (url.name, url.metalink) == ("url", "https://m.example/?repo=a&arch=$basearch")
         assert (url.proxy, url.verify_tls, url.install) == ("http://p.example", True, False)
-        assert b.baseurl == ("https://m.example/b/", "https://n.example/b/")
+        assert b.baseurl == ("https://m.example/b/",)
         assert (b.cost, b.includes, b.excludes) == (7, ("x", "y*"), ("z",))
         assert (b.install, b.verify_tls) == (True, False)
         assert (c.mirrorlist, c.place.line if c.place else 0) == ("https://m.example/$releasever", 6)
@@ -157,6 +157,20 @@ class TestSources:
             ("tree", ("https://t.example/",)),
             ("x", ("https://x.example/",)),
         ]
+
+    def test_tree_replaces_the_url_line_and_media_only(self, tmp_path: Path) -> None:
+        given = Choices(ksversion="F45", tree="https://t.example/")
+
+        found = self.repositories(tmp_path, self.LINES + "cdrom\n", given)
+
+        assert [source.name for source in found] == ["tree", "b", "c"]
+
+    def test_name_becomes_one_that_dnf_takes(self, tmp_path: Path) -> None:
+        line = "repo --name='Base OS (9)' --baseurl=https://m.example/\n"
+
+        found = self.repositories(tmp_path, line, Choices(ksversion="F45"))
+
+        assert [source.name for source in found] == ["Base-OS-9"]
 
     def test_extra_sources_come_beside(self, tmp_path: Path) -> None:
         given = Choices(ksversion="F45", extra_repositories=(parse_repository("x=https://x.example/"),))

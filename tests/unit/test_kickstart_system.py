@@ -192,6 +192,7 @@ MISTAKES = {
     "static without address": ("network --bootproto=static --device=eth0", "network --bootproto=static"),
     "mtu": ("network --device=eth0 --mtu=big", "network --mtu=big"),
     "user name": ("user --name=a:b", "user"),
+    "root again": ("user --name=root", "user --name=root"),
     "home": ("user --name=a --homedir=srv", "user"),
     "gecos": ("user --name=a --gecos=a:b", "user --gecos"),
     "group": ("group --name='a b'", "group"),
