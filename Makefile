@@ -61,5 +61,5 @@ lock: setup-dev ## pin every Python package again, with hashes
 	builder/requirements/lock
 
 clean: ## remove out/, .venv and the caches, after saying how much
-	@if [ -x $(BUILDER) ]; then $(BUILDER) clean; fi
+	@if [ -x $(BUILDER) ]; then $(BUILDER) clean --yes; fi
 	rm -rf out .venv

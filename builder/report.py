@@ -110,6 +110,15 @@ class Report:
             head, colon, rest = line.partition(":")
             self._line(self._paint(RED if head == "error" else BOLD, head + colon) + rest)
 
+    def ask(self, question: str) -> bool:
+        """Ask on the terminal; False where there is none, or for anything but yes."""
+        if not sys.stdin.isatty():
+            return False
+        self._clear()
+        self._err.write(f"{question} [y/N] ")
+        self._err.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def transient(self, text: str) -> None:
         """Show `text` on the terminal until the next line; nothing elsewhere."""
         if self._live:

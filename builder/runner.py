@@ -60,6 +60,10 @@ PACKAGES = {
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
+# What spawn() returns, and what its wait(timeout=) raises.
+Process = subprocess.Popen[bytes]
+ProcessTimeout = subprocess.TimeoutExpired
+
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -244,7 +248,7 @@ class Runner:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         detached: bool = False,
-    ) -> subprocess.Popen[bytes]:
+    ) -> Process:
         """Start a program that goes on beside us; its output goes to `log`.
 
         Args:

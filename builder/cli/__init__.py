@@ -77,6 +77,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description="From specs to RPMs, from a kickstart to a booted guest image in Glance.",
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"openstack-builder {__version__}")
     _add_common(parser, default=False)
@@ -85,7 +86,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if name is not None and word != name:
             continue
         command = commands.add_parser(
-            word, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+            word,
+            help=summary,
+            description=summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         _add_common(command, default=argparse.SUPPRESS)
         if word == name:

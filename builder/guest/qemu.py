@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.guest.acceleration import QEMU, Acceleration
 from builder.guest.firmware import Firmware, FirmwareKind
-from builder.runner import Runner
+from builder.runner import Process, ProcessTimeout, Runner
 
 QMP = "qmp.sock"
 OVERLAY = "overlay.qcow2"
@@ -130,7 +129,7 @@ def free_port() -> int:
 class Guest:
     """A running machine."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes], ssh_port: int) -> None:
+    def __init__(self, folder: Path, process: Process, ssh_port: int) -> None:
         self.folder = folder
         self.process = process
         self.ssh_port = ssh_port
@@ -159,7 +158,7 @@ class Guest:
         self._qmp("system_powerdown")
         try:
             self.process.wait(timeout=limit)
-        except subprocess.TimeoutExpired:
+        except ProcessTimeout:
             return None
         return time.monotonic() - begun
 

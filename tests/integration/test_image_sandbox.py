@@ -77,7 +77,8 @@ def test_removing_everything_removes_the_image_only(bench: Bench) -> None:
 
 def test_a_nochroot_script_sees_the_host_read_only(bench: Bench) -> None:
     text = kickstart(
-        tail="%post --nochroot --erroronfail\n! touch /usr/touched 2>/dev/null\n! touch /etc/touched 2>/dev/null\n"
+        tail="%post --nochroot --erroronfail\n"
+        "! touch /usr/touched 2>/dev/null\n! touch /etc/touched 2>/dev/null\n"
         f"test ! -e {bench.folder}\nrm -rf /usr/bin /etc/* 2>/dev/null\n"
         "echo $INSTALL_ROOT >/mnt/sysimage/etc/root\n%end\n"
     )

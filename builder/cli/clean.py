@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder clean`: remove the caches, after saying how much."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from builder.cli import Context
+from builder.errors import Declined
+from builder.files import cache_folder, remove_tree
+
+SUMMARY = "Remove the caches: packages, initramfs, the fixture distribution, the plane's environment."
+EXAMPLE = """\
+  openstack-builder clean --dry-run
+  openstack-builder clean --yes"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say how much, and stop")
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Ask on a terminal, refuse without one unless --yes, remove."""
+    report = context.report
+    root = cache_folder()
+    folders = [path for path in sorted(root.iterdir()) if path.is_dir()]
+    rows = [(path.name, round(size_of(path) / 1e6)) for path in folders]
+    if not rows:
+        report.note(f"{root}: nothing there")
+        return 0
+    report.table(("cache", "MB"), rows)
+    report.note(f"{root}: {sum(megabytes for _, megabytes in rows)} MB")
+    if args.dry_run:
+        return 0
+    if not args.yes and not report.ask("remove all of it?"):
+        raise Declined("nothing removed", hint="--yes does not ask")
+    remove_tree(root)
+    return 0
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes that the files of `folder` take on the disk."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The command line: help, completion and man page tell the same; errors are one line with a way out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run openstack-builder."""
+    return subprocess.run(
+        [sys.executable, "-m", "builder", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def options(command: str) -> set[str]:
+    """Return the options of a command that its help shows."""
+    parser = argparse.ArgumentParser()
+    cli.load(command).add_arguments(parser)
+    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    return {word for action in shown for word in action.option_strings}
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = run(command, "--help")
+
+    assert done.returncode == 0
+    assert f"openstack-builder {command}" in done.stdout.split("example:")[1]
+    assert "==SUPPRESS==" not in done.stdout
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_completion_knows_every_option(command: str) -> None:
+    text = (ROOT / "builder/completion/openstack-builder").read_text()
+    offered = re.search(rf'^    {command}\) word="([^"]*)"', text, re.M)
+
+    assert offered is not None
+    assert options(command) - {"-h", "--help"} <= set(offered[1].split())
+    assert {word for word in offered[1].split() if word.startswith("-")} <= options(command)
+
+
+def test_completion_offers_commands_in_a_shell() -> None:
+    script = (
+        "source builder/completion/openstack-builder; COMP_WORDS=(openstack-builder ver); COMP_CWORD=1; "
+        '_openstack_builder; echo "${COMPREPLY[@]}"'
+    )
+
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "verify"
+
+
+def test_the_man_page_names_every_command_and_renders_without_complaint() -> None:
+    path = ROOT / "builder/man/openstack-builder.1"
+    text = path.read_text()
+
+    done = subprocess.run(
+        ["groff", "-man", "-t", "-Tutf8", "-ww", "-z", path], capture_output=True, text=True, check=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+
+    assert done.stderr == ""
+    for command in cli.COMMANDS:
+        assert re.search(rf"\b{command}\b", text), command
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        pytest.param(["imgae"], "unknown command: imgae", "did you mean image?", id="misspelt command"),
+        pytest.param([], "the following arguments are required: COMMAND", "--help", id="no command"),
+        pytest.param(["clean", "--ye"], "unrecognized arguments: --ye", "--help", id="abbreviated option"),
+        pytest.param(["image"], "the following arguments are required: image", "--help", id="no argument"),
+        pytest.param(["image", "jeos-fixtur"], "unknown image", "did you mean jeos-fixture?", id="image"),
+    ],
+)
+def test_a_mistake_is_one_line_with_a_way_out(words: list[str], message: str, hint: str) -> None:
+    done = run(*words)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+    assert lines[1].startswith("hint:  ")
+    assert hint in lines[1]
+
+
+def test_help_imports_none_of_the_commands() -> None:
+    script = (
+        "import sys; from builder.__main__ import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([name for name in sys.modules if name.startswith('builder.image')], file=sys.stderr)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr.strip() == "[]"
