@@ -7,7 +7,7 @@ written, and before SELinux labels are); `embed` patches GRUB's first sectors in
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +41,8 @@ def kernel_arguments(
     Args:
         arguments: more of ours, as `selinux=0`, before the kickstart's.
     """
-    try:
-        given = (*arguments, *shlex.split(bootloader.append))
-    except ValueError:
-        given = (*arguments, *bootloader.append.split())
+    # Quotes are the kernel's own and stay (Documentation/admin-guide/kernel-parameters.rst).
+    given = (*arguments, *re.findall(r'(?:[^\s"]|"[^"]*"|"[^"]*$)+', bootloader.append))
     words = []
     if not any(word.startswith("root=") for word in given):
         words.append(f"root=UUID={layout.root.uuid}")

@@ -41,6 +41,7 @@ def update(tree: Path, layout: DiskLayout, command_line: Sequence[str], *, keep:
     kernels: dict[str, Kernel] = {}
     for path in sorted(folder.glob("*.conf")):
         text = _fit(path.read_text(errors="surrogateescape"), layout, command_line, keep=keep)
+        text = _with_initramfs(text, tree, layout)
         path.write_text(text, errors="surrogateescape")
         kernel = _parse(text, path.stem)
         kernels.setdefault(kernel.linux, kernel)
@@ -111,20 +112,12 @@ def _parse(text: str, stem: str) -> Kernel:
 
 def _write(tree: Path, layout: DiskLayout, version: str, command_line: Sequence[str]) -> Kernel:
     """Write the entry of a kernel that has none."""
-    boot = grubimage.boot_path(layout)
-    name = next(
-        (
-            name
-            for name in (f"initramfs-{version}.img", f"initrd.img-{version}", f"initrd-{version}")
-            if (tree / "boot" / name).is_file()
-        ),
-        None,
-    )
+    initramfs = _find_initramfs(tree, layout, version)
     kernel = Kernel(
         version=version,
         title=f"{_pretty_name(tree)} ({version})",
-        linux=f"{boot}/vmlinuz-{version}",
-        initrds=(f"{boot}/{name}",) if name else (),
+        linux=f"{grubimage.boot_path(layout)}/vmlinuz-{version}",
+        initrds=(initramfs,) if initramfs else (),
         options=" ".join(command_line),
         rescue="rescue" in version,
     )
@@ -136,6 +129,23 @@ def _write(tree: Path, layout: DiskLayout, version: str, command_line: Sequence[
     # kernel-install names it by the machine's id, which an image does not have.
     (folder / f"image-{version}.conf").write_text("\n".join(lines) + "\n")
     return kernel
+
+
+def _with_initramfs(text: str, tree: Path, layout: DiskLayout) -> str:
+    """Return the entry with its initramfs, which may have been made after it."""
+    if re.search(r"^initrd ", text, re.MULTILINE):
+        return text
+    linux = re.search(r"^linux \S*/vmlinuz-(\S+)", text, re.MULTILINE)
+    initramfs = _find_initramfs(tree, layout, linux[1]) if linux else None
+    return f"{text}initrd {initramfs}\n" if initramfs else text
+
+
+def _find_initramfs(tree: Path, layout: DiskLayout, version: str) -> str | None:
+    """Return the initramfs of a kernel as GRUB sees it."""
+    for name in (f"initramfs-{version}.img", f"initrd.img-{version}", f"initrd-{version}"):
+        if (tree / "boot" / name).is_file():
+            return f"{grubimage.boot_path(layout)}/{name}"
+    return None
 
 
 def _pretty_name(tree: Path) -> str:
