@@ -15,9 +15,9 @@ from builder.kickstart.plan import Bootloader, Disk, Partition, Place
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
 
-# Disk of an autopart without --size: five GiB, as osbuild's generic-openstack image.
-AUTOPART_DISK = 5120
-AUTOPART_SMALLEST_ROOT = 1024
+# Disk where only --grow says how large / is and no --size does: 5 GiB, as osbuild's generic-openstack.
+DEFAULT_DISK = 5120
+SMALLEST_ROOT = 1024
 
 # Anaconda's swap for 2 GiB of memory, a small flavour: the guest's own is not known here.
 RECOMMENDED_SWAP = 2048
@@ -72,8 +72,8 @@ def plan_disk(ks: Kickstart, *, default: str, bootloader: Bootloader, disk_size:
     parts = _plan_parts(ks, default)
     wanted_size = disk_size
     if (autopart := ks.last("autopart")) is not None:
-        parts = _plan_autopart(ks, autopart, default, disk_size or AUTOPART_DISK)
-        wanted_size = disk_size or AUTOPART_DISK
+        parts = _plan_autopart(ks, autopart, default, disk_size or DEFAULT_DISK)
+        wanted_size = disk_size or DEFAULT_DISK
     if (required := ks.last("reqpart")) is not None:
         boot = bool(required.get("addBoot", False))
         have = {part.mountpoint or part.fstype for part in parts}
@@ -81,6 +81,10 @@ def plan_disk(ks: Kickstart, *, default: str, bootloader: Bootloader, disk_size:
         parts = [part for part in add if (part.mountpoint or part.fstype) not in have] + parts
     if ks.unresolved and not any(part.mountpoint == "/" for part in parts):
         return Disk(label=label or "gpt", partitions=tuple(order(parts)), size=wanted_size)
+    root = next((part for part in parts if part.mountpoint == "/"), None)
+    if wanted_size is None and root is not None and root.grow and root.size < SMALLEST_ROOT:
+        wanted_size = max(DEFAULT_DISK, sum(part.size for part in parts) + 2 * SMALLEST_ROOT)
+        ks.findings.note(root.place, f"part / grows from {root.size} MiB: the disk has {wanted_size} MiB")
     firmware_parts = {part.fstype for part in parts} & {"biosboot", "efi"}
     chosen = label or ("gpt" if firmware_parts else "msdos")
     told = not ks.complete or bool(ks.failed & _LAYOUT_COMMANDS) or len(ks.findings.errors) > errors
@@ -236,5 +240,5 @@ def _plan_autopart(ks: Kickstart, line: Command, default: str, disk_size: int) -
         size = min(RECOMMENDED_SWAP, disk_size // 10)
         ks.findings.note(line.place, f"autopart: {size} MiB of swap; --noswap leaves it out")
         parts.append(Partition(mountpoint=None, fstype="swap", size=size, place=line.place))
-    root = Partition(mountpoint="/", fstype=fstype, size=AUTOPART_SMALLEST_ROOT, grow=True, place=line.place)
+    root = Partition(mountpoint="/", fstype=fstype, size=SMALLEST_ROOT, grow=True, place=line.place)
     return [*parts, root]

@@ -31,10 +31,16 @@ def plan_disk(
 # lines, size of the disk -> partitions in their order, size of the disk
 LAYOUTS = {
     "as small as the lines ask for": (
-        "part /boot/efi --size=50\npart biosboot --size=1\npart / --fstype=ext4 --size=1000 --grow\n",
+        "part /boot/efi --size=50\npart biosboot --size=1\npart / --fstype=ext4 --size=1024 --grow\n",
         None,
-        [("biosboot", 1), ("/boot/efi", 50), ("/", 1000)],
-        1053,
+        [("biosboot", 1), ("/boot/efi", 50), ("/", 1024)],
+        1077,
+    ),
+    "/ that only grows gets a disk that holds a system": (
+        "part biosboot --size=1\npart / --fstype=ext4 --size=1 --grow\n",
+        None,
+        [("biosboot", 1), ("/", 5117)],
+        5120,
     ),
     "/ is last, whatever the order of the lines": (
         "part / --fstype=ext4 --size=900\npart swap --size=100\npart /srv --fstype=ext4 --size=10\n"
