@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 
 from builder.cli import Context
+from builder.data import show_path
 from builder.kickstart.images import Image, load_images
 
 SUMMARY = "list the kickstarts of images.yaml"
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context.report.json([_as_json(image) for image in images])
         return 0
     rows = [
-        (image.name, _target(image), str(image.path), image.default_user or "-", image.summary)
+        (image.name, _target(image), show_path(image.path), image.default_user or "-", image.summary)
         for image in images
     ]
     context.report.table(("image", "target", "kickstart", "user", "summary"), rows)
@@ -39,7 +40,7 @@ def _as_json(image: Image) -> dict[str, object]:
     return {
         "name": image.name,
         "target": _target(image),
-        "kickstart": str(image.path),
+        "kickstart": show_path(image.path),
         "default_user": image.default_user,
         "summary": image.summary,
     }

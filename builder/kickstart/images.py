@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import os.path
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -121,7 +121,7 @@ def load_images(path: Path = IMAGES_FILE) -> tuple[Image, ...]:
 def _image(entry: ImageEntry, kickstart: Path, target: Target | None) -> Image:
     return Image(
         name=entry.name,
-        path=Path(show_path(kickstart)),
+        path=kickstart.resolve(),
         target=target,
         summary=entry.summary,
         default_user=entry.default_user,
@@ -142,22 +142,16 @@ def find_image(text: str, *, target: str | None = None) -> Image:
     if target is None:
         return found
     chosen = find_target(target)
-    return Image(
-        name=found.name,
-        path=found.path,
-        target=chosen,
-        summary=found.summary,
-        default_user=found.default_user,
-        repositories=found.repositories if chosen is found.target else (),
-        gpg_keys=found.gpg_keys if chosen is found.target else (),
-    )
+    if chosen is found.target:
+        return found
+    return dataclasses.replace(found, target=chosen, repositories=(), gpg_keys=())
 
 
 def _find(text: str) -> Image:
     images = load_images()
     for image in images:
         if image.name == text:
-            return image
+            return dataclasses.replace(image, path=Path(show_path(image.path)))
     path = Path(text)
     if "/" not in text and not text.endswith((".ks", ".cfg")) and not path.exists():
         near = nearest(text, [image.name for image in images])
@@ -166,16 +160,8 @@ def _find(text: str) -> Image:
             f"unknown image: {text}", hint=f"did you mean {near}? ({listed})" if near else listed
         )
     for image in images:
-        if os.path.realpath(image.path) == os.path.realpath(path):
-            return Image(
-                name=image.name,
-                path=path,
-                target=image.target,
-                summary=image.summary,
-                default_user=image.default_user,
-                repositories=image.repositories,
-                gpg_keys=image.gpg_keys,
-            )
+        if image.path == path.resolve():
+            return dataclasses.replace(image, path=path)
     return Image(name=path.stem, path=path)
 
 

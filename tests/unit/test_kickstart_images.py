@@ -172,6 +172,12 @@ class TestNames:
         assert (by_name.name, by_name.target) == (by_path.name, by_path.target)
         assert by_path.default_user == "ec2-user"
 
+    def test_name_is_found_from_any_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for folder in (tmp_path, KICKSTARTS):
+            monkeypatch.chdir(folder)
+            assert find_image("jeos-fixture").path.is_file()
+            assert find_image(str(KICKSTARTS / "jeos-fixture.ks")).name == "jeos-fixture"
+
     def test_unknown_name_says_the_nearest(self) -> None:
         with pytest.raises(InputError, match="unknown image: jeos-fedora-54") as error:
             find_image("jeos-fedora-54")
