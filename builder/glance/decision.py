@@ -31,9 +31,14 @@ class Decision:
     discard: tuple[Image, ...] = ()
 
 
-def is_same(image: Image, size: int, digests: Mapping[str, str]) -> bool:
+def is_same(image: Image, size: int, digests: Mapping[str, str], disk_format: str) -> bool:
     """Say whether the image has these bytes, as far as the cloud's own hash tells."""
-    if image.status != "active" or image.size != size:
+    if image.status != "active":
+        return False
+    if image.disk_format != disk_format:
+        # Converted by the cloud: it is known only by what it was made from, once its upload was over.
+        return image.properties.get(SHA256) == digests["sha256"] and UPLOADER not in image.properties
+    if image.size != size:
         return False
     if image.hash_algorithm and image.hash_algorithm in digests:
         return image.hash_value == digests[image.hash_algorithm]
@@ -46,6 +51,7 @@ def decide(
     *,
     size: int,
     digests: Mapping[str, str],
+    disk_format: str,
     now: datetime,
     life_of: Callable[[str], Life] = uploader.life_of,
 ) -> Decision:
@@ -54,17 +60,21 @@ def decide(
     Images of other bytes are none of our business: they stay.
     """
     for image in images:
-        if is_same(image, size, digests):
+        if is_same(image, size, digests, disk_format):
             return Decision(finished=image)
     orphans: list[Image] = []
     for image in images:
-        if image.status not in UNFINISHED or image.properties.get(SHA256) != digests["sha256"]:
+        if image.properties.get(SHA256) != digests["sha256"]:
             continue
         life = life_of(image.properties.get(UPLOADER, ""))
-        if life is Life.UNKNOWN and uploader.is_abandoned(image.status, image.updated_at, now):
-            life = Life.DEAD
-        if life is not Life.DEAD:
-            return Decision(busy=image)
-        orphans.append(image)
+        if image.status in UNFINISHED:
+            if life is Life.UNKNOWN and uploader.is_abandoned(image.status, image.updated_at, now):
+                life = Life.DEAD
+            if life is not Life.DEAD:
+                return Decision(busy=image)
+        # Any other status with the mark of a dead process: killed after the data had arrived, before
+        # the hash, which is not that of these bytes, was compared.
+        if life is Life.DEAD:
+            orphans.append(image)
     reuse = next((image for image in orphans if image.status == "queued"), None)
     return Decision(reuse=reuse, discard=tuple(image for image in orphans if image is not reuse))

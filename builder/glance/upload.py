@@ -12,6 +12,7 @@ from typing import Any
 
 from builder.errors import BuildError, RemoteError
 from builder.glance import comparison, source, uploader
+from builder.glance.cloud import Answer, ConnectionLost
 from builder.glance.decision import Decision, decide
 from builder.glance.description import FIELDS, UPLOADER, Description
 from builder.glance.images import RETRYABLE, Image, Images
@@ -57,12 +58,12 @@ def examine(local: Source, description: Description, images: Images, report: Rep
         InputError: the same bytes seem to be there, but the file is not what its manifest says.
     """
     found = images.find(description.name)
-    decision = _decide(local, found)
+    decision = _decide(local, description, found)
     if any(image.status == "saving" for image in decision.discard):
         # Killed a moment ago: Glance may not have noticed yet that the connection is gone.
         time.sleep(3.0)
         found = images.find(description.name)
-        decision = _decide(local, found)
+        decision = _decide(local, description, found)
     if decision.finished is not None and local.has_manifest:
         with report.step("hash", f"{local.size / MIB:.1f} MiB against the manifest"):
             source.check_digests(local, source.compute_digests(local.path))
@@ -81,9 +82,7 @@ def upload(
     """
     if decision.finished is not None:
         _tell_differences(decision.finished, description, report)
-        compared = comparison.compare(
-            decision.finished, local, local.digests, decision.finished.disk_format or ""
-        )
+        compared = comparison.compare(decision.finished, local, local.digests, description.disk_format)
         return Outcome(
             result="already there", image=decision.finished, sent=0, seconds=0.0, compared=compared
         )
@@ -144,29 +143,9 @@ class _Transfer:
         attempt = 0
         while True:
             attempt += 1
-            assert self._image_id is not None
-            size = f"{self._local.size / MIB:.1f} MiB"
-            answer = None
-            with self._report.step("upload", f"{size} to {self._images.cloud.name}") as step:
-                body = Body(self._local, _progress(step, self._local.size))
-                try:
-                    answer = self._images.put(self._image_id, body)
-                except RemoteError as error:
-                    problem = f"{error.message} after {body.sent} of {self._local.size} bytes"
-                else:
-                    problem = self._images.failure("upload", answer).message
-                    if 200 <= answer.status < 300:
-                        self._sent += body.sent
-                        rate = body.sent / max(step.seconds, 1e-3) / 1e6
-                        step.detail = f"{size} to {self._images.cloud.name}, {rate:.0f} MB/s"
-                        return body.digests
-                    if answer.status == 409:
-                        # Somebody else sends to this image: it is not ours to delete.
-                        self._image_id = None
-                    if answer.status not in RETRYABLE:
-                        raise self._images.failure("upload", answer)
-                self._sent += body.sent
-                step.detail = f"{body.sent / MIB:.1f} of {size} to {self._images.cloud.name}"
+            body, answer, problem = self._try()
+            if problem is None:
+                return body.digests
             if attempt > self._images.retries:
                 raise RemoteError(
                     f"{problem}; given up after {attempt} tries",
@@ -175,6 +154,34 @@ class _Transfer:
             self._images.wait_before_retry(attempt, problem, answer)
             if self._settle(arrived=body.sent == self._local.size):
                 return body.digests or self._local.digests
+
+    def _try(self) -> tuple[Body, Answer | None, str | None]:
+        """Send the data once; return what was sent, the answer, and the problem when it may pass."""
+        assert self._image_id is not None
+        cloud = self._images.cloud.name
+        size = f"{self._local.size / MIB:.1f} MiB"
+        answer: Answer | None = None
+        with self._report.step("upload", f"{size} to {cloud}") as step:
+            body = Body(self._local, _progress(step, self._local.size))
+            try:
+                answer = self._images.put(self._image_id, body)
+            except ConnectionLost as error:
+                problem = f"{error.message} after {body.sent} of {self._local.size} bytes"
+            else:
+                if 200 <= answer.status < 300:
+                    self._sent += body.sent
+                    step.detail = f"{size} to {cloud}, {body.sent / max(step.seconds, 1e-3) / 1e6:.0f} MB/s"
+                    return body, answer, None
+                failure = self._images.failure("upload", answer)
+                if answer.status == 409:
+                    # Somebody else sends to this image: it is not ours to delete.
+                    self._image_id = None
+                if answer.status not in RETRYABLE:
+                    raise failure
+                problem = failure.message
+            self._sent += body.sent
+            step.detail = f"{body.sent / MIB:.1f} of {size} to {cloud}"
+        return body, answer, problem
 
     def _settle(self, *, arrived: bool) -> bool:
         """Make the image ready for another PUT; return True when it is active after all."""
@@ -213,6 +220,7 @@ class _Transfer:
     def _withdraw(self) -> None:
         if self._image_id is None:
             return
+        self._report.note(f"deleting image {self._image_id} again")
         try:
             self._images.delete(self._image_id)
         except BuildError as error:
@@ -250,8 +258,14 @@ def changes(image: Image, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     return patch
 
 
-def _decide(local: Source, found: tuple[Image, ...]) -> Decision:
-    return decide(found, size=local.size, digests=local.digests, now=datetime.now(UTC))
+def _decide(local: Source, description: Description, found: tuple[Image, ...]) -> Decision:
+    return decide(
+        found,
+        size=local.size,
+        digests=local.digests,
+        disk_format=description.disk_format,
+        now=datetime.now(UTC),
+    )
 
 
 def _pointer(name: str) -> str:

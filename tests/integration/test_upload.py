@@ -13,6 +13,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,7 @@ def user(plane: Plane, proxy: Proxy, tmp_path: Path) -> Iterator[User]:
     user = User(plane, proxy, tmp_path)
     proxy.reset()
     yield user
+    proxy.reset()
     user.delete_images()
 
 
@@ -171,6 +173,18 @@ def test_image_converted_by_the_cloud_is_kept_and_said_not_to_be_compared(user: 
     assert len(user.images()) == 1
 
 
+def test_image_converted_by_the_cloud_is_known_again(user: User, image: Path) -> None:
+    assert user.upload(image).code == 0
+    (there,) = user.images()
+    converted = {**there, "disk_format": "raw", "size": 7, "os_hash_value": "1" * 128}
+    user.proxy.faults.append(Fault(method="GET", path=r"/images\?", rewrite=rewriting(images=[converted])))
+
+    done = user.upload(image)
+
+    assert done.code == 0
+    assert "converted by the cloud, not compared): nothing sent" in done.err
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -254,13 +268,16 @@ def test_real_quota_of_glance_is_told(user: User, image: Path, plane: Plane) -> 
 
 
 def test_second_upload_is_refused_and_a_killed_one_is_used_again(user: User, tmp_path: Path) -> None:
+    # More than the sockets on the way hold, so that the killed one has not sent it all.
     image = make_image(tmp_path / "jeos.qcow2", mebibytes=24)
     write_manifest(image)
-    user.proxy.faults.append(Fault(method="PUT", path=DATA, times=1, rate=4 * MIB))
+    held = Fault(method="PUT", path=DATA, times=1, hold_after=MIB)
+    user.proxy.faults.append(held)
     with user.uploading(image) as first:
         second = user.upload(image)
         first.kill()
         first.wait()
+    held.released.set()
     wait_for(lambda: user.images()[0]["status"] == "queued")
     (orphan,) = user.images()
 
@@ -277,16 +294,16 @@ def test_second_upload_is_refused_and_a_killed_one_is_used_again(user: User, tmp
 
 def test_killed_upload_that_glance_still_waits_for_is_deleted_and_made_anew(user: User, image: Path) -> None:
     write_manifest(image)
-    # The proxy goes on with what it has got, long after its client was killed: the image stays in `saving`.
-    user.proxy.faults.append(Fault(method="PUT", path=DATA, times=1, rate=MIB / 4))
-    with user.uploading(image, mebibytes=0.25) as first:
+    # The proxy keeps its connection to Glance when its client is killed: the image stays in `saving`.
+    user.proxy.faults.append(Fault(method="PUT", path=DATA, times=1, hold_after=MIB))
+    with user.uploading(image) as first:
+        wait_for(lambda: user.images()[0]["status"] == "saving")
         first.kill()
         first.wait()
     (orphan,) = user.images()
 
     done = user.upload(image)
 
-    assert orphan["status"] == "saving"
     assert done.code == 0, done.err
     assert f"deleting image {orphan['id']}" in done.err
     (there,) = user.images()
@@ -295,15 +312,16 @@ def test_killed_upload_that_glance_still_waits_for_is_deleted_and_made_anew(user
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_interrupted_upload_leaves_nothing(user: User, image: Path, number: signal.Signals) -> None:
-    user.proxy.faults.append(Fault(method="PUT", path=DATA, times=1, rate=MIB))
+def test_interrupted_upload_leaves_nothing(user: User, tmp_path: Path, number: signal.Signals) -> None:
+    image = make_image(tmp_path / "jeos.qcow2", mebibytes=24)
+    user.proxy.faults.append(Fault(method="PUT", path=DATA, times=1, hold_after=MIB))
     with user.uploading(image) as upload:
         upload.send_signal(number)
-        _, err = upload.communicate(timeout=30)
+        _, err = upload.communicate(timeout=60)
 
     assert upload.returncode == 130
     assert f"interrupted by {number.name}" in err
-    wait_for(lambda: user.images() == [])
+    assert user.images() == []
 
 
 @pytest.mark.parametrize(
@@ -325,6 +343,20 @@ def test_cloud_that_cannot_be_entered_is_one_error_with_a_hint(
     lines = done.err.splitlines()
     assert [line.split(":")[0] for line in lines] == ["error", "hint"], done.err
     assert said in lines[0]
+
+
+def test_credentials_of_the_environment_are_enough(user: User, image: Path, tmp_path: Path) -> None:
+    auth = {f"OS_{key.upper()}": value for key, value in user.cloud["auth"].items()}
+    auth["OS_CLIENT_CONFIG_FILE"] = str(tmp_path / "none.yaml")
+
+    done = user.upload(image, "--dry-run", environment=auth | {"OS_REGION_NAME": "RegionOne"})
+    nothing = user.upload(image, environment={"OS_CLIENT_CONFIG_FILE": auth["OS_CLIENT_CONFIG_FILE"]})
+
+    assert done.code == 0, done.err
+    assert (nothing.code, nothing.err.splitlines()[0]) == (
+        2,
+        "error: no credentials: neither a cloud in clouds.yaml nor OS_AUTH_URL",
+    )
 
 
 def test_unknown_cloud_names_the_nearest(user: User, image: Path) -> None:
@@ -355,7 +387,7 @@ def test_tls_settings_of_the_cloud_are_honoured(
     plane: Plane,
     image: Path,
     tls: tuple[Path, str],
-    options: dict[str, object],
+    options: dict[str, Any],
     code: int,
     said: str,
 ) -> None:

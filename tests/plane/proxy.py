@@ -2,7 +2,7 @@
 """A test proxy: stands in front of a real server of the plane, counts, and does harm when told to.
 
 What it does harm with are faults, each for some method and path and for so many requests: answer in the
-server's place, cut the connection in the middle of a body, alter one bit of it, slow it down,
+server's place, cut the connection in the middle of a body, alter one bit of it, hold it back,
 rewrite the answer. Without a fault it passes everything on as it is.
 """
 
@@ -32,7 +32,7 @@ class Fault:
     headers: more headers of that answer.
     cut_after: the connection is closed after so many bytes of the request's body, on both sides.
     alter_at: the lowest bit of this byte of the request's body is turned.
-    rate: bytes per second for the request's body.
+    hold_after: the request's body goes no further than these bytes until `released` is set.
     hang: seconds before the answer.
     rewrite: changes the body of the server's answer.
     """
@@ -45,7 +45,8 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     alter_at: int | None = None
-    rate: float | None = None
+    hold_after: int | None = None
+    released: threading.Event = field(default_factory=threading.Event)
     hang: float = 0.0
     rewrite: Callable[[bytes], bytes] | None = None
 
@@ -85,7 +86,9 @@ class Proxy:
         return [request.method for request in self.seen]
 
     def reset(self) -> None:
-        """Forget what was seen, and all faults."""
+        """Forget what was seen, and all faults; what they hold goes on."""
+        for fault in self.faults:
+            fault.released.set()
         self.seen.clear()
         self.faults.clear()
 
@@ -179,6 +182,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Send the request's body on; return False when the connection shall be cut."""
         while seen.body < length:
             limit = min(length - seen.body, 1 << 16)
+            if fault.hold_after is not None and not fault.released.is_set():
+                limit = min(limit, fault.hold_after - seen.body)
+                if limit <= 0:
+                    fault.released.wait()
+                    continue
             if fault.cut_after is not None:
                 limit = min(limit, fault.cut_after - seen.body)
                 if limit == 0:
@@ -192,8 +200,6 @@ class _Handler(BaseHTTPRequestHandler):
                 chunk = bytes(altered)
             upstream.send(chunk)
             seen.body += len(chunk)
-            if fault.rate is not None:
-                time.sleep(len(chunk) / fault.rate)
         return True
 
     def _discard(self, length: int) -> int:

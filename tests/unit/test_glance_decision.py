@@ -28,15 +28,16 @@ def image(
     algorithm: str | None = None,
     value: str | None = None,
     checksum: str | None = None,
+    disk_format: str = "qcow2",
 ) -> Image:
-    properties = {UPLOADER: by} | ({SHA256: sha256} if sha256 else {})
+    properties = ({UPLOADER: by} if by else {}) | ({SHA256: sha256} if sha256 else {})
     return Image(
         id=id,
         name="jeos",
         status=status,
         visibility="shared",
         size=size,
-        disk_format="qcow2",
+        disk_format=disk_format,
         checksum=checksum,
         hash_algorithm=algorithm,
         hash_value=value,
@@ -47,7 +48,12 @@ def image(
 
 def decision(*images: Image) -> Decision:
     return decide(
-        images, size=9, digests=DIGESTS, now=NOW, life_of=lambda mark: LIVES.get(mark, Life.UNKNOWN)
+        images,
+        size=9,
+        digests=DIGESTS,
+        disk_format="qcow2",
+        now=NOW,
+        life_of=lambda mark: LIVES.get(mark, Life.UNKNOWN),
     )
 
 
@@ -65,10 +71,15 @@ def decision(*images: Image) -> Decision:
             image("active", size=9, algorithm="blake2b", value="b", checksum="m"), True, id="unknown hash"
         ),
         pytest.param(image("active", size=9, algorithm="blake2b", value="b"), False, id="nothing known"),
+        pytest.param(image("active", size=7, disk_format="raw", by=""), True, id="converted, of these bytes"),
+        pytest.param(image("active", size=7, disk_format="raw"), False, id="converted, not yet compared"),
+        pytest.param(
+            image("active", size=7, disk_format="raw", by="", sha256="x"), False, id="converted, of others"
+        ),
     ],
 )
 def test_same_bytes_are_known_by_the_hash_of_the_cloud(there: Image, same: bool) -> None:
-    assert is_same(there, 9, DIGESTS) is same
+    assert is_same(there, 9, DIGESTS, "qcow2") is same
 
 
 @pytest.mark.parametrize(
@@ -84,7 +95,10 @@ def test_same_bytes_are_known_by_the_hash_of_the_cloud(there: Image, same: bool)
         pytest.param(image("saving", age=timedelta(hours=25)), "discard", id="saving elsewhere, old"),
         pytest.param(image("queued", by="dead", sha256="other"), "nothing", id="other bytes"),
         pytest.param(image("queued", by="dead", sha256=None), "nothing", id="not ours"),
-        pytest.param(image("killed", by="dead"), "nothing", id="killed"),
+        pytest.param(image("killed", by="dead"), "discard", id="killed by Glance"),
+        pytest.param(image("active", by="dead", size=9), "discard", id="active, never compared"),
+        pytest.param(image("active", by="alive", size=9), "nothing", id="active, being compared"),
+        pytest.param(image("active", by="", size=9), "nothing", id="active, of other bytes by now"),
     ],
 )
 def test_unfinished_image_is_used_deleted_or_left_alone(there: Image, found: str) -> None:
