@@ -53,6 +53,7 @@ class Run:
     def run(self):
         """Do it all; return the exit code."""
         options, console = self.options, self.console
+        getting_in.check_conf(options.keystone_conf)
         sample_files.check_folder(options)
         door = getting_in.Door(options, self.environment, self.passwords, console)
         desired, choices = self._desired(door)
@@ -207,8 +208,10 @@ class Run:
     def _tell(self, outcomes, written):
         options, console = self.options, self.console
         differing = [each for each in outcomes if each.result == "unchanged" and each.step.changes]
-        if differing:
+        if any(change[0] in ("url", "enabled") for each in differing for change in each.step.changes):
             console.warn("%d differ from what is wanted; --update mends them" % len(differing))
+        elif differing:
+            console.note("%d are described otherwise; --update changes that" % len(differing))
         if any(outcome.result == "conflict" for outcome in outcomes):
             console.warn("something is there twice: --prune --yes keeps one of each, or delete it by hand")
         if not options.update:

@@ -8,6 +8,7 @@ import json
 import sys
 from collections import Counter
 
+from .errors import UsageError
 from .sample_apply import NOT_DONE, RESULTS
 
 ORDER = tuple(RESULTS.values()) + (NOT_DONE, "deleted")
@@ -43,7 +44,10 @@ class Console:
         self.say("warning: " + text)
 
     def error(self, error):
-        self.say("error: " + error.message)
+        """Say what is wrong: one line, or one for each mistake of a file."""
+        lines = error.message.split("\n") if isinstance(error, UsageError) else [error.message]
+        for line in lines:
+            self.say("error: " + line)
         if error.hint:
             self.say("hint: " + error.hint)
 

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What of the wanted objects a Keystone already has: read by name, as Keystone itself matches names.
+"""What of the wanted objects a Keystone already has: found by name, as Keystone itself matches names.
 
-Users and projects are asked for by name: Keystone on MySQL finds `member` when asked for `Member`,
-and a cloud with ten thousand users answers as fast as an empty one. What is few (roles, services,
-endpoints) is read whole; a list that Keystone cuts short is asked for piece by piece.
+Names that differ in case, accents or blanks at the end are one to MySQL and two to PostgreSQL, so
+Keystone is asked: on MySQL it finds `member` for `Member`. What is few (roles, services, endpoints)
+is read whole; of users and projects one page, which is all of them in a young cloud, and then those
+that are not on it by name.
 """
 
+import unicodedata
+
 from .identity import RemoteError
+
+PAGE = 200
 
 
 class State:
@@ -37,11 +42,16 @@ def read_state(identity, desired, workers, *, domain="default", test_password=No
     state.domain = domain
     tasks = [
         lambda: _into(state.regions, (region["id"] for region in _list(identity, "regions"))),
-        lambda: _read_roles(identity, desired, state),
+        _reader(identity, "roles", [each.name for each in desired.roles], state.roles, {}),
         lambda: _read_catalog(identity, desired, state),
     ]
-    tasks += [_finder(identity, "projects", each.name, domain, state.projects) for each in desired.projects]
-    tasks += [_finder(identity, "users", each.name, domain, state.users) for each in desired.users]
+    for kind, wanted, there in (
+        ("projects", desired.projects, state.projects),
+        ("users", desired.users, state.users),
+    ):
+        if wanted:
+            names = [each.name for each in wanted]
+            tasks.append(_reader(identity, kind, names, there, dict(domain_id=domain, limit=PAGE)))
     workers.run(tasks)
     tasks = [lambda: _read_implied(identity, state)] if desired.implied else []
     named = {each.project for each in desired.assignments}
@@ -79,21 +89,33 @@ def _into(target, values):
     target.update(values)
 
 
-def _finder(identity, kind, name, domain, target):
+def is_similar(first, second):
+    """Say whether a database may take two names for one."""
+    return _folded(first) == _folded(second)
+
+
+def _folded(name):
+    parts = unicodedata.normalize("NFKD", name.rstrip().casefold())
+    return "".join(char for char in parts if not unicodedata.combining(char))
+
+
+def _reader(identity, kind, names, target, query):
+    """Return a task that puts the objects of these names into `target`."""
+
     def run():
-        found = find(identity, kind, name, domain_id=domain)
-        if found is not None:
-            target[name] = found
+        answer = identity.get("/" + kind, **query)
+        there = {each["name"]: each for each in answer[kind]}
+        is_whole = not answer.get("truncated") and not (answer.get("links") or {}).get("next")
+        is_whole = is_whole and len(answer[kind]) < query.get("limit", len(answer[kind]) + 1)
+        domain = {"domain_id": query["domain_id"]} if "domain_id" in query else {}
+        for name in names:
+            found = there.get(name)
+            if found is None and not (is_whole and not any(is_similar(name, each) for each in there)):
+                found = find(identity, kind, name, **domain)
+            if found is not None:
+                target[name] = found
 
     return run
-
-
-def _read_roles(identity, desired, state):
-    there = {role["name"]: role for role in identity.get("/roles")["roles"]}
-    for role in desired.roles:
-        found = there.get(role.name) or find(identity, "roles", role.name)
-        if found is not None:
-            state.roles[role.name] = found
 
 
 def _read_catalog(identity, desired, state):
