@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=_positive,
         metavar="S",
-        help="seconds that a boot may take (default: 120, emulated 600)",
+        help="seconds that a boot may take (default: 120, emulated 900)",
     )
     add(
         "--memory",

@@ -55,8 +55,8 @@ class Bench:
     disk_size: int
     user: str
     acceleration: Acceleration
+    timeout: float
     manifest: Manifest | None = None
-    timeout: float = 600.0
     memory: int = 1024
 
 
