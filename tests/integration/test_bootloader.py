@@ -191,6 +191,34 @@ def test_a_signed_loader_is_taken_as_it_is(tmp_path: Path, runner: Runner) -> No
     assert "menuentry" in (tree / "boot/grub2/grub.cfg").read_text(), "this BIOS GRUB has no blscfg"
 
 
+def test_programs_of_usr_lib_efi_are_brought_to_the_partition(tmp_path: Path, runner: Runner) -> None:
+    tree = tmp_path / "tree"
+    make_tree(tree, "6.1.0-1", platforms=())
+    for name in (
+        "shim/16.1-5/EFI/BOOT/BOOTX64.EFI",
+        "shim/16.1-5/EFI/BOOT/fbx64.efi",
+        "shim/16.1-5/EFI/fedora/shimx64.efi",
+        "shim/16.1-5/EFI/fedora/BOOTX64.CSV",
+        "grub2/1:2.12-9.fc44/EFI/fedora/grubx64.efi",
+        "grub2/1:2.12-60.fc44/EFI/fedora/grubx64.efi",
+    ):
+        path = tree / "usr/lib/efi" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{name} blscfg")
+    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+
+    firmware = bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner)
+
+    assert firmware.names == ("uefi",)
+    esp = tree / "boot/efi/EFI"
+    assert sorted(str(path.relative_to(esp)) for path in esp.rglob("*") if path.is_file()) == [
+        *("BOOT/BOOTX64.EFI", "BOOT/fbx64.efi", "BOOT/grub.cfg"),
+        *("fedora/BOOTX64.CSV", "fedora/grub.cfg", "fedora/grubx64.efi", "fedora/shimx64.efi"),
+    ]
+    assert "2.12-60" in (esp / "fedora/grubx64.efi").read_text(), "the newest"
+    assert (tree / "boot/grub2/grub.cfg").read_text().endswith("blscfg\n")
+
+
 def test_shim_with_its_fallback_program_starts_the_distribution_itself(
     tmp_path: Path, runner: Runner
 ) -> None:

@@ -92,7 +92,7 @@ def write_boot_files(
     grub.mkdir(parents=True, exist_ok=True)
     reads_entries = bios.reads_entries(tree) if for_bios else True
     if for_uefi:
-        reads_entries = reads_entries and uefi.reads_entries(tree)
+        reads_entries = reads_entries and uefi.reads_entries(tree, layout)
     menu.write(
         tree,
         layout,
