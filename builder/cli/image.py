@@ -11,11 +11,12 @@ from pathlib import Path
 from builder.cli import Context
 from builder.errors import InputError
 from builder.image.build import Options
-from builder.kickstart.choices import Choices, parse_repository, parse_size
+from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
 from builder.kickstart.images import Image, find_image
 from builder.kickstart.plan import ImagePlan, ScriptSection
 from builder.kickstart.planner import load_plan
 from builder.kickstart.show import describe, plan_as_json
+from builder.report import Report
 from builder.targets import ARCHITECTURE
 
 SUMMARY = "Build a bootable qcow2 with cloud-init from a kickstart, without Anaconda."
@@ -39,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--repo", action="append", default=[], metavar="NAME=URL",
         help="use this repository, and none of the kickstart's; may be repeated",
+    )  # fmt: skip
+    where.add_argument(
+        "--add-repo", action="append", default=[], metavar="NAME=URL",
+        help="use this repository beside the kickstart's; may be repeated",
     )  # fmt: skip
     where.add_argument("--tree", metavar="URL", help="installation tree, for the kickstart's url line")
     where.add_argument(
@@ -69,8 +74,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     choices = _choices(args, image)
     plan = load_plan(image.path, target=target, choices=choices)
     if args.plan:
-        for problem in plan.warnings:
-            context.report.warn(str(problem))
+        _tell(plan, context.report)
         if args.json:
             context.report.json(plan_as_json(plan))
         else:
@@ -85,7 +89,8 @@ def _choices(args: argparse.Namespace, image: Image) -> Choices:
     return Choices(
         name=args.name or image.name,
         repositories=repositories or (() if args.tree else image.repositories),
-        tree=args.tree,
+        extra_repositories=tuple(parse_repository(text) for text in args.add_repo),
+        tree=parse_url("--tree", args.tree) if args.tree else None,
         gpg_keys=tuple(args.gpgkey) or image.gpg_keys,
         gpgcheck=not args.no_gpgcheck,
         disk_size=parse_size(args.size) if args.size else None,
@@ -117,10 +122,7 @@ def _build(
     if any(script.section == ScriptSection.PRE for script in plan.scripts):
         written: Mapping[str, str] = run_pre(plan, target, options, report, context.runner)
         plan = load_plan(image.path, target=target, choices=choices, pre_files=written)
-    for problem in plan.warnings:
-        report.warn(str(problem))
-    for problem in plan.notes:
-        report.verbose(str(problem))
+    _tell(plan, report)
     result = build_image(plan, target, options, report, context.runner)
     if result.unchanged:
         report.note(f"{plan.name}: unchanged")
@@ -129,6 +131,14 @@ def _build(
     else:
         report.result(os.path.relpath(result.image) if not args.out.is_absolute() else str(result.image))
     return 0
+
+
+def _tell(plan: ImagePlan, report: Report) -> None:
+    """Say what the reader of the kickstart found."""
+    for problem in plan.warnings:
+        report.warn(str(problem) + (f" ({problem.hint})" if problem.hint else ""))
+    for problem in plan.notes:
+        report.verbose(f"note: {problem}")
 
 
 def _epoch() -> int:

@@ -51,7 +51,8 @@ def _sources(plan: ImagePlan, target: Target) -> Iterator[tuple[str, tuple[str, 
     for repository in plan.repositories:
         for source in repository.gpg_keys:
             yield source, repository.fingerprints, f"repository {repository.name}"
-        if not repository.gpg_keys:
+        # A repository that the kickstart names is the distribution's, whatever else --gpgkey adds.
+        if not repository.gpg_keys or repository.place is not None:
             for key in target.gpgkeys:
                 local = key.local_file()
                 yield str(local) if local else key.url, key.fingerprints, f"target {target.name}"

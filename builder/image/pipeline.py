@@ -46,7 +46,7 @@ from builder.image.stages import (
     seal,
     solve,
 )
-from builder.kickstart.plan import ImagePlan
+from builder.kickstart.plan import ImagePlan, Repository
 from builder.report import Report
 from builder.runner import Runner, find_tool
 from builder.targets import Target
@@ -164,6 +164,11 @@ def check_host(plan: ImagePlan, target: Target) -> None:
     problems = layout.check(plan.disk, plan.bootloader)
     if problems:
         raise InputError(problems=problems)
+    if not plan.repositories:
+        raise InputError(
+            f"{plan.name}: no repository to take packages from",
+            hint="the kickstart has no url or repo line: name one with --repo NAME=URL",
+        )
     if target.rpm.database == "bdb":
         raise InputError(
             f"{target.name}: its rpm database is Berkeley DB, which the rpm of this host cannot write",
@@ -182,13 +187,31 @@ def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.Sta
         for folder in CODE
         for path in sorted(folder.rglob("*.py"))
     }
-    # Where a line stands decides nothing; passwords decide by a digest that is slow to guess from.
-    plan = replace(plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=())
+    # Where a line or a file stands decides nothing; passwords decide by a digest that is slow to guess from.
+    repositories = tuple(_by_content(repository) for repository in plan.repositories)
+    plan = replace(
+        plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=(), repositories=repositories
+    )
     wanted = _without_places(asdict(plan))
     sources = [(state.name, state.sha256) for state in states]
     return digest_of(
         [__version__, code, wanted, sources, options.network, options.compat, options.source_date_epoch]
     )
+
+
+def _by_content(repository: Repository) -> Repository:
+    """Return a repository with its local keys by their digests, and without its address.
+
+    What it holds is told by its state; its address only matters where the image gets to know it.
+    """
+    local = [Path(source.removeprefix("file://")) for source in repository.gpg_keys]
+    known = tuple(
+        sha256_file(path) if path.is_file() else source
+        for path, source in zip(local, repository.gpg_keys, strict=True)
+    )
+    if repository.install:
+        return replace(repository, gpg_keys=known)
+    return replace(repository, gpg_keys=known, baseurl=(), mirrorlist=None, metalink=None)
 
 
 def _without_places(value: object) -> object:

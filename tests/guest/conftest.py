@@ -31,21 +31,23 @@ def command(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "builder", *map(str, words)]
 
 
-@pytest.fixture(scope="session")
-def jeos_image() -> Path:
-    """The qcow2 of kickstarts/jeos-fixture.ks, built by the command line as a user would."""
+def image_command(*options: str) -> list[str]:
+    """Return the argv that builds kickstarts/jeos-fixture.ks, its repositories made when missing."""
     fixture = build_repository(Report(quiet=True))
-
-    def build(*words: str | Path) -> str:
-        done = subprocess.run(
-            command(*words, "--out", OUT), cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{words[0]}: {done.stderr}"
-        return done.stdout
-
-    build("rpm", "openstack-utils", "-t", "fixture-12", "--repo", "--local-key")
+    _run(command("rpm", "openstack-utils", "-t", "fixture-12", "--repo", "--local-key", "--out", OUT))
     own = OUT / "rpm" / "fixture-12" / "repo"
     repositories = ("--repo", f"fixture=file://{fixture.folder}", "--repo", f"utils=file://{own}")
     keys = ("--gpgkey", fixture.key, "--gpgkey", own / "RPM-GPG-KEY-local")
-    build("image", "jeos-fixture", *repositories, *keys)
+    return command("image", "jeos-fixture", *repositories, *keys, "--out", OUT, *options)
+
+
+def _run(argv: list[str]) -> None:
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def jeos_image() -> Path:
+    """The qcow2 of kickstarts/jeos-fixture.ks, built by the command line as a user would."""
+    _run(image_command())
     return OUT / "jeos-fixture" / "jeos-fixture.qcow2"

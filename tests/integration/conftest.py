@@ -19,7 +19,8 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRepository:
     folder = tmp_path_factory.mktemp("synthetic")
     # pytest's folders are for their owner only.
     folder.chmod(0o755)
-    return build_synthetic(folder, runner=runner, signer=new_signer(runner))
+    with new_signer(runner) as signer:
+        return build_synthetic(folder, runner=runner, signer=signer)
 
 
 @pytest.fixture(scope="module")

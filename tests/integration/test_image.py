@@ -172,6 +172,17 @@ def test_partitions_that_pre_writes_are_read_in_a_second_pass(bench: Bench) -> N
     assert not Path("/tmp/disk.ks").exists()
 
 
+def test_pre_install_runs_on_the_empty_tree_before_packages(bench: Bench) -> None:
+    text = kickstart(
+        tail="%pre-install --erroronfail\ntest ! -e /mnt/sysimage/usr/bin/sh\n"
+        "mkdir -p /mnt/sysimage/etc && echo early >/mnt/sysimage/etc/early\n%end\n"
+    )
+
+    bench.build(text)
+
+    assert bench.look().text("/etc/early") == "early\n"
+
+
 def test_plan_prints_and_builds_nothing(bench: Bench, tmp_path: Path) -> None:
     other = Bench(tmp_path, bench.repository)
 

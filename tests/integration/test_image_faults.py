@@ -131,7 +131,8 @@ def spoilable(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("spoilt")
     folder.chmod(0o755)
     runner = Runner(Report(quiet=True))
-    repository = build_synthetic(folder / "repository", runner=runner, signer=new_signer(runner))
+    with new_signer(runner) as signer:
+        repository = build_synthetic(folder / "repository", runner=runner, signer=signer)
     (folder / "repository").chmod(0o755)
     return Bench(folder, repository)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.image import dnf, tree
 from builder.image.build import TREE, Build
+from builder.image.scripts import run_section
+from builder.kickstart.plan import ScriptSection
 
 # kernel-install(8): a plugin of that name in /etc, linked to /dev/null, is masked. The initramfs is made
 # in a stage of its own, once, after %post.
@@ -17,8 +19,9 @@ MASKED = ("50-dracut.install", "51-dracut-rescue.install")
 
 
 def run(build: Build) -> str:
-    """Mount the tree, make the rpm database with the keys, run dnf's transaction."""
+    """Mount the tree, run %pre-install, make the rpm database with the keys, run dnf's transaction."""
     tree.mount_tree(build)
+    run_section(build, ScriptSection.PRE_INSTALL)
     masked = _mask_initramfs()
     with tree.api_mounts():
         _make_database(build)
