@@ -22,7 +22,7 @@ import yaml
 
 from builder.__main__ import main
 from tests.plane.keystone import request
-from tests.plane.plane import DEMO_CLOUD, Plane
+from tests.plane.plane import DEMO_CLOUD, Plane, client_environment
 from tests.plane.proxy import Proxy
 
 CHECKOUT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ class User:
         clouds.write_text(yaml.safe_dump({"clouds": {"demo": self.cloud | changes}}))
         argv = [sys.executable, "-m", "builder", "upload", *map(str, words)]
         env = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
-        return argv, env | {"OS_CLIENT_CONFIG_FILE": str(clouds), "OS_CLOUD": "demo"}
+        return argv, env | client_environment(clouds) | {"OS_CLOUD": "demo"}
 
     def upload(self, *words: str | Path, environment: Mapping[str, str] | None = None, **changes: Any) -> Run:
         """Run it to its end, in this process: a new one would import openstacksdk each time.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,9 @@ def run(args: argparse.Namespace, report: Report) -> int:
     if args.action == "up":
         state = keeper.start(folder, options, report, runner)
         if "clouds_file" in state.plane:
-            report.result(f"export OS_CLIENT_CONFIG_FILE={state.plane['clouds_file']} OS_CLOUD={plane.CLOUD}")
+            variables = plane.client_environment(Path(state.plane["clouds_file"]))
+            words = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+            report.result(f"export {' '.join(words)}")
         return 0
     if args.action == "down":
         if not keeper.stop(folder, report):

@@ -119,7 +119,7 @@ def start_service(
     # -P: modules of this folder are called like the packages that serve.py imports.
     argv = [str(environment.python), "-P", str(HERE / "serve.py"), str(order)]
     # Keystone tells on every start that eventlet is old; that is no news.
-    child = runner.spawn(argv, log=log, env={"PYTHONWARNINGS": "ignore"})
+    child = runner.spawn(argv, log=log, env={"PYTHONWARNINGS": "ignore", **settings.without_proxy()})
     return process.Server(name=service.capitalize(), process=child, log=log)
 
 

@@ -85,7 +85,12 @@ class Plane:
     @property
     def client_environment(self) -> Mapping[str, str]:
         """What a client needs in its environment to find the plane as admin."""
-        return {"OS_CLIENT_CONFIG_FILE": str(self.clouds_file), "OS_CLOUD": CLOUD}
+        return client_environment(self.clouds_file)
+
+
+def client_environment(clouds_file: Path) -> dict[str, str]:
+    """Return the environment for a client of the plane with this clouds.yaml."""
+    return {"OS_CLIENT_CONFIG_FILE": str(clouds_file), "OS_CLOUD": CLOUD, **settings.without_proxy()}
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,13 @@ def write_ini(path: Path, *layers: Sections) -> None:
     for section, options in merged.items():
         lines += [f"[{section}]", *(f"{name} = {value}" for name, value in options.items()), ""]
     files.write_atomic(path, "\n".join(lines), mode=0o600)
+
+
+def without_proxy() -> dict[str, str]:
+    """Return the variables by which a program reaches the plane past any proxy of the environment."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    value = ",".join(word for word in (known, "127.0.0.1") if word)
+    return {"no_proxy": value, "NO_PROXY": value}
 
 
 def new_password() -> str:
