@@ -9,17 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-import pytest
 
 UTILS = Path(__file__).resolve().parents[2] / "utils"
 LAUNCHER = UTILS / "bin" / "openstack-config"
 Argument = str | bytes | Path
-
-sys.path.insert(0, str(UTILS))
 
 
 class Result(NamedTuple):
@@ -41,7 +36,7 @@ def process(
 ) -> Result:
     """Run the launcher with `python`."""
     done = subprocess.run(
-        [python, "-I", os.fspath(LAUNCHER), *arguments],
+        [python, "-IS", os.fspath(LAUNCHER), *arguments],
         input=stdin if isinstance(stdin, bytes) else stdin.encode(),
         capture_output=True,
         check=False,
@@ -74,11 +69,3 @@ def config(*arguments: Argument, stdin: "bytes | str" = b"") -> Result:
             os.close(descriptor)
         for file in files:
             file.close()
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """An empty folder, in memory where there is such a file system: every edit syncs its file."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="openstack-config-", dir=memory) as name:
-        yield Path(name)

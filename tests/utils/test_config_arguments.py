@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import UTILS, config, folder, process  # noqa: F401
+from .config_tool import UTILS, config
 
 # id: (arguments, exit code with --strict-exit, part of the message)
 BAD = {
@@ -62,7 +62,7 @@ BAD = {
 
 
 @pytest.fixture
-def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     (folder / "f").write_text("[s]\na = 1\n[odd]\nx-y = 1\n")
     return folder

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import config, folder  # noqa: F401
+from .config_tool import config
 
 SAMPLE = """\
 # Keystone

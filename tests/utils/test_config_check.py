@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg, generator
 
-from .config_tool import config, folder  # noqa: F401
+from .config_tool import config
 
 OPTIONS: list[tuple[Any, list[Any]]] = [
     (None, [
@@ -50,7 +50,8 @@ LINES = {
     "name with an underscore": ("log_dir = /x", None),
     "unknown": ("debugg = 1", "error: unknown option debugg in [DEFAULT]; did you mean debug?"),
     "in another section": (
-        "connection = x", "error: unknown option connection in [DEFAULT]; did you mean [database] connection?"),
+        "connection = x",
+        "error: unknown option connection in [DEFAULT]; did you mean [database] connection?"),
     "not a boolean": ("debug = maybe", "error: [DEFAULT] debug: 'maybe' is neither true nor false"),
     "boolean of any case": ("debug = Yes", None),
     "not an integer": ("workers = x", "error: [DEFAULT] workers: 'x' is not an integer"),
@@ -74,7 +75,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("case", LINES)
-def test_options_are_judged_by_the_schema(folder: Path, schema: Path, case: str) -> None:  # noqa: F811
+def test_options_are_judged_by_the_schema(folder: Path, schema: Path, case: str) -> None:
     line, said = LINES[case]
     path = folder / "f"
     path.write_text(f"[DEFAULT]\n{line}\n")
@@ -90,7 +91,7 @@ def test_options_are_judged_by_the_schema(folder: Path, schema: Path, case: str)
         assert result.code == (1 if said.startswith("error") else 0)
 
 
-def test_oslo_config_agrees_about_wrong_types(folder: Path, schema: Path) -> None:  # noqa: F811
+def test_oslo_config_agrees_about_wrong_types(folder: Path, schema: Path) -> None:
     for case, (line, said) in LINES.items():
         name = line.split(" = ")[0]
         option = next((o for o in OPTIONS[0][1] if o.dest == name.replace("-", "_")), None)
@@ -110,7 +111,7 @@ def test_oslo_config_agrees_about_wrong_types(folder: Path, schema: Path) -> Non
                 conf[name]
 
 
-def test_sections_and_deprecated_names(folder: Path, schema: Path) -> None:  # noqa: F811
+def test_sections_and_deprecated_names(folder: Path, schema: Path) -> None:
     path = folder / "f"
     path.write_text("[log]\nlogdir = /x\n[Database]\nmax_retries = 1\n[databse]\nconnection = x\n")
     result = config("--check", "--schema", schema, path)
@@ -120,15 +121,17 @@ def test_sections_and_deprecated_names(folder: Path, schema: Path) -> None:  # n
     ]
 
 
-def test_lines_are_counted_through_continuations_and_line_ends(folder: Path, schema: Path) -> None:  # noqa: F811
+def test_lines_are_counted_through_continuations_and_line_ends(folder: Path, schema: Path) -> None:
     path = folder / "f"
     for end in ("\n", "\r\n", "\r"):
-        path.write_bytes(end.join(["# c", "[DEFAULT]", "debug = 1", "", "host = a", "x = 1", " 2", "y=1"]).encode())
+        path.write_bytes(
+            end.join(["# c", "[DEFAULT]", "debug = 1", "", "host = a", "x = 1", " 2", "y=1"]).encode()
+        )
         found = config("--check", "--schema", schema, path).out.splitlines()
         assert [line.split(":")[1] for line in found] == ["6", "8"], repr(end)
 
 
-def test_several_files_and_json(folder: Path) -> None:  # noqa: F811
+def test_several_files_and_json(folder: Path) -> None:
     good, bad = folder / "good", folder / "bad"
     good.write_text("[s]\na=1\n[t]\nb=1\nc=1\n")
     bad.write_bytes(b"a=1\n[s]\nb=\xe9\n  [t]\n")

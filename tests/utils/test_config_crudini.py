@@ -187,7 +187,7 @@ def compare_generated(text: str, edit: tuple[str, ...]) -> None:
     assert comparable(ours) == comparable(theirs)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=SUPPRESSED)
+@settings(max_examples=15, deadline=None, suppress_health_check=SUPPRESSED)
 @given(TEXTS, EDITS)
 def test_generated_edits_agree(text: str, edit: tuple[str, ...]) -> None:
     compare_generated(text, edit)

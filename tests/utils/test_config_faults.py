@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import LAUNCHER, folder  # noqa: F401
+from .config_tool import LAUNCHER
 
 OLD = "[s]\na = old\n"
 NEW = "[s]\na = new and longer\n"
@@ -46,7 +46,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Outcome:
     """A finished run: its code and stderr, the files' texts, names of work files, the step hit."""
 
-    def __init__(self, folder: Path, code: int, err: str) -> None:  # noqa: F811
+    def __init__(self, folder: Path, code: int, err: str) -> None:
         self.code, self.err = code, err
         mark = folder.parent / (folder.name + ".mark")
         self.step = mark.read_text() if mark.exists() else ""
@@ -56,9 +56,7 @@ class Outcome:
         self.work = {name: (folder / name).read_text() for name in names if name.startswith(".")}
 
 
-def run(
-    folder: Path, shim: Path, arguments: list[str], step: int, action: str, **more: str  # noqa: F811
-) -> Outcome:
+def run(folder: Path, shim: Path, arguments: list[str], step: int, action: str, **more: str) -> Outcome:
     environment = {
         **os.environ,
         "LD_PRELOAD": str(shim),
@@ -68,16 +66,14 @@ def run(
         **more,
     }
     done = subprocess.run(
-        [sys.executable, "-IB", LAUNCHER, *arguments],
+        [sys.executable, "-ISB", LAUNCHER, *arguments],
         cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False,
         text=True, timeout=60,
     )  # fmt: skip
     return Outcome(folder, done.returncode, done.stderr)
 
 
-def every_step(
-    folder: Path, shim: Path, case: str, action: str  # noqa: F811
-) -> Iterator[Outcome]:
+def every_step(folder: Path, shim: Path, case: str, action: str) -> Iterator[Outcome]:
     """Run a case once for each step there is, on fresh files, with the fault at that step."""
     existing, arguments = RUNS[case]
     for step in range(1, 100):
@@ -105,9 +101,7 @@ def without_backup(texts: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("case", RUNS)
-def test_an_error_at_any_step_leaves_the_old_files(
-    folder: Path, shim: Path, case: str, error: str  # noqa: F811
-) -> None:
+def test_an_error_at_any_step_leaves_the_old_files(folder: Path, shim: Path, case: str, error: str) -> None:
     hit = []
     for outcome in every_step(folder, shim, case, str(ERRORS[error])):
         hit.append(outcome.step)
@@ -116,7 +110,8 @@ def test_an_error_at_any_step_leaves_the_old_files(
             assert outcome.step in ("unlink", "link")
             continue
         assert outcome.code == 1
-        assert outcome.err.startswith("error: ") and outcome.err.count("error: ") == 1
+        assert outcome.err.startswith("error: ")
+        assert outcome.err.count("error: ") == 1
         assert without_backup(outcome.texts) == old_files(case), outcome.step
         assert outcome.work == {} or outcome.step == "unlink", outcome.step
     wanted = {"open", "write", "fsync"} | ({"rename"} if case != "in place" else {"posix_fallocate"})
@@ -124,9 +119,7 @@ def test_an_error_at_any_step_leaves_the_old_files(
 
 
 @pytest.mark.parametrize("case", RUNS)
-def test_a_signal_at_any_step_leaves_the_old_files_or_the_new(
-    folder: Path, shim: Path, case: str  # noqa: F811
-) -> None:
+def test_a_signal_at_any_step_leaves_the_old_files_or_the_new(folder: Path, shim: Path, case: str) -> None:
     stopped = 0
     for outcome in every_step(folder, shim, case, "term"):
         texts = without_backup(outcome.texts)
@@ -142,7 +135,7 @@ def test_a_signal_at_any_step_leaves_the_old_files_or_the_new(
 
 @pytest.mark.parametrize("case", [case for case in RUNS if case != "in place"])
 def test_sigkill_at_any_step_leaves_every_file_whole_and_the_next_run_cleans_up(
-    folder: Path, shim: Path, case: str  # noqa: F811
+    folder: Path, shim: Path, case: str
 ) -> None:
     seen = set()
     for outcome in every_step(folder, shim, case, "kill"):
@@ -160,7 +153,7 @@ def test_sigkill_at_any_step_leaves_every_file_whole_and_the_next_run_cleans_up(
     assert seen == {OLD, NEW}
 
 
-def test_sigkill_in_place_leaves_a_copy_of_the_old_text(folder: Path, shim: Path) -> None:  # noqa: F811
+def test_sigkill_in_place_leaves_a_copy_of_the_old_text(folder: Path, shim: Path) -> None:
     for outcome in every_step(folder, shim, "in place", "kill"):
         for name in ("f", "g"):
             copies = [t for n, t in outcome.work.items() if n.startswith(f".{name}.")]
@@ -171,17 +164,15 @@ def test_sigkill_in_place_leaves_a_copy_of_the_old_text(folder: Path, shim: Path
             assert any(n.startswith(f".{name}.") for n in told.work) == cut
 
 
-def test_a_disk_that_stays_full_is_reported_once(folder: Path, shim: Path) -> None:  # noqa: F811
+def test_a_disk_that_stays_full_is_reported_once(folder: Path, shim: Path) -> None:
     (folder / "f").write_text(OLD)
     arguments = ["--set", "f", "s", "a", "x"]
-    outcome = run(
-        folder, shim, arguments, 1, str(errno.ENOSPC), FAULT_CALLS="write fsync", FAULT_EVERY="1"
-    )
+    outcome = run(folder, shim, arguments, 1, str(errno.ENOSPC), FAULT_CALLS="write fsync", FAULT_EVERY="1")
     assert outcome.err == "error: f: no space left on device\n"
     assert (outcome.texts, outcome.work) == ({"f": OLD}, {})
 
 
-def test_what_cannot_be_put_back_in_place_is_said_and_kept(folder: Path, shim: Path) -> None:  # noqa: F811
+def test_what_cannot_be_put_back_in_place_is_said_and_kept(folder: Path, shim: Path) -> None:
     (folder / "f").write_text(OLD)
     arguments = ["--inplace", "--set", "f", "s", "a", "x"]
     outcome = run(folder, shim, arguments, 1, str(errno.EIO), FAULT_CALLS="ftruncate64", FAULT_EVERY="1")

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from openstack_utils import config_arguments, oslo
+from openstack_utils.config_changing import Change
+from openstack_utils.config_command import Console
+from openstack_utils.errors import UtilityError
 
-from .config_tool import folder  # noqa: F401
 from .oslo_oracle import Sections, read_by_oslo, read_option
-
-from openstack_utils import config_arguments, oslo  # isort: skip
-from openstack_utils.config_changing import Change  # isort: skip
-from openstack_utils.config_command import Console  # isort: skip
-from openstack_utils.errors import UtilityError  # isort: skip
 
 NAMES = ["a", "b", "A", "a-b", "%a", "name with blanks"]
 SECTIONS = ["s", "t", "DEFAULT", "S", "a b"]
@@ -175,9 +173,7 @@ def check(folder: Path, data: bytes, kind: str, section: str, name: Any, value: 
     check_untouched(data, after, section, name, kind)
 
 
-def check_refusal(
-    refusal: UtilityError, before: Any, kind: str, section: str, name: Any, value: Any
-) -> None:
+def check_refusal(refusal: UtilityError, before: Any, kind: str, section: str, name: Any, value: Any) -> None:
     """A refusal needs a reason: a file that is unreadable anyway, or something not storable."""
     given_values = value if isinstance(value, list) else [value or ""]
     unstorable = not storable_section(section) or not all(map(storable_value, given_values))
@@ -207,8 +203,6 @@ def check_untouched(data: bytes, after: bytes, section: str, name: Any, kind: st
 
 
 SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-
-
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=SUPPRESSED)

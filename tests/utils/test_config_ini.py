@@ -4,18 +4,16 @@
 from pathlib import Path
 
 import pytest
+from openstack_utils import ini
+from openstack_utils.errors import MissingError, StorageError, UtilityError
 
-from .config_tool import folder  # noqa: F401
 from .oslo_oracle import read_option
-
-from openstack_utils import ini  # isort: skip
-from openstack_utils.errors import MissingError, StorageError, UtilityError  # isort: skip
 
 SAMPLE = "[DEFAULT]\n#debug = false\n\n[database]\nconnection = sqlite:///old\nm = 1\nm = 2\n"
 
 
 @pytest.fixture
-def files(folder: Path) -> list[str]:  # noqa: F811
+def files(folder: Path) -> list[str]:
     for name in ("api.conf", "registry.conf"):
         (folder / name).write_text(SAMPLE)
     return [str(folder / "api.conf"), str(folder / "registry.conf")]
@@ -46,18 +44,26 @@ def test_edit_writes_all_files_and_values_exactly(files: list[str]) -> None:
         assert read_option(Path(name), "DEFAULT", "debug") == "false"
 
 
-def test_an_exception_leaves_all_files_alone(files: list[str], folder: Path) -> None:  # noqa: F811
-    with pytest.raises(RuntimeError), ini.edit(files) as edited:
-        edited[0].set("database", "connection", "new")
-        raise RuntimeError
-    with pytest.raises(StorageError, match=r"registry\.conf: .*empty line"), ini.edit(files) as edited:
-        edited[0].set("database", "connection", "new")
-        edited[1].set("database", "connection", "a\n\nb")
+def test_an_exception_leaves_all_files_alone(files: list[str], folder: Path) -> None:
+    def edit_and_fail() -> None:
+        with ini.edit(files) as edited:
+            edited[0].set("database", "connection", "new")
+            raise RuntimeError
+
+    def store_what_cannot_be() -> None:
+        with ini.edit(files) as edited:
+            edited[0].set("database", "connection", "new")
+            edited[1].set("database", "connection", "a\n\nb")
+
+    with pytest.raises(RuntimeError):
+        edit_and_fail()
+    with pytest.raises(StorageError, match=r"registry\.conf: .*empty line"):
+        store_what_cannot_be()
     assert [Path(name).read_text() for name in files] == [SAMPLE, SAMPLE]
     assert len(list(folder.iterdir())) == 2
 
 
-def test_missing_files(folder: Path) -> None:  # noqa: F811
+def test_missing_files(folder: Path) -> None:
     path = str(folder / "new")
     with pytest.raises(MissingError):
         ini.read(path)
@@ -68,12 +74,15 @@ def test_missing_files(folder: Path) -> None:  # noqa: F811
     assert Path(path).read_text() == "[s]\na = 1\n"
 
 
-def test_an_unreadable_result_is_refused(folder: Path) -> None:  # noqa: F811
+def test_an_unreadable_result_is_refused(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\nflag\n")
-    with pytest.raises(UtilityError, match=":2: neither"), ini.edit([str(path)]) as (file,):
-        assert file.problems
-        file.set("s", "a", "1")
+    edit = ini.edit([str(path)])
+    (file,) = edit.__enter__()
+    assert file.problems
+    file.set("s", "a", "1")
+    with pytest.raises(UtilityError, match=":2: neither"):
+        edit.__exit__(None, None, None)
     assert path.read_text() == "[s]\nflag\n"
 
 

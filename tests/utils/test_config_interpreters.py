@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import UTILS, config, folder, process  # noqa: F401
+from .config_tool import UTILS, config, process
 
 VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
 
@@ -90,11 +90,15 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> "list[tuple[object, ..
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_interpreter_behaves_the_same(
-    folder: Path, expected: "list[tuple[object, ...]]", version: str  # noqa: F811
+    folder: Path,
+    expected: "list[tuple[object, ...]]",
+    version: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     if version not in FOUND:
         pytest.skip(f"Python {version} is not installed: not run, only checked by vermin")
-    print(f"ran under Python {version}: {FOUND[version]}")
+    with capsys.disabled():
+        print(f"\nopenstack-config under Python {version}: {FOUND[version]} ", end="")
     found = transcript(folder / "f", FOUND[version])
 
     for call, one, other in zip([*CALLS, "files left"], expected, found, strict=True):
@@ -112,7 +116,14 @@ def test_vermin_finds_nothing_newer_than_3_6() -> None:
     assert len(modules) > 15
 
 
-NEWER = [r"\.removeprefix\(", r"\.removesuffix\(", "capture_output=", "missing_ok=", r"\(\w+ := ", r"\btext=True"]
+NEWER = [
+    r"\.removeprefix\(",
+    r"\.removesuffix\(",
+    "capture_output=",
+    "missing_ok=",
+    r"\(\w+ := ",
+    r"\btext=True",
+]
 
 
 @pytest.mark.parametrize("pattern", NEWER)
@@ -125,7 +136,7 @@ IMPORTED_AT_START = {"argparse", "json", "difflib", "tempfile", "hashlib", "subp
 
 
 @pytest.mark.parametrize("arguments", [["--get", "{f}", "s", "a"], ["--set", "{f}", "s", "a", "2"]])
-def test_nothing_slow_is_imported(folder: Path, arguments: list[str]) -> None:  # noqa: F811
+def test_nothing_slow_is_imported(folder: Path, arguments: list[str]) -> None:
     path = folder / "f"
     path.write_text(SAMPLE)
     words = [word.replace("{f}", str(path)) for word in arguments]
@@ -139,3 +150,33 @@ def test_nothing_slow_is_imported(folder: Path, arguments: list[str]) -> None:  
         [sys.executable, "-IS", "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert not IMPORTED_AT_START & set(done.stderr.split())
+
+
+def test_the_launcher_finds_an_installed_package(folder: Path) -> None:
+    """In site-packages under sys.prefix, as the RPM installs it, without the site module."""
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    package = folder / "usr" / "lib" / name / "site-packages" / "openstack_utils"
+    shutil.copytree(UTILS / "openstack_utils", package)
+    launcher = folder / "usr" / "bin" / "openstack-config"
+    launcher.parent.mkdir()
+    shutil.copy(UTILS / "bin" / "openstack-config", launcher)
+    script = (
+        f"import runpy, sys; sys.prefix = {str(folder / 'usr')!r}\n"
+        f"sys.argv = ['openstack-config', '--version']\nrunpy.run_path({str(launcher)!r})"
+    )
+    done = subprocess.run([sys.executable, "-IS", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("openstack-config ")
+
+
+def test_the_launcher_finds_a_package_that_only_site_knows(folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "v"], check=True)
+    packages = next((folder / "v" / "lib").glob("python3*/site-packages"))
+    shutil.copytree(UTILS / "openstack_utils", packages / "openstack_utils")
+    launcher = folder / "v" / "bin" / "openstack-config"
+    shutil.copy(UTILS / "bin" / "openstack-config", launcher)
+    done = subprocess.run(
+        [folder / "v" / "bin" / "python", "-IS", launcher, "--version"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

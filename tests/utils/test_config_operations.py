@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import config, folder  # noqa: F401
+from .config_tool import config
 from .oslo_oracle import read_option
 
 PROVIDERS = """\
@@ -21,7 +21,7 @@ FOUND = ["LOADBALANCER:Haproxy:x", "VPN:openswan:y"]
 
 
 @pytest.fixture
-def providers(folder: Path) -> Path:  # noqa: F811
+def providers(folder: Path) -> Path:
     path = folder / "neutron.conf"
     path.write_text(PROVIDERS)
     return path
@@ -45,7 +45,7 @@ def test_add_puts_one_more_value_behind_the_last(providers: Path) -> None:
     assert providers.read_text() == PROVIDERS.replace(":y\n", ":y\nservice_provider = FW:a:b\n")
 
 
-def test_add_makes_the_option_and_the_section(folder: Path) -> None:  # noqa: F811
+def test_add_makes_the_option_and_the_section(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\nk=1\n")
     config("--add", path, "t", "m", "1", "--add", path, "t", "m", "2")
@@ -91,7 +91,7 @@ COMMENTED = {
 
 
 @pytest.mark.parametrize("case", COMMENTED)
-def test_comment_and_uncomment(folder: Path, case: str) -> None:  # noqa: F811
+def test_comment_and_uncomment(folder: Path, case: str) -> None:
     before, after = COMMENTED[case]
     path = folder / "f"
     path.write_text(before)
@@ -106,7 +106,7 @@ def test_comment_and_uncomment(folder: Path, case: str) -> None:  # noqa: F811
         assert path.read_text() == before
 
 
-def test_a_continuation_indented_by_one_survives_comment_and_uncomment(folder: Path) -> None:  # noqa: F811
+def test_a_continuation_indented_by_one_survives_comment_and_uncomment(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\na = 1\n 2\n")
     config("--comment", path, "s", "a", "--uncomment", path, "s", "a")
@@ -121,14 +121,14 @@ def test_comment_and_uncomment_one_value(providers: Path) -> None:
     assert config("--uncomment", providers, *ONE, "x").code == 1
 
 
-def test_uncomment_takes_examples_with_a_blank(folder: Path) -> None:  # noqa: F811
+def test_uncomment_takes_examples_with_a_blank(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\n# a = 1\n# prose: not an option\n")
     assert config("--uncomment", path, "s", "a").code == 0
     assert path.read_text() == "[s]\na = 1\n# prose: not an option\n"
 
 
-def test_uncomment_refuses_a_placeholder_and_what_is_not_there(folder: Path) -> None:  # noqa: F811
+def test_uncomment_refuses_a_placeholder_and_what_is_not_there(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\n#a = <None>\n")
     refused = config("--uncomment", path, "s", "a")
@@ -139,30 +139,29 @@ def test_uncomment_refuses_a_placeholder_and_what_is_not_there(folder: Path) -> 
     assert config("--uncomment", path, "t", "b").code == 1
 
 
-def test_uncomment_leaves_an_active_option_alone(folder: Path) -> None:  # noqa: F811
+def test_uncomment_leaves_an_active_option_alone(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\n#a = 1\na = 2\n")
     assert config("--uncomment", path, "s", "a").code == 0
     assert path.read_text() == "[s]\n#a = 1\na = 2\n"
 
 
-def test_from_applies_a_whole_file(folder: Path) -> None:  # noqa: F811
+def test_from_applies_a_whole_file(folder: Path) -> None:
     settings = folder / "settings.conf"
-    settings.write_text("[DEFAULT]\ndebug = true\n[s]\na = \"x \"\nm = 1\nm = 2\n[empty]\n")
+    settings.write_text('[DEFAULT]\ndebug = true\n[s]\na = "x "\nm = 1\nm = 2\n[empty]\n')
     path = folder / "f"
     path.write_text("[DEFAULT]\n#debug = false\n\n[s]\na = old\nkept = 1\n")
 
     assert config("--from", settings, path) == (0, "", "")
 
     assert path.read_text() == (
-        "[DEFAULT]\n#debug = false\ndebug = true\n\n"
-        '[s]\na = "x "\nkept = 1\nm = 1\nm = 2\n\n[empty]\n'
+        '[DEFAULT]\n#debug = false\ndebug = true\n\n[s]\na = "x "\nkept = 1\nm = 1\nm = 2\n\n[empty]\n'
     )
     assert config("--merge", f"--from={settings}", path, "one").code == 0
     assert config("--get", "--all", path, "one", "m").out == "1\n2\n"
 
 
-def test_merge_reads_stdin(folder: Path) -> None:  # noqa: F811
+def test_merge_reads_stdin(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\na = 1\n")
     assert config("--merge", path, stdin="[s]\na = 2\n[t]\nb = 3\n").code == 0
@@ -173,7 +172,7 @@ def test_merge_reads_stdin(folder: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("given", ["secret", "secret\n", "secret\r\n", "two\nlines\n", " a \n"])
-def test_a_value_comes_from_stdin_or_a_file(folder: Path, given: str) -> None:  # noqa: F811
+def test_a_value_comes_from_stdin_or_a_file(folder: Path, given: str) -> None:
     path, secret = folder / "f", folder / "secret"
     path.write_text("[s]\n")
     secret.write_text(given, newline="")
@@ -188,7 +187,7 @@ def test_a_value_comes_from_stdin_or_a_file(folder: Path, given: str) -> None:  
     assert read_option(path, "s", "b") == wanted
 
 
-def test_each_operation_has_its_own_value_file(folder: Path) -> None:  # noqa: F811
+def test_each_operation_has_its_own_value_file(folder: Path) -> None:
     path, one, two = folder / "f", folder / "1", folder / "2"
     one.write_text("first")
     two.write_text("second")
@@ -231,7 +230,7 @@ def test_diff_and_dry_run(providers: Path) -> None:
     assert config("--set", "--diff", "--dry-run", providers, "other", "k", "2").out == ""
 
 
-def test_dry_run_creates_nothing(folder: Path) -> None:  # noqa: F811
+def test_dry_run_creates_nothing(folder: Path) -> None:
     path = folder / "new"
     shown = config("--set", "--diff", "--dry-run", path, "s", "a", "1")
     assert shown.out.startswith("--- /dev/null\n")
@@ -250,7 +249,7 @@ def test_backup_keeps_the_old_text(providers: Path, option: str, suffix: str) ->
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
-def test_several_files_change_together(folder: Path) -> None:  # noqa: F811
+def test_several_files_change_together(folder: Path) -> None:
     one, two = folder / "1", folder / "2"
     one.write_text("[s]\na = 1\n")
     two.write_text("[s]\na = 1\n")
@@ -261,7 +260,7 @@ def test_several_files_change_together(folder: Path) -> None:  # noqa: F811
     assert one.read_text() == two.read_text() == "[s]\na = 2\n"
 
 
-def test_the_same_file_under_two_names_is_one_file(folder: Path) -> None:  # noqa: F811
+def test_the_same_file_under_two_names_is_one_file(folder: Path) -> None:
     path, link = folder / "f", folder / "link"
     path.write_text("[s]\na = 1\nb = 1\n")
     link.symlink_to("f")
@@ -276,7 +275,7 @@ def test_stdin_is_edited_to_stdout() -> None:
     assert config("--del", "-", "s", "a", stdin="[s]\na = 1\n") == (0, "[s]\n", "")
 
 
-def test_output_goes_to_another_file(providers: Path, folder: Path) -> None:  # noqa: F811
+def test_output_goes_to_another_file(providers: Path, folder: Path) -> None:
     other = folder / "out.conf"
     assert config("--set", f"--output={other}", providers, "other", "k", "2").code == 0
     assert providers.read_text() == PROVIDERS
@@ -287,9 +286,7 @@ def test_output_goes_to_another_file(providers: Path, folder: Path) -> None:  # 
 
 def test_verbose_says_what_changed(providers: Path) -> None:
     told = config("--verbose", "--set", providers, "other", "k", "1", "--set", providers, "other", "n", "a b")
-    assert told.err == (
-        f"unchanged: --set {providers} other k 1\nchanged: --set {providers} other n 'a b'\n"
-    )
+    assert told.err == (f"unchanged: --set {providers} other k 1\nchanged: --set {providers} other n 'a b'\n")
 
 
 EXISTING = {
@@ -301,7 +298,7 @@ EXISTING = {
 
 
 @pytest.mark.parametrize("case", EXISTING)
-def test_existing_refuses_what_is_not_there(folder: Path, case: str) -> None:  # noqa: F811
+def test_existing_refuses_what_is_not_there(folder: Path, case: str) -> None:
     name, section, option, fine = EXISTING[case]
     (folder / "f").write_text("[s]\na = 1\n")
     for flag in ("--existing", "--existing=param"):
@@ -310,7 +307,7 @@ def test_existing_refuses_what_is_not_there(folder: Path, case: str) -> None:  #
     assert sorted(p.name for p in folder.iterdir()) == ["f"]
 
 
-def test_lists(folder: Path) -> None:  # noqa: F811
+def test_lists(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\nl = a,b\nw = x y\nn =\n  p\n  q\n")
     config("--set", "--list", path, "s", "l", "c", "--set", path, "s", "new", "1")
@@ -321,7 +318,7 @@ def test_lists(folder: Path) -> None:  # noqa: F811
     assert config("--get", path, "s", "l").out == "a,c\n"
 
 
-def test_ini_options(folder: Path) -> None:  # noqa: F811
+def test_ini_options(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\na = 1\n[t]\nb=2\n\n\n")
     config("--set", "--ini-options=nospace,sectionspace", path, "s", "c", "3")

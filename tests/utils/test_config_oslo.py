@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import config, folder  # noqa: F401
+from .config_tool import config
 from .oslo_oracle import read_by_oslo, read_option
 
 # id: (text of the file, section, option, values oslo.config reads)
@@ -48,7 +48,8 @@ def test_get_prints_what_oslo_config_reads(folder: Path, case: str) -> None:
 
     read = read_by_oslo(path)
 
-    assert read is not None and read[section][name] == values
+    assert read is not None
+    assert read[section][name] == values
     assert config("--get", path, section, name) == (0, values[-1] + "\n", "")
     assert config("--get", "--all", path, section, name).out == "".join(v + "\n" for v in values)
 

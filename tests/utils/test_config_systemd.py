@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .config_tool import Result, config, folder  # noqa: F401
+from .config_tool import Result, config
 
 UNIT = """\
 # A unit
@@ -39,7 +39,7 @@ def systemd(*arguments: "str | Path", stdin: str = "") -> Result:
 
 
 @pytest.fixture
-def unit(folder: Path) -> Path:  # noqa: F811
+def unit(folder: Path) -> Path:
     path = folder / "nova.service"
     path.write_text(UNIT)
     return path
@@ -90,7 +90,7 @@ def test_what_a_unit_cannot_hold_is_refused(unit: Path, value: str) -> None:
     assert refused.err.startswith("error: ")
 
 
-def test_a_line_that_systemd_skips_is_only_warned_about(folder: Path) -> None:  # noqa: F811
+def test_a_line_that_systemd_skips_is_only_warned_about(folder: Path) -> None:
     path = folder / "x.service"
     path.write_text("[Unit]\nnonsense\nA=1\n")
     assert systemd("--get", path, "Unit", "A") == (
@@ -125,22 +125,22 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_environment_files_are_unquoted(folder: Path, name: str) -> None:  # noqa: F811
+def test_environment_files_are_unquoted(folder: Path, name: str) -> None:
     path = folder / "env"
     path.write_text(ENVIRONMENT)
     assert systemd("--get", path, "", name) == (0, VALUES[name] + "\n", "")
 
 
-def test_environment_files_are_written_without_blanks(folder: Path) -> None:  # noqa: F811
+def test_environment_files_are_written_without_blanks(folder: Path) -> None:
     path = folder / "env"
-    path.write_text("# c\nA=1\nB=\"x y\"\n")
+    path.write_text('# c\nA=1\nB="x y"\n')
     systemd("--set", path, "", "A", "2", "--set", path, "", "B", "z", "--set", path, "", "C", "a b")
     assert path.read_text() == '# c\nA=2\nB="z"\nC="a b"\n'
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([*"ab \"'\\$`#;=\n", "é", "\t"]), max_size=8).map("".join))
-def test_any_value_comes_back_from_an_environment_file(folder: Path, value: str) -> None:  # noqa: F811
+def test_any_value_comes_back_from_an_environment_file(folder: Path, value: str) -> None:
     path = folder / "env"
     path.write_text("A=1\nB=2\n")
     assert systemd("--set", path, "", "A", "--", value).code == 0
@@ -148,8 +148,8 @@ def test_any_value_comes_back_from_an_environment_file(folder: Path, value: str)
     assert systemd("--get", path, "", "B").out == "2\n"
 
 
-@pytest.mark.parametrize("value", ["plain", "two words", "it's $x `y` \\z \"q\"", "a\nb", "#x", "~/x*"])
-def test_a_shell_reads_what_was_written(folder: Path, value: str) -> None:  # noqa: F811
+@pytest.mark.parametrize("value", ["plain", "two words", 'it\'s $x `y` \\z "q"', "a\nb", "#x", "~/x*"])
+def test_a_shell_reads_what_was_written(folder: Path, value: str) -> None:
     assert shutil.which("sh")
     path = folder / "env"
     path.write_text("")

@@ -117,13 +117,15 @@ class Change:
     def edit(self, path, data, operations=None):
         """The new bytes of a file after its operations."""
         editor = open_editor(self.request, self.dialect, path, data)
+        verbose = self.request.option("verbose")
         for operation in operations or self.request.operations:
-            before = editor.document.text()
+            before = editor.document.text() if verbose else None
             try:
                 self._apply(editor, operation)
             except UtilityError as error:
                 raise named(path, error) from None
-            self.changes.append((operation, editor.document.text() != before))
+            changed = verbose and editor.document.text() != before
+            self.changes.append((operation, changed))
         self._lay_out(editor.document)
         return self._verify(path, data, editor)
 
@@ -167,8 +169,8 @@ class Change:
             change(editor, section, name, operation.value)
 
     def _set_one(self, editor, section, name, value):
-        if self._list is not None and value is not None and editor.find(section, name):
-            value = self._list.add(editor.values(section, name)[-1], value)
+        if self._list is not None and value is not None:
+            value = self._list.add((editor.values(section, name) or [None])[-1], value)
         editor.set(section, name, value)
 
     def _delete(self, editor, section, name, value):
@@ -202,7 +204,7 @@ class Change:
         new = document.encode(text)
         if new == data:
             return new
-        undecodable = document.decode(new)[1]
+        undecodable = document.find_undecodable(text)
         again = self.dialect.parse(text, self.request.ini_option("ignoreindent"))
         problems = ([undecodable] if undecodable else []) + again.problems
         if problems and self.dialect.UNREADABLE == "refuse":
@@ -269,21 +271,19 @@ def _without_last_newline(text):
 
 def _first_difference(meant, found, dialect):
     """Name the first option or section that reads differently from what was meant, or None."""
-    if [s.name for s in meant.sections] != [s.name for s in found.sections]:
+    if len(meant.sections) != len(found.sections):
         return "a section"
     for section, other in zip(meant.sections, found.sections):
-        ours, theirs = _options(section, dialect), _options(other, dialect)
-        for (name, value), read in zip(ours, theirs):
-            if (name, value) != read:
-                return "%s in [%s]" % (name, section.name or "DEFAULT")
+        where = section.name or "DEFAULT"
+        if section.name != other.name:
+            return "the section [%s]" % where
+        ours = [item for item in section.items if item.kind == document.OPTION]
+        theirs = [item for item in other.items if item.kind == document.OPTION]
+        for item, read in zip(ours, theirs):
+            if item.name == read.name and item.text == read.text and item.value is None:
+                continue
+            if item.name != read.name or dialect.read_value(item) != dialect.read_value(read):
+                return "%s in [%s]" % (item.name, where)
         if len(ours) != len(theirs):
-            return "an option of [%s]" % (section.name or "DEFAULT")
+            return "an option of [%s]" % where
     return None
-
-
-def _options(section, dialect):
-    return [
-        (item.name, dialect.read_value(item))
-        for item in section.items
-        if item.kind == document.OPTION
-    ]

@@ -156,4 +156,4 @@ def render(name, value, like=None, exact=False, newline="\n", indent="", area=No
     if comment:
         first += " " * max(1, column - len(first)) + comment.lstrip()
     text = newline.join([first] + [deeper + line if line else "" for line in lines[1:]])
-    return Item(OPTION, text + end, name, None)
+    return Item(OPTION, text + end, name, value or "")

@@ -85,6 +85,15 @@ def decode(data):
         return data.decode("utf-8", "surrogateescape"), Problem(line, reason)
 
 
+def find_undecodable(text):
+    """The Problem of the first byte in `text` that is not UTF-8, or None."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return decode(encode(text))[1]
+    return None
+
+
 def encode(text):
     return text.encode("utf-8", "surrogateescape")
 

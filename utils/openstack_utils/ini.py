@@ -91,13 +91,13 @@ class IniFile:
 
     def verify(self):
         """Raise UsageError unless oslo.config will read the edited file."""
-        new = self.text()
-        undecodable = document.decode(new)[1]
-        again = oslo.parse(self._editor.document.text())
+        text = self._editor.document.text()
+        undecodable = document.find_undecodable(text)
+        again = oslo.parse(text)
         for problem in ([undecodable] if undecodable else []) + again.problems:
             message = "%s:%d: %s: oslo.config could not read the result"
             raise UsageError(message % (self.path, problem.line, problem.reason))
-        return new
+        return document.encode(text)
 
     def _guard(self, edit, *arguments):
         try:

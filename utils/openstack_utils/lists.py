@@ -37,13 +37,15 @@ class ListStyle:
         return (", " if spaced else ",").join(items)
 
     def add(self, value, item):
-        """`value` with `item`, unless it is there."""
-        items = self.split(value or "")
+        """`value` with `item`, unless it is there; a value of None was not set."""
+        if value is None:
+            return item
+        items = self.split(value)
         if item in items:
-            return self.join(items, value or "")
+            return self.join(items, value)
         while items and not items[-1] and self.separator is None and len(items) == 1:
             items.pop()
-        return self.join(items + [item], value or "")
+        return self.join(items + [item], value)
 
     def remove(self, value, item):
         """`value` without `item`."""

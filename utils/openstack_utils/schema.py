@@ -110,7 +110,11 @@ def _load_json(text):
 
 
 def _load_yaml(path, text):
+    import site
+
     try:
+        # The launcher starts without the folders of installed modules.
+        site.main()
         import yaml
     except ImportError:
         raise UtilityError(
