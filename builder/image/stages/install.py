@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def run(build: Build) -> str:
         _install(build)
     for path in masked:
         path.unlink(missing_ok=True)
-    _remove_empty(masked[0].parent)
+    _remove_unowned(build, masked[0].parent)
     return f"{len(build.facts.packages)} packages"
 
 
@@ -48,11 +47,15 @@ def _make_database(build: Build) -> None:
     """Make an empty rpm database that knows the keys; rpm takes only packages signed by them."""
     dbpath = TREE / str(build.target.rpm.dbpath).lstrip("/")
     dbpath.mkdir(parents=True, exist_ok=True)
-    base = ["--root", os.fspath(TREE), "--define", f"_dbpath {build.target.rpm.dbpath}"]
-    build.runner.run(["rpmdb", *base, "--initdb"], log=build.log)
+    build.runner.run(["rpmdb", *_database(build), "--initdb"], log=build.log)
     keys = sorted((build.work / "keys").glob("*.asc"))
     if keys:
-        build.runner.run(["rpmkeys", *base, "--import", *keys], log=build.log)
+        build.runner.run(["rpmkeys", *_database(build), "--import", *keys], log=build.log)
+
+
+def _database(build: Build) -> list[str]:
+    """Return the options that lead rpm to the image's database."""
+    return ["--root", os.fspath(TREE), "--define", f"_dbpath {build.target.rpm.dbpath}"]
 
 
 def _mask_initramfs() -> list[Path]:
@@ -65,7 +68,9 @@ def _mask_initramfs() -> list[Path]:
     return links
 
 
-def _remove_empty(folder: Path) -> None:
-    # Not when a package has put something there.
-    with contextlib.suppress(OSError):
+def _remove_unowned(build: Build, folder: Path) -> None:
+    """Remove a folder that only the mask needed: not when a package owns it or has put something there."""
+    name = f"/{folder.relative_to(TREE)}"
+    owned = build.runner.run(["rpm", *_database(build), "-qf", name], ok=()).returncode == 0
+    if not owned and not any(folder.iterdir()):
         folder.rmdir()
