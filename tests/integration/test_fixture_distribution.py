@@ -85,9 +85,7 @@ def test_every_package_can_be_installed_beside_the_others(repository: Path, tmp_
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.mark.parametrize("bypass", ["environment", "mask", "no"])
-def test_jeos_installs_without_a_word_from_a_scriptlet(
-    repository: Path, tmp_path: Path, bypass: str
-) -> None:
+def test_jeos_installs_without_a_word_from_a_scriptlet(repository: Path, tmp_path: Path, bypass: str) -> None:
     root = tmp_path / "root"
     if bypass == "mask":
         (root / "etc/kernel/install.d").mkdir(parents=True)
