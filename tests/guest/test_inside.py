@@ -15,7 +15,7 @@ import pytest
 
 from builder.guest.acceleration import Acceleration
 from builder.guest.checks import across, booted
-from builder.guest.checks.booted import judge_verification
+from builder.guest.checks.packaged import judge_verification
 from builder.guest.facts import COMMANDS, COSTLY, Fact, make_script, parse_facts
 from builder.guest.firmware import FirmwareKind
 from builder.guest.instance import Datasource, Instance

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""What `rpm -V` says of a started guest, and which differences from the packages are right there."""
+
+from __future__ import annotations
+
+import re
+
+# Differences from the packages that are right in a started guest: pattern, flags allowed, reason.
+EXPECTED_DIFFERENCES = (
+    (r"/boot/efi(/|$)", "MUGT", "vfat knows no owners and modes"),
+    (r"/(run|var/run|dev|proc|sys)(/|$)", "SM5DLUGTPm", "made anew at each start"),
+    (r"/etc/machine-id$", "SM5T", "written at the first start"),
+    (r"/var/log/(lastlog|wtmp|btmp|tallylog)$", "SM5UGT", "written by logins"),
+    (r"/var/lib/(systemd|cloud|chrony|dbus)(/|$)", "S5T", "state of running services"),
+    (r"/etc/(resolv\.conf|mtab|hostname|hosts|localtime)$", "S5LTm", "written by the build or cloud-init"),
+)
+
+
+def judge_verification(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Return (unexpected differences, changed configuration files) of `rpm -V` output (rpm(8), VERIFY).
+
+    Configuration files are there to be changed: their content may differ, their owners may not. Ghosts are
+    nobody's content. A time alone is no difference: builds clamp times to be reproducible.
+    """
+    problems, configuration = [], []
+    for line in lines:
+        match = re.match(r"^(missing|[SM5DLUGTP.?]{9})\s+(?:([cdglr])\s+)?(/.*?)(?: \(.*\))?$", line)
+        if match is None:
+            problems.append(line)
+            continue
+        flags, kind, path = match.groups()
+        marks = set(flags) - set(".T?") if flags != "missing" else {"m"}
+        if kind == "g" or not marks:
+            continue
+        allowed = {
+            flag
+            for pattern, flags_allowed, _reason in EXPECTED_DIFFERENCES
+            if re.match(pattern, path)
+            for flag in flags_allowed
+        }
+        if kind == "c" and marks <= {"S", "5"}:
+            configuration.append(path)
+        elif marks - allowed:
+            problems.append(f"{path}: {'missing' if marks == {'m'} else flags}")
+    return problems, configuration
