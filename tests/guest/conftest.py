@@ -31,14 +31,19 @@ def command(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "builder", *map(str, words)]
 
 
-def image_command(*options: str) -> list[str]:
-    """Return the argv that builds kickstarts/jeos-fixture.ks, its repositories made when missing."""
+def repository_options(*words: str | Path) -> list[str]:
+    """Return the argv of `openstack-builder WORDS` with the fixture's repositories, made when missing."""
     fixture = build_repository(Report(quiet=True))
     _run(command("rpm", "openstack-utils", "-t", "fixture-12", "--repo", "--local-key", "--out", OUT))
     own = OUT / "rpm" / "fixture-12" / "repo"
     repositories = ("--repo", f"fixture=file://{fixture.folder}", "--repo", f"utils=file://{own}")
     keys = ("--gpgkey", fixture.key, "--gpgkey", own / "RPM-GPG-KEY-local")
-    return command("image", "jeos-fixture", *repositories, *keys, "--out", OUT, *options)
+    return command(*words, *repositories, *keys, "--out", OUT)
+
+
+def image_command(*options: str) -> list[str]:
+    """Return the argv that builds kickstarts/jeos-fixture.ks."""
+    return repository_options("image", "jeos-fixture", *options)
 
 
 def _run(argv: list[str]) -> None:

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Commands that need real programs in the image: SELinux labels, firewall rules, time servers, accounts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.guest.conftest import OUT, ROOT, repository_options
+from tests.integration.imaging import Look
+
+KICKSTART = """\
+lang C.UTF-8
+keyboard --vckeymap=us
+timezone Europe/Berlin --utc
+timesource --ntp-server=ntp.example.net
+timesource --ntp-pool=pool.example.net
+rootpw --plaintext rootsecret
+group --name=crew --gid=4300
+user --name=op --groups=wheel,crew --uid=4200 --password=opsecret --plaintext --gecos="The Operator"
+sshkey --username=op "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAITEST op@example"
+selinux --permissive
+firewall --enabled --ssh --port=8080:tcp --service=http
+services --disabled=chrony --enabled=sshd
+network --bootproto=static --ip=192.0.2.10 --netmask=255.255.255.0 --gateway=192.0.2.1 \
+--nameserver=192.0.2.2 --device=eth0 --hostname=guest.example
+bootloader --location=mbr --append="console=ttyS0" --timeout=1
+zerombr
+clearpart --all --initlabel --disklabel=gpt
+part biosboot --fstype=biosboot --size=1
+part swap --fstype=swap --size=64
+part /boot --fstype=ext4 --size=256 --label=boot
+part / --fstype=ext4 --size=1500 --label=root --grow
+%packages --excludedocs --exclude-weakdeps
+@core
+kernel
+grub2-pc-modules
+zstd
+chrony
+firewalld
+selinux-policy-targeted
+policycoreutils
+%end
+"""
+
+
+@pytest.fixture(scope="module")
+def look(tmp_path_factory: pytest.TempPathFactory) -> Look:
+    """A look into the image of KICKSTART."""
+    folder = tmp_path_factory.mktemp("settings")
+    kickstart = folder / "settings.ks"
+    kickstart.write_text(KICKSTART)
+    argv = repository_options("image", kickstart, "--target", "fixture-12")
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for secret in ("rootsecret", "opsecret"):
+        assert secret not in done.stderr + (OUT / "settings.log").read_text()
+        assert secret not in (OUT / "settings" / "settings.manifest.json").read_text()
+    raw = folder / "disk.raw"
+    image = OUT / "settings" / "settings.qcow2"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", image, raw], check=True)
+    return Look(f"{raw}?offset={_offset(raw)}")
+
+
+def _offset(raw: Path) -> int:
+    """Return where the last partition begins."""
+    shown = subprocess.run(["sfdisk", "--dump", raw], capture_output=True, text=True, check=True).stdout
+    return int(re.findall(r"start=\s*(\d+)", shown)[-1]) * 512
+
+
+def _row(text: str, name: str) -> list[str]:
+    return next(line.split(":") for line in text.splitlines() if line.startswith(f"{name}:"))
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        pytest.param("/etc/shadow", "shadow_t", id="file of a package"),
+        pytest.param("/etc/fstab", "etc_t", id="file that the build wrote"),
+        pytest.param("/home/op", "user_home_dir_t", id="home that useradd made"),
+        pytest.param("/usr/sbin/sshd", "sshd_exec_t", id="program"),
+    ],
+)
+def test_files_have_the_labels_of_the_images_policy(look: Look, path: str, label: str) -> None:
+    assert label in look.ask(f"ea_get {path} security.selinux")
+
+
+def test_selinux_mode_is_the_kickstarts(look: Look) -> None:
+    assert "\nSELINUX=permissive\n" in look.text("/etc/selinux/config")
+
+
+def test_the_firewall_opens_what_the_kickstart_says(look: Look) -> None:
+    zone = look.text("/etc/firewalld/zones/public.xml")
+
+    assert '<service name="ssh"/>' in zone
+    assert '<service name="http"/>' in zone
+    assert '<port port="8080" protocol="tcp"/>' in zone
+
+
+def test_time_is_set_and_its_service_off(look: Look) -> None:
+    servers = look.text("/etc/chrony/chrony.conf") or look.text("/etc/chrony.conf")
+
+    assert servers.startswith("server ntp.example.net iburst\npool pool.example.net iburst\n")
+    assert "zoneinfo/Europe/Berlin" in look.ask("stat /etc/localtime")
+    assert not look.exists("/etc/systemd/system/multi-user.target.wants/chrony.service")
+    assert look.exists("/etc/systemd/system/multi-user.target.wants/sshd.service")
+
+
+def test_accounts_are_made_with_hashed_passwords_groups_and_keys(look: Look) -> None:
+    passwd, shadow, group = (look.text(f"/etc/{name}") for name in ("passwd", "shadow", "group"))
+
+    assert _row(passwd, "op")[2:6] == ["4200", "4200", "The Operator", "/home/op"]
+    assert "op" in _row(group, "wheel")[3].split(",")
+    assert _row(group, "crew")[2:] == ["4300", "op"]
+    assert all(_row(shadow, name)[1].startswith("$") for name in ("root", "op"))
+    assert "AAAAITEST" in look.text("/home/op/.ssh/authorized_keys")
+    assert look.owner("/home/op/.ssh/authorized_keys") == (0o600, 4200, 4200)
+
+
+def test_the_interface_has_its_address_and_no_mac(look: Look) -> None:
+    text = look.text("/etc/systemd/network/50-eth0.network")
+
+    assert "Address=192.0.2.10/24" in text
+    assert "Gateway=192.0.2.1" in text
+    assert "MAC" not in text
+
+
+def test_fstab_has_boot_and_swap_and_boot_is_a_file_system_of_its_own(look: Look) -> None:
+    fields = [line.split() for line in look.text("/etc/fstab").splitlines() if line.startswith("UUID=")]
+
+    assert {(row[1], row[2]) for row in fields} == {("/", "ext4"), ("/boot", "ext4"), ("none", "swap")}
+    assert not look.exists("/boot/grub2")
