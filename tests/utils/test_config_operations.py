@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from .config_tool import config
-from .oslo_oracle import read_option
+from .oslo_oracle import read_by_oslo, read_option
 
 PROVIDERS = """\
 [service_providers]
@@ -159,6 +159,27 @@ def test_from_applies_a_whole_file(folder: Path) -> None:
     )
     assert config("--merge", f"--from={settings}", path, "one").code == 0
     assert config("--get", "--all", path, "one", "m").out == "1\n2\n"
+
+
+@pytest.mark.parametrize("value", ["\"'y'\"", "'\"", "$other", '" x"', "'a','b'", "''", "one\n  two"])
+def test_from_keeps_what_a_value_means(folder: Path, value: str) -> None:
+    settings, path = folder / "settings", folder / "f"
+    settings.write_text(f"[s]\na = {value}\nm = 1\nm = {value}\n")
+    path.write_text("[s]\nb = 1\n")
+    assert config("--from", settings, path).code == 0
+    wanted, found = read_by_oslo(settings), read_by_oslo(path)
+    assert wanted is not None
+    assert found == {"s": {"b": ["1"], **wanted["s"]}}
+
+
+def test_a_list_keeps_its_references_and_quotes(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("[s]\na = \"'x', $y\"\n")
+    assert config("--set", "--list", "--escape", path, "s", "a", "$z").code == 0
+    assert read_by_oslo(path) == {"s": {"a": ["'x', $y, $$z"]}}
+    assert config("--del", "--list", path, "s", "a", "$y").code == 0
+    assert config("--del", "--list", path, "s", "a", "$$z").code == 0
+    assert read_by_oslo(path) == {"s": {"a": ["'x'"]}}
 
 
 def test_merge_reads_stdin(folder: Path) -> None:

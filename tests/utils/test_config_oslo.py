@@ -252,6 +252,13 @@ def test_default_is_not_inherited(folder: Path) -> None:
     assert config("--get", path, "s", "k").code == 1
 
 
+def test_an_option_equal_to_the_default_is_listed(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("[DEFAULT]\nd=1\n[s]\nd=1\n")
+    assert config("--get", path, "s").out == "d\n"
+    assert config("--get", "--format=lines", path, "s").out == "[ s ] d = 1\n"
+
+
 def test_a_near_name_is_hinted_at(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[Database]\nmax-retries=1\n")

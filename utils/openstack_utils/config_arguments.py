@@ -208,7 +208,7 @@ def _finish(request, stray, pending):
 
 def _check(request):
     for operation in request.operations:
-        _check_operation(operation, request)
+        _check_operation(operation)
     kinds = {operation.kind for operation in request.operations}
     changing = kinds.intersection(CHANGING)
     for alone in ("get", "check"):
@@ -219,7 +219,7 @@ def _check(request):
     _check_options(request, kinds, changing)
 
 
-def _check_operation(operation, request):
+def _check_operation(operation):
     fewest, most, names = ARGUMENTS[operation.kind]
     if operation.kind == "set" and operation.all:
         fewest, most, names = 3, None, "--all FILE SECTION PARAM VALUE..."
@@ -238,7 +238,6 @@ def _check_operation(operation, request):
         raise UsageError("--all goes with --get or --set")
     if operation.kind != "check" and not operation.path:
         raise UsageError("the name of the file is empty")
-    del request
 
 
 def _check_options(request, kinds, changing):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """openstack-config's operations that change files: edit in memory, verify, then write."""
 
-from . import document, transaction
+from . import descriptors, document, transaction
 from .config_command import one_line, write_stdout
 from .config_reading import named, open_editor, read_data, report_problems
 from .errors import MissingError, StorageError, UsageError, UtilityError
@@ -75,7 +75,7 @@ class Change:
 
     def _read_or_empty(self, path):
         try:
-            return transaction.read_file(path)
+            return descriptors.read_file(path)
         except MissingError:
             if self._creates():
                 return None
@@ -145,6 +145,7 @@ class Change:
         if kind == "merge":
             from . import merging
 
+            editor.exact = editor.exact or "quotes"
             merging.merge(editor, self.source, section, self._set_one, self._need_existing)
             return
         if kind in ("set", "add", "del"):
@@ -169,9 +170,20 @@ class Change:
             change(editor, section, name, operation.value)
 
     def _set_one(self, editor, section, name, value):
-        if self._list is not None and value is not None:
-            value = self._list.add((editor.values(section, name) or [None])[-1], value)
+        if self._list is None or value is None:
+            editor.set(section, name, value)
+            return
+        if editor.exact is True and self.dialect.NAME == "oslo":
+            value = self.dialect.escape(value)
+        old = (editor.values(section, name) or [None])[-1]
+        self._set_list(editor, section, name, self._list.add(old, value))
+
+    @staticmethod
+    def _set_list(editor, section, name, value):
+        """Set a value made from one that was read: its quotes are text, its `$` are not."""
+        exact, editor.exact = editor.exact, "quotes"
         editor.set(section, name, value)
+        editor.exact = exact
 
     def _delete(self, editor, section, name, value):
         if value is None:
@@ -181,7 +193,7 @@ class Change:
                 raise MissingError("parameter not found: %s = %s" % (name, value))
         elif editor.find(section, name):
             old = editor.values(section, name)[-1]
-            editor.set(section, name, self._list.remove(old, value))
+            self._set_list(editor, section, name, self._list.remove(old, value))
 
     @property
     def _list(self):

@@ -7,7 +7,7 @@ Without --strict-exit every error is 1, as in the whole history of the tool.
 import os
 import sys
 
-from . import config_arguments, document, transaction
+from . import config_arguments, descriptors, document, interruption
 from .dialects import dialect as load_dialect
 from .errors import UtilityError
 
@@ -27,7 +27,7 @@ def main(argv=None):
     except UtilityError as error:
         console.error(error)
         return error.exit_code if strict else 1
-    except transaction.Interrupted as stop:
+    except interruption.Interrupted as stop:
         return 128 + stop.number
     except KeyboardInterrupt:
         return 130
@@ -77,7 +77,7 @@ class Console:
 
     def say(self, text):
         try:
-            transaction.write_all(2, document.encode(text + "\n"))
+            descriptors.write_all(2, document.encode(text + "\n"))
         except OSError:
             # Nobody is listening: the exit code still tells.
             pass
@@ -112,7 +112,7 @@ def fill_closed_streams():
 def write_stdout(data):
     """Write to stdout; a reader that has gone is no error, a full disk or closed stdout is."""
     try:
-        transaction.write_all(1, data)
+        descriptors.write_all(1, data)
     except BrokenPipeError:
         return
     except OSError as error:

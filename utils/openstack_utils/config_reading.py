@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """openstack-config --get, and reading a file for every other operation."""
 
-from . import document, transaction
+from . import descriptors, document
 from .edits import Editor
-from .errors import MissingError, UtilityError
+from .errors import UtilityError
 
 
 def get(request, dialect, console):
@@ -45,9 +45,9 @@ def _render(request, editor, operation):
 def read_data(path):
     """The bytes of a file, or of stdin for `-`."""
     if path != "-":
-        return transaction.read_file(path)
+        return descriptors.read_file(path)
     try:
-        return transaction.read_all(0, "stdin")
+        return descriptors.read_all(0, "stdin")
     except UtilityError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == 9:
             raise UtilityError("stdin: is closed", plain="stdin is closed") from None
@@ -81,6 +81,3 @@ def named(path, error):
     if error.message.startswith(path):
         return error
     return type(error)("%s: %s" % (path, error.message), hint=error.hint, plain=error.plain)
-
-
-__all__ = ["MissingError", "get", "named", "open_editor", "read_data", "report_problems"]

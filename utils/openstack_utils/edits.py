@@ -13,7 +13,11 @@ GLOBAL = ("", "DEFAULT")
 
 
 class Editor:
-    """One document, one dialect; `exact` writes values so that they are read back as given."""
+    """One document, one dialect.
+
+    `exact` writes values so that they are read back as given: True, or "quotes" for values that
+    were read from a file, in which a `$` may name another option.
+    """
 
     def __init__(self, document, dialect, exact=False, keep_indent=False):
         self.document = document

@@ -16,7 +16,7 @@ about a service's file is checked before it is written; StorageError and UsageEr
 line and reason. All errors are `openstack_utils.errors.UtilityError`.
 """
 
-from . import comments, document, oslo, transaction
+from . import comments, descriptors, document, oslo, transaction
 from .config_reading import named
 from .edits import Editor
 from .errors import UsageError, UtilityError
@@ -108,7 +108,7 @@ class IniFile:
 
 def read(path):
     """Read a file; its `problems` are lines that oslo.config will not read."""
-    return IniFile(path, transaction.read_file(path))
+    return IniFile(path, descriptors.read_file(path))
 
 
 class edit:  # noqa: N801 - reads as a verb: `with ini.edit(paths) as files`

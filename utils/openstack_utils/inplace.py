@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 
-from . import transaction
+from . import descriptors, work_files
 from .errors import UtilityError
 
 
@@ -46,7 +46,7 @@ def commit(files, suffix=None):
         raise
     finally:
         for name, descriptor in copies.values():
-            transaction.unlink(name)
+            descriptors.unlink(name)
             os.close(descriptor)
     return changed
 
@@ -57,8 +57,8 @@ def _copy(file):
     ending = os.urandom(4).hex()
     for folder in (file.folder, "/var/tmp", "/tmp"):
         # A copy gets the name that the next run looks at only when it is whole.
-        name = os.path.join(folder, "." + file.base + transaction.MARK + ending)
-        whole = os.path.join(folder, "." + file.base + transaction.COPY_MARK + ending)
+        name = os.path.join(folder, "." + file.base + work_files.MARK + ending)
+        whole = os.path.join(folder, "." + file.base + work_files.COPY_MARK + ending)
         try:
             descriptor = os.open(name, flags, 0o600)
         except OSError as error:
@@ -68,16 +68,16 @@ def _copy(file):
             break
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            transaction.write_all(descriptor, file.data)
+            descriptors.write_all(descriptor, file.data)
             os.fsync(descriptor)
             os.rename(name, whole)
             return whole, descriptor
         except OSError as error:
             last = error
-            transaction.unlink(name)
+            descriptors.unlink(name)
             os.close(descriptor)
             break
-    raise transaction.system_error(file.path, last) from last
+    raise descriptors.system_error(file.path, last) from last
 
 
 def _overwrite(file, data):
@@ -91,18 +91,18 @@ def _overwrite(file, data):
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                     raise
         os.lseek(descriptor, 0, os.SEEK_SET)
-        transaction.write_all(descriptor, data)
+        descriptors.write_all(descriptor, data)
         os.ftruncate(descriptor, len(data))
         os.fsync(descriptor)
     except OSError as error:
-        raise transaction.system_error(file.path, error) from error
+        raise descriptors.system_error(file.path, error) from error
 
 
 def _restore(file):
     """Write the old text again; False when even that fails."""
     try:
         os.lseek(file.descriptor, 0, os.SEEK_SET)
-        transaction.write_all(file.descriptor, file.data)
+        descriptors.write_all(file.descriptor, file.data)
         os.ftruncate(file.descriptor, len(file.data))
         os.fsync(file.descriptor)
     except OSError:

@@ -20,6 +20,8 @@ BEHIND_EXAMPLE = True
 # Reading warns, since somebody has to repair the file; writing refuses.
 UNREADABLE = "refuse"
 QUOTES = ('"', "'")
+# For values that oslo.config has read: quotes in them are text, a `$` still names an option.
+QUOTES_ONLY = "quotes"
 
 
 def parse(text, ignore_indent=False):
@@ -183,12 +185,12 @@ def escape(value):
 def encode_value(value, exact):
     """Return the lines to write for `value`, or raise StorageError with the reason.
 
-    Blanks at the ends of the first line, and a lone quote, are protected by quotes; with `exact`
-    (`--escape`) surrounding quotes and `$` are protected too.
+    Blanks at the ends of the first line, and a lone quote, are protected by quotes. With `exact`
+    surrounding quotes are protected too, and `$` unless `exact` is QUOTES_ONLY.
     """
     if "\r" in value:
         raise StorageError("the value holds a carriage return, which would end the line")
-    if exact:
+    if exact and exact != QUOTES_ONLY:
         value = escape(value)
     lines = value.split("\n")
     for line in lines[1:]:

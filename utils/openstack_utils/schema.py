@@ -9,7 +9,7 @@ depends on other options.
 
 import re
 
-from . import transaction
+from . import descriptors
 from .document import decode
 from .errors import UsageError, UtilityError
 
@@ -92,7 +92,7 @@ def normalize(section):
 
 def load(path):
     """Read a schema; UsageError when it is none."""
-    text = decode(transaction.read_file(path))[0]
+    text = decode(descriptors.read_file(path))[0]
     try:
         data = _load_json(text) if text.lstrip().startswith("{") else _load_yaml(path, text)
         return Schema(data)

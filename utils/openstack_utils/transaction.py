@@ -14,10 +14,12 @@ import stat
 import time
 
 from . import attributes
-from .errors import AccessError, MissingError, UsageError, UtilityError
+from .descriptors import missing_file, not_regular, read_all, sync_folder, system_error
+from .descriptors import unlink, write_all
+from .errors import UtilityError
+from .interruption import Signals
+from .work_files import create_work_file, remove_stale, work_name
 
-MARK = ".openstack-config."
-COPY_MARK = ".openstack-config-backup."
 CREATED_MODE = 0o640
 
 
@@ -55,7 +57,6 @@ class Transaction:
     def __init__(self, notify=None):
         self.files = []
         self.notify = notify or (lambda text: None)
-        self.backup = None
         self.signals = Signals()
 
     def __enter__(self):
@@ -250,55 +251,6 @@ class Transaction:
             unlink(file.old)
 
 
-class Signals:
-    """Turns INT, TERM and HUP into an exception, at a moment that suits."""
-
-    def __init__(self):
-        self.before = {}
-        self.deferred = False
-        self.pending = None
-
-    def catch(self):
-        import _signal
-
-        for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
-            try:
-                if _signal.getsignal(number) is not _signal.SIG_IGN:
-                    self.before[number] = _signal.signal(number, self._handle)
-            except ValueError:
-                # Not the main thread (the engine as a library): signals are somebody else's.
-                return
-
-    def release(self):
-        import _signal
-
-        for number, handler in self.before.items():
-            _signal.signal(number, handler)
-        self.before = {}
-
-    def defer(self):
-        self.deferred = True
-
-    def check(self):
-        if self.pending is not None:
-            number, self.pending = self.pending, None
-            raise Interrupted(number)
-
-    def _handle(self, number, _frame):
-        if self.deferred:
-            self.pending = number
-        else:
-            raise Interrupted(number)
-
-
-class Interrupted(BaseException):
-    """A signal asked to stop."""
-
-    def __init__(self, number):
-        super().__init__(number)
-        self.number = number
-
-
 def _create(file):
     """Give the work file its name unless somebody has created the file meanwhile."""
     try:
@@ -315,142 +267,12 @@ def _create(file):
     unlink(file.work)
 
 
-def create_work_file(file):
-    """Create and lock an empty file beside `file`; return (name, descriptor)."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    while True:
-        name = work_name(file)
-        try:
-            descriptor = os.open(name, flags, 0o600)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            hint = None
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                hint = "the folder %s cannot be written; use --inplace" % file.folder
-            raise system_error(file.path, error, hint) from error
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return name, descriptor
-
-
-def work_name(file):
-    return os.path.join(file.folder, "." + file.base + MARK + os.urandom(4).hex())
-
-
-def remove_stale(file, notify):
-    """Remove work files that a killed run left for this file.
-
-    Called with the file's lock held. A work file whose lock is free belongs to nobody; one that is
-    another name of the file itself is what a run keeps for taking back. A copy that a killed
-    --inplace left is removed only if the file still has that text.
-    """
-    prefix = "." + file.base + MARK
-    copy_prefix = "." + file.base + COPY_MARK
-    try:
-        names = [n for n in os.listdir(file.folder) if n.startswith((prefix, copy_prefix))]
-    except OSError:
-        return
-    own = os.fstat(file.descriptor)
-    for name in names:
-        path = os.path.join(file.folder, name)
-        try:
-            found = os.lstat(path)
-            if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
-                os.unlink(path)
-                continue
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if name.startswith(prefix) or read_all(descriptor, path) == _peek(file):
-                os.unlink(path)
-            else:
-                text = "an --inplace edit of %s was cut short: its old text is in %s"
-                notify(text % (file.path, path))
-        except OSError:
-            pass
-        finally:
-            os.close(descriptor)
-
-
-def _peek(file):
-    """The file's text, the position of its descriptor left at the start."""
-    data = read_all(file.descriptor, file.path)
-    os.lseek(file.descriptor, 0, os.SEEK_SET)
-    return data
-
-
 def _is_current(real, status):
     try:
         now = os.stat(real)
     except OSError:
         return False
     return (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)
-
-
-def read_file(path):
-    """The bytes of a file that is only read; it may be a pipe."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise missing_file(path) from None
-    except OSError as error:
-        raise system_error(path, error) from error
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise not_regular(path, status)
-        if stat.S_ISREG(status.st_mode):
-            _share(descriptor)
-        return read_all(descriptor, path)
-    finally:
-        os.close(descriptor)
-
-
-def _share(descriptor):
-    """Wait a moment for somebody who writes in place; a reader never blocks for good."""
-    for _ in range(1000):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(0.002)
-        except OSError:
-            return
-
-
-def read_all(descriptor, path):
-    parts = []
-    try:
-        while True:
-            part = os.read(descriptor, 1 << 20)
-            if not part:
-                return b"".join(parts)
-            parts.append(part)
-    except OSError as error:
-        raise system_error(path, error) from error
-
-
-def write_all(descriptor, data):
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def sync_folder(folder):
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    except PermissionError:
-        # Write and search permission without read permission: nothing to sync it by.
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise system_error(folder, error) from error
-    finally:
-        os.close(descriptor)
 
 
 def write_output(path, data, notify):
@@ -468,34 +290,3 @@ def write_output(path, data, notify):
     with Transaction(notify) as files:
         files.open([path], create=True)[path].new = data
         files.commit()
-
-
-def unlink(path):
-    if path is not None:
-        try:
-            os.unlink(path)
-        except OSError:
-            pass
-
-
-def missing_file(path):
-    return MissingError(
-        "%s: no such file" % path,
-        hint=None,
-        plain="[Errno 2] No such file or directory: '%s'" % path,
-    )
-
-
-def not_regular(path, status):
-    kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-    return UsageError("%s: is %s" % (path, kind))
-
-
-def system_error(path, error, hint=None):
-    kind = AccessError if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else UtilityError
-    text = os.strerror(error.errno)
-    return kind(
-        "%s: %s" % (path, text[:1].lower() + text[1:]),
-        hint=hint,
-        plain="[Errno %d] %s: '%s'" % (error.errno, text, path),
-    )

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""bash completion and the man page."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .config_tool import LAUNCHER, UTILS
+
+# id: (words typed, the last being completed; what is offered)
+OFFERED = {
+    "operations": (["--unc"], ["--uncomment"]),
+    "an option": (["--set", "--exi"], ["--existing"]),
+    "dialects": (["--dialect", "sys"], ["systemd"]),
+    "dialects behind an equal sign": (["--dialect", "=", "o"], ["oslo"]),
+    "files": (["--get", "nov"], ["nova.conf"]),
+    "sections": (["--get", "nova.conf", "d"], ["database"]),
+    "DEFAULT": (["--set", "nova.conf", "DEF"], ["DEFAULT"]),
+    "parameters": (["--set", "nova.conf", "database", "con"], ["connection"]),
+    "of the second operation": (
+        ["--set", "nova.conf", "s", "a", "1", "--del", "nova.conf", "database", "max"],
+        ["max_retries"],
+    ),
+    "behind an option with an argument": (
+        ["--format", "sh", "--get", "nova.conf", "data"],
+        ["database"],
+    ),
+    "a value": (["--set", "nova.conf", "database", "connection", ""], []),
+}
+
+
+@pytest.mark.parametrize("case", OFFERED)
+def test_completion(folder: Path, case: str) -> None:
+    words, offered = OFFERED[case]
+    (folder / "nova.conf").write_text("[DEFAULT]\ndebug=1\n[database]\nconnection=x\nmax_retries=1\n")
+    script = (
+        'source "$COMPLETION"; COMP_WORDS=(openstack-config "$@"); COMP_CWORD=$#\n'
+        '_openstack_config; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    command = folder / ".bin" / "openstack-config"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {LAUNCHER} "$@"\n')
+    command.chmod(0o755)
+    environment = {
+        **os.environ,
+        "COMPLETION": str(UTILS / "completion" / "openstack-config"),
+        "PATH": f"{command.parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *words],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert sorted(set(filter(None, done.stdout.splitlines()))) == offered
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_man_page_is_clean() -> None:
+    page = UTILS / "man" / "openstack-config.1"
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", page], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    # A groff without the macros of man says so; that is not the page's fault.
+    assert "warning" not in done.stderr
