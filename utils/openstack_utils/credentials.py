@@ -35,7 +35,7 @@ class Login(NamedTuple):
     @property
     def user(self):
         """The name of the user who logs in by password, or None."""
-        return self.auth.get("username") if self.auth.get("password") else None
+        return self.auth.get("username") if "password" in self.auth else None
 
 
 def normalise_url(url):

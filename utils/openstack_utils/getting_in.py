@@ -47,8 +47,10 @@ class Door:
         self._catalogue = None
         self.service_token = ""
         self.login = self._find_login()
-        if self.login.user == "admin" and passwords.lookup("ADMIN_PASSWORD") is None:
-            passwords.given["ADMIN_PASSWORD"] = self.login.auth["password"]
+        password = self.login.auth.get("password")
+        if password and self.login.user == "admin" and passwords.lookup("ADMIN_PASSWORD") is None:
+            # The admin who logs in is the admin of the sample data: that password stays.
+            passwords.given["ADMIN_PASSWORD"] = password
         if options.insecure or self.login.insecure:
             console.warn("the certificate of Keystone is not checked")
         self.identity = Identity(self._transport())
@@ -73,7 +75,15 @@ class Door:
         domain = options.domain or "default"
         if self.service_token:
             wait_for(self._try_service_token, options.wait, self.console.note)
-            return Entered(self.identity, domain)
+            if domain in self._domains():
+                return Entered(self.identity, domain)
+            message = "%s: there is no domain %s" % (self.identity.url, domain)
+            hint = "without SERVICE_TOKEN, on Keystone's own host, keystone-manage bootstrap makes it"
+            missing = RemoteError(message, hint=hint, status=404)
+            if domain != "default":
+                raise missing
+            self.service_token = ""
+            return self._enter_otherwise(missing, urls, region, domain)
         try:
             user_id = wait_for(lambda: self._log_in(self.login), options.wait, self.console.note)
         except RemoteError as error:
@@ -136,6 +146,9 @@ class Door:
         identity.token = token
         identity.renew = lambda: self._log_in(login)
         return (answer["token"].get("user") or {}).get("id")
+
+    def _domains(self):
+        return {each["id"] for each in self.identity.get("/domains")["domains"]}
 
     def _try_service_token(self):
         self.identity.token = self.service_token

@@ -80,7 +80,7 @@ class Run:
         if options.passwords_file:
             given = read_passwords(options.passwords_file, sys.stdin)
         passwords = Passwords(given, self.environment, options.generate_passwords)
-        if options.generate_passwords and os.path.exists(self._password_file):
+        if os.path.exists(self._password_file):
             passwords.kept = read_passwords(self._password_file, sys.stdin)
         return passwords
 
