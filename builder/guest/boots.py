@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -35,6 +36,7 @@ from builder.report import Step
 from builder.runner import Completed, Runner
 
 SHUTDOWN_SECONDS = 30.0
+KEPT_LOGS = 40
 
 # What a machine says on its serial port when nothing more will come.
 DEAD_ENDS = re.compile(
@@ -116,12 +118,22 @@ def _detail(record: BootRecord) -> str:
 
 def _new_log(bench: Bench, folder: Path, label: str) -> Path:
     """Make the serial log where it outlives the run; qemu reaches it by a link in its folder."""
-    path = bench.logs / f"{bench.image.stem}-{label.replace(' ', '-')}.serial.log"
+    # Another run of the same image may go on at the same time.
+    name = f"{bench.image.stem}-{label.replace(' ', '-')}-{time.strftime('%m%d-%H%M%S')}-{os.getpid()}"
+    path = bench.logs / f"{name}.serial.log"
     path.write_bytes(b"")
     link = folder / SERIAL
     link.unlink(missing_ok=True)
     link.symlink_to(path.resolve())
     return path
+
+
+def remove_old_logs(folder: Path) -> None:
+    """Remove all but the newest serial logs, none of the last hour: a run may still write it."""
+    logs = sorted(folder.glob("*.serial.log"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in logs[KEPT_LOGS:]:
+        if path.stat().st_mtime < time.time() - 3600:
+            path.unlink(missing_ok=True)
 
 
 def _watch(

@@ -182,6 +182,7 @@ def _bench(
     evidence: ImageEvidence, manifest: Manifest | None, options: Options, acceleration: Acceleration
 ) -> Bench:
     logs = files.cache_folder("verify", "logs")
+    boots.remove_old_logs(logs)
     size = int(evidence.info["virtual-size"])
     bench = Bench(
         runner=evidence.runner,
