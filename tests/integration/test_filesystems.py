@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import pytest
 
-from builder.errors import BuildError, PermissionMissing
+from builder.errors import BuildError, InputError, PermissionMissing
 from builder.image import filesystems, layout, namespaces
 from builder.image.placement import MIB, DiskLayout, Placed, Usage
 from builder.kickstart.plan import Disk, Partition
@@ -455,10 +455,46 @@ def test_content_that_mke2fs_cannot_fit_is_an_error_about_the_size(tmp_path: Pat
         filesystems.write_all(disk, placed_layout, {"/": source}, runner=runner, epoch=EPOCH, work=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("fstype", "options", "said"),
+    [
+        ("ext4", "-Y", "invalid option -- 'Y'"),
+        ("ext4", "-O nonsense", "nonsense"),
+        ("ext4", "-I 8192", "inode size"),
+        ("vfat", "-Q", "invalid option"),
+    ],
+)
+def test_wrong_mkfsoptions_are_found_before_anything_is_built(
+    tmp_path: Path, runner: Runner, fstype: str, options: str, said: str
+) -> None:
+    placed_layout = place(
+        Partition(mountpoint="/data", fstype=fstype, size=64, mkfsoptions=options),
+        Partition(mountpoint="/", fstype="ext4", size=64),
+    )
+
+    with pytest.raises(InputError) as caught:
+        filesystems.rehearse(placed_layout, runner=runner, work=tmp_path)
+
+    assert said in caught.value.message
+    assert "/data" in caught.value.message
+    assert options in (caught.value.hint or "")
+
+
+def test_good_mkfsoptions_pass_the_rehearsal(tmp_path: Path, runner: Runner) -> None:
+    placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=64, mkfsoptions="-m 1 -O ^64bit"))
+
+    filesystems.rehearse(placed_layout, runner=runner, work=tmp_path)
+
+    assert not (tmp_path / "rehearsal").exists()
+
+
 # -- vfat ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("size", "bits", "serial_at"), [(4, 12, 39), (32, 16, 39), pytest.param(520, 32, 67, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("size", "bits", "serial_at"),
+    [(4, 12, 39), (32, 16, 39), pytest.param(520, 32, 67, marks=pytest.mark.slow)],
+)
 def test_vfat_keeps_names_bytes_and_times(
     tmp_path: Path, runner: Runner, size: int, bits: int, serial_at: int
 ) -> None:

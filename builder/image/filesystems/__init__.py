@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from builder.errors import BuildError, Problem
+from builder.errors import BuildError, CommandFailed, InputError, Problem
 from builder.image.filesystems import refused
 from builder.image.filesystems.ext import ExtWriter
 from builder.image.filesystems.swap import SwapWriter
@@ -170,3 +171,26 @@ def write_all(
             raise BuildError(f"{placed.where}: file system {placed.fstype} is not known")
         source = sources.get(placed.mountpoint) if placed.mountpoint else None
         writer.write(disk_file, placed, source, runner=runner, epoch=epoch, work=work)
+
+
+def rehearse(layout: DiskLayout, *, runner: Runner, work: Path) -> None:
+    """Make the file systems that have --mkfsoptions once, empty, before anything else is done.
+
+    Only mkfs knows which options it takes; without this a typing error would be told after everything
+    has been installed. Takes some hundredths of a second, and nothing where no options are given.
+
+    Raises:
+        InputError: naming the partition, with what mkfs said.
+    """
+    scratch = work / "rehearsal"
+    try:
+        for placed in layout.partitions:
+            writer = writer_for(placed.fstype)
+            if placed.mkfsoptions and writer:
+                with scratch.open("wb") as file:
+                    file.truncate(placed.size)
+                writer.write(scratch, replace(placed, start=0), None, runner=runner, epoch=None, work=work)
+    except CommandFailed as error:
+        raise InputError(error.message, hint=error.hint) from error
+    finally:
+        scratch.unlink(missing_ok=True)

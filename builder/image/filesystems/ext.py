@@ -18,7 +18,7 @@ from builder.errors import BuildError, CommandFailed, Problem
 from builder.image.filesystems import extinodes, options
 from builder.image.placement import KIB, MIB, Placed, Usage
 from builder.kickstart.plan import Partition
-from builder.runner import Runner
+from builder.runner import Completed, Runner
 
 # What mke2fs uses when --mkfsoptions say nothing else.
 CONFIGURATION = """\
@@ -152,15 +152,9 @@ class ExtWriter:
         # The first is e2fsprogs' own and older, the second came with 1.47.1.
         env = {"E2FSPROGS_FAKE_TIME": str(latest), "SOURCE_DATE_EPOCH": str(latest)}
         env["MKE2FS_CONFIG"] = str(configuration)
-        try:
-            runner.run(argv, env=env)
-        except CommandFailed as error:
-            if re.search(r"could not allocate (block|inode)|no space left", error.message, re.IGNORECASE):
-                raise BuildError(
-                    f"{placed.where}: the content does not fit into {placed.size // MIB} MiB",
-                    hint="give its part line a larger --size",
-                ) from error
-            raise
+        done = runner.run(argv, env=env, ok=())
+        if done.returncode:
+            raise _failure(placed, done)
         extinodes.finish(disk_file, placed.start, epoch=latest, root=root)
 
     def _arguments(self, placed: Placed, root: os.stat_result | None) -> list[str]:
@@ -175,6 +169,20 @@ class ExtWriter:
         if placed.label:
             argv += ["-L", placed.label]
         return argv
+
+
+def _failure(placed: Placed, done: Completed) -> BuildError:
+    """Return the error that tells what mke2fs said; its first line names the reason, usage follows."""
+    if re.search(r"could not allocate (block|inode)|no space left", done.stderr, re.IGNORECASE):
+        return BuildError(
+            f"{placed.where}: the content does not fit into {placed.size // MIB} MiB",
+            hint="give its part line a larger --size",
+        )
+    said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "it said nothing")
+    return CommandFailed(
+        f"{placed.where}: mke2fs failed (exit status {done.returncode}): {said}",
+        hint=f"look at --mkfsoptions={placed.mkfsoptions!r}" if placed.mkfsoptions else None,
+    )
 
 
 def plan_geometry(fstype: str, size: int, mkfsoptions: str | None = None) -> Geometry:
@@ -195,7 +203,7 @@ def plan_geometry(fstype: str, size: int, mkfsoptions: str | None = None) -> Geo
     groups = max(1, _ceil(blocks - first, group_blocks))
     # e2fsprogs never makes a ratio below the block size (mke2fs.c).
     inodes = number("N", size // max(ratio, blocksize))
-    per_block = blocksize // inode_size
+    per_block = max(1, blocksize // inode_size)
     inodes_a_group = _ceil(inodes, groups)
     # Full blocks of inodes, and a multiple of eight for the bitmap.
     inodes_a_group = min(_ceil(inodes_a_group, per_block) * per_block, group_blocks)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import BuildError, Problem
+from builder.errors import BuildError, CommandFailed, Problem
 from builder.image.filesystems import options
 from builder.image.placement import KIB, MIB, SECTOR, Placed, Usage
 from builder.kickstart.plan import Partition
@@ -92,7 +92,13 @@ class VfatWriter:
             argv += ["-i", placed.uuid.replace("-", "")]
         if placed.label:
             argv += ["-n", placed.label.upper()]
-        runner.run([*argv, str(disk_file), str(placed.size // KIB)], env=env)
+        done = runner.run([*argv, str(disk_file), str(placed.size // KIB)], env=env, ok=())
+        if done.returncode:
+            said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "no word")
+            raise CommandFailed(
+                f"{placed.where}: mkfs.vfat failed (exit status {done.returncode}): {said}",
+                hint=f"look at --mkfsoptions={placed.mkfsoptions!r}" if placed.mkfsoptions else None,
+            )
         if source is None:
             return
         image = ["-i", f"{disk_file}@@{placed.start}"]
