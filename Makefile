@@ -27,7 +27,8 @@ test: setup-dev ## the tests that every change must pass
 test-all: setup-dev ## every test, the slow ones too
 	$(PYTEST) tests
 
-demo: setup-plane ## the whole main job: RPM, image, boot, login, upload
+demo: ## the whole main job: RPM, image, boot, login, upload
+	@$(INSTALL) demo
 	@$(BUILDER) services -o utils/openstack_utils/services.json
 	@.venv/bin/python -m tests.demo
 

@@ -49,6 +49,8 @@ PACKAGES = {
     "rpmkeys": ("rpm", "rpm"),
     "rpmsign": ("rpm", "rpm-sign"),
     "setfiles": ("policycoreutils", "policycoreutils"),
+    "depmod": ("kmod", "kmod"),
+    "semodule": ("policycoreutils", "policycoreutils"),
     "sfdisk": ("fdisk", "util-linux"),
     "sgdisk": ("gdisk", "gdisk"),
     "ssh": ("openssh-client", "openssh-clients"),
