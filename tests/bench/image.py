@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""The fixture JeOS: our builds beside the floor and beside diskimage-builder, in the same run.
+
+`python -m tests.bench.image [--json FILE] [--runs N] [--without-dib]`. Packages and metadata are in the
+cache (a build that is not counted puts them there). The caches of the user are not touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.files import remove_tree, work_folder
+from builder.report import Report, format_table
+from builder.runner import Runner, clean_environment
+from tests.bench import dib
+from tests.bench.measure import Failed, Measured, best_of, measure, median
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+KICKSTART = CHECKOUT / "kickstarts/jeos-fixture.ks"
+BUILDER = (sys.executable, "-m", "builder")
+NAME = "jeos"
+MB = 1e6
+FLOOR_RUNS = 3
+# diskimage-builder's own files are copied by rsync, and by nothing else that it knows.
+EXTRA = ("rsync", "libxxhash0", "libpopt0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Where it runs, and what it builds."""
+
+    work: Path
+    fixture: Path
+    report: Report
+    runner: Runner
+
+    @property
+    def image(self) -> Path:
+        """Folder of our finished image."""
+        return self.work / "out" / NAME
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a build: a cache of its own."""
+        return {**clean_environment(), "XDG_CACHE_HOME": str(self.work / "cache")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """A quotient of two measures (or a number of seconds), and the bound it is held to."""
+
+    name: str
+    value: float
+    bound: float
+    at_least: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Say whether it is."""
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+    def __str__(self) -> str:
+        sign = ">=" if self.at_least else "<="
+        word = "reached" if self.reached else "MISSED"
+        return f"{self.name:48} {self.value:6.2f}   {sign} {self.bound:<4g} {word}"
+
+
+def main() -> int:
+    """Measure, print, write JSON; return 1 where a goal is missed, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.image", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measures there")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="of each build; the median counts")
+    parser.add_argument("--without-dib", action="store_true", help="leave diskimage-builder out")
+    args = parser.parse_args()
+    report = Report()
+    runner = Runner(report)
+    try:
+        made = runner.run([sys.executable, "-m", "tests.fixture", "build"], cwd=CHECKOUT)
+        with work_folder(CHECKOUT / "out", "bench") as work:
+            bench = Bench(work=work, fixture=Path(made.stdout.strip()), report=report, runner=runner)
+            rows, parts = measure_all(bench, args.runs, with_dib=not args.without_dib)
+            manifest = read_manifest(bench)
+    except Failed as error:
+        report.error([f"error: {error}"])
+        return 1
+    except BuildError as error:
+        report.error(error.lines())
+        return error.exit_code
+    goals = judge(rows)
+    show(rows, parts, goals, manifest)
+    if args.json:
+        args.json.write_text(json.dumps(as_json(rows, parts, goals, args.runs, manifest), indent=2) + "\n")
+    return int(not all(goal.reached for goal in goals))
+
+
+def measure_all(bench: Bench, runs: int, *, with_dib: bool) -> tuple[dict[str, Measured], dict[str, float]]:
+    """Return the measures by name, and the seconds of the floor's parts."""
+    if with_dib and os.geteuid():
+        bench.report.warn("diskimage-builder needs root: left out")
+        with_dib = False
+    environment = dib.prepare(bench.report, bench.runner) if with_dib else None
+    write_kickstart(bench.work / f"{NAME}.ks")
+    for name in ("out", "cache"):
+        (bench.work / name).mkdir()
+    rows = {}
+    with bench.report.step("warm up", "packages and metadata into the cache"):
+        build(bench, "warm-up")
+    for name, emptied in (
+        ("first build", (bench.image, bench.work / "cache/openstack-builder/initramfs")),
+        ("initramfs in the cache", (bench.image,)),
+        ("unchanged", ()),
+    ):
+        with bench.report.step(name, f"{runs} times"):
+            rows[name] = median([build(bench, name, emptied) for _ in range(runs)])
+    with bench.report.step("floor", f"best of {FLOOR_RUNS}"):
+        rows["floor"], parts = measure_floor(bench)
+    if environment:
+        rows |= measure_dib(bench, environment)
+    return rows, parts
+
+
+def write_kickstart(path: Path) -> None:
+    """Write the fixture's JeOS without our own package, which would have to be built first."""
+    text = KICKSTART.read_text().replace("\nopenstack-utils\n", "\n")
+    path.write_text(re.sub(r"^%include ", f"%include {KICKSTART.parent}/", text, flags=re.MULTILINE))
+
+
+def build(bench: Bench, name: str, emptied: Sequence[Path] = ()) -> Measured:
+    """Build the image as a user does, after removing the folders `emptied`."""
+    for folder in emptied:
+        if folder.exists():
+            remove_tree(folder)
+    fixture, out = bench.fixture, bench.work / "out"
+    argv = [*BUILDER, "image", f"{bench.work / NAME}.ks", "--target", "fixture-12", "--out", str(out)]
+    argv += ["--repo", f"fixture={fixture}", "--gpgkey", f"{fixture}/RPM-GPG-KEY-fixture"]
+    log = bench.work.parent / f"bench-{name.replace(' ', '-')}.log"
+    return measure(argv, log=log, folders=[out], cwd=CHECKOUT, env=bench.environment)
+
+
+def read_manifest(bench: Bench) -> dict[str, object]:
+    """Return the manifest of the last build."""
+    manifest: dict[str, object] = json.loads((bench.image / f"{NAME}.manifest.json").read_text())
+    return manifest
+
+
+def packages_of(bench: Bench) -> dict[str, Path]:
+    """Return the RPM files of the image, by name of the package."""
+    manifest = json.loads((bench.image / f"{NAME}.manifest.json").read_text())
+    # A file's name has no epoch.
+    files = {one["name"]: re.sub(r"-\d+:", "-", one["nevra"]) + ".rpm" for one in manifest["packages"]}
+    return {name: bench.fixture / file for name, file in files.items()}
+
+
+def measure_floor(bench: Bench) -> tuple[Measured, dict[str, float]]:
+    """Return the best run of the floor, and the seconds of its parts."""
+    manifest = json.loads((bench.image / f"{NAME}.manifest.json").read_text())
+    work = bench.work / "floor"
+    parts: dict[float, dict[str, float]] = {}
+
+    def run() -> Measured:
+        work.mkdir()
+        request, result = bench.work / "floor.json", bench.work / "floor-result.json"
+        request.write_text(
+            json.dumps({
+                "work": str(work), "result": str(result), "size": manifest["virtual_size"], "docs": False,
+                "packages": [str(path) for path in packages_of(bench).values()],
+            })
+        )  # fmt: skip
+        argv = [sys.executable, "-m", "tests.bench.floor", str(request)]
+        log = bench.work.parent / "bench-floor.log"
+        done = measure(argv, log=log, folders=[work], cwd=CHECKOUT, env=bench.environment)
+        parts[done.wall] = json.loads(result.read_text())
+        shutil.rmtree(work)
+        return done
+
+    best = best_of(FLOOR_RUNS, run)
+    return best, parts[best.wall]
+
+
+def measure_dib(bench: Bench, environment: Path) -> dict[str, Measured]:
+    """Return diskimage-builder's builds: as it comes, and with our qcow2 options."""
+    work = bench.work / "dib"
+    for name in ("repo", "repos", "home", "tmp", "cache"):
+        (work / name).mkdir(parents=True)
+    packages = packages_of(bench)
+    extra = {name: next(bench.fixture.glob(f"{name}-[0-9]*.rpm")) for name in EXTRA if name not in packages}
+    dib.write_element(work / "elements", packages)
+    rows = {}
+    with dib.serving(work / "repo") as url:
+        dib.write_repository(work / "repo", {**packages, **extra}, url, bench.runner)
+        (work / "repos/bench.repo").write_text(dib.repository(url))
+        for name, ours, counts in (
+            ("dib: warm up", True, False),
+            ("diskimage-builder", False, True),
+            ("diskimage-builder, our qcow2 options", True, True),
+        ):
+            with bench.report.step(name, "once"):
+                measured = dib.run(environment, work, re.sub(r"\W+", "-", name), ours=ours)
+            if counts:
+                rows[name] = measured
+    return rows
+
+
+def judge(rows: dict[str, Measured]) -> list[Goal]:
+    """Return the issue's goals with what was reached."""
+    wall = {name: measured.wall for name, measured in rows.items()}
+    first, cached, floor = wall["first build"], wall["initramfs in the cache"], wall["floor"]
+    goals = [
+        Goal(name="first build / floor", value=first / floor, bound=6),
+        Goal(name="initramfs in the cache / floor", value=cached / floor, bound=3.5),
+        Goal(name="unchanged, seconds", value=wall["unchanged"], bound=1.5),
+    ]
+    for name in ("diskimage-builder", "diskimage-builder, our qcow2 options"):
+        if name in wall:
+            short = name.replace("diskimage-builder", "dib")
+            for ours, seconds, bound in (("first build", first, 3), ("initramfs in the cache", cached, 5)):
+                value = wall[name] / seconds
+                goals.append(Goal(name=f"{short} / {ours}", value=value, bound=bound, at_least=True))
+    return goals
+
+
+def show(
+    rows: dict[str, Measured], parts: dict[str, float], goals: list[Goal], manifest: dict[str, object]
+) -> None:
+    """Print the tables."""
+    table = [
+        (name, f"{one.wall:8.2f}", f"{one.cpu:8.2f}", f"{one.memory / MB:8.0f}", f"{one.disk / MB:8.0f}")
+        for name, one in rows.items()
+    ]
+    packages = manifest["packages"]
+    assert isinstance(packages, list)
+    print(f"\n{len(packages)} packages")
+    print("\n".join(format_table(("", "  wall s", "   CPU s", "mem. MB", "disk MB"), table)))
+    print("\nfloor: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items()))
+    stages = manifest["stages"]
+    assert isinstance(stages, list)
+    print("last build: " + ", ".join(f"{one['name']} {one['seconds']:.2f}" for one in stages))
+    print("\n" + "\n".join(map(str, goals)))
+    if "diskimage-builder" in rows:
+        print("\ndiskimage-builder is not the same work:")
+        print("\n".join(f"  - {line}" for line in dib.DIFFERENCES))
+
+
+def as_json(
+    rows: dict[str, Measured],
+    parts: dict[str, float],
+    goals: list[Goal],
+    runs: int,
+    manifest: dict[str, object],
+) -> dict[str, object]:
+    """Return the measures and the goals as JSON."""
+    packages = manifest["packages"]
+    assert isinstance(packages, list)
+    return {
+        "runs": runs,
+        "packages": len(packages),
+        "measures": {name: measured.as_json() for name, measured in rows.items()},
+        "floor_parts": {name: round(seconds, 3) for name, seconds in parts.items()},
+        "stages": manifest["stages"],
+        "goals": [
+            {
+                "name": goal.name,
+                "value": round(goal.value, 3),
+                "bound": goal.bound,
+                "at_least": goal.at_least,
+                "reached": goal.reached,
+            }
+            for goal in goals
+        ],
+        "differences": list(dib.DIFFERENCES),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
