@@ -138,10 +138,10 @@ def write_files(archive: bytes, tree: Path, left_out: set[str]) -> None:
 @functools.cache
 def make_folder(path: str, tree: Path) -> str:
     """Make a folder and return its real path, which no link of a package leads out of the tree."""
-    os.makedirs(path, exist_ok=True)
     real = os.path.realpath(path)
     if not f"{real}/".startswith(f"{os.path.realpath(tree)}/"):
         raise SystemExit(f"error: {path}: a link leads out of the tree, to {real}")
+    os.makedirs(real, exist_ok=True)
     return real
 
 
