@@ -30,7 +30,18 @@ COMMAND = Path(__file__).parents[2] / "utils/bin/openstack-keystone-sample-data"
 ADMIN_TOKEN = "token-of-keystone-conf"
 FRESH_PASSWORD = "as-bootstrap-was-told"
 # What of our own environment must not reach the command.
-OURS = ("OS_", "SERVICE_", "ADMIN_", "CONTROLLER_", "KEYSTONE_", "ENABLE_", "DISABLE_", "REGION", "http", "HTTP")
+OURS = (
+    "OS_",
+    "SERVICE_",
+    "ADMIN_",
+    "CONTROLLER_",
+    "KEYSTONE_",
+    "ENABLE_",
+    "DISABLE_",
+    "REGION",
+    "http",
+    "HTTP",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +116,16 @@ class Keystone:
     def counts(self, password: str = FRESH_PASSWORD) -> dict[str, int]:
         """Return how many objects of each kind there are."""
         admin = self.admin(password)
-        kinds = ("projects", "users", "roles", "services", "endpoints", "regions", "role_assignments", "credentials")
+        kinds = (
+            "projects",
+            "users",
+            "roles",
+            "services",
+            "endpoints",
+            "regions",
+            "role_assignments",
+            "credentials",
+        )
         return {kind: len(admin.call("GET", f"/{kind}")[kind]) for kind in kinds}
 
     def _dump(self) -> str:
@@ -151,7 +171,9 @@ class Person:
 
     def fill(self, *words: str | Path, stdin: str = "", **variables: str) -> Run:
         """Run the command as admin of the `fresh` Keystone, unless `variables` tell otherwise."""
-        if not any(name in variables for name in ("ADMIN_PASSWORD", "SERVICE_TOKEN", "OS_PASSWORD", "OS_CLOUD")):
+        if not any(
+            name in variables for name in ("ADMIN_PASSWORD", "SERVICE_TOKEN", "OS_PASSWORD", "OS_CLOUD")
+        ):
             variables["ADMIN_PASSWORD"] = FRESH_PASSWORD
         return self.run(*words, stdin=stdin, **variables)
 
@@ -159,7 +181,13 @@ class Person:
         """Run the command to its end."""
         env, started = self.environment(**variables), time.monotonic()
         done = subprocess.run(
-            self.argv(*words), env=env, cwd=self.folder, input=stdin, capture_output=True, text=True, timeout=120
+            self.argv(*words),
+            env=env,
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         run = Run(code=done.returncode, out=done.stdout, err=done.stderr, seconds=time.monotonic() - started)
         self.check_secrets(run)

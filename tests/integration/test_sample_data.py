@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.filling import ADMIN_TOKEN, FRESH_PASSWORD, Keystone, Person, private_keystone, wait_for
+from tests.integration.filling import (
+    ADMIN_TOKEN,
+    FRESH_PASSWORD,
+    Keystone,
+    Person,
+    private_keystone,
+    wait_for,
+)
 from tests.plane import proxy as proxies
 from tests.plane.proxy import Fault
 
@@ -54,7 +61,9 @@ def test_nothing_there_is_bootstrapped_and_filled_with_passwords_nobody_knows(
     newcomer: Person, keystone: Keystone
 ) -> None:
     conf = str(keystone.conf)
-    addresses = {f"CONTROLLER_{name}_ADDRESS": f"{name}.example".lower() for name in ("PUBLIC", "INTERNAL", "ADMIN")}
+    addresses = {
+        f"CONTROLLER_{name}_ADDRESS": f"{name}.example".lower() for name in ("PUBLIC", "INTERNAL", "ADMIN")
+    }
 
     seen = newcomer.run("--dry-run", "--json", KEYSTONE_CONF=conf)
     run = newcomer.run("--generate-passwords", "--json", "--service", "nova", KEYSTONE_CONF=conf, **addresses)
@@ -79,7 +88,11 @@ def test_a_killed_bootstrap_is_gone_on_with(newcomer: Person, keystone: Keystone
     with proxies.in_front_of(keystone.port) as proxy:
         proxy.faults.append(Fault(method="GET", path="/v3/services", hang=60))
         with newcomer.filling(
-            "--service", "nova", ADMIN_PASSWORD="pw-wanted", KEYSTONE_CONF=conf, SERVICE_ENDPOINT=f"{proxy.url}/v3"
+            "--service",
+            "nova",
+            ADMIN_PASSWORD="pw-wanted",
+            KEYSTONE_CONF=conf,
+            SERVICE_ENDPOINT=f"{proxy.url}/v3",
         ) as process:
             wait_for(lambda: any(seen.path == "/v3/services" for seen in proxy.seen))
             process.kill()
@@ -89,7 +102,11 @@ def test_a_killed_bootstrap_is_gone_on_with(newcomer: Person, keystone: Keystone
         proxy.reset()
 
         run = newcomer.run(
-            "--service", "nova", ADMIN_PASSWORD="pw-wanted", KEYSTONE_CONF=conf, SERVICE_ENDPOINT=f"{proxy.url}/v3"
+            "--service",
+            "nova",
+            ADMIN_PASSWORD="pw-wanted",
+            KEYSTONE_CONF=conf,
+            SERVICE_ENDPOINT=f"{proxy.url}/v3",
         )
 
     assert run.code == 0, run.err
@@ -97,7 +114,9 @@ def test_a_killed_bootstrap_is_gone_on_with(newcomer: Person, keystone: Keystone
     assert not note.exists()
 
 
-def test_a_filled_keystone_is_never_bootstrapped_for_a_wrong_password(person: Person, keystone: Keystone) -> None:
+def test_a_filled_keystone_is_never_bootstrapped_for_a_wrong_password(
+    person: Person, keystone: Keystone
+) -> None:
     conf = person.folder / "keystone.conf"
     conf.write_text(keystone.conf.read_text().replace(ADMIN_TOKEN, "another"))
     refused = person.run(ADMIN_PASSWORD="mistyped", KEYSTONE_CONF=str(conf))
@@ -120,12 +139,15 @@ ESSEX = {
     "roles": {"admin", "member", "KeystoneAdmin", "KeystoneServiceAdmin", "sysadmin", "netadmin"},
     "services": {
         ("compute", "nova"), ("ec2", "ec2"), ("image", "glance"), ("identity", "keystone"),
-        ("volume", "nova-volume"), ("dashboard", "horizon"), ("object-store", "swift"), ("network", "quantum"),
+        ("volume", "nova-volume"), ("dashboard", "horizon"), ("object-store", "swift"),
+        ("network", "quantum"),
     },
 }  # fmt: skip
 
 
-def test_essex_is_the_table_of_2012_and_a_second_run_changes_nothing(person: Person, keystone: Keystone) -> None:
+def test_essex_is_the_table_of_2012_and_a_second_run_changes_nothing(
+    person: Person, keystone: Keystone
+) -> None:
     first = person.fill("--profile", "essex", ENABLE_SWIFT="1", ENABLE_QUANTUM="1", SERVICE_PASSWORD="svc-pw")
     counts = keystone.counts()
     second = person.fill(
@@ -170,7 +192,9 @@ def catalog(token: dict) -> dict[str, dict[str, str]]:
 
 def check_ec2(person: Person, keystone: Keystone, user: str) -> None:
     """The credentials of ec2rc are those that Keystone has for the user."""
-    pairs = [line.removeprefix("export ").split("=") for line in (person.folder / "ec2rc").read_text().splitlines()]
+    pairs = [
+        line.removeprefix("export ").split("=") for line in (person.folder / "ec2rc").read_text().splitlines()
+    ]
     values = dict(pairs)
     admin = keystone.admin()
     (found,) = admin.call("GET", f"/users?name={user}&domain_id=default")["users"]
@@ -179,7 +203,9 @@ def check_ec2(person: Person, keystone: Keystone, user: str) -> None:
     assert there["secret"] == values[f"{user.upper()}_SECRET"]
 
 
-def test_current_twice_every_user_logs_in_and_the_catalog_is_right(person: Person, keystone: Keystone) -> None:
+def test_current_twice_every_user_logs_in_and_the_catalog_is_right(
+    person: Person, keystone: Keystone
+) -> None:
     users = ("nova", "glance", "cinder", "swift", "neutron", "placement", "heat")
     passwords = {f"{user.upper()}_PASSWORD": f"{user}-pw" for user in users} | {"DEMO_PASSWORD": "demo-pw"}
 
@@ -213,10 +239,14 @@ def test_current_twice_every_user_logs_in_and_the_catalog_is_right(person: Perso
     assert set(urls["compute"].values()) == {"http://127.0.0.1:8774/v2.1"}
 
 
-def test_keystonerc_works_with_todays_client_whatever_was_sourced_before(person: Person, keystone: Keystone) -> None:
-    assert person.fill("--service", "glance", DEMO_PASSWORD="it's $HOME \"quoted\"").code == 0
+def test_keystonerc_works_with_todays_client_whatever_was_sourced_before(
+    person: Person, keystone: Keystone
+) -> None:
+    assert person.fill("--service", "glance", DEMO_PASSWORD='it\'s $HOME "quoted"').code == 0
     rc = person.folder / "keystonerc_demo"
-    script = "import openstack; c = openstack.connect(); print(c.current_project.name, c.endpoint_for('image'))"
+    script = (
+        "import openstack; c = openstack.connect(); print(c.current_project.name, c.endpoint_for('image'))"
+    )
 
     done = subprocess.run(
         ["bash", "-c", f'. "{rc}"; exec "{sys.executable}" -W ignore -c "{script}"'],
@@ -251,7 +281,8 @@ def test_another_address_is_told_and_with_update_mended(person: Person, keystone
 def test_update_tests_passwords_and_changes_ones_own_last(person: Person, keystone: Keystone) -> None:
     assert person.fill("--service", "nova", NOVA_PASSWORD="old-nova").code == 0
     login = {
-        "OS_AUTH_URL": keystone.url, "OS_USERNAME": "admin", "OS_PASSWORD": FRESH_PASSWORD, "OS_PROJECT_NAME": "admin",
+        "OS_AUTH_URL": keystone.url, "OS_USERNAME": "admin", "OS_PASSWORD": FRESH_PASSWORD,
+        "OS_PROJECT_NAME": "admin",
     }  # fmt: skip
 
     run = person.fill(
@@ -290,7 +321,9 @@ def test_killed_in_the_middle_the_next_run_makes_the_rest_once(person: Person, k
     assert not stale.exists()
 
 
-def test_a_service_there_twice_is_told_and_never_added_to_until_pruned(person: Person, keystone: Keystone) -> None:
+def test_a_service_there_twice_is_told_and_never_added_to_until_pruned(
+    person: Person, keystone: Keystone
+) -> None:
     admin = keystone.admin()
     for _ in range(2):
         admin.create("service", type="image", name="glance")
@@ -314,11 +347,15 @@ def test_a_service_there_twice_is_told_and_never_added_to_until_pruned(person: P
     assert (counts["services"], counts["endpoints"]) == (2, 6)
 
 
-def test_prune_takes_other_endpoints_and_roles_and_leaves_strangers(person: Person, keystone: Keystone) -> None:
+def test_prune_takes_other_endpoints_and_roles_and_leaves_strangers(
+    person: Person, keystone: Keystone
+) -> None:
     assert person.fill("--service", "glance").code == 0
     admin = keystone.admin()
     ids = {each["name"]: each["id"] for each in admin.call("GET", "/services")["services"]}
-    admin.create("endpoint", service_id=ids["glance"], interface="public", url="http://old", region_id="RegionOne")
+    admin.create(
+        "endpoint", service_id=ids["glance"], interface="public", url="http://old", region_id="RegionOne"
+    )
     admin.create_service("metric", "gnocchi", "http://strange")
     project = admin.call("GET", "/projects?name=service")["projects"][0]["id"]
     glance = admin.call("GET", "/users?name=glance")["users"][0]["id"]

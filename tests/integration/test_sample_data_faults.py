@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""openstack-keystone-sample-data when Keystone, or the way to it, fails: one clear line, exit 5, in time.
+
+A fault proxy (tests/plane/proxy.py) stands in front of the real Keystone and does the harm.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.filling import FRESH_PASSWORD, Keystone, Person, private_keystone, wait_for
+from tests.plane import proxy as proxies
+from tests.plane.process import free_port
+from tests.plane.proxy import Fault, Proxy
+
+pytestmark = pytest.mark.skipif(shutil.which("mariadbd") is None, reason="needs mariadb-server")
+
+SMALL = """\
+projects: {team: A team}
+roles: [lead]
+users:
+  alice: {password: pass-of-alice}
+assignments:
+  - {user: alice, project: team, roles: [lead]}
+"""
+BODY = b'{"error": {"code": %d, "message": "It was \'pass-of-alice\'.", "title": "No"}}'
+
+
+@pytest.fixture(scope="module")
+def keystone() -> Iterator[Keystone]:
+    with private_keystone() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def front(keystone: Keystone) -> Iterator[Proxy]:
+    with proxies.in_front_of(keystone.port) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(front: Proxy) -> Proxy:
+    front.reset()
+    return front
+
+
+@pytest.fixture
+def person(keystone: Keystone, tmp_path: Path) -> Person:
+    keystone.reset("fresh")
+    (tmp_path / "own.yaml").write_text(SMALL)
+    person = Person(keystone, tmp_path)
+    person.secrets.add("pass-of-alice")
+    return person
+
+
+def answer(status: int) -> dict[str, object]:
+    return {"status": status, "body": BODY % status}
+
+
+# Where the harm is done, what it is, and what the line says.
+FAULTS = {
+    "login 403": ("POST", "/auth/tokens", answer(403), "POST {url}/auth/tokens: HTTP 403"),
+    "login 404": ("POST", "/auth/tokens", answer(404), "POST {url}/auth/tokens: HTTP 404"),
+    "login 500": ("POST", "/auth/tokens", answer(500), "POST {url}/auth/tokens: HTTP 500"),
+    "login answered by something else": (
+        "POST", "/auth/tokens", {"status": 200, "body": b"<html>"}, "the answer is not JSON",
+    ),
+    "reading 401": ("GET", "/v3/users", answer(401), "GET {url}/users: HTTP 401"),
+    "reading 403": ("GET", "/v3/users", answer(403), "GET {url}/users: HTTP 403"),
+    "reading 500": ("GET", "/v3/projects", answer(500), "GET {url}/projects: HTTP 500"),
+    "creating 401": ("POST", "/v3/users", answer(401), "user alice: POST {url}/users: HTTP 401"),
+    "creating 403": ("POST", "/v3/users", answer(403), "user alice: POST {url}/users: HTTP 403"),
+    "creating 409": ("POST", "/v3/users", answer(409), "user alice: POST {url}/users: HTTP 409"),
+    "creating 500": ("POST", "/v3/users", answer(500), "user alice: POST {url}/users: HTTP 500"),
+    "creating, cut": ("POST", "/v3/users", {"cut_after": 5}, "connection"),
+    "assigning 500": ("PUT", "/roles/", answer(500), "assignment alice: lead in team: PUT"),
+    "hanging at the login": ("POST", "/auth/tokens", {"hang": 60}, "no answer within 1 s"),
+    "hanging in the middle": ("POST", "/v3/users", {"hang": 60}, "no answer within 1 s"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "harm", "message"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_is_one_line_and_the_next_run_goes_on(
+    person: Person, proxy: Proxy, method: str, path: str, harm: dict, message: str
+) -> None:
+    proxy.faults.append(Fault(method=method, path=path, **harm))
+    words = ("--file", "own.yaml", "--no-files")
+    limits = ("--wait", "1", "--timeout", "1") if "hang" in harm else ()
+    if limits:
+        # Only what hangs may take longer than the limit, however busy the machine is.
+        proxy.faults[0].method = method
+
+    run = person.fill(*words, *limits, SERVICE_ENDPOINT=f"{proxy.url}/v3")
+
+    if limits and message not in run.err:
+        pytest.skip("the machine is too busy for a limit of one second")
+    assert run.code == 5, run.err
+    assert len(run.errors()) == 1
+    assert message.format(url=f"{proxy.url}/v3") in run.errors()[0]
+    if limits:
+        assert run.seconds < 15
+    if "creating" in message or method == "PUT":
+        assert "created (" in run.err
+        assert "not done (" in run.err
+    proxy.reset()
+    again = person.fill(*words, "--json", SERVICE_ENDPOINT=f"{proxy.url}/v3")
+    assert again.code == 0, again.err
+    assert set(again.results()) == {
+        "role lead",
+        "project team",
+        "user alice",
+        "assignment alice: lead in team",
+    }
+
+
+def test_nobody_listens(person: Person) -> None:
+    run = person.fill("--wait", "1", SERVICE_ENDPOINT=f"http://127.0.0.1:{free_port()}/v3")
+
+    assert run.code == 5
+    assert len(run.errors()) == 1
+    assert "connection refused (waited 1 s)" in run.errors()[0]
+    assert 1 <= run.seconds < 20
+
+
+def test_wrong_password_is_one_line_and_tries_once(person: Person, proxy: Proxy) -> None:
+    run = person.fill(ADMIN_PASSWORD="mistyped", SERVICE_ENDPOINT=f"{proxy.url}/v3")
+
+    assert (run.code, len(run.errors())) == (5, 1)
+    assert "refuses the login of admin" in run.errors()[0]
+    assert proxy.methods() == ["POST"]
+
+
+def test_a_keystone_that_is_starting_is_waited_for(person: Person, proxy: Proxy) -> None:
+    proxy.faults.append(Fault(method="POST", path="/auth/tokens", times=3, status=503))
+
+    run = person.fill("--file", "own.yaml", SERVICE_ENDPOINT=f"{proxy.url}/v3")
+
+    assert run.code == 0, run.err
+    assert "HTTP 503" in run.err
+    assert "waiting for up to 30 s" in run.err
+
+
+def test_a_token_that_is_revoked_under_way_is_renewed(person: Person, proxy: Proxy) -> None:
+    proxy.faults.append(Fault(method="POST", path="/v3/users", times=1, status=401, body=b"{}"))
+
+    run = person.fill("--file", "own.yaml", SERVICE_ENDPOINT=f"{proxy.url}/v3")
+
+    assert run.code == 0, run.err
+    assert sum(seen.path == "/v3/auth/tokens" for seen in proxy.seen) == 2
+
+
+def test_interrupted_it_tells_what_is_done(person: Person, proxy: Proxy) -> None:
+    proxy.faults.append(Fault(method="POST", path="/v3/users", hang=60))
+    with person.filling("--file", "own.yaml", SERVICE_ENDPOINT=f"{proxy.url}/v3") as process:
+        wait_for(lambda: any(seen.path == "/v3/users" for seen in proxy.seen))
+        process.terminate()
+        _, err = process.communicate(timeout=10)
+
+    assert process.returncode == 130
+    assert "error: interrupted" in err
+    assert "not done (2): user alice, assignment alice: lead in team" in err
+
+
+def test_a_dripping_server_is_cut_off(person: Person) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        drip = [
+            "python3", "-c",
+            "import socket, sys, time\n"
+            "server = socket.socket(fileno=int(sys.argv[1]))\n"
+            "client, _ = server.accept()\n"
+            "client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 1000\\r\\n\\r\\n')\n"
+            "while True:\n    client.sendall(b' ')\n    time.sleep(0.1)\n",
+            str(server.fileno()),
+        ]  # fmt: skip
+        process = subprocess.Popen(drip, pass_fds=[server.fileno()], stderr=subprocess.DEVNULL)
+        try:
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/v3"
+            run = person.fill("--wait", "0", "--timeout", "1", SERVICE_ENDPOINT=url)
+        finally:
+            process.kill()
+            process.wait()
+
+    assert run.code == 5
+    assert "no answer within 1 s" in run.errors()[0]
+    assert run.seconds < 15
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    folder = tmp_path_factory.mktemp("tls")
+    words = [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-days", "2",
+        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+        "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"),
+    ]  # fmt: skip
+    subprocess.run(words, check=True, capture_output=True)
+    return folder / "cert.pem"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_tls_is_checked_and_keystonerc_names_the_certificates(
+    person: Person, keystone: Keystone, certificate: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    words = ("--service", "keystone")
+    with proxies.in_front_of(keystone.port, tls=context) as front:
+        url = f"{front.url}/v3"
+        refused = person.fill(*words, SERVICE_ENDPOINT=url)
+        trusted = person.fill(*words, "--cacert", certificate, SERVICE_ENDPOINT=url)
+        anything = person.fill(*words, "--insecure", SERVICE_ENDPOINT=url)
+
+    assert (refused.code, len(refused.errors())) == (5, 1)
+    assert "TLS: self" in refused.err
+    assert "hint: --cacert FILE" in refused.err
+    assert trusted.code == anything.code == 0, trusted.err + anything.err
+    assert f"export OS_CACERT={certificate}\n" in (person.folder / "keystonerc_demo").read_text()
+    assert "warning: the certificate of Keystone is not checked" in anything.err
+
+
+def test_a_proxy_of_the_environment_leads_there(person: Person, keystone: Keystone, proxy: Proxy) -> None:
+    # The name is known to nobody but, in a manner of speaking, the proxy: it leads everywhere to Keystone.
+    proxy_url = proxy.url.replace("//", "//someone:pw-of-proxy@")
+    person.secrets.add("pw-of-proxy")
+
+    run = person.fill(
+        "--file", "own.yaml", http_proxy=proxy_url, SERVICE_ENDPOINT="http://keystone.invalid:5000/v3"
+    )
+    past = person.fill("--file", "own.yaml", http_proxy="http://127.0.0.1:1", SERVICE_ENDPOINT=keystone.url)
+
+    assert run.code == past.code == 0, run.err + past.err
+    assert all(seen.path.startswith("http://keystone.invalid:5000/v3/") for seen in proxy.seen)
+    assert keystone.log_in("admin", FRESH_PASSWORD)
