@@ -7,6 +7,7 @@ escape, and no Unix socket longer than the kernel takes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,9 +15,10 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TextIO
 
 from builder.errors import BuildError
 from builder.guest.acceleration import QEMU, Acceleration
@@ -24,8 +26,10 @@ from builder.guest.firmware import Firmware, FirmwareKind
 from builder.runner import Process, ProcessTimeout, Runner
 
 QMP = "qmp.sock"
+LOG = "qemu.log"
 OVERLAY = "overlay.qcow2"
 SERIAL = "serial.log"
+PORT_ATTEMPTS = 5
 # slirp's addresses when the metadata service must be inside the guest's network (guestfwd).
 METADATA_NET = "net=169.254.0.0/16,host=169.254.169.253,dns=169.254.169.252,dhcpstart=169.254.10.15"
 
@@ -147,7 +151,7 @@ class Guest:
 
     def last_words(self) -> str:
         """Return what qemu itself said last, and how it ended."""
-        text = (self.folder / "qemu.log").read_text(errors="replace").strip().splitlines()
+        text = (self.folder / LOG).read_text(errors="replace").strip().splitlines()
         status = self.process.poll()
         how = f"killed by {signal.Signals(-status).name}" if status and status < 0 else f"status {status}"
         return f"qemu ended ({how})" + (f": {text[-1]}" if text else "")
@@ -164,34 +168,69 @@ class Guest:
 
     def _qmp(self, command: str) -> None:
         """Run a QMP command (qemu's docs/interop/qmp-spec)."""
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            with socket.socket(socket.AF_UNIX) as peer:
-                peer.settimeout(30)
-                peer.connect(f"/proc/self/fd/{descriptor}/{QMP}")
-                with peer.makefile("rw", encoding="utf-8") as stream:
-                    stream.readline()
-                    for name in ("qmp_capabilities", command):
-                        stream.write(json.dumps({"execute": name}) + "\n")
-                        stream.flush()
-                        while (line := stream.readline()) and "return" not in (reply := json.loads(line)):
-                            if "error" in reply:
-                                raise BuildError(f"qmp {name}: {reply['error']['desc']}")
+            with _qmp_stream(self.folder) as stream:
+                stream.readline()
+                for name in ("qmp_capabilities", command):
+                    stream.write(json.dumps({"execute": name}) + "\n")
+                    stream.flush()
+                    while (line := stream.readline()) and "return" not in (reply := json.loads(line)):
+                        if "error" in reply:
+                            raise BuildError(f"qmp {name}: {reply['error']['desc']}")
         except OSError as error:
             raise BuildError(f"qmp {command}: {error.strerror or error}") from error
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager
 def running(runner: Runner, folder: Path, machine: Machine) -> Iterator[Guest]:
-    """Run `machine` in `folder` while the body runs; whatever happens, no qemu is left."""
-    process = runner.spawn(command_line(machine), log=folder / "qemu.log", cwd=folder)
+    """Run `machine` in `folder` while the body runs; whatever happens, no qemu is left.
+
+    Another port is taken where that of `machine` is no longer free.
+    """
+    for attempt in range(PORT_ATTEMPTS):
+        with _process(runner, folder, machine) as process:
+            if _is_port_taken(folder, process) and attempt < PORT_ATTEMPTS - 1:
+                machine = replace(machine, ssh_port=free_port())
+                continue
+            yield Guest(folder, process, machine.ssh_port)
+            return
+
+
+@contextmanager
+def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process]:
+    (folder / QMP).unlink(missing_ok=True)
+    (folder / LOG).unlink(missing_ok=True)
+    process = runner.spawn(command_line(machine), log=folder / LOG, cwd=folder)
     try:
-        yield Guest(folder, process, machine.ssh_port)
+        yield process
     finally:
         process.kill()
         process.wait()
+
+
+def _is_port_taken(folder: Path, process: Process) -> bool:
+    """Wait until qemu has begun or ended; say whether it ended because its port was taken."""
+    while process.poll() is None:
+        # It listens before it sets up its devices, and greets after that.
+        with contextlib.suppress(OSError), _qmp_stream(folder) as stream:
+            if stream.readline():
+                return False
+        time.sleep(0.02)
+    return "host forwarding" in (folder / LOG).read_text(errors="replace")
+
+
+@contextmanager
+def _qmp_stream(folder: Path) -> Iterator[TextIO]:
+    """Connect to qemu's monitor; the folder may lie deeper than a Unix address is long."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(30)
+            peer.connect(f"/proc/self/fd/{descriptor}/{QMP}")
+            with peer.makefile("rw", encoding="utf-8") as stream:
+                yield stream
+    finally:
+        os.close(descriptor)
 
 
 def make_overlay(runner: Runner, image: Path, image_format: str, overlay: Path, size: int) -> None:

@@ -43,7 +43,7 @@ MANIFEST = Manifest(
     packages=(),
     gpgcheck=True,
     sha256=None,
-    settings={"kernel_arguments": "console=tty1 console=ttyS0,115200n8"},
+    settings={"kernel_arguments": "console=tty1 console=ttyS0,115200n8", "selinux": "enforcing"},
 )
 TOLD = {
     "cloud-status": "status: done\nboot_status_code: enabled-by-generator\ndetail:\nDataSourceNoCloud",
@@ -167,6 +167,8 @@ BAD: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("none", "random-device", _told("random-device", "none"), "rng_current is `none`"),
     ("owner", "rpm-verify", _told("rpm-verify", ".....U...    /usr/bin/sudo"), "/usr/bin/sudo"),
     ("denied", "selinux-labels", _told("denials", "avc:  denied { read }"), "denied"),
+    ("not running", "selinux-labels", _told("selinux", "none"), "is not running in the guest"),
+    ("permissive", "selinux-labels", _told("selinux", "0"), "the kickstart says enforcing"),
     ("label", "selinux-labels", _told("labels", "Would relabel /etc/a from b to c"), "relabel"),
     ("stays", "clean-shutdown", {"shutdown_seconds": None, "shutdown_limit": 30.0}, "still there 30 s"),
 )

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,17 @@ def test_a_guest_that_ignores_the_button_is_given_up(tmp_path: Path) -> None:
 
         assert guest.power_down(1.0) is None
         assert guest.is_running
+
+
+def test_another_port_is_taken_when_the_first_is_not_free(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with qemu.running(RUNNER, tmp_path, replace(start(tmp_path), ssh_port=port)) as guest:
+            assert guest.is_running
+            assert guest.ssh_port != port
 
 
 def test_qemu_that_does_not_start_tells_why(tmp_path: Path) -> None:

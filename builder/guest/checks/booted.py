@@ -226,14 +226,16 @@ def _rpm_verify(boot: BootRecord) -> Outcome:
 
 
 def _labels(boot: BootRecord) -> Outcome:
-    mode = boot.good_fact("selinux")
-    if mode == "none":
+    mode = {"none": "not running", "0": "permissive", "1": "enforcing"}.get(boot.good_fact("selinux"), "?")
+    planned = boot.manifest.settings.get("selinux") if boot.manifest else None
+    if planned in ("enforcing", "permissive") and mode != planned:
+        return failed(f"SELinux is {mode} in the guest, the kickstart says {planned}")
+    if mode == "not running":
         raise not_applicable("SELinux is not running in the guest")
     problems = [f"denied: {line}" for line in boot.fact("denials").lines]
     if "labels" in boot.facts:
         problems += [line for line in boot.fact("labels").lines if "relabel" in line.lower()]
-    state = "enforcing" if mode == "1" else "permissive"
-    return judge_all(problems, f"{state}, nothing denied, every label as in the policy")
+    return judge_all(problems, f"{mode}, nothing denied, every label as in the policy")
 
 
 def _shutdown(boot: BootRecord) -> Outcome:
@@ -365,7 +367,8 @@ CHECKS: tuple[Check[BootRecord], ...] = (
     Check(
         id="selinux-labels",
         rows=(16,),
-        explanation="With SELinux running: nothing was denied, setfiles would change no label.",
+        explanation="SELinux runs as the kickstart says; then nothing was denied, and setfiles would change "
+        "no label.",
         judge=_labels,
     ),
     Check(
