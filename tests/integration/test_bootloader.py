@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -301,3 +302,48 @@ def test_what_scripts_edited_stays(tmp_path: Path, runner: Runner) -> None:
     assert "net.ifnames=0 quiet" in text
     assert "net.ifnames=0 quiet" in entry.read_text()
     assert (tree / "etc/default/grub").read_text() == "GRUB_TIMEOUT=7\n"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "boot/grub2",
+        "boot/grub2/grub.cfg",
+        "boot/efi/EFI",
+        "boot/loader/entries/a.conf",
+        "etc/default",
+        "etc/kernel/cmdline",
+    ],
+)
+def test_a_link_that_leads_out_is_not_followed(tmp_path: Path, runner: Runner, link: str) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    make_tree(tree, "6.1.0-1", platforms=("i386-pc",))
+    outside.mkdir()
+    (tree / link).parent.mkdir(parents=True, exist_ok=True)
+    (tree / link).symlink_to(outside)
+    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+
+    with pytest.raises(BuildError, match=f"/{link} is a link to"):
+        bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner)
+
+    assert list(outside.iterdir()) == []
+
+
+def test_the_images_own_tool_is_run_as_the_image_knows_it(tmp_path: Path, runner: Runner) -> None:
+    tree = tmp_path / "tree"
+    make_tree(tree, "6.1.0-1", platforms=("i386-pc",))
+    (tree / "usr/bin").mkdir()
+    (tree / "usr/bin/grub2-mkimage").touch()
+    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+    asked: list[list[str]] = []
+
+    def run(argv: Sequence[str]) -> None:
+        asked.append(list(argv))
+        (tree / argv[argv.index("-o") + 1].lstrip("/")).write_bytes(b"core")
+
+    bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner, run=run)
+
+    (argv,) = asked
+    assert argv[:3] == ["/usr/bin/grub2-mkimage", "-d", "/usr/lib/grub/i386-pc"]
+    assert str(tmp_path) not in " ".join(argv)
+    assert (tree / "boot/grub2/i386-pc/core.img").read_bytes() == b"core"

@@ -8,13 +8,13 @@ written, and before SELinux labels are); `embed` patches GRUB's first sectors in
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError
 from builder.image import layout as layouts
-from builder.image.bootloader import bios, entries, menu, uefi
+from builder.image.bootloader import bios, entries, grubimage, links, menu, uefi
 from builder.image.placement import DiskLayout
 from builder.kickstart.plan import Bootloader
 from builder.runner import Runner
@@ -59,6 +59,7 @@ def write_boot_files(
     arguments: Sequence[str] = (),
     keep: bool = False,
     runner: Runner,
+    run: Callable[[Sequence[str]], object] | None = None,
 ) -> Firmware:
     """Write everything of the boot loader that is a file into `tree`.
 
@@ -69,15 +70,21 @@ def write_boot_files(
         tree: the whole image: /boot and /boot/efi are seen in it.
         arguments: as in `kernel_arguments`.
         keep: leave edited files alone.
+        run: runs a program of the image (grub-mkimage), argv as the image knows it; None: by chroot(8).
+            An image whose scripts have run needs the sandbox: they may have put anything there.
 
     Returns:
         the firmware that will be able to boot it.
 
     Raises:
-        BuildError: no kernel, or a boot loader that was asked for has no modules in the image.
+        BuildError: no kernel, no boot loader that fits the disk, or a link that leads out of the image.
     """
     if not layouts.has_loader(bootloader):
         return Firmware()
+    links.refuse_leading_out(tree)
+    programs = grubimage.Programs(
+        runner=runner, of_image=run or (lambda argv: runner.run(["chroot", str(tree), *argv]))
+    )
     command_line = kernel_arguments(layout, bootloader, arguments)
     for_bios, for_uefi = bios.is_possible(tree, layout), uefi.is_possible(tree, layout)
     if not (for_bios or for_uefi):
@@ -103,9 +110,9 @@ def write_boot_files(
         keep=keep,
     )
     if for_bios:
-        bios.write_files(tree, layout, runner=runner)
+        bios.write_files(tree, layout, programs=programs)
     if for_uefi:
-        uefi.write_files(tree, layout, runner=runner)
+        uefi.write_files(tree, layout, programs=programs)
     return Firmware(bios=for_bios, uefi=for_uefi)
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.image.bootloader import grubimage
 from builder.image.placement import KIB, SECTOR, DiskLayout
-from builder.runner import Runner
 
 MODULES = "usr/lib/grub/i386-pc"
 FOLDER = "boot/grub2/i386-pc"
@@ -43,14 +42,14 @@ def reads_entries(tree: Path) -> bool:
     return (tree / MODULES / "blscfg.mod").is_file()
 
 
-def write_files(tree: Path, layout: DiskLayout, *, runner: Runner) -> None:
+def write_files(tree: Path, layout: DiskLayout, *, programs: grubimage.Programs) -> None:
     """Write what grub-install would leave in /boot/grub2/i386-pc: the modules, boot.img, core.img."""
     folder = tree / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((tree / MODULES).iterdir()):
         if path.suffix in (".mod", ".lst") or path.name == "boot.img":
             shutil.copy2(path, folder / path.name)
-    grubimage.make(tree, layout, "i386-pc", tree / CORE, modules=("biosdisk",), runner=runner)
+    grubimage.make(tree, layout, "i386-pc", tree / CORE, modules=("biosdisk",), programs=programs)
 
 
 def embed(tree: Path, disk_file: Path, layout: DiskLayout) -> None:

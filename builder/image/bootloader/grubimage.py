@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.image.placement import DiskLayout
@@ -20,6 +21,15 @@ MODULES = (
 # Named only where the image's GRUB has them: distributions differ.
 OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version")
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Programs:
+    """How to run programs: the host's by `runner`, the image's by `of_image` (argv as it knows it)."""
+
+    runner: Runner
+    of_image: Callable[[Sequence[str]], object]
+
+
 _NAMES = ("usr/bin/grub2-mkimage", "usr/bin/grub-mkimage")
 
 
@@ -30,7 +40,7 @@ def make(
     output: Path,
     *,
     modules: Sequence[str],
-    runner: Runner,
+    programs: Programs,
 ) -> None:
     """Make the image for `target` (i386-pc, x86_64-efi) at `output`, which lies in `tree`.
 
@@ -51,15 +61,15 @@ def make(
         def seen(path: Path) -> str:
             return f"/{path.relative_to(tree)}" if inside else str(path)
 
+        made = work / "image"
+        argv = ["-d", seen(tree / folder.relative_to("/")), "-O", target, "-p", prefix(layout)]
+        argv += ["-c", seen(early), "-o", seen(made), *names]
         if inside:
             # The tool that came with the modules fits them; a newer or older one may not.
-            argv = ["chroot", str(tree), f"/{inside}"]
+            programs.of_image([f"/{inside}", *argv])
         else:
-            argv = ["grub2-mkimage" if has_tool("grub2-mkimage") else "grub-mkimage"]
-        made = work / "image"
-        argv += ["-d", seen(tree / folder.relative_to("/")), "-O", target, "-p", prefix(layout)]
-        argv += ["-c", seen(early), "-o", seen(made), *names]
-        runner.run(argv)
+            name = "grub2-mkimage" if has_tool("grub2-mkimage") else "grub-mkimage"
+            programs.runner.run([name, *argv])
         made.chmod(0o644)
         made.replace(output)
     finally:

@@ -16,7 +16,6 @@ from pathlib import Path
 from builder.image.bootloader import grubimage
 from builder.image.bootloader.entries import compare_versions
 from builder.image.placement import DiskLayout
-from builder.runner import Runner
 
 MODULES = "usr/lib/grub/x86_64-efi"
 STORE = "usr/lib/efi"
@@ -53,7 +52,7 @@ def find_signed_grub(tree: Path, layout: DiskLayout) -> Path | None:
     return None
 
 
-def write_files(tree: Path, layout: DiskLayout, *, runner: Runner) -> None:
+def write_files(tree: Path, layout: DiskLayout, *, programs: grubimage.Programs) -> None:
     """Write EFI/BOOT, and the stubs that lead GRUB to the grub.cfg in /boot."""
     esp = _esp(tree, layout)
     fallback = esp / "EFI/BOOT"
@@ -61,7 +60,7 @@ def write_files(tree: Path, layout: DiskLayout, *, runner: Runner) -> None:
     grub = find_signed_grub(tree, layout)
     if grub is None:
         output = fallback / "BOOTX64.EFI"
-        grubimage.make(tree, layout, "x86_64-efi", output, modules=_EXTRA, runner=runner)
+        grubimage.make(tree, layout, "x86_64-efi", output, modules=_EXTRA, programs=programs)
         return
     for store in _stores(tree):
         _copy_missing(store, esp / "EFI")
