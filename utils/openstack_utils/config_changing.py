@@ -151,7 +151,9 @@ class Change:
         if kind in ("set", "add", "del"):
             self._need_existing(editor, section, name if kind != "add" else None)
         if name is None:
-            if kind == "set":
+            if kind == "set" and section == "DEFAULT" and self.dialect.INHERITS:
+                editor.head_global()
+            elif kind == "set":
                 editor.add_section(section)
             elif kind == "del":
                 editor.delete_section(section)
@@ -170,11 +172,16 @@ class Change:
             change(editor, section, name, operation.value)
 
     def _set_one(self, editor, section, name, value):
+        if section == "DEFAULT" and self.dialect.INHERITS:
+            editor.head_global()
         if self._list is None or value is None:
             editor.set(section, name, value)
             return
         if editor.exact is True and self.dialect.NAME == "oslo":
             value = self.dialect.escape(value)
+        if self.dialect.INHERITS and not editor.has_section(section):
+            # The new section then has [DEFAULT]'s list to add to.
+            editor.add_section(section)
         old = (editor.values(section, name) or [None])[-1]
         self._set_list(editor, section, name, self._list.add(old, value))
 
@@ -191,7 +198,7 @@ class Change:
         elif self._list is None:
             if not editor.delete_value(section, name, value) and self.existing in ("all", "param"):
                 raise MissingError("parameter not found: %s = %s" % (name, value))
-        elif editor.find(section, name):
+        elif editor.values(section, name):
             old = editor.values(section, name)[-1]
             self._set_list(editor, section, name, self._list.remove(old, value))
 

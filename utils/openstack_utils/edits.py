@@ -79,20 +79,22 @@ class Editor:
         for _, item in self.options(section):
             listed.setdefault(item.name, []).append(self.value_of(item))
         if self.dialect.INHERITS and not self.is_global(section):
-            inherited = {}
-            for _, item in self.options("DEFAULT"):
-                inherited[self.dialect.fold(item.name)] = self.value_of(item)
-            listed = {
-                name: values
-                for name, values in listed.items()
-                if inherited.get(self.dialect.fold(name), values) != values[-1]
-            }
+            inherited, own = self._effective("DEFAULT"), self._effective(section)
+            for name in list(listed):
+                folded = self.dialect.fold(name)
+                if folded in inherited and inherited[folded] == own[folded]:
+                    del listed[name]
         return listed
+
+    def _effective(self, section):
+        """The last value of every option of a section, by folded name."""
+        fold = self.dialect.fold
+        return {fold(item.name): self.value_of(item) for _, item in self.options(section)}
 
     def values(self, section, name):
         """All values of an option, in file order; a flag's value is None."""
         found = self.find(section, name)
-        if not found and self.dialect.INHERITS and not self.is_global(section):
+        if not found and self.dialect.INHERITS and self.has_section(section):
             found = self.find("DEFAULT", name)
         return [self.value_of(item) for _, item in found]
 
@@ -183,10 +185,10 @@ class Editor:
         """Remove a section, all its occurrences; False when there was none."""
         found = self.find_sections(name)
         for section in found:
-            if section.name is None:
+            if section.name is None or (self.is_global(name) and self.dialect.INHERITS):
                 section.items = [item for item in section.items if not self.is_option(item)]
-            else:
-                placement.remove_section(self.document, section)
+            if section.name is not None:
+                placement.remove_section(self.document, section, self._end_of(section))
         return bool(found)
 
     def add_section(self, name):
@@ -201,6 +203,13 @@ class Editor:
             return placement.put_default_first(self.document, self.dialect.BEHIND_EXAMPLE)
         always_blank = not self.dialect.BEHIND_EXAMPLE
         return placement.append_section(self.document, name or "DEFAULT", always_blank)
+
+    def head_global(self):
+        """Put options above the first header under a [DEFAULT] of their own, as crudini does."""
+        top = self.document.sections[0]
+        headed = any(section.name == "DEFAULT" for section in self.document.sections)
+        if not headed or any(map(self.is_option, top.items)):
+            placement.put_default_first(self.document, False)
 
     def insert(self, section, name, value):
         """A new option: behind its commented-out example if there is one, else at the end."""

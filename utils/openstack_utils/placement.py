@@ -96,10 +96,10 @@ def put_default_first(document, behind_heading=True):
     return section
 
 
-def remove_section(document, section):
-    """Take out a section; a comment that belongs to the next one stays."""
+def remove_section(document, section, end):
+    """Take out a section up to its item `end`; what stands below goes to the section before."""
     index = document.sections.index(section)
-    kept = section.items[end_of(document, section) :]
+    kept = section.items[end:]
     before = document.sections[index - 1]
     del document.sections[index]
     at_end = before is document.sections[-1] and all(item.kind == BLANK for item in kept)
