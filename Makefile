@@ -57,6 +57,12 @@ plane-up: setup-plane ## start a private MariaDB, Keystone and Glance (out/plane
 plane-down: ## stop it and remove it
 	@.venv/bin/python -m tests.plane down
 
+SUITES ?=
+
+bench: ## measure our builds beside the floor and diskimage-builder, and the other suites (SUITES=image)
+	@$(INSTALL) bench
+	.venv/bin/python -m tests.bench $(SUITES)
+
 lock: setup-dev ## pin every Python package again, with hashes
 	.venv/bin/python -m pip install -q pip-tools
 	builder/requirements/lock
