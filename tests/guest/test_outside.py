@@ -163,6 +163,18 @@ def test_an_image_without_manifest_is_held_to_what_needs_none(good_image: SmallI
     assert results["root-locked"].state == State.PASS
 
 
+def test_users_of_the_kickstart_may_have_password_and_key(good_image: SmallImage, tmp_path: Path) -> None:
+    image = good_image.copy(tmp_path / "user")
+    image.manifest["settings"]["users"] = [{"name": "op", "groups": [], "locked": False}]
+    image.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\nop:x:1000:1000::/home/op:/bin/sh\n")
+    image.put("/etc/shadow", "root:!:1::::::\nop:$y$j9T$x$y:1::::::\n")
+    image.put("/home/op/.ssh/authorized_keys", "ssh-ed25519 AAAA op\n")
+
+    results = look(image.finish(), "no-passwords", "no-authorized-keys")
+
+    assert {result.state for result in results.values()} == {State.PASS}
+
+
 def test_kickstart_that_asks_for_swap_gets_it(good_image: SmallImage, tmp_path: Path) -> None:
     image = good_image.copy(tmp_path / "swap")
     image.manifest["partitions"][0]["fstype"] = "swap"
