@@ -81,7 +81,8 @@ def _no_authorized_keys(evidence: ImageEvidence) -> Outcome:
         fields = line.split(":")
         if len(fields) > 5 and fields[5].startswith("/home"):
             homes[fields[0]] = fields[5]
-    found, planned = [], []
+    found: list[str] = []
+    planned: list[str] = []
     for user, home in sorted(homes.items()):
         path = f"{home}/.ssh/authorized_keys"
         if evidence.tree.lines(path):
