@@ -90,7 +90,7 @@ def make_script(*, wait: float, costly: bool) -> Script:
     mark = f"@{secrets.token_hex(8)}@"
     lines = [
         "export LC_ALL=C PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH",
-        f"fact() {{ printf '\\n{mark} begin %s\\n' \"$1\"; /bin/sh -c \"$2\" 2>&1 </dev/null; "
+        f'fact() {{ printf \'\\n{mark} begin %s\\n\' "$1"; /bin/sh -c "$2" 2>&1 </dev/null; '
         f"printf '\\n{mark} end %s\\n' \"$?\"; }}",
     ]
     for name, command in {**COMMANDS, **(COSTLY if costly else {})}.items():

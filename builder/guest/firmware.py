@@ -48,9 +48,7 @@ class Firmware:
         return "seabios" if self.kind is FirmwareKind.BIOS else "ovmf"
 
 
-def find_firmware(
-    kind: FirmwareKind, machine: str, folders: tuple[Path, ...] = DESCRIPTORS
-) -> Firmware:
+def find_firmware(kind: FirmwareKind, machine: str, folders: tuple[Path, ...] = DESCRIPTORS) -> Firmware:
     """Return the firmware for `machine` (`q35`, `pc`).
 
     Raises:

@@ -113,9 +113,7 @@ def run_checks(
         except CannotCheck as stop:
             outcome = stop.outcome
         results.append(
-            Result(
-                check=check.id, rows=check.rows, state=outcome.state, reason=outcome.reason, boot=boot
-            )
+            Result(check=check.id, rows=check.rows, state=outcome.state, reason=outcome.reason, boot=boot)
         )
     return tuple(results)
 

@@ -110,9 +110,7 @@ def _read_header(descriptor: int, sector: int, which: str, problems: list[str]) 
         problems.append(f"the {which} GPT header is missing (sector {sector})")
         return None
     length, checksum = struct.unpack_from("<II", raw, 12)
-    if not 92 <= length <= SECTOR or checksum != zlib.crc32(
-        raw[:16] + bytes(4) + raw[20:length]
-    ):
+    if not 92 <= length <= SECTOR or checksum != zlib.crc32(raw[:16] + bytes(4) + raw[20:length]):
         problems.append(f"the {which} GPT header has a wrong checksum")
         return None
     own, other, _first, last_usable = struct.unpack_from("<QQQQ", raw, 24)
@@ -158,9 +156,7 @@ def _gpt_partitions(header: _Header) -> tuple[Partition, ...]:
     return tuple(sorted(found, key=lambda partition: partition.start))
 
 
-def _read_msdos(
-    descriptor: int, entries: list[bytes], size: int, has_boot_code: bool
-) -> PartitionTable:
+def _read_msdos(descriptor: int, entries: list[bytes], size: int, has_boot_code: bool) -> PartitionTable:
     serial = struct.unpack("<I", os.pread(descriptor, 4, 440))[0]
     found, problems = [], []
     for number, entry in enumerate(entries, 1):

@@ -231,9 +231,7 @@ def _boot_all(bench: Bench, plans: Sequence[BootPlan]) -> list[BootRecord]:
     return records
 
 
-def _judge_boots(
-    plans: Sequence[BootPlan], records: Sequence[BootRecord], chosen: set[str]
-) -> list[Result]:
+def _judge_boots(plans: Sequence[BootPlan], records: Sequence[BootRecord], chosen: set[str]) -> list[Result]:
     inside = [check for check in INSIDE if check.id in chosen]
     results: list[Result] = []
     for record in records:

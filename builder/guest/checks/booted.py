@@ -33,6 +33,7 @@ BUS_MARKS = {
     DiskBus.NVME: r"/nvme/nvme\d+/nvme\d+n\d+",
 }
 
+
 def _login(boot: BootRecord) -> Outcome:
     if boot.login_seconds is None:
         return failed(boot.failure or "no login")
@@ -159,9 +160,10 @@ def _serial_console(boot: BootRecord) -> Outcome:
     problems = [f"the kernel was not given {word}" for word in planned if word not in words]
     if not any(word.startswith("console=ttyS0") for word in consoles):
         problems.append("the kernel was given no console=ttyS0")
-    if not any(word.startswith("console=") for word in planned) and consoles[-1:] != [
-        word for word in consoles if word.startswith("console=ttyS0")
-    ][-1:]:
+    if (
+        not any(word.startswith("console=") for word in planned)
+        and consoles[-1:] != [word for word in consoles if word.startswith("console=ttyS0")][-1:]
+    ):
         problems.append(f"the last console is {consoles[-1]}")
     if "quiet" not in words and not re.search(r"(?m)^\[ *\d+\.\d+\] ", boot.serial):
         problems.append("the serial log holds no message of the kernel")

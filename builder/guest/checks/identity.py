@@ -45,9 +45,7 @@ def _planned_users(evidence: ImageEvidence) -> set[str]:
     if not evidence.has_manifest:
         return set()
     settings = evidence.manifest.settings
-    planned = {
-        str(user["name"] if isinstance(user, dict) else user) for user in settings.get("users") or ()
-    }
+    planned = {str(user["name"] if isinstance(user, dict) else user) for user in settings.get("users") or ()}
     return planned | ({"root"} if settings.get("root_locked") is False else set())
 
 
