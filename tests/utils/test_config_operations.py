@@ -251,6 +251,18 @@ def test_diff_and_dry_run(providers: Path) -> None:
     assert config("--set", "--diff", "--dry-run", providers, "other", "k", "2").out == ""
 
 
+def test_only_what_something_is_set_in_is_created(folder: Path) -> None:
+    path, missing = folder / "f", folder / "missing"
+    path.write_text("[s]\na = 1\n")
+    for operation in (["--del", missing, "s", "a"], ["--comment", missing, "s", "a"]):
+        refused = config("--set", path, "s", "a", "2", *operation)
+        assert (refused.code, refused.err) == (1, f"error: {missing}: no such file\n")
+    assert config("--merge", missing).code == 0
+    assert path.read_text() == "[s]\na = 1\n"
+    assert not missing.exists()
+    assert config("--add", missing, "s", "a", "1").err == f"note: created {missing} (mode 0640)\n"
+
+
 def test_dry_run_creates_nothing(folder: Path) -> None:
     path = folder / "new"
     shown = config("--set", "--diff", "--dry-run", path, "s", "a", "1")

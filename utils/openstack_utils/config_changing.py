@@ -77,20 +77,22 @@ class Change:
         try:
             return descriptors.read_file(path)
         except MissingError:
-            if self._creates():
+            if self._creatable():
                 return None
             raise
 
-    def _creates(self):
-        kinds = {operation.kind for operation in self.request.operations}
-        return self.existing is None and bool(kinds.intersection(CREATING))
+    def _creatable(self):
+        """The files that may be missing: those that something is set in."""
+        if self.existing is not None:
+            return []
+        return [o.path for o in self.request.operations if o.kind in CREATING]
 
     def _transact(self):
         request = self.request
         inplace = bool(request.option("inplace"))
         with transaction.Transaction(self.console.note) as files:
             paths = [operation.path for operation in request.operations]
-            opened = files.open(paths, create=self._creates(), inplace=inplace)
+            opened = files.open(paths, create=self._creatable(), inplace=inplace)
             for file in files.files:
                 operations = [o for o in request.operations if opened[o.path] is file]
                 file.new = self.edit(file.path, file.data, operations)
@@ -262,9 +264,9 @@ class Change:
 
     def _tell_dry_run(self, files):
         for file in files:
-            state = "unchanged" if file.new == file.data else "would change"
-            if file.data is None:
-                state = "would create"
+            state = "unchanged"
+            if file.new != (file.data or b""):
+                state = "would create" if file.data is None else "would change"
             self.console.note("%s: %s" % (state, file.path))
 
     def _tell_changes(self):

@@ -129,7 +129,7 @@ class edit:  # noqa: N801 - reads as a verb: `with ini.edit(paths) as files`
     def __enter__(self):
         self.transaction.__enter__()
         try:
-            opened = self.transaction.open(self.paths, create=self.create)
+            opened = self.transaction.open(self.paths, self.paths if self.create else ())
             self.pairs = [
                 (opened[path], IniFile(path, opened[path].data, self.exact)) for path in self.paths
             ]

@@ -16,7 +16,7 @@ from .errors import UtilityError
 
 def commit(files, suffix=None):
     """Write the changed files of a Transaction in place; return them."""
-    changed = [file for file in files.files if file.new is not None and file.new != file.data]
+    changed = files.changed()
     missing = [file for file in changed if file.descriptor is None]
     present = [file for file in changed if file.descriptor is not None]
     copies, touched = {}, []

@@ -68,19 +68,20 @@ class Transaction:
             file.close()
         self.signals.release()
 
-    def open(self, paths, create=False, inplace=False):
+    def open(self, paths, create=(), inplace=False):
         """Lock and read `paths`; return {path: OpenFile}.
 
-        With `create` a missing file is fine if its folder is there. Locks are taken in one order,
+        A path in `create` may be missing if its folder is there. Locks are taken in one order,
         so that two transactions never wait for each other.
         """
         by_real = {}
         for path in paths:
             by_real.setdefault(os.path.realpath(path), OpenFile(path))
+        creatable = {os.path.realpath(path) for path in create}
         for real in sorted(by_real):
             file = by_real[real]
             self.files.append(file)
-            self._lock(file, create, inplace)
+            self._lock(file, real in creatable, inplace)
         return {path: by_real[os.path.realpath(path)] for path in paths}
 
     def _lock(self, file, create, inplace):
@@ -127,12 +128,16 @@ class Transaction:
                     return
                 time.sleep(0.002)
 
+    def changed(self):
+        """The files whose text is to change; an empty text does not make a file."""
+        return [f for f in self.files if f.new is not None and f.new != (f.data or b"")]
+
     def commit(self, backup=None):
         """Write every file whose `new` differs from its `data`; return those files.
 
         `backup` is a suffix under which the old text is kept.
         """
-        changed = [file for file in self.files if file.new is not None and file.new != file.data]
+        changed = self.changed()
         self.signals.defer()
         try:
             for file in changed:
@@ -288,5 +293,5 @@ def write_output(path, data, notify):
             raise system_error(path, error) from error
         return
     with Transaction(notify) as files:
-        files.open([path], create=True)[path].new = data
+        files.open([path], create=[path])[path].new = data
         files.commit()
