@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from builder.report import Report
 from builder.runner import Runner
 from tests.fixture.signing import new_signer
 from tests.fixture.synthetic import SyntheticRepository, build_synthetic
+from tests.integration.filling import Keystone, private_keystone
 from tests.integration.imaging import Bench
 
 
@@ -27,3 +30,10 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRepository:
 def bench(tmp_path_factory: pytest.TempPathFactory, synthetic: SyntheticRepository) -> Bench:
     """A bench for the tests of a module: they share caches."""
     return Bench(tmp_path_factory.mktemp("bench"), synthetic)
+
+
+@pytest.fixture(scope="session")
+def keystone() -> Iterator[Keystone]:
+    """A Keystone to be filled; a test chooses by `reset` what is in it first."""
+    with private_keystone() as running:
+        yield running

@@ -83,7 +83,8 @@ class Identity:
         self.token = None
         self.renew = None
         self.requests = 0
-        self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._renewing = threading.Lock()
         self._kept = []
 
     @property
@@ -106,7 +107,8 @@ class Identity:
         except RemoteError as error:
             if error.status != 401 or self.renew is None:
                 raise
-            with self._lock:
+            with self._renewing:
+                # Another thread may have done it meanwhile.
                 if self.token == token:
                     self.renew()
         return self.send(method, path, body, token=self.token)[1]
@@ -123,7 +125,7 @@ class Identity:
             headers["X-Auth-Token"] = token
         if data is not None:
             headers["Content-Type"] = "application/json"
-        with self._lock:
+        with self._counting:
             self.requests += 1
         status, reason, answer_headers, raw = self._exchange(what, method, path, data, headers)
         if status >= 300:
