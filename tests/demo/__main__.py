@@ -19,7 +19,7 @@ from tests.demo.host import find_own_target, find_wants, read_mirrors, read_os_r
 CHECKOUT = SPECS.parent
 OUT = CHECKOUT / "out"
 BUILDER = (sys.executable, "-m", "builder")
-STEPS = 7
+STEPS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,7 @@ def main() -> int:
         verify(image)
         environment = start_plane()
         upload(image, environment)
+        list_images(environment)
     except subprocess.CalledProcessError as error:
         print(f"error: the step ended with exit code {error.returncode}", file=sys.stderr)
         return error.returncode
@@ -118,6 +119,12 @@ def upload(image: Path, environment: dict[str, str]) -> None:
     run(*BUILDER, "upload", shown(image), env=environment)
     step(7, "Once more: the same bytes are there, nothing is sent")
     run(*BUILDER, "upload", shown(image), env=environment)
+
+
+def list_images(environment: dict[str, str]) -> None:
+    """List what Glance has, as Glance tells it."""
+    step(8, "What Glance has now")
+    run(sys.executable, "-m", "tests.demo.images", env=environment)
 
 
 def summary(image: Path, environment: dict[str, str], seconds: float) -> None:

@@ -172,6 +172,22 @@ def test_partitions_that_pre_writes_are_read_in_a_second_pass(bench: Bench) -> N
     assert not Path("/tmp/disk.ks").exists()
 
 
+def test_what_post_edits_of_the_boot_files_stays(bench: Bench) -> None:
+    text = kickstart(
+        tail="%post --erroronfail\nsed -i s/^set.timeout=.*/set\\ timeout=7/ /boot/grub2/grub.cfg\n"
+        "echo '# edited' >>/etc/fstab\necho 'GRUB_EDITED=1' >>/etc/default/grub\n%end\n"
+    )
+
+    bench.build(text)
+
+    look = bench.look()
+    menu = look.text("/boot/grub2/grub.cfg")
+    assert "set timeout=7" in menu
+    assert f"/boot/initramfs-{KERNEL}.img" in menu + look.ask("ls /boot/loader/entries")
+    assert look.text("/etc/fstab").endswith("# edited\n")
+    assert "GRUB_EDITED=1" in look.text("/etc/default/grub")
+
+
 def test_pre_install_runs_on_the_empty_tree_before_packages(bench: Bench) -> None:
     text = kickstart(
         tail="%pre-install --erroronfail\ntest ! -e /mnt/sysimage/usr/bin/sh\n"

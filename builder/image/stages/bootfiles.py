@@ -1,21 +1,63 @@
 # SPDX-License-Identifier: MIT
-"""Lay the disk out and write what boots it into the tree: fstab, menus, EFI programs."""
+"""Lay the disk out and write what boots it into the tree: fstab, menus, EFI programs.
+
+Before %post, as in Anaconda: scripts may edit fstab, /etc/default/grub and grub.cfg. What they leave is
+completed, not written again, when the initramfs are there.
+"""
 
 from __future__ import annotations
 
+from builder.errors import InputError
 from builder.image import bootloader, layout, tree
+from builder.image.bootloader import Firmware
 from builder.image.build import TREE, Build
+from builder.image.filesystems import rehearse
+from builder.image.kernels import find_kernels, initramfs_of, install_kernel
+from builder.image.sandbox import run_in_image
+from builder.kickstart.plan import SELinux
 
 
 def run(build: Build) -> str:
     """Place the partitions and write the files that know of them."""
     placed = layout.place(build.plan.disk, seed=build.seed, content={})
-    tree.write("/etc/fstab", layout.fstab(placed))
-    firmware = bootloader.write_boot_files(
-        TREE, placed, bootloader=build.plan.bootloader, runner=build.runner
-    )
+    rehearse(placed, runner=build.runner, work=build.work)
     build.facts.layout = placed
-    build.facts.firmware = firmware
-    build.facts.kernel_arguments = bootloader.kernel_arguments(placed, build.plan.bootloader)
+    tree.write("/etc/fstab", layout.fstab(placed))
+    kernels = find_kernels()
+    if not kernels and layout.has_loader(build.plan.bootloader):
+        raise InputError(
+            "%packages: no package of the image brings a kernel",
+            hint="put kernel-core into %packages, or write bootloader --location=none",
+        )
+    for kernel in kernels:
+        install_kernel(kernel)
+        # The menu names it; the initramfs stage makes it.
+        initramfs_of(kernel).touch(mode=0o600)
+    firmware = _write(build, keep=False)
     names = [name for name, can in (("BIOS", firmware.bios), ("UEFI", firmware.uefi)) if can]
+    esp = any(one.fstype == "efi" for one in build.plan.disk.partitions)
+    if esp and layout.has_loader(build.plan.bootloader) and not firmware.uefi:
+        build.warn("the disk has an EFI partition, and no package of the image boots by UEFI")
     return " and ".join(names) or "none"
+
+
+def complete(build: Build) -> None:
+    """Write what is missing after %post: entries of kernels that it installed."""
+    build.facts.firmware = _write(build, keep=True)
+
+
+def _write(build: Build, *, keep: bool) -> Firmware:
+    assert build.facts.layout is not None
+    arguments = ("selinux=0",) if build.plan.selinux == SELinux.DISABLED else ()
+    build.facts.kernel_arguments = bootloader.kernel_arguments(
+        build.facts.layout, build.plan.bootloader, arguments
+    )
+    return bootloader.write_boot_files(
+        TREE,
+        build.facts.layout,
+        bootloader=build.plan.bootloader,
+        arguments=arguments,
+        keep=keep,
+        runner=build.runner,
+        run=lambda argv: run_in_image(build, argv, log=build.log),
+    )

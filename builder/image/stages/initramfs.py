@@ -15,7 +15,9 @@ from builder.files import digest_of, sha256_file
 from builder.image import tree
 from builder.image.build import TREE, Build
 from builder.image.cpio import device_nodes
+from builder.image.kernels import find_kernels, initramfs_of, install_kernel
 from builder.image.sandbox import run_in_image
+from builder.image.stages import bootfiles
 
 # Where a build's cache of initramfs is bound inside.
 CACHE = Path("/initramfs")
@@ -37,39 +39,20 @@ def run(build: Build) -> str:
     kernels = find_kernels()
     build.facts.kernels = kernels
     if not kernels:
-        if build.plan.bootloader.disabled or build.plan.bootloader.location == "none":
-            return "no kernel, and no boot loader asked for"
-        raise InputError(
-            "%packages: no package of the image brings a kernel",
-            hint="put kernel-core into %packages, or write bootloader --location=none",
-        )
+        return "no kernel"
     if not tree.path("/usr/bin/dracut").exists():
         raise InputError("%packages: there is no dracut in the image", hint="put dracut into %packages")
     cached = [_make(build, kernel) for kernel in kernels]
     build.facts.initramfs_cached = all(cached)
+    bootfiles.complete(build)
     how = "from the cache" if all(cached) else "made by dracut"
     return f"{', '.join(kernels)}  {how}"
 
 
-def find_kernels() -> tuple[str, ...]:
-    """Return the versions of the image's kernels, newest first."""
-    folder = tree.path("/usr/lib/modules")
-    found = [path.parent.name for path in folder.glob("*/vmlinuz")] if folder.is_dir() else []
-    return tuple(sorted(found, key=version_key, reverse=True))
-
-
-def version_key(version: str) -> list[tuple[int, str]]:
-    """Return a key that sorts 6.10 behind 6.9."""
-    words = version.replace("-", ".").split(".")
-    return [(int(word), "") if word.isdigit() else (-1, word) for word in words]
-
-
 def _make(build: Build, kernel: str) -> bool:
     """Put kernel and initramfs into /boot; say whether the initramfs came from the cache."""
-    boot = tree.path("/boot")
-    if not (boot / f"vmlinuz-{kernel}").exists():
-        shutil.copyfile(tree.path(f"/usr/lib/modules/{kernel}/vmlinuz"), boot / f"vmlinuz-{kernel}")
-    target = boot / f"initramfs-{kernel}.img"
+    install_kernel(kernel)
+    target = initramfs_of(kernel)
     key = cache_key(build, kernel)
     cached = CACHE / key
     if cached.is_file():
