@@ -234,3 +234,88 @@ def test_an_escaped_value_reaches_the_service_exactly(folder: Path, value: str) 
 def after_set(value: str) -> bytes:
     request = config_arguments.parse(["--escape", "--set", "--", "f", "s", "a", value])
     return Change(request, oslo, Console()).edit("f", b"")
+
+
+plain = st.tuples(
+    st.sampled_from(["set", "add", "set-all", "del", "del-value"]),
+    st.sampled_from(SECTIONS),
+    st.sampled_from(NAMES),
+    texts.filter(lambda value: not value.startswith("--")),
+)
+
+
+def check_sequence(folder: Path, data: bytes, sequence: list[Any]) -> None:
+    """Several edits in one call mean what they mean one after another."""
+    path = folder / "f"
+    path.write_bytes(data)
+    meant = read_by_oslo(path)
+    argv: list[str] = []
+    for kind, section, name, value in sequence:
+        argv += [word for word in CASES[kind] if word not in ("--", "{s}", "{n}", "{v}")]
+        argv += [section, name] if kind == "del" else [section, name, value]
+        if meant is not None:
+            listed = [value] if kind == "set-all" else value
+            meant = expected_after(meant, kind, section, name, listed)
+    if meant is not None and not all(storable_value(edit[3]) for edit in sequence):
+        return
+    try:
+        after = Change(config_arguments.parse(argv), oslo, Console()).edit("f", data)
+    except UtilityError:
+        if meant is not None:
+            raise
+        return
+    path.write_bytes(after)
+    read = read_by_oslo(path)
+    if meant is not None:
+        assert read is not None
+        # A section that was made and emptied again is left with its header.
+        assert {s: found for s, found in read.items() if found} == {s: v for s, v in meant.items() if v}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=SUPPRESSED)
+@given(files(), st.lists(plain, min_size=2, max_size=5))
+def test_edits_in_one_call_follow_each_other(folder: Path, data: bytes, sequence: list[Any]) -> None:
+    check_sequence(folder, data, sequence)
+
+
+@pytest.mark.slow
+@settings(max_examples=5_000, deadline=None, suppress_health_check=SUPPRESSED)
+@given(files(), st.lists(plain, min_size=2, max_size=5))
+def test_edits_in_one_call_follow_each_other_at_length(
+    folder: Path, data: bytes, sequence: list[Any]
+) -> None:
+    check_sequence(folder, data, sequence)
+
+
+def check_merge(folder: Path, data: bytes, source: bytes) -> None:
+    """--from FILE: what oslo.config reads is the old file, with everything FILE says on top."""
+    path, settings_path = folder / "f", folder / "settings"
+    path.write_bytes(data)
+    settings_path.write_bytes(source)
+    before, given_settings = read_by_oslo(path), read_by_oslo(settings_path)
+    if before is None or given_settings is None:
+        return
+    request = config_arguments.parse([f"--from={settings_path}", "f"])
+    change = Change(request, oslo, Console())
+    change.read_inputs()
+    path.write_bytes(change.edit("f", data))
+    for section, options in given_settings.items():
+        target = before.setdefault(section, {})
+        for name, found in options.items():
+            target[name] = found if len(found) > 1 else [*target.get(name, [])[:-1], *found]
+    assert read_by_oslo(path) == before
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=SUPPRESSED)
+@given(files(), files())
+def test_a_file_of_settings_is_applied_as_it_reads(folder: Path, data: bytes, source: bytes) -> None:
+    check_merge(folder, data, source)
+
+
+@pytest.mark.slow
+@settings(max_examples=5_000, deadline=None, suppress_health_check=SUPPRESSED)
+@given(files(), files())
+def test_a_file_of_settings_is_applied_as_it_reads_at_length(
+    folder: Path, data: bytes, source: bytes
+) -> None:
+    check_merge(folder, data, source)

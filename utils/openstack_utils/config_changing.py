@@ -21,7 +21,7 @@ class Change:
 
     def run(self):
         self._check_default()
-        self._read_inputs()
+        self.read_inputs()
         path = self.request.operations[0].path
         if path == "-":
             data = read_data("-")
@@ -54,7 +54,7 @@ class Change:
             message = "Conflicting DEFAULT section specifications"
             raise UsageError(message, plain=message)
 
-    def _read_inputs(self):
+    def read_inputs(self):
         """Fetch values from files and the settings to merge, before any file is locked."""
         operations = self.request.operations
         readers = [operation for operation in operations if operation.value_file == "-"]
