@@ -73,7 +73,9 @@ def run_in_image(
     """
     words = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network)]
     words += ["--ro-bind", "/sys", "/sys"]
-    return _run(build, words, argv, input=input, ok=ok, log=log, binds=binds, shims=shims, network=network)
+    if network:
+        words += ["--ro-bind", "/etc/resolv.conf", _resolver()]
+    return _run(build, words, argv, input=input, ok=ok, log=log, binds=binds, shims=shims)
 
 
 def run_in_installer(
@@ -85,7 +87,6 @@ def run_in_installer(
     network: bool = False,
     log: Path | None = None,
     binds: Sequence[tuple[str, str]] = (),
-    writable: Sequence[tuple[str, str]] = (),
 ) -> Completed:
     """Run a program of the host, read-only, with the tree at /mnt/sysimage where `tree` says so."""
     words: list[str | Path] = ["bwrap", "--clearenv"]
@@ -105,9 +106,7 @@ def run_in_installer(
             words += ["--bind", TREE, name]
         # What kickstarts made for livecd-tools ask for.
         words += ["--setenv", "INSTALL_ROOT", "/mnt/sysimage", "--setenv", "LIVE_ROOT", "/mnt/sysimage"]
-    for source, target in writable:
-        words += ["--bind", source, target]
-    return _run(build, words, argv, ok=ok, log=log, binds=binds, shims=True, network=network)
+    return _run(build, words, argv, ok=ok, log=log, binds=binds, shims=True)
 
 
 def make_shims() -> None:
@@ -120,6 +119,16 @@ def make_shims() -> None:
     # bubblewrap's own /dev has a tmpfs without a bound.
     if not Path("/tmp/dev").exists():
         namespaces.make_devices("/tmp/dev")
+
+
+def _resolver() -> str:
+    """Return where the image looks for its resolver: often behind a link into /run."""
+    link = TREE / "etc/resolv.conf"
+    if link.is_symlink():
+        target = os.path.normpath(os.path.join("/etc", os.readlink(link)))
+        if target.startswith("/run/"):
+            return target
+    return "/etc/resolv.conf"
 
 
 def _rooms(network: bool) -> list[str | Path]:
@@ -142,13 +151,10 @@ def _run(
     log: Path | None,
     binds: Sequence[tuple[str, str]],
     shims: bool,
-    network: bool,
 ) -> Completed:
     make_shims()
     if shims:
         words += ["--ro-bind", "/tmp/shims", SHIMS]
-    if network:
-        words += ["--ro-bind", "/etc/resolv.conf", "/run/openstack-builder/resolv.conf"]
     for source, target in binds:
         words += ["--ro-bind", source, target]
     words += ["--chdir", "/"]

@@ -93,3 +93,11 @@ def _host_files() -> tuple[object, ...]:
     """Return what a stray write would change."""
     folders = [Path("/"), Path("/etc"), Path("/dev"), Path("/usr/bin"), Path("/var/lib"), Path.home()]
     return tuple((str(folder), tuple(sorted(os.listdir(folder)))) for folder in folders)
+
+
+def test_with_network_a_script_has_the_hosts_resolver_and_leaves_none(bench: Bench) -> None:
+    bench.build(post("cat /etc/resolv.conf >/etc/seen"), "--network")
+
+    look = bench.look()
+    assert look.text("/etc/seen") == Path("/etc/resolv.conf").read_text()
+    assert look.text("/etc/resolv.conf") == ""
