@@ -87,13 +87,6 @@ def test_bad_input_is_one_line_and_changes_nothing(here: Path, case: str) -> Non
     assert os.listdir(here) == ["f"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_no_permission_to_read(here: Path) -> None:
-    (here / "f").chmod(0)
-    assert config("--get", "f").code == 1
-    assert config("--strict-exit", "--get", "f").code == 4
-
-
 def test_an_option_may_be_abbreviated(here: Path) -> None:
     assert config("--ge", "--form=lines", "f", "s").out == "[ s ] a = 1\n"
     assert config("--verb", "--set", "f", "s", "a", "1").err.startswith("unchanged")

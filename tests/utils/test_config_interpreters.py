@@ -67,7 +67,7 @@ SCHEMA = '{"options": {"s": {"opts": [{"name": "a", "type": "integer value"}]}}}
 def transcript(path: Path, python: "str | None") -> "list[tuple[object, ...]]":
     """Everything the calls print and leave, with the folder's own name taken out."""
     path.write_text(SAMPLE)
-    path.with_name("f.json").write_text(SCHEMA)
+    path.with_name("fé.json").write_text(SCHEMA)
     said: list[tuple[object, ...]] = []
     for call in CALLS:
         arguments = [os.fsencode(word.replace("{f}", os.fspath(path))) for word in call]
@@ -85,7 +85,7 @@ def transcript(path: Path, python: "str | None") -> "list[tuple[object, ...]]":
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> "list[tuple[object, ...]]":
-    return transcript(tmp_path_factory.mktemp("expected") / "f", None)
+    return transcript(tmp_path_factory.mktemp("expected") / "fé", None)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -99,7 +99,7 @@ def test_every_interpreter_behaves_the_same(
         pytest.skip(f"Python {version} is not installed: not run, only checked by vermin")
     with capsys.disabled():
         print(f"\nopenstack-config under Python {version}: {FOUND[version]} ", end="")
-    found = transcript(folder / "f", FOUND[version])
+    found = transcript(folder / "fé", FOUND[version])
 
     for call, one, other in zip([*CALLS, "files left"], expected, found, strict=True):
         assert one == other, call

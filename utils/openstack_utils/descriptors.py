@@ -10,10 +10,18 @@ import time
 from .errors import AccessError, MissingError, UsageError, UtilityError
 
 
+def system_path(path):
+    """A path as the system calls take it.
+
+    Texts are UTF-8 here whatever the locale; `os.open` would encode them by the locale.
+    """
+    return os.fsdecode(path.encode("utf-8", "surrogateescape"))
+
+
 def read_file(path):
     """The bytes of a file that is only read; it may be a pipe."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(system_path(path), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise missing_file(path) from None
     except OSError as error:

@@ -15,7 +15,7 @@ import time
 
 from . import attributes
 from .descriptors import missing_file, not_regular, read_all, sync_folder, system_error
-from .descriptors import unlink, write_all
+from .descriptors import system_path, unlink, write_all
 from .errors import UtilityError
 from .interruption import Signals
 from .work_files import create_work_file, remove_stale, work_name
@@ -32,7 +32,7 @@ class OpenFile:
 
     def __init__(self, path):
         self.path = path
-        self.real = os.path.realpath(path)
+        self.real = os.path.realpath(system_path(path))
         self.folder, self.base = os.path.split(self.real)
         self.descriptor = None
         self.status = None
@@ -74,15 +74,16 @@ class Transaction:
         A path in `create` may be missing if its folder is there. Locks are taken in one order,
         so that two transactions never wait for each other.
         """
-        by_real = {}
+        by_real, opened = {}, {}
         for path in paths:
-            by_real.setdefault(os.path.realpath(path), OpenFile(path))
-        creatable = {os.path.realpath(path) for path in create}
+            file = OpenFile(path)
+            opened[path] = by_real.setdefault(file.real, file)
+        creatable = {OpenFile(path).real for path in create}
         for real in sorted(by_real):
             file = by_real[real]
             self.files.append(file)
             self._lock(file, real in creatable, inplace)
-        return {path: by_real[os.path.realpath(path)] for path in paths}
+        return opened
 
     def _lock(self, file, create, inplace):
         while True:
@@ -194,9 +195,9 @@ class Transaction:
         """Keep the old text, with its attributes, under the file's name and `suffix`."""
         if file.descriptor is None:
             return
-        copy = OpenFile(file.real + suffix)
-        # Its work file is then one that the next run on `file` knows to remove.
-        copy.base = file.base
+        # Its work file is called after `file`, so that the next run on that knows to remove it.
+        copy = OpenFile(file.path)
+        copy.real = file.real + system_path(suffix)
         copy.descriptor, copy.status, copy.new = file.descriptor, file.status, file.data
         try:
             self._prepare(copy)
@@ -282,9 +283,10 @@ def _is_current(real, status):
 
 def write_output(path, data, notify):
     """Write the result of an edit to a file of its own, or to a device or pipe."""
-    if os.path.exists(path) and not os.path.isfile(path):
+    target = system_path(path)
+    if os.path.exists(target) and not os.path.isfile(target):
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            descriptor = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
             try:
                 write_all(descriptor, data)
             finally:
