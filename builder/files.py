@@ -102,10 +102,15 @@ def work_folder(parent: Path, name: str, *, keep: bool = False) -> Iterator[Path
         yield folder
     finally:
         if keep:
-            folder.rename(folder.with_name(folder.name.removeprefix(WORK_PREFIX)))
+            folder.rename(kept_name(folder))
         else:
             remove_tree(folder)
         os.close(descriptor)
+
+
+def kept_name(folder: Path) -> Path:
+    """Return what a work folder is called when it is kept: no later run takes it for its own."""
+    return folder.with_name(folder.name.removeprefix(WORK_PREFIX))
 
 
 def _make_locked(parent: Path, name: str) -> tuple[Path, int]:

@@ -25,13 +25,14 @@ from builder.errors import BuildError, InputError
 from builder.files import (
     cache_folder,
     digest_of,
+    kept_name,
     locked,
     remove_stale,
     replace_folder,
     sha256_file,
     work_folder,
 )
-from builder.image import dnf, keys, layout, manifest, namespaces, repomd
+from builder.image import dnf, keys, layout, manifest, namespaces, repomd, tree
 from builder.image.build import Build, Facts, Options
 from builder.image.namespaces import Bind, run_inside
 from builder.image.stages import (
@@ -150,8 +151,8 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
             if build.log.exists():
                 namespaces.take_back(build.log)
                 shutil.move(build.log, options.out / f"{plan.name}.log")
-        if options.keep:
-            report.note(f"kept: {work}")
+            if options.keep:
+                report.note(f"kept: {kept_name(work)}")
     return Result(folder=final, image=result.image, manifest=result.manifest, unchanged=False)
 
 
@@ -246,7 +247,11 @@ def _run_stages(build: Build) -> None:
 
         def inside(stages: list[tuple[int, Stage]] = stages) -> Facts:
             build.work = Path("/work")
-            return _run_group(build, stages)
+            try:
+                return _run_group(build, stages)
+            finally:
+                if build.options.keep and stages[0][1].room == Room.APART:
+                    tree.save(build)
 
         # Builds side by side read the packages together; only one at a time fetches.
         with locked(cache.parent / f"{cache.name}.lock", shared=room == Room.APART):

@@ -79,6 +79,13 @@ def api_mounts() -> Iterator[None]:
             namespaces.unmount(f"{TREE}/{name}")
 
 
+def save(build: Build) -> None:
+    """Pack the tree as it is into the work folder, for a look: it goes with the build otherwise."""
+    folders = [f"--exclude=./{name}/*" for name in API_FOLDERS]
+    words = ["tar", "--create", f"--file={build.work}/tree.tar", "--xattrs", "--xattrs-include=*"]
+    build.runner.run([*words, *folders, f"--directory={TREE}", "."], ok=(), log=build.log)
+
+
 def separate(mountpoints: Mapping[str, object] | tuple[str, ...], parent: Path) -> dict[str, Path]:
     """Return a folder for each mount point that shows its file system alone.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,7 @@ STAGES = (
             id="interpreter that is not in the image",
         ),
         pytest.param(
-            kickstart().replace("--size=96", "--size=8"), (), 2, ("too small", "more space"),
+            kickstart().replace("--size=96 --grow", "--size=8"), (), 2, ("too small", "more space"),
             id="disk too small",
         ),
         pytest.param(
@@ -113,6 +114,18 @@ def test_a_post_that_fails_without_erroronfail_is_a_warning(bench: Bench) -> Non
 
     assert "ended with status 3" in done.stderr
     assert any("status 3" in warning for warning in bench.manifest()["warnings"])
+
+
+def test_keep_leaves_the_tree_of_a_failed_build_for_a_look(bench: Bench) -> None:
+    text = kickstart(tail="%post --erroronfail\necho seen >/etc/seen\nexit 1\n%end\n")
+
+    done = bench.build(text, "--keep", ok=False)
+
+    assert done.returncode == 1
+    kept = Path(re.findall(r"^kept: (.*)$", done.stderr, re.M)[0])
+    packed = subprocess.run(["tar", "-xOf", kept / "tree.tar", "./etc/seen"], capture_output=True, check=True)
+    assert packed.stdout == b"seen\n"
+    shutil.rmtree(kept)
 
 
 def test_no_key_is_told_before_anything_is_done(bench: Bench) -> None:

@@ -16,6 +16,7 @@ def run(build: Build) -> str:
         runner=build.runner,
         progress=lambda percent: build.step.progress(f"{percent:.0f} %") if build.step else None,
     )
-    build.disk.unlink()
+    if not build.options.keep:
+        build.disk.unlink()
     qcow2.check(build.qcow2, runner=build.runner)
     return f"{build.qcow2.stat().st_size / 1e6:.0f} MB"
