@@ -90,10 +90,10 @@ def unlink(path):
             pass
 
 
-def missing_file(path):
+def missing_file(path, hint=None):
     return MissingError(
         "%s: no such file" % path,
-        hint=None,
+        hint=hint,
         plain="[Errno 2] No such file or directory: '%s'" % path,
     )
 

@@ -93,7 +93,8 @@ class Transaction:
             except FileNotFoundError:
                 if create and os.path.isdir(file.folder):
                     return
-                raise missing_file(file.path) from None
+                hint = "the folder %s is not there" % file.folder if create else None
+                raise missing_file(file.path, hint) from None
             except OSError as error:
                 raise system_error(file.path, error) from error
             file.descriptor = descriptor
