@@ -20,7 +20,7 @@ from builder.guest.outcome import State
 from builder.guest.qemu import DiskBus
 from builder.guest.verify import ACROSS, INSIDE, OUTSIDE, Options, Verdict, check_ids, verify
 
-SUMMARY = "boot an image on a throw-away overlay and run the checklist on it"
+SUMMARY = "Boot an image on a throw-away overlay and run the checklist on it; the image is only read."
 EXAMPLE = (
     "  openstack-builder verify out/jeos-fixture/jeos-fixture.qcow2 --resize +1G\n"
     "  openstack-builder verify IMAGE --firmware uefi --datasource openstack --disk-bus nvme\n"
