@@ -12,6 +12,7 @@ import contextlib
 import functools
 import hashlib
 import http.server
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from builder import files
 from builder.image import qcow2
 from builder.report import Report
 from builder.runner import Runner, clean_environment, find_tool
-from tests.bench.measure import Measured, measure
+from tests.bench.measure import Failed, Measured, measure
 from tests.fixture.rpmpackage import Dependency, Kind, RpmFile, RpmPackage, Sense
 from tests.fixture.rpmwriter import write_rpm
 
@@ -32,15 +33,18 @@ REQUIREMENTS = Path(__file__).resolve().parents[2] / "builder/requirements/dib.t
 ELEMENTS = ("fedora-minimal", "block-device-mbr", "cloud-init", "openssh-server", "growroot", "jeos")
 # A Fedora whose rpm database is where the fixture distribution has it.
 RELEASE = "41"
+DATABASE = "/usr/lib/sysimage/rpm"
 # What its elements ask for and the fixture distribution does not have; one empty package provides them.
 NAMES = HERE / "names.txt"
+STAND_IN = "dib-names"
 DIFFERENCES = (
     "it installs no boot loader (its bootloader element needs grub2-install in the image)",
     "its partition is a second loop device: this kernel may have no device-mapper for kpartx",
     "it compresses with zlib, qemu-img's own default, in one run and with our qcow2 options in the other",
     "it checks no signatures (its fedora-minimal element has gpgcheck=0); ours checks each package",
-    "it builds in tmpfs; sudo is a script that costs less than sudo; it gets one empty package more, which "
-    "provides the names of Fedora that Fixture Linux does not have, and rsync, which its elements run",
+    "it installs documentation too, which our image leaves out",
+    "it gets rsync, which its elements run, a library, and an empty package for names that only Fedora has",
+    "sudo is a script that costs less than sudo",
 )
 
 
@@ -73,7 +77,7 @@ def write_repository(folder: Path, packages: Mapping[str, Path], url: str, runne
     # A version that no conflict with an old one is meant for.
     provides = [Dependency(name, Sense.EQUAL, "999") for name in wanted if name not in packages]
     stand_in = RpmPackage(
-        name="dib-names",
+        name=STAND_IN,
         version="1",
         release="1",
         summary="Names of Fedora that diskimage-builder asks for",
@@ -156,6 +160,27 @@ def run(environment: Path, work: Path, name: str, *, ours: bool) -> Measured:
         # No namespace holds them: a run that is stopped leaves its own.
         for device in loops() - before:
             subprocess.run([find_tool("losetup"), "--detach", device], check=False)
+
+
+def check_packages(image: Path, wanted: set[str], runner: Runner) -> None:
+    """Compare the packages in an image that diskimage-builder made with those that it was asked for.
+
+    Raises:
+        Failed: they differ, so nothing could be compared.
+    """
+    folder = image.with_name("check")
+    raw, database = folder / "disk.raw", folder / "database"
+    database.mkdir(parents=True)
+    runner.run(["qemu-img", "convert", "-O", "raw", str(image), str(raw)])
+    table = json.loads(runner.run(["sfdisk", "--json", str(raw)]).stdout)["partitiontable"]
+    offset = table["partitions"][0]["start"] * 512
+    dump = f"rdump {DATABASE} {database}"
+    runner.run(["debugfs", "-R", dump, f"{raw}?offset={offset}"])
+    query = ["rpm", "--dbpath", str(database / Path(DATABASE).name), "-qa", "--qf", "%{NAME}\\n"]
+    there = set(runner.run(query).stdout.split())
+    files.remove_tree(folder)
+    if there != wanted:
+        raise Failed(f"diskimage-builder installed other packages: {' '.join(sorted(there ^ wanted))}")
 
 
 def loops() -> set[str]:

@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -67,8 +67,7 @@ def measure(
     Raises:
         Failed: it did not end with 0.
     """
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    with log.open("wb") as output:
+    with log.open("wb") as output, adopting():
         started = time.perf_counter()
         process = subprocess.Popen(
             [os.fspath(word) for word in argv], cwd=cwd, env=env,
@@ -82,11 +81,21 @@ def measure(
                 os.wait4(process.pid, 0)
                 raise
             wall = time.perf_counter() - started
+        cpu = usage.ru_utime + usage.ru_stime + _reap_orphans()
     process.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime + _reap_orphans()
     if process.returncode:
         raise Failed(f"{' '.join(map(str, argv[:4]))} … ended with {process.returncode}: see {log}")
     return Measured(wall=wall, cpu=cpu, memory=peaks["memory"], disk=peaks["disk"])
+
+
+@contextlib.contextmanager
+def adopting() -> Iterator[None]:
+    """Be the parent of orphans meanwhile."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def _reap_orphans() -> float:
@@ -196,8 +205,3 @@ def disk_usage(folder: Path) -> int:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(Path(entry.path))
     return total
-
-
-def best_of(count: int, run: Callable[[], Measured]) -> Measured:
-    """Return the run with the least wall seconds of `count`."""
-    return min((run() for _ in range(count)), key=lambda one: one.wall)
