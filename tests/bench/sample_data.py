@@ -94,10 +94,9 @@ def show(rounds: int, found: dict[str, dict[str, float]], command: float | None)
         if command is not None:
             scaled = command * numbers["made"]
             beside, times = f"{scaled:7.1f} s", f"{scaled / numbers['first']:5.0f} x"
-        first, second = f"{numbers['first']:5.2f} s", f"{numbers['second']:5.2f} s"
-        print(
-            f"{profile:8} {rounds:6} {numbers['made']:6.0f}  {first:>9}  {second:>9}  {beside:>12}  {times:>7}"
-        )
+        cells = [f"{numbers['made']:.0f}", f"{numbers['first']:.2f} s", f"{numbers['second']:.2f} s"]
+        widths = zip((6, 9, 10, 16, 7), [*cells, beside, times], strict=True)
+        print(f"{profile:8} {rounds:6} " + "  ".join(f"{text.strip():>{width}}" for width, text in widths))
 
 
 def missed(found: dict[str, dict[str, float]], command: float | None) -> list[str]:

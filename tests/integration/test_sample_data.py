@@ -21,6 +21,7 @@ from tests.integration.filling import (
 )
 from tests.plane import proxy as proxies
 from tests.plane.proxy import Fault
+from tests.utils.test_config_interpreters import FOUND as INTERPRETERS
 
 pytestmark = pytest.mark.skipif(shutil.which("mariadbd") is None, reason="needs mariadb-server")
 
@@ -483,3 +484,21 @@ def test_endpoints_and_files_can_be_left_out(person: Person, keystone: Keystone)
     assert {each["name"] for each in admin.call("GET", "/services")["services"]} == {"keystone", "placement"}
     assert len(admin.call("GET", "/endpoints")["endpoints"]) == 3
     assert list(person.folder.iterdir()) == []
+
+
+PYTHONS = sorted(INTERPRETERS, key=lambda version: int(version.partition(".")[2]))
+
+
+@pytest.mark.parametrize("version", dict.fromkeys((PYTHONS[0], PYTHONS[-1])))
+def test_the_oldest_and_the_newest_python_here_run_it(
+    person: Person, keystone: Keystone, version: str
+) -> None:
+    person.python = INTERPRETERS[version]
+
+    first = person.fill("--service", "glance", "--generate-passwords", "--json")
+    second = person.fill("--service", "glance", "--json")
+
+    assert first.code == second.code == 0, first.err + second.err
+    assert first.results()["endpoint image public"] == "created"
+    assert set(second.results().values()) == {"unchanged"}
+    assert keystone.log_in("glance", person.passwords()["GLANCE_PASSWORD"], "service")

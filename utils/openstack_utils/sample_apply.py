@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Does the steps of a plan: one request each, independent ones at the same time.
+"""Does the steps of a plan: one request each, those that need nothing of each other at the same time.
 
 It stops at the first failure and knows what was and what was not done; since every step is found by
 its natural key, the next run goes on where this one ended.
@@ -10,15 +10,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from . import sample_plan
-from .identity import RemoteError
+from .identity import RemoteError, Task
+from .sample_model import Assignment, Ec2, Endpoint, Implied
 from .sample_state import find
 
-# Objects of one batch need none of the same batch.
-BATCHES = (
-    ("region", "role", "project"),
-    ("user", "service"),
-    ("implied role", "assignment", "endpoint", "ec2 credentials"),
-)
 COLLECTIONS = {
     "region": "regions",
     "role": "roles",
@@ -69,9 +64,8 @@ def apply_plan(identity, plan, workers, *, domain, own_id=None, tell=None):
     run = _Run(identity, plan, domain, tell)
     last = [step for step in run.open if _is_own_password(step, own_id)]
     try:
-        for kinds in BATCHES:
-            workers.run(run.tasks(step for step in run.open if step.kind in kinds and step not in last))
-        workers.run(run.tasks(last))
+        workers.run_tasks([run.task(step) for step in run.open if step not in last])
+        workers.run_tasks([run.task(step) for step in last])
     except (RemoteError, KeyboardInterrupt) as cause:
         raise Stopped(cause, run.outcomes()) from None
     return run.outcomes()
@@ -98,6 +92,19 @@ def request_for(step, ids, domain):
         # PUT with the name in the path makes the same region once, however often it is sent.
         return "PUT", "/regions/" + quote(wanted.name, safe=""), {"region": {}}
     return "POST", "/" + COLLECTIONS[kind], {kind: _attributes(wanted, kind, ids, domain)}
+
+
+def needs_of(wanted):
+    """Return the keys, (kind, name), of the objects that must be there before `wanted` can be made."""
+    if isinstance(wanted, Implied):
+        return ("role", wanted.prior), ("role", wanted.implied)
+    if isinstance(wanted, Assignment):
+        return ("project", wanted.project), ("user", wanted.user), ("role", wanted.role)
+    if isinstance(wanted, Endpoint):
+        return ("service", (wanted.type, wanted.title)), ("region", wanted.region)
+    if isinstance(wanted, Ec2):
+        return ("user", wanted.user), ("project", wanted.project)
+    return ()
 
 
 def _attributes(wanted, kind, ids, domain):
@@ -143,12 +150,12 @@ class _Run:
         for step in plan:
             if step.found is not None and "id" in step.found:
                 self.ids[_key(step)] = step.found["id"]
-        self.open = [
-            step for step in plan if step.action in (sample_plan.CREATE, sample_plan.UPDATE)
-        ]
+        self.open = [step for step in plan if step.action in (sample_plan.CREATE, sample_plan.UPDATE)]
 
-    def tasks(self, steps):
-        return [self._task(step) for step in steps]
+    def task(self, step):
+        changes = [change[0] for change in step.changes]
+        slow = step.kind == "user" and (step.found is None or "password" in changes)
+        return Task(lambda: self._do(step), _key(step), needs_of(step.wanted), slow)
 
     def outcomes(self):
         done = []
@@ -158,9 +165,6 @@ class _Run:
                 outcome = Outcome(step, NOT_DONE)
             done.append(outcome or Outcome(step, RESULTS[step.action], step.found, step.note))
         return done
-
-    def _task(self, step):
-        return lambda: self._do(step)
 
     def _do(self, step):
         method, path, body = request_for(step, self.ids, self.domain)
