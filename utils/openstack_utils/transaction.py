@@ -92,6 +92,7 @@ class Transaction:
                 descriptor = os.open(file.real, flags | os.O_CLOEXEC | os.O_NONBLOCK)
             except FileNotFoundError:
                 if create and os.path.isdir(file.folder):
+                    remove_stale(file, self.notify)
                     return
                 hint = "the folder %s is not there" % file.folder if create else None
                 raise missing_file(file.path, hint) from None
@@ -262,7 +263,8 @@ def _create(file):
     """Give the work file its name unless somebody has created the file meanwhile."""
     try:
         os.link(file.work, file.real)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):
+        # Created meanwhile, or the work file was taken for a dead run's before it was locked.
         raise Changed from None
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):

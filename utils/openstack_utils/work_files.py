@@ -40,7 +40,7 @@ def work_name(file):
 def remove_stale(file, notify):
     """Remove work files that a killed run left for this file.
 
-    Called with the file's lock held. A work file whose lock is free belongs to nobody; one that is
+    Called with the file's lock held, if there is a file. A work file whose lock is free belongs to nobody; one that is
     another name of the file itself is what a run keeps for taking back. A copy that a killed
     --inplace left is removed only if the file still has that text.
     """
@@ -50,12 +50,12 @@ def remove_stale(file, notify):
         names = [n for n in os.listdir(file.folder) if n.startswith((prefix, copy_prefix))]
     except OSError:
         return
-    own = os.fstat(file.descriptor)
+    own = os.fstat(file.descriptor) if file.descriptor is not None else None
     for name in names:
         path = os.path.join(file.folder, name)
         try:
             found = os.lstat(path)
-            if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
+            if own is not None and (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
                 os.unlink(path)
                 continue
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -63,7 +63,8 @@ def remove_stale(file, notify):
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if name.startswith(prefix) or read_all(descriptor, path) == _peek(file):
+            whole = name.startswith(copy_prefix)
+            if not whole or (own is not None and read_all(descriptor, path) == _peek(file)):
                 os.unlink(path)
             else:
                 text = "an --inplace edit of %s was cut short: its old text is in %s"
