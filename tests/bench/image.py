@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -91,6 +92,8 @@ def main() -> int:
     args = parser.parse_args()
     report = Report()
     runner = Runner(report)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         made = runner.run([sys.executable, "-m", "tests.fixture", "build"], cwd=CHECKOUT)
         with work_folder(CHECKOUT / "out", "bench") as work:
@@ -103,6 +106,9 @@ def main() -> int:
     except BuildError as error:
         report.error(error.lines())
         return error.exit_code
+    except KeyboardInterrupt:
+        report.error(["error: interrupted"])
+        return 130
     goals = judge(rows)
     show(rows, parts, goals, manifest)
     if args.json:
