@@ -12,7 +12,8 @@ from typing import Any
 
 from builder.errors import BuildError, InputError, ToolMissing
 from builder.image.build import Build, failure
-from builder.image.namespaces import Bind, is_root
+from builder.image.idmap import is_root
+from builder.image.namespaces import Bind
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.targets import Target
 

@@ -32,7 +32,7 @@ from builder.files import (
     sha256_file,
     work_folder,
 )
-from builder.image import dnf, keys, layout, manifest, namespaces, repomd, tree
+from builder.image import dnf, idmap, keys, layout, manifest, repomd, tree
 from builder.image.build import Build, Facts, Options
 from builder.image.namespaces import Bind, run_inside
 from builder.image.stages import (
@@ -149,7 +149,7 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
             raise
         finally:
             if build.log.exists():
-                namespaces.take_back(build.log)
+                idmap.take_back(build.log)
                 shutil.move(build.log, options.out / f"{plan.name}.log")
             if options.keep:
                 report.note(f"kept: {kept_name(work)}")
@@ -178,7 +178,7 @@ def check_host(plan: ImagePlan, target: Target) -> None:
     for tool in TOOLS:
         find_tool(tool)
     dnf.system_python()
-    namespaces.find_ids()
+    idmap.find_ids()
 
 
 def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.State, ...]) -> str:
@@ -232,7 +232,7 @@ def _run_stages(build: Build) -> None:
     cache = cache_folder("dnf", build.target.name)
     images = cache_folder("initramfs")
     for folder in (cache, images):
-        namespaces.hand_over(folder)
+        idmap.hand_over(folder)
     repositories = dnf.repository_binds(build.plan)
     for room, group in groupby(numbered, key=lambda pair: pair[1].room):
         stages = list(group)
@@ -263,7 +263,7 @@ def _run_stages(build: Build) -> None:
                 runner=build.runner,
             )
     if build.qcow2.exists():
-        namespaces.take_back(build.qcow2)
+        idmap.take_back(build.qcow2)
 
 
 def _run_group(build: Build, stages: list[tuple[int, Stage]]) -> Facts:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder.errors import CommandFailed
-from builder.image import namespaces
+from builder.image import mounts
 from builder.image.build import TREE, Build
 from builder.runner import Completed
 
@@ -118,7 +118,7 @@ def make_shims() -> None:
         shim.chmod(0o755)
     # bubblewrap's own /dev has a tmpfs without a bound.
     if not Path("/tmp/dev").exists():
-        namespaces.make_devices("/tmp/dev")
+        mounts.make_devices("/tmp/dev")
 
 
 def _resolver() -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.image import namespaces
+from builder.image import mounts
 from builder.image.build import TREE, Build
 from builder.image.layout import capacity
 from builder.image.placement import Usage
@@ -60,7 +60,7 @@ def mount_tree(build: Build) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         size = max(bound.bytes, SMALLEST)
         options = f"mode=755,size={size},nr_inodes={max(bound.inodes, 64)}"
-        namespaces.mount("image", os.fspath(folder), "tmpfs", 0, options)
+        mounts.mount("image", os.fspath(folder), "tmpfs", 0, options)
 
 
 @contextmanager
@@ -68,15 +68,15 @@ def api_mounts() -> Iterator[None]:
     """Mount /proc, /sys, /dev and /run of the tree while packages are installed."""
     for name in API_FOLDERS:
         (TREE / name).mkdir(exist_ok=True)
-    namespaces.mount("proc", f"{TREE}/proc", "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV)
-    namespaces.bind("/sys", f"{TREE}/sys")
-    namespaces.make_devices(f"{TREE}/dev")
-    namespaces.mount("run", f"{TREE}/run", "tmpfs", namespaces.MS_NOSUID, f"mode=755,{namespaces.SCRATCH}")
+    mounts.mount("proc", f"{TREE}/proc", "proc", mounts.MS_NOSUID | mounts.MS_NODEV)
+    mounts.bind("/sys", f"{TREE}/sys")
+    mounts.make_devices(f"{TREE}/dev")
+    mounts.mount("run", f"{TREE}/run", "tmpfs", mounts.MS_NOSUID, f"mode=755,{mounts.SCRATCH}")
     try:
         yield
     finally:
         for name in reversed(API_FOLDERS):
-            namespaces.unmount(f"{TREE}/{name}")
+            mounts.unmount(f"{TREE}/{name}")
 
 
 def save(build: Build) -> None:
@@ -95,9 +95,7 @@ def separate(mountpoints: Mapping[str, object] | tuple[str, ...], parent: Path) 
     for number, mountpoint in enumerate(mountpoints):
         folder = parent / f"{number}"
         folder.mkdir(parents=True)
-        namespaces.mount(
-            os.fspath(TREE / mountpoint.lstrip("/")), os.fspath(folder), None, namespaces.MS_BIND
-        )
+        mounts.mount(os.fspath(TREE / mountpoint.lstrip("/")), os.fspath(folder), None, mounts.MS_BIND)
         folders[mountpoint] = folder
     return folders
 
