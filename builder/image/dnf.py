@@ -28,9 +28,10 @@ def system_python() -> Path:
     Raises:
         ToolMissing: there is none.
     """
+    # dist-packages on Debian, site-packages of one version on Fedora and EL.
+    installed = any(Path("/usr/lib").glob("python3*/*-packages/dnf/__init__.py"))
     for python in SYSTEM_PYTHONS:
-        found = list(Path("/usr/lib").glob("python3*/**/site-packages/dnf/__init__.py"))
-        if python.exists() and (found or Path("/usr/lib/python3/dist-packages/dnf").is_dir()):
+        if installed and python.exists():
             return python
     raise ToolMissing(
         "dnf's Python module is not installed", hint="apt-get install dnf (or dnf install python3-dnf)"
