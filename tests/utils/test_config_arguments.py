@@ -29,7 +29,7 @@ BAD = {
     "merge and set": (["--merge", "f", "--set", "f", "s", "a", "1"], 2, "stands alone"),
     "space and nospace": (["--ini-options=space,nospace", "--set", "f", "s"], 2, "exclude"),
     "format and json": (["--format=sh", "--json", "--get", "f"], 2, "exclude"),
-    "output and inplace": (["--output=x", "--inplace", "--set", "f", "s"], 2, "exclude"),
+    "output and backup": (["--output=x", "--backup", "--set", "f", "s"], 2, "exclude"),
     "output of several": (["--output=x", "--set", "f", "s", "--set", "g", "s"], 2, "one file"),
     "stdin and others": (["--set", "-", "s", "--set", "g", "s"], 2, "together"),
     "json of set": (["--json", "--set", "f", "s"], 2, "--json goes with --get"),

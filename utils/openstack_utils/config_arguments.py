@@ -242,18 +242,14 @@ def _check_operation(operation):
 
 def _check_options(request, kinds, changing):
     options = request.options
-    get_only = [name for name in ("format", "json") if name in options and "get" not in kinds]
-    if "check" in kinds and "json" in get_only:
-        get_only.remove("json")
-    if get_only:
-        raise UsageError("--%s goes with --get" % get_only[0])
-    writing = ("existing", "inplace", "list", "list-sep", "diff", "dry-run", "backup", "escape")
-    for name in writing:
-        if name in options and not changing and name not in ("inplace", "list", "list-sep"):
+    # What crudini takes without using it (--format with --set, --existing with --get) is taken.
+    if "json" in options and not kinds & {"get", "check"}:
+        raise UsageError("--json goes with --get or --check")
+    for name in ("diff", "dry-run", "backup", "escape"):
+        if name in options and not changing:
             raise UsageError("--%s goes with an operation that changes a file" % name)
     for first, second in (
         ("format", "json"),
-        ("output", "inplace"),
         ("output", "dry-run"),
         ("output", "backup"),
     ):

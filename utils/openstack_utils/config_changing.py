@@ -252,7 +252,10 @@ class Change:
             if not self.request.option("diff"):
                 write_stdout(new)
         else:
-            transaction.write_output(output, new, self.console.note)
+            writer = None
+            if self.request.option("inplace"):
+                from .inplace import commit as writer
+            transaction.write_output(output, new, self.console.note, writer)
         self._tell_changes()
 
     def _show_diff(self, triples):

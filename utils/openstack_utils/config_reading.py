@@ -31,7 +31,9 @@ def _render(request, editor, operation):
     if request.option("format"):
         from . import formats
 
-        return formats.render(request.option("format"), editor, section, name, operation.all)
+        spaced = not request.ini_option("nospace")
+        style = request.option("format")
+        return formats.render(style, editor, section, name, operation.all, spaced)
     if section is None:
         lines = editor.sections()
     elif name is None:

@@ -24,21 +24,22 @@ def plain_values(values):
     return "".join((value or "") + "\n" for value in values)
 
 
-def render(style, editor, section, name, every):
+def render(style, editor, section, name, every, spaced=True):
     """What `--get` prints for one operation with `--format=style`.
 
-    With `every` (--all) a repeated option is printed once for each of its values.
+    Without `spaced`, `ini` has no blanks around the `=`. With `every` (--all) a repeated option is printed once for each of its values.
     """
+    style = "ini=" if style == "ini" and not spaced else style
     if name is not None:
         found = {name: editor.get(section, name)}
         return "".join(_options(style, section or "DEFAULT", found, every, None))
     if section is not None:
         found = editor.listing(section)
-        head = ["[%s]\n" % (section or "DEFAULT")] if style == "ini" else []
+        head = ["[%s]\n" % (section or "DEFAULT")] if style.startswith("ini") else []
         return "".join(head + _options(style, section or "DEFAULT", found, every, None))
     parts = []
     for known in editor.sections():
-        if style == "ini":
+        if style.startswith("ini"):
             parts.append("[%s]\n" % known)
             continue
         found = editor.listing(known)
@@ -58,8 +59,9 @@ def _options(style, section, found, every, prefix):
 
 
 def _option(style, section, name, value, prefix):
-    if style == "ini":
-        return "%s = %s\n" % (name, value.replace("\n", "\n "))
+    if style.startswith("ini"):
+        sign = "=" if style == "ini=" else " = "
+        return name + sign + value.replace("\n", "\n ") + "\n"
     if style == "lines":
         assigned = " = " + value.replace("\n", "\\n") if value else ""
         return "[ %s ] %s%s\n" % (section, name, assigned)

@@ -284,8 +284,11 @@ def _is_current(real, status):
     return (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino)
 
 
-def write_output(path, data, notify):
-    """Write the result of an edit to a file of its own, or to a device or pipe."""
+def write_output(path, data, notify, writer=None):
+    """Write the result of an edit to a file of its own, or to a device or pipe.
+
+    `writer(transaction)` commits instead of the transaction itself, for --inplace.
+    """
     target = system_path(path)
     if os.path.exists(target) and not os.path.isfile(target):
         try:
@@ -298,5 +301,8 @@ def write_output(path, data, notify):
             raise system_error(path, error) from error
         return
     with Transaction(notify) as files:
-        files.open([path], create=[path])[path].new = data
-        files.commit()
+        files.open([path], create=[path], inplace=writer is not None)[path].new = data
+        if writer is None:
+            files.commit()
+        else:
+            writer(files)
