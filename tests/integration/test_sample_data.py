@@ -486,6 +486,24 @@ def test_endpoints_and_files_can_be_left_out(person: Person, keystone: Keystone)
     assert list(person.folder.iterdir()) == []
 
 
+def test_no_password_is_made_up_for_a_user_who_keeps_another(person: Person, keystone: Keystone) -> None:
+    words = ("--service", "keystone", "--generate-passwords")
+    assert person.fill("--service", "keystone", DEMO_PASSWORD="pw-of-demo").code == 0
+    for path in person.folder.iterdir():
+        path.unlink()
+
+    kept = person.fill(*words)
+    there = sorted(path.name for path in person.folder.iterdir())
+    changed = person.fill(*words, "--update")
+
+    assert kept.code == changed.code == 0, kept.err + changed.err
+    assert "the password of demo is not known" in kept.err
+    assert there == ["keystonerc_admin"]
+    assert keystone.log_in("demo", "pw-of-demo") is None
+    assert keystone.log_in("demo", person.passwords()["DEMO_PASSWORD"], "demo")
+    assert (person.folder / "keystonerc_demo").exists()
+
+
 PYTHONS = sorted(INTERPRETERS, key=lambda version: int(version.partition(".")[2]))
 
 

@@ -46,7 +46,9 @@ def normalise_url(url):
     except ValueError:
         good = False
     if not good:
-        raise UsageError('"%s" is not the URL of a Keystone' % url, hint="such as http://localhost:5000/v3")
+        raise UsageError(
+            '"%s" is not the URL of a Keystone' % url, hint="such as http://localhost:5000/v3"
+        )
     path = parts.path.rstrip("/")
     for version in ("/v2.0", "/v3"):
         if path.endswith(version):
@@ -183,7 +185,9 @@ def import_yaml(what):
     try:
         import yaml
     except ImportError:
-        error = UtilityError("%s cannot be read without PyYAML" % what, hint="install python3-pyyaml")
+        error = UtilityError(
+            "%s cannot be read without PyYAML" % what, hint="install python3-pyyaml"
+        )
         error.exit_code = 4
         raise error from None
     return yaml
@@ -200,7 +204,9 @@ def _clouds(yaml, path):
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "%s:%d" % (path, mark.line + 1) if mark else path
-        raise UsageError("%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")) from None
+        raise UsageError(
+            "%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")
+        ) from None
     clouds = text.get("clouds") if isinstance(text, dict) else None
     if not isinstance(clouds, dict):
         raise UsageError("%s: no mapping clouds: at the top" % path)

@@ -22,7 +22,9 @@ class Entered:
     `wrong_passwords`: users (name -> False) whose password has to be replaced in this run.
     """
 
-    def __init__(self, identity, domain, *, user_id=None, is_empty=False, wrong_passwords=None, done=None):
+    def __init__(
+        self, identity, domain, *, user_id=None, is_empty=False, wrong_passwords=None, done=None
+    ):
         self.identity = identity
         self.domain = domain
         self.user_id = user_id
@@ -78,7 +80,9 @@ class Door:
             if domain in self._domains():
                 return Entered(self.identity, domain)
             message = "%s: there is no domain %s" % (self.identity.url, domain)
-            hint = "without SERVICE_TOKEN, on Keystone's own host, keystone-manage bootstrap makes it"
+            hint = (
+                "without SERVICE_TOKEN, on Keystone's own host, keystone-manage bootstrap makes it"
+            )
             missing = RemoteError(message, hint=hint, status=404)
             if domain != "default":
                 raise missing
@@ -113,13 +117,19 @@ class Door:
                 login = login._replace(url=credentials.normalise_url(options.auth_url))
             return login
         token = self.passwords.lookup("SERVICE_TOKEN")
-        endpoint = options.auth_url or environment.get("SERVICE_ENDPOINT") or environment.get("OS_AUTH_URL")
+        endpoint = (
+            options.auth_url
+            or environment.get("SERVICE_ENDPOINT")
+            or environment.get("OS_AUTH_URL")
+        )
         if token:
             self.service_token = token
         url = endpoint or "http://localhost:%d/v3" % (options.port or 5000)
         auth = {"username": "admin", "project_name": "admin", "password": ""}
         cacert, region = environment.get("OS_CACERT", ""), environment.get("OS_REGION_NAME", "")
-        return credentials.Login(credentials.normalise_url(url), auth, "ADMIN_PASSWORD", region, cacert)
+        return credentials.Login(
+            credentials.normalise_url(url), auth, "ADMIN_PASSWORD", region, cacert
+        )
 
     def _transport(self):
         options, login = self.options, self.login
@@ -170,7 +180,11 @@ class Door:
         if noted:
             self.console.note("an earlier run was killed after its bootstrap; going on with it")
             return self._enter_bootstrapped(bootstrap, noted, domain)
-        if not credentials.is_local(self.login.url) or choice == "never" or not bootstrap.is_possible:
+        if (
+            not credentials.is_local(self.login.url)
+            or choice == "never"
+            or not bootstrap.is_possible
+        ):
             raise self._explained(refused, bootstrap)
         if choice == "auto" and bootstrap.has_accounts():
             if self._try_admin_token():
@@ -180,7 +194,9 @@ class Door:
             self.console.note("keystone-manage bootstrap would be run first: nothing is there yet")
             return Entered(self.identity, domain, is_empty=choice == "auto")
         self.console.note("running    keystone-manage bootstrap")
-        return self._enter_bootstrapped(bootstrap, bootstrap.run(urls, region, self.login.url), domain)
+        return self._enter_bootstrapped(
+            bootstrap, bootstrap.run(urls, region, self.login.url), domain
+        )
 
     def _enter_bootstrapped(self, bootstrap, password, domain):
         auth = {"username": "admin", "project_name": "admin", "password": password}
@@ -217,15 +233,24 @@ class Door:
         """Return the error of a refused login with what can be done about it."""
         if error.status == 401:
             who = self.login.auth.get("username") or "the user"
-            error.message = "%s refuses the login of %s with the password or token of %s (HTTP 401)" % (
-                self.login.url,
-                who,
-                self.login.source,
+            error.message = (
+                "%s refuses the login of %s with the password or token of %s (HTTP 401)"
+                % (
+                    self.login.url,
+                    who,
+                    self.login.source,
+                )
             )
-            if bootstrap is not None and bootstrap.is_possible and credentials.is_local(self.login.url):
+            if (
+                bootstrap is not None
+                and bootstrap.is_possible
+                and credentials.is_local(self.login.url)
+            ):
                 error.hint = "--bootstrap=always sets the password of admin anew"
             elif bootstrap is not None:
-                error.hint = "set ADMIN_PASSWORD; if nothing is there yet, run this on Keystone's own host"
+                error.hint = (
+                    "set ADMIN_PASSWORD; if nothing is there yet, run this on Keystone's own host"
+                )
             else:
                 error.hint = "correct %s" % self.login.source
         elif error.status == 404 and not error.hint:
@@ -247,4 +272,6 @@ def test_password(identity, user_id, password):
 def check_conf(path):
     """Raise UsageError for a KEYSTONE_CONF that is not there."""
     if path and not os.path.exists(path):
-        raise UsageError("%s: no such file" % path, hint="--keystone-conf, or the variable KEYSTONE_CONF")
+        raise UsageError(
+            "%s: no such file" % path, hint="--keystone-conf, or the variable KEYSTONE_CONF"
+        )

@@ -14,7 +14,6 @@ import socket
 import ssl
 import threading
 import time
-from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from . import VERSION
@@ -56,7 +55,10 @@ class Transport:
                 via.hostname, (via.port or 80) if self.proxy else port, timeout=self.timeout
             )
         connection = http.client.HTTPSConnection(
-            via.hostname, via.port or (80 if self.proxy else 443), timeout=self.timeout, context=self.context
+            via.hostname,
+            via.port or (80 if self.proxy else 443),
+            timeout=self.timeout,
+            context=self.context,
         )
         if self.proxy:
             connection.set_tunnel(host, port or 443, _proxy_headers(self.proxy))
@@ -213,90 +215,6 @@ class _Limit:
             pass
 
 
-class Task(NamedTuple):
-    """Something to do. It gives `key`, and begins when all keys of `needs` are there.
-
-    Of those that are `slow` (Keystone hashes a password) one at a time is done while there is other
-    work: the hash takes one processor, and everything else the other.
-    """
-
-    run: object
-    key: object = None
-    needs: tuple = ()
-    slow: bool = False
-
-
-class Workers:
-    """A few threads at a time that do tasks, those that need nothing of each other at the same time."""
-
-    def __init__(self, count):
-        self.count = max(1, count)
-
-    def run(self, functions):
-        """Do independent functions without arguments. The first one that raises stops those not begun."""
-        self.run_tasks([Task(function) for function in functions])
-
-    def run_tasks(self, tasks):
-        """Do Tasks, in their order as far as their needs allow.
-
-        The first one that raises stops those not yet begun; its error is raised when those under way
-        have ended. A need that no task gives is there already.
-        """
-        batch = _Batch(tasks)
-        # Daemons: an interrupted run ends at once and not with the last answer.
-        threads = [
-            threading.Thread(target=batch.work, daemon=True) for _ in range(min(self.count, len(tasks)))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(1)
-        if batch.errors:
-            raise batch.errors[0]
-
-
-class _Batch:
-    """Tasks that are being done."""
-
-    def __init__(self, tasks):
-        self.waiting = list(tasks)
-        self.missing = {task.key for task in tasks if task.key is not None}
-        self.slow = 0
-        self.errors = []
-        self.changed = threading.Condition()
-
-    def work(self):
-        while True:
-            with self.changed:
-                task = self._next()
-            if task is None:
-                return
-            try:
-                task.run()
-            except BaseException as error:
-                self.errors.append(error)
-            finally:
-                with self.changed:
-                    self.slow -= task.slow
-                    self.missing.discard(task.key)
-                    self.changed.notify_all()
-
-    def _next(self):
-        """Wait for a task that can begin; None when there is none left."""
-        while self.waiting and not self.errors:
-            ready = [task for task in self.waiting if self.missing.isdisjoint(task.needs)]
-            if ready:
-                slow = [task for task in ready if task.slow]
-                other = [task for task in ready if not task.slow]
-                task = (slow or other)[0] if not self.slow else (other or slow)[0]
-                self.waiting.remove(task)
-                self.slow += task.slow
-                return task
-            self.changed.wait()
-        return None
-
-
 def wait_for(try_once, seconds, tell):
     """Return try_once(), tried again while Keystone does not answer, for at most so many seconds."""
     deadline = time.monotonic() + seconds
@@ -326,7 +244,9 @@ def _query(query):
 
 def _tls(cacert, insecure, cert, key):
     if cacert and not os.path.exists(cacert):
-        raise UtilityError("%s: no such file" % cacert, hint="--cacert names a file of PEM certificates")
+        raise UtilityError(
+            "%s: no such file" % cacert, hint="--cacert names a file of PEM certificates"
+        )
     try:
         context = ssl.create_default_context(cafile=cacert or None)
         if cert:
@@ -385,7 +305,11 @@ def _said(raw):
 def _passwords(value):
     if isinstance(value, dict):
         for name, item in value.items():
-            if name in ("password", "secret", "original_password") and isinstance(item, str) and item:
+            if (
+                name in ("password", "secret", "original_password")
+                and isinstance(item, str)
+                and item
+            ):
                 yield item
             else:
                 yield from _passwords(item)
@@ -413,5 +337,8 @@ def _unreachable(what, error, transport):
     else:
         reason = (str(error) or type(error).__name__).lower()
     if transport.proxy:
-        reason += " (through the proxy %s:%s)" % (transport.proxy.hostname, transport.proxy.port or 80)
+        reason += " (through the proxy %s:%s)" % (
+            transport.proxy.hostname,
+            transport.proxy.port or 80,
+        )
     return RemoteError("%s: %s" % (what, reason), hint=hint, passing=passing)

@@ -29,8 +29,8 @@ def render_keystonerc(user, password, project, *, url, domain, region, cacert=No
         values.append(("OS_INTERFACE", interface))
     if cacert:
         values.append(("OS_CACERT", cacert))
-    head = "# %s in the project %s. Use: source FILE\nunset %s\n" % (_plain(user), _plain(project), " ".join(RIVALS))
-    return head + _exports(values)
+    head = "# %s in the project %s. Use: source FILE\n" % (_plain(user), _plain(project))
+    return head + "unset %s\n" % " ".join(RIVALS) + _exports(values)
 
 
 def render_ec2rc(credentials):

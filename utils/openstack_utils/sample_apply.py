@@ -10,9 +10,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from . import sample_plan
-from .identity import RemoteError, Task
+from .identity import RemoteError
 from .sample_model import Assignment, Ec2, Endpoint, Implied
 from .sample_state import find
+from .workers import Task
 
 COLLECTIONS = {
     "region": "regions",
@@ -113,7 +114,12 @@ def _attributes(wanted, kind, ids, domain):
     if kind == "project":
         return {"name": wanted.name, "domain_id": domain, "description": wanted.description}
     if kind == "user":
-        body = {"name": wanted.name, "domain_id": domain, "password": wanted.password, "enabled": True}
+        body = {
+            "name": wanted.name,
+            "domain_id": domain,
+            "password": wanted.password,
+            "enabled": True,
+        }
         optional = {"email": wanted.email, "description": wanted.description}
         body.update({name: value for name, value in optional.items() if value})
         return body
@@ -150,7 +156,9 @@ class _Run:
         for step in plan:
             if step.found is not None and "id" in step.found:
                 self.ids[_key(step)] = step.found["id"]
-        self.open = [step for step in plan if step.action in (sample_plan.CREATE, sample_plan.UPDATE)]
+        self.open = [
+            step for step in plan if step.action in (sample_plan.CREATE, sample_plan.UPDATE)
+        ]
 
     def task(self, step):
         changes = [change[0] for change in step.changes]

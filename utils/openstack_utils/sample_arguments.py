@@ -62,55 +62,119 @@ def make_parser():
     what = parser.add_argument_group("what to make")
     add = what.add_argument
     add("--profile", metavar="NAME", help="current (default) or essex: the objects of 2012.1")
-    add("--service", metavar="NAME", nargs="+", action="append", help="only these services: nova glance ...")
+    add(
+        "--service",
+        metavar="NAME",
+        nargs="+",
+        action="append",
+        help="only these services: nova glance ...",
+    )
     add("--file", metavar="FILE.yaml", help="the objects of this file instead of a profile")
-    add("--strict-2012", action="store_true", help="essex: the URLs of 2012, which today's clients cannot use")
-    add("--enable-swift", action="store_true", default=None, help="essex: swift's account (ENABLE_SWIFT)")
-    add("--enable-quantum", action="store_true", default=None, help="essex: quantum's (ENABLE_QUANTUM)")
-    add("--no-endpoints", dest="endpoints", action="store_false", default=None,
-        help="services without endpoints (DISABLE_ENDPOINTS; ENABLE_ENDPOINTS is the default)")
-    add("--region", metavar="NAME", help="region of the endpoints (REGION, OS_REGION_NAME; RegionOne)")
+    add(
+        "--strict-2012",
+        action="store_true",
+        help="essex: the URLs of 2012; today's clients cannot use them",
+    )
+    add(
+        "--enable-swift",
+        action="store_true",
+        default=None,
+        help="essex: swift's account (ENABLE_SWIFT)",
+    )
+    add(
+        "--enable-quantum",
+        action="store_true",
+        default=None,
+        help="essex: quantum's (ENABLE_QUANTUM)",
+    )
+    add(
+        "--no-endpoints",
+        dest="endpoints",
+        action="store_false",
+        default=None,
+        help="services without endpoints (DISABLE_ENDPOINTS; ENABLE_ENDPOINTS is the default)",
+    )
+    add(
+        "--region",
+        metavar="NAME",
+        help="region of the endpoints (REGION, OS_REGION_NAME; RegionOne)",
+    )
     for kind in ("public", "internal", "admin"):
-        add("--%s-address" % kind, metavar="HOST",
-            help="host of the %s URLs (CONTROLLER_%s_ADDRESS)" % (kind, kind.upper()))
+        add(
+            "--%s-address" % kind,
+            metavar="HOST",
+            help="host of the %s URLs (CONTROLLER_%s_ADDRESS)" % (kind, kind.upper()),
+        )
     add("--keystone-port", metavar="PORT", help="port of the identity endpoints (KEYSTONE_PORT)")
     add("--domain", metavar="ID", help="id of the domain of users and projects (default)")
 
     how = parser.add_argument_group("how")
     add = how.add_argument
     add("--dry-run", action="store_true", help="read only; say what would be done")
-    add("--update", action="store_true",
-        help="mend what differs: URLs, descriptions, passwords (one login each to test them)")
-    add("--prune", action="store_true",
-        help="delete other endpoints of these services, doubles of them, other roles of these users")
+    add(
+        "--update",
+        action="store_true",
+        help="mend what differs: URLs, descriptions, passwords (one login each to test them)",
+    )
+    add(
+        "--prune",
+        action="store_true",
+        help="delete other endpoints of these services, doubles of them, other roles of these users",
+    )
     add("--yes", action="store_true", help="do not ask before --prune deletes")
-    add("--passwords-file", metavar="FILE", help="lines NAME=VALUE of variables; '-' is stdin")
-    add("--generate-passwords", action="store_true", help="random ones, kept in DIR/sample-data-passwords")
+    add("--passwords-file", metavar="FILE", help="lines NAME=VALUE; '-' is stdin")
+    add(
+        "--generate-passwords",
+        action="store_true",
+        help="random ones, kept in DIR/sample-data-passwords",
+    )
 
     door = parser.add_argument_group("getting in")
     add = door.add_argument
     add("--os-cloud", metavar="NAME", help="a cloud of clouds.yaml (OS_CLOUD)")
-    add("--auth-url", metavar="URL", help="Keystone (OS_AUTH_URL, SERVICE_ENDPOINT; http://localhost:5000/v3)")
+    add(
+        "--auth-url",
+        metavar="URL",
+        help="Keystone (OS_AUTH_URL, SERVICE_ENDPOINT; http://localhost:5000/v3)",
+    )
     add("--keystone-conf", metavar="FILE", help="of a local Keystone (KEYSTONE_CONF)")
-    add("--bootstrap", choices=("auto", "always", "never"),
+    add(
+        "--bootstrap",
+        choices=("auto", "always", "never"),
         help="keystone-manage bootstrap: auto when nobody can log in and nothing is there (default);"
-        " always also sets a lost password of admin anew")
+        " always also sets a lost password of admin anew",
+    )
     add("--cacert", metavar="FILE", help="certificates to trust (OS_CACERT)")
     add("--cert", metavar="FILE", help="client certificate (OS_CERT)")
     add("--key", metavar="FILE", help="its key (OS_KEY)")
     add("--insecure", action="store_true", default=None, help="trust any certificate (OS_INSECURE)")
-    add("--wait", metavar="SECONDS", type=_seconds, default=30.0,
-        help="how long to wait for Keystone to come up (30)")
-    add("--timeout", metavar="SECONDS", type=_seconds, default=60.0, help="limit of each request (60)")
+    add(
+        "--wait",
+        metavar="SECONDS",
+        type=_seconds,
+        default=30.0,
+        help="how long to wait for Keystone to come up (30)",
+    )
+    add(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=60.0,
+        help="limit of each request (60)",
+    )
     add("--threads", metavar="N", type=_threads, default=4, help="requests at the same time (4)")
 
     out = parser.add_argument_group("output")
     add = out.add_argument
-    add("--output", metavar="DIR", default=".", help="folder for keystonerc_admin, keystonerc_demo, ec2rc (.)")
+    add("--output", metavar="DIR", default=".", help="folder for keystonerc_*, ec2rc (.)")
     add("--no-files", action="store_true", help="write none of them")
     add("--clouds-file", metavar="FILE", help="add the accounts to this clouds.yaml")
-    add("--cloud-name", metavar="NAME", default="openstack",
-        help="name there of admin's cloud; demo's has -demo behind it (openstack)")
+    add(
+        "--cloud-name",
+        metavar="NAME",
+        default="openstack",
+        help="name there of admin's cloud; demo's has -demo behind it (openstack)",
+    )
     add("--json", action="store_true", help="the result as JSON")
     add("-q", "--quiet", action="store_true", help="errors and warnings only")
     add("-v", "--verbose", action="store_true", help="tell of unchanged objects too")
@@ -130,7 +194,8 @@ def parse(argv, environment=None):
     options.keystone_conf = options.keystone_conf or environment.get("KEYSTONE_CONF") or ""
     options.os_cloud = options.os_cloud or environment.get("OS_CLOUD") or ""
     options.addresses = {
-        kind: getattr(options, kind + "_address") or environment.get("CONTROLLER_%s_ADDRESS" % kind.upper())
+        kind: getattr(options, kind + "_address")
+        or environment.get("CONTROLLER_%s_ADDRESS" % kind.upper())
         for kind in ("public", "internal", "admin")
     }
     options.port = _port(options.keystone_port or environment.get("KEYSTONE_PORT") or "0")
@@ -155,7 +220,9 @@ def _endpoints(options, environment):
     # Upstream's scripts asked only whether these are empty.
     enabled, disabled = environment.get("ENABLE_ENDPOINTS"), environment.get("DISABLE_ENDPOINTS")
     if enabled and disabled:
-        raise UsageError("ENABLE_ENDPOINTS and DISABLE_ENDPOINTS are both set", hint="unset one of them")
+        raise UsageError(
+            "ENABLE_ENDPOINTS and DISABLE_ENDPOINTS are both set", hint="unset one of them"
+        )
     return not disabled
 
 
@@ -179,7 +246,9 @@ def _check(options):
 
 def _port(text):
     if not text.isdigit() or int(text) > 65535:
-        raise UsageError('"%s" is not a port' % text, hint="--keystone-port, or the variable KEYSTONE_PORT")
+        raise UsageError(
+            '"%s" is not a port' % text, hint="--keystone-port, or the variable KEYSTONE_PORT"
+        )
     return int(text)
 
 

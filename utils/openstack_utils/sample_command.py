@@ -7,11 +7,12 @@ import sys
 
 from . import getting_in, sample_arguments, sample_files, sample_plan, sample_report
 from .errors import UtilityError
-from .identity import RemoteError, Workers
+from .identity import RemoteError
 from .sample_apply import NOT_DONE, Stopped, apply_plan, foresee
 from .sample_passwords import DEFAULT, FILE_NAME, Passwords, read_passwords, render_passwords
 from .sample_profiles import Choices, build, identity_urls
 from .sample_state import State, read_state
+from .workers import Workers
 
 
 def main(argv=None):
@@ -58,14 +59,13 @@ class Run:
         door = getting_in.Door(options, self.environment, self.passwords, console)
         desired, choices = self._desired(door)
         self._warn_of_passwords()
-        if self.passwords.made and not options.dry_run:
-            self._keep_passwords()
         entered = door.enter(identity_urls(choices), choices.region)
         desired = door.complete(desired)
         try:
             state, plan = self._plan(entered, desired)
             if options.prune:
                 state, plan = self._prune(entered, desired, state, plan)
+            desired = self._keep_passwords(desired, plan)
             outcomes = self._apply(entered, plan)
         except Stopped as stopped:
             return self._stopped(stopped)
@@ -88,15 +88,42 @@ class Run:
     def _password_file(self):
         return os.path.join(self.options.output, FILE_NAME)
 
-    def _keep_passwords(self):
-        """Write new passwords down before anybody has them: a killed run must not lose one."""
-        values = dict(self.passwords.kept, **self.passwords.made)
-        if sample_files.write(self._password_file, render_passwords(values)):
-            self.console.note("written    %s" % self._password_file)
+    def _keep_passwords(self, desired, plan):
+        """Write new passwords down before anybody has them: a killed run must not lose one.
+
+        A password that was made for a user who was there already, and whose own stays, is nobody's:
+        return the wanted objects without it.
+        """
+        getting = {
+            step.wanted.name
+            for step in plan
+            if step.kind == "user"
+            and (step.found is None or any(change[0] == "password" for change in step.changes))
+        }
+        lost = [
+            user
+            for user in desired.users
+            if user.variable in self.passwords.made and user.name not in getting
+        ]
+        for user in lost:
+            del self.passwords.made[user.variable]
+            self.console.note(
+                "the password of %s is not known; --update sets a new one" % user.name
+            )
+        if self.passwords.made and not self.options.dry_run:
+            values = dict(self.passwords.kept, **self.passwords.made)
+            if sample_files.write(self._password_file, render_passwords(values)):
+                self.console.note("written    %s" % self._password_file)
+        users = tuple(
+            user._replace(password="") if user in lost else user for user in desired.users
+        )
+        return desired._replace(users=users)
 
     def _desired(self, door):
         options = self.options
-        region = options.region or self.environment.get("REGION") or door.login.region or "RegionOne"
+        region = (
+            options.region or self.environment.get("REGION") or door.login.region or "RegionOne"
+        )
         choices = Choices(
             options.profile,
             door.login.url,
@@ -133,7 +160,9 @@ class Run:
                 entered.identity, desired, self.workers, domain=entered.domain, test_password=test
             )
         state.passwords.update(entered.wrong_passwords)
-        plan = sample_plan.make_plan(desired, state, update=options.update, forced=entered.wrong_passwords)
+        plan = sample_plan.make_plan(
+            desired, state, update=options.update, forced=entered.wrong_passwords
+        )
         return state, plan
 
     def _prune(self, entered, desired, state, plan):
@@ -184,7 +213,12 @@ class Run:
             if step.action in (sample_plan.KEEP, sample_plan.CONFLICT):
                 tell(foresee([step])[0])
         return apply_plan(
-            entered.identity, plan, self.workers, domain=entered.domain, own_id=entered.user_id, tell=tell
+            entered.identity,
+            plan,
+            self.workers,
+            domain=entered.domain,
+            own_id=entered.user_id,
+            tell=tell,
         )
 
     def _stopped(self, stopped):
@@ -208,16 +242,24 @@ class Run:
     def _tell(self, outcomes, written):
         options, console = self.options, self.console
         differing = [each for each in outcomes if each.result == "unchanged" and each.step.changes]
-        if any(change[0] in ("url", "enabled") for each in differing for change in each.step.changes):
-            console.warn("%d differ from what is wanted; --update mends them" % len(differing))
+        if any(
+            change[0] in ("url", "enabled") for each in differing for change in each.step.changes
+        ):
+            console.warn("objects that differ: %d; --update mends them" % len(differing))
         elif differing:
-            console.note("%d are described otherwise; --update changes that" % len(differing))
+            console.note("objects described otherwise: %d; --update changes that" % len(differing))
         if any(outcome.result == "conflict" for outcome in outcomes):
-            console.warn("something is there twice: --prune --yes keeps one of each, or delete it by hand")
+            console.warn(
+                "something is there twice: --prune --yes keeps one of each, or delete it by hand"
+            )
         if not options.update:
-            tested = [each for each in outcomes if each.step.kind == "user" and each.result == "unchanged"]
+            tested = [
+                each for each in outcomes if each.step.kind == "user" and each.result == "unchanged"
+            ]
             if tested:
-                console.note("the passwords of users who were there are not tested; --update does it")
+                console.note(
+                    "the passwords of users who were there are not tested; --update does it"
+                )
         if options.json:
             console.result(self._json(outcomes, files=written))
             return
@@ -233,7 +275,7 @@ class Run:
             passwords_tested=self.options.update,
             deleted=[each.name for each in self.deleted],
             warnings=self.console.warnings,
-            **more
+            **more,
         )
 
 

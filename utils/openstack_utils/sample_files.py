@@ -76,15 +76,21 @@ class Writer:
             self.console.detail("kept       %s" % path)
             return
         if not is_known:
-            self.console.warn("%s: the password of %s was not tested; --update does it" % (path, user.name))
+            self.console.warn(
+                "%s: the password of %s was not tested; --update does it" % (path, user.name)
+            )
         text = rcfiles.render_keystonerc(user.name, user.password, user.home, **self.place)
         self._write(path, text)
 
     def _ec2rc(self, outcomes):
         found = [each for each in outcomes if each.step.kind == "ec2 credentials" and each.found]
-        credentials = [(each.step.wanted.user, each.found["access"], each.found["secret"]) for each in found]
+        credentials = [
+            (each.step.wanted.user, each.found["access"], each.found["secret"]) for each in found
+        ]
         if credentials:
-            self._write(os.path.join(self.options.output, "ec2rc"), rcfiles.render_ec2rc(credentials))
+            self._write(
+                os.path.join(self.options.output, "ec2rc"), rcfiles.render_ec2rc(credentials)
+            )
 
     def _clouds_file(self):
         """Add the accounts to a clouds.yaml; other lines of it, comments too, stay as they are."""
@@ -131,5 +137,9 @@ def _insert(text, entries):
     for index, line in enumerate(lines):
         if line.split("#")[0].rstrip() == "clouds:":
             head = "".join(lines[: index + 1])
-            return (head if head.endswith("\n") else head + "\n") + entries + "".join(lines[index + 1 :])
+            return (
+                (head if head.endswith("\n") else head + "\n")
+                + entries
+                + "".join(lines[index + 1 :])
+            )
     return None

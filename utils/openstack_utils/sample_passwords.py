@@ -79,7 +79,9 @@ def parse_passwords(text, name):
         for word in words:
             variable, equals, value = word.partition("=")
             if not equals or not variable.isidentifier():
-                raise UsageError("%s:%d: not NAME=VALUE" % (name, number), hint="quote values with blanks")
+                raise UsageError(
+                    "%s:%d: not NAME=VALUE" % (name, number), hint="quote values with blanks"
+                )
             values[variable] = value
     return values
 
@@ -99,7 +101,8 @@ def read_passwords(path, stdin):
 
 def render_passwords(values):
     """Return the text of a file of passwords."""
-    lines = ["export %s=%s" % (name, shlex.quote(value)) for name, value in sorted(values.items())]
-    return "# Passwords made by openstack-keystone-sample-data. Source it, or give it to --passwords-file.\n" + (
-        "".join(line + "\n" for line in lines)
-    )
+    head = "# Made by openstack-keystone-sample-data. Source it, or give it to --passwords-file.\n"
+    lines = [
+        "export %s=%s\n" % (name, shlex.quote(value)) for name, value in sorted(values.items())
+    ]
+    return head + "".join(lines)

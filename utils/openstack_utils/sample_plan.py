@@ -51,7 +51,8 @@ def make_plan(desired, state, *, update=False, forced=()):
     steps += [_implied(each, state) for each in desired.implied]
     steps += [_assignment(each, state) for each in desired.assignments]
     steps += [
-        _endpoint(each, services.get((each.type, each.title)), state, update) for each in desired.endpoints
+        _endpoint(each, services.get((each.type, each.title)), state, update)
+        for each in desired.endpoints
     ]
     steps += [_ec2(each, state) for each in desired.ec2]
     return steps
@@ -97,13 +98,21 @@ def _surplus_endpoints(desired, state, kept):
 
 
 def _surplus_roles(desired, state):
-    users = {state.users[each.name]["id"]: each.name for each in desired.users if each.name in state.users}
+    users = {
+        state.users[each.name]["id"]: each.name
+        for each in desired.users
+        if each.name in state.users
+    }
     projects = {
         state.projects[each.name]["id"]: each.name
         for each in desired.projects
         if each.name in state.projects
     }
-    roles = {state.roles[each.name]["id"]: each.name for each in desired.roles if each.name in state.roles}
+    roles = {
+        state.roles[each.name]["id"]: each.name
+        for each in desired.roles
+        if each.name in state.roles
+    }
     wanted = set()
     for each in desired.assignments:
         wanted.add(_assignment_key(each, state))
@@ -168,11 +177,16 @@ def _service(wanted, state, update):
     same = _same_service(wanted, state)
     if len(same) > 1:
         ids = ", ".join(sorted(each["id"] for each in same))
-        return Step(CONFLICT, "service", wanted, None, (), "it is there %d times: %s" % (len(same), ids))
+        return Step(
+            CONFLICT, "service", wanted, None, (), "it is there %d times: %s" % (len(same), ids)
+        )
     if not same:
         others = [each for each in state.services if each["type"] == wanted.type]
         if others:
-            note = "the type is there as %s, id %s" % (others[0].get("name") or "''", others[0]["id"])
+            note = "the type is there as %s, id %s" % (
+                others[0].get("name") or "''",
+                others[0]["id"],
+            )
             return Step(CONFLICT, "service", wanted, None, (), note)
         return Step(CREATE, "service", wanted)
     (found,) = same
@@ -199,7 +213,9 @@ def _endpoint(wanted, service, state, update):
     ]
     if len(same) > 1:
         ids = ", ".join(sorted(each["id"] for each in same))
-        return Step(CONFLICT, "endpoint", wanted, None, (), "it is there %d times: %s" % (len(same), ids))
+        return Step(
+            CONFLICT, "endpoint", wanted, None, (), "it is there %d times: %s" % (len(same), ids)
+        )
     if not same:
         return Step(CREATE, "endpoint", wanted)
     (found,) = same
@@ -218,7 +234,11 @@ def _implied(wanted, state):
 
 
 def _assignment_key(wanted, state):
-    found = (state.users.get(wanted.user), state.projects.get(wanted.project), state.roles.get(wanted.role))
+    found = (
+        state.users.get(wanted.user),
+        state.projects.get(wanted.project),
+        state.roles.get(wanted.role),
+    )
     return None if None in found else tuple(each["id"] for each in found)
 
 
@@ -236,5 +256,6 @@ def _ec2(wanted, state):
 def _fit(service, desired, state):
     """Return how many wanted endpoints hang on a service that is there."""
     urls = {each.url for each in desired.endpoints}
-    return sum(each["service_id"] == service["id"] and each["url"] in urls for each in state.endpoints)
-
+    return sum(
+        each["service_id"] == service["id"] and each["url"] in urls for each in state.endpoints
+    )

@@ -110,7 +110,9 @@ def _reader(identity, kind, names, target, query):
         domain = {"domain_id": query["domain_id"]} if "domain_id" in query else {}
         for name in names:
             found = there.get(name)
-            if found is None and not (is_whole and not any(is_similar(name, each) for each in there)):
+            if found is None and not (
+                is_whole and not any(is_similar(name, each) for each in there)
+            ):
                 found = find(identity, kind, name, **domain)
             if found is not None:
                 target[name] = found
@@ -132,7 +134,9 @@ def _read_catalog(identity, desired, state):
     if endpoints.get("truncated"):
         types = {service.type for service in desired.services}
         ids = [each["id"] for each in state.services if each["type"] in types]
-        state.endpoints = [each for one in ids for each in _list(identity, "endpoints", service_id=one)]
+        state.endpoints = [
+            each for one in ids for each in _list(identity, "endpoints", service_id=one)
+        ]
 
 
 def _read_implied(identity, state):
