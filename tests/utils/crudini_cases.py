@@ -474,7 +474,11 @@ CASES = {
     ),
     "merge nothing": (PLAIN, "", commands("--merge f", "--merge --verbose f")),
     "merge bad": (PLAIN, "[]bad\n", commands("--merge f")),
-    "merge param": ("[s]\na=1\n", "[s]\nA=9\nb=1\n", commands("--merge f")),
+    "merge param": (
+        "[s]\na=1\n",
+        "[s]\nA=9\nb=1\n",
+        commands("--merge f", "--merge --existing=param f", "--merge --existing f"),
+    ),
     "merge comments": ("[s]\na=1\n", "[s]\n# c\na = x ;y\nb = 1\n  2\n", commands("--merge f")),
     "stdin": (
         PLAIN,

@@ -119,6 +119,16 @@ DIFFERENCES = [
         "[DEFAULT]\na=1\n[s]\nb=1\n[DEFAULT]\n", None, "--del f DEFAULT",
         {"file": "[s]\nb=1\n[DEFAULT]\n"}, {"file": "[s]\nb=1\n"},
     ),
+    (
+        "--merge into a section leaves [DEFAULT] alone; crudini adds its header if the input has one",
+        "[s]\na=1\n", "[DEFAULT]\nb=1\n", "--merge f s",
+        {"file": "[DEFAULT]\n[s]\na=1\nb = 1\n"}, {"file": "[s]\na=1\nb = 1\n"},
+    ),
+    (
+        "merging nothing changes nothing; crudini adds a [DEFAULT] header",
+        "[s]\na=1\n", "", "--merge f DEFAULT",
+        {"file": "[DEFAULT]\n[s]\na=1\n"}, {"file": "[s]\na=1\n"},
+    ),
 ]  # fmt: skip
 # Further differences that a table of single calls cannot show, tested elsewhere:
 # - a created file has mode 0640, not what the umask gives (test_config_basics)

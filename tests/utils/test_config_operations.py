@@ -187,7 +187,10 @@ def test_merge_reads_stdin(folder: Path) -> None:
     path.write_text("[s]\na = 1\n")
     assert config("--merge", path, stdin="[s]\na = 2\n[t]\nb = 3\n").code == 0
     assert path.read_text() == "[s]\na = 2\n\n[t]\nb = 3\n"
-    assert config("--merge", "--existing", path, stdin="[s]\nnew = 2\n").code == 1
+    assert config("--merge", "--existing", path, stdin="[nope]\na = 2\n").code == 1
+    assert config("--merge", "--existing", path, stdin="[s]\na = 4\nnew = 2\n").code == 0
+    assert path.read_text() == "[s]\na = 4\n\n[t]\nb = 3\n"
+    config("--set", path, "s", "a", "2")
     assert config("--merge", "--list", path, stdin="[s]\na = 5\n").code == 0
     assert config("--get", path, "s", "a").out == "2, 5\n"
 

@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: MIT
 """Applying a whole file of settings to another (`--merge`, `--from`)."""
 
+from .errors import MissingError
+
 
 def merge(editor, source, section, set_one, need_existing):
     """Set in `editor` everything that the Editor `source` holds.
 
     With `section` all settings go there, whatever section they stand in. An option that the source
     repeats gets all of the source's values. `set_one(editor, section, name, value)` sets a single
-    one; `need_existing(editor, section, name)` raises what --existing asks for.
+    one. `need_existing(editor, section, name)` raises what --existing asks for: a missing section
+    is an error, a missing option is left out, so that only what is there is brought up to date.
     """
     names = _section_names(source)
     for name in names if section is None else [section]:
         need_existing(editor, name, None)
+        if section is None and not editor.is_global(name):
+            editor.add_section(name)
     for name in names:
         target = name if section is None else section
-        if name and section is None:
-            editor.add_section(name)
         for option, values in _values(source, name).items():
-            need_existing(editor, target, option)
+            try:
+                need_existing(editor, target, option)
+            except MissingError:
+                continue
             if len(values) > 1:
                 editor.set_all(target, option, values)
             else:
