@@ -118,7 +118,7 @@ def test_installed_command_works(built: Path, tmp_path: Path) -> None:
     root.mkdir()
     subprocess.run(rpm, check=True, capture_output=True)
     launcher = root / "usr/bin/openstack-config"
-    assert launcher.read_text().splitlines()[0] == "#!/usr/bin/python3 -I"
+    assert launcher.read_text().splitlines()[0] == "#!/usr/bin/python3 -IS"
     conf = tmp_path / "a.conf"
     conf.write_text("# kept\n[DEFAULT]\nkey = old\n")
 
