@@ -272,6 +272,22 @@ def test_help_names_every_option_that_the_man_page_and_the_completion_know() -> 
         assert option in page or option in ("--quiet", "--verbose", "--version", "--help")
 
 
+def test_output_is_utf8_in_every_locale_and_a_full_disk_is_told() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from openstack_utils import sample_report, errors;"
+        "console = sample_report.Console(); console.say('\\xe4 \\udce9');"
+        "\ntry: console.result('\\xe4\\n')\nexcept errors.UtilityError as error: console.error(error)"
+    )
+    words = [sys.executable, "-I", "-c", code, str(UTILS)]
+    plain = subprocess.run(words, capture_output=True, check=True, env={"LC_ALL": "POSIX", "PYTHONUTF8": "0"})
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=True, env={})
+
+    assert (plain.stdout, plain.stderr) == ("ä\n".encode(), "ä \\udce9\n".encode())
+    assert told.stderr.decode().splitlines()[1:] == ["error: stdout: no space left on device"]
+
+
 COMPLETIONS = {
     "profile": (["--profile", "e"], ["essex"]),
     "option": (["--dr"], ["--dry-run"]),

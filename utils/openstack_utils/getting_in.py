@@ -247,7 +247,7 @@ class Door:
                 and credentials.is_local(self.login.url)
             ):
                 error.hint = "--bootstrap=always sets the password of admin anew"
-            elif bootstrap is not None:
+            elif bootstrap is not None and self.login.source == "ADMIN_PASSWORD":
                 error.hint = (
                     "set ADMIN_PASSWORD; if nothing is there yet, run this on Keystone's own host"
                 )

@@ -6,6 +6,7 @@ its natural key, the next run goes on where this one ended.
 """
 
 import threading
+import time
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -69,6 +70,10 @@ def apply_plan(identity, plan, workers, *, domain, own_id=None, tell=None):
         workers.run_tasks([run.task(step) for step in last])
     except (RemoteError, KeyboardInterrupt) as cause:
         raise Stopped(cause, run.outcomes()) from None
+    if any(change[0] == "password" for step in run.open for change in step.changes):
+        # A changed password revokes the user's tokens up to the second in which it was changed. Whoever
+        # logs in right after this run must not get one of that second.
+        time.sleep(1)
     return run.outcomes()
 
 

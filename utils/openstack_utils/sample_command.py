@@ -10,7 +10,7 @@ from .errors import UtilityError
 from .identity import RemoteError
 from .sample_apply import NOT_DONE, Stopped, apply_plan, foresee
 from .sample_passwords import DEFAULT, FILE_NAME, Passwords, read_passwords, render_passwords
-from .sample_profiles import Choices, build, identity_urls
+from .sample_profiles import Choices, build, identity_urls, variable
 from .sample_state import State, read_state
 from .workers import Workers
 
@@ -66,6 +66,7 @@ class Run:
             if options.prune:
                 state, plan = self._prune(entered, desired, state, plan)
             desired = self._keep_passwords(desired, plan)
+            self._warn_of_borrowed(plan)
             outcomes = self._apply(entered, plan)
         except Stopped as stopped:
             return self._stopped(stopped)
@@ -94,12 +95,7 @@ class Run:
         A password that was made for a user who was there already, and whose own stays, is nobody's:
         return the wanted objects without it.
         """
-        getting = {
-            step.wanted.name
-            for step in plan
-            if step.kind == "user"
-            and (step.found is None or any(change[0] == "password" for change in step.changes))
-        }
+        getting = {step.wanted.name for step in plan if _gets_password(step)}
         lost = [
             user
             for user in desired.users
@@ -146,9 +142,13 @@ class Run:
         if passwords.defaulted:
             names = ", ".join(sorted(set(passwords.defaulted)))
             warn('%s not set: the default "%s" is used, which everybody knows' % (names, DEFAULT))
-        if passwords.borrowed:
-            names = ", ".join(sorted(set(passwords.borrowed)))
-            warn("%s not set: ADMIN_PASSWORD is used" % names)
+
+    def _warn_of_borrowed(self, plan):
+        """Say who is about to get the password of admin."""
+        getting = [variable(step.wanted.name) for step in plan if _gets_password(step)]
+        names = ", ".join(sorted(set(getting).intersection(self.passwords.borrowed)))
+        if names:
+            self.console.warn("%s not set: ADMIN_PASSWORD is used" % names)
 
     def _plan(self, entered, desired):
         options = self.options
@@ -193,8 +193,7 @@ class Run:
         declined.exit_code = 3
         if not sys.stdin.isatty():
             raise declined
-        sys.stderr.write("delete these %d objects? [y/N] " % number)
-        sys.stderr.flush()
+        self.console.say("delete these %d objects? [y/N]" % number)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise declined
 
@@ -277,6 +276,12 @@ class Run:
             warnings=self.console.warnings,
             **more,
         )
+
+
+def _gets_password(step):
+    """Say whether a step gives a user the wanted password."""
+    changes = [change[0] for change in step.changes]
+    return step.kind == "user" and (step.found is None or "password" in changes)
 
 
 def _label(outcome):

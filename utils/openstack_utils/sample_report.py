@@ -8,7 +8,7 @@ import json
 import sys
 from collections import Counter
 
-from .errors import UsageError
+from .errors import UsageError, UtilityError
 from .sample_apply import NOT_DONE, RESULTS
 
 ORDER = tuple(RESULTS.values()) + (NOT_DONE, "deleted")
@@ -25,9 +25,8 @@ class Console:
 
     def say(self, text):
         try:
-            sys.stderr.write(_one_line(text) + "\n")
-            sys.stderr.flush()
-        except (OSError, UnicodeError):
+            _write(sys.stderr, _one_line(text) + "\n")
+        except OSError:
             # Nobody is listening: the exit code still tells.
             pass
 
@@ -52,12 +51,14 @@ class Console:
             self.say("hint: " + error.hint)
 
     def result(self, text):
+        """Print a result. Raises UtilityError when it cannot be written; a reader may have gone."""
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader has seen enough. Python would complain once more at its end.
+            _write(sys.stdout, text)
+        except OSError as error:
+            # Python would try once more at its end, and complain.
             sys.stdout = None
+            if not isinstance(error, BrokenPipeError):
+                raise UtilityError("stdout: %s" % error.strerror.lower()) from None
 
 
 def tell_outcome(console, outcome, dry_run=False):
@@ -175,3 +176,11 @@ def _show(value):
 
 def _one_line(text):
     return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _write(stream, text):
+    """Write in UTF-8 whatever the locale; a closed stream takes nothing."""
+    if stream is not None:
+        stream.flush()
+        stream.buffer.write(text.encode("utf-8", "backslashreplace"))
+        stream.flush()
