@@ -15,7 +15,7 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.guest import metadata, ssh
 from builder.guest.acceleration import Acceleration
-from builder.guest.facts import Fact, make_script, parse_facts
+from builder.guest.facts import Fact, Script, make_script, parse_facts
 from builder.guest.firmware import copy_variables, find_firmware
 from builder.guest.instance import Instance, new_instance, smbios
 from builder.guest.manifest import Manifest
@@ -152,12 +152,12 @@ def _watch(
     seconds = None if failure else guest.seconds
     facts: dict[str, Fact] = {}
     root_login: Completed | None = None
+    silence: str | None = None
     shutdown = None
     limit = SHUTDOWN_SECONDS * bench.acceleration.slowness
     if not failure:
         step.progress(f"{label}  login after {seconds:.1f}s, asking the guest")
-        script = make_script(wait=bench.timeout / 2, costly=costly)
-        facts = parse_facts(script.mark, login.run(script.text, timeout=bench.timeout * 2).stdout)
+        facts, silence = ask(login, make_script(wait=bench.timeout / 2, costly=costly), bench.timeout)
         root_login = login.run("id\n", timeout=60.0 * bench.acceleration.slowness, user="root")
         step.progress(f"{label}  turning it off")
         shutdown = guest.power_down(limit) if guest.is_running else None
@@ -176,11 +176,33 @@ def _watch(
         shutdown_seconds=shutdown,
         shutdown_limit=limit,
         failure=failure,
+        silence=silence,
         root_login=root_login,
         facts=facts,
         was_asked_all=costly,
         is_second=label.endswith(" again"),
     )
+
+
+def ask(
+    login: Login, script: Script, patience: float, *, pause: float = 2.0
+) -> tuple[dict[str, Fact], str | None]:
+    """Run `script` in the guest; return its facts, and ssh's words where there were none.
+
+    A first login proves little: cloud-init starts sshd anew when it has made its keys, and a connection in
+    that second is refused. So it is tried again for `patience` seconds.
+    """
+    end = time.monotonic() + patience
+    while True:
+        done = login.run(script.text, timeout=patience * 2)
+        facts = parse_facts(script.mark, done.stdout)
+        if facts or time.monotonic() > end:
+            break
+        time.sleep(pause)
+    if facts:
+        return facts, None
+    said = (done.stderr.strip().splitlines() or [f"ssh ended with status {done.returncode}"])[-1]
+    return facts, f"the guest told nothing: {said}"
 
 
 def _wait_for_login(bench: Bench, guest: Guest, login: Login, step: Step, serial_log: Path) -> str | None:

@@ -72,6 +72,7 @@ class BootRecord:
     shutdown_seconds: float | None = None
     shutdown_limit: float = 0.0
     failure: str | None = None
+    silence: str | None = None  # why there are no facts in spite of a login
     root_login: Completed | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
     was_asked_all: bool = False  # the costly facts too
@@ -80,7 +81,7 @@ class BootRecord:
     def fact(self, name: str) -> Fact:
         """Return what the guest said of `name`; the check is not done when it said nothing."""
         if name not in self.facts:
-            raise not_done(self.failure or f"the guest told nothing of {name}")
+            raise not_done(self.failure or self.silence or f"the guest told nothing of {name}")
         return self.facts[name]
 
     def good_fact(self, name: str) -> str:

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from builder.guest.acceleration import Acceleration
+from builder.guest.boots import ask
 from builder.guest.checks import across, booted
 from builder.guest.checks.packaged import judge_verification
-from builder.guest.facts import COMMANDS, COSTLY, Fact, make_script, parse_facts
+from builder.guest.facts import COMMANDS, COSTLY, Fact, Script, make_script, parse_facts
 from builder.guest.firmware import FirmwareKind
 from builder.guest.instance import Datasource, Instance
 from builder.guest.manifest import Manifest
 from builder.guest.outcome import State, run_checks
 from builder.guest.qemu import DiskBus
 from builder.guest.record import BootPlan, BootRecord, plan_boots
+from builder.guest.ssh import Login
 from builder.runner import Completed
 
 GIB = 1 << 30
@@ -212,6 +214,20 @@ def test_without_login_nothing_passes() -> None:
     assert set(found.values()) == {State.NOT_DONE}
 
 
+def test_a_lost_connection_is_no_refusal_of_root() -> None:
+    lost = Completed(returncode=255, stdout="", stderr="Connection reset by 127.0.0.1 port 2222")
+
+    assert states(good_boot(root_login=lost))["root-ssh-refused"] == State.NOT_DONE
+
+
+def test_cloud_inits_answer_to_root_is_a_refusal() -> None:
+    told = Completed(
+        returncode=142, stdout='Please login as the user "ec2-user" rather than "root".', stderr=""
+    )
+
+    assert states(good_boot(root_login=told))["root-ssh-refused"] == State.PASS
+
+
 def test_seconds_of_an_emulated_processor_are_only_told() -> None:
     boot = good_boot(acceleration=Acceleration(name="tcg", reason="no /dev/kvm"), login_seconds=200.0)
 
@@ -305,6 +321,40 @@ def test_the_script_runs_in_a_real_shell_and_is_taken_apart(run_shell: Callable[
     assert list(facts) == list(COMMANDS)
     assert facts["user"].status == 0
     assert facts["command-line"].text
+
+
+class Doorkeeper:
+    """A fake login: refuses some times, then lets the script run on this host."""
+
+    def __init__(self, refusals: int, run_shell: Callable[[str], str]) -> None:
+        self.refusals = refusals
+        self.run_shell = run_shell
+
+    def run(self, script: str, **_options: object) -> Completed:
+        if self.refusals:
+            self.refusals -= 1
+            return Completed(returncode=255, stdout="", stderr="kex_exchange: Connection reset by peer\n")
+        return Completed(returncode=0, stdout=self.run_shell(script), stderr="")
+
+
+SHORT = Script(mark="@1@", text="printf '@1@ begin user\\nop\\n\\n@1@ end 0\\n'")
+
+
+def test_a_guest_whose_sshd_starts_anew_is_asked_again(run_shell: Callable[[str], str]) -> None:
+    login = cast("Login", Doorkeeper(2, run_shell))
+
+    assert ask(login, SHORT, 60.0, pause=0.01) == ({"user": fact("op\n")}, None)
+
+
+def test_a_guest_that_stays_silent_is_told_with_the_reason(run_shell: Callable[[str], str]) -> None:
+    facts, silence = ask(cast("Login", Doorkeeper(99, run_shell)), SHORT, 0.05, pause=0.01)
+    boot = replace(good_boot(silence=silence), facts=facts)
+
+    result = next(result for result in run_checks(booted.CHECKS, boot) if result.check == "hostname")
+    assert (result.state, result.reason) == (
+        State.NOT_DONE,
+        "the guest told nothing: kex_exchange: Connection reset by peer",
+    )
 
 
 def test_output_that_is_cut_off_loses_only_what_is_missing() -> None:

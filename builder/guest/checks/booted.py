@@ -103,12 +103,13 @@ def _root_refused(boot: BootRecord) -> Outcome:
     out = boot.root_login.stdout.strip()
     if "uid=0" in out:
         return failed("root may log in with the cloud's key")
-    said = (boot.root_login.stderr.strip() or out).splitlines()
-    if boot.root_login.returncode == 0 and not out:
-        return failed("root's login ended well")
-    if said and "did not end" in said[-1]:
-        raise not_done(said[-1])
-    return passed(said[-1][:120] if said else "refused")
+    said = ((boot.root_login.stderr.strip() or out).splitlines() or ["ssh gave no reason"])[-1][:120]
+    if boot.root_login.returncode == 0:
+        return failed(f"root's login ended well: {said}")
+    # 255 is ssh's own failure: only a denial is an answer of the guest, a lost connection is none.
+    if boot.root_login.returncode == 255 and "denied" not in said.lower():
+        raise not_done(said)
+    return passed(said)
 
 
 def _hostname(boot: BootRecord) -> Outcome:
