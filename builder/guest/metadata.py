@@ -93,6 +93,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 def serve(folder: Path, instance: Instance, datasource: Datasource) -> Iterator[None]:
     """Serve on `folder/metadata.sock` while the body runs; every request goes to `folder/metadata.log`."""
     log = (folder / LOG).open("a", encoding="utf-8")
+    (folder / SOCKET).unlink(missing_ok=True)  # of this guest's boot before
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.0"

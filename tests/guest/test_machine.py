@@ -208,6 +208,12 @@ def test_relay_joins_a_connection_to_the_service(tmp_path: Path) -> None:
     assert "local-hostname" in (deep / metadata.LOG).read_text(encoding="utf-8")
 
 
+def test_a_guest_started_again_finds_the_service_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with metadata.serve(tmp_path, INSTANCE, Datasource.OPENSTACK):
+            assert (tmp_path / metadata.SOCKET).is_socket()
+
+
 # -- firmware and acceleration -------------------------------------------------------------------
 
 
