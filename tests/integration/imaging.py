@@ -25,7 +25,7 @@ clearpart --all --initlabel --disklabel=gpt
 zerombr
 part biosboot --fstype=biosboot --size=1
 part /boot/efi --fstype=efi --size=32
-part / --fstype=ext4 --size=96 --grow
+part / --fstype=ext4 --size=96
 """
 PACKAGES = "%packages --nocore\nkernel\ngrub2-pc-modules\ngrub2-efi-x64-modules\n{more}\n%end\n"
 

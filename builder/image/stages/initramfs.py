@@ -12,7 +12,7 @@ from pathlib import Path
 
 from builder.errors import BuildError, InputError
 from builder.files import digest_of, sha256_file
-from builder.image import tree
+from builder.image import layout, tree
 from builder.image.build import TREE, Build
 from builder.image.cpio import device_nodes
 from builder.image.kernels import find_kernels, initramfs_of, install_kernel
@@ -39,6 +39,9 @@ def run(build: Build) -> str:
     kernels = find_kernels()
     build.facts.kernels = kernels
     if not kernels:
+        if layout.has_loader(build.plan.bootloader):
+            raise BuildError("no kernel is left in the image: a %post script removed it", log=build.log)
+        bootfiles.complete(build)
         return "no kernel"
     if not tree.path("/usr/bin/dracut").exists():
         raise InputError("%packages: there is no dracut in the image", hint="put dracut into %packages")
