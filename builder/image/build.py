@@ -56,8 +56,6 @@ class Facts:
     packages: tuple[Package, ...] = ()
     installed_size: int = 0
     warnings: list[str] = field(default_factory=list)
-    kernels: tuple[str, ...] = ()
-    initramfs_cached: bool = False
     layout: DiskLayout | None = None
     firmware: Firmware | None = None
     kernel_arguments: tuple[str, ...] = ()
@@ -113,10 +111,6 @@ class Build:
         """Write a line into the log."""
         with self.log.open("a") as file:
             file.write(message + "\n")
-
-    def has_package(self, name: str) -> bool:
-        """Say whether a package of that name goes into the image."""
-        return any(package.name == name for package in self.facts.packages)
 
 
 def failure(event: dict[str, Any], plan: ImagePlan, log: Path) -> BuildError:

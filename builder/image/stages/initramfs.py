@@ -37,7 +37,6 @@ OPTIONS = ("--force", "--no-hostonly", "--reproducible", "--quiet")
 def run(build: Build) -> str:
     """Make what is missing in /boot."""
     kernels = find_kernels()
-    build.facts.kernels = kernels
     if not kernels:
         if layout.has_loader(build.plan.bootloader):
             raise BuildError("no kernel is left in the image: a %post script removed it", log=build.log)
@@ -46,7 +45,6 @@ def run(build: Build) -> str:
     if not tree.path("/usr/bin/dracut").exists():
         raise InputError("%packages: there is no dracut in the image", hint="put dracut into %packages")
     cached = [_make(build, kernel) for kernel in kernels]
-    build.facts.initramfs_cached = all(cached)
     bootfiles.complete(build)
     how = "from the cache" if all(cached) else "made by dracut"
     return f"{', '.join(kernels)}  {how}"
