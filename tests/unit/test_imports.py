@@ -17,7 +17,7 @@ LAYERS = (
     ("errors",),
     ("report", "files"),
     ("runner",),
-    ("data",),
+    ("data", "download"),
     ("targets", "catalogue", "render"),
     ("kickstart",),
     ("rpm", "image", "guest", "glance", "koji"),

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Files from elsewhere that go into a package: each by URL and sha256, fetched once and kept.
+
+Proxies and SSL_CERT_FILE of the environment are honoured. A file of PyPI is looked for on the index that
+pip is configured for as well, where its own URL cannot be reached: a mirror holds the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import os
+import re
+import ssl
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+from builder.errors import CommandFailed, InputError, RemoteError
+from builder.files import cache_folder, locked, sha256_file, write_atomic
+from builder.runner import Runner
+
+PYPI = frozenset({"files.pythonhosted.org", "pypi.org", "pypi.io"})
+SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remote:
+    """A file elsewhere: where it is, what its bytes are, and what it is called here."""
+
+    url: str
+    sha256: str
+    name: str
+
+    def __post_init__(self) -> None:
+        if urllib.parse.urlsplit(self.url).scheme not in ("https", "http", "file"):
+            raise ValueError(f'url "{self.url}" is none of https, http, file')
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ValueError(f'sha256 "{self.sha256}" is not 64 hex digits')
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+~-]*", self.name):
+            raise ValueError(f'name "{self.name}" is not the name of a file')
+
+
+class _NotThere(Exception):
+    """A URL gave nothing; the text says why."""
+
+
+def fetch(source: Remote, runner: Runner) -> Path:
+    """Return the path of `source` in the cache, downloaded now when it is not there.
+
+    Raises:
+        InputError: its bytes have another sha256.
+        RemoteError: it cannot be got.
+    """
+    folder = cache_folder("sources", source.sha256)
+    path = folder / source.name
+    with locked(folder / ".lock"):
+        if path.is_file() and sha256_file(path) == source.sha256:
+            return path
+        data = _download(source, runner)
+        found = hashlib.sha256(data).hexdigest()
+        if found != source.sha256:
+            raise InputError(
+                f"{source.url}: sha256 is {found}, not {source.sha256}",
+                hint="the file was changed, or the sha256 is that of another file",
+            )
+        write_atomic(path, data)
+    return path
+
+
+def _download(source: Remote, runner: Runner) -> bytes:
+    try:
+        return _read(source.url)
+    except _NotThere as error:
+        reason = str(error)
+    if urllib.parse.urlsplit(source.url).hostname in PYPI:
+        pip = _pip_settings(runner)
+        for index in f"{pip.get('index-url', '')} {pip.get('extra-index-url', '')}".split():
+            try:
+                return _read_from_index(index, source.name, certificates=pip.get("cert"))
+            except _NotThere as error:
+                reason += f"; pip's index: {error}"
+    raise RemoteError(f"{source.url}: {reason}", hint="is there a network? http_proxy and pip's index count")
+
+
+def _read(url: str, *, certificates: str | None = None) -> bytes:
+    parts = urllib.parse.urlsplit(url)
+    request = urllib.request.Request(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    if parts.username is not None:
+        # pip's index may have a name and a password in its URL, where urllib wants none.
+        words = f"{parts.username}:{parts.password or ''}"
+        code = base64.b64encode(urllib.parse.unquote(words).encode()).decode()
+        request.add_header("Authorization", f"Basic {code}")
+    context = ssl.create_default_context(cafile=certificates)
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS, context=context) as answer:
+            data: bytes = answer.read()
+            return data
+    except urllib.error.HTTPError as error:
+        raise _NotThere(f"{error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _NotThere(str(getattr(error, "reason", error)).lower()) from error
+
+
+def _read_from_index(index: str, name: str, *, certificates: str | None) -> bytes:
+    """Return the file `name` of the repository `index` (PEP 503, the simple repository API)."""
+    project = re.match(r"(.+?)-\d", name)
+    normal = re.sub(r"[-_.]+", "-", project[1] if project else name).lower()
+    page = f"{index.rstrip('/')}/{normal}/"
+    if page.startswith("file:"):
+        page += "index.html"
+    links = _Links()
+    links.feed(_read(page, certificates=certificates).decode(errors="replace"))
+    for target in links.targets:
+        url = urllib.parse.urljoin(page, target)
+        if urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2] == name:
+            return _read(url, certificates=certificates)
+    raise _NotThere(f"{page} has no {name}")
+
+
+def _pip_settings(runner: Runner) -> Mapping[str, str]:
+    """Return what pip would take of its files and of PIP_* in the environment; the latter wins."""
+    own = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    try:
+        text = runner.run([sys.executable, "-m", "pip", "config", "list"], env=own).stdout
+    except CommandFailed:
+        return {}
+    rows = re.findall(r"^(\S+)\.(index-url|extra-index-url|cert)='(.*)'$", text, re.MULTILINE)
+    rows.sort(key=lambda row: row[0] == ":env:")
+    return {name: value for _, name, value in rows}
+
+
+class _Links(HTMLParser):
+    """The links of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.targets += [value for name, value in attrs if tag == "a" and name == "href" and value]
