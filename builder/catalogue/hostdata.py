@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from builder.catalogue.model import Account, Accounts, Catalogue, Project, ProjectRelease, SyncCommand
+from builder.catalogue.model import Account, Accounts, Catalogue, Option, Project, ProjectRelease, SyncCommand
 from builder.targets import SPECS
 
 FORMAT = 1
@@ -65,11 +65,11 @@ def _release(project: Project, release: ProjectRelease) -> dict[str, object]:
         "ports": dict(release.ports),
         "databases": {
             database.name: {
-                "connection": [
-                    {"file": option.file, "section": option.section, "key": option.key}
-                    for option in database.connection
-                ],
+                "connection": [_option(option) for option in database.connection],
+                "beside": database.beside,
+                "account": database.account or project.user.name,
                 "engines": list(database.engines),
+                "migrations": database.migrations,
             }
             for database in release.databases.values()
         },
@@ -109,8 +109,22 @@ def _accounts(accounts: Accounts) -> dict[str, object]:
     }
 
 
+def _option(option: Option) -> dict[str, object]:
+    return {
+        "file": option.file,
+        "section": option.section,
+        "key": option.key,
+        "optional": option.optional,
+    }
+
+
 def _sync(command: SyncCommand) -> dict[str, object]:
-    return {"databases": list(command.databases), "run": list(command.run), "done": list(command.done)}
+    return {
+        "databases": list(command.databases),
+        "run": list(command.run),
+        "done": list(command.done),
+        "requires": _option(command.requires) if command.requires else None,
+    }
 
 
 def _text(path: Path) -> str:

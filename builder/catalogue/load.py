@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.catalogue.model import Catalogue, Project, ProjectRelease, ReleaseProfile
+from builder.catalogue.model import TEMPLATE, Catalogue, Project, ProjectRelease, ReleaseProfile
 from builder.data import Reader, did_you_mean, show_path
 from builder.errors import Problem
 from builder.targets import SPECS
@@ -82,16 +82,20 @@ def check_accounts(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _check_release(release: ProjectRelease) -> Iterator[Problem]:
     files = release.configuration
-    for database in release.databases.values():
-        for option in database.connection:
-            if option.file not in files:
-                message = f"{option.file} is not among the configuration files"
-                yield Problem(where=option.where, message=message, hint=did_you_mean(option.file, files))
+    options = [option for database in release.databases.values() for option in database.connection]
+    options += [command.requires for command in release.sync if command.requires]
+    for option in options:
+        if option.file not in files:
+            message = f"{option.file} is not among the configuration files"
+            yield Problem(where=option.where, message=message, hint=did_you_mean(option.file, files))
+    named = [(each.where, each.beside) for each in release.databases.values() if each.beside is not None]
     for command in release.sync:
-        for name in command.databases:
-            if name not in release.databases:
-                hint = did_you_mean(name, release.databases)
-                yield Problem(where=command.where, message=f'unknown database "{name}"', hint=hint)
+        named += [(command.where, name) for name in command.databases]
+        named += [(command.where, name) for name in TEMPLATE.findall(" ".join(command.run))]
+    for where, name in named:
+        if name not in release.databases:
+            hint = did_you_mean(name, release.databases)
+            yield Problem(where=where, message=f'unknown database "{name}"', hint=hint)
     for command in (*release.sync, *((release.check,) if release.check else ())):
         for word in command.run:
             if word.startswith("/etc/") and word not in files:

@@ -18,6 +18,8 @@ from builder.data import FROM_KEY
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+# In an argument of a command: Nova's template of the URL of a database.
+TEMPLATE = re.compile(r"\{template:([^}]*)\}")
 
 Engine = Literal["mysql", "postgresql"]
 
@@ -77,38 +79,53 @@ class ConfigurationFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
-    """An option of a configuration file."""
+    """An option of a configuration file; an `optional` one is set only where the file has it already."""
 
     where: str = ""
     file: str
     section: str
     key: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
-    """A database, and the options that hold the URL to it."""
+    """A database, and the options that hold the URL to it; without one it stands `beside` another.
+
+    `account` of the server is the project's user when None. `migrations` is where the project's code
+    has the revisions of alembic, a path below site-packages.
+    """
 
     name: str = field(metadata=FROM_KEY)
     where: str = ""
-    connection: tuple[Option, ...]
+    connection: tuple[Option, ...] = ()
+    beside: str | None = None
+    account: str | None = None
     engines: tuple[Engine, ...] = ("mysql", "postgresql")
+    migrations: str | None = None
 
     def __post_init__(self) -> None:
-        if not DATABASE_NAME.fullmatch(self.name):
-            raise ValueError("a database is named in small letters, digits and underscores")
-        if not self.connection:
-            raise ValueError("connection: at least one option holds the URL")
+        for name in (self.name, *((self.account,) if self.account is not None else ())):
+            if not DATABASE_NAME.fullmatch(name):
+                raise ValueError("databases and accounts have small letters, digits and underscores")
+        if self.beside is None and all(option.optional for option in self.connection):
+            raise ValueError("connection: at least one option always holds the URL")
+        if self.beside is not None and self.connection:
+            raise ValueError("beside: goes without connection")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyncCommand:
-    """A command that makes or migrates tables; exit codes of `done` say that nothing was left to do."""
+    """A command that makes or migrates tables; exit codes of `done` say that nothing was left to do.
+
+    It is left out where the option `requires` is not set.
+    """
 
     where: str = ""
     databases: tuple[str, ...]
     run: tuple[str, ...]
     done: tuple[int, ...] = ()
+    requires: Option | None = None
 
     def __post_init__(self) -> None:
         if not self.run:

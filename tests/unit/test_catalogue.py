@@ -46,6 +46,8 @@ def test_the_committed_catalogue_has_no_mistakes() -> None:
         ("keystone", "current", "/etc/keystone/keystone.conf", "database", "connection"),
         ("glance", "essex", "/etc/glance/glance-registry.conf", "DEFAULT", "sql_connection"),
         ("glance", "current", "/etc/glance/glance-api.conf", "database", "connection"),
+        ("nova", "essex", "/etc/nova/nova.conf", "DEFAULT", "sql_connection"),
+        ("placement", "current", "/etc/placement/placement.conf", "placement_database", "connection"),
     ],
 )
 def test_connections_stand_where_each_release_reads_them(
@@ -53,8 +55,9 @@ def test_connections_stand_where_each_release_reads_them(
 ) -> None:
     services = json.loads(render_services(load_catalogue()))
 
-    (option,) = services["projects"][project]["releases"][release]["databases"][project]["connection"]
-    assert option == {"file": file, "section": section, "key": key}
+    options = services["projects"][project]["releases"][release]["databases"][project]["connection"]
+    assert {"file": file, "section": section, "key": key, "optional": False} in options
+    assert sum(not option["optional"] for option in options) == 1
 
 
 # file, what stands there, what stands there instead, the line that is told, the message, the hint
@@ -81,6 +84,16 @@ BAD = {
     "sync of no database": (
         "keystone", "{databases: [keystone]", "{databases: [keystne]",
         'unknown database "keystne"', "did you mean keystone?",
+    ),
+    "database beside none": ("nova", "beside: nova", "beside: nowa", 'unknown database "nowa"', "mean nova"),
+    "template of none": ("nova", "{template:nova_cell0}", "{template:cell0}", 'database "cell0"', ""),
+    "requires no file": (
+        "nova", "requires: {file: /etc/nova/nova.conf", "requires: {file: /etc/nova/now.conf",
+        "/etc/nova/now.conf is not among the configuration files", "nova.conf?",
+    ),
+    "no option holds the URL": (
+        "heat", "section: database, key: connection}", "section: database, key: connection, optional: true}",
+        "at least one option always holds the URL", "",
     ),
     "endpoint at no port": ("glance", 'public: "http://{host}:9292"', 'public: "http://{host}:9293"',
                             "image: port 9293 is not one of ports", ""),
