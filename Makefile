@@ -5,7 +5,7 @@ BUILDER := .venv/bin/openstack-builder
 PYTEST := .venv/bin/python -m pytest
 INSTALL := builder/requirements/install
 
-.PHONY: help setup demo rpm image verify upload plane-up plane-down setup-plane test test-all lint bench lock clean
+.PHONY: help setup specs demo rpm image verify upload plane-up plane-down setup-plane test test-all lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ demo: ## the whole main job: RPM, image, boot, login, upload
 	@$(INSTALL) demo
 	@$(BUILDER) services -o utils/openstack_utils/services.json
 	@.venv/bin/python -m tests.demo
+
+specs: setup ## make the specs of OpenStack's services from the catalogue again
+	$(BUILDER) specs
 
 TARGET ?= fixture-12
 IMAGE ?= jeos-fixture

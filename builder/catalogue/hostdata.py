@@ -45,7 +45,6 @@ def _project(project: Project) -> dict[str, object]:
             "uid": user.uid,
             "gid": user.uid if user.gid is None else user.gid,
             "group": user.group or user.name,
-            "groups": list(user.groups),
             "home": _text(user.home),
             "shell": _text(user.shell),
             "comment": user.comment,

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from builder.catalogue.packaging import MODE, Folder, Packaging
+from builder.catalogue.services import Service
 from builder.data import FROM_KEY
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -26,7 +28,10 @@ Engine = Literal["mysql", "postgresql"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseProfile:
-    """A release of OpenStack and what holds for all its projects."""
+    """A release of OpenStack and what holds for all its projects.
+
+    `after` is what every unit is started after, `logrotate` the directives for every project's logs.
+    """
 
     name: str = field(metadata=FROM_KEY)
     where: str = ""
@@ -34,6 +39,8 @@ class ReleaseProfile:
     version: str
     drivers: Mapping[str, str]
     charset: str
+    after: tuple[str, ...]
+    logrotate: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if set(self.drivers) != {"mysql", "postgresql"}:
@@ -42,7 +49,7 @@ class ReleaseProfile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """The system account that runs a project's services."""
+    """The system account that runs a project's services; a package of others may be its `provider`."""
 
     where: str = ""
     name: str
@@ -51,7 +58,7 @@ class User:
     uid: int | None = None
     gid: int | None = None
     group: str | None = None
-    groups: tuple[str, ...] = ()
+    provider: str | None = None
     shell: Path = Path("/sbin/nologin")
 
     def __post_init__(self) -> None:
@@ -63,18 +70,28 @@ class User:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConfigurationFile:
-    """A file of configuration; `group` is the project's own when None."""
+    """A file of configuration; `group` is the project's own when None.
+
+    What is in it: the options of `set` (section, key, value), or the file `source` of the project's
+    source archive. Without either the package owns the name only: the code's own package brings it.
+    """
 
     path: str = field(metadata=FROM_KEY)
+    where: str = ""
     mode: str = "0640"
     owner: str = "root"
     group: str | None = None
+    package: str | None = None
+    set: Mapping[str, Mapping[str, str]] | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/etc/"):
             raise ValueError("a configuration file stands below /etc")
-        if not re.fullmatch(r"0[0-7]{3}", self.mode):
+        if not MODE.fullmatch(self.mode):
             raise ValueError(f'mode "{self.mode}" is not of the form 0640')
+        if self.set is not None and self.source is not None:
+            raise ValueError("set and source: one of them at most")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,11 +260,32 @@ class Accounts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ProjectRelease:
-    """A project as it is in one release of OpenStack."""
+class Site:
+    """A part of httpd's site that the project serves: `module` below the URL path `url`."""
 
     where: str = ""
+    package: str
+    url: str
+    module: Path
+    static: Path
+    root: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"(/[a-z-]+)+", self.url):
+            raise ValueError(f'site: url "{self.url}" is not of the form /dashboard')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectRelease:
+    """A project as it is in one release of OpenStack; `user` where it had another than the project's."""
+
+    where: str = ""
+    user: User | None = None
     configuration: Mapping[str, ConfigurationFile]
+    folders: Mapping[str, Folder] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    site: Site | None = None
+    rpm: Packaging | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
     databases: Mapping[str, Database] = field(default_factory=dict)
     sync: tuple[SyncCommand, ...] = ()
@@ -260,6 +298,8 @@ class ProjectRelease:
         for use, port in self.ports.items():
             if not 1 <= port <= 65535:
                 raise ValueError(f"ports: {use}: {port} is not a port")
+        if (self.services or self.site) and self.rpm is None:
+            raise ValueError('the key "rpm" is missing: no package would hold the services')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,6 +20,7 @@ from builder.runner import Runner
 COMMANDS = {
     "targets": "list the distributions that we build for",
     "images": "list the kickstarts of images.yaml",
+    "specs": "make the specs of OpenStack's services from the catalogue",
     "srpm": "build a source RPM",
     "rpm": "build binary RPMs",
     "check": "check kickstarts: errors, warnings, what would be ignored",

@@ -141,7 +141,7 @@ def test_the_utilities_read_what_the_builder_renders(tmp_path: Path, monkeypatch
     path.write_text(render_services(load_catalogue()))
     services = load_services(str(path))
     assert services["projects"]["glance"]["user"] == {
-        "name": "glance", "uid": 161, "gid": 161, "group": "glance", "groups": [],
+        "name": "glance", "uid": 161, "gid": 161, "group": "glance",
         "home": "/var/lib/glance", "shell": "/sbin/nologin", "comment": "OpenStack Glance Daemons",
     }  # fmt: skip
     assert services["releases"]["current"]["drivers"]["mysql"] == "mysql+pymysql"

@@ -24,7 +24,7 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
-ALLOWED = {("report", "files"), ("catalogue", "targets")}
+ALLOWED = {("report", "files"), ("catalogue", "targets"), ("render", "catalogue"), ("render", "targets")}
 # A program of its own beside dnf: see its top.
 APART = BUILDER / "image" / "dnfworker"
 

@@ -52,15 +52,11 @@ class OpenFile:
 
 
 class Transaction:
-    """Locked files of one run. Use as a context manager; nothing is written before `commit`.
+    """Locked files of one run. Use as a context manager; nothing is written before `commit`."""
 
-    `check` is called again and again while another writer is waited for, and may raise.
-    """
-
-    def __init__(self, notify=None, check=None):
+    def __init__(self, notify=None):
         self.files = []
         self.notify = notify or (lambda text: None)
-        self.check = check
         self.signals = Signals()
 
     def __enter__(self):
@@ -123,21 +119,17 @@ class Transaction:
 
     def _wait(self, descriptor, path):
         """Take the lock; say so when that takes long."""
-        deadline, told = time.monotonic() + 2, False
+        deadline = time.monotonic() + 2
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                if not told and time.monotonic() > deadline:
-                    told = True
+                if time.monotonic() > deadline:
                     self.notify("waiting for another writer of %s" % path)
-                    if self.check is None:
-                        fcntl.flock(descriptor, fcntl.LOCK_EX)
-                        return
-                if self.check is not None:
-                    self.check()
-                time.sleep(0.02 if told else 0.002)
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                    return
+                time.sleep(0.002)
 
     def changed(self):
         """The files whose text is to change; an empty text does not make a file."""

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""What the catalogue knows of a project's RPMs: sub-packages, folders, accounts' rights, the changelog."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from builder.data import FROM_KEY
+
+MODE = re.compile(r"0[0-7]{3}")
+PACKAGE = re.compile(r"[a-z][a-z0-9+.-]*")
+VERSION = re.compile(r"[0-9][0-9a-z.~^]*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceArchive:
+    """The project's source distribution, which Source0 names."""
+
+    where: str = ""
+    url: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"https://\S+\.tar\.gz", self.url):
+            raise ValueError(f'source: "{self.url}" is not of the form https://….tar.gz')
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ValueError("source: sha256 is not 64 lower-case hex digits")
+
+    @property
+    def file(self) -> str:
+        """The name of the archive."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def folder(self) -> str:
+        """The folder in it."""
+        return self.file.removesuffix(".tar.gz")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SubPackage:
+    """A binary package; `groups` are those that the project's user is put into where it is installed."""
+
+    name: str = field(metadata=FROM_KEY)
+    where: str = ""
+    summary: str
+    description: str
+    requires: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not PACKAGE.fullmatch(self.name):
+            raise ValueError(f'"{self.name}" is not the name of a package')
+        if self.summary.endswith(".") or len(self.summary) > 79:
+            raise ValueError("summary: at most 79 characters and no full stop")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """An entry of the changelog, newest first."""
+
+    where: str = ""
+    date: str
+    packager: str
+    version: str
+    changes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        datetime.date.fromisoformat(self.date)
+        if not re.fullmatch(r"[^<>]+ <[^<>@ ]+@[^<>@ ]+>", self.packager):
+            raise ValueError(f'changelog: packager "{self.packager}" is not of the form Name <address>')
+        if not self.changes:
+            raise ValueError("changelog: changes: nothing is told")
+
+    @property
+    def day(self) -> str:
+        """The date as rpm writes it."""
+        return datetime.date.fromisoformat(self.date).strftime("%a %b %d %Y")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folder:
+    """A folder that a package owns; owner and group are the project's user when None."""
+
+    path: str = field(metadata=FROM_KEY)
+    where: str = ""
+    mode: str = "0750"
+    owner: str | None = None
+    group: str | None = None
+    package: str | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"(/[\w.-]+)+", self.path):
+            raise ValueError("a folder is named by its full path")
+        if not MODE.fullmatch(self.mode):
+            raise ValueError(f'mode "{self.mode}" is not of the form 0750')
+
+    @property
+    def is_volatile(self) -> bool:
+        """Whether it is gone after a boot, where /run is in memory."""
+        return self.path.startswith(("/run/", "/var/run/"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Packaging:
+    """How a project is packaged for one release.
+
+    `code` is the package that holds the Python code (`modules`), built from `source` or, without one, by
+    others.
+    `common` holds what belongs to no single service. `commands` are programs of /usr/bin in it.
+    """
+
+    where: str = ""
+    name: str
+    version: str
+    release: int = 1
+    license: str
+    url: str
+    summary: str
+    description: str
+    code: str
+    source: SourceArchive | None = None
+    modules: tuple[str, ...] = ()
+    common: str
+    commands: tuple[str, ...] = ()
+    sudo: tuple[str, ...] = ()
+    sysctl: Mapping[str, str] = field(default_factory=dict)
+    polkit: str | None = None
+    packages: Mapping[str, SubPackage]
+    changelog: tuple[Change, ...]
+
+    def __post_init__(self) -> None:
+        for name in (self.name, self.code):
+            if not PACKAGE.fullmatch(name):
+                raise ValueError(f'rpm: "{name}" is not the name of a package')
+        if not VERSION.fullmatch(self.version):
+            raise ValueError(f'rpm: version "{self.version}" is not that of a package')
+        if self.common not in self.packages:
+            raise ValueError(f"rpm: common: {self.common} is not one of packages")
+        if not self.changelog or self.changelog[0].version != f"{self.version}-{self.release}":
+            raise ValueError(f"rpm: the newest entry of changelog is not of {self.version}-{self.release}")
+        if (self.source is None) is not (self.modules == ()):
+            raise ValueError("rpm: source and modules: both or none")
+        dates = [change.date for change in self.changelog]
+        if dates != sorted(dates, reverse=True):
+            raise ValueError("rpm: changelog: the newest entry stands first")

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""What the catalogue knows of a service: what is run, and how an init system is to treat it.
+
+A service is a daemon with its own program, or a WSGI application that uwsgi runs (release current has
+no program for its APIs any more). Both become a unit, and an init script where the target has SysV init.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from builder.data import FROM_KEY
+
+UNIT_NAME = re.compile(r"[a-z][a-z0-9-]*")
+UNIT = re.compile(r"[A-Za-z0-9:_.@-]+\.(service|target|socket|mount|slice)")
+MODULE = re.compile(r"[a-z_][a-z0-9_.]*:[a-z_]+")
+
+Hardening = Literal["full", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wsgi:
+    """A WSGI application; `port` is a use of the release's ports, `chunked` that bodies may come so."""
+
+    where: str = ""
+    module: str
+    port: str
+    processes: int = 2
+    threads: int = 4
+    chunked: bool = False
+
+    def __post_init__(self) -> None:
+        if not MODULE.fullmatch(self.module):
+            raise ValueError(f'wsgi: module "{self.module}" is not of the form keystone.wsgi.api:application')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """A service; `run` or `wsgi` tells what is started, `instance` the same for NAME@INSTANCE.
+
+    `upgrade: keep` is for units that must never be restarted by a package: those that clean up what
+    belongs to running guests. `hardening: none` is for daemons that become root (sudo, privsep).
+    """
+
+    name: str = field(metadata=FROM_KEY)
+    where: str = ""
+    summary: str
+    package: str | None = None
+    aliases: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    wsgi: Wsgi | None = None
+    instance: tuple[str, ...] = ()
+    user: str | None = None
+    type: Literal["simple", "notify", "oneshot"] = "simple"
+    restart: Literal["no", "on-failure", "always"] = "on-failure"
+    upgrade: Literal["restart", "keep"] = "restart"
+    kill: Literal["control-group", "mixed", "process"] = "control-group"
+    hardening: Hardening = "full"
+    private_tmp: bool = True
+    open_files: int | None = None
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
+    part_of: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.aliases):
+            if not UNIT_NAME.fullmatch(name):
+                raise ValueError(f'"{name}" is not the name of a unit (small letters, digits and hyphens)')
+        if bool(self.run) == (self.wsgi is not None):
+            raise ValueError("needs one of run and wsgi")
+        for argv in filter(None, (self.run, self.instance)):
+            if not argv[0].startswith("/"):
+                raise ValueError(f'"{argv[0]}" is not the full path of a program')
+        if self.instance and not any("%i" in word for word in self.instance):
+            raise ValueError("instance: no argument holds %i")
+        for unit in (*self.after, *self.before, *self.requires, *self.wants, *self.part_of):
+            if not UNIT.fullmatch(unit):
+                raise ValueError(f'"{unit}" is not the full name of a unit, like libvirtd.service')
+        if self.type == "oneshot" and self.restart != "no":
+            raise ValueError("a oneshot service has restart: no")
+
+    @property
+    def home(self) -> str:
+        """The package that it is in."""
+        return self.package or self.name

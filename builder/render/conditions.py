@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""What tells targets of one release apart in a spec, as an expression of rpm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from builder.targets import Family, Target
+
+MACRO = {Family.FEDORA: "fedora", Family.EL: "rhel", Family.FIXTURE: "fixture"}
+
+# rpm makes the accounts that a package's sysusers.d file names (packaging.md, section 2), and puts them
+# into groups (its "m" lines), from these versions on.
+ACCOUNTS_SINCE = (4, 19)
+MEMBERS_SINCE = (4, 20)
+
+
+def expression(targets: Sequence[Target], chosen: Callable[[Target], bool]) -> str | None:
+    """Return the expression for %if that holds for the chosen ones of `targets`; None when none is.
+
+    A family that is chosen as a whole is named without numbers, so that a newer release of it fits too.
+    """
+    terms = []
+    for family in Family:
+        members = [target for target in targets if target.family is family]
+        wanted = [target for target in members if chosen(target)]
+        macro = MACRO[family]
+        if wanted and wanted == members:
+            terms.append(f"0%{{?{macro}}}")
+        else:
+            terms += [f"0%{{?{macro}}} == {target.releasever}" for target in wanted]
+    return " || ".join(terms) or None
+
+
+def makes_accounts(target: Target) -> bool:
+    """Say whether the target's rpm makes the accounts of sysusers.d files."""
+    return rpm_version(target) >= ACCOUNTS_SINCE
+
+
+def makes_members(target: Target) -> bool:
+    """Say whether the target's rpm puts accounts into groups."""
+    return rpm_version(target) >= MEMBERS_SINCE
+
+
+def rpm_version(target: Target) -> tuple[int, ...]:
+    """Return the version of the target's rpm, to be compared."""
+    return tuple(int(part) for part in target.rpm.version.split("."))

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""The templates of specs/templates: Jinja2, where a name that nobody gave is an error.
+
+A block mark on a line of its own leaves no line behind. Comments are {## like this ##}, because the
+usual mark is part of shell's ${#variable}.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from builder.targets import SPECS
+
+TEMPLATES = SPECS / "templates"
+
+
+def render(template: str, **values: object) -> str:
+    """Return the text of specs/templates/`template` with `values` in it."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        comment_start_string="{##",
+        comment_end_string="##}",
+        autoescape=False,
+    )

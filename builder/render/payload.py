@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: MIT
+"""What the packages of a project hold: every file and folder, with its mode, owner and origin.
+
+The code itself (python3-PROJECT) is not here: rpm's macros for Python list it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from builder.catalogue.model import ConfigurationFile, Project
+from builder.catalogue.packaging import Folder, Packaging
+from builder.render.accounts import member_line, sysusers_line
+from builder.render.environment import render
+from builder.render.services import (
+    Surroundings,
+    render_init,
+    render_sysconfig,
+    render_unit,
+    render_uwsgi,
+    uwsgi_path,
+)
+
+# Where a path of the target is spelt with a macro in a spec, longest first.
+SPELLINGS = (
+    ("/etc/rc.d/init.d/", "%{_initrddir}/"),
+    ("/usr/lib/systemd/system/", "%{_unitdir}/"),
+    ("/usr/lib/sysusers.d/", "%{_sysusersdir}/"),
+    ("/usr/lib/tmpfiles.d/", "%{_tmpfilesdir}/"),
+    ("/etc/", "%{_sysconfdir}/"),
+    ("/usr/bin/", "%{_bindir}/"),
+    ("/usr/share/", "%{_datadir}/"),
+    ("/usr/lib/", "%{_prefix}/lib/"),
+    ("/var/", "%{_localstatedir}/"),
+)
+
+
+class Kind(StrEnum):
+    """How %files lists an entry."""
+
+    FILE = ""
+    CONFIG = "%config(noreplace)"
+    GHOST = "%ghost %config(noreplace)"
+    FOLDER = "%dir"
+    VOLATILE = "%ghost %dir"
+
+
+class Only(StrEnum):
+    """On which of the release's targets an entry is there."""
+
+    EVERYWHERE = "everywhere"
+    SYSTEMD = "systemd"
+    SYSV = "sysv"
+    MEMBERS = "members"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A file or folder of a package.
+
+    `text` is that of a file beside the spec called `file`; `upstream` names one of the source archive;
+    with neither it is made by the code's own installation, or is a folder.
+    """
+
+    package: str
+    path: str
+    kind: Kind = Kind.FILE
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    only: Only = Only.EVERYWHERE
+    file: str | None = None
+    text: str | None = None
+    upstream: str | None = None
+
+    @property
+    def spelt(self) -> str:
+        """The path as a spec spells it."""
+        for path, macro in SPELLINGS:
+            if self.path.startswith(path):
+                return macro + self.path.removeprefix(path)
+        return self.path
+
+    def listing(self) -> str:
+        """Return its line of %files."""
+        words = [self.kind.value]
+        plain = "0755" if self.kind in (Kind.FOLDER, Kind.VOLATILE) else "0644"
+        if self.path.startswith(("/usr/bin/", "/etc/rc.d/")):
+            plain = "0755"
+        if (self.mode, self.owner, self.group) != (plain, "root", "root"):
+            words.append(f"%attr({self.mode},{self.owner},{self.group})")
+        return " ".join([*filter(None, words), self.spelt])
+
+
+def list_payload(project: Project, around: Surroundings, packaging: Packaging) -> tuple[Entry, ...]:
+    """Return everything that the packages hold, in the order in which %files lists it."""
+    parts: tuple[Callable[[Project, Surroundings, Packaging], Iterator[Entry]], ...] = (
+        _commands,
+        _services,
+        _configuration,
+        _site,
+        _rights,
+        _housekeeping,
+        _folders,
+    )
+    return tuple(entry for part in parts for entry in part(project, around, packaging))
+
+
+def _commands(_project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+    if packaging.source is None:
+        return
+    for command in packaging.commands:
+        yield Entry(package=packaging.common, path=f"/usr/bin/{command}", mode="0755")
+    seen = set(packaging.commands)
+    for service in around.release.services.values():
+        program = service.run[0].rpartition("/")[2] if service.run else ""
+        if program and program not in seen:
+            seen.add(program)
+            yield Entry(package=service.home, path=f"/usr/bin/{program}", mode="0755")
+
+
+def _services(project: Project, around: Surroundings, _packaging: Packaging) -> Iterator[Entry]:
+    only = Only.SYSTEMD if around.sysv else Only.EVERYWHERE
+    for service in around.release.services.values():
+        unit = f"{service.name}.service"
+        yield Entry(
+            package=service.home,
+            path=f"/usr/lib/systemd/system/{unit}",
+            only=only,
+            file=unit,
+            text=render_unit(service, around),
+        )
+        if service.instance:
+            unit = f"{service.name}@.service"
+            yield Entry(
+                package=service.home,
+                path=f"/usr/lib/systemd/system/{unit}",
+                only=only,
+                file=unit,
+                text=render_unit(service, around, instances=True),
+            )
+        if around.sysv:
+            yield Entry(
+                package=service.home,
+                path=f"/etc/rc.d/init.d/{service.name}",
+                mode="0755",
+                only=Only.SYSV,
+                file=f"{service.name}.init",
+                text=render_init(service, around),
+            )
+            yield Entry(
+                package=service.home,
+                path=f"/etc/sysconfig/{service.name}",
+                kind=Kind.CONFIG,
+                file=f"{service.name}.sysconfig",
+                text=render_sysconfig(service),
+            )
+        if service.wsgi:
+            path = uwsgi_path(service, project.project)
+            yield Entry(
+                package=service.home,
+                path=path,
+                kind=Kind.CONFIG,
+                file=path.rpartition("/")[2],
+                text=render_uwsgi(service, around),
+            )
+
+
+def _configuration(project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+    names = [path.rpartition("/")[2] for path in around.release.configuration]
+    for config in around.release.configuration.values():
+        text = None
+        if config.set is not None:
+            title = f"{project.title} of OpenStack"
+            text = render("configuration", title=title, sections=config.set)
+        name = config.path.rpartition("/")[2]
+        if names.count(name) > 1:
+            name = config.path.removeprefix("/etc/").replace("/", "-")
+        yield Entry(
+            package=config.package or packaging.common,
+            path=config.path,
+            kind=_kind_of(config),
+            mode=config.mode,
+            owner=config.owner,
+            group=config.group or around.group,
+            file=name if text is not None else None,
+            text=text,
+            upstream=config.source,
+        )
+
+
+def _kind_of(config: ConfigurationFile) -> Kind:
+    return Kind.GHOST if config.set is None and config.source is None else Kind.CONFIG
+
+
+def _site(project: Project, around: Surroundings, _packaging: Packaging) -> Iterator[Entry]:
+    site = around.release.site
+    if site is None:
+        return
+    text = render(
+        "site",
+        title=project.title,
+        site=site,
+        name=site.package,
+        user=around.user.name,
+        group=around.group,
+        modern=around.modern,
+    )
+    yield Entry(
+        package=site.package,
+        path=f"/etc/httpd/conf.d/{site.package}.conf",
+        kind=Kind.CONFIG,
+        file=f"{site.package}.conf",
+        text=text,
+    )
+
+
+def _rights(project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+    name = packaging.name
+    user = around.user.name
+    if packaging.sudo:
+        title = f"{project.title} of OpenStack"
+        yield Entry(
+            package=packaging.common,
+            path=f"/etc/sudoers.d/{name}",
+            kind=Kind.CONFIG,
+            mode="0440",
+            file=f"{name}.sudoers",
+            text=render("sudoers", title=title, user=user, commands=packaging.sudo),
+        )
+    if packaging.polkit:
+        folder = "/usr/share/polkit-1/rules.d"
+        template, path = "polkit.rules", f"{folder}/50-{name}.rules"
+        if not around.modern:
+            folder = "/etc/polkit-1/localauthority/50-local.d"
+            template, path = "polkit.pkla", f"{folder}/50-{name}.pkla"
+        yield Entry(
+            package=packaging.common,
+            path=path,
+            kind=Kind.FILE if around.modern else Kind.CONFIG,
+            file=path.rpartition("/")[2],
+            text=render(template, user=user, action=packaging.polkit),
+        )
+    if around.modern:
+        if around.user.provider is None:
+            yield Entry(
+                package=packaging.common,
+                path=f"/usr/lib/sysusers.d/{name}.conf",
+                file=f"{name}.sysusers",
+                text=render("sysusers", lines=[sysusers_line(around.user)]),
+            )
+        for package in packaging.packages.values():
+            if package.groups:
+                members = [member_line(around.user, group) for group in package.groups]
+                yield Entry(
+                    package=package.name,
+                    path=f"/usr/lib/sysusers.d/{package.name}-groups.conf",
+                    only=Only.MEMBERS,
+                    file=f"{package.name}-groups.sysusers",
+                    text=render("sysusers", lines=members),
+                )
+
+
+def _housekeeping(_project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+    name = packaging.name
+    log = f"/var/log/{around.user.name}"
+    if log in around.release.folders:
+        text = render("logrotate", pattern=f"{log}/*.log", directives=around.profile.logrotate)
+        yield Entry(
+            package=packaging.common,
+            path=f"/etc/logrotate.d/{name}",
+            kind=Kind.CONFIG,
+            file=f"{name}.logrotate",
+            text=text,
+        )
+    if packaging.sysctl:
+        folder = "/usr/lib/sysctl.d" if around.modern else "/etc/sysctl.d"
+        yield Entry(
+            package=packaging.common,
+            path=f"{folder}/{name}.conf",
+            kind=Kind.FILE if around.modern else Kind.CONFIG,
+            file=f"{name}.sysctl",
+            text=render("sysctl", settings=packaging.sysctl),
+        )
+    volatile = [
+        {"path": folder.path, "mode": folder.mode, "owner": folder.owner or around.user.name,
+         "group": folder.group or around.group}
+        for folder in around.release.folders.values()
+        if folder.is_volatile
+    ]  # fmt: skip
+    if volatile:
+        folder = "/usr/lib/tmpfiles.d" if around.modern else "/etc/tmpfiles.d"
+        yield Entry(
+            package=packaging.common,
+            path=f"{folder}/{name}.conf",
+            kind=Kind.FILE if around.modern else Kind.CONFIG,
+            only=Only.SYSTEMD if around.sysv else Only.EVERYWHERE,
+            file=f"{name}.tmpfiles",
+            text=render("tmpfiles", folders=volatile),
+        )
+
+
+def _folders(_project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+    for folder in around.release.folders.values():
+        if folder.is_volatile and around.sysv:
+            yield _folder(folder, around, packaging, Kind.FOLDER, Only.SYSV)
+            yield _folder(folder, around, packaging, Kind.VOLATILE, Only.SYSTEMD)
+        elif folder.is_volatile:
+            yield _folder(folder, around, packaging, Kind.VOLATILE, Only.EVERYWHERE)
+        else:
+            yield _folder(folder, around, packaging, Kind.FOLDER, Only.EVERYWHERE)
+
+
+def _folder(folder: Folder, around: Surroundings, packaging: Packaging, kind: Kind, only: Only) -> Entry:
+    return Entry(
+        package=folder.package or packaging.common,
+        path=folder.path,
+        kind=kind,
+        mode=folder.mode,
+        owner=folder.owner or around.user.name,
+        group=folder.group or around.group,
+        only=only,
+    )

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""A service as the init systems of one release read it: unit, template unit, init script, uwsgi.ini."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builder.catalogue.model import ProjectRelease, ReleaseProfile, User
+from builder.catalogue.services import Service
+from builder.render.environment import render
+
+# What a daemon that never becomes root can do without; systemd 252 (the oldest of release current) knows
+# all of them. In this order in the unit. MemoryDenyWriteExecute is not here: cffi needs such memory.
+HARDENING = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "PrivateDevices": "yes",
+    "ProtectSystem": "full",
+    "ProtectHome": "yes",
+    "ProtectClock": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectHostname": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "LockPersonality": "yes",
+    "SystemCallArchitectures": "native",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """The values of a unit file, in the order in which it tells them."""
+
+    description: str
+    documentation: str | None
+    after: tuple[str, ...]
+    before: tuple[str, ...]
+    wants: tuple[str, ...]
+    requires: tuple[str, ...]
+    part_of: tuple[str, ...]
+    type: str
+    user: str
+    group: str
+    environment: Mapping[str, str]
+    environment_file: str | None
+    prepare: tuple[str, ...]
+    command: str
+    kill: str
+    restart: str
+    open_files: int | None
+    private_tmp: bool
+    hardening: tuple[tuple[str, str], ...]
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """What a service has in common with the others of its project and release.
+
+    `modern` is False where a target's systemd is that of Fedora 17, `sysv` True where one has none.
+    """
+
+    profile: ReleaseProfile
+    project: str
+    release: ProjectRelease
+    user: User
+    url: str
+    modern: bool
+    sysv: bool
+
+    @property
+    def group(self) -> str:
+        """The group of the project's user."""
+        return self.user.group or self.user.name
+
+
+def render_unit(service: Service, around: Surroundings, *, instances: bool = False) -> str:
+    """Return the unit file of a service, or that of its instances (NAME@.service)."""
+    user = service.user or around.user.name
+    hardened = around.modern and service.hardening == "full"
+    wants = tuple(unit for unit in around.profile.after if unit == "network-online.target")
+    unit = Unit(
+        description=service.summary + (", %i" if instances else ""),
+        documentation=around.url if around.modern else None,
+        after=(*around.profile.after, *service.after),
+        before=service.before,
+        wants=(*wants, *service.wants),
+        requires=service.requires,
+        part_of=service.part_of,
+        type="notify" if service.wsgi else service.type,
+        user=user,
+        group="root" if user == "root" else around.group,
+        environment=service.environment,
+        environment_file=f"/etc/sysconfig/{service.name}" if around.sysv else None,
+        prepare=service.prepare,
+        command=command_of(service, around, instances=instances),
+        kill=service.kill,
+        restart=service.restart if around.modern else "no",
+        open_files=service.open_files,
+        private_tmp=service.private_tmp,
+        hardening=tuple(HARDENING.items()) if hardened else (),
+        aliases=tuple(f"{name}{'@' if instances else ''}.service" for name in service.aliases),
+    )
+    return render("unit", unit=unit)
+
+
+def command_of(service: Service, around: Surroundings, *, instances: bool = False) -> str:
+    """Return ExecStart= of a unit."""
+    if service.wsgi:
+        return f"uwsgi --ini {uwsgi_path(service, around.project)}"
+    argv = service.instance if instances else service.run
+    options = " $OPTIONS" if around.sysv else ""
+    return " ".join(argv) + options
+
+
+def uwsgi_path(service: Service, project: str) -> str:
+    """Return where the configuration of a service's uwsgi stands."""
+    return f"/etc/{project}/{service.name}-uwsgi.ini"
+
+
+def render_uwsgi(service: Service, around: Surroundings) -> str:
+    """Return the configuration of the uwsgi that runs a WSGI service."""
+    assert service.wsgi is not None
+    return render("uwsgi.ini", service=service, port=around.release.ports[service.wsgi.port])
+
+
+def render_init(service: Service, around: Surroundings) -> str:
+    """Return the SysV init script of a service."""
+    words = [word for word in service.run[1:] if word.startswith("/etc/")]
+    values = {
+        "name": service.name,
+        "summary": service.summary,
+        "program": service.run[0].rpartition("/")[2],
+        "exec": service.run[0],
+        "arguments": shlex.join(service.run[1:]),
+        "config": words[0] if words else f"/etc/sysconfig/{service.name}",
+        "user": service.user or around.user.name,
+        "folder": f"/var/run/{around.user.name}",
+        "log": f"/var/log/{around.user.name}",
+    }
+    return render("init", init=values)
+
+
+def render_sysconfig(service: Service) -> str:
+    """Return what /etc/sysconfig/NAME tells the unit of Fedora 17 and the init script."""
+    return render("sysconfig", service=service)
