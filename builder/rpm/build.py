@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +184,13 @@ def _run_rpmbuild(
         os.utime(path, (plan.epoch, plan.epoch))
     (topdir / "macros").write_text(plan.own_macros, encoding="utf-8")
     fresh = topdir / "rpmbuild.log"
-    environment = {"HOME": str(TOPDIR), "SOURCE_DATE_EPOCH": str(plan.epoch), "TMPDIR": str(TOPDIR / "tmp")}
+    environment = {
+        "HOME": str(TOPDIR),
+        "SOURCE_DATE_EPOCH": str(plan.epoch),
+        "TMPDIR": str(TOPDIR / "tmp"),
+        # Not a macro: rpm puts what those expand to into the source RPM.
+        "BUILDER_PYTHON": sys.executable,
+    }
     descriptor = os.open(topdir, os.O_RDONLY | os.O_DIRECTORY)
     _hold_number()
 

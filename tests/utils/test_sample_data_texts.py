@@ -275,8 +275,8 @@ def test_help_names_every_option_that_the_man_page_and_the_completion_know() -> 
 def test_output_is_utf8_in_every_locale_and_a_full_disk_is_told() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from openstack_utils import sample_report, errors;"
-        "console = sample_report.Console(); console.say('\\xe4 \\udce9');"
+        "from openstack_utils import console, errors;"
+        "console = console.Console(); console.say('\\xe4 \\udce9');"
         "\ntry: console.result('\\xe4\\n')\nexcept errors.UtilityError as error: console.error(error)"
     )
     words = [sys.executable, "-I", "-c", code, str(UTILS)]

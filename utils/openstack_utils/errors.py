@@ -32,7 +32,19 @@ class MissingError(UtilityError):
     """A file, section or parameter is not there."""
 
 
+class DeclinedError(UtilityError):
+    """The user said no, or nobody was there to ask."""
+
+    exit_code = 3
+
+
 class AccessError(UtilityError):
-    """The system forbids it."""
+    """The system forbids it, or a program that is needed is not there."""
 
     exit_code = 4
+
+
+class UnreachableError(UtilityError):
+    """A server, or the way to it, failed."""
+
+    exit_code = 5

@@ -115,15 +115,15 @@ class edit:  # noqa: N801 - reads as a verb: `with ini.edit(paths) as files`
     """Edit several files in one transaction; see the module's own text.
 
     `create` makes missing files (mode 0640), `backup` is a suffix under which the old text stays,
-    `notify` is called with sentences for the user.
+    `notify` is called with sentences for the user, `check` while another writer is waited for.
     """
 
-    def __init__(self, paths, create=False, backup=None, exact=True, notify=None):
+    def __init__(self, paths, create=False, backup=None, exact=True, notify=None, check=None):
         self.paths = list(paths)
         self.create = create
         self.backup = backup
         self.exact = exact
-        self.transaction = transaction.Transaction(notify)
+        self.transaction = transaction.Transaction(notify, check)
         self.pairs = []
 
     def __enter__(self):

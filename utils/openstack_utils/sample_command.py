@@ -6,7 +6,8 @@ import signal
 import sys
 
 from . import getting_in, sample_arguments, sample_files, sample_plan, sample_report
-from .errors import UtilityError
+from .console import Console
+from .errors import DeclinedError, UtilityError
 from .identity import RemoteError
 from .sample_apply import NOT_DONE, Stopped, apply_plan, foresee
 from .sample_passwords import DEFAULT, FILE_NAME, Passwords, read_passwords, render_passwords
@@ -17,12 +18,12 @@ from .workers import Workers
 
 def main(argv=None):
     """Run the command with the arguments behind its name; return the exit code."""
-    console = sample_report.Console()
+    console = Console()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         options = sample_arguments.parse(sys.argv[1:] if argv is None else argv)
-        console = sample_report.Console(options.quiet, options.verbose)
+        console = Console(options.quiet, options.verbose)
         return Run(options, os.environ, console).run()
     except UtilityError as error:
         console.error(error)
@@ -189,8 +190,7 @@ class Run:
     def _confirm(self, number):
         if self.options.yes:
             return
-        declined = UtilityError("--prune: nothing deleted", hint="--yes deletes without asking")
-        declined.exit_code = 3
+        declined = DeclinedError("--prune: nothing deleted", hint="--yes deletes without asking")
         if not sys.stdin.isatty():
             raise declined
         self.console.say("delete these %d objects? [y/N]" % number)

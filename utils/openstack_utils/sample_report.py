@@ -1,64 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""What openstack-keystone-sample-data prints: progress to stderr, tables or JSON to stdout.
+"""What openstack-keystone-sample-data prints: progress, tables or JSON.
 
 No password, token or secret key is ever given to it.
 """
 
 import json
-import sys
 from collections import Counter
 
-from .errors import UsageError, UtilityError
 from .sample_apply import NOT_DONE, RESULTS
 
 ORDER = tuple(RESULTS.values()) + (NOT_DONE, "deleted")
 WORDS = {"conflict": "conflicts"}
-
-
-class Console:
-    """stdout for results, stderr for everything else."""
-
-    def __init__(self, quiet=False, verbose=False):
-        self.quiet = quiet
-        self.verbose = verbose
-        self.warnings = []
-
-    def say(self, text):
-        try:
-            _write(sys.stderr, _one_line(text) + "\n")
-        except OSError:
-            # Nobody is listening: the exit code still tells.
-            pass
-
-    def note(self, text):
-        if not self.quiet:
-            self.say(text)
-
-    def detail(self, text):
-        if self.verbose:
-            self.say(text)
-
-    def warn(self, text):
-        self.warnings.append(text)
-        self.say("warning: " + text)
-
-    def error(self, error):
-        """Say what is wrong: one line, or one for each mistake of a file."""
-        lines = error.message.split("\n") if isinstance(error, UsageError) else [error.message]
-        for line in lines:
-            self.say("error: " + line)
-        if error.hint:
-            self.say("hint: " + error.hint)
-
-    def result(self, text):
-        """Print a result. Raises UtilityError when it cannot be written; a reader may have gone."""
-        try:
-            _write(sys.stdout, text)
-        except OSError as error:
-            # Python would try once more at its end, and complain.
-            sys.stdout = None
-            if not isinstance(error, BrokenPipeError):
-                raise UtilityError("stdout: %s" % error.strerror.lower()) from None
 
 
 def tell_outcome(console, outcome, dry_run=False):
@@ -172,15 +124,3 @@ def render_tables(outcomes):
 
 def _show(value):
     return '"%s"' % value if isinstance(value, str) else str(value)
-
-
-def _one_line(text):
-    return text.replace("\r", "\\r").replace("\n", "\\n")
-
-
-def _write(stream, text):
-    """Write in UTF-8 whatever the locale; a closed stream takes nothing."""
-    if stream is not None:
-        stream.flush()
-        stream.buffer.write(text.encode("utf-8", "backslashreplace"))
-        stream.flush()

@@ -52,11 +52,15 @@ class OpenFile:
 
 
 class Transaction:
-    """Locked files of one run. Use as a context manager; nothing is written before `commit`."""
+    """Locked files of one run. Use as a context manager; nothing is written before `commit`.
 
-    def __init__(self, notify=None):
+    `check` is called again and again while another writer is waited for, and may raise.
+    """
+
+    def __init__(self, notify=None, check=None):
         self.files = []
         self.notify = notify or (lambda text: None)
+        self.check = check
         self.signals = Signals()
 
     def __enter__(self):
@@ -119,17 +123,21 @@ class Transaction:
 
     def _wait(self, descriptor, path):
         """Take the lock; say so when that takes long."""
-        deadline = time.monotonic() + 2
+        deadline, told = time.monotonic() + 2, False
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                if time.monotonic() > deadline:
+                if not told and time.monotonic() > deadline:
+                    told = True
                     self.notify("waiting for another writer of %s" % path)
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
-                    return
-                time.sleep(0.002)
+                    if self.check is None:
+                        fcntl.flock(descriptor, fcntl.LOCK_EX)
+                        return
+                if self.check is not None:
+                    self.check()
+                time.sleep(0.02 if told else 0.002)
 
     def changed(self):
         """The files whose text is to change; an empty text does not make a file."""

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""The machines of tests/machine: real inits, doubles that behave as they say, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from builder.errors import CommandFailed
+from builder.report import Report
+from builder.runner import Runner
+from tests.machine import trees
+from tests.machine.cgroups import MOUNTS
+from tests.machine.machine import Machine, booted
+from tests.machine.trees import Tree
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.root
+
+# A service as EL 6 has them; its daemon is `sleep`. %s: start and stop number, name.
+SCRIPT = """\
+#!/bin/bash
+# chkconfig: - {start} {stop}
+# description: a daemon for tests
+. /etc/rc.d/init.d/functions
+name={name}
+case $1 in
+    start)
+        echo "start $name" >>/var/log/order
+        daemon --user nobody --pidfile /var/run/$name/$name.pid \\
+            "sleep 1000 &>/dev/null & echo \\$! >/var/run/$name/$name.pid"
+        status=$?
+        [ $status != 0 ] || touch /var/lock/subsys/$name
+        ;;
+    stop)
+        echo "stop $name" >>/var/log/order
+        killproc -p /var/run/$name/$name.pid sleep; status=$?
+        [ $status != 0 ] || rm -f /var/lock/subsys/$name
+        ;;
+    reload) killproc -p /var/run/$name/$name.pid sleep -HUP; status=$? ;;
+    status) status -p /var/run/$name/$name.pid $name; status=$? ;;
+    *) status=2 ;;
+esac
+exit $status
+"""
+
+
+def add_service(machine: Machine, name: str, start: str, stop: str) -> None:
+    """Put a service of EL 6's kind into the machine."""
+    machine.write(f"/etc/rc.d/init.d/{name}", SCRIPT.format(name=name, start=start, stop=stop), mode=0o755)
+    machine.run(["install", "-d", "-o", "nobody", f"/var/run/{name}"])
+    machine.run(["chkconfig", "--add", name])
+
+
+def service(machine: Machine, name: str, verb: str) -> int:
+    """Run `service NAME VERB` and return its exit status."""
+    return machine.run(["service", name, verb], ok=()).returncode
+
+
+def links(machine: Machine, name: str) -> str:
+    """Return the rc links of a service, as `0K02 1K02 ...`."""
+    found = sorted(path for path in machine.path("/etc/rc.d").glob(f"rc?.d/[SK][0-9][0-9]{name}"))
+    return " ".join(f"{path.parent.name[2]}{path.name[:3]}" for path in found)
+
+
+def test_systemd_is_pid_1_and_content(fixture_machine: Machine) -> None:
+    assert fixture_machine.read("/proc/1/comm") == "systemd\n"
+    assert fixture_machine.run(["systemctl", "is-system-running"]).stdout == "running\n"
+    assert fixture_machine.run(["systemctl", "--failed", "--plain", "--no-legend"]).stdout == ""
+    assert [path.name for path in fixture_machine.path("/sys/class/net").iterdir()] == ["lo"]
+
+
+def test_a_package_of_the_distribution_is_installed_inside(fixture_machine: Machine) -> None:
+    fixture_machine.dnf("install", "chrony")
+
+    assert fixture_machine.run(["systemctl", "is-enabled", "chronyd"]).stdout == "enabled\n"
+
+
+def test_what_fails_inside_is_told(fixture_machine: Machine) -> None:
+    assert fixture_machine.run(["sh", "-c", "exit 7"], ok=(7,)).returncode == 7
+    with pytest.raises(CommandFailed, match="exit status 7"):
+        fixture_machine.run(["sh", "-c", "exit 7"])
+    with pytest.raises(CommandFailed, match="did not end within 1 s"):
+        fixture_machine.run(["sleep", "100"], timeout=1)
+
+
+@pytest.mark.parametrize("kind", ["fixture", "sysv"])
+def test_a_machine_reboots_and_shuts_down(kind: str, request: pytest.FixtureRequest) -> None:
+    machine: Machine = request.getfixturevalue(f"{kind}_machine")
+    machine.write("/etc/kept", "yes")
+    machine.write("/run/not-kept", "no")
+    boot = machine.pid
+
+    machine.reboot()
+
+    assert machine.pid != boot
+    assert machine.read("/etc/kept") == "yes"
+    assert not machine.path("/run/not-kept").exists()
+    machine.power_off()
+    assert machine.process.returncode == 0
+
+
+def test_sysvinit_is_pid_1(sysv_machine: Machine) -> None:
+    assert sysv_machine.read("/proc/1/comm") == "init\n"
+    assert sysv_machine.run(["runlevel"]).stdout == "N 3\n"
+    assert sysv_machine.run(["cat", "/etc/default/rcS"]).stdout.startswith("CONCURRENCY=none\n")
+
+
+def test_links_are_made_from_the_header(sysv_machine: Machine) -> None:
+    add_service(sysv_machine, "alpha", "98", "02")
+    assert links(sysv_machine, "alpha") == "0K02 1K02 2K02 3K02 4K02 5K02 6K02"
+    assert service(sysv_machine, "alpha", "nonsense") == 2
+
+    sysv_machine.run(["chkconfig", "alpha", "on"])
+    assert links(sysv_machine, "alpha") == "0K02 1K02 2S98 3S98 4S98 5S98 6K02"
+    sysv_machine.run(["chkconfig", "--add", "alpha"])
+    assert "3:on" in sysv_machine.run(["chkconfig", "--list", "alpha"]).stdout
+
+    sysv_machine.run(["chkconfig", "--level", "35", "alpha", "off"])
+    assert links(sysv_machine, "alpha") == "0K02 1K02 2S98 3K02 4S98 5K02 6K02"
+    sysv_machine.run(["chkconfig", "--del", "alpha"])
+    assert links(sysv_machine, "alpha") == ""
+    assert sysv_machine.run(["chkconfig", "--list", "alpha"], ok=()).returncode == 1
+
+
+def test_a_script_without_a_header_is_refused(sysv_machine: Machine) -> None:
+    sysv_machine.write("/etc/rc.d/init.d/plain", "#!/bin/sh\n# chkconfig: 98 02\n", mode=0o755)
+
+    done = sysv_machine.run(["chkconfig", "--add", "plain"], ok=())
+
+    assert done.returncode == 1
+    assert "does not support chkconfig" in done.stderr
+
+
+def test_functions_tell_the_states_apart(sysv_machine: Machine) -> None:
+    add_service(sysv_machine, "alpha", "98", "02")
+    pid_file = sysv_machine.path("/var/run/alpha/alpha.pid")
+    assert service(sysv_machine, "alpha", "status") == 3
+    assert service(sysv_machine, "alpha", "reload") == 7
+
+    assert service(sysv_machine, "alpha", "start") == 0
+    assert service(sysv_machine, "alpha", "status") == 0
+    pid = pid_file.read_text()
+    assert service(sysv_machine, "alpha", "start") == 0
+    assert pid_file.read_text() == pid
+    user = sysv_machine.run(["ps", "-o", "user=,comm=", "-p", pid.strip()]).stdout
+    assert user.split() == ["nobody", "sleep"]
+
+    sysv_machine.run(["kill", "-9", pid.strip()])
+    time.sleep(0.1)
+    assert service(sysv_machine, "alpha", "status") == 1
+    pid_file.unlink()
+    assert service(sysv_machine, "alpha", "status") == 2
+
+    assert service(sysv_machine, "alpha", "start") == 0
+    assert service(sysv_machine, "alpha", "stop") == 0
+    assert service(sysv_machine, "alpha", "status") == 3
+    assert not pid_file.exists()
+
+
+def test_the_numbers_decide_the_order(sysv_machine: Machine) -> None:
+    add_service(sysv_machine, "alpha", "98", "02")
+    add_service(sysv_machine, "beta", "64", "36")
+    for name in ("alpha", "beta"):
+        sysv_machine.run(["chkconfig", name, "on"])
+        assert service(sysv_machine, name, "start") == 0
+    sysv_machine.path("/var/log/order").unlink()
+
+    sysv_machine.reboot()
+
+    order = sysv_machine.read("/var/log/order").splitlines()
+    assert order == ["stop alpha", "stop beta", "start beta", "start alpha"]
+    assert service(sysv_machine, "alpha", "status") == 0
+
+
+def test_two_machines_never_meet(fixture_tree: Tree, fixture_machine: Machine) -> None:
+    fixture_machine.run(["systemd-run", "--unit=lasting", "sleep", "1000"])
+
+    with booted(fixture_tree, Runner(Report(quiet=True))) as other:
+        assert other.run(["systemctl", "is-active", "lasting"], ok=()).stdout == "inactive\n"
+        other.run(["systemctl", "isolate", "rescue.target", "--no-block"], ok=())
+
+    assert fixture_machine.run(["systemctl", "is-active", "lasting"]).stdout == "active\n"
+
+
+def test_a_killed_run_leaves_nothing(fixture_tree: Tree) -> None:
+    mounts = Path("/proc/self/mountinfo").read_text()
+    argv = [sys.executable, "-m", "tests.machine", "fixture", "sh", "-c", "echo up; exec sleep 1000.25"]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"up\n"
+        assert sleepers() != []
+        os.kill(run.pid, signal.SIGKILL)
+
+    deadline = time.monotonic() + 10
+    while sleepers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sleepers() == []
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    with booted(fixture_tree, Runner(Report(quiet=True))) as machine:
+        left = [path.name for path in trees.folder().glob(".openstack-builder-fixture-*")]
+        assert machine.folder.name in left
+        groups = {path.name for mount in MOUNTS for path in mount.glob("openstack-builder-machine.*")}
+        assert {name.removeprefix("openstack-builder-machine.") for name in groups} <= set(left)
+
+
+def sleepers() -> list[str]:
+    """Return the processes of this host that run the command of the killed run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == b"sleep\x001000.25\0":
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found

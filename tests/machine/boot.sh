@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Boot a tree, in namespaces made by `unshare --mount --pid --fork --kill-child --mount-proc`.
+#
+#   boot.sh TREE SPACE GROUPS -- words for systemd-nspawn
+#
+# TREE is never written to: an overlay on a tmpfs lies over it, so that nothing of the machine outlives
+# these namespaces, and no fsync of rpm or of a database waits for a disk. GROUPS are cgroup.procs files.
+set -eu
+tree=$1 space=$2
+shift 2
+while [ "$1" != -- ]; do
+    echo $$ >"$1"
+    shift
+done
+shift
+mount -t tmpfs -o mode=0755,size=4g machine "$space"
+mkdir "$space/upper" "$space/work" "$space/root"
+mount -t overlay -o "lowerdir=$tree,upperdir=$space/upper,workdir=$space/work" machine "$space/root"
+# nspawn's locks and sockets: the host's are not ours.
+mount -t tmpfs -o mode=0755 machine /run
+# 133: the machine wants to be booted again (systemd-nspawn --keep-unit leaves that to its caller).
+status=133
+while [ $status = 133 ]; do
+    status=0
+    systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe \
+        --directory="$space/root" "$@" || status=$?
+done
+exit $status
