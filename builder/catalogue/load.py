@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from builder.catalogue.claims import Claims
 from builder.catalogue.model import TEMPLATE, Catalogue, Project, ProjectRelease, ReleaseProfile
+from builder.catalogue.packaged import check_packages
 from builder.data import Reader, did_you_mean, show_path
 from builder.errors import Problem
 from builder.targets import SPECS
@@ -33,23 +35,25 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
     catalogue = Catalogue(releases=releases or {}, projects=projects)
     reader.problems.extend(check_catalogue(catalogue))
     reader.problems.extend(check_accounts(catalogue))
+    reader.problems.extend(check_packages(catalogue))
     reader.check()
     return catalogue
 
 
 def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
     """Return what is wrong across files and across keys."""
-    claims = _Claims()
+    claims = Claims()
     for project in catalogue.projects.values():
         owner = project.project
         for name in (owner, *project.aliases):
             yield from claims.claim("the name", name, owner, project.where)
-        user = project.user
-        yield from claims.claim("the user", user.name, owner, user.where)
-        if user.uid is not None:
-            yield from claims.claim("the uid", user.uid, owner, user.where)
-        if (gid := user.uid if user.gid is None else user.gid) is not None:
-            yield from claims.claim("the gid", gid, owner, user.where)
+        others = [release.user for release in project.releases.values() if release.user]
+        for user in (project.user, *others):
+            yield from claims.claim("the user", user.name, owner, user.where)
+            if user.uid is not None:
+                yield from claims.claim("the uid", user.uid, owner, user.where)
+            if (gid := user.uid if user.gid is None else user.gid) is not None:
+                yield from claims.claim("the gid", gid, owner, user.where)
         for name, release in project.releases.items():
             if name not in catalogue.releases:
                 hint = did_you_mean(name, catalogue.releases)
@@ -105,16 +109,3 @@ def _check_release(release: ProjectRelease) -> Iterator[Problem]:
         for port in sorted(endpoint.ports() - set(release.ports.values())):
             message = f"{endpoint.type}: port {port} is not one of ports"
             yield Problem(where=endpoint.where, message=message)
-
-
-class _Claims:
-    """Who holds what; a second holder is a problem."""
-
-    def __init__(self) -> None:
-        self._holders: dict[tuple[str, object], str] = {}
-
-    def claim(self, what: str, value: object, owner: str, where: str) -> Iterator[Problem]:
-        holder = self._holders.setdefault((what, value), owner)
-        if holder != owner:
-            message = f"{what} {value} is that of {holder} already"
-            yield Problem(where=where, message=message)

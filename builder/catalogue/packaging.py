@@ -49,6 +49,7 @@ class SubPackage:
     summary: str
     description: str
     requires: tuple[str, ...] = ()
+    recommends: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -83,7 +84,10 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folder:
-    """A folder that a package owns; owner and group are the project's user when None."""
+    """A folder that a package owns; owner and group are the project's user when None.
+
+    `source` is a folder of the source archive whose files are put into it, as configuration.
+    """
 
     path: str = field(metadata=FROM_KEY)
     where: str = ""
@@ -91,6 +95,7 @@ class Folder:
     owner: str | None = None
     group: str | None = None
     package: str | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(/[\w.-]+)+", self.path):

@@ -311,6 +311,13 @@ def _folders(_project: Project, around: Surroundings, packaging: Packaging) -> I
             yield _folder(folder, around, packaging, Kind.VOLATILE, Only.EVERYWHERE)
         else:
             yield _folder(folder, around, packaging, Kind.FOLDER, Only.EVERYWHERE)
+        if folder.source is not None:
+            yield Entry(
+                package=folder.package or packaging.common,
+                path=f"{folder.path}/*",
+                kind=Kind.CONFIG,
+                upstream=f"{folder.source}/*",
+            )
 
 
 def _folder(folder: Folder, around: Surroundings, packaging: Packaging, kind: Kind, only: Only) -> Entry:

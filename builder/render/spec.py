@@ -68,6 +68,7 @@ class Part:
     summary: str
     description: str
     requires: tuple[str, ...]
+    recommends: tuple[str, ...]
     restarted: tuple[str, ...]
     kept: tuple[str, ...]
     services: tuple[str, ...]
@@ -181,6 +182,7 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
         summary=package.summary,
         description=_wrap(package.description),
         requires=tuple(requires),
+        recommends=package.recommends,
         restarted=_units(services, keep=False),
         kept=_units(services, keep=True),
         services=tuple(service.name for service in services),
