@@ -92,6 +92,24 @@ class InputError(BuildError):
         return lines
 
 
+class BuildErrors(BuildError):
+    """Several things failed that were done beside each other; all are told.
+
+    Args:
+        errors: two or more; the exit code is theirs where all have the same.
+    """
+
+    def __init__(self, errors: Sequence[BuildError]) -> None:
+        super().__init__(f"{len(errors)} failed")
+        self.errors = tuple(errors)
+        codes = {error.exit_code for error in errors}
+        self.exit_code = codes.pop() if len(codes) == 1 else 1
+
+    def lines(self) -> list[str]:
+        """Return the lines of every error."""
+        return [line for error in self.errors for line in error.lines()]
+
+
 class Declined(BuildError):
     """The user said no."""
 

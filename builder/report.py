@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ class Report:
         self._colour = self._live and "NO_COLOR" not in os.environ
         self._transient = False
         self._unwinding = False
+        self._writing = threading.Lock()
 
     # -- stdout ------------------------------------------------------------------------------
 
@@ -141,13 +143,26 @@ class Report:
             yield step
         except BaseException:
             if not self._unwinding:
-                self._line(f"{label} {step.detail}  {step.seconds:.1f}s {self._paint(RED, 'failed')}")
+                self._failed(label, step.detail, step.seconds)
             self._unwinding = True
             raise
         line = f"{label} {step.detail}  {step.seconds:.1f}s"
         self.note(f"({line})" if self._unwinding else line)
 
+    def ended(
+        self, name: str, detail: str, *, seconds: float, count: tuple[int, int], failed: bool = False
+    ) -> None:
+        """Show the line of a step that ran beside others, when it has ended."""
+        label = f"[{count[0]}/{count[1]}] {name:<11}"
+        if failed:
+            self._failed(label, detail, seconds)
+        else:
+            self.note(f"{label} {detail}  {seconds:.1f}s")
+
     # -- inside ------------------------------------------------------------------------------
+
+    def _failed(self, label: str, detail: str, seconds: float) -> None:
+        self._line(f"{label} {detail}  {seconds:.1f}s {self._paint(RED, 'failed')}")
 
     def _paint(self, colour: str, text: str) -> str:
         return f"{colour}{text}{RESET}" if self._colour else text
@@ -159,9 +174,10 @@ class Report:
             self._transient = False
 
     def _line(self, text: str) -> None:
-        self._clear()
-        self._err.write(text + "\n")
-        self._err.flush()
+        with self._writing:
+            self._clear()
+            self._err.write(text + "\n")
+            self._err.flush()
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -7,6 +7,7 @@ the package that holds it. Every process started dies with us (PR_SET_PDEATHSIG,
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shlex
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +119,9 @@ class Runner:
 
     def __init__(self, report: Report) -> None:
         self.report = report
+        self._guard = threading.Lock()
+        self._groups: set[int] = set()
+        self._ended = False
 
     def run(
         self,
@@ -131,6 +136,7 @@ class Runner:
         timeout: float | None = None,
         pass_fds: Sequence[int] = (),
         preexec: Callable[[], None] | None = None,
+        group: bool = False,
     ) -> Completed:
         """Run a program to its end.
 
@@ -143,6 +149,8 @@ class Runner:
             hint: for the error, when it fails.
             timeout: seconds, then it is killed and CommandFailed raised.
             preexec: called in the child before exec.
+            group: it is the head of a process group, and all of that ends when it does or we do. For
+                programs that run scripts, and from a thread; not for one that asks on the terminal.
 
         Raises:
             ToolMissing: the program is not installed.
@@ -163,19 +171,19 @@ class Runner:
             if stream:
                 stream.write(f"+ {shown}\n".encode())
                 stream.flush()
-            done = subprocess.run(
+            process = subprocess.Popen(
                 words,
                 cwd=cwd,
                 env=clean_environment(env),
-                input=data,
-                stdin=None if data is not None else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
                 stdout=stream or subprocess.PIPE,
                 stderr=stream or subprocess.PIPE,
-                timeout=timeout,
                 pass_fds=tuple(pass_fds),
                 preexec_fn=prepare,
-                check=False,
+                process_group=0 if group else None,
             )
+            with self._watched(process, group=group):
+                raw_out, raw_err = process.communicate(data, timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise CommandFailed(
                 f"{argv[0]} did not end within {timeout:.0f} s", hint=hint, log=log
@@ -183,23 +191,55 @@ class Runner:
         finally:
             if stream:
                 stream.close()
-        out = (done.stdout or b"").decode(errors="replace")
-        err = (done.stderr or b"").decode(errors="replace")
+        out = (raw_out or b"").decode(errors="replace")
+        err = (raw_err or b"").decode(errors="replace")
         if self.report.is_verbose and (out or err):
             self.report.debug((out + err).rstrip())
-        if ok and done.returncode not in ok:
+        if ok and process.returncode not in ok:
             said = last_words(err or out or (_tail(log) if log else ""))
             how = (
-                f"killed by {signal.Signals(-done.returncode).name}"
-                if done.returncode < 0
-                else (f"exit status {done.returncode}")
+                f"killed by {signal.Signals(-process.returncode).name}"
+                if process.returncode < 0
+                else (f"exit status {process.returncode}")
             )
             raise CommandFailed(
                 f"{os.path.basename(os.fspath(argv[0]))} failed ({how})" + (f": {said}" if said else ""),
                 hint=hint,
                 log=log,
             )
-        return Completed(returncode=done.returncode, stdout=out, stderr=err)
+        return Completed(returncode=process.returncode, stdout=out, stderr=err)
+
+    def end(self) -> None:
+        """Kill every process group of ours, whichever thread waits for it, and start no more of them."""
+        with self._guard:
+            self._ended = True
+            for group in self._groups:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def _watched(self, process: Process, *, group: bool) -> Iterator[None]:
+        """See to it that a process, and its group, has ended when the block is left."""
+        if group:
+            with self._guard:
+                self._groups.add(process.pid)
+                if self._ended:
+                    os.killpg(process.pid, signal.SIGKILL)
+        try:
+            yield
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            if group:
+                with self._guard:
+                    self._groups.discard(process.pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
 
     def stream(
         self,

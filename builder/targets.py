@@ -115,7 +115,8 @@ class Target:
 
     `release` is the OpenStack release whose services are built for it ("none": openstack-utils only);
     `packages` the package manager, and so the format of its cache; `ksversion` pykickstart's name of
-    its kickstart syntax; `python` is None where it has no Python 3.6 or later.
+    its kickstart syntax; `mock` the name of its configuration in mock; `python` is None where it has
+    no Python 3.6 or later.
     """
 
     name: str = field(metadata=FROM_KEY)
@@ -130,6 +131,7 @@ class Target:
     rpm: Rpm
     packages: Literal["yum", "dnf", "dnf5"]
     ksversion: str
+    mock: str | None = None
     gpgkeys: tuple[GpgKey, ...] = ()
     repositories: Mapping[str, Repository] = field(default_factory=dict)
 

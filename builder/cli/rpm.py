@@ -4,23 +4,28 @@
 from __future__ import annotations
 
 import argparse
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from builder.cli import Context
-from builder.errors import InputError
+from builder.errors import BuildError, BuildErrors, InputError
 from builder.report import format_table
-from builder.rpm.build import BuildPlan, BuildResult, build, plan_build, rpm_version
+from builder.rpm.build import BuildResult, build_all
 from builder.rpm.manifest import as_data
+from builder.rpm.mock import require_mock
 from builder.rpm.packages import find_packages, pair
+from builder.rpm.plan import Backend, BuildPlan, Settings, plan_builds
 from builder.rpm.repository import LocalRepository, make_repository
+from builder.rpm.rpmbuild import rpm_version
 from builder.rpm.sign import SigningKey, find_key, local_key
-from builder.rpm.sources import collect_sources, source_date
 from builder.targets import SPECS, select
 
 SUMMARY = "Build RPMs with rpmbuild and the macros of each target; unchanged input is not built again."
 EXAMPLE = """\
   openstack-builder rpm openstack-utils -t 'epel-*' -t fedora-45
+  openstack-builder rpm '*' -t '*'
   openstack-builder rpm openstack-utils -t fixture-12 --repo --local-key"""
 
 CHECKOUT = SPECS.parent
@@ -29,6 +34,8 @@ CHECKOUT = SPECS.parent
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_build_arguments(parser)
+    parser.add_argument("--backend", choices=[backend.value for backend in Backend], default="local",
+                        help="this host's rpmbuild, or mock (default: local)")  # fmt: skip
     parser.add_argument(
         "--repo", action="store_true", help="make a repository too, in the folder repo/ beside the RPMs"
     )
@@ -44,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_build_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that srpm and rpm share."""
-    parser.add_argument("package", nargs="+", help="name of a package, as in specs/PACKAGE.spec")
+    parser.add_argument(
+        "package", nargs="+", help="name or glob of packages: specs/PACKAGE.spec, specs/RELEASE/PACKAGE.spec"
+    )
     parser.add_argument(
         "-t", "--target", action="append", required=True, metavar="TARGET",
         help="name or glob of targets, see `openstack-builder targets`; may be repeated",
@@ -53,6 +62,10 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
                         help="build into DIR/rpm/TARGET (default: out)")  # fmt: skip
     parser.add_argument("--source", type=Path, default=CHECKOUT, metavar="DIR",
                         help="checkout to build from (default: the one this command stands in)")  # fmt: skip
+    parser.add_argument("--with", dest="conditions", action="append", default=[], metavar="NAME",
+                        help="switch a condition of the specs on; may be repeated")  # fmt: skip
+    parser.add_argument("-j", "--jobs", type=int, metavar="N", default=len(os.sched_getaffinity(0)),
+                        help="builds beside each other (default: one a processor)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the manifests")
 
 
@@ -63,53 +76,83 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.gnupghome and not args.sign:
         raise InputError("--gnupghome goes with --sign KEY")
     key = _signing_key(args, context)
-    run_builds(args, context, binary=True, key=key)
+    run_builds(args, context, binary=True, backend=Backend(args.backend), key=key)
     return 0
 
 
 def run_builds(
-    args: argparse.Namespace, context: Context, *, binary: bool, key: SigningKey | None = None
+    args: argparse.Namespace,
+    context: Context,
+    *,
+    binary: bool,
+    backend: Backend = Backend.LOCAL,
+    key: SigningKey | None = None,
 ) -> None:
-    """Build every pair of package and target, one line of progress each, and print what came out."""
-    report = context.report
-    plans = _plan(args, context)
-    results: list[BuildResult] = []
-    for number, plan in enumerate(plans, 1):
-        label = f"{plan.package.name} for {plan.target.name}"
-        with report.step("rpm" if binary else "srpm", label, count=(number, len(plans))) as step:
-            result = build(plan, binary=binary, runner=context.runner)
-            step.detail = label if result.changed else f"{label}, unchanged"
-        results.append(result)
-    repositories = _repositories(results, key, context) if getattr(args, "repo", False) else []
+    """Build every pair of package and target, one line of progress each, and print what came out.
+
+    One that fails keeps none of the others from being built.
+    """
+    plans = _plan(args, context, backend)
+    outcomes = _build(plans, args, context, binary=binary)
+    results = [outcome for outcome in outcomes if isinstance(outcome, BuildResult)]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BuildError)]
+    with_repositories = getattr(args, "repo", False) and not failures
+    repositories = _repositories(results, key, context) if with_repositories else []
     if args.json:
-        report.json([_as_json(result, binary=binary) for result in results])
+        context.report.json([_as_json(result, binary=binary) for result in results])
     else:
         for result in results:
             for path in result.paths(source=not binary, binary=binary):
-                report.result(str(path))
-    _print_table(results, context, binary=binary)
+                context.report.result(str(path))
+    if results:
+        _print_table(results, context, binary=binary)
     for repository in repositories:
         signed = f", signed by the key in {repository.key_file}" if repository.key_file else ", unsigned"
-        report.note(f"repository: {repository.folder}{signed}")
+        context.report.note(f"repository: {repository.folder}{signed}")
+    if failures:
+        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
 
 
-def _plan(args: argparse.Namespace, context: Context) -> list[BuildPlan]:
-    root: Path = args.source
-    packages = find_packages(root, args.package)
-    pairs = pair(packages, select(args.target), named=args.target)
-    sources = collect_sources(root, context.runner)
-    version = rpm_version(context.runner)
-    return [
-        plan_build(
-            package,
-            target,
-            sources=sources,
-            epoch=source_date(root, package.text, context.runner),
-            rpm=version,
-            out=args.out / "rpm",
+def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple[BuildPlan, ...]:
+    if args.jobs < 1:
+        raise InputError(f"--jobs {args.jobs}: one at least")
+    pairs = pair(
+        find_packages(args.source, args.package),
+        select(args.target),
+        named=(*args.package, *args.target),
+    )
+    if backend is Backend.MOCK:
+        for _, target in pairs:
+            require_mock(target)
+    settings = Settings(
+        root=args.source,
+        out=args.out / "rpm",
+        rpm=rpm_version(context.runner),
+        conditions=tuple(args.conditions),
+        backend=backend,
+    )
+    return plan_builds(pairs, settings, context.runner)
+
+
+def _build(
+    plans: Sequence[BuildPlan], args: argparse.Namespace, context: Context, *, binary: bool
+) -> list[BuildResult | BuildError]:
+    """Build all, tell each as it ends; return what came of them in the order of the plans."""
+    report = context.report
+    outcomes: dict[int, BuildResult | BuildError] = {}
+    started = time.monotonic()
+    report.transient(f"{len(plans)} to build, {args.jobs} at a time")
+    for number, outcome in build_all(plans, binary=binary, jobs=args.jobs, runner=context.runner):
+        outcomes[number] = outcome
+        built = outcome if isinstance(outcome, BuildResult) else None
+        report.ended(
+            "rpm" if binary else "srpm",
+            plans[number].label + (", unchanged" if built and not built.changed else ""),
+            seconds=built.seconds if built else time.monotonic() - started,
+            count=(len(outcomes), len(plans)),
+            failed=built is None,
         )
-        for package, target in pairs
-    ]
+    return [outcomes[number] for number in range(len(plans))]
 
 
 def _signing_key(args: argparse.Namespace, context: Context) -> SigningKey | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,53 +11,72 @@ from pathlib import Path
 
 from builder.data import nearest, show_path
 from builder.errors import InputError, Problem
+from builder.rpm.spec import read_spec
 from builder.targets import Target
+
+UTILS = "openstack-utils"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Package:
-    """A source package: its name and its spec."""
+    """A source package: its name and its spec; `release` is None for one that is the same for all."""
 
     name: str
     spec: Path
     version: str
     text: str
+    release: str | None = None
+
+    @property
+    def files(self) -> Path:
+        """The folder of its local sources, if it has one of its own."""
+        return self.spec.with_suffix("")
 
 
 def find_packages(root: Path, names: Sequence[str]) -> tuple[Package, ...]:
-    """Return the packages `names` of the checkout `root`, each once.
+    """Return the packages of the checkout `root` that match any of the names or globs, for every release.
 
     Raises:
-        InputError: for every unknown name, with the nearest; for a spec without a version.
+        InputError: for every name or glob that matches none; for a spec without a version.
     """
-    specs = {path.stem: path for path in sorted((root / "specs").glob("*.spec"))}
+    specs = sorted((root / "specs").glob("*.spec")) + sorted((root / "specs").glob("*/*.spec"))
+    known = list(dict.fromkeys(spec.stem for spec in specs))
     problems = []
     for name in names:
-        if name not in specs:
-            near = nearest(name, specs)
-            listed = f"packages: {', '.join(specs) or 'none'}"
+        if not fnmatch.filter(known, name):
+            near = nearest(name, known)
+            listed = f"packages: {', '.join(known) or 'none'}"
             hint = f"did you mean {near}? ({listed})" if near else listed
-            problems.append(Problem(message=f"unknown package: {name}", hint=hint))
+            what = "no package matches" if any(mark in name for mark in "*?[") else "unknown package"
+            problems.append(Problem(message=f"{what}: {name}", hint=hint))
     if problems:
         raise InputError(problems=problems)
-    return tuple(_read(name, specs[name]) for name in dict.fromkeys(names))
+    return tuple(
+        _read(spec, release=None if spec.parent == root / "specs" else spec.parent.name)
+        for spec in specs
+        if any(fnmatch.fnmatchcase(spec.stem, name) for name in names)
+    )
 
 
-def _read(name: str, spec: Path) -> Package:
+def _read(spec: Path, *, release: str | None) -> Package:
     try:
         text = spec.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{show_path(spec)}: not UTF-8 text") from error
-    match = re.search(r"^Version:[ \t]*(\S+)[ \t]*$", text, re.MULTILINE)
-    if not match:
+    version = read_spec(text).tags.get("version", "")
+    if not re.fullmatch(r"[^\s%]+", version):
         raise InputError(f"{show_path(spec)}: no line Version: with a plain version")
-    return Package(name=name, spec=spec, version=match[1], text=text)
+    return Package(name=spec.stem, spec=spec, version=version, text=text, release=release)
 
 
 def refusal(package: Package, target: Target) -> str | None:
     """Return why a package cannot be built for a target; None when it can."""
-    if package.name == "openstack-utils" and target.python is None:
+    if package.name == UTILS and target.python is None:
         return f"{target.name} has no Python 3.6 or later, which {package.name} needs"
+    if package.release is not None and target.release == "none":
+        return f"{target.name} gets {UTILS} only"
+    if package.release not in (None, target.release):
+        return f"{target.name} gets release {target.release}, which has no {package.name}"
     return None
 
 
@@ -66,22 +86,24 @@ def pair(
     """Return every pair to build; what a glob matched and cannot be built is left out.
 
     Args:
-        named: the targets that were named in full: a pair refused there is the user's mistake.
+        named: what the user wrote: a pair of a package and a target named in full is a mistake if refused.
 
     Raises:
-        InputError: for every refused pair of a named target, or when no pair remains.
+        InputError: for every refused pair that was named in full, or when no pair remains.
     """
-    pairs, refused, mistakes = [], [], []
-    for package in packages:
+    pairs: list[tuple[Package, Target]] = []
+    refused, mistakes = [], []
+    for name in dict.fromkeys(package.name for package in packages):
+        of_name = [package for package in packages if package.name == name]
         for target in targets:
-            reason = refusal(package, target)
-            if reason is None:
-                pairs.append((package, target))
-                continue
-            problem = Problem(message=f"{package.name} cannot be built for {target.name}: {reason}")
-            refused.append(problem)
-            if target.name in named:
-                mistakes.append(problem)
+            reasons = [(package, refusal(package, target)) for package in of_name]
+            built = [(package, target) for package, reason in reasons if reason is None]
+            pairs += built
+            if not built:
+                message = f"{name} cannot be built for {target.name}: {reasons[0][1]}"
+                refused.append(Problem(message=message))
+                if target.name in named and name in named:
+                    mistakes.append(refused[-1])
     if mistakes or not pairs:
         raise InputError(problems=mistakes or refused)
     return tuple(pairs)

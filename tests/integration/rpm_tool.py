@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from builder.files import cache_folder
 from builder.targets import SPECS
 
 ROOT = SPECS.parent
@@ -33,8 +34,14 @@ def start_builder(*words: str | Path, cwd: Path) -> subprocess.Popen[bytes]:
 
 
 def _environment(home: Path, extra: dict[str, str]) -> dict[str, str]:
+    cache = Path(extra.get("XDG_CACHE_HOME", home / "cache"))
+    # What has been downloaded once needs no network again.
+    sources = cache / "openstack-builder" / "sources"
+    if not sources.exists():
+        sources.parent.mkdir(parents=True, exist_ok=True)
+        sources.symlink_to(cache_folder("sources"))
     path = os.environ["PATH"]
-    own = {"PATH": path, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": str(ROOT)}
+    own = {"PATH": path, "HOME": str(home), "XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(ROOT)}
     return {**own, **extra}
 
 
@@ -47,7 +54,8 @@ def query(rpm: Path, *words: str) -> list[str]:
 def copy_sources(folder: Path) -> Path:
     """Return a copy of what openstack-utils is made from, without git."""
     source = folder / "source"
-    shutil.copytree(SPECS, source / "specs")
+    # Without the generated specs: what is built here is openstack-utils.
+    shutil.copytree(SPECS, source / "specs", ignore=shutil.ignore_patterns("essex", "current"))
     shutil.copytree(ROOT / "utils", source / "utils", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "LICENSE", source)
     return source

@@ -67,9 +67,9 @@ def test_every_command_has_a_man_page_and_a_completion() -> None:
 @pytest.mark.parametrize(
     ("target", "requires", "compressor"),
     [
-        ("fixture-12", {"/usr/bin/python3", "python3"}, "zstd"),
-        ("fedora-45", {"/usr/bin/python3", "python3", "python(abi) = 3.15"}, "zstd"),
-        ("epel-9", {"/usr/bin/python3", "python3", "python(abi) = 3.9"}, "zstd"),
+        ("fixture-12", {"/usr/bin/python3", "python3", "python3-pymysql"}, "zstd"),
+        ("fedora-45", {"/usr/bin/python3", "python3", "python(abi) = 3.15", "python3-PyMySQL"}, "zstd"),
+        ("epel-9", {"/usr/bin/python3", "python3", "python(abi) = 3.9", "python3-PyMySQL"}, "zstd"),
     ],
 )
 def test_header_is_that_of_the_target(built: Path, target: str, requires: set[str], compressor: str) -> None:
@@ -84,6 +84,28 @@ def test_header_is_that_of_the_target(built: Path, target: str, requires: set[st
     ]
     owners = query(rpm, "--qf", "[%{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEMODES:octal} %{FILENAMES}\n]")
     assert [line for line in owners if not re.match(r"root:root (0?100(644|755)|0?40755) ", line)] == []
+
+
+def test_pymysql_is_brought_along_where_the_target_has_none(tmp_path: Path) -> None:
+    builder("rpm", "openstack-utils", "-t", "epel-7", cwd=tmp_path)
+    rpm = the_rpm(tmp_path, "epel-7")
+    assert "bundled(python3-pymysql) = 1.0.2" in query(rpm, "--provides")
+    assert [line for line in query(rpm, "--requires") if "mysql" in line.lower()] == []
+    assert "/usr/share/licenses/openstack-utils-2026.2/LICENSE.PyMySQL" in query(rpm, "-l")
+
+    unpack = f"rpm2cpio {rpm} | cpio -idm --quiet"
+    subprocess.run(unpack, shell=True, cwd=tmp_path, check=True)
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'usr/lib/python3.6/site-packages')!r})\n"
+        "from openstack_utils.bundled import pymysql\n"
+        "print(pymysql.__version__, pymysql.converters.escape_string('o\\'clock'))\n"
+        "try: pymysql.converters.escape_item({'a': 1}, 'utf8mb4')\n"
+        "except TypeError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["1.0.2 o\\'clock", "dict can not be used as parameter"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -204,7 +226,7 @@ def test_checkout_is_packed_as_git_has_it(tmp_path: Path) -> None:
     (manifest,) = json.loads(done.stdout)
     assert manifest["source_date_epoch"] == 1600000000
     archive = subprocess.run(
-        f"rpm2cpio {manifest['paths'][0]} | cpio -i --quiet --to-stdout '*.tar.gz' | tar tzv",
+        f"rpm2cpio {manifest['paths'][0]} | cpio -i --quiet --to-stdout 'openstack-utils-*.tar.gz' | tar tzv",
         shell=True, cwd=tmp_path, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert f"openstack-utils-{__version__}/utils/openstack_utils/fresh.py" in archive

@@ -95,7 +95,7 @@ def test_killed_build_leaves_a_work_folder_that_the_next_build_removes(tmp_path:
     work = tmp_path / "cache" / "openstack-builder" / "rpmbuild"
     with start_builder(*words, cwd=tmp_path) as process:
         deadline = time.monotonic() + 30
-        while not list(work.glob(".open*/reached")) and time.monotonic() < deadline:
+        while not list(work.glob(".open*/topdir/reached")) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.kill()
 
@@ -116,7 +116,7 @@ def test_interrupted_build_leaves_nothing_and_exits_130(tmp_path: Path) -> None:
     words = ("rpm", "openstack-utils", "-t", "epel-9", "--source", source)
     with start_builder(*words, cwd=tmp_path) as process:
         deadline = time.monotonic() + 30
-        while not list(work.glob(".open*/reached")) and time.monotonic() < deadline:
+        while not list(work.glob(".open*/topdir/reached")) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 130

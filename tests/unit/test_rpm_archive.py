@@ -11,7 +11,8 @@ import pytest
 
 from builder.errors import InputError
 from builder.report import Report
-from builder.rpm.sources import Source, changelog_date, is_generated, make_archive, source_date
+from builder.rpm.archive import Source, changelog_date, is_generated, make_archive, source_date
+from builder.rpm.packages import Package
 from builder.runner import Runner
 
 SOURCES = (
@@ -66,9 +67,10 @@ def test_date_of_the_changelog_is_noon_utc(spec: str, expected: int) -> None:
 
 def test_given_time_stamp_wins_and_must_be_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = Runner(Report(err=io.StringIO()))
+    package = Package(name="thing", spec=tmp_path / "thing.spec", version="1", text="")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
-    assert source_date(tmp_path, "", runner) == 1600000000
+    assert source_date(tmp_path, package, runner) == 1600000000
 
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     with pytest.raises(InputError, match='SOURCE_DATE_EPOCH is "yesterday"'):
-        source_date(tmp_path, "", runner)
+        source_date(tmp_path, package, runner)
