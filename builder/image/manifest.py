@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import __version__
-from builder.files import sha256_file, write_atomic
+from builder.files import digests_of_file, sha256_file, write_atomic
 from builder.image.placement import GIB, DiskLayout
 from builder.kickstart.plan import ImagePlan
 
 FORMAT = 1
 CHECKSUMS = "SHA256SUMS"
-CHUNK = 4 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,13 +78,10 @@ class Made:
 
 
 def digest_artifact(path: Path) -> Artifact:
-    """Read `path` once and return what identifies it; the three digests run side by side."""
-    hashes = [hashlib.new(name) for name in ("sha256", "sha512", "md5")]
-    with path.open("rb") as file, ThreadPoolExecutor(len(hashes)) as pool:
-        while chunk := file.read(CHUNK):
-            # list() waits: a chunk is taken by all before the next one is read.
-            list(pool.map(lambda one, chunk=chunk: one.update(chunk), hashes))
-    sha256, sha512, md5 = (one.hexdigest() for one in hashes)
+    """Return what identifies `path`; each digest has a thread of its own, the slowest begins."""
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(lambda name: digests_of_file(path, name), ("md5", "sha512", "sha256"))
+        (md5,), (sha512,), (sha256,) = digests
     return Artifact(path=path, size=path.stat().st_size, sha256=sha256, sha512=sha512, md5=md5)
 
 

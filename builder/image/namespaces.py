@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from builder.errors import BuildError
+from builder.image import nosync
 from builder.image.idmap import find_ids, hand_over, is_root, write_maps
 from builder.image.mounts import (
     MS_NODEV,
@@ -201,6 +202,7 @@ def _inner_child(
             os.makedirs(os.path.dirname(path))
             Path(path).write_text(text)
         os.chdir("/")
+        nosync.install()
         value = function()
         payload = pickle.dumps((True, value))
         with os.fdopen(results, "wb") as stream:

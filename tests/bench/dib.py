@@ -21,9 +21,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from builder import files
-from builder.image import qcow2
 from builder.report import Report
 from builder.runner import Runner, clean_environment, find_tool
+from tests.bench.floor import QEMU_IMG
 from tests.bench.measure import Failed, Measured, measure
 from tests.fixture.rpmpackage import Dependency, Kind, RpmFile, RpmPackage, Sense
 from tests.fixture.rpmwriter import write_rpm
@@ -143,7 +143,7 @@ def run(environment: Path, work: Path, name: str, *, ours: bool) -> Measured:
         "DIB_YUM_MINIMAL_BOOTSTRAP_REPOS": str(work / "repos"),
         "ELEMENTS_PATH": str(work / "elements"),
         "BENCH_FOLDER": str(work),
-        "BENCH_QCOW2_OPTIONS": " ".join(qcow2.options(compat=False)),
+        "BENCH_QCOW2_OPTIONS": " ".join(QEMU_IMG),
         "no_proxy": "127.0.0.1",
         "NO_PROXY": "127.0.0.1",
         "USER": "root",

@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""qcow2: the same disk, compressed, sparse, sound."""
+"""qcow2: the same disk, compressed, sparse, sound, the same bytes each time."""
 
 from __future__ import annotations
 
 import json
-import os
+import random
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from builder.errors import BuildError, CommandFailed
+from builder.errors import BuildError
 from builder.image import qcow2
-from builder.image.placement import MIB
+from builder.image.placement import KIB, MIB
 from builder.report import Report
 from builder.runner import Runner, has_tool
 
 pytestmark = pytest.mark.skipif(not has_tool("qemu-img"), reason="needs qemu-img (qemu-utils)")
+# Small clusters, as qemu allows them: tables of several clusters for a small disk.
+SMALL = replace(qcow2.ZSTD, cluster_bits=9)
+FORMATS = [
+    pytest.param(qcow2.ZSTD, "zstd", id="zstd"),
+    pytest.param(qcow2.ZLIB, "zlib", id="zlib"),
+    pytest.param(SMALL, "zstd", id="many tables"),
+]
 
 
 @pytest.fixture
@@ -26,51 +34,112 @@ def runner() -> Runner:
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
+    """Text, noise that no program can pack, written zeroes, and holes; no whole cluster at the end."""
     path = tmp_path / "disk"
+    noise = random.Random(2).randbytes(5 * MIB)
     with path.open("wb") as file:
         for at in (0, 37, 512, 1000):
             file.seek(at * MIB)
-            file.write(os.urandom(MIB) + b"text " * 400_000)
-        file.truncate(2048 * MIB)
+            file.write(noise[: MIB // 2] + b"text " * 400_000)
+        file.seek(1500 * MIB + 77 * 512)
+        file.write(noise)
+        file.seek(1600 * MIB)
+        file.write(bytes(3 * MIB))
+        file.truncate(1700 * MIB + 3 * 512)
     return path
 
 
-@pytest.mark.parametrize(("compat", "kind"), [(False, "zstd"), (True, "zlib")])
+@pytest.mark.parametrize(("format", "kind"), FORMATS)
 def test_the_disk_comes_back_from_it(
-    tmp_path: Path, runner: Runner, raw: Path, compat: bool, kind: str
+    tmp_path: Path, runner: Runner, raw: Path, format: qcow2.Format, kind: str
 ) -> None:
     image = tmp_path / "image.qcow2"
     seen: list[float] = []
 
-    qcow2.convert(raw, image, compat=compat, runner=runner, progress=seen.append)
+    qcow2.convert(raw, image, format=format, progress=seen.append)
     qcow2.check(image, runner=runner)
 
     told = json.loads(
         subprocess.run(["qemu-img", "info", "--output=json", image], capture_output=True, check=True).stdout
     )
-    assert told["virtual-size"] == 2048 * MIB
+    assert told["virtual-size"] == raw.stat().st_size
+    assert told["cluster-size"] == format.cluster
     assert told["format-specific"]["data"]["compression-type"] == kind
     assert "backing-filename" not in told
     assert "data-file" not in told["format-specific"]["data"]
-    assert image.stat().st_size < 16 * MIB
     subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", "qcow2", raw, image], check=True)
+    assert image.stat().st_blocks * 512 < 15 * MIB
     assert seen == sorted(seen)
+    assert seen[-1] == 100
     assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "image.qcow2"]
 
 
-def test_a_failure_leaves_no_image(tmp_path: Path, runner: Runner) -> None:
-    with pytest.raises(CommandFailed, match="No such file"):
-        qcow2.convert(tmp_path / "nothing", tmp_path / "image.qcow2", runner=runner)
+@pytest.mark.parametrize(("format", "kind"), FORMATS)
+def test_a_guest_may_write_to_it(
+    tmp_path: Path, runner: Runner, raw: Path, format: qcow2.Format, kind: str
+) -> None:
+    image = tmp_path / "image.qcow2"
+    qcow2.convert(raw, image, format=format)
+    subprocess.run(["qemu-img", "resize", "-q", "-f", "qcow2", image, "+2G"], check=True)
+
+    writes = ["-c", "write -q -P 7 37M 1M", "-c", "write -q -P 8 3000M 70k", "-c", "discard -q 1500M 4M"]
+    subprocess.run(["qemu-io", "-f", "qcow2", *writes, image], check=True)
+
+    qcow2.check(image, runner=runner)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_disk_comes_back(tmp_path: Path, runner: Runner, seed: int) -> None:
+    dice = random.Random(seed)
+    raw, image = tmp_path / "disk", tmp_path / "image.qcow2"
+    with raw.open("wb") as file:
+        file.truncate(dice.randrange(1, 40_000) * 512)
+        for _ in range(dice.randrange(40)):
+            file.seek(dice.randrange(raw.stat().st_size))
+            file.write(dice.choice([dice.randbytes, bytes])(dice.randrange(200 * KIB)))
+        file.truncate(file.seek(0, 2) // 512 * 512)
+
+    for format in (qcow2.ZSTD, qcow2.ZLIB, SMALL):
+        qcow2.convert(raw, image, format=format)
+
+        qcow2.check(image, runner=runner)
+        subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", "qcow2", raw, image], check=True)
+        image.unlink()
+
+
+def test_equal_disks_give_equal_bytes(tmp_path: Path, raw: Path) -> None:
+    images = [tmp_path / name for name in ("one", "other")]
+
+    for image in images:
+        qcow2.convert(raw, image)
+
+    assert images[0].read_bytes() == images[1].read_bytes()
+
+
+def test_an_empty_disk(tmp_path: Path, runner: Runner) -> None:
+    raw, image = tmp_path / "disk", tmp_path / "image.qcow2"
+    with raw.open("wb") as file:
+        file.truncate(64 * MIB)
+
+    qcow2.convert(raw, image)
+
+    qcow2.check(image, runner=runner)
+    assert image.stat().st_blocks * 512 < MIB
+
+
+def test_a_failure_leaves_no_image(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="no such file"):
+        qcow2.convert(tmp_path / "nothing", tmp_path / "image.qcow2")
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_check_tells_of_damage(tmp_path: Path, runner: Runner, raw: Path) -> None:
     image = tmp_path / "image.qcow2"
-    qcow2.convert(raw, image, runner=runner)
-    header = image.read_bytes()[:48]
-    first_table = int.from_bytes(header[40:48], "big")
+    qcow2.convert(raw, image)
     with image.open("r+b") as file:
+        file.seek(40)
+        first_table = int.from_bytes(file.read(8), "big")
         file.seek(first_table)
         file.write(b"\x80" + b"\xff" * 6 + b"\x00")
 

@@ -110,9 +110,9 @@ def write_boot_files(
         keep=keep,
     )
     if for_bios:
-        bios.write_files(tree, layout, programs=programs)
+        bios.write_files(tree, layout, keep=keep, programs=programs)
     if for_uefi:
-        uefi.write_files(tree, layout, programs=programs)
+        uefi.write_files(tree, layout, keep=keep, programs=programs)
     return Firmware(bios=for_bios, uefi=for_uefi)
 
 

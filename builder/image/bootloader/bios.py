@@ -42,14 +42,14 @@ def reads_entries(tree: Path) -> bool:
     return (tree / MODULES / "blscfg.mod").is_file()
 
 
-def write_files(tree: Path, layout: DiskLayout, *, programs: grubimage.Programs) -> None:
+def write_files(tree: Path, layout: DiskLayout, *, keep: bool, programs: grubimage.Programs) -> None:
     """Write what grub-install would leave in /boot/grub2/i386-pc: the modules, boot.img, core.img."""
     folder = tree / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((tree / MODULES).iterdir()):
         if path.suffix in (".mod", ".lst") or path.name == "boot.img":
             shutil.copy2(path, folder / path.name)
-    grubimage.make(tree, layout, "i386-pc", tree / CORE, modules=("biosdisk",), programs=programs)
+    grubimage.make(tree, layout, "i386-pc", tree / CORE, modules=("biosdisk",), keep=keep, programs=programs)
 
 
 def embed(tree: Path, disk_file: Path, layout: DiskLayout) -> None:

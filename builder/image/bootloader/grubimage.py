@@ -40,33 +40,39 @@ def make(
     output: Path,
     *,
     modules: Sequence[str],
+    keep: bool,
     programs: Programs,
 ) -> None:
     """Make the image for `target` (i386-pc, x86_64-efi) at `output`, which lies in `tree`.
 
     It finds /boot by the UUID of its file system and reads grub.cfg there.
 
+    Args:
+        keep: what is at `output` stays, where it was made from these modules.
+
     Raises:
         BuildError: grub-mkimage failed or is nowhere.
     """
-    folder = Path("/usr/lib/grub", target)
-    known = {path.stem for path in (tree / folder.relative_to("/")).glob("*.mod")}
+    folder = tree / "usr/lib/grub" / target
+    tool = next((tree / name for name in _NAMES if (tree / name).is_file()), None)
+    if keep and _is_newer(output, [*folder.iterdir(), *([tool] if tool else [])]):
+        return
+    known = {path.stem for path in folder.glob("*.mod")}
     names = [*modules, *MODULES, *(name for name in OPTIONAL if name in known)]
     work = Path(tempfile.mkdtemp(prefix=".grub-", dir=output.parent))
     try:
         early = work / "early.cfg"
         early.write_text(early_configuration(layout))
-        inside = next((name for name in _NAMES if (tree / name).is_file()), None)
 
         def seen(path: Path) -> str:
-            return f"/{path.relative_to(tree)}" if inside else str(path)
+            return f"/{path.relative_to(tree)}" if tool else str(path)
 
         made = work / "image"
-        argv = ["-d", seen(tree / folder.relative_to("/")), "-O", target, "-p", prefix(layout)]
+        argv = ["-d", seen(folder), "-O", target, "-p", prefix(layout)]
         argv += ["-c", seen(early), "-o", seen(made), *names]
-        if inside:
+        if tool:
             # The tool that came with the modules fits them; a newer or older one may not.
-            programs.of_image([f"/{inside}", *argv])
+            programs.of_image([seen(tool), *argv])
         else:
             name = "grub2-mkimage" if has_tool("grub2-mkimage") else "grub-mkimage"
             programs.runner.run([name, *argv])
@@ -74,6 +80,11 @@ def make(
         made.replace(output)
     finally:
         shutil.rmtree(work)
+
+
+def _is_newer(output: Path, inputs: Sequence[Path]) -> bool:
+    """Say whether `output` was made when all `inputs` were there: by ctime, which no package sets."""
+    return output.is_file() and output.lstat().st_ctime >= max(path.lstat().st_ctime for path in inputs)
 
 
 def early_configuration(layout: DiskLayout) -> str:

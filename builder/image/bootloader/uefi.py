@@ -52,7 +52,7 @@ def find_signed_grub(tree: Path, layout: DiskLayout) -> Path | None:
     return None
 
 
-def write_files(tree: Path, layout: DiskLayout, *, programs: grubimage.Programs) -> None:
+def write_files(tree: Path, layout: DiskLayout, *, keep: bool, programs: grubimage.Programs) -> None:
     """Write EFI/BOOT, and the stubs that lead GRUB to the grub.cfg in /boot."""
     esp = _esp(tree, layout)
     fallback = esp / "EFI/BOOT"
@@ -60,7 +60,7 @@ def write_files(tree: Path, layout: DiskLayout, *, programs: grubimage.Programs)
     grub = find_signed_grub(tree, layout)
     if grub is None:
         output = fallback / "BOOTX64.EFI"
-        grubimage.make(tree, layout, "x86_64-efi", output, modules=_EXTRA, programs=programs)
+        grubimage.make(tree, layout, "x86_64-efi", output, modules=_EXTRA, keep=keep, programs=programs)
         return
     for store in _stores(tree):
         _copy_missing(store, esp / "EFI")

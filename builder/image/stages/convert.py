@@ -12,8 +12,7 @@ def run(build: Build) -> str:
     qcow2.convert(
         build.disk,
         build.qcow2,
-        compat=build.options.compat,
-        runner=build.runner,
+        format=qcow2.ZLIB if build.options.compat else qcow2.ZSTD,
         progress=lambda percent: build.step.progress(f"{percent:.0f} %") if build.step else None,
     )
     if not build.options.keep:

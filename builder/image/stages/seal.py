@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,17 +122,15 @@ def _label(build: Build) -> bool:
 
 def clamp_times(epoch: int) -> None:
     """Bring every time behind `epoch` back to it: the same inputs give the same bytes."""
-    for path in everything(TREE):
-        info = path.lstat()
-        if info.st_mtime > epoch:
-            os.utime(path, (epoch, epoch), follow_symlinks=False)
+    for entry in everything(TREE):
+        if entry.stat(follow_symlinks=False).st_mtime > epoch:
+            os.utime(entry.path, (epoch, epoch), follow_symlinks=False)
 
 
-def everything(folder: Path) -> Iterator[Path]:
+def everything(folder: str | Path) -> Iterator[os.DirEntry[str]]:
     """Yield all below `folder`, what is in a folder before the folder itself."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            path = Path(entry.path)
-            if stat.S_ISDIR(entry.stat(follow_symlinks=False).st_mode):
-                yield from everything(path)
-            yield path
+            if entry.is_dir(follow_symlinks=False):
+                yield from everything(entry.path)
+            yield entry
