@@ -54,7 +54,8 @@ def _project(project: Project) -> dict[str, object]:
 
 
 def _release(project: Project, release: ProjectRelease) -> dict[str, object]:
-    group = project.user.group or project.user.name
+    user = release.user or project.user
+    group = user.group or user.name
     check = release.check
     return {
         "configuration": {

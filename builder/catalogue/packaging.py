@@ -115,7 +115,8 @@ class Packaging:
 
     `code` is the package that holds the Python code (`modules`), built from `source` or, without one, by
     others.
-    `common` holds what belongs to no single service. `commands` are programs of /usr/bin in it.
+    `common` holds what belongs to no single service. `commands` are programs of /usr/bin in it,
+    `files` (path, file of the source archive) and `links` (path, where it leads) what else is in it.
     """
 
     where: str = ""
@@ -131,6 +132,8 @@ class Packaging:
     modules: tuple[str, ...] = ()
     common: str
     commands: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     sudo: tuple[str, ...] = ()
     sysctl: Mapping[str, str] = field(default_factory=dict)
     polkit: str | None = None
@@ -149,6 +152,8 @@ class Packaging:
             raise ValueError(f"rpm: the newest entry of changelog is not of {self.version}-{self.release}")
         if (self.source is None) is not (self.modules == ()):
             raise ValueError("rpm: source and modules: both or none")
+        if self.source is None and (self.files or self.links):
+            raise ValueError("rpm: files and links: there is no source archive")
         dates = [change.date for change in self.changelog]
         if dates != sorted(dates, reverse=True):
             raise ValueError("rpm: changelog: the newest entry stands first")

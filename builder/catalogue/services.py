@@ -68,6 +68,7 @@ class Service:
     part_of: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
@@ -75,7 +76,7 @@ class Service:
                 raise ValueError(f'"{name}" is not the name of a unit (small letters, digits and hyphens)')
         if bool(self.run) == (self.wsgi is not None):
             raise ValueError("needs one of run and wsgi")
-        for argv in filter(None, (self.run, self.instance)):
+        for argv in filter(None, (self.run, self.instance, self.stop)):
             if not argv[0].startswith("/"):
                 raise ValueError(f'"{argv[0]}" is not the full path of a program')
         if self.instance and not any("%i" in word for word in self.instance):

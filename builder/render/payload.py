@@ -31,7 +31,9 @@ SPELLINGS = (
     ("/usr/lib/tmpfiles.d/", "%{_tmpfilesdir}/"),
     ("/etc/", "%{_sysconfdir}/"),
     ("/usr/bin/", "%{_bindir}/"),
+    ("/usr/share/man/", "%{_mandir}/"),
     ("/usr/share/", "%{_datadir}/"),
+    ("/usr/lib/python3/", "%{python3_sitelib}/"),
     ("/usr/lib/", "%{_prefix}/lib/"),
     ("/var/", "%{_localstatedir}/"),
 )
@@ -61,7 +63,8 @@ class Entry:
     """A file or folder of a package.
 
     `text` is that of a file beside the spec called `file`; `upstream` names one of the source archive;
-    with neither it is made by the code's own installation, or is a folder.
+    `link` is where a symbolic link leads. With none of them the code's own installation makes it, or it
+    is a folder.
     """
 
     package: str
@@ -74,6 +77,7 @@ class Entry:
     file: str | None = None
     text: str | None = None
     upstream: str | None = None
+    link: str | None = None
 
     @property
     def spelt(self) -> str:
@@ -100,6 +104,7 @@ def list_payload(project: Project, around: Surroundings, packaging: Packaging) -
         _commands,
         _services,
         _configuration,
+        _files,
         _site,
         _rights,
         _housekeeping,
@@ -193,6 +198,13 @@ def _configuration(project: Project, around: Surroundings, packaging: Packaging)
 
 def _kind_of(config: ConfigurationFile) -> Kind:
     return Kind.GHOST if config.set is None and config.source is None else Kind.CONFIG
+
+
+def _files(_project: Project, _around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+    for path, source in packaging.files.items():
+        yield Entry(package=packaging.common, path=path, upstream=source)
+    for path, target in packaging.links.items():
+        yield Entry(package=packaging.common, path=path, link=target)
 
 
 def _site(project: Project, around: Surroundings, _packaging: Packaging) -> Iterator[Entry]:

@@ -52,6 +52,7 @@ class Unit:
     environment_file: str | None
     prepare: tuple[str, ...]
     command: str
+    stop: tuple[str, ...]
     kill: str
     restart: str
     open_files: int | None
@@ -101,6 +102,7 @@ def render_unit(service: Service, around: Surroundings, *, instances: bool = Fal
         environment_file=f"/etc/sysconfig/{service.name}" if around.sysv else None,
         prepare=service.prepare,
         command=command_of(service, around, instances=instances),
+        stop=service.stop,
         kill=service.kill,
         restart=service.restart if around.modern else "no",
         open_files=service.open_files,

@@ -47,6 +47,7 @@ class Placement:
     source: str
     path: str
     mode: str
+    link: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,6 +246,8 @@ def _placement(entry: Entry, sources: Sequence[SourceFile]) -> Placement | None:
     if entry.kind is Kind.GHOST:
         # An old rpm wants to see the file, empty as it is.
         return Placement(source="/dev/null", path=entry.spelt, mode=entry.mode.lstrip("0"))
+    if entry.link is not None:
+        return Placement(source="", path=entry.spelt, mode="", link=entry.link)
     if entry.text is None and entry.upstream is None:
         return None
     source = entry.upstream
