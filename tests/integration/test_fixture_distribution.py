@@ -17,7 +17,8 @@ JEOS = (
     "gdisk", "dosfstools", "parted",
 )  # fmt: skip
 EXTRA = (
-    "btrfs-progs", "chrony", "firewalld", "lvm2", "mariadb-server", "selinux-policy-targeted", "xfsprogs",
+    "btrfs-progs", "chrony", "firewalld", "lvm2", "mariadb-server", "postgresql-server",
+    "selinux-policy-targeted", "xfsprogs",
 )  # fmt: skip
 
 # dnf in namespaces of its own. $1 is the root; the user may be mapped to root.
