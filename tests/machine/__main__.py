@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m tests.machine fixture|sysv [COMMAND]`: a machine to try things in, by hand."""
+"""`python -m tests.machine [--rpm FILE] fixture|sysv [COMMAND]`: a machine to try things in, by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TREES: dict[str, Callable[[Report], Tree]] = {"fixture": fixture_tree, "sysv": s
 EPILOG = """\
 example:
   python -m tests.machine fixture                      # a shell; the machine ends with it
-  python -m tests.machine fixture --rpm out/rpm/fixture-12/openstack-utils-*.noarch.rpm
+  python -m tests.machine --rpm out/rpm/fixture-12/openstack-utils-2.0-1.fx12.noarch.rpm fixture
   python -m tests.machine sysv service mysqld status
 
 Nothing that is done inside outlives the machine.

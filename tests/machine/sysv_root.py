@@ -29,13 +29,16 @@ SEEDS = (
 # Debian's own package management, and what only that needs.
 DROPPED = ("adduser", "debconf", "gcc-12-base", "perl", "perl-modules-5.36", "libperl5.36", "usrmerge")
 DATA_FILES = HERE / "sysv"
+# Files that the fixture distribution has as well, for want of the same scripts.
 PAM = DATA / "files" / "libpam-runtime" / "etc" / "pam.d"
+HOSTS = DATA / "files" / "setup" / "etc" / "hosts"
 # Of Debian's own scripts those that a container wants; the rest is about disks and clocks. The numbers
 # stand where no service of EL 6 has its own: before all at boot, behind all at the end.
 INIT_SCRIPTS = {
     "rc": (), "rcS": (), "sysinit": ("S/S00",), "hostname.sh": ("S/S01",), "sendsigs": ("0/K98", "6/K98"),
     "halt": ("0/K99",), "reboot": ("6/K99",),
 }  # fmt: skip
+SOURCES = (HERE / "sysv_root.py", HERE / "unpack.sh")
 # What alternatives and maintainer scripts make; and the Python of Software Collections, which is Debian's.
 LINKS = {
     "etc/mtab": "/proc/self/mounts",
@@ -53,7 +56,7 @@ def sysv_tree(report: Report) -> Tree:
     """
     apt = Apt(runner=Runner(report), folder=cache_folder("fixture"))
     sources = tuple(source for source in apt.resolve(SEEDS) if source.name not in DROPPED)
-    ours = trees.sources_digest(HERE / "sysv_root.py", *DATA_FILES.iterdir())
+    ours = trees.sources_digest(*SOURCES, *DATA_FILES.iterdir())
     inputs = [ours, sorted(source.sha256 for source in sources)]
     folder = trees.cached("sysv", inputs, partial(_make, apt, sources), report)
     return Tree(kind="sysv", folder=folder, init=Init.SYSVINIT)
@@ -73,6 +76,7 @@ def _configure(tree: Path, runner: Runner) -> None:
     """Do what the packages' own scripts would have done."""
     for name in ("passwd", "group"):
         shutil.copy(tree / f"usr/share/base-passwd/{name}.master", tree / "etc" / name)
+    shutil.copy(HOSTS, tree / "etc")
     for path in PAM.iterdir():
         shutil.copy(path, tree / "etc/pam.d")
     for link, target in LINKS.items():
