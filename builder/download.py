@@ -2,7 +2,7 @@
 """Files from elsewhere that go into a package: each by URL and sha256, fetched once and kept.
 
 Proxies and SSL_CERT_FILE of the environment are honoured. A file of PyPI is looked for on the index that
-pip is configured for as well, where its own URL cannot be reached: a mirror holds the same bytes.
+pip takes as well, where its own URL gives nothing: a mirror holds the same bytes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from builder.files import cache_folder, locked, sha256_file, write_atomic
 from builder.runner import Runner
 
 PYPI = frozenset({"files.pythonhosted.org", "pypi.org", "pypi.io"})
+PIPS_OWN = "https://pypi.org/simple"
 SECONDS = 60
 
 
@@ -81,7 +82,7 @@ def _download(source: Remote, runner: Runner) -> bytes:
         reason = str(error)
     if urllib.parse.urlsplit(source.url).hostname in PYPI:
         pip = _pip_settings(runner)
-        for index in f"{pip.get('index-url', '')} {pip.get('extra-index-url', '')}".split():
+        for index in f"{pip.get('index-url', PIPS_OWN)} {pip.get('extra-index-url', '')}".split():
             try:
                 return _read_from_index(index, source.name, certificates=pip.get("cert"))
             except _NotThere as error:

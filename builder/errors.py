@@ -106,8 +106,9 @@ class BuildErrors(BuildError):
         self.exit_code = codes.pop() if len(codes) == 1 else 1
 
     def lines(self) -> list[str]:
-        """Return the lines of every error."""
-        return [line for error in self.errors for line in error.lines()]
+        """Return the lines of every error; what several say in the same words is said once."""
+        said = dict.fromkeys(tuple(error.lines()) for error in self.errors)
+        return [line for lines in said for line in lines]
 
 
 class Declined(BuildError):

@@ -23,6 +23,7 @@ COMMANDS = {
     "specs": "make the specs of OpenStack's services from the catalogue",
     "srpm": "build a source RPM",
     "rpm": "build binary RPMs",
+    "check-rpm": "check RPMs: rpmlint, and what their target wants",
     "check": "check kickstarts: errors, warnings, what would be ignored",
     "image": "build a qcow2 guest image from a kickstart",
     "verify": "boot an image and run the checklist on it",
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace, report: Report) -> int:
 
 def load(name: str) -> Command:
     """Import the module of a command."""
-    return cast("Command", importlib.import_module(f"builder.cli.{name}"))
+    return cast("Command", importlib.import_module(f"builder.cli.{name.replace('-', '_')}"))
 
 
 def _add_common(parser: argparse.ArgumentParser, *, default: object) -> None:

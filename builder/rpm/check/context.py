@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""What a rule may ask besides its package: the target, what is checked along, programs, a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from builder.rpm.check.package import BuiltPackage
+from builder.runner import Runner
+from builder.targets import Target
+
+# A rule yields one text for each place where it is broken; its name, with hyphens, is its id.
+Rule = Callable[[BuiltPackage, "Context"], Iterable[str]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Context:
+    """One check of packages for one target.
+
+    `against` is a repository that has what the target has (a URL or a folder), None when there is none.
+    """
+
+    target: Target
+    packages: tuple[BuiltPackage, ...]
+    against: str | None
+    runner: Runner
+    work: Path
+
+    @cached_property
+    def siblings(self) -> dict[str, tuple[BuiltPackage, ...]]:
+        """The packages checked, by the source RPM that they come from."""
+        found: dict[str, tuple[BuiltPackage, ...]] = {}
+        for package in self.packages:
+            found[package.source] = (*found.get(package.source, ()), package)
+        return found
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Every path that any of the packages has."""
+        return frozenset(file.path for package in self.packages for file in package.files)
+
+
+def rule_id(rule: Rule) -> str:
+    """Return the id of a rule."""
+    return rule.__name__.replace("_", "-")

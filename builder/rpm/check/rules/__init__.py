@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""The rules, by subject. What each means to a packager, and how bad it is, stands in specs/checks.yaml."""
+
+from __future__ import annotations
+
+from builder.rpm.check.context import Rule
+from builder.rpm.check.rules import files, lint, payload, places, requirements, scripts, services
+
+RULES: tuple[Rule, ...] = (
+    *payload.RULES,
+    *places.RULES,
+    *files.RULES,
+    *scripts.RULES,
+    *services.RULES,
+    *requirements.RULES,
+    *lint.RULES,
+)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Text, modes and owners of what is packaged, and a manual page for each command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from builder.catalogue.load import load_catalogue
+from builder.rpm.check.context import Context
+from builder.rpm.check.package import BuiltPackage
+
+# %{name}, %{?dist}; %_bindir; %systemd_post. Not %i of a unit, %(name)s of Python, %{GLOBAL} of httpd.
+MACRO = re.compile(r"%\{[?!]*[a-z_][a-z0-9_]*|%_[a-z]+dir\b|%systemd_[a-z_]+")
+# Where text is the packager's and has no % of its own.
+PACKAGERS = re.compile(r"/etc/(?!httpd/)|/usr/lib/(systemd|sysusers\.d|tmpfiles\.d|sysctl\.d)/|/usr/s?bin/")
+COMMAND = re.compile(r"/usr/s?bin/([^/]+)")
+# From sysusers.d files rpm makes what such a capability names.
+DECLARED = re.compile(r"(?:user|group)\((.+)\)")
+# What every system of the family has, and what packages that ours need bring (setup, httpd).
+ACCOUNTS = frozenset({"root", "bin", "daemon", "adm", "lp", "sys", "tty", "disk", "mail", "nobody", "apache"})
+# Path -> the only mode that makes sense there.
+MODES = {
+    r"/usr/lib/systemd/.*\.(service|socket|target|timer)": 0o644,
+    r"/etc/rc\.d/init\.d/.*": 0o755,
+    r"/etc/sudoers\.d/.*": 0o440,
+    r"/usr/lib/(sysusers|tmpfiles|sysctl)\.d/.*\.conf": 0o644,
+    r"/usr/s?bin/.*": 0o755,
+    r"/usr/share/(man|doc|licenses)/.*[^/]": 0o644,
+}
+
+
+def unexpanded_macro(package: BuiltPackage, _context: Context) -> Iterator[str]:
+    texts = [(name, text) for name, text in package.tags.items()]
+    texts += [(scriptlet.name, scriptlet.text) for scriptlet in package.scriptlets]
+    texts += [("a dependency", one.whole) for one in (*package.requires, *package.provides)]
+    texts += [("a path", file.path) for file in package.files]
+    texts += [(file.path, file.text or "") for file in package.files if PACKAGERS.match(file.path)]
+    for where, text in texts:
+        if match := MACRO.search(text):
+            yield f"{where}: {match[0]}"
+
+
+def wrong_mode(package: BuiltPackage, _context: Context) -> Iterator[str]:
+    for file in package.files:
+        if file.is_link:
+            continue
+        if file.permissions & 0o002 and not file.permissions & 0o1000:
+            yield f"{file.path}: everybody may write to it ({file.permissions:04o})"
+        if file.permissions & 0o6000 and not file.is_folder:
+            yield f"{file.path}: runs as its owner ({file.permissions:04o})"
+        for pattern, mode in MODES.items():
+            if not file.is_folder and re.fullmatch(pattern, file.path) and file.permissions != mode:
+                yield f"{file.path}: {file.permissions:04o} instead of {mode:04o}"
+
+
+def unknown_owner(package: BuiltPackage, _context: Context) -> Iterator[str]:
+    dependencies = (*package.provides, *package.requires)
+    declared = {found[1] for one in dependencies if (found := DECLARED.fullmatch(one.name))}
+    sysusers = "\n".join(file.text or "" for file in package.files if "/sysusers.d/" in file.path)
+    declared |= set(re.findall(r"^[ug]!?[ \t]+(\S+)", sysusers, re.MULTILINE))
+    commands = [
+        line
+        for scriptlet in package.scriptlets
+        if scriptlet.name == "%pre"
+        for line in scriptlet.text.replace("\\\n", " ").splitlines()
+        if re.search(r"\b(useradd|groupadd)\b", line)
+    ]
+    made = {word for line in commands for word in line.split()}
+    for account in sorted({name for file in package.files for name in (file.user, file.group)}):
+        if account not in ACCOUNTS | declared | made:
+            yield f"{account}: owns files, and nothing makes the account before they are written"
+
+
+def other_mode_than_the_catalogue(package: BuiltPackage, context: Context) -> Iterator[str]:
+    for project in load_catalogue().projects.values():
+        release = project.releases.get(context.target.release)
+        for path, wanted in (release.configuration if release else {}).items():
+            file = package.by_path.get(path)
+            if file is None:
+                continue
+            group = wanted.group or project.user.group or project.user.name
+            found = f"{file.permissions:04o} {file.user}:{file.group}"
+            told = f"{int(wanted.mode, 8):04o} {wanted.owner}:{group}"
+            if found != told:
+                yield f"{path}: {found}, in the catalogue {told}"
+            if not file.config:
+                yield f"{path}: is not marked %config"
+
+
+def command_without_manual(package: BuiltPackage, context: Context) -> Iterator[str]:
+    pages = {
+        match[1]
+        for sibling in context.siblings[package.source]
+        for file in sibling.files
+        if (match := re.fullmatch(r"/usr/share/man/man[18]/(.+)\.[18](\.gz)?", file.path))
+    }
+    for file in package.files:
+        match = COMMAND.fullmatch(file.path)
+        if match and match[1] not in pages:
+            yield file.path
+
+
+RULES = (unexpanded_macro, wrong_mode, unknown_owner, other_mode_than_the_catalogue, command_without_manual)

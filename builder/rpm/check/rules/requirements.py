@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Has the target what the package needs?
+
+Three may answer: the packages that are checked along, a repository (--against), or, without one, what
+specs/provides.yaml knows of the target, each entry with its source. Else it is told as unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from builder.data import FROM_KEY, load
+from builder.errors import CommandFailed, InputError
+from builder.rpm.check.context import Context
+from builder.rpm.check.package import BuiltPackage, Dependency
+from builder.targets import SPECS
+
+PROVIDES = SPECS / "provides.yaml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What a source tells of some targets: capabilities that they have, and such that they lack."""
+
+    source: str = field(metadata=FROM_KEY)
+    targets: tuple[str, ...]
+    has: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+def unsatisfied_requirement(package: BuiltPackage, context: Context) -> Iterator[str]:
+    if context.against is not None:
+        yield from _unresolved(context).get(package.path.name.removesuffix(".rpm"), ())
+        return
+    lacks = _known(context.target.name, has=False)
+    for need in _foreign(package, context):
+        if need.name in lacks:
+            yield f"{need.whole}: the target lacks it ({lacks[need.name]})"
+    for need in package.requires:
+        offers = [one for other in context.packages for one in other.provides if one.name == need.name]
+        exact = re.fullmatch(r"\S+ = (\S+)", need.whole)
+        if exact and offers and need.whole not in {one.whole for one in offers}:
+            yield f"{need.whole}: the packages checked along have {offers[0].whole}"
+
+
+def unknown_requirement(package: BuiltPackage, context: Context) -> Iterator[str]:
+    if context.against is None:
+        known = _known(context.target.name, has=True) | _known(context.target.name, has=False)
+        for need in _foreign(package, context):
+            if need.name not in known:
+                yield need.whole
+
+
+def _foreign(package: BuiltPackage, context: Context) -> Iterator[Dependency]:
+    """Yield what a package needs of others than those that are checked along."""
+    offered = {one.name for other in context.packages for one in other.provides}
+    for need in package.requires:
+        if not need.name.startswith("rpmlib(") and need.name not in offered | context.paths:
+            yield need
+
+
+@cache
+def _known(target: str, *, has: bool) -> dict[str, str]:
+    """Return capability -> source for what is known that a target has, or lacks."""
+    rows = load(PROVIDES, dict[str, Known]).values()
+    return {
+        name: row.source for row in rows if target in row.targets for name in (row.has if has else row.lacks)
+    }
+
+
+@cache
+def _unresolved(context: Context) -> Mapping[str, tuple[str, ...]]:
+    """Return package -> what it needs and neither the repository nor the packages have."""
+    assert context.against is not None
+    checked = context.work / "checked"
+    if not checked.exists():
+        checked.mkdir()
+        for package in context.packages:
+            (checked / package.path.name).symlink_to(package.path.resolve())
+        context.runner.run(["createrepo_c", "--quiet", "--no-database", checked])
+    against = context.against
+    if "://" not in against:
+        if not Path(against, "repodata", "repomd.xml").is_file():
+            raise InputError(f"--against {against}: no repository (there is no repodata/repomd.xml)")
+        against = Path(against).resolve().as_uri()
+    done = context.runner.run(
+        [
+            *("dnf", "-q", "--nogpgcheck", f"--setopt=cachedir={context.work / 'cache'}"),
+            *(f"--installroot={context.work / 'root'}", f"--releasever={context.target.releasever}"),
+            *(f"--repofrompath=against,{against}", f"--repofrompath=checked,{checked.as_uri()}"),
+            *("--repo=against", "--repo=checked", "repoclosure", "--check=checked"),
+        ],
+        ok=(),
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    name = ""
+    for line in done.stdout.splitlines():
+        if match := re.match(r"package: (\S+) from checked", line):
+            name = re.sub(r"-\d+:", "-", match[1])
+        elif re.match(r"    \S", line):
+            found[name] = (*found.get(name, ()), line.strip())
+    if done.returncode != 0 and not found:
+        raise CommandFailed(f"dnf cannot read {context.against}: {done.stderr.strip().splitlines()[-1:]}")
+    return found
+
+
+RULES = (unsatisfied_requirement, unknown_requirement)
