@@ -5,7 +5,7 @@ BUILDER := .venv/bin/openstack-builder
 PYTEST := .venv/bin/python -m pytest
 INSTALL := builder/requirements/install
 
-.PHONY: help setup specs demo rpm image verify upload plane-up plane-down setup-plane test test-all lint bench lock clean
+.PHONY: help setup specs golden demo rpm image verify upload plane-up plane-down setup-plane test test-all lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ demo: ## the whole main job: RPM, image, boot, login, upload
 
 specs: setup ## make the specs of OpenStack's services from the catalogue again
 	$(BUILDER) specs
+
+golden: setup-dev ## write tests/golden again: the specs as each family of targets reads them
+	.venv/bin/python -m tests.golden
 
 TARGET ?= fixture-12
 IMAGE ?= jeos-fixture

@@ -114,7 +114,7 @@ class Packaging:
     """How a project is packaged for one release.
 
     `code` is the package that holds the Python code (`modules`), built from `source` or, without one, by
-    others.
+    others; `bundled`: it may also be built into the environment of openstack-python-bundled.
     `common` holds what belongs to no single service. `commands` are programs of /usr/bin in it,
     `files` (path, file of the source archive) and `links` (path, where it leads) what else is in it.
     """
@@ -130,6 +130,7 @@ class Packaging:
     code: str
     source: SourceArchive | None = None
     modules: tuple[str, ...] = ()
+    bundled: bool = False
     common: str
     commands: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
@@ -152,8 +153,8 @@ class Packaging:
             raise ValueError(f"rpm: the newest entry of changelog is not of {self.version}-{self.release}")
         if (self.source is None) is not (self.modules == ()):
             raise ValueError("rpm: source and modules: both or none")
-        if self.source is None and (self.files or self.links):
-            raise ValueError("rpm: files and links: there is no source archive")
+        if self.source is None and (self.files or self.links or self.bundled):
+            raise ValueError("rpm: files, links and bundled: there is no source archive")
         dates = [change.date for change in self.changelog]
         if dates != sorted(dates, reverse=True):
             raise ValueError("rpm: changelog: the newest entry stands first")

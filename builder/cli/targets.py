@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""`openstack-builder targets`: the matrix of distributions."""
+"""`openstack-builder targets`: the distributions, and the matrix of what is built for each."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 
 from builder.cli import Context
-from builder.targets import Target, select
+from builder.rpm.packages import Package, find_packages, refusal
+from builder.targets import SPECS, Target, select
 
-SUMMARY = "List the distributions that we build for."
+SUMMARY = "List the distributions that we build for, and which packages are built for each."
 EXAMPLE = "  openstack-builder targets 'epel-*'"
 
 
@@ -22,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Print the table, or JSON."""
     targets = select(args.pattern)
+    packages = find_packages(SPECS.parent, ["*"])
     if args.json:
-        context.report.json([as_data(target) for target in targets])
+        context.report.json([as_data(target, packages) for target in targets])
         return 0
     context.report.table(
         (
@@ -54,11 +57,27 @@ def run(args: argparse.Namespace, context: Context) -> int:
             for target in targets
         ],
     )
+    context.report.result("")
+    context.report.table(
+        ("package", *(target.name for target in targets)),
+        [
+            (name, *(version_for(name, target, packages) or "-" for target in targets))
+            for name in dict.fromkeys(package.name for package in packages)
+        ],
+    )
     return 0
 
 
-def as_data(target: Target) -> dict[str, object]:
-    """Return a target as plain data, as --json prints it."""
+def version_for(name: str, target: Target, packages: Sequence[Package]) -> str | None:
+    """Return the version of a package that is built for a target; None where none is."""
+    built = (each for each in packages if each.name == name and refusal(each, target) is None)
+    return next((package.version for package in built), None)
+
+
+def as_data(target: Target, packages: Sequence[Package]) -> dict[str, object]:
+    """Return a target as plain data, as --json prints it; `builds` tells the version of each package."""
     data = dataclasses.asdict(target)
     del data["where"]
+    versions = {package.name: version_for(package.name, target, packages) for package in packages}
+    data["builds"] = {name: version for name, version in versions.items() if version is not None}
     return data

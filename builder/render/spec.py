@@ -79,6 +79,7 @@ class Part:
     member_provides: tuple[str, ...]
     owners: tuple[str, ...]
     is_common: bool
+    wsgi: bool
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -175,8 +176,7 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
     services = [each for each in around.release.services.values() if each.home == package.name]
     is_common = package.name == packaging.common
     own = around.user.provider is None
-    wsgi = ["uwsgi", "uwsgi-plugin-python3"] if any(service.wsgi for service in services) else []
-    requires = [*_of_family(package, packaging), *wsgi, *package.requires]
+    requires = [*_of_family(package, packaging), *package.requires]
     return Part(
         name=package.name,
         flag=_flag(package.name, packaging.name),
@@ -193,6 +193,7 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
         member_provides=member_provides(around.user, package.groups),
         owners=_owners(mine) if not is_common or not own else (),
         is_common=is_common,
+        wsgi=any(service.wsgi for service in services),
     )
 
 

@@ -15,6 +15,10 @@ from builder.rpm.spec import read_spec
 from builder.targets import Target
 
 UTILS = "openstack-utils"
+# The environment that `--with bundled` builds for, and the Python that its wheels are for.
+ENVIRONMENT = "openstack-python-bundled"
+ENVIRONMENT_PYTHON = "3.11"
+BUNDLED = "bundled"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +35,10 @@ class Package:
     def files(self) -> Path:
         """The folder of its local sources, if it has one of its own."""
         return self.spec.with_suffix("")
+
+    def has_condition(self, name: str) -> bool:
+        """Say whether `--with NAME` means anything to the spec."""
+        return re.search(rf"^%bcond(_with|_without)?\s+{re.escape(name)}\b", self.text, re.M) is not None
 
 
 def find_packages(root: Path, names: Sequence[str]) -> tuple[Package, ...]:
@@ -73,11 +81,18 @@ def refusal(package: Package, target: Target) -> str | None:
     """Return why a package cannot be built for a target; None when it can."""
     if package.name == UTILS and target.python is None:
         return f"{target.name} has no Python 3.6 or later, which {package.name} needs"
+    if package.name == ENVIRONMENT and not has_environment(target):
+        return f"its wheels are for Python {ENVIRONMENT_PYTHON}, which {target.name} has not"
     if package.release is not None and target.release == "none":
         return f"{target.name} gets {UTILS} only"
     if package.release not in (None, target.release):
         return f"{target.name} gets release {target.release}, which has no {package.name}"
     return None
+
+
+def has_environment(target: Target) -> bool:
+    """Say whether services can be built for the target with their dependencies bundled."""
+    return target.python is not None and target.python.version == ENVIRONMENT_PYTHON
 
 
 def pair(

@@ -12,7 +12,13 @@ from builder.errors import InputError, Problem
 from builder.files import digest_of, sha256_file
 from builder.rpm.archive import Source, archive_name, collect_sources, digest_of_sources, source_date
 from builder.rpm.macros import macro_files, render_macros
-from builder.rpm.packages import Package
+from builder.rpm.packages import (
+    BUNDLED,
+    ENVIRONMENT,
+    ENVIRONMENT_PYTHON,
+    Package,
+    has_environment,
+)
 from builder.rpm.rpmspec import parse_spec
 from builder.rpm.sources import SourceFiles, find_sources
 from builder.rpm.spec import read_spec
@@ -103,7 +109,7 @@ def plan_builds(
     }
     epochs = {package: source_date(settings.root, package, runner) for package, _ in dict(pairs).items()}
     plans: list[BuildPlan] = []
-    problems: list[Problem] = []
+    problems = _check_conditions(pairs, settings.conditions)
     for package, target in pairs:
         try:
             plans.append(
@@ -121,6 +127,26 @@ def plan_builds(
     if problems:
         raise InputError(problems=problems)
     return tuple(plans)
+
+
+def _check_conditions(pairs: Sequence[tuple[Package, Target]], conditions: Sequence[str]) -> list[Problem]:
+    """Return a problem for each condition that no spec has, or that a target cannot have."""
+    problems = []
+    for name in conditions:
+        having = [(package, target) for package, target in pairs if package.has_condition(name)]
+        if not having:
+            named = ", ".join(dict.fromkeys(package.name for package, _ in pairs))
+            problems.append(Problem(message=f"--with {name}: no such condition in the spec of {named}"))
+        if name == BUNDLED:
+            problems += [
+                Problem(
+                    message=f"{package.name} cannot be built with dependencies bundled for {target.name}: "
+                    f"{ENVIRONMENT} is for Python {ENVIRONMENT_PYTHON}"
+                )
+                for package, target in having
+                if not has_environment(target)
+            ]
+    return problems
 
 
 def _plan(

@@ -56,6 +56,8 @@ class Scheme:
             return self._below(self.prefix, "bin", *rest)
         if kind == "data":
             return self._below(self.prefix, *rest)
+        if kind == "headers":
+            return self._below(self.prefix, "include", name.parts[0].partition("-")[0], *rest)
         raise ValueError(f"{name}: files of the kind {kind} are not installed")
 
     def script(self, name: str) -> Path:

@@ -46,7 +46,7 @@ def fake_mock(folder: Path, *, error: str = "") -> dict[str, str]:
 
 def test_mock_gets_the_source_rpm_and_the_targets_configuration(tmp_path: Path) -> None:
     fake = fake_mock(tmp_path)
-    words = ("rpm", "openstack-utils", "-t", "epel-9", "--backend", "mock", "--with", "extra", "--json")
+    words = ("rpm", "openstack-utils", "-t", "epel-9", "--backend", "mock", "--with", "check", "--json")
 
     done = builder(*words, cwd=tmp_path, **fake)
 
@@ -58,7 +58,7 @@ def test_mock_gets_the_source_rpm_and_the_targets_configuration(tmp_path: Path) 
     assert told[-2] == "--rebuild"
     assert told[-1].endswith("/topdir/SRPMS/openstack-utils-2026.2-1.el9.src.rpm")
     assert "use_source_date_epoch_as_buildtime 1" in told
-    assert told[told.index("--with") + 1] == "extra"
+    assert told[told.index("--with") + 1] == "check"
     # The same input by the other back-end is another build.
     assert "unchanged" in builder(*words, cwd=tmp_path, **fake).stderr
     local = [word for word in words if word not in ("--backend", "mock")]

@@ -199,6 +199,43 @@ def catalog(token: dict) -> dict[str, dict[str, str]]:
     }
 
 
+def test_strict_2012_gives_the_paths_of_2012_and_an_update_todays(person: Person, keystone: Keystone) -> None:
+    words = ("--profile", "essex", "--update", "--json")
+
+    strict = person.fill(*words, "--strict-2012")
+    again = person.fill(*words, "--strict-2012")
+    token = keystone.log_in("demo", FRESH_PASSWORD, "demo")
+    login = (person.folder / "keystonerc_demo").read_text()
+    today = person.fill(*words)
+
+    assert strict.code == again.code == today.code == 0, strict.err + again.err + today.err
+    assert set(again.results().values()) == {"unchanged"}
+    project = token["project"]["id"]
+    assert catalog(token) == {
+        "compute": dict.fromkeys(("public", "internal", "admin"), f"http://127.0.0.1:8774/v1.1/{project}"),
+        "volume": dict.fromkeys(("public", "internal", "admin"), f"http://127.0.0.1:8776/v1/{project}"),
+        "image": dict.fromkeys(("public", "internal", "admin"), "http://127.0.0.1:9292/v1"),
+        "ec2": {
+            "public": "http://127.0.0.1:8773/services/Cloud",
+            "internal": "http://127.0.0.1:8773/services/Cloud",
+            "admin": "http://127.0.0.1:8773/services/Admin",
+        },
+        "identity": {
+            "public": "http://127.0.0.1:5000/v2.0",
+            "internal": "http://127.0.0.1:35357/v2.0",
+            "admin": "http://127.0.0.1:35357/v2.0",
+        },
+        "dashboard": {},
+    }
+    # A person logs in where Keystone is.
+    assert f"OS_AUTH_URL={keystone.url}\n" in login
+    updated = {name for name, result in today.results().items() if result == "updated"}
+    assert {name.split()[1] for name in updated} == {"compute", "volume", "image", "identity"}
+    urls = catalog(keystone.log_in("demo", FRESH_PASSWORD, "demo"))
+    assert urls["identity"]["public"] == keystone.url
+    assert urls["image"]["public"] == "http://127.0.0.1:9292"
+
+
 def check_ec2(person: Person, keystone: Keystone, user: str) -> None:
     """The credentials of ec2rc are those that Keystone has for the user."""
     pairs = [
@@ -463,6 +500,20 @@ def test_names_match_as_keystone_matches_them(person: Person, keystone: Keystone
     notes = {each["name"]: each.get("note") for each in run.json["objects"]}
     assert notes == {"ADMIN": "there as admin", "READER": "there as reader", "Ädmin": "there as admin"}
     assert keystone.counts() == counts
+
+
+def test_a_region_that_no_endpoint_names_is_found(person: Person, keystone: Keystone) -> None:
+    admin = keystone.admin()
+    admin.create("region", id="Lonely")
+
+    run = person.fill("--service", "keystone", "--region", "lonely", "--json")
+
+    assert run.code == 0, run.err
+    (region,) = [each for each in run.json["objects"] if each["kind"] == "region"]
+    assert (region["result"], region["note"]) == ("unchanged", "there as Lonely")
+    found = [each["region_id"] for each in admin.call("GET", "/endpoints")["endpoints"]]
+    assert sorted(found) == ["Lonely"] * 3 + ["RegionOne"] * 3
+    assert {each["id"] for each in admin.call("GET", "/regions")["regions"]} == {"Lonely", "RegionOne"}
 
 
 def test_two_runs_at_once_end_well(person: Person, keystone: Keystone) -> None:

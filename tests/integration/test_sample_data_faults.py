@@ -6,6 +6,7 @@ A fault proxy (tests/plane/proxy.py) stands in front of the real Keystone and do
 
 from __future__ import annotations
 
+import base64
 import shutil
 import socket
 import ssl
@@ -183,26 +184,31 @@ def test_a_dripping_server_is_cut_off(person: Person) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    """A self-signed certificate for 127.0.0.1 and keystone.invalid, its key beside it (key.pem)."""
     folder = tmp_path_factory.mktemp("tls")
     words = [
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
         "-days", "2",
-        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:keystone.invalid",
         "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"),
     ]  # fmt: skip
     subprocess.run(words, check=True, capture_output=True)
     return folder / "cert.pem"
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-def test_tls_is_checked_and_keystonerc_names_the_certificates(
-    person: Person, keystone: Keystone, certificate: Path
-) -> None:
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    """The server's side of TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    return context
+
+
+def test_tls_is_checked_and_keystonerc_names_the_certificates(
+    person: Person, keystone: Keystone, certificate: Path, tls: ssl.SSLContext
+) -> None:
     words = ("--service", "keystone")
-    with proxies.in_front_of(keystone.port, tls=context) as front:
+    with proxies.in_front_of(keystone.port, tls=tls) as front:
         url = f"{front.url}/v3"
         refused = person.fill(*words, SERVICE_ENDPOINT=url)
         trusted = person.fill(*words, "--cacert", certificate, SERVICE_ENDPOINT=url)
@@ -214,6 +220,23 @@ def test_tls_is_checked_and_keystonerc_names_the_certificates(
     assert trusted.code == anything.code == 0, trusted.err + anything.err
     assert f"export OS_CACERT={certificate}\n" in (person.folder / "keystonerc_demo").read_text()
     assert "warning: the certificate of Keystone is not checked" in anything.err
+
+
+def test_a_server_that_wants_a_certificate_gets_it(
+    person: Person, keystone: Keystone, certificate: Path, tls: ssl.SSLContext
+) -> None:
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(certificate)
+    words = ("--file", "own.yaml", "--no-files", "--wait", "0", "--cacert", certificate)
+    with proxies.in_front_of(keystone.port, tls=tls) as front:
+        url = f"{front.url}/v3"
+        without = person.fill(*words, SERVICE_ENDPOINT=url)
+        with_it = person.fill(
+            *words, "--cert", certificate, "--key", certificate.with_name("key.pem"), SERVICE_ENDPOINT=url
+        )
+
+    assert (without.code, len(without.errors())) == (5, 1), without.err
+    assert with_it.code == 0, with_it.err
 
 
 def test_a_proxy_of_the_environment_leads_there(person: Person, keystone: Keystone, proxy: Proxy) -> None:
@@ -228,4 +251,42 @@ def test_a_proxy_of_the_environment_leads_there(person: Person, keystone: Keysto
 
     assert run.code == past.code == 0, run.err + past.err
     assert all(seen.path.startswith("http://keystone.invalid:5000/v3/") for seen in proxy.seen)
+    assert {seen.login for seen in proxy.seen} == {PROXY_LOGIN}
     assert keystone.log_in("admin", FRESH_PASSWORD)
+
+
+PROXY_LOGIN = "Basic " + base64.b64encode(b"someone:pw-of-proxy").decode()
+
+
+def test_https_goes_through_the_tunnel_of_a_proxy(
+    person: Person, keystone: Keystone, certificate: Path, tls: ssl.SSLContext
+) -> None:
+    person.secrets.add("pw-of-proxy")
+    with proxies.in_front_of(keystone.port, tls=tls) as front, proxies.in_front_of(front.port) as tunnel:
+        way = {"https_proxy": tunnel.url.replace("//", "//someone:pw-of-proxy@")}
+        words = ("--file", "own.yaml", "--cacert", certificate)
+        url = "https://keystone.invalid:5000/v3"
+        run = person.fill(*words, "--threads", "2", SERVICE_ENDPOINT=url, **way)
+        tunnels, requests = list(tunnel.seen), len(front.seen)
+        # The certificate has to be that of the server behind the proxy.
+        stranger = person.fill(*words, SERVICE_ENDPOINT="https://other.invalid:5000/v3", **way)
+        tunnel.faults.append(Fault(method="CONNECT", path="", times=1, status=503))
+        starting = person.fill(*words, SERVICE_ENDPOINT=url, **way)
+        tunnel.faults.append(Fault(method="CONNECT", path="", status=407))
+        refused = person.fill(*words, SERVICE_ENDPOINT=url, **way)
+
+    assert run.code == starting.code == 0, run.err + starting.err
+    assert {(seen.path, seen.login) for seen in tunnels} == {("keystone.invalid:5000", PROXY_LOGIN)}
+    # Connections are kept: a tunnel for each thread and no more.
+    assert len(tunnels) <= 2 < requests
+    assert all(each.status < 300 for each in front.seen)
+    assert (stranger.code, len(stranger.errors())) == (5, 1)
+    assert "TLS: " in stranger.errors()[0]
+    assert "other.invalid" in stranger.errors()[0]
+    assert "CONNECT: HTTP 503" in starting.err
+    assert refused.code == 5
+    assert refused.seconds < 10
+    assert refused.errors() == [
+        f"error: POST {url}/auth/tokens: CONNECT: HTTP 407 Proxy Authentication Required"
+        f" (through the proxy 127.0.0.1:{tunnel.port})"
+    ]

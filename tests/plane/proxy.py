@@ -4,6 +4,8 @@
 What it does harm with are faults, each for some method and path and for so many requests: answer in the
 server's place, cut the connection in the middle of a body, alter one bit of it, hold it back,
 rewrite the answer. Without a fault it passes everything on as it is.
+
+It is a forward proxy too, to one server only: whatever host a request or a CONNECT names, it leads there.
 """
 
 from __future__ import annotations
@@ -53,10 +55,14 @@ class Fault:
 
 @dataclass(kw_only=True, slots=True)
 class Seen:
-    """A request that went through: how many bytes of its body, and the status of the answer (0: none)."""
+    """A request that went through: how many bytes of its body, and the status of the answer (0: none).
+
+    login: what it said to the proxy itself (Proxy-Authorization).
+    """
 
     method: str
     path: str
+    login: str = ""
     body: int = 0
     status: int = 0
 
@@ -139,9 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         """Pass one request on, with the harm that is due to it."""
-        seen = Seen(method=self.command, path=self.path)
-        self.proxy.seen.append(seen)
-        fault = self.proxy.fault_for(self.command, self.path)
+        seen, fault = self._begin()
         length = int(self.headers.get("Content-Length", 0))
         if fault.status is not None:
             seen.body = self._discard(length)
@@ -175,8 +179,31 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any
 
+    def do_CONNECT(self) -> None:
+        """Open a tunnel to the server and pass bytes on, until either side has no more."""
+        seen, fault = self._begin()
+        if fault.status is not None:
+            self._answer(seen, fault.status, fault.headers, fault.body)
+            return
+        self.close_connection = True
+        with socket.create_connection(("127.0.0.1", self.proxy.target), timeout=60) as upstream:
+            seen.status = 200
+            self.send_response_only(200)
+            self.end_headers()
+            back = threading.Thread(target=_pass_on, args=(upstream, self.connection), daemon=True)
+            back.start()
+            _pass_on(self.connection, upstream)
+            back.join()
+
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+    def _begin(self) -> tuple[Seen, Fault]:
+        """Note a request; return it and the harm that is due to it."""
+        login = self.headers.get("Proxy-Authorization", "")
+        seen = Seen(method=self.command, path=self.path, login=login)
+        self.proxy.seen.append(seen)
+        return seen, self.proxy.fault_for(self.command, self.path)
 
     def _pass_body(self, seen: Seen, fault: Fault, length: int, upstream: http.client.HTTPConnection) -> bool:
         """Send the request's body on; return False when the connection shall be cut."""
@@ -224,3 +251,12 @@ class _Handler(BaseHTTPRequestHandler):
         for end in (upstream.sock, self.connection):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Copy from one socket to the other to the end, and end the other too."""
+    with contextlib.suppress(OSError):
+        while chunk := source.recv(1 << 16):
+            target.sendall(chunk)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

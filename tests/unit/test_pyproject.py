@@ -18,6 +18,7 @@ FILES = {
     "spam-1.data/scripts/spam-wsgi": "#!python\nprint()\n",
     "spam-1.data/scripts/spam-setup": "#!/bin/sh\n",
     "spam-1.data/purelib/ham.py": "",
+    "spam-1.data/headers/spam.h": "",
     "spam-1.dist-info/METADATA": METADATA,
     "spam-1.dist-info/RECORD": "spam/__init__.py,,\n",
     "spam-1.dist-info/licenses/COPYING": "",
@@ -55,6 +56,7 @@ def test_files_go_where_the_target_has_them(tmp_path: Path, scheme: Scheme) -> N
         "usr/bin/spam-setup",
         "usr/bin/spam-wsgi",
         "usr/etc/spam/spam.conf",
+        "usr/include/spam/spam.h",
         f"{site}/ham.py",
         f"{site}/spam/__init__.py",
         f"{site}/spam/data/a.txt",
@@ -123,7 +125,7 @@ def test_files_are_listed_with_their_licence(tmp_path: Path, scheme: Scheme) -> 
     ("name", "message"),
     [
         pytest.param("../../etc/passwd", "leaves the folder", id="above"),
-        pytest.param("spam-1.data/headers/a.h", "of the kind headers", id="kind"),
+        pytest.param("spam-1.data/stdlib/a.py", "of the kind stdlib", id="kind"),
         pytest.param("eggs-1.dist-info/METADATA", "not one folder", id="two wheels in one"),
     ],
 )

@@ -1,27 +1,234 @@
 # SPDX-License-Identifier: MIT
-"""What is made from the catalogue: that the committed files are it, and how `specs` writes and compares."""
+"""What is made from the catalogue: specs, units, init scripts and accounts, as text."""
 
 from __future__ import annotations
 
+import base64
+import configparser
 import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import jinja2
+import pytest
 
 from builder import cli
 from builder.catalogue.load import load_catalogue
+from builder.catalogue.model import User
+from builder.errors import BuildError
+from builder.render.accounts import account_provides, member_line, member_provides, sysusers_line
+from builder.render.conditions import expression, makes_accounts, makes_members
+from builder.render.environment import render
+from builder.render.spec import render_project
 from builder.render.tree import compare, render_tree
 from builder.report import Report
-from builder.targets import SPECS, load_targets
+from builder.targets import SPECS, Init, load_targets, select
+
+CATALOGUE = load_catalogue()
+USERS = [
+    user
+    for project in CATALOGUE.projects.values()
+    for user in (project.user, *(release.user for release in project.releases.values() if release.user))
+]
 
 
-def test_the_committed_specs_are_what_the_catalogue_makes() -> None:
-    catalogue = load_catalogue()
-    files = render_tree(catalogue, load_targets())
-
-    assert compare(files, catalogue, SPECS) == ([], []), "run `make specs`"
+def beside(suffix: str) -> list[Path]:
+    """Return the committed files beside the specs whose name ends so."""
+    return sorted(SPECS.glob(f"*/*/*{suffix}"))
 
 
-def test_the_command_tells_that_all_is_as_it_should_be() -> None:
-    told = io.StringIO()
+def test_the_committed_files_are_what_the_catalogue_makes() -> None:
+    files = render_tree(CATALOGUE, load_targets())
 
+    assert compare(files, CATALOGUE, SPECS) == ([], []), "run `make specs`"
+
+
+def test_every_project_has_a_spec_for_each_release_it_is_packaged_in() -> None:
+    for release in CATALOGUE.releases:
+        packaged = [
+            facts.rpm.name
+            for project in CATALOGUE.projects.values()
+            if (facts := project.releases.get(release)) and facts.rpm
+        ]
+        assert sorted(packaged) == sorted(path.stem for path in (SPECS / release).glob("*.spec"))
+    assert len(list((SPECS / "current").glob("*.spec"))) == 9
+
+
+def test_what_differs_is_told_and_what_nobody_makes(tmp_path: Path) -> None:
+    files = render_tree(CATALOGUE, load_targets())
+    for file in files[2:]:
+        path = tmp_path / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text)
+    changed = tmp_path / files[2].path
+    changed.write_text("changed by hand")
+    left = tmp_path / "essex/openstack-keystone/openstack-keystone.upstart"
+    left.write_text("from an older catalogue")
+
+    stale, unknown = compare(files, CATALOGUE, tmp_path)
+
+    assert stale == [tmp_path / files[0].path, tmp_path / files[1].path, changed]
+    assert unknown == [left]
+
+
+def test_the_command_writes_only_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builder.cli.specs.SPECS", tmp_path)
+    first, second, told = io.StringIO(), io.StringIO(), io.StringIO()
+
+    with pytest.raises(BuildError, match=r"\.spec is not what the catalogue makes \(\d+ such files\)"):
+        cli.run(cli.parse(["specs", "--check"]), Report(err=told))
+    assert list(tmp_path.iterdir()) == []
+    assert cli.run(cli.parse(["specs"]), Report(out=first, err=told)) == 0
+    assert cli.run(cli.parse(["specs"]), Report(out=second, err=told)) == 0
     assert cli.run(cli.parse(["specs", "--check"]), Report(err=told)) == 0
 
-    assert "files are what the catalogue makes" in told.getvalue()
+    assert len(first.getvalue().splitlines()) == len(render_tree(CATALOGUE, load_targets()))
+    assert second.getvalue() == ""
+
+
+def test_a_name_that_a_template_does_not_get_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="directives"):
+        render("logrotate", pattern="/var/log/x/*.log")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "chosen", "expected"),
+    [
+        (["fedora-17", "epel-6"], lambda target: target.init is Init.SYSV, "0%{?rhel}"),
+        (["*"], lambda target: target.init is Init.SYSV, "0%{?rhel} == 6"),
+        (["fedora-4?", "epel-10", "fixture-12"], makes_accounts, "0%{?fedora} || 0%{?rhel}"),
+        (["fedora-4?", "epel-10", "fixture-12"], makes_members, "0%{?fedora}"),
+        (["epel-*"], makes_accounts, "0%{?rhel} == 10"),
+        (["fedora-17", "epel-6"], makes_accounts, None),
+    ],
+)
+def test_targets_are_told_apart_by_family_where_that_will_do(
+    patterns: list[str], chosen: object, expected: str | None
+) -> None:
+    assert expression(select(patterns), chosen) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("user", USERS, ids=lambda user: user.name)
+def test_what_rpm_reads_of_an_account_is_the_line_of_sysusers(user: User) -> None:
+    name, version = account_provides(user)[0].split(" = ")
+
+    assert name == f"user({user.name})"
+    assert re.fullmatch(r"[A-Za-z0-9+]+", version), "rpmbuild takes no other character"
+    assert base64.b64decode(version).rstrip(b"\0").decode() == sysusers_line(user)
+    assert sysusers_line(user).split()[:2] == ["u", user.name]
+
+
+def test_membership_is_told_in_the_same_way() -> None:
+    nova = CATALOGUE.projects["nova"].user
+
+    told = member_provides(nova, ("qemu",))
+
+    assert told[0].startswith("groupmember(nova/qemu) = ")
+    assert base64.b64decode(told[0].split(" = ")[1]).rstrip(b"\0").decode() == member_line(nova, "qemu")
+
+
+@pytest.mark.parametrize("path", beside(".init"), ids=lambda path: path.stem)
+def test_the_header_of_an_init_script_is_complete(path: Path) -> None:
+    text = path.read_text()
+    header = re.search(r"^### BEGIN INIT INFO\n(.*)^### END INIT INFO$", text, re.S | re.M)
+    assert header
+    keys = dict(re.findall(r"^# ([\w-]+): *(.*)$", header[1], re.M))
+
+    assert re.search(r"^# chkconfig:   - 98 02$", text, re.M)
+    assert keys["Provides"] == path.stem
+    assert all(keys[key] for key in ("Required-Start", "Required-Stop", "Short-Description", "Description"))
+    assert re.search(rf"^prog={path.stem}$", text, re.M)
+    assert "lockfile=/var/lock/subsys/$prog" in text
+    assert (path.parent / f"{path.stem}.sysconfig").is_file()
+
+
+def unit(release: str, package: str, name: str) -> str:
+    """Return the text of a committed unit."""
+    return (SPECS / release / package / f"{name}.service").read_text()
+
+
+def test_a_unit_of_fedora_17_has_nothing_that_its_systemd_does_not_know() -> None:
+    known = {
+        "Description", "After", "Before", "Requires", "Wants", "PartOf", "Type", "User", "Group", "ExecStart",
+        "EnvironmentFile", "Environment", "KillMode", "LimitNOFILE", "PrivateTmp", "WantedBy", "Alias",
+    }  # fmt: skip
+    for path in (SPECS / "essex").glob("*/*.service"):
+        assert set(re.findall(r"^(\w+)=", path.read_text(), re.M)) <= known, path
+
+
+def test_a_daemon_that_becomes_root_may_do_so_and_others_may_not() -> None:
+    assert "NoNewPrivileges=yes" in unit("current", "openstack-nova", "openstack-nova-conductor")
+    assert "NoNewPrivileges" not in unit("current", "openstack-nova", "openstack-nova-compute")
+    for path in (SPECS / "current").glob("*/*.service"):
+        text = path.read_text()
+        if "rootwrap" in text or path.stem.endswith(("-agent", "-cleanup")):
+            assert "NoNewPrivileges" not in text, path
+
+
+@pytest.mark.parametrize("name", ["neutron-ovs-cleanup", "neutron-netns-cleanup"])
+def test_what_cleans_up_runs_once_before_the_agents_and_no_upgrade_restarts_it(name: str) -> None:
+    text = unit("current", "openstack-neutron", name)
+    spec = (SPECS / "current/openstack-neutron.spec").read_text()
+
+    assert "Type=oneshot\nRemainAfterExit=yes\n" in text
+    assert re.search(r"^Before=.*neutron-l3-agent\.service.*openstack-nova-compute\.service", text, re.M)
+    assert "Restart=" not in text
+    assert not re.search(rf"with_restart.*{name}", spec)
+    assert f"%systemd_postun {name}.service" in spec
+
+
+def test_names_of_rdo_lead_to_the_units_of_today() -> None:
+    assert "\nAlias=openstack-nova-os-compute-api.service" in unit(
+        "current", "openstack-nova", "openstack-nova-api"
+    )
+
+
+@pytest.mark.parametrize("path", beside("-uwsgi.ini"), ids=lambda path: path.stem)
+def test_uwsgi_serves_the_port_of_the_catalogue(path: Path) -> None:
+    project = next(
+        each
+        for each in CATALOGUE.projects.values()
+        if (rpm := each.releases["current"].rpm if "current" in each.releases else None)
+        and rpm.name == path.parent.name
+    )
+    service = project.releases["current"].services[path.stem.removesuffix("-uwsgi")]
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read(path)
+
+    assert service.wsgi
+    assert ini["uwsgi"]["module"] == service.wsgi.module
+    assert ini["uwsgi"]["http-socket"] == f":{project.releases['current'].ports[service.wsgi.port]}"
+    assert f"ExecStart=uwsgi --ini /etc/{project.project}/{path.name}\n" in unit(
+        "current", path.parent.name, service.name
+    )
+
+
+def test_instances_have_a_configuration_each() -> None:
+    text = unit("current", "openstack-swift", "openstack-swift-object@")
+
+    assert "ExecStart=/usr/bin/swift-object-server /etc/swift/object-server/%i.conf\n" in text
+
+
+def test_a_percent_sign_in_the_changelog_is_no_macro() -> None:
+    keystone = CATALOGUE.projects["keystone"]
+    facts = keystone.releases["current"]
+    assert facts.rpm
+    change = replace(facts.rpm.changelog[0], changes=("All %files are 100% there",))
+    facts = replace(facts, rpm=replace(facts.rpm, changelog=(change,)))
+    changed = replace(keystone, releases={"current": facts})
+
+    spec = render_project(changed, "current", CATALOGUE, select(["fedora-45"]))[0]
+
+    assert spec.text.endswith("\n- All %%files are 100%% there\n")
+
+
+def test_every_file_beside_a_spec_is_one_of_its_sources() -> None:
+    for spec in SPECS.glob("*/*.spec"):
+        sources = re.findall(r"^Source(\d+): +(\S+)$", spec.read_text(), re.M)
+        numbers = [int(number) for number, _ in sources]
+        names = {name for _, name in sources if "://" not in name}
+
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), spec
+        assert numbers[0] in (0, 1)
+        assert names == {path.name for path in spec.with_suffix("").iterdir()}

@@ -34,6 +34,14 @@ def test_each_row_agrees_with_itself_and_with_pykickstart(name: str) -> None:
         assert str(target.python.sitelib) == f"/usr/lib/python{target.python.version}/site-packages"
 
 
+def test_release_current_is_built_where_its_python_is_and_nowhere_else() -> None:
+    # What the metadata of Keystone 30.0.0, Nova 34.0.0 and the others ask for.
+    oldest = 11
+    for target in load_targets():
+        has_it = target.python is not None and int(target.python.version.partition(".")[2]) >= oldest
+        assert (target.release == "current") is has_it, target.name
+
+
 @pytest.mark.parametrize(
     ("patterns", "expected"),
     [
@@ -148,8 +156,12 @@ def test_command_prints_a_table_and_json() -> None:
     assert cli.run(cli.parse(["targets", "epel-*"]), Report(out=table)) == 0
     assert cli.run(cli.parse(["targets", "epel-9", "--json"]), Report(out=data)) == 0
 
-    lines = table.getvalue().splitlines()
-    assert lines[0].split()[:3] == ["target", "distribution", "dist"]
-    assert [line.split()[0] for line in lines[1:]] == ["epel-6", "epel-7", "epel-8", "epel-9", "epel-10"]
+    rows, matrix = (part.splitlines() for part in table.getvalue().split("\n\n"))
+    names = ["epel-6", "epel-7", "epel-8", "epel-9", "epel-10"]
+    assert rows[0].split()[:3] == ["target", "distribution", "dist"]
+    assert [line.split()[0] for line in rows[1:]] == names
+    assert matrix[0].split() == ["package", *names]
+    assert ["openstack-keystone", "2012.1", "-", "-", "-", "30.0.0"] in [line.split() for line in matrix]
     (row,) = json.loads(data.getvalue())
+    assert list(row["builds"]) == ["openstack-utils"]
     assert (row["ksversion"], row["rpm"]["database"], row["dist"]) == ("RHEL9", "sqlite", ".el9")

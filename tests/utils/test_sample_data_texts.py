@@ -156,6 +156,8 @@ def test_variables_stand_behind_the_options() -> None:
     assert (options.port, options.keystone_conf, options.os_cloud) == (5001, "/c", "cloud")
     assert options.services == ("a", "b", "c")
     assert sample_arguments.parse([], {"ENABLE_ENDPOINTS": "1"}).endpoints is True
+    assert sample_arguments.parse(["--endpoints"], variables).endpoints is True
+    assert sample_arguments.parse(["--no-endpoints"], {"ENABLE_ENDPOINTS": "1"}).endpoints is False
 
 
 BAD_FILES = {

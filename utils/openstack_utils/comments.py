@@ -34,6 +34,15 @@ def _deepen(line):
     return " " + line if blanks == 1 and line[0] == " " else line
 
 
+def example_value(editor, section, name):
+    """Return the value of the first commented-out example of an option, or None."""
+    for occurrence, index, count in _examples(editor, section, name):
+        item = _parse_one(editor, occurrence, _bare(occurrence, index, count))
+        if item is not None:
+            return editor.value_of(item) or ""
+    return None
+
+
 def uncomment(editor, section, name, value=None):
     """Bring back a commented-out option: the first example, or the one that holds `value`.
 
@@ -44,9 +53,7 @@ def uncomment(editor, section, name, value=None):
     if active and (value is None or value in active):
         return False
     for occurrence, index, count in _examples(editor, section, name):
-        lines = [item.text for item in occurrence.items[index : index + count]]
-        text = "".join([lines[0][1:].lstrip(" ")] + [line[1:] for line in lines[1:]])
-        item = _parse_one(editor, occurrence, text)
+        item = _parse_one(editor, occurrence, _bare(occurrence, index, count))
         if item is None:
             continue
         found = editor.value_of(item) or ""
@@ -61,6 +68,12 @@ def uncomment(editor, section, name, value=None):
         return True
     editor.need_section(section)
     raise _missing(name, section, value)
+
+
+def _bare(section, index, count):
+    """The text of an example without its comment signs."""
+    lines = [item.text for item in section.items[index : index + count]]
+    return "".join([lines[0][1:].lstrip(" ")] + [line[1:] for line in lines[1:]])
 
 
 def _parse_one(editor, section, text):

@@ -20,6 +20,8 @@ from . import VERSION
 from .errors import UtilityError
 
 UNAVAILABLE = (502, 503, 504)
+# How http.client begins when a proxy does not open a tunnel (CONNECT); the status stands behind it.
+NO_TUNNEL = "Tunnel connection failed: "
 
 
 class RemoteError(UtilityError):
@@ -332,6 +334,11 @@ def _unreachable(what, error, transport):
         reason = "the name %s is not known" % (transport.proxy or transport.parts).hostname
     elif isinstance(error, http.client.RemoteDisconnected):
         reason = "the connection was closed without an answer"
+    elif str(error).startswith(NO_TUNNEL):
+        status = str(error)[len(NO_TUNNEL) :].strip()
+        reason = "CONNECT: HTTP " + status
+        hint = "https_proxy names the proxy, user:password@ before it where it asks; no_proxy goes past it"
+        passing = status.startswith(tuple(map(str, UNAVAILABLE)))
     elif isinstance(error, OSError) and error.strerror:
         reason = error.strerror.lower()
     else:

@@ -85,6 +85,10 @@ class IniFile:
         """Bring a commented-out option back; raises MissingError when there is none."""
         return self._guard(comments.uncomment, self._editor, section, name)
 
+    def example(self, section, name):
+        """The value of a commented-out option, None when there is none."""
+        return comments.example_value(self._editor, section, name)
+
     def text(self):
         """The bytes of the file as edited so far."""
         return document.encode(self._editor.document.text())

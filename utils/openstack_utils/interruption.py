@@ -49,3 +49,29 @@ class Interrupted(BaseException):
     def __init__(self, number):
         super().__init__(number)
         self.number = number
+
+
+class Stop:
+    """A wish to stop, told to the threads of a run: each ends at a moment that suits it."""
+
+    def __init__(self):
+        self.number = None
+        self._hooks = []
+
+    def request(self, number):
+        """Ask all threads to stop; programs that run for them are ended."""
+        self.number = number
+        for hook in list(self._hooks):
+            hook()
+
+    def check(self):
+        """Raise Interrupted if the run is to stop."""
+        if self.number is not None:
+            raise Interrupted(self.number)
+
+    def on_request(self, hook):
+        """Call `hook` when the run is to stop, at once if it already is; return what forgets it."""
+        self._hooks.append(hook)
+        if self.number is not None:
+            hook()
+        return lambda: self._hooks.remove(hook)

@@ -8,15 +8,17 @@ from .errors import AccessError, UtilityError
 MARK = ".sample-data."
 
 
-def write_private(path, text):
+def write_private(path, text, mark=MARK):
     """Write `path` with mode 0600; return whether it has changed. A link is followed.
+
+    `mark` is what tells whose work files stand beside it.
 
     Raises UtilityError, AccessError where the system forbids it.
     """
     path = os.path.realpath(path)
     data = text.encode("utf-8", "surrogateescape")
     folder, name = os.path.split(path)
-    work = os.path.join(folder, ".%s%s%d" % (name, MARK, os.getpid()))
+    work = os.path.join(folder, ".%s%s%d" % (name, mark, os.getpid()))
     try:
         if _has(path, data):
             return False
@@ -36,11 +38,11 @@ def write_private(path, text):
     return True
 
 
-def remove_stale(folder):
+def remove_stale(folder, mark=MARK):
     """Remove the work files that killed runs left in a folder."""
     for name in os.listdir(folder):
-        start, mark, number = name.rpartition(MARK)
-        if mark and start.startswith(".") and number.isdigit() and not _is_alive(int(number)):
+        start, found, number = name.rpartition(mark)
+        if found and start.startswith(".") and number.isdigit() and not _is_alive(int(number)):
             os.unlink(os.path.join(folder, name))
 
 

@@ -88,11 +88,17 @@ def make_parser():
         help="essex: quantum's (ENABLE_QUANTUM)",
     )
     add(
+        "--endpoints",
+        action="store_true",
+        default=None,
+        help="services with their endpoints (default; ENABLE_ENDPOINTS)",
+    )
+    add(
         "--no-endpoints",
         dest="endpoints",
         action="store_false",
         default=None,
-        help="services without endpoints (DISABLE_ENDPOINTS; ENABLE_ENDPOINTS is the default)",
+        help="services without endpoints (DISABLE_ENDPOINTS)",
     )
     add(
         "--region",
@@ -215,8 +221,8 @@ def _optional(options, environment):
 
 
 def _endpoints(options, environment):
-    if options.endpoints is False:
-        return False
+    if options.endpoints is not None:
+        return options.endpoints
     # Upstream's scripts asked only whether these are empty.
     enabled, disabled = environment.get("ENABLE_ENDPOINTS"), environment.get("DISABLE_ENDPOINTS")
     if enabled and disabled:

@@ -40,23 +40,24 @@ def read_state(identity, desired, workers, *, domain="default", test_password=No
     """
     state = State()
     state.domain = domain
+    page = {"domain_id": domain, "limit": PAGE}
     tasks = [
-        lambda: _into(state.regions, (region["id"] for region in _list(identity, "regions"))),
-        _reader(identity, "roles", [each.name for each in desired.roles], state.roles, {}),
-        lambda: _read_catalog(identity, desired, state),
+        _reader(identity, kind, [each.name for each in wanted], there, query)
+        for kind, wanted, there, query in (
+            ("roles", desired.roles, state.roles, {}),
+            ("projects", desired.projects, state.projects, page),
+            ("users", desired.users, state.users, page),
+        )
+        if wanted
     ]
-    for kind, wanted, there in (
-        ("projects", desired.projects, state.projects),
-        ("users", desired.users, state.users),
-    ):
-        if wanted:
-            names = [each.name for each in wanted]
-            tasks.append(_reader(identity, kind, names, there, dict(domain_id=domain, limit=PAGE)))
+    if desired.services:
+        tasks.append(lambda: _read_catalog(identity, desired, state))
+    if desired.implied:
+        tasks.append(lambda: _read_implied(identity, state))
     workers.run(tasks)
-    tasks = [lambda: _read_implied(identity, state)] if desired.implied else []
     named = {each.project for each in desired.assignments}
     ids = sorted(state.projects[name]["id"] for name in named if name in state.projects)
-    tasks += [_assignment_reader(identity, each, state) for each in ids]
+    tasks = [_assignment_reader(identity, each, state) for each in ids]
     owners = sorted({each.user for each in desired.ec2 if each.user in state.users})
     tasks += [_ec2_reader(identity, name, state) for name in owners]
     if test_password is not None:
@@ -83,10 +84,6 @@ def _list(identity, kind, **query):
         message = "GET %s/%s: Keystone shows %d only" % (identity.url, kind, len(answer[kind]))
         raise RemoteError(message, hint="raise list_limit in keystone.conf", status=200)
     return answer[kind]
-
-
-def _into(target, values):
-    target.update(values)
 
 
 def is_similar(first, second):
@@ -137,6 +134,10 @@ def _read_catalog(identity, desired, state):
         state.endpoints = [
             each for one in ids for each in _list(identity, "endpoints", service_id=one)
         ]
+    # A region that an endpoint names is there; only another is looked for.
+    state.regions = {each["region_id"] for each in state.endpoints if each.get("region_id")}
+    if any(region.name not in state.regions for region in desired.regions):
+        state.regions.update(region["id"] for region in _list(identity, "regions"))
 
 
 def _read_implied(identity, state):

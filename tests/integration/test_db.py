@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: MIT
+"""openstack-db against MariaDB with the real Keystone and Glance: actions, passwords, secrets, options."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.report import Report
+from tests.integration.databases import GLANCE, KEYSTONE, RUNNER, Host, watched
+from tests.plane import environment
+from tests.plane.mariadb import MariaDB, RootLogin
+from tests.plane.plane import Options, Until, private
+
+PASSWORDS = {
+    "at": "p@ss",
+    "dollar": "p$foo",
+    "sed": r"a&b|c\d",
+    "injection": 'it\'s; DROP DATABASE x;-- "y"',
+    "percent": "p%41",
+    "blanks": " two  blanks ",
+    "hash": "#hash#",
+    "semicolon": "p ;x",
+    "utf8": "Пароль-密碼-𝕡",
+    "long": "x" * 32 + "@/?#[]:%" * 4,
+}
+# What Keystone does with its file, by the same libraries, without Keystone's own imports.
+READERS = """
+import sys
+from alembic.config import Config
+from oslo_config import cfg
+import sqlalchemy
+
+conf = cfg.ConfigOpts()
+conf.register_opts([cfg.StrOpt("connection")], group="database")
+conf(["--config-file", sys.argv[1]], project="x")
+url = conf.database.connection
+config = Config()
+config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+for each in (url, config.get_main_option("sqlalchemy.url")):
+    with sqlalchemy.create_engine(each).connect() as connection:
+        print(connection.execute(sqlalchemy.text("SELECT CURRENT_USER()")).scalar())
+"""
+
+
+# A stand-in for keystone-manage, not Keystone: says who it is in the service's log, and makes a table.
+AS_USER = """#!/bin/sh
+set -eu
+echo "$(id -u) $(id -g)" >>"$(dirname "$2")/../../var/log/keystone/keystone-manage.log"
+url=$(sed -n 's|^connection = mysql+pymysql://||p' "$2")
+login=${url%@*}
+place=${url#*@}
+port=${place#*:}
+echo 'CREATE TABLE thing (id INT)' | MYSQL_PWD=${login#*:} mariadb --no-defaults -h 127.0.0.1 \\
+    -P "${port%/*}" -u "${login%:*}" keystone
+"""
+
+
+@pytest.fixture(scope="module")
+def by_password() -> Iterator[MariaDB]:
+    """MariaDB whose root has a password."""
+    with private(Options(until=Until.MARIADB, root=RootLogin.PASSWORD)) as plane:
+        yield plane.mariadb
+
+
+@pytest.fixture(scope="module")
+def services() -> environment.Environment:
+    """The real Keystone and Glance."""
+    return environment.prepare(Report(quiet=True), RUNNER)
+
+
+@pytest.fixture
+def host(tmp_path: Path, by_password: MariaDB, services: environment.Environment) -> Iterator[Host]:
+    """A host with empty files of Keystone and Glance, and a server that knows root by password."""
+    secret = tmp_path / "root.pw"
+    secret.write_text(f"{by_password.root_password}\n")
+    secret.chmod(0o600)
+    root = ("--host", "127.0.0.1", "--port", str(by_password.port), "--rootpw-file", str(secret))
+    host = Host(folder=tmp_path / "host", server=by_password, programs=(services.folder / "bin",), root=root)
+    host.write("keystone", KEYSTONE)
+    host.write("glance", GLANCE)
+    yield host
+    host.clean()
+
+
+def as_the_services_read_it(services: environment.Environment, path: Path) -> list[str]:
+    """Return who the service's libraries are on the server, by the URL in its file."""
+    done = subprocess.run(
+        [services.python, "-c", READERS, path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_init_makes_all_for_two_services_at_once_and_a_second_run_nothing(host: Host) -> None:
+    both = ("--service", "keystone", "--service", "glance")
+    first = host.run("--init", *both, "--json")
+    check = host.run("--check", *both, "--json")
+    texts = host.state()
+    again = host.run("--init", *both, "--json")
+    update = host.run("--update", *both)
+
+    assert first.code == 0, first.err
+    assert [each["result"] for each in first.json["services"]] == ["created", "created"]
+    assert host.databases() == {"keystone", "glance"}
+    assert host.accounts() == {
+        f"{name}@{at}" for name in ("keystone", "glance") for at in ("localhost", "127.0.0.1")
+    }
+    assert int(host.sql("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='keystone'")) >= 49
+    schema = "information_schema.SCHEMATA WHERE SCHEMA_NAME='glance'"
+    charset = f"SELECT DEFAULT_CHARACTER_SET_NAME FROM {schema}"
+    assert host.sql(charset).split() == ["utf8mb4"]
+    assert check.code == 0, check.err
+    assert [each["result"] for each in check.json["services"]] == ["current", "current"]
+    assert again.code == 0, again.err
+    assert [each["result"] for each in again.json["services"]] == ["unchanged", "unchanged"]
+    assert host.state() == texts
+    assert update.code == 0, update.err
+    # The example of the distribution became the option; a placeholder stays, the option behind it.
+    assert len(host.conf("glance").read_text().splitlines()) == len(GLANCE.splitlines())
+    text = host.conf("keystone").read_text()
+    assert text.startswith(KEYSTONE + "connection = mysql+pymysql://keystone:")
+    assert stat.S_IMODE(host.conf("keystone").stat().st_mode) == 0o640
+    left = {path.name for path in host.folder.rglob("*") if path.is_file()}
+    assert left == {
+        "keystone.conf", "glance-api.conf", "keystone.lock", "glance.lock",
+        "db-keystone.log", "db-glance.log",
+    }  # fmt: skip
+
+
+def test_drop_takes_every_host_of_the_account_and_nothing_else(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    host.run("--init", "--service", "keystone")
+    host.sql(
+        "CREATE USER keystone@'10.%' IDENTIFIED BY 'x'; CREATE DATABASE other; CREATE USER other@localhost"
+    )
+
+    declined = host.run("--drop", "--service", "keystone")
+    there = host.databases()
+    planned = host.run("--drop", "--service", "keystone", "--dry-run")
+    dropped = host.run("--drop", "--service", "keystone", "--yes")
+    again = host.run("--drop", "--service", "keystone", "-y", "--json")
+
+    assert declined.code == 3
+    assert "keystone@10.%" in declined.err
+    assert there == {"keystone", "other"}
+    assert "DROP DATABASE `keystone`;" in planned.out
+    assert "DROP USER 'keystone'@'10.%';" in planned.out
+    assert dropped.code == 0, dropped.err
+    assert (host.databases(), host.accounts()) == ({"other"}, {"other@localhost"})
+    assert again.code == 0
+    assert again.service["result"] == "unchanged"
+
+
+def test_dry_run_tells_all_and_changes_nothing(host: Host) -> None:
+    before = host.state()
+
+    planned = host.run("--init", "--service", "keystone", "--dry-run")
+
+    assert planned.code == 0, planned.err
+    lines = [line.strip() for line in planned.out.splitlines()]
+    assert "CREATE DATABASE `keystone` CHARACTER SET utf8mb4;" in lines
+    assert "CREATE USER 'keystone'@'127.0.0.1' IDENTIFIED BY '***';" in lines
+    path = host.conf("keystone")
+    url = f"mysql+pymysql://keystone:***@127.0.0.1:{host.server.port}/keystone"
+    assert f"{path} [database] connection = {url}" in lines
+    assert f"keystone-manage --config-file {path} db_sync" in lines
+    assert host.state() == before
+    assert not (host.folder / "var").exists()
+
+
+@pytest.mark.parametrize("name", PASSWORDS)
+def test_password_is_read_back_by_sqlalchemy_oslo_config_and_alembic(
+    host: Host, services: environment.Environment, name: str
+) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    password = host.folder / "password"
+    password.write_text(PASSWORDS[name] + "\n")
+
+    done = host.run("--init", "--service", "keystone", "--password-file", str(password))
+    again = host.run("--init", "--service", "keystone", "--password-file", str(password))
+
+    assert done.code == 0, done.err
+    assert as_the_services_read_it(services, host.conf("keystone")) == ["keystone@127.0.0.1"] * 2
+    assert again.out.split() == ["keystone", "unchanged"], again.err
+    assert PASSWORDS[name] not in done.out + done.err
+
+
+def test_worst_password_goes_through_the_real_keystone_and_stands_nowhere_else(host: Host) -> None:
+    secret = "".join(PASSWORDS[name] for name in ("at", "dollar", "sed", "percent", "semicolon", "utf8"))
+
+    with watched({"the password": secret, "its text": "p%40ssp%24foo"}) as found:
+        done = host.run("--init", "--service", "keystone", "--password-file", "-", input=secret + "\n")
+        check = host.run("--check", "--service", "keystone", "--json")
+
+    assert done.code == 0, done.err
+    assert check.code == 0, check.err
+    assert found == []
+    holding = [
+        str(path.relative_to(host.folder))
+        for path in host.folder.rglob("*")
+        if path.is_file() and (b"p%40ss" in path.read_bytes() or secret.encode() in path.read_bytes())
+    ]
+    assert holding == ["etc/keystone/keystone.conf"]
+    for text in (done.out, done.err, check.out, check.err):
+        assert secret not in text
+        assert "p%40ss" not in text
+
+
+def test_the_watcher_sees_what_it_is_to_see() -> None:
+    with watched({"it": "a-word-to-be-seen"}) as found:
+        subprocess.run(["sleep", "0.1"], env={**os.environ, "X": "a-word-to-be-seen"}, check=True)
+
+    assert any("environ of" in each for each in found)
+
+
+def test_old_options_work_with_a_warning(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    assert isinstance(host.server, MariaDB)
+    host.root = ("--host", "127.0.0.1", "--port", str(host.server.port), "-r", str(host.server.root_password))
+
+    done = host.run("--init", "--service", "keystone", "-p", "s3cret-word", "-y", "--json")
+
+    assert done.code == 0, done.err
+    assert any("--password shows in the list of processes" in each for each in done.json["warnings"])
+    assert any("--rootpw shows in the list of processes" in each for each in done.json["warnings"])
+    assert ":s3cret-word@" in host.conf("keystone").read_text()
+    assert "s3cret-word" not in done.out + done.err
+
+
+def test_password_of_the_url_stays_and_the_rest_of_the_url_too(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    query = "charset=utf8mb4&connect_timeout=7"
+    url = f"mysql://keystone:old%40one@localhost:{host.server.port}/keystone?{query}"
+    host.write("keystone", f"[database]\nconnection={url}\n")
+    host.root = ("--socket", str(host.server.folder / "mysql.sock"), *host.root[-2:])
+
+    done = host.run("--init", "--service", "keystone")
+
+    assert done.code == 0, done.err
+    new = url.replace("mysql://", "mysql+pymysql://").replace("localhost", "127.0.0.1")
+    expected = {new, new.replace("127.0.0.1", "localhost")}
+    assert host.conf("keystone").read_text().split("=", 1)[1].strip() in expected
+
+
+@pytest.mark.parametrize(
+    "old", ["sqlite:////var/lib/keystone/keystone.sqlite", "postgresql://k:x@db/keystone"]
+)
+def test_another_kind_of_database_is_replaced_after_asking(host: Host, old: str) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    host.write("keystone", f"[database]\nconnection = {old}\n")
+
+    declined = host.run("--init", "--service", "keystone", "--engine", "mysql")
+    untouched = host.conf("keystone").read_text()
+    done = host.run("--init", "--service", "keystone", "--engine", "mysql", "--yes")
+
+    assert declined.code == 3
+    assert old.partition(":")[0] in declined.err
+    assert old in untouched
+    assert done.code == 0, done.err
+    assert "connection = mysql+pymysql://keystone:" in host.conf("keystone").read_text()
+
+
+def test_check_tells_what_is_wrong(host: Host) -> None:
+    unset = host.run("--check", "--service", "keystone", "--json")
+    host.run("--init", "--service", "keystone")
+    host.sql(
+        "UPDATE keystone.alembic_version SET version_num = 'e8725d6fa226' WHERE version_num = '742c857f1dfb'"
+    )
+    behind = host.run("--check", "--service", "keystone", "--json")
+    refused = host.run("--init", "--service", "keystone")
+    host.sql("SET FOREIGN_KEY_CHECKS=0; DROP DATABASE keystone; CREATE DATABASE keystone")
+    empty = host.run("--check", "--service", "keystone", "--json")
+    not_updated = host.run("--update", "--service", "keystone")
+    host.sql("DROP DATABASE keystone")
+    missing = host.run("--check", "--service", "keystone", "--json")
+    host.sql("DROP USER keystone@'127.0.0.1'")
+    denied = host.run("--check", "--service", "keystone", "--json")
+
+    results = [run.service["result"] for run in (unset, behind, empty, missing, denied)]
+    assert results == ["not set", "behind", "empty", "missing", "denied"]
+    assert [run.code for run in (unset, behind, empty, missing)] == [1, 1, 1, 1]
+    assert denied.code == 4
+    assert refused.code == 1
+    assert "--update migrates them" in refused.err
+    assert not_updated.code == 1
+    assert "is empty" in not_updated.err
+
+
+def test_dialog_of_services_without_a_database_and_unknown_ones(host: Host) -> None:
+    none = host.run("--init", "--service", "horizon")
+    unknown = host.run("--init", "--service", "keyston")
+    nothing = host.run("--service", "keystone")
+
+    assert (none.code, none.err.strip()) == (0, "horizon has no database")
+    assert (unknown.code, nothing.code) == (2, 2)
+    assert "did you mean keystone?" in unknown.err
+
+
+def test_all_installed_are_those_with_files_and_programs(host: Host) -> None:
+    host.write("nova", "[DEFAULT]\n")
+
+    done = host.run("--check", "--all-installed", "--json")
+
+    assert [each["service"] for each in json.loads(done.out)["services"]] == ["glance", "keystone"]
+
+
+def test_unreachable_server_is_exit_5(host: Host) -> None:
+    host.root = ("--host", "127.0.0.1", "--port", "1", *host.root[-2:])
+
+    done = host.run("--init", "--service", "keystone")
+
+    assert done.code == 5
+    assert "--host, --port, --socket" in done.err
+
+
+def test_wrong_password_of_root_is_exit_4(host: Host) -> None:
+    host.root = (*host.root[:-1], "/dev/null")
+
+    done = host.run("--init", "--service", "keystone")
+
+    assert done.code == 4
+    assert "--rootpw-file" in done.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root logs into MariaDB as root by socket")
+def test_root_by_socket_runs_commands_as_the_services_user(
+    tmp_path: Path, services: environment.Environment
+) -> None:
+    with private(Options(until=Until.MARIADB, root=RootLogin.SOCKET)) as plane:
+        server = plane.mariadb
+        host = Host(folder=tmp_path, server=server, programs=(), root=("--socket", str(server.socket)))
+        host.write("keystone", KEYSTONE)
+        for path in (*reversed(tmp_path.parents[:4]), tmp_path, tmp_path / "etc", tmp_path / "etc/keystone"):
+            path.chmod(path.stat().st_mode | 0o055)
+        (tmp_path / "etc/passwd").write_text(f"keystone:x:64163:64163::{tmp_path}:/sbin/nologin\n")
+        os.chown(host.conf("keystone"), 0, 64163)
+        log = tmp_path / "var/log/keystone/keystone-manage.log"
+        log.parent.mkdir(parents=True)
+        os.chown(log.parent, 64163, 64163)
+        log.write_text("made by root\n")
+        # Not in Python: another user may not enter the folders of ours.
+        script = host.folder / "bin/keystone-manage"
+        script.parent.mkdir()
+        script.write_text(AS_USER)
+        script.chmod(0o755)
+        host.programs = (script.parent,)
+        script.parent.chmod(0o755)
+
+        done = host.run("--init", "--service", "keystone")
+
+        assert done.code == 0, done.err
+        assert f"@127.0.0.1:{server.port}/keystone" in host.conf("keystone").read_text()
+        assert log.read_text() == "made by root\n64163 64163\n"
+        status = host.conf("keystone").stat()
+        assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 64163, 0o640)
+        assert log.stat().st_uid == 64163

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Mistakes in what the catalogue says of services and packages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.catalogue_copy import spoil
+
+# file, what stands there, what stands there instead, the message, the hint
+BAD = {
+    "service in no package": (
+        "nova", "package: openstack-nova-api\n", "package: openstack-nova-apl\n",
+        "openstack-nova-apl is not one of packages", "did you mean openstack-nova-api?",
+    ),
+    "file in no package": (
+        "nova", "package: openstack-nova-compute\n", "package: openstack-nova-comput\n",
+        "compute.filters: openstack-nova-comput is not one of", "openstack-nova-compute?",
+    ),
+    "unit taken": (
+        "glance", "      openstack-glance-registry:", "      openstack-keystone:",
+        "in essex the unit openstack-keystone is that of", "",
+    ),
+    "alias taken": (
+        "neutron", "aliases: [neutron-api]", "aliases: [openstack-nova-api]",
+        "in current the unit openstack-nova-api is that of", "",
+    ),
+    "after a unit of ours that is not": (
+        "glance", "after: [openstack-glance-api.service]", "after: [openstack-glance.api.service]",
+        "no project has the unit openstack-glance.api.service", "did you mean openstack-glance-api.service?",
+    ),
+    "after half a name": (
+        "nova", "after: [tgtd.service]", "after: [tgtd]", '"tgtd" is not the full name of a unit', "",
+    ),
+    "uwsgi at no port": (
+        "glance", "port: api,", "port: apii,", 'port "apii" is not one of ports', "did you mean api?",
+    ),
+    "odd module": (
+        "glance", '"glance.wsgi.api:application"', '"glance.wsgi.api"', "is not of the form", "",
+    ),
+    "no full path": (
+        "cinder", "run: [/usr/bin/cinder-scheduler,", "run: [cinder-scheduler,",
+        '"cinder-scheduler" is not the full path of a program', "",
+    ),
+    "neither run nor wsgi": (
+        "keystone", "        run: [/usr/bin/keystone-all, --config-file, /etc/keystone/keystone.conf]\n", "",
+        "openstack-keystone: needs one of run and wsgi", "",
+    ),
+    "an instance without its name": (
+        "swift", "/etc/swift/object-server/%i.conf", "/etc/swift/object-server/1.conf",
+        "instance: no argument holds %i", "",
+    ),
+    "unknown type": (
+        "nova", "type: notify", "type: notfy", 'unknown value "notfy"', "did you mean notify?",
+    ),
+    "oneshot that restarts": (
+        "neutron", 'type: oneshot\n        restart: "no"', "type: oneshot\n        restart: always",
+        "a oneshot service has restart: no", "",
+    ),
+    "no folder for the init script": (
+        "keystone", "      /var/run/keystone: {mode: \"0755\"}\n", "",
+        "openstack-keystone: its init script needs /var/run/keystone among folders", "",
+    ),
+    "package twice": (
+        "heat", "        openstack-heat-engine:", "        openstack-nova-compute:",
+        "in current the package openstack-nova-compute is that of", "",
+    ),
+    "source without an archive": (
+        "keystone", "/etc/keystone/default_catalog.templates: {}",
+        "/etc/keystone/default_catalog.templates: {source: etc/x}", "source: there is no source archive", "",
+    ),
+    "no such common package": (
+        "heat", "common: openstack-heat-common", "common: openstack-heat-comon",
+        "common: openstack-heat-comon is not one of packages", "",
+    ),
+    "changelog of another version": (
+        "placement", "version: 16.0.0-1", "version: 16.0.0-2", "changelog is not of 16.0.0-1", "",
+    ),
+    "odd sha256": ("heat", "sha256: ", "sha256: x", "sha256 is not 64 lower-case hex digits", ""),
+    "odd date": ("heat", 'date: "2026-11-25"', 'date: "2026-11-31"', "day", ""),
+    "summary with a full stop": (
+        "placement", "summary: OpenStack Placement API\n  ", "summary: OpenStack Placement API.\n  ",
+        "at most 79 characters and no full stop", "",
+    ),
+    "services without a package": (
+        "placement", "    rpm:\n", "    rmp:\n", 'unknown key "rmp"', "did you mean rpm?",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "old", "new", "message", "hint"), BAD.values(), ids=BAD.keys())
+def test_a_mistake_is_told_with_file_and_line(
+    tmp_path: Path, name: str, old: str, new: str, message: str, hint: str
+) -> None:
+    text = "\n".join(spoil(tmp_path, name, old, new))
+
+    assert message in text
+    assert hint in text
+    assert re.match(rf"error: {tmp_path}/specs/services/\w+\.yaml:\d+: ", text)

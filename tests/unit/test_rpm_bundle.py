@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""openstack-python-bundled: how its spec is made, and that it agrees with the rest of the tree."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from builder.catalogue.load import load_catalogue
+from builder.errors import InputError
+from builder.report import Report
+from builder.rpm.bundle import BEGIN, END, Distribution, read_report, render_block, replace_block
+from builder.rpm.packages import ENVIRONMENT, ENVIRONMENT_PYTHON, find_packages, pair
+from builder.rpm.plan import Settings, plan_builds
+from builder.runner import Runner
+from builder.targets import SPECS, select
+
+PYPI = "https://files.pythonhosted.org/packages/aa"
+ROOT = SPECS.parent
+
+
+def report(**changes: object) -> str:
+    archive = {"url": f"{PYPI}/Oslo.Config-1.0.post2.whl", "archive_info": {"hashes": {"sha256": "a" * 64}}}
+    item = {"metadata": {"name": "Oslo.Config", "version": "1.0.post2"}, "download_info": archive | changes}
+    return json.dumps({"install": [item]})
+
+
+def test_spec_tells_url_digest_and_version_as_rpm_has_it() -> None:
+    block = render_block(read_report(report()))
+
+    assert block.splitlines() == [
+        f"# sha256: {'a' * 64}",
+        f"Source:           {PYPI}/Oslo.Config-1.0.post2.whl",
+        "Provides:         bundled(python3dist(oslo-config)) = 1.0^post2",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"url": "file:///wheels/a-1.whl"}, id="of this machine"),
+        pytest.param({"archive_info": {}}, id="no digest"),
+    ],
+)
+def test_only_files_of_pypi_with_a_digest_are_taken(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="not a file of PyPI with a sha256"):
+        read_report(report(**changes))
+
+
+def test_the_rest_of_the_spec_stays() -> None:
+    assert replace_block(f"a\n{BEGIN}old\n{END}b\n", "new\n") == f"a\n{BEGIN}new\n{END}b\n"
+    with pytest.raises(ValueError, match="marks"):
+        replace_block(f"a\n{BEGIN}", "new\n")
+
+
+def bundled() -> dict[str, Distribution]:
+    """Return what the spec in the tree bundles, by name."""
+    text = (SPECS / f"{ENVIRONMENT}.spec").read_text()
+    rows = re.findall(
+        r"^# sha256: ([0-9a-f]{64})\nSource: +(\S+)\nProvides: +bundled\(python3dist\((\S+)\)\) = (\S+)$",
+        text,
+        re.MULTILINE,
+    )
+    return {
+        name: Distribution(name=name, version=version.replace("^", "."), url=url, sha256=sha256)
+        for sha256, url, name, version in rows
+    }
+
+
+def test_each_file_is_of_the_version_provided_and_for_the_python_of_the_environment() -> None:
+    assert len(bundled()) > 100
+    for name, distribution in bundled().items():
+        file = distribution.url.rpartition("/")[2]
+        stem = re.sub(r"[-_.]+", "-", file).lower()
+        assert stem.startswith(f"{name}-{distribution.version}-".replace(".", "-")), file
+        if file.endswith(".whl"):
+            python, abi, platform = file.removesuffix(".whl").split("-")[-3:]
+            assert abi in ("none", "abi3", "cp" + ENVIRONMENT_PYTHON.replace(".", "")), file
+            assert platform == "any" or "manylinux" in platform, file
+            assert python.startswith(("py3", "py2.py3", "cp3")), file
+
+
+def test_it_was_resolved_for_the_releases_of_the_catalogue() -> None:
+    catalogue = load_catalogue(SPECS)
+    wanted = (SPECS / ENVIRONMENT / "requirements.in").read_text().splitlines()
+    projects = {
+        f"{name}=={release.rpm.version}"
+        for name, project in catalogue.projects.items()
+        for release in project.releases.values()
+        if release.rpm and release.rpm.bundled
+    }
+
+    assert projects == {line for line in wanted if "==" in line}
+    assert {"keystone", "glance"}.isdisjoint(bundled())
+
+
+@pytest.mark.parametrize(
+    ("package", "target", "condition", "message"),
+    [
+        (ENVIRONMENT, "fedora-45", None, "its wheels are for Python 3.11, which fedora-45 has not"),
+        (
+            "openstack-keystone",
+            "fedora-45",
+            "bundled",
+            "openstack-keystone cannot be built with dependencies bundled for fedora-45",
+        ),
+        ("openstack-nova", "fixture-12", "bundled", "--with bundled: no such condition in the spec of"),
+        ("openstack-keystone", "fixture-12", "bundle", "--with bundle: no such condition in the spec of"),
+    ],
+)
+def test_what_cannot_be_bundled_is_refused(
+    package: str, target: str, condition: str | None, message: str, tmp_path: Path
+) -> None:
+    conditions = (condition,) if condition else ()
+    settings = Settings(root=ROOT, rpm="4.18.0", out=tmp_path, conditions=conditions)
+
+    with pytest.raises(InputError, match=re.escape(message)):
+        plan_builds(
+            pair(find_packages(ROOT, [package]), select([target]), named=[package, target]),
+            settings,
+            Runner(Report(quiet=True)),
+        )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What is changed on a server, as data, and how each engine says it in SQL. Pure.
+
+Identifiers come from the catalogue; everything else is a value, which the driver quotes.
+"""
+
+from typing import NamedTuple
+
+DATABASE, ACCOUNT, GRANT, PASSWORD = "database", "account", "grant", "password"
+
+
+class Change(NamedTuple):
+    """One thing that is made, dropped or changed. `host` is MySQL's; PostgreSQL has none."""
+
+    kind: str
+    database: str = ""
+    account: str = ""
+    host: str = ""
+
+    def __str__(self):
+        account = self.account + ("@" + self.host if self.host else "")
+        if self.kind == DATABASE:
+            return "database %s" % self.database
+        if self.kind == GRANT:
+            return "grant on %s to %s" % (self.database, account)
+        return "%s %s" % ("password of" if self.kind == PASSWORD else "account", account)
+
+
+class Statement(NamedTuple):
+    """SQL with %s for its values; those at `secret` are not shown."""
+
+    sql: str
+    values: tuple = ()
+    secret: tuple = ()
+
+    def shown(self):
+        """The statement for people."""
+        shown = [
+            "'***'" if index in self.secret else "'%s'" % str(value).replace("'", "''")
+            for index, value in enumerate(self.values)
+        ]
+        return (self.sql % tuple(shown) if shown else self.sql) + ";"
+
+
+class MySQL:
+    """MySQL and MariaDB. Plain statements, since what is there is known: servers of 2012 take them."""
+
+    name = "mysql"
+    title = "MySQL"
+    select = "SELECT `%(column)s` FROM `%(database)s`.`%(table)s`"
+
+    @staticmethod
+    def make(change, password, charset):
+        """Return the statements that make a Change."""
+        who = (change.account, change.host)
+        if change.kind == DATABASE:
+            return [Statement("CREATE DATABASE `%s` CHARACTER SET %s" % (change.database, charset))]
+        if change.kind == GRANT:
+            return [Statement("GRANT ALL ON `%s`.* TO %%s@%%s" % change.database, who)]
+        verb = "CREATE" if change.kind == ACCOUNT else "ALTER"
+        return [Statement(verb + " USER %s@%s IDENTIFIED BY %s", who + (password,), (2,))]
+
+    @staticmethod
+    def drop(change):
+        """Return the statements that take a Change back."""
+        who = (change.account, change.host)
+        if change.kind == DATABASE:
+            return [Statement("DROP DATABASE `%s`" % change.database)]
+        if change.kind == GRANT:
+            return [Statement("REVOKE ALL ON `%s`.* FROM %%s@%%s" % change.database, who)]
+        return [Statement("DROP USER %s@%s", who)]
+
+
+class PostgreSQL:
+    """PostgreSQL: an account is a role, and owns the databases that are made for it."""
+
+    name = "postgresql"
+    title = "PostgreSQL"
+    select = 'SELECT "%(column)s" FROM "%(table)s"'
+
+    @staticmethod
+    def make(change, password, charset):
+        del charset
+        if change.kind == DATABASE:
+            sql = 'CREATE DATABASE "%s" OWNER "%s" ENCODING \'UTF8\' TEMPLATE template0'
+            return [Statement(sql % (change.database, change.account))]
+        if change.kind == GRANT:
+            names = (change.database, change.account)
+            return [Statement('GRANT ALL ON DATABASE "%s" TO "%s"' % names)]
+        verb = "CREATE" if change.kind == ACCOUNT else "ALTER"
+        sql = '%s ROLE "%s" LOGIN PASSWORD %%s' % (verb, change.account)
+        return [Statement(sql, (password,), (0,))]
+
+    @staticmethod
+    def drop(change):
+        if change.kind == DATABASE:
+            return [Statement('DROP DATABASE "%s"' % change.database)]
+        if change.kind == GRANT:
+            names = (change.database, change.account)
+            return [Statement('REVOKE ALL ON DATABASE "%s" FROM "%s"' % names)]
+        return [Statement('DROP ROLE "%s"' % change.account)]
+
+
+DIALECTS = {each.name: each for each in (MySQL, PostgreSQL)}
