@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from builder.catalogue.model import Account, Accounts, Catalogue, Option, Project, ProjectRelease, SyncCommand
+from builder.catalogue.model import Account, Accounts, Catalogue, Option, Project, SyncCommand
 from builder.targets import SPECS
 
 FORMAT = 1
@@ -49,12 +49,13 @@ def _project(project: Project) -> dict[str, object]:
             "shell": _text(user.shell),
             "comment": user.comment,
         },
-        "releases": {name: _release(project, release) for name, release in project.releases.items()},
+        "releases": {name: _release(project, name) for name in project.releases},
     }
 
 
-def _release(project: Project, release: ProjectRelease) -> dict[str, object]:
-    user = release.user or project.user
+def _release(project: Project, name: str) -> dict[str, object]:
+    release = project.releases[name]
+    user = project.user_in(name)
     group = user.group or user.name
     check = release.check
     return {
@@ -67,7 +68,7 @@ def _release(project: Project, release: ProjectRelease) -> dict[str, object]:
             database.name: {
                 "connection": [_option(option) for option in database.connection],
                 "beside": database.beside,
-                "account": database.account or project.user.name,
+                "account": database.account or user.name,
                 "engines": list(database.engines),
                 "migrations": database.migrations,
             }

@@ -317,6 +317,10 @@ class Project:
         for name in (self.project, *self.aliases):
             _check_name("project", name)
 
+    def user_in(self, release: str) -> User:
+        """Return the account that ran, or runs, the project's services in a release."""
+        return self.releases[release].user or self.user
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Catalogue:

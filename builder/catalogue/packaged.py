@@ -27,7 +27,7 @@ def check_packages(catalogue: Catalogue) -> Iterator[Problem]:
                 yield from _check_services(release, units)
                 yield from _check_places(release)
                 if sysv:
-                    yield from _check_sysv(project, release)
+                    yield from _check_sysv(release, project.user_in(name).name)
 
 
 def _units(catalogue: Catalogue, release: str) -> frozenset[str]:
@@ -87,10 +87,9 @@ def _check_places(release: ProjectRelease) -> Iterator[Problem]:
             yield Problem(where=file.where, message=f"{file.path}: source: there is no source archive")
 
 
-def _check_sysv(project: Project, release: ProjectRelease) -> Iterator[Problem]:
-    user = release.user or project.user
+def _check_sysv(release: ProjectRelease, user: str) -> Iterator[Problem]:
     for service in release.services.values():
-        for folder in (f"/var/run/{user.name}", f"/var/log/{user.name}"):
+        for folder in (f"/var/run/{user}", f"/var/log/{user}"):
             if folder not in release.folders:
                 message = f"{service.name}: its init script needs {folder} among folders"
                 yield Problem(where=service.where, message=message)

@@ -78,6 +78,7 @@ class Part:
     provides: tuple[str, ...]
     member_provides: tuple[str, ...]
     owners: tuple[str, ...]
+    tmpfiles: str | None
     is_common: bool
     wsgi: bool
 
@@ -116,7 +117,7 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         profile=catalogue.releases[release],
         project=project.project,
         release=facts,
-        user=facts.user or project.user,
+        user=project.user_in(release),
         url=packaging.url,
         modern=Init.SYSTEMD_PLAIN not in inits and Init.SYSV not in inits,
         sysv=Init.SYSV in inits,
@@ -192,6 +193,7 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
         provides=account_provides(around.user) if is_common and own else (),
         member_provides=member_provides(around.user, package.groups),
         owners=_owners(mine) if not is_common or not own else (),
+        tmpfiles=next((entry.spelt for entry in mine if "/tmpfiles.d/" in entry.path), None),
         is_common=is_common,
         wsgi=any(service.wsgi for service in services),
     )
