@@ -9,6 +9,7 @@ from pathlib import Path
 
 from builder.cli import Context
 from builder.errors import InputError
+from builder.image import layout
 from builder.kickstart.choices import Choices
 from builder.kickstart.findings import Findings
 from builder.kickstart.images import Image, find_image, guess_target, load_images
@@ -78,6 +79,9 @@ def check(image: Image, *, ksversion: str | None) -> Checked:
     target = image.target or guess_target(kickstart.syntax.name)
     choices = Choices(name=image.name, repositories=image.repositories, default_user=image.default_user)
     plan = plan_kickstart(kickstart, target=target, choices=choices)
+    # Where a line is wrong, what the disk as a whole lacks may only follow from that.
+    refused = [one for one in layout.check_plan(plan) if one.where or not findings.errors]
+    findings.errors += [one for one in refused if one not in findings.errors]
     return Checked(path=image.path, plan=plan, findings=findings)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builder.cli import Context
 from builder.errors import InputError
+from builder.image import layout
 from builder.image.build import Options
 from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
 from builder.kickstart.images import Image, find_image
@@ -73,6 +74,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
     target = image.require_target()
     choices = _choices(args, image)
     plan = load_plan(image.path, target=target, choices=choices)
+    # Before %pre scripts run, too: they cannot change what a line says.
+    if problems := layout.check_plan(plan):
+        raise InputError(problems=problems)
     if args.plan:
         _tell(plan, context.report)
         if args.json:

@@ -18,7 +18,7 @@ from builder.errors import BuildError, InputError, Problem
 from builder.files import explain
 from builder.image import filesystems
 from builder.image.placement import MIB, SECTOR, DiskLayout, Placed, Usage
-from builder.kickstart.plan import Bootloader, Disk, Partition
+from builder.kickstart.plan import Bootloader, Disk, ImagePlan, Partition
 from builder.runner import Runner
 
 # GPT partition types: UEFI specification, util-linux's include/pt-gpt-partnames.h.
@@ -57,6 +57,15 @@ def complete(disk: Disk, bootloader: Bootloader) -> Disk:
 def has_loader(bootloader: Bootloader) -> bool:
     """Say whether a boot loader is wanted."""
     return not bootloader.disabled and bootloader.location != "none"
+
+
+def check_plan(plan: ImagePlan) -> tuple[Problem, ...]:
+    """Return everything that stands against writing the disk of `plan`, as `check` does.
+
+    Where an include waits for %pre, the disk as a whole is not known yet: only what a line says counts.
+    """
+    problems = check(complete(plan.disk, plan.bootloader), plan.bootloader)
+    return tuple(one for one in problems if one.where or not plan.unresolved_includes)
 
 
 def check(disk: Disk, bootloader: Bootloader) -> tuple[Problem, ...]:

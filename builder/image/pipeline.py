@@ -162,8 +162,7 @@ def check_host(plan: ImagePlan, target: Target) -> None:
     Raises:
         InputError, ToolMissing, PermissionMissing: with the way out.
     """
-    problems = layout.check(plan.disk, plan.bootloader)
-    if problems:
+    if problems := layout.check_plan(plan):
         raise InputError(problems=problems)
     if not plan.repositories:
         raise InputError(

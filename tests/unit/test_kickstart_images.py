@@ -313,6 +313,35 @@ class TestCommand:
 
         assert "unknown kickstart syntax: F99" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("command", [("check",), ("image", "--plan"), ("image",)], ids=" ".join)
+    def test_file_systems_that_no_build_writes_are_refused(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+    ) -> None:
+        path = tmp_path / "a.ks"
+        path.write_text(
+            "url --url=https://mirror.example/\npart /boot --fstype=btrfs --size=512\n"
+            "part / --fstype=xfs --size=900\n%pre\nexit 1\n%end\n%packages\n%end\n"
+        )
+
+        assert main([*command, str(path), "--target", "fedora-45"]) == 2
+
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.partition(" supported: ")[0] for line in lines[::2]] == [
+            f"error: {path}:2: btrfs is not",
+            f"error: {path}:3: xfs is not",
+        ]
+        assert lines[1::2] == ["hint:  use --fstype=ext4 for this partition"] * 2
+
+    def test_a_disk_that_only_pre_describes_may_still_become_one(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "a.ks"
+        path.write_text("%include /tmp/disk\n%pre\necho >/tmp/disk\n%end\n%packages\n%end\n")
+
+        assert main(["check", str(path)]) == 0
+
+        assert "unresolved" in capsys.readouterr().err
+
 
 class TestPlan:
     """`image --plan`: no root, no network, no tools."""
