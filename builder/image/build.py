@@ -98,6 +98,14 @@ class Build:
         """The finished disk, before it gets its name."""
         return self.work / "disk.qcow2"
 
+    @property
+    def reproducible_environment(self) -> dict[str, str]:
+        """What keeps the time of the build out of files (https://reproducible-builds.org/specs).
+
+        rpm writes it, instead of the time, into its database (lib/rpmts.c).
+        """
+        return {"SOURCE_DATE_EPOCH": str(self.options.source_date_epoch)}
+
     def scripts(self, section: str) -> tuple[Script, ...]:
         """Return the scripts of a section, in the order written."""
         return tuple(script for script in self.plan.scripts if script.section == section)

@@ -173,12 +173,29 @@ def test_a_damaged_package_is_refused(
     finally:
         rpm.write_bytes(whole)
 
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
     assert "capable" in done.stderr
     assert spoilable.leftovers() == []
     assert (unchecked.returncode == 0) is unsigned_is_fine, unchecked.stderr
     if unsigned_is_fine:
         assert spoilable.manifest()["inputs"]["gpgcheck"] is False
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
+def test_where_only_md5_tells_of_the_payload_it_is_looked_at(spoilable: Bench, damaged: bool) -> None:
+    rpm = spoilable.repository.rpms["capable"]
+    whole = rpm.read_bytes()
+    spoil.forget_payload_digest(rpm)
+    if damaged:
+        spoil.change_payload(rpm)
+    _reindex(spoilable.repository.folder)
+    try:
+        done = spoilable.build(kickstart(packages="capable"), "--no-gpgcheck", ok=False)
+    finally:
+        rpm.write_bytes(whole)
+
+    assert ("does not verify" in done.stderr) is damaged
+    assert done.returncode == int(damaged), done.stderr
 
 
 def test_a_file_that_differs_from_the_metadata_is_refused(spoilable: Bench) -> None:

@@ -50,7 +50,8 @@ def _make_database(build: Build) -> None:
     build.runner.run(["rpmdb", *_database(build), "--initdb"], log=build.log)
     keys = sorted((build.work / "keys").glob("*.asc"))
     if keys:
-        build.runner.run(["rpmkeys", *_database(build), "--import", *keys], log=build.log)
+        command = ["rpmkeys", *_database(build), "--import", *map(str, keys)]
+        build.runner.run(command, env=build.reproducible_environment, log=build.log)
 
 
 def _database(build: Build) -> list[str]:

@@ -39,9 +39,11 @@ REMOVED = (
     "tmp/*", "tmp/.[!.]*", "var/tmp/*", "var/tmp/.[!.]*", "run/*",
     "var/log/dnf*.log*", "var/log/hawkey.log*", "var/log/journal/*",
 )  # fmt: skip
+# dnf's own record (libdnf, libdnf/transaction/sql/create.sql).
+HISTORY = "var/lib/dnf/history.sqlite"
 # Databases that their programs may have left with a write-ahead log beside them.
 DATABASES = (
-    "usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite", "var/lib/dnf/history.sqlite",
+    "usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite", HISTORY,
     "usr/lib/sysimage/libdnf5/transaction_history.sqlite",
 )  # fmt: skip
 # Kept, emptied: programs expect them with owner and mode.
@@ -52,6 +54,7 @@ def run(build: Build) -> str:
     """Clean, label, set the times."""
     removed = sum(_remove(path) for pattern in REMOVED for path in TREE.glob(pattern))
     emptied = sum(_empty(path) for pattern in EMPTIED for path in TREE.glob(pattern))
+    _settle_history(TREE / HISTORY, build.options.source_date_epoch)
     for name in DATABASES:
         _close_database(TREE / name)
     _machine_identity(build)
@@ -74,6 +77,16 @@ def _empty(path: Path) -> int:
         return 0
     os.truncate(path, 0)
     return 1
+
+
+def _settle_history(path: Path, epoch: int) -> None:
+    """Leave no time behind `epoch` in dnf's history, and no user of the build's host."""
+    if not path.is_file():
+        return
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        change = "UPDATE trans SET dt_begin = min(dt_begin, ?1), dt_end = min(dt_end, ?1), user_id = -1"
+        connection.execute(change, (epoch,))
+        connection.commit()
 
 
 def _close_database(path: Path) -> None:
