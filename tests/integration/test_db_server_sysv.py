@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.integration.test_db_server import ensure
 from tests.machine.machine import SHARED, Machine
+from tests.machine.stubs import build_rpm
 
 pytestmark = pytest.mark.root
 
@@ -69,14 +69,7 @@ exec rpm --upgrade --nodeps {SHARED}/rpms/"$3"-*.rpm
 @pytest.fixture(scope="module")
 def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stand-in for EL 6's mysql-server, built."""
-    folder = tmp_path_factory.mktemp("mysql-server")
-    (folder / "mysqld").write_text(INIT_SCRIPT)
-    (folder / "mysql-server.spec").write_text(SPEC)
-    defines = {"_topdir": folder, "_sourcedir": folder, "_rpmdir": folder, "_build_id_links": "none"}
-    words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
-    argv = ["rpmbuild", "-bb", "--quiet", *words, str(folder / "mysql-server.spec")]
-    subprocess.run(argv, check=True, capture_output=True)
-    return folder / "noarch" / "mysql-server-5.1.73-1.noarch.rpm"
+    return build_rpm(tmp_path_factory.mktemp("mysql-server"), SPEC, {"mysqld": INIT_SCRIPT})
 
 
 def test_a_server_of_el_6_is_installed_started_and_enabled(sysv_machine: Machine, mysql_server: Path) -> None:

@@ -55,9 +55,10 @@ COMMANDS = {
         reboot=("systemctl", "reboot"),
         power_off=("systemctl", "poweroff"),
     ),
-    # Not --boot, which looks for systemd first. /run/state is written by our inittab.
+    # Not --boot, which looks for systemd first; with the environment that the kernel gives, not nspawn's
+    # NOTIFY_SOCKET. /run/state is written by our inittab.
     Init.SYSVINIT: Commands(
-        boot=("/sbin/init", "3"),
+        boot=("/usr/bin/env", "-i", "HOME=/", "TERM=linux", "/sbin/init", "3"),
         state=("cat", "/run/state"),
         reboot=("/sbin/init", "6"),
         power_off=("/sbin/init", "0"),

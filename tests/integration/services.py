@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of services under an init system share: RPMs, a second release of one, what stubs tell."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder.catalogue.model import Catalogue, User
+from builder.catalogue.services import Service
+from builder.targets import SPECS, find_target
+from tests.integration.rpm_tool import builder, copy_sources
+from tests.machine.machine import Machine
+from tests.machine.stubs import EVENTS
+
+
+def build(folder: Path, target: str, *names: str) -> list[Path]:
+    """Build the RPMs of services (all but openstack-utils) for a target; return those for a host."""
+    builder("rpm", *(names or ("openstack-[!u]*",)), "-t", target, cwd=folder)
+    return _for_hosts(folder)
+
+
+def build_second(folder: Path, target: str, name: str, changes: Mapping[str, str]) -> list[Path]:
+    """Build release 2 of the package `name`, with text added to files that stand beside its spec."""
+    release = find_target(target).release
+    source = copy_sources(folder)
+    there = source / "specs" / release
+    shutil.copytree(SPECS / release / name, there / name)
+    spec = (SPECS / release / f"{name}.spec").read_text()
+    (there / f"{name}.spec").write_text(re.sub(r"(?m)^(Release: +)1%", r"\g<1>2%", spec))
+    for file, text in changes.items():
+        path = there / name / file
+        path.write_text(path.read_text() + text)
+    builder("rpm", name, "-t", target, "--source", source, cwd=folder)
+    return _for_hosts(folder)
+
+
+def _for_hosts(folder: Path) -> list[Path]:
+    return [rpm for rpm in sorted(folder.glob("out/rpm/*/*.noarch.rpm")) if "-doc-" not in rpm.name]
+
+
+def choose(rpms: list[Path], *names: str) -> list[Path]:
+    """Return the RPMs of the packages `names`."""
+    return [rpm for rpm in rpms if re.sub(r"-[^-]+-[^-]+$", "", rpm.name) in names]
+
+
+def services_of(catalogue: Catalogue, release: str) -> dict[str, tuple[Service, User]]:
+    """Return the services of a release by name, each with the user of its project."""
+    return {
+        name: (service, there.user or project.user)
+        for project in catalogue.projects.values()
+        if (there := project.releases.get(release))
+        for name, service in there.services.items()
+    }
+
+
+def happened(machine: Machine, count: int) -> list[str]:
+    """Wait until the stubs have told `count` events; return all as `start nova-api`, and forget them."""
+    deadline = time.monotonic() + 30
+    while len(said := machine.read(EVENTS).splitlines()) < count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    machine.write(EVENTS, "", mode=0o666)
+    return [" ".join(line.split()[:2]) for line in said]
