@@ -24,6 +24,7 @@ COMMANDS = {
     "srpm": "build a source RPM",
     "rpm": "build binary RPMs",
     "check-rpm": "check RPMs: rpmlint, and what their target wants",
+    "repo": "make dnf repositories of built RPMs",
     "check": "check kickstarts: errors, warnings, what would be ignored",
     "image": "build a qcow2 guest image from a kickstart",
     "verify": "boot an image and run the checklist on it",

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder.cli import Context
+from builder.cli.repo import make, read_folder
+from builder.cli.signing import add_signing_arguments, choose_key
 from builder.errors import BuildError, BuildErrors, InputError
 from builder.report import format_table
 from builder.rpm.build import BuildResult, build_all
@@ -17,9 +19,9 @@ from builder.rpm.manifest import as_data
 from builder.rpm.mock import require_mock
 from builder.rpm.packages import find_packages, pair
 from builder.rpm.plan import Backend, BuildPlan, Settings, plan_builds
-from builder.rpm.repository import LocalRepository, make_repository
+from builder.rpm.repository import LocalRepository
 from builder.rpm.rpmbuild import rpm_version
-from builder.rpm.sign import SigningKey, find_key, local_key
+from builder.rpm.sign import SigningKey
 from builder.targets import SPECS, select
 
 SUMMARY = "Build RPMs with rpmbuild and the macros of each target; unchanged input is not built again."
@@ -39,14 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repo", action="store_true", help="make a repository too, in the folder repo/ beside the RPMs"
     )
-    key = parser.add_mutually_exclusive_group()
-    key.add_argument("--sign", metavar="KEY", help="sign the repository's copies with this key of gpg")
-    key.add_argument(
-        "--local-key", action="store_true", help="sign them with a key of this machine, made when missing"
-    )
-    parser.add_argument(
-        "--gnupghome", type=Path, metavar="DIR", help="where gpg finds KEY (default: the user's)"
-    )
+    add_signing_arguments(parser)
 
 
 def add_build_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,9 +68,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     """Build them; print their paths."""
     if (args.sign or args.local_key) and not args.repo:
         raise InputError("--sign and --local-key sign a repository", hint="add --repo")
-    if args.gnupghome and not args.sign:
-        raise InputError("--gnupghome goes with --sign KEY")
-    key = _signing_key(args, context)
+    key = choose_key(args, context.runner)
     run_builds(args, context, binary=True, backend=Backend(args.backend), key=key)
     return 0
 
@@ -155,34 +148,15 @@ def _build(
     return [outcomes[number] for number in range(len(plans))]
 
 
-def _signing_key(args: argparse.Namespace, context: Context) -> SigningKey | None:
-    if args.local_key:
-        return local_key(context.runner)
-    if args.sign:
-        return find_key(args.sign, home=args.gnupghome, runner=context.runner)
-    return None
-
-
 def _repositories(
     results: Sequence[BuildResult], key: SigningKey | None, context: Context
 ) -> list[LocalRepository]:
-    """Make one repository for each target out of what was built for it."""
+    """Make a repository of each folder that something was built into: of what this run built."""
     repositories = []
     for folder in dict.fromkeys(result.folder for result in results):
         mine = [result for result in results if result.folder == folder]
         rpms = [path for result in mine for path in result.paths(source=False, binary=True)]
-        epoch = max(result.manifest.source_date_epoch for result in mine)
-        with context.report.step("repository", folder.name) as step:
-            repository = make_repository(
-                folder / "repo",
-                rpms,
-                name=f"openstack-{folder.name}",
-                epoch=epoch,
-                key=key,
-                runner=context.runner,
-            )
-            step.detail = folder.name if repository.changed else f"{folder.name}, unchanged"
-        repositories.append(repository)
+        repositories.append(make(read_folder(folder, rpms), key=key, url=None, context=context))
     return repositories
 
 

@@ -18,7 +18,7 @@ from builder.files import digest_of, explain, locked, replace_folder, sha256_fil
 from builder.rpm.sign import SigningKey, export_key, sign_detached, sign_rpms
 from builder.runner import Runner
 
-FORMAT = 1
+FORMAT = 2
 KEY_FILE = "RPM-GPG-KEY-local"
 STATE_FILE = "repository.json"
 
@@ -37,7 +37,9 @@ def make_repository(
     rpms: Sequence[Path],
     *,
     name: str,
+    url: str | None,
     epoch: int,
+    comps: str,
     key: SigningKey | None,
     runner: Runner,
 ) -> LocalRepository:
@@ -45,15 +47,19 @@ def make_repository(
 
     Args:
         name: id in the .repo file that is put beside the packages.
+        url: where it will be served; None for the folder itself.
         epoch: revision and time stamps of the metadata.
+        comps: groups of packages.
         key: signs the packages and repomd.xml.
     """
+    url = url or folder.resolve().as_uri()
     state = {
         "format": FORMAT,
         "name": name,
         "packages": digest_of({path.name: sha256_file(path) for path in rpms}),
         "key": key.fingerprint if key else None,
-        "folder": str(folder.resolve()),
+        "comps": digest_of(comps),
+        "url": url,
     }
     key_file = folder / KEY_FILE if key else None
     try:
@@ -64,7 +70,9 @@ def make_repository(
                 return LocalRepository(folder=folder, key_file=key_file, changed=False)
             with work_folder(folder.parent, folder.name) as work:
                 fresh = work / folder.name
-                _fill(fresh, rpms, name=name, home=folder, epoch=epoch, key=key, runner=runner)
+                _fill(fresh, rpms, epoch=epoch, comps=comps, key=key, runner=runner)
+                text = render_repo_file(name, url, signed=bool(key))
+                (fresh / f"{name}.repo").write_text(text, encoding="utf-8")
                 (fresh / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
                 replace_folder(fresh, folder)
     except OSError as error:
@@ -72,11 +80,11 @@ def make_repository(
     return LocalRepository(folder=folder, key_file=key_file, changed=True)
 
 
-def render_repo_file(name: str, home: Path, *, signed: bool) -> str:
-    """Return a .repo file for the repository at `home`."""
-    lines = [f"[{name}]", f"name={name}", f"baseurl=file://{home.resolve()}", "enabled=1"]
+def render_repo_file(name: str, url: str, *, signed: bool) -> str:
+    """Return a .repo file for the repository at `url`."""
+    lines = [f"[{name}]", f"name={name}", f"baseurl={url}", "enabled=1"]
     if signed:
-        lines += ["gpgcheck=1", "repo_gpgcheck=1", f"gpgkey=file://{home.resolve() / KEY_FILE}"]
+        lines += ["gpgcheck=1", "repo_gpgcheck=1", f"gpgkey={url}/{KEY_FILE}"]
     else:
         lines.append("gpgcheck=0")
     return "\n".join(lines) + "\n"
@@ -86,9 +94,8 @@ def _fill(
     fresh: Path,
     rpms: Sequence[Path],
     *,
-    name: str,
-    home: Path,
     epoch: int,
+    comps: str,
     key: SigningKey | None,
     runner: Runner,
 ) -> None:
@@ -102,14 +109,16 @@ def _fill(
     # Signing sets a time of its own; the metadata tells the times of the files.
     for path in copies:
         os.utime(path, (epoch, epoch))
+    groups = fresh / "comps.xml"
+    groups.write_text(comps, encoding="utf-8")
     runner.run(
         ["createrepo_c", "--quiet", "--no-database", "--revision", str(epoch),
-         "--set-timestamp-to-revision", fresh]
+         "--set-timestamp-to-revision", "--groupfile", groups.resolve(), fresh]
     )  # fmt: skip
+    groups.unlink()
     if key:
         sign_detached(fresh / "repodata" / "repomd.xml", key, runner)
         (fresh / KEY_FILE).write_text(export_key(key, runner), encoding="utf-8")
-    (fresh / f"{name}.repo").write_text(render_repo_file(name, home, signed=bool(key)), encoding="utf-8")
     for path in fresh.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_unchanged_repository_is_left_alone(repository: Path, home: Path) -> Non
 
     done = builder(*WORDS, "--local-key", cwd=home)
 
-    assert "repository  fixture-12, unchanged" in done.stderr
+    assert "repository  fixture-12, 1 packages, unchanged" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*")} == before
 
 
@@ -79,3 +80,106 @@ def test_unsigned_repository_says_so(tmp_path: Path) -> None:
     assert "unsigned" in done.stderr
     assert "gpgcheck=0" in (repository / "openstack-fixture-12.repo").read_text()
     assert not (repository / "RPM-GPG-KEY-local").exists()
+
+
+@pytest.fixture
+def built(home: Path, tmp_path: Path) -> Path:
+    """A folder with the RPMs of two targets in folders of their own, and what is left of no build."""
+    (tmp_path / "rpms" / "el9").mkdir(parents=True)
+    (tmp_path / "rpms" / "el8").mkdir()
+    (tmp_path / "rpms" / "empty").mkdir()
+    builder("rpm", "openstack-utils", "-t", "epel-8", "-t", "epel-9", cwd=home)
+    for number in (8, 9):
+        for rpm in (home / "out" / "rpm" / f"epel-{number}").glob("*.rpm"):
+            shutil.copy(rpm, tmp_path / "rpms" / f"el{number}")
+    return tmp_path / "rpms"
+
+
+def test_folder_of_folders_gives_a_repository_a_target(built: Path, home: Path) -> None:
+    words = ("repo", built, "--local-key", "--url", "https://mirror.example/openstack/", "--json")
+
+    done = builder(*words, cwd=built, XDG_CACHE_HOME=str(home / "cache"))
+
+    rows = json.loads(done.stdout)
+    assert [(row["target"], row["changed"]) for row in rows] == [("epel-8", True), ("epel-9", True)]
+    assert rows[1]["packages"] == [f"openstack-utils-{__version__}-1.el9.noarch.rpm"]
+    repository = built / "el9" / "repo"
+    text = (repository / "openstack-epel-9.repo").read_text()
+    assert "baseurl=https://mirror.example/openstack/epel-9\n" in text
+    assert "gpgkey=https://mirror.example/openstack/epel-9/RPM-GPG-KEY-local\n" in text
+    groups = subprocess.run(
+        f"zcat -f {repository}/repodata/*comps.xml.gz || cat {repository}/repodata/*comps.xml",
+        shell=True, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "<id>openstack-utils</id>" in groups
+    assert '<packagereq type="default">openstack-utils</packagereq>' in groups
+    again = builder(*words, cwd=built, XDG_CACHE_HOME=str(home / "cache"))
+    assert [row["changed"] for row in json.loads(again.stdout)] == [False, False]
+
+
+@pytest.mark.skipif(shutil.which("dnf") is None, reason="dnf is not installed")
+def test_dnf_knows_the_group(built: Path, tmp_path: Path) -> None:
+    builder("repo", built / "el9", cwd=built)
+    url = (built / "el9" / "repo").as_uri()
+
+    dnf = ["dnf", "-y", f"--installroot={tmp_path}/root", "--releasever=9", "--setopt=plugins=0",
+           f"--repofrompath=mine,{url}", "--repo=mine", "--nogpgcheck"]  # fmt: skip
+    done = subprocess.run(
+        [*dnf, "group", "info", "openstack-utils"], capture_output=True, text=True, check=False
+    )
+
+    assert "Group: OpenStack utilities" in done.stdout, done.stderr
+    assert "openstack-utils" in done.stdout.split("Default Packages:")[1]
+
+
+def test_failed_signing_leaves_the_old_repository_as_it_was(built: Path, tmp_path: Path) -> None:
+    builder("repo", built / "el9", cwd=built)
+    repository = built / "el9" / "repo"
+    before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
+    # A key that cannot sign without its passphrase, and nobody to ask for it.
+    home = tmp_path / "gpg"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
+    subprocess.run(
+        [*gpg, "--passphrase", "secret", "--quick-generate-key", "locked@example.com", "rsa3072", "sign"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=True)
+
+    done = builder(
+        "repo", built / "el9", "--sign", "locked@example.com", "--gnupghome", home, cwd=built, ok=False
+    )
+
+    assert done.returncode == 1
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+    assert "can gpg sign with this key without asking?" in done.stderr
+    assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before
+    assert [path.name for path in (built / "el9").glob(".openstack-builder-*")] == []
+
+
+WRONG = {
+    "no folder": (["nix"], "nix: no such folder"),
+    "no RPM": (["empty"], "empty: no RPM in it"),
+    "two targets": (["mixed"], "mixed: openstack-utils-2026.2-1.el8.noarch.rpm is for epel-8, "
+                               "openstack-utils-2026.2-1.el9.noarch.rpm for epel-9"),
+    "damaged": (["damaged"], "damaged/a.rpm: not an RPM, or a damaged one"),
+    "no key": (["el9", "--sign", "nobody"], 'gpg has no secret key "nobody"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG.values(), ids=WRONG.keys())
+def test_bad_input_is_one_clear_line(built: Path, words: list[str], message: str) -> None:
+    (built / "mixed").mkdir()
+    for number in (8, 9):
+        for rpm in (built / f"el{number}").glob("*.noarch.rpm"):
+            shutil.copy(rpm, built / "mixed")
+    (built / "damaged").mkdir()
+    (built / "damaged" / "a.rpm").write_bytes(b"no rpm")
+
+    done = builder("repo", *words, cwd=built, ok=False)
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 2, done.stderr
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert list(built.rglob("repo")) == []

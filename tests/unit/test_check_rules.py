@@ -58,6 +58,7 @@ GOOD = BuiltPackage(
     release="1.el9",
     is_source=False,
     source="thing-1-1.el9.src.rpm",
+    built=1700000000,
     tags={"summary": "A thing", "url": "https://example.com/50%25"},
     compressor="xz",
     digest=8,

@@ -93,6 +93,7 @@ class BuiltPackage:
     release: str
     is_source: bool
     source: str
+    built: int
     tags: Mapping[str, str]
     compressor: str
     digest: int
@@ -132,6 +133,7 @@ def read_package(path: Path) -> BuiltPackage:
         release=header[rpm.RPMTAG_RELEASE],
         is_source=bool(header.isSource()),
         source=header[rpm.RPMTAG_SOURCERPM] or path.name,
+        built=header[rpm.RPMTAG_BUILDTIME],
         tags={name: header[getattr(rpm, f"RPMTAG_{name.upper()}")] or "" for name in TEXT_TAGS},
         compressor=header[rpm.RPMTAG_PAYLOADCOMPRESSOR] or "none",
         digest=header[rpm.RPMTAG_FILEDIGESTALGO] or 1,

@@ -38,7 +38,7 @@ def check_files(
     for file in dict.fromkeys(files):
         try:
             package = read_package(file)
-            groups.setdefault((named or _target_of(package)).name, []).append(package)
+            groups.setdefault((named or target_of(package)).name, []).append(package)
         except InputError as error:
             problems += error.problems or [Problem(message=error.message, hint=error.hint)]
     if problems:
@@ -73,7 +73,12 @@ def _check(package: BuiltPackage, context: Context) -> list[Finding]:
     ]
 
 
-def _target_of(package: BuiltPackage) -> Target:
+def target_of(package: BuiltPackage) -> Target:
+    """Return the target that a package's dist tag names.
+
+    Raises:
+        InputError: none has such a one.
+    """
     for target in load_targets():
         if package.release.endswith(target.dist):
             return target

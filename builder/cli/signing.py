@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""The options with which rpm and repo are told what to sign with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from builder.errors import InputError
+from builder.rpm.sign import SigningKey, find_key, local_key
+from builder.runner import Runner
+
+
+def add_signing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --sign, --local-key and --gnupghome."""
+    key = parser.add_mutually_exclusive_group()
+    key.add_argument("--sign", metavar="KEY", help="sign the repository's copies with this key of gpg")
+    key.add_argument(
+        "--local-key", action="store_true", help="sign them with a key of this machine, made when missing"
+    )
+    parser.add_argument(
+        "--gnupghome", type=Path, metavar="DIR", help="where gpg finds KEY (default: the user's)"
+    )
+
+
+def choose_key(args: argparse.Namespace, runner: Runner) -> SigningKey | None:
+    """Return the key that the options name; None when nothing is to be signed.
+
+    Raises:
+        InputError: gpg has no such key.
+    """
+    if args.gnupghome and not args.sign:
+        raise InputError("--gnupghome goes with --sign KEY")
+    if args.local_key:
+        return local_key(runner)
+    if args.sign:
+        return find_key(args.sign, home=args.gnupghome, runner=runner)
+    return None
