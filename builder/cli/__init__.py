@@ -23,6 +23,7 @@ COMMANDS = {
     "specs": "make the specs of OpenStack's services from the catalogue",
     "srpm": "build a source RPM",
     "rpm": "build binary RPMs",
+    "bump": "write a new version or release and a changelog entry",
     "check-rpm": "check RPMs: rpmlint, and what their target wants",
     "repo": "make dnf repositories of built RPMs",
     "check": "check kickstarts: errors, warnings, what would be ignored",

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from builder.catalogue.load import load_catalogue
+from builder.catalogue.model import Catalogue
 from builder.cli import Context
 from builder.data import show_path
 from builder.errors import BuildError
 from builder.files import write_atomic
+from builder.render.spec import RenderedFile
 from builder.render.tree import compare, render_tree
 from builder.targets import SPECS, load_targets
 
@@ -40,12 +44,18 @@ def run(args: argparse.Namespace, context: Context) -> int:
             )
         context.report.note(f"{len(files)} files are what the catalogue makes")
         return 0
-    texts = {SPECS / file.path: file.text for file in files}
+    for path in write_specs(files, catalogue, SPECS):
+        context.report.result(show_path(path))
+    context.report.note(f"{len(stale)} of {len(files)} files written, {len(unknown)} removed")
+    return 0
+
+
+def write_specs(files: Sequence[RenderedFile], catalogue: Catalogue, specs: Path) -> list[Path]:
+    """Write what differs below `specs`, remove what nobody makes any more; return what changed."""
+    stale, unknown = compare(files, catalogue, specs)
+    texts = {specs / file.path: file.text for file in files}
     for path in stale:
         write_atomic(path, texts[path])
-        context.report.result(show_path(path))
     for path in unknown:
         path.unlink()
-        context.report.note(f"removed {show_path(path)}")
-    context.report.note(f"{len(stale)} of {len(files)} files written")
-    return 0
+    return [*stale, *unknown]

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder bump`: a new version, release and changelog entry of a package."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+from pathlib import Path
+
+from builder.catalogue.load import load_catalogue
+from builder.cli import Context
+from builder.cli.specs import write_specs
+from builder.data import show_path
+from builder.errors import InputError
+from builder.files import write_atomic
+from builder.render.tree import render_tree
+from builder.rpm.bump import Bump, bump_catalogue, bump_spec
+from builder.rpm.packages import Package, find_packages
+from builder.targets import SPECS, load_targets
+
+SUMMARY = "Write a new version or release and a changelog entry of a package where they stand."
+EXAMPLE = """\
+  openstack-builder bump openstack-keystone --openstack current -m 'Restart after a changed policy'
+  openstack-builder bump openstack-keystone --openstack current --version 30.0.1 --sha256 8f3f… -m 'New'
+  openstack-builder bump openstack-utils -m 'Man pages of openstack-db'
+
+Of a generated spec they stand in the catalogue, specs/services, and the spec is made again. Nothing else
+is touched."""
+
+CHECKOUT = SPECS.parent
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("package", help="name of the package")
+    parser.add_argument("--openstack", metavar="RELEASE", help="release of OpenStack, where it is in several")
+    parser.add_argument("--version", metavar="V", help="new version (default: as it is)")
+    parser.add_argument("--release", type=int, metavar="N", help="new release (default: the next, or 1)")
+    parser.add_argument("--sha256", metavar="HASH", help="of the new version's source")
+    parser.add_argument("-m", "--message", action="append", required=True, metavar="TEXT",
+                        help="line of the changelog entry; may be repeated")  # fmt: skip
+    parser.add_argument("--date", type=_date, metavar="YYYY-MM-DD", help="of the entry (default: today)")
+    parser.add_argument("--packager", metavar="WHO", help='"Name <address>" (default: of the newest entry)')
+    parser.add_argument("--source", type=Path, default=CHECKOUT, metavar="DIR",
+                        help="checkout to write in (default: the one this command stands in)")  # fmt: skip
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Write; print the files that changed."""
+    bump = Bump(
+        version=args.version,
+        release=args.release,
+        messages=tuple(args.message),
+        date=args.date or _today(),
+        packager=args.packager,
+        sha256=args.sha256,
+    )
+    package = _choose(args.source, args.package, args.openstack)
+    path = _project_file(args.source, package) or package.spec
+    before = path.read_text(encoding="utf-8")
+    try:
+        if package.release is None:
+            bumped = bump_spec(before, bump)
+        else:
+            bumped = bump_catalogue(before, package.release, bump)
+    except InputError as error:
+        raise InputError(f"{show_path(path)}: {error.message}", hint=error.hint) from error
+    write_atomic(path, bumped.text)
+    changed = [path]
+    if package.release is not None:
+        try:
+            catalogue = load_catalogue(args.source / "specs")
+            files = render_tree(catalogue, load_targets())
+        except InputError:
+            write_atomic(path, before)
+            raise
+        changed += write_specs(files, catalogue, args.source / "specs")
+    for one in changed:
+        context.report.result(show_path(one))
+    context.report.note(f"{package.name} is {bumped.version}-{bumped.release} now")
+    return 0
+
+
+def _choose(root: Path, name: str, openstack: str | None) -> Package:
+    """Return the one package that is meant.
+
+    Raises:
+        InputError: there is none, or it is in several releases and --openstack does not say which.
+    """
+    packages = find_packages(root, [name])
+    chosen = [package for package in packages if openstack in (None, package.release)]
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(str(package.release or package.name) for package in packages)
+    if chosen:
+        raise InputError(f"{name} is in several releases of OpenStack", hint=f"--openstack: one of {names}")
+    raise InputError(f"there is no {name} of release {openstack}", hint=f"there are: {names}")
+
+
+def _project_file(root: Path, package: Package) -> Path | None:
+    """Return the catalogue's file of a generated package; None for a hand-written one."""
+    if package.release is None:
+        return None
+    for project in load_catalogue(root / "specs").projects.values():
+        release = project.releases.get(package.release)
+        if release is not None and release.rpm is not None and release.rpm.name == package.name:
+            return root / "specs" / "services" / f"{project.project}.yaml"
+    raise InputError(f"the catalogue has no {package.name} of release {package.release}")
+
+
+def _today() -> datetime.date:
+    """Return the date of SOURCE_DATE_EPOCH, else today's, in UTC."""
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.datetime.now(datetime.UTC)
+    return (datetime.datetime.fromtimestamp(int(given), datetime.UTC) if given.isdecimal() else now).date()
+
+
+def _date(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a date of the form 2026-11-25') from error

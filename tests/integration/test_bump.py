@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""openstack-builder bump: what it writes, and that it writes nothing else."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builder.targets import SPECS
+from tests.integration.rpm_tool import builder
+
+PACKAGER = "OpenStack utilities packagers <packagers@openstack-utils.example>"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of specs/."""
+    shutil.copytree(SPECS, tmp_path / "tree" / "specs")
+    return tmp_path / "tree"
+
+
+def texts(tree: Path) -> dict[str, str]:
+    """Return every file below a tree."""
+    return {
+        str(path.relative_to(tree)): path.read_text() for path in sorted(tree.rglob("*")) if path.is_file()
+    }
+
+
+def changes(before: dict[str, str], after: dict[str, str]) -> dict[str, list[str]]:
+    """Return the lines that differ, by file, as diff shows them."""
+    found = {}
+    for name in before.keys() | after.keys():
+        lines = difflib.unified_diff(
+            before.get(name, "").splitlines(), after.get(name, "").splitlines(), lineterm="", n=0
+        )
+        if changed := [line for line in lines if line[:2] not in ("--", "++", "@@")]:
+            found[name] = changed
+    return found
+
+
+def test_hand_written_spec_gets_the_next_release(tree: Path, tmp_path: Path) -> None:
+    before = texts(tree)
+
+    done = builder(
+        *("bump", "openstack-utils", "--source", tree, "--date", "2026-12-01"),
+        *("-m", "100% of %define and %dump", "-m", "Second line"),
+        cwd=tmp_path,
+    )
+
+    assert "openstack-utils is 2026.2-2 now" in done.stderr
+    assert changes(before, texts(tree)) == {
+        "specs/openstack-utils.spec": [
+            "-Release:        1%{?dist}",
+            "+Release:        2%{?dist}",
+            f"+* Tue Dec 01 2026 {PACKAGER} - 2026.2-2",
+            "+- 100%% of %%define and %%dump",
+            "+- Second line",
+            "+",
+        ]
+    }
+    spec = tree / "specs" / "openstack-utils.spec"
+    told = subprocess.run(
+        ["rpm", "-q", "--specfile", "--qf", "%{RELEASE} %{CHANGELOGTEXT}", spec],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout == "2 - 100% of %define and %dump\n- Second line"
+
+
+def test_generated_spec_is_bumped_in_the_catalogue_and_made_again(tree: Path, tmp_path: Path) -> None:
+    before = texts(tree)
+
+    builder(
+        *("bump", "openstack-keystone", "--openstack", "essex", "--source", tree, "--date", "2026-12-01"),
+        *("--packager", "A: B <a@example.com>", "-m", "50% # faster: yes"),
+        cwd=tmp_path,
+    )
+
+    assert changes(before, texts(tree)) == {
+        "specs/services/keystone.yaml": [
+            "+      release: 2",
+            '+        - date: "2026-12-01"',
+            "+          packager: 'A: B <a@example.com>'",
+            "+          version: 2012.1-2",
+            "+          changes: ['50% # faster: yes']",
+        ],
+        "specs/essex/openstack-keystone.spec": [
+            "-Release:          1%{?dist}",
+            "+Release:          2%{?dist}",
+            "+* Tue Dec 01 2026 A: B <a@example.com> - 2012.1-2",
+            "+- 50%% # faster: yes",
+            "+",
+        ],
+    }
+    # Once more: now the key is there.
+    builder(
+        *("bump", "openstack-keystone", "--openstack", "essex", "--source", tree, "--date", "2026-12-02"),
+        *("--release", "7", "-m", "Seven"),
+        cwd=tmp_path,
+    )
+    assert "      release: 7\n" in (tree / "specs/services/keystone.yaml").read_text()
+    assert "- 2012.1-7\n- Seven\n\n* Tue Dec 01" in (tree / "specs/essex/openstack-keystone.spec").read_text()
+
+
+def test_new_version_has_another_source(tree: Path, tmp_path: Path) -> None:
+    words = ("bump", "openstack-keystone", "--openstack", "current", "--source", tree, "--date", "2026-12-01",
+             "--version", "30.1.0", "-m", "New version")  # fmt: skip
+    before = texts(tree)
+
+    refused = builder(*words, cwd=tmp_path, ok=False)
+    assert refused.returncode == 2
+    assert "a new version has another source" in refused.stderr
+    assert texts(tree) == before
+
+    builder(*words, "--sha256", "ab" * 32, cwd=tmp_path)
+    spec = (tree / "specs/current/openstack-keystone.spec").read_text()
+    assert "Version:          30.1.0\nRelease:          1%{?dist}\n" in spec
+    assert f"# sha256: {'ab' * 32}\nSource0:          https://files.pythonhosted.org/" in spec
+    assert "keystone-30.1.0.tar.gz" in spec
+    assert set(changes(before, texts(tree))) == {
+        "specs/services/keystone.yaml",
+        "specs/current/openstack-keystone.spec",
+    }
+
+
+WRONG = {
+    "unknown package": (["openstack-keyston"], "unknown package: openstack-keyston"),
+    "several releases": (["openstack-keystone"], "openstack-keystone is in several releases of OpenStack"),
+    "unknown release": (["openstack-keystone", "--openstack", "folsom"], "there is no openstack-keystone of"),
+    "version": (["openstack-utils", "--version", "1 2"], '--version "1 2" is not that of a package'),
+    "dash in version": (["openstack-utils", "--version", "1-2"], '--version "1-2" is not that of a package'),
+    "release": (["openstack-utils", "--release", "0"], "--release 0: one at least"),
+    "the same": (["openstack-utils", "--release", "1"], "openstack-utils.spec: it is 2026.2-1 already"),
+    "date": (["openstack-utils", "--date", "yesterday"], '"yesterday" is not a date'),
+    "earlier date": (["openstack-utils", "--date", "2020-01-01"], "2020-01-01 is before the newest entry"),
+    "packager": (["openstack-utils", "--packager", "me"], '--packager "me" is not of the form Name'),
+    "empty message": (["openstack-utils", "-m", " "], "--message: one line of text each"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG.values(), ids=WRONG.keys())
+def test_bad_input_is_one_clear_line_and_changes_nothing(
+    tree: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    before = texts(tree)
+
+    done = builder(
+        "bump", *words, "--source", tree, "-m", "text", cwd=tmp_path, ok=False, SOURCE_DATE_EPOCH="1795435200"
+    )
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 2, done.stderr
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert texts(tree) == before
