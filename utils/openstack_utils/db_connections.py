@@ -7,6 +7,7 @@ server does not let us in, MissingDatabase, UtilityError for the rest.
 """
 
 import contextlib
+import ctypes
 import os
 import threading
 from typing import NamedTuple
@@ -18,6 +19,17 @@ CONNECT_SECONDS = 10
 # A migration that runs on elsewhere holds locks on its tables.
 LOCK_SECONDS = 60
 ANSWER_SECONDS = 300
+# The number of setresuid(2) on the machines that we have packages for.
+SETRESUID = {
+    "x86_64": 117,
+    "aarch64": 147,
+    "riscv64": 147,
+    "ppc64le": 164,
+    "ppc64": 164,
+    "s390x": 208,
+    "i686": 208,
+    "armv7l": 208,
+}
 
 
 class DeniedError(AccessError):
@@ -50,17 +62,18 @@ class Place(NamedTuple):
         return self.socket or "%s%s" % (self.host, ":%d" % self.port if self.port else "")
 
 
-def connect(place, user, password, secrets, database=None):
-    """Return a Connection. `password` may be None: the socket tells who we are."""
+def connect(place, user, password, secrets, database=None, uid=None):
+    """Return a Connection. `password` may be None: the socket tells who we are, or that we are `uid`."""
     kind = MySQLConnection if place.engine == "mysql" else PostgreSQLConnection
-    return kind(place, user, password, secrets, database)
+    return kind(place, user, password, secrets, database, uid)
 
 
 class Connection:
     """An open connection; threads take turns."""
 
-    def __init__(self, place, user, password, secrets, database):
+    def __init__(self, place, user, password, secrets, database, uid):
         self.place = place
+        self.uid = uid
         self.user = user
         self.secrets = secrets
         self.dialect = DIALECTS[place.engine]
@@ -141,7 +154,7 @@ class MySQLConnection(Connection):
     UNREACHABLE = (2002, 2003, 2006, 2013, 2055, 1040, 1053, 1077, 1079)
 
     def _open(self, user, password, database):
-        pymysql = self._driver = _import_pymysql()
+        pymysql = self._driver = load_driver("mysql")
         place = self.place
         return pymysql.connect(
             unix_socket=place.socket,
@@ -251,7 +264,7 @@ class PostgreSQLConnection(Connection):
     IN_USE = ("55006",)
 
     def _open(self, user, password, database):
-        psycopg2 = self._driver = _import_psycopg2()
+        psycopg2 = self._driver = load_driver("postgresql")
         place = self.place
         options = {
             "host": place.socket or place.host or None,
@@ -265,7 +278,12 @@ class PostgreSQLConnection(Connection):
         }
         if place.ssl_ca:
             options.update(sslmode="verify-full", sslrootcert=place.ssl_ca)
-        opened = psycopg2.connect(**{name: value for name, value in options.items() if value is not None})
+        options = {name: value for name, value in options.items() if value is not None}
+        if self.uid is None:
+            opened = psycopg2.connect(**options)
+        else:
+            with effective_user(self.uid):
+                opened = psycopg2.connect(**options)
         opened.autocommit = True
         return opened
 
@@ -317,7 +335,8 @@ class PostgreSQLConnection(Connection):
         if database == self._login[2]:
             yield self
             return
-        other = type(self)(self.place, *self._login[:2], secrets=self.secrets, database=database)
+        user, password, _ = self._login
+        other = connect(self.place, user, password, self.secrets, database, self.uid)
         try:
             yield other
         finally:
@@ -377,16 +396,26 @@ class PostgreSQLConnection(Connection):
 
 @contextlib.contextmanager
 def effective_user(uid):
-    """Be another user for a moment: PostgreSQL asks the kernel who is at the socket.
+    """Be another user for a moment, in this thread alone: PostgreSQL asks the kernel who is at the socket.
 
-    Only while this is the one thread of the process.
+    To the kernel a thread has its own ids (credentials(7)); os.seteuid changes those of all threads.
     """
-    before = os.geteuid()
-    os.seteuid(uid)
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def become(number):
+        if libc.syscall(SETRESUID[os.uname().machine], -1, number, -1) != 0:
+            raise AccessError("cannot be the user %d: %s" % (number, os.strerror(ctypes.get_errno())))
+
+    become(uid)
     try:
         yield
     finally:
-        os.seteuid(before)
+        become(0)
+
+
+def load_driver(engine):
+    """Import and return the module that speaks to servers of an engine. Raises AccessError."""
+    return _import_pymysql() if engine == "mysql" else _import_psycopg2()
 
 
 def _import_pymysql():

@@ -165,7 +165,9 @@ class Init:
                 urls[each.name] = urls[each.beside]._replace(database=each.name)
         work.secrets.add(password)
         hosts = self._hosts(urls, seen)
-        return db_plan.Wanted(urls, hosts, options.charset or service.charset, password, is_given)
+        charset = options.charset or service.charset
+        is_owned = work.engine == "postgresql"
+        return db_plan.Wanted(urls, hosts, charset, password, is_owned, is_given)
 
     def _password(self, old):
         """Return (password, whether this run asked for it)."""

@@ -9,7 +9,7 @@ import pwd
 
 from . import db_urls
 from .credentials import is_local
-from .db_connections import DeniedError, Place, connect, effective_user
+from .db_connections import DeniedError, Place, connect
 from .errors import AccessError, UnreachableError
 
 ROOT = {"mysql": "root", "postgresql": "postgres"}
@@ -101,12 +101,9 @@ class Door:
 
     def _connect(self, place, password):
         user = ROOT[place.engine]
-        if place.engine == "postgresql" and place.socket and password is None:
-            uid = _uid(user)
-            if os.geteuid() == 0 and uid is not None:
-                with effective_user(uid):
-                    return connect(place, user, password, self.secrets)
-        return connect(place, user, password, self.secrets)
+        is_peer = place.engine == "postgresql" and place.socket and password is None
+        uid = _uid(user) if is_peer and os.geteuid() == 0 else None
+        return connect(place, user, password, self.secrets, uid=uid)
 
 
 def is_here(host):

@@ -14,6 +14,8 @@ class Wanted(NamedTuple):
     hosts: tuple
     charset: str
     password: str
+    # PostgreSQL: a new database belongs to its account, which needs no grants on it.
+    is_owned: bool = False
     # The password was asked for in this run: an account that is there gets it.
     is_given: bool = False
 
@@ -53,7 +55,8 @@ def make_plan(service, wanted, there, own=()):
     for each in service.databases:
         for host in wanted.hosts:
             change = Change(GRANT, each.name, each.account, host)
-            if change not in there.grants:
+            is_owned = wanted.is_owned and each.name not in there.databases
+            if change not in there.grants and not is_owned:
                 changes.append(change)
     values = {}
     for option, database in service.options:

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""openstack-db on PostgreSQL, with the real Keystone: root by password and by socket, faults, secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder import files
+from builder.report import Report
+from tests.integration.databases import GLANCE, KEYSTONE, RUNNER, Host, watched
+from tests.plane import environment, postgresql
+from tests.plane.postgresql import PostgreSQL
+
+SERVICE = ("--service", "keystone", "--engine", "postgresql")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    # Not in pytest's folders: the server's own user has to get there.
+    with files.work_folder(Path("/tmp"), "pg") as folder:
+        folder.chmod(0o755)
+        with postgresql.running(folder / "s", RUNNER) as server:
+            yield server
+
+
+@pytest.fixture
+def host(tmp_path: Path, server: PostgreSQL) -> Iterator[Host]:
+    """A host with empty files of Keystone and Glance, and a server that knows postgres by password."""
+    venv = environment.prepare(Report(quiet=True), RUNNER)
+    secret = tmp_path / "root.pw"
+    secret.write_text(server.password)
+    root = ("--host", "127.0.0.1", "--port", str(server.port), "--rootpw-file", str(secret))
+    host = Host(folder=tmp_path / "host", server=server, programs=(venv.folder / "bin",), root=root)
+    host.write("keystone", KEYSTONE)
+    host.write("glance", GLANCE)
+    yield host
+    host.clean()
+
+
+def test_all_actions_with_the_real_keystone_and_a_hostile_password(host: Host, server: PostgreSQL) -> None:
+    secret = "it's $x%41 @; DROP ROLE x;-- \"Ж\""
+    with watched({"the password": secret}) as found:
+        done = host.run("--init", *SERVICE, "--password-file", "-", input=secret)
+    again = host.run("--init", *SERVICE)
+    check = host.run("--check", "--service", "keystone", "--json")
+    update = host.run("--update", "--service", "keystone")
+    log = (server.folder / "postgresql.log").read_text()
+    dropped = host.run("--drop", "--service", "keystone", "--yes")
+
+    assert done.code == 0, done.err
+    assert "connection = postgresql+psycopg2://keystone:" in host.conf("keystone").read_text()
+    assert again.out.split() == ["keystone", "unchanged"], again.err
+    assert check.code == 0, check.err
+    assert check.service["result"] == "current"
+    assert update.code == 0, update.err
+    assert found == []
+    # The server logs every statement here: it gets the password in the form that it keeps.
+    assert "CREATE ROLE" in log
+    assert secret.replace("'", "''") not in log
+    assert re.search(r"PASSWORD 'SCRAM-SHA-256\$", log)
+    assert dropped.code == 0, dropped.err
+    assert (host.databases(), host.accounts()) == (set(), set())
+
+
+def test_a_sync_that_fails_leaves_nothing(host: Host) -> None:
+    host.stand_in("keystone-manage", "sys.exit(7)")
+    host.sql("CREATE ROLE other LOGIN")
+    before = host.state()
+
+    done = host.run("--init", *SERVICE, "--json")
+
+    assert done.code == 1
+    assert host.state() == before
+
+
+def test_database_of_somebody_else_is_opened_for_the_account(host: Host) -> None:
+    host.sql("CREATE DATABASE keystone")
+
+    done = host.run("--init", *SERVICE)
+    host.sql("SELECT 1")
+    host.run("--drop", "--service", "keystone", "--yes")
+
+    assert done.code == 0, done.err
+    assert (host.databases(), host.accounts()) == (set(), set())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be the user postgres at the socket")
+def test_root_gets_in_at_the_socket_and_glance_is_checked_by_its_revisions(
+    host: Host, server: PostgreSQL
+) -> None:
+    host.root = ("--socket", str(server.folder), "--port", str(server.port), "--engine", "postgresql")
+
+    done = host.run("--init", "--service", "glance")
+    check = host.run("--check", "--service", "glance", "--json")
+
+    assert done.code == 0, done.err
+    assert f"@127.0.0.1:{server.port}/glance" in host.conf("glance").read_text()
+    # `glance-manage db_check` knows MySQL only.
+    assert check.service["result"] == "current", check.err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--init", "--service", "neutron", "--engine", "postgresql"), "neutron does not run on postgresql"),
+        (("--init", *SERVICE, "--grant-from", "10.0.0.1"), "pg_hba.conf"),
+    ],
+)
+def test_what_postgresql_cannot_is_refused(host: Host, words: tuple[str, ...], text: str) -> None:
+    host.write("neutron", "[database]\n")
+
+    done = host.run(*words)
+
+    assert done.code == 2
+    assert text in done.err
