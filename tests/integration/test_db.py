@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import shutil
 import stat
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from builder.report import Report
-from tests.integration.databases import GLANCE, KEYSTONE, RUNNER, Host, watched
+from tests.integration.databases import COMMAND, GLANCE, KEYSTONE, RUNNER, Host, watched
+from tests.integration.other_user import run_as_plain_user
 from tests.plane import environment
 from tests.plane.mariadb import MariaDB, RootLogin
 from tests.plane.plane import Options, Until, private
@@ -361,3 +366,90 @@ def test_root_by_socket_runs_commands_as_the_services_user(
         status = host.conf("keystone").stat()
         assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 64163, 0o640)
         assert log.stat().st_uid == 64163
+
+
+def on_a_terminal(host: Host, words: tuple[str, ...], answers: list[tuple[str, str]]) -> tuple[int, str]:
+    """Run the command on a terminal of its own; answer what it asks. Return exit code and screen."""
+    argv = host.argv(*words)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(argv[0], argv, host.environment)
+    shown = b""
+    waiting = list(answers)
+    while True:
+        try:
+            data = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not data:
+            break
+        shown += data
+        if waiting and shown.rstrip().endswith(waiting[0][0].encode()):
+            # Before getpass has turned echo off the answer would show.
+            time.sleep(0.1)
+            os.write(terminal, waiting.pop(0)[1].encode() + b"\n")
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_passwords_are_asked_for_on_a_terminal_without_echo(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    assert isinstance(host.server, MariaDB)
+    host.root = host.root[:-2]
+    answers = [
+        ("the password:", "first-word"),
+        ("the password again:", "second-word"),
+        ("the password:", "s3cret-word"),
+        ("the password again:", "s3cret-word"),
+        ("database server's root:", str(host.server.root_password)),
+    ]
+
+    code, shown = on_a_terminal(host, ("--init", "--service", "keystone", "--password-file", "-"), answers)
+
+    assert code == 0, shown
+    assert "they differ" in shown
+    assert ":s3cret-word@" in host.conf("keystone").read_text()
+    assert "word" not in shown.replace("password", "")
+    assert str(host.server.root_password) not in shown
+
+
+def test_questions_are_answered_on_a_terminal(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    host.run("--init", "--service", "keystone")
+
+    no, _ = on_a_terminal(host, ("--drop", "--service", "keystone"), [("[y/N]", "no")])
+    there = host.databases()
+    yes, shown = on_a_terminal(host, ("--drop", "--service", "keystone"), [("[y/N]", "y")])
+
+    assert (no, there) == (3, {"keystone"})
+    assert yes == 0, shown
+    assert host.databases() == set()
+
+
+def test_accounts_log_in_from_where_the_options_say(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+
+    done = host.run("--init", "--service", "keystone", "--grant-from", "%", "--charset", "latin2")
+
+    assert done.code == 0, done.err
+    assert host.accounts() == {"keystone@%"}
+    sql = "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'keystone'"
+    assert host.sql(sql).strip() == "latin2"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming a plain user needs root")
+def test_a_plain_user_works_on_files_of_his_own(host: Host, services: environment.Environment) -> None:
+    folder = host.folder.parent / "plain"
+    shutil.copytree(host.folder, folder / "conf")
+    (folder / "conf/keystone.conf").write_text(KEYSTONE)
+    shutil.copy(host.root[-1], folder / "root.pw")
+    argv = [sys.executable, "-I", str(COMMAND), "--init", "--service", "keystone", "--config-dir"]
+    argv += [str(folder / "conf"), *host.root[:-1], str(folder / "root.pw")]
+    stand_in = host.stand_in("keystone-manage", "make_tables()")
+    shutil.copytree(stand_in.parent, folder / "bin")
+
+    done = run_as_plain_user(argv, folder, environment={"PATH": f"{folder / 'bin'}:/usr/bin:/bin"})
+
+    assert done.returncode == 0, done.stderr
+    assert "connection = mysql+pymysql://keystone:" in (folder / "conf/keystone.conf").read_text()
+    assert (folder / "conf/.openstack-db/db-keystone.log").is_file()

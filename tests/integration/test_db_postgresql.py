@@ -43,7 +43,7 @@ def host(tmp_path: Path, server: PostgreSQL) -> Iterator[Host]:
 
 
 def test_all_actions_with_the_real_keystone_and_a_hostile_password(host: Host, server: PostgreSQL) -> None:
-    secret = "it's $x%41 @; DROP ROLE x;-- \"Ж\""
+    secret = 'it\'s $x%41 @; DROP ROLE x;-- "Ж"'
     with watched({"the password": secret}) as found:
         done = host.run("--init", *SERVICE, "--password-file", "-", input=secret)
     again = host.run("--init", *SERVICE)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The Python environment that Keystone and Glance run in, made from requirements.txt and kept in the cache.
+"""The Python environments of services, each made from a list of packages and kept in the cache.
 
-It is not our `.venv`: the services bring a hundred packages that the builder shall not see. A virtual
-environment cannot be moved, so it is made where it stays; a stamp, written last, says that it is whole.
+Keystone and Glance, which the plane serves, are those of requirements.txt; services.txt has the others, whose
+databases are set up. It is not our `.venv`: the services bring a hundred packages that the builder shall not
+see. A virtual environment cannot be moved, so it is made where it stays; a stamp, written last, says that it
+is whole.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ from builder.runner import Runner
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"
+SERVICES = HERE / "services.txt"
 BUILD_REQUIREMENTS = HERE / "build.txt"
 STAMP = "complete"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
-    """A virtual environment with Keystone and Glance: its folder, and what it was made from."""
+    """A virtual environment with services: its folder, and what it was made from."""
 
     folder: Path
     digest: str
@@ -39,22 +42,25 @@ class Environment:
         return self.folder / "bin" / name
 
 
-def digest_of_requirements() -> str:
+def digest_of_requirements(packages: Path = REQUIREMENTS) -> str:
     """Return the digest of all that decides what is in the environment."""
     version = ".".join(map(str, sys.version_info[:3]))
-    lists = REQUIREMENTS.read_bytes() + BUILD_REQUIREMENTS.read_bytes()
+    lists = packages.read_bytes() + BUILD_REQUIREMENTS.read_bytes()
     return hashlib.sha256(lists + version.encode()).hexdigest()[:16]
 
 
-def prepare(report: Report, runner: Runner) -> Environment:
+def prepare(report: Report, runner: Runner, packages: Path = REQUIREMENTS) -> Environment:
     """Return the environment, making it when the cache has none (about a minute, 36 MB downloaded).
+
+    Args:
+        packages: the list of what is in it, with hashes.
 
     Two processes that want it at once make one. What a killed run left is removed.
 
     Raises:
         CommandFailed: pip failed (no network, a wrong hash); its log is named.
     """
-    digest = digest_of_requirements()
+    digest = digest_of_requirements(packages)
     folder = files.cache_folder("plane") / f"venv-{digest}"
     environment = Environment(folder=folder, digest=digest)
     if (folder / STAMP).exists():
@@ -64,7 +70,7 @@ def prepare(report: Report, runner: Runner) -> Environment:
             return environment
         if folder.exists():
             files.remove_tree(folder)
-        with report.step("environment", "Keystone and Glance from PyPI"):
+        with report.step("environment", f"the services of {packages.name} from PyPI"):
             log = folder.with_suffix(".log")
             log.unlink(missing_ok=True)
             runner.run([sys.executable, "-m", "venv", folder], log=log)
@@ -73,11 +79,11 @@ def prepare(report: Report, runner: Runner) -> Environment:
             install = [str(environment.python), "-m", "pip", "install", "--quiet", "--no-deps"]
             install += ["--no-compile", "--no-build-isolation", "--disable-pip-version-check"]
             install += ["--require-hashes", "-r"]
-            for requirements in (BUILD_REQUIREMENTS, REQUIREMENTS):
+            for requirements in (BUILD_REQUIREMENTS, packages):
                 runner.run(
                     [*install, str(requirements)],
                     log=log,
-                    hint="the plane installs Keystone and Glance from PyPI: can it be reached?",
+                    hint="services are installed from PyPI: can it be reached?",
                 )
         files.write_atomic(folder / STAMP, f"{digest}\n")
     return environment

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from . import db_arguments, db_secrets
+from . import db_arguments, db_secrets, db_server
 from .console import Console
 from .db_catalogue import Catalogue, Places
 from .db_check import Check, Drop, Update
@@ -167,8 +167,24 @@ class Run:
         """Return the connection as root; one for all services of a server."""
         if place not in self.doors:
             door = Door(place, self.secrets, self.root_password, self._ask_root, self._ensure)
-            self.doors[place] = door.enter()
+            connection = self.doors[place] = door.enter()
+            if connection.is_fresh and place.engine == "mysql":
+                self._set_root_password(connection)
         return self.doors[place]
+
+    def _set_root_password(self, connection):
+        """Give root of a server that this run has installed the password that was given, or asked for."""
+        password = self.root_password
+        if password is None and self._is_terminal():
+            password = db_secrets.ask_twice("new password of the database server's root")
+        if not password:
+            self.console.warn(
+                "root of the new server has no password: --rootpw-file gives one on the first run"
+            )
+            return
+        self.secrets.add(password)
+        with connection.translated_errors():
+            db_server.set_root_password(connection.driver, password)
 
     def _ask_root(self):
         if self.options.rootpw_file == "-" or not self._is_terminal():
@@ -177,9 +193,7 @@ class Run:
 
     def _ensure(self, engine, error):
         """Make the local server run, where that is known how; else the error stays."""
-        try:
-            from . import db_server
-        except ImportError:
+        if self.options.root or self.options.config_dir or self.options.dry_run:
             hint = "install and start it, or say where it is: --host, --port, --socket"
             raise UnreachableError(error.message, hint=hint) from None
         return db_server.ensure(engine, self.options.root, self._ask, self.console.note)

@@ -87,12 +87,12 @@ class Connection:
 
     def reconnect(self):
         """Connect, or once more where the connection was lost."""
-        with self._lock, self._errors():
+        with self._lock, self.translated_errors():
             self.driver = self._open(*self._login)
 
     def query(self, sql, values=()):
         """Return the rows of a statement, [] for one that has none."""
-        with self._lock, self._errors():
+        with self._lock, self.translated_errors():
             cursor = self.driver.cursor()
             try:
                 cursor.execute(sql, values or None)
@@ -174,7 +174,7 @@ class MySQLConnection(Connection):
         )
 
     @contextlib.contextmanager
-    def _errors(self):
+    def translated_errors(self):
         try:
             yield
         except UtilityError:
@@ -288,7 +288,7 @@ class PostgreSQLConnection(Connection):
         return opened
 
     @contextlib.contextmanager
-    def _errors(self):
+    def translated_errors(self):
         try:
             yield
         except UtilityError:
@@ -344,7 +344,7 @@ class PostgreSQLConnection(Connection):
 
     def _scrambled(self, account, password):
         """The password as the server stores it, so that it stands in no log of statements."""
-        with self._errors():
+        with self.translated_errors():
             extensions = self._driver.extensions
             if extensions.libpq_version() < 100000:
                 return password
@@ -387,7 +387,7 @@ class PostgreSQLConnection(Connection):
         rows = self.query("SELECT rolpassword FROM pg_authid WHERE rolname = %s", (account,))
         if not rows or rows[0][0] is None:
             return None
-        with self._errors():
+        with self.translated_errors():
             cursor = self.driver.cursor()
             sql = cursor.mogrify('ALTER ROLE "%s" PASSWORD %%s' % account, (rows[0][0],))
             cursor.close()

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""openstack-db's help, man page and completion: that they know the same options, and each service."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from openstack_utils import db_arguments
+from openstack_utils.db_catalogue import Catalogue, Places
+
+UTILS = Path(__file__).resolve().parents[2] / "utils"
+MAN = UTILS / "man/openstack-db.1"
+COMPLETION = UTILS / "completion/openstack-db"
+
+
+def options() -> "set[str]":
+    parser = db_arguments.make_parser()
+    return {word for action in parser._actions for word in action.option_strings if word.startswith("--")}
+
+
+def test_man_page_and_completion_know_every_option():
+    manual = MAN.read_text().replace("\\-", "-")
+    offered = re.search(r"local options='(.*?)'", COMPLETION.read_text(), re.DOTALL)
+
+    assert offered is not None
+    assert set(offered.group(1).split()) == options()
+    assert options() <= set(re.findall(r"--[a-z-]+[a-z]", manual))
+
+
+def test_man_page_has_an_example_for_every_service():
+    manual = MAN.read_text().replace("\\-", "-")
+    known = re.search(r"local services='(.*?)'", COMPLETION.read_text())
+
+    assert known is not None
+    for name in (*Catalogue(Places()).names, "quantum"):
+        assert f"--service {name}" in manual
+        assert name in known.group(1).split()
+    assert ".B horizon" in manual
+
+
+def test_man_page_is_good_roff():
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", MAN], capture_output=True, text=True, check=False)
+
+    assert [line for line in done.stderr.splitlines() if "an.tmac" not in line] == []
+    assert "Tested by its configuration and SQL" in done.stdout
+
+
+COMPLETIONS = {
+    "option": (["--generate"], ["--generate-password"]),
+    "service": (["--service", "ke"], ["keystone"]),
+    "behind =": (["--engine", "=", "p"], ["postgresql"]),
+    "release": (["--release", "e"], ["essex"]),
+    "nothing for a password": (["--password", "x"], []),
+}
+
+
+@pytest.mark.parametrize(("words", "expected"), COMPLETIONS.values(), ids=COMPLETIONS.keys())
+def test_completion_offers_what_fits(words: "list[str]", expected: "list[str]") -> None:
+    script = (
+        f". {COMPLETION}; compopt() {{ :; }};"
+        'COMP_WORDS=(openstack-db "$@"); COMP_CWORD=$#;'
+        '_openstack_db; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+
+    done = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == expected
