@@ -20,7 +20,7 @@ from tests.bench import machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Suite -> the option that says how often each measure is taken.
-SUITES = {"image": "--runs", "config": "--rounds", "sample_data": "--runs", "rpm": "--runs"}
+SUITES = {"image": "--runs", "config": "--rounds", "sample_data": "--runs", "db": "--runs", "rpm": "--runs"}
 
 
 def main() -> int:

@@ -129,7 +129,8 @@ def parse(argv):
         problems.append("%s exclude each other" % " and ".join(map(_option, given)))
     if options.rootpw is not None and options.rootpw_file:
         problems.append("--rootpw and --rootpw-file exclude each other")
-    if given and options.action != "init":
+    # --password with --drop was taken in 2012, without any use.
+    if options.action != "init" and (options.password_file or options.generate_password):
         problems.append("%s goes with --init" % _option(given[0]))
     if options.root and options.config_dir:
         problems.append("--root and --config-dir exclude each other")

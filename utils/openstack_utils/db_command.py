@@ -18,8 +18,8 @@ from .errors import DeclinedError, UnreachableError, UsageError, UtilityError
 from .interruption import Stop
 from .workers import Workers
 
-# Each imports and hashes as long as it can; more at once only wait for each other.
-AT_ONCE = max(2, os.cpu_count() or 1)
+# A service's command needs some hundred megabytes, and one processor while it imports.
+AT_ONCE = max(4, os.cpu_count() or 1)
 
 
 def main(argv=None):

@@ -155,6 +155,15 @@ class MySQLConnection(Connection):
 
     def _open(self, user, password, database):
         pymysql = self._driver = load_driver("mysql")
+        try:
+            return self._connect(pymysql, user, password, database, "utf8mb4")
+        except pymysql.MySQLError as error:
+            # Unknown character set: MySQL 5.1 of EL 6.
+            if error.args[:1] != (1115,):
+                raise
+            return self._connect(pymysql, user, password, database, "utf8")
+
+    def _connect(self, pymysql, user, password, database, charset):
         place = self.place
         return pymysql.connect(
             unix_socket=place.socket,
@@ -164,13 +173,14 @@ class MySQLConnection(Connection):
             # A text would be sent in latin-1.
             password=(password or "").encode("utf-8"),
             database=database,
-            charset="utf8mb4",
+            charset=charset,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=ANSWER_SECONDS,
             write_timeout=ANSWER_SECONDS,
             ssl={"ca": place.ssl_ca} if place.ssl_ca else None,
-            init_command="SET lock_wait_timeout = %d" % LOCK_SECONDS,
+            # MySQL 5.1 has no such variable, and skips the comment.
+            init_command="SET /*!50503 lock_wait_timeout = %d, */ @openstack_db = 1" % LOCK_SECONDS,
         )
 
     @contextlib.contextmanager
