@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from builder.catalogue.model import Catalogue, User
@@ -47,12 +47,15 @@ def choose(rpms: list[Path], *names: str) -> list[Path]:
     return [rpm for rpm in rpms if re.sub(r"-[^-]+-[^-]+$", "", rpm.name) in names]
 
 
-def services_of(catalogue: Catalogue, release: str) -> dict[str, tuple[Service, User]]:
-    """Return the services of a release by name, each with the user of its project."""
+def services_of(
+    catalogue: Catalogue, release: str, packages: Collection[str] | None = None
+) -> dict[str, tuple[Service, User]]:
+    """Return the services of a release (of the source packages `packages`), each with its project's user."""
     return {
         name: (service, there.user or project.user)
         for project in catalogue.projects.values()
-        if (there := project.releases.get(release))
+        if (there := project.releases.get(release)) and there.rpm
+        if packages is None or there.rpm.name in packages
         for name, service in there.services.items()
     }
 

@@ -18,6 +18,9 @@ from tests.machine.trees import HERE
 STUB = HERE / "stub" / "openstack_stub.py"
 EVENTS = "/var/log/stub/events"
 PYTHON = "/usr/lib/python3/dist-packages"
+UNITS = "/usr/lib/systemd/system"
+# Of what the services require and the fixture distribution has not.
+UNIT = "[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n"
 
 
 def build_rpm(folder: Path, spec: str, sources: Mapping[str, str]) -> Path:
@@ -47,7 +50,9 @@ def build_current_stub(folder: Path, catalogue: Catalogue, releases: Iterable[in
 
     `releases` are those of the packages (1 of 30.0.0-1.fx12) that it is the code of.
     """
-    packages = [release.rpm for release in _releases(catalogue, "current") if release.rpm]
+    found = _releases(catalogue, "current")
+    packages = [release.rpm for release in found if release.rpm]
+    services = [service for release in found for service in release.services.values()]
     return _build(
         folder,
         "current",
@@ -57,6 +62,7 @@ def build_current_stub(folder: Path, catalogue: Catalogue, releases: Iterable[in
             *("uwsgi", "uwsgi-plugin-python3", "httpd", "python3-mod_wsgi"),
             *(f"{rpm.code} = {rpm.version}-{number}.fx12" for rpm in packages for number in releases),
         },
+        units={unit for service in services for unit in service.requires},
     )
 
 
@@ -71,6 +77,7 @@ def _build(
     programs: Set[str],
     modules: Set[str] = frozenset(),
     provides: Set[str] = frozenset(),
+    units: Set[str] = frozenset(),
 ) -> Path:
     lines = [
         f"Name: openstack-stub-{release}", "Version: 1", "Release: 1", "Summary: A stub, for tests",
@@ -81,7 +88,9 @@ def _build(
         "install -d %{buildroot}/usr/bin %{buildroot}/var/log/stub %{buildroot}/etc/stub",
         *(f"ln -s {PYTHON}/{STUB.name} %{{buildroot}}{program}" for program in sorted(programs)),
         *(_module_lines(module) for module in sorted(modules)),
-        "%files", PYTHON, "/usr/bin/*", "%dir /etc/stub", "%dir %attr(1777,root,root) /var/log/stub",
+        f"install -d %{{buildroot}}{UNITS}",
+        *(f"printf '{UNIT}' >%{{buildroot}}{UNITS}/{unit}" for unit in sorted(units)),
+        "%files", PYTHON, "/usr/bin/*", UNITS, "%dir /etc/stub", "%dir %attr(1777,root,root) /var/log/stub",
         "%post",
         f"install -m 666 /dev/null {EVENTS}",
     ]  # fmt: skip
