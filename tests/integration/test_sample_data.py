@@ -446,6 +446,24 @@ def test_service_token_opens_where_keystone_takes_it(person: Person, keystone: K
     assert "hint: this Keystone does not take SERVICE_TOKEN" in refused.err
 
 
+def test_ec2_credentials_are_made_by_their_owners_where_a_service_token_opens(
+    person: Person, keystone: Keystone
+) -> None:
+    words = ("--profile", "essex", "--service", "keystone", "--json")
+
+    first = person.fill(*words, SERVICE_TOKEN=ADMIN_TOKEN, ADMIN_PASSWORD=FRESH_PASSWORD)
+    second = person.fill(*words, SERVICE_TOKEN=ADMIN_TOKEN, ADMIN_PASSWORD=FRESH_PASSWORD)
+    refused = person.fill(*words, SERVICE_TOKEN=ADMIN_TOKEN, ADMIN_PASSWORD="mistyped")
+
+    assert first.code == second.code == 0, first.err + second.err
+    assert first.results()["ec2 credentials demo in demo"] == "created"
+    assert set(second.results().values()) == {"unchanged"}
+    for user in ("admin", "demo"):
+        check_ec2(person, keystone, user)
+    assert (refused.code, len(refused.errors())) == (5, 1)
+    assert "with ADMIN_PASSWORD is refused" in refused.err
+
+
 @pytest.mark.slow
 def test_service_token_where_nothing_is_leads_to_bootstrap(newcomer: Person, keystone: Keystone) -> None:
     elsewhere = newcomer.run(ADMIN_PASSWORD="pw-of-admin", SERVICE_TOKEN=ADMIN_TOKEN)

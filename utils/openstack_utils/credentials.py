@@ -154,11 +154,12 @@ def login_body(login):
     return {"auth": {"identity": identity, "scope": scope} if scope else {"identity": identity}}
 
 
-def test_body(user_id, password):
-    """Return the body of a login that only tests a password: a token for nothing."""
+def user_body(user_id, password, project_id=None):
+    """Return the body of a user's login: for a project, or a token for nothing but oneself."""
     user = {"id": user_id, "password": password}
     identity = {"methods": ["password"], "password": {"user": user}}
-    return {"auth": {"identity": identity, "scope": "unscoped"}}
+    scope = {"project": {"id": project_id}} if project_id else "unscoped"
+    return {"auth": {"identity": identity, "scope": scope}}
 
 
 def is_local(url):

@@ -23,14 +23,42 @@ class Entered:
     """
 
     def __init__(
-        self, identity, domain, *, user_id=None, is_empty=False, wrong_passwords=None, done=None
+        self,
+        identity,
+        domain,
+        *,
+        user_id=None,
+        by_service_token=False,
+        is_empty=False,
+        wrong_passwords=None,
+        done=None,
     ):
         self.identity = identity
         self.domain = domain
         self.user_id = user_id
+        self.by_service_token = by_service_token
         self.is_empty = is_empty
         self.wrong_passwords = wrong_passwords or {}
         self._done = done
+
+    def as_owner(self, user, user_id, project_id=None):
+        """Return the Identity that is told the EC2 credentials of a User, and can make some for a project.
+
+        That is ours. But of credentials Keystone says nothing to SERVICE_TOKEN (30.0 answers HTTP 500),
+        so the user himself has to log in. Raises RemoteError.
+        """
+        if not self.by_service_token:
+            return self.identity
+        try:
+            return _log_in_as(self.identity, user_id, user.password, project_id)
+        except RemoteError as error:
+            if error.status == 401:
+                error.message = (
+                    "SERVICE_TOKEN is told no EC2 credentials, and the login of %s with %s is refused"
+                    % (user.name, user.variable)
+                )
+                error.hint = "set %s to the password of %s" % (user.variable, user.name)
+            raise
 
     def done(self):
         """Everything is applied, admin's password too."""
@@ -78,7 +106,7 @@ class Door:
         if self.service_token:
             wait_for(self._try_service_token, options.wait, self.console.note)
             if domain in self._domains():
-                return Entered(self.identity, domain)
+                return Entered(self.identity, domain, by_service_token=True)
             message = "%s: there is no domain %s" % (self.identity.url, domain)
             hint = (
                 "without SERVICE_TOKEN, on Keystone's own host, keystone-manage bootstrap makes it"
@@ -188,7 +216,7 @@ class Door:
             raise self._explained(refused, bootstrap)
         if choice == "auto" and bootstrap.has_accounts():
             if self._try_admin_token():
-                return Entered(self.identity, domain)
+                return Entered(self.identity, domain, by_service_token=True)
             raise self._explained(refused, bootstrap)
         if self.options.dry_run:
             self.console.note("keystone-manage bootstrap would be run first: nothing is there yet")
@@ -261,12 +289,20 @@ class Door:
 def test_password(identity, user_id, password):
     """Say whether a user logs in with a password."""
     try:
-        identity.send("POST", "/auth/tokens", credentials.test_body(user_id, password))
+        _log_in_as(identity, user_id, password)
     except RemoteError as error:
         if error.status == 401:
             return False
         raise
     return True
+
+
+def _log_in_as(identity, user_id, password, project_id=None):
+    """Return an Identity at the same Keystone with the token of another user."""
+    theirs = Identity(identity.transport)
+    body = credentials.user_body(user_id, password, project_id)
+    theirs.token = theirs.send("POST", "/auth/tokens", body)[0].get("X-Subject-Token")
+    return theirs
 
 
 def check_conf(path):

@@ -87,8 +87,6 @@ class Identity:
         self.transport = transport
         self.token = None
         self.renew = None
-        self.requests = 0
-        self._counting = threading.Lock()
         self._renewing = threading.Lock()
         self._kept = []
 
@@ -130,8 +128,6 @@ class Identity:
             headers["X-Auth-Token"] = token
         if data is not None:
             headers["Content-Type"] = "application/json"
-        with self._counting:
-            self.requests += 1
         status, reason, answer_headers, raw = self._exchange(what, method, path, data, headers)
         if status >= 300:
             raise _refused(what, status, reason, raw, body)

@@ -56,15 +56,14 @@ def foresee(plan):
     return [Outcome(step, RESULTS[step.action], step.found, step.note) for step in plan]
 
 
-def apply_plan(identity, plan, workers, *, domain, own_id=None, tell=None):
-    """Do the steps; return their Outcomes in the same order.
+def apply_plan(entered, plan, workers, *, tell=None):
+    """Do the steps in the Keystone that was `entered`; return their Outcomes in the same order.
 
-    The password of the user `own_id`, who is logged in, is changed after everything else: it revokes
-    the token. `tell(outcome)` is called for each change as soon as it is made.
-    Raises Stopped at the first failure.
+    The password of the user who is logged in is changed after everything else: it revokes the token.
+    `tell(outcome)` is called for each change as soon as it is made. Raises Stopped at the first failure.
     """
-    run = _Run(identity, plan, domain, tell)
-    last = [step for step in run.open if _is_own_password(step, own_id)]
+    run = _Run(entered, plan, tell)
+    last = [step for step in run.open if _is_own_password(step, entered.user_id)]
     try:
         workers.run_tasks([run.task(step) for step in run.open if step not in last])
         workers.run_tasks([run.task(step) for step in last])
@@ -150,10 +149,9 @@ def _is_own_password(step, own_id):
 class _Run:
     """What is known while the steps are done."""
 
-    def __init__(self, identity, plan, domain, tell):
-        self.identity = identity
+    def __init__(self, entered, plan, tell):
+        self.entered = entered
         self.plan = plan
-        self.domain = domain
         self.tell = tell
         self.done = {}
         self.ids = {}
@@ -161,6 +159,7 @@ class _Run:
         for step in plan:
             if step.found is not None and "id" in step.found:
                 self.ids[_key(step)] = step.found["id"]
+        self.users = {step.wanted.name: step.wanted for step in plan if step.kind == "user"}
         self.open = [
             step for step in plan if step.action in (sample_plan.CREATE, sample_plan.UPDATE)
         ]
@@ -168,7 +167,11 @@ class _Run:
     def task(self, step):
         changes = [change[0] for change in step.changes]
         slow = step.kind == "user" and (step.found is None or "password" in changes)
-        return Task(lambda: self._do(step), _key(step), needs_of(step.wanted), slow)
+        needs = needs_of(step.wanted)
+        if step.kind == "ec2 credentials":
+            # Whoever makes his own has to be in the project.
+            needs += tuple(_key(each) for each in self.plan if _puts_in_place(each, step.wanted))
+        return Task(lambda: self._do(step), _key(step), needs, slow)
 
     def outcomes(self):
         done = []
@@ -180,10 +183,10 @@ class _Run:
         return done
 
     def _do(self, step):
-        method, path, body = request_for(step, self.ids, self.domain)
+        method, path, body = request_for(step, self.ids, self.entered.domain)
         result, note = RESULTS[step.action], step.note
         try:
-            answer = self.identity.call(method, path, body)
+            answer = self._identity_for(step).call(method, path, body)
             found = step.found if answer is None else next(iter(answer.values()))
         except RemoteError as error:
             found = self._found_meanwhile(step) if error.status == 409 else None
@@ -199,12 +202,25 @@ class _Run:
             if self.tell is not None:
                 self.tell(outcome)
 
+    def _identity_for(self, step):
+        if step.kind != "ec2 credentials":
+            return self.entered.identity
+        user, project = step.wanted
+        return self.entered.as_owner(
+            self.users[user], self.ids["user", user], self.ids["project", project]
+        )
+
     def _found_meanwhile(self, step):
         """Return an object that Keystone says exists, though it did not when the plan was made."""
         if step.action != sample_plan.CREATE or step.kind not in ("role", "project", "user"):
             return None
-        query = {} if step.kind == "role" else {"domain_id": self.domain}
-        return find(self.identity, COLLECTIONS[step.kind], step.wanted.name, **query)
+        query = {} if step.kind == "role" else {"domain_id": self.entered.domain}
+        return find(self.entered.identity, COLLECTIONS[step.kind], step.wanted.name, **query)
+
+
+def _puts_in_place(step, ec2):
+    wanted = step.wanted
+    return step.kind == "assignment" and (wanted.user, wanted.project) == (ec2.user, ec2.project)
 
 
 def _key(step):

@@ -157,9 +157,7 @@ class Run:
             state = State()
         else:
             test = getting_in.test_password if options.update else None
-            state = read_state(
-                entered.identity, desired, self.workers, domain=entered.domain, test_password=test
-            )
+            state = read_state(entered, desired, self.workers, test_password=test)
         state.passwords.update(entered.wrong_passwords)
         plan = sample_plan.make_plan(
             desired, state, update=options.update, forced=entered.wrong_passwords
@@ -211,14 +209,7 @@ class Run:
         for step in plan:
             if step.action in (sample_plan.KEEP, sample_plan.CONFLICT):
                 tell(foresee([step])[0])
-        return apply_plan(
-            entered.identity,
-            plan,
-            self.workers,
-            domain=entered.domain,
-            own_id=entered.user_id,
-            tell=tell,
-        )
+        return apply_plan(entered, plan, self.workers, tell=tell)
 
     def _stopped(self, stopped):
         """Say what was and what was not done; return the exit code."""

@@ -18,7 +18,6 @@ class State:
     """Objects as Keystone shows them. Dictionaries are keyed by the *wanted* names."""
 
     def __init__(self):
-        self.domain = "default"
         self.regions = set()
         self.roles = {}
         self.projects = {}
@@ -32,15 +31,14 @@ class State:
         self.passwords = {}
 
 
-def read_state(identity, desired, workers, *, domain="default", test_password=None):
-    """Return the State of the `desired` objects.
+def read_state(entered, desired, workers, *, test_password=None):
+    """Return the State of the `desired` objects in the Keystone that was `entered`.
 
     `test_password(identity, user_id, password)` says whether a login succeeds; without it no
     password is tested. Raises RemoteError.
     """
-    state = State()
-    state.domain = domain
-    page = {"domain_id": domain, "limit": PAGE}
+    identity, state = entered.identity, State()
+    page = {"domain_id": entered.domain, "limit": PAGE}
     tasks = [
         _reader(identity, kind, [each.name for each in wanted], there, query)
         for kind, wanted, there, query in (
@@ -58,8 +56,8 @@ def read_state(identity, desired, workers, *, domain="default", test_password=No
     named = {each.project for each in desired.assignments}
     ids = sorted(state.projects[name]["id"] for name in named if name in state.projects)
     tasks = [_assignment_reader(identity, each, state) for each in ids]
-    owners = sorted({each.user for each in desired.ec2 if each.user in state.users})
-    tasks += [_ec2_reader(identity, name, state) for name in owners]
+    owners = {each.user for each in desired.ec2}.intersection(state.users)
+    tasks += [_ec2_reader(entered, user, state) for user in desired.users if user.name in owners]
     if test_password is not None:
         tasks += [
             _password_tester(identity, user, state, test_password)
@@ -156,11 +154,12 @@ def _assignment_reader(identity, project, state):
     return run
 
 
-def _ec2_reader(identity, name, state):
+def _ec2_reader(entered, user, state):
     def run():
-        path = "/users/%s/credentials/OS-EC2" % state.users[name]["id"]
-        for each in identity.get(path)["credentials"]:
-            state.ec2.setdefault((name, each["tenant_id"]), each)
+        user_id = state.users[user.name]["id"]
+        answer = entered.as_owner(user, user_id).get("/users/%s/credentials/OS-EC2" % user_id)
+        for each in answer["credentials"]:
+            state.ec2.setdefault((user.name, each["tenant_id"]), each)
 
     return run
 
