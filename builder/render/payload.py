@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from builder.catalogue.model import ConfigurationFile, Project
+from builder.catalogue.model import ConfigurationFile, Project, ProjectRelease
 from builder.catalogue.packaging import Folder, Packaging
 from builder.render.accounts import member_line, sysusers_line
 from builder.render.environment import render
@@ -37,6 +37,9 @@ SPELLINGS = (
     ("/usr/lib/", "%{_prefix}/lib/"),
     ("/var/", "%{_localstatedir}/"),
 )
+
+
+COMMAND_PAGES = "/usr/share/man/man1/*"
 
 
 class Kind(StrEnum):
@@ -95,7 +98,17 @@ class Entry:
             plain = "0755"
         if (self.mode, self.owner, self.group) != (plain, "root", "root"):
             words.append(f"%attr({self.mode},{self.owner},{self.group})")
-        return " ".join([*filter(None, words), self.spelt])
+        # What compresses a manual page changes its name.
+        packed = "*" if self.path.startswith("/usr/share/man/") and not self.path.endswith("*") else ""
+        return " ".join([*filter(None, words), self.spelt + packed])
+
+
+def commands_of(release: ProjectRelease, packaging: Packaging) -> tuple[str, ...]:
+    """Return the programs of /usr/bin that the packages of a project hold: those of its own code."""
+    if packaging.source is None:
+        return ()
+    run = (service.run[0].rpartition("/")[2] for service in release.services.values() if service.run)
+    return tuple(dict.fromkeys((*packaging.commands, *run)))
 
 
 def list_payload(project: Project, around: Surroundings, packaging: Packaging) -> tuple[Entry, ...]:
@@ -104,6 +117,7 @@ def list_payload(project: Project, around: Surroundings, packaging: Packaging) -
         _commands,
         _services,
         _configuration,
+        _manuals,
         _files,
         _site,
         _rights,
@@ -114,16 +128,11 @@ def list_payload(project: Project, around: Surroundings, packaging: Packaging) -
 
 
 def _commands(_project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
-    if packaging.source is None:
-        return
-    for command in packaging.commands:
-        yield Entry(package=packaging.common, path=f"/usr/bin/{command}", mode="0755")
-    seen = set(packaging.commands)
-    for service in around.release.services.values():
-        program = service.run[0].rpartition("/")[2] if service.run else ""
-        if program and program not in seen:
-            seen.add(program)
-            yield Entry(package=service.home, path=f"/usr/bin/{program}", mode="0755")
+    homes = {service.run[0]: service.home for service in around.release.services.values() if service.run}
+    for command in commands_of(around.release, packaging):
+        path = f"/usr/bin/{command}"
+        common = command in packaging.commands
+        yield Entry(package=packaging.common if common else homes[path], path=path, mode="0755")
 
 
 def _services(project: Project, around: Surroundings, _packaging: Packaging) -> Iterator[Entry]:
@@ -198,6 +207,25 @@ def _configuration(project: Project, around: Surroundings, packaging: Packaging)
 
 def _kind_of(config: ConfigurationFile) -> Kind:
     return Kind.GHOST if config.set is None and config.source is None else Kind.CONFIG
+
+
+def _manuals(project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+    """One page for all of a project; %install makes a link to it for each command without one."""
+    if packaging.source is None:
+        return
+    commands = commands_of(around.release, packaging)
+    text = render(
+        "manual",
+        project=project,
+        facts=around.release,
+        packaging=packaging,
+        commands=commands,
+        databases=any(database.connection for database in around.release.databases.values()),
+    )
+    file = f"{packaging.name}.7"
+    yield Entry(package=packaging.common, path=f"/usr/share/man/man7/{file}", file=file, text=text)
+    if commands and COMMAND_PAGES not in packaging.files:
+        yield Entry(package=packaging.common, path=COMMAND_PAGES)
 
 
 def _files(_project: Project, _around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
@@ -279,7 +307,9 @@ def _housekeeping(_project: Project, around: Surroundings, packaging: Packaging)
     name = packaging.name
     log = f"/var/log/{around.user.name}"
     if log in around.release.folders:
-        text = render("logrotate", pattern=f"{log}/*.log", directives=around.profile.logrotate)
+        # The folder is the daemons': as root, logrotate would follow a link that they put there.
+        own = (f"su {around.user.name} {around.group}",) if around.modern else ()
+        text = render("logrotate", pattern=f"{log}/*.log", directives=(*own, *around.profile.logrotate))
         yield Entry(
             package=packaging.common,
             path=f"/etc/logrotate.d/{name}",

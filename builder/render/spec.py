@@ -10,13 +10,13 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from builder.catalogue.model import Catalogue, Project
+from builder.catalogue.model import Catalogue, Project, ProjectRelease
 from builder.catalogue.packaging import Packaging, SubPackage
 from builder.catalogue.services import Service
 from builder.render.accounts import account_provides, member_provides
 from builder.render.conditions import expression, makes_accounts, makes_members
 from builder.render.environment import render
-from builder.render.payload import Entry, Kind, Only, list_payload
+from builder.render.payload import Entry, Kind, Only, commands_of, list_payload
 from builder.render.services import Surroundings
 from builder.targets import Init, Target
 
@@ -123,18 +123,11 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         sysv=Init.SYSV in inits,
     )
     entries = list_payload(project, around, packaging)
-    readme = render(
-        "readme",
-        project=project,
-        facts=facts,
-        packaging=packaging,
-        around=around,
-        databases=any(database.connection for database in facts.databases.values()),
-    )
     beside = {
         entry.file: entry.text for entry in entries if entry.file is not None and entry.text is not None
     }
-    beside[f"README.{packaging.name}"] = readme
+    if packaging.source is None:
+        beside[f"README.{packaging.name}"] = _readme(project, facts, packaging)
     sources = tuple(SourceFile(number=number, name=name) for number, name in enumerate(beside, 1))
     has_groups = any(package.groups for package in packaging.packages.values())
     conditions = Conditions(
@@ -151,7 +144,8 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         targets=[target.name for target in targets],
         conditions=conditions,
         sources=sources,
-        readme=sources[-1],
+        readme=sources[-1] if packaging.source is None else None,
+        commands=commands_of(facts, packaging),
         account=around.user if around.user.provider is None else None,
         group=around.group,
         main=next((part for part in _parts(packaging, around, entries) if not part.flag), None),
@@ -168,6 +162,11 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
     )
 
 
+def _readme(project: Project, facts: ProjectRelease, packaging: Packaging) -> str:
+    databases = any(database.connection for database in facts.databases.values())
+    return render("readme", project=project, facts=facts, packaging=packaging, databases=databases)
+
+
 def _parts(packaging: Packaging, around: Surroundings, entries: Sequence[Entry]) -> list[Part]:
     return [_part(package, packaging, around, entries) for package in packaging.packages.values()]
 
@@ -178,13 +177,16 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
     is_common = package.name == packaging.common
     own = around.user.provider is None
     requires = [*_of_family(package, packaging), *package.requires]
+    recommends = [*package.recommends]
+    if any("/logrotate.d/" in entry.path for entry in mine):
+        (recommends if around.modern else requires).append("logrotate")
     return Part(
         name=package.name,
         flag=_flag(package.name, packaging.name),
         summary=package.summary,
         description=_wrap(package.description),
         requires=tuple(requires),
-        recommends=package.recommends,
+        recommends=tuple(recommends),
         restarted=_units(services, keep=False),
         kept=_units(services, keep=True),
         services=tuple(service.name for service in services),
@@ -262,10 +264,9 @@ def _placement(entry: Entry, sources: Sequence[SourceFile]) -> Placement | None:
 
 
 def _about_doc(packaging: Packaging) -> str:
-    text = f"How to set the services of {packaging.name} up on a host."
-    if packaging.source is not None:
-        text += " With it, the documentation of upstream as it was written, in reStructuredText."
-    return text
+    if packaging.source is None:
+        return f"How to set the services of {packaging.name} up on a host."
+    return f"The documentation of {packaging.name} as upstream wrote it, in reStructuredText."
 
 
 def _wrap(text: str) -> str:

@@ -54,7 +54,17 @@ def wrong_mode(package: BuiltPackage, _context: Context) -> Iterator[str]:
                 yield f"{file.path}: {file.permissions:04o} instead of {mode:04o}"
 
 
-def unknown_owner(package: BuiltPackage, _context: Context) -> Iterator[str]:
+def unknown_owner(package: BuiltPackage, context: Context) -> Iterator[str]:
+    needed = {one.name for one in package.requires}
+    siblings = [other for other in context.siblings[package.source] if other.name in needed]
+    known = _accounts(package).union(*(_accounts(sibling) for sibling in siblings))
+    for account in sorted({name for file in package.files for name in (file.user, file.group)}):
+        if account not in known:
+            yield f"{account}: owns files, and nothing makes the account before they are written"
+
+
+def _accounts(package: BuiltPackage) -> frozenset[str]:
+    """Return the accounts that there are when the files of a package are written."""
     dependencies = (*package.provides, *package.requires)
     declared = {found[1] for one in dependencies if (found := DECLARED.fullmatch(one.name))}
     sysusers = "\n".join(file.text or "" for file in package.files if "/sysusers.d/" in file.path)
@@ -67,9 +77,7 @@ def unknown_owner(package: BuiltPackage, _context: Context) -> Iterator[str]:
         if re.search(r"\b(useradd|groupadd)\b", line)
     ]
     made = {word for line in commands for word in line.split()}
-    for account in sorted({name for file in package.files for name in (file.user, file.group)}):
-        if account not in ACCOUNTS | declared | made:
-            yield f"{account}: owns files, and nothing makes the account before they are written"
+    return ACCOUNTS | declared | made
 
 
 def other_mode_than_the_catalogue(package: BuiltPackage, context: Context) -> Iterator[str]:
@@ -79,7 +87,8 @@ def other_mode_than_the_catalogue(package: BuiltPackage, context: Context) -> It
             file = package.by_path.get(path)
             if file is None:
                 continue
-            group = wanted.group or project.user.group or project.user.name
+            user = project.user_in(context.target.release)
+            group = wanted.group or user.group or user.name
             found = f"{file.permissions:04o} {file.user}:{file.group}"
             told = f"{int(wanted.mode, 8):04o} {wanted.owner}:{group}"
             if found != told:

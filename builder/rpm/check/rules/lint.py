@@ -55,7 +55,8 @@ def _said(context: Context) -> Mapping[tuple[str, str], tuple[str, ...]]:
 
 
 def _accounts() -> str:
-    users = [project.user for project in load_catalogue().projects.values()]
+    projects = load_catalogue().projects.values()
+    users = [project.user_in(release) for project in projects for release in project.releases]
     names = sorted({user.name for user in users} | {"root", "apache"})
     groups = sorted({user.group or user.name for user in users} | {"root", "apache"})
     return f"StandardUsers = {names}\nStandardGroups = {groups}\n"

@@ -15,12 +15,12 @@ from builder.targets import Init
 UNITS = "/usr/lib/systemd/system/"
 # systemd's own units, without which none of a package's can be loaded.
 HOST_UNITS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
-# The scriptlets that name a service. Fedora 17's %post is for all units (daemon-reload), and a service that
-# must not be restarted is not named in %postun.
+# The scriptlets that name a service. Fedora 17's %post is for all units (daemon-reload); %postun names those
+# that an upgrade restarts, which not every service is.
 WANTED = {
     Init.SYSTEMD: ("%post", "%preun"),
     Init.SYSTEMD_PLAIN: ("%preun",),
-    Init.SYSV: ("%post", "%preun", "%postun"),
+    Init.SYSV: ("%post", "%preun"),
 }
 EXEC = re.compile(r"^Exec(?:Start|StartPre|StartPost|Reload|Stop|StopPost)=[-@:+!|]*(\S+)", re.MULTILINE)
 
@@ -54,7 +54,7 @@ def service_without_scriptlets(package: BuiltPackage, context: Context) -> Itera
             continue
         for wanted in WANTED[context.target.init]:
             text = " ".join(one.text for one in package.scriptlets if one.name == wanted)
-            if not re.search(rf"(?<![\w-]){re.escape(name.replace('@.', '@'))}", text):
+            if not re.search(rf"(?<![\w-]){re.escape(name)}", text):
                 yield f"{file.path}: {wanted} does not name it"
 
 
