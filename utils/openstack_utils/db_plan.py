@@ -19,6 +19,15 @@ class Wanted(NamedTuple):
     # The password was asked for in this run: an account that is there gets it.
     is_given: bool = False
 
+    def account_changes(self, service):
+        """Return the accounts, as Changes that make them."""
+        names = dict.fromkeys(each.account for each in service.databases)
+        return [Change(ACCOUNT, "", name, host) for name in names for host in self.hosts]
+
+    def accounts(self, service):
+        """Return the accounts as people write them."""
+        return sorted(change.login for change in self.account_changes(service))
+
 
 class There(NamedTuple):
     """What a server and the configuration have already."""
@@ -39,13 +48,11 @@ class Plan(NamedTuple):
 def make_plan(service, wanted, there, own=()):
     """Return the Plan. Accounts of `own` are those of an unfinished run: they get the password anew."""
     changes = []
-    for account in dict.fromkeys(each.account for each in service.databases):
-        for host in wanted.hosts:
-            change = Change(ACCOUNT, "", account, host)
-            if change not in there.accounts:
-                changes.append(change)
-            elif wanted.is_given or change in own:
-                changes.append(Change(PASSWORD, "", account, host))
+    for change in wanted.account_changes(service):
+        if change not in there.accounts:
+            changes.append(change)
+        elif wanted.is_given or change in own:
+            changes.append(change._replace(kind=PASSWORD))
     # PostgreSQL makes a database for its owner, who has to be there.
     changes += [
         Change(DATABASE, each.name, each.account)

@@ -7,6 +7,8 @@ Identifiers come from the catalogue; everything else is a value, which the drive
 from typing import NamedTuple
 
 DATABASE, ACCOUNT, GRANT, PASSWORD = "database", "account", "grant", "password"
+# Tables in a database that was there, and empty: the service's own command makes them.
+TABLES = "tables"
 
 
 class Change(NamedTuple):
@@ -17,13 +19,18 @@ class Change(NamedTuple):
     account: str = ""
     host: str = ""
 
+    @property
+    def login(self):
+        return self.account + ("@" + self.host if self.host else "")
+
     def __str__(self):
-        account = self.account + ("@" + self.host if self.host else "")
         if self.kind == DATABASE:
             return "database %s" % self.database
+        if self.kind == TABLES:
+            return "tables of %s" % self.database
         if self.kind == GRANT:
-            return "grant on %s to %s" % (self.database, account)
-        return "%s %s" % ("password of" if self.kind == PASSWORD else "account", account)
+            return "grant on %s to %s" % (self.database, self.login)
+        return "%s %s" % ("password of" if self.kind == PASSWORD else "account", self.login)
 
 
 class Statement(NamedTuple):
@@ -53,6 +60,8 @@ class MySQL:
     def make(change, password, charset):
         """Return the statements that make a Change."""
         who = (change.account, change.host)
+        if change.kind == TABLES:
+            return []
         if change.kind == DATABASE:
             return [Statement("CREATE DATABASE `%s` CHARACTER SET %s" % (change.database, charset))]
         if change.kind == GRANT:
@@ -64,6 +73,8 @@ class MySQL:
     def drop(change):
         """Return the statements that take a Change back."""
         who = (change.account, change.host)
+        if change.kind == TABLES:
+            return []
         if change.kind == DATABASE:
             return [Statement("DROP DATABASE `%s`" % change.database)]
         if change.kind == GRANT:
@@ -81,6 +92,8 @@ class PostgreSQL:
     @staticmethod
     def make(change, password, charset):
         del charset
+        if change.kind == TABLES:
+            return []
         if change.kind == DATABASE:
             sql = 'CREATE DATABASE "%s" OWNER "%s" ENCODING \'UTF8\' TEMPLATE template0'
             return [Statement(sql % (change.database, change.account))]
@@ -93,6 +106,8 @@ class PostgreSQL:
 
     @staticmethod
     def drop(change):
+        if change.kind == TABLES:
+            return []
         if change.kind == DATABASE:
             return [Statement('DROP DATABASE "%s"' % change.database)]
         if change.kind == GRANT:

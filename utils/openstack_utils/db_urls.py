@@ -85,7 +85,7 @@ def encode(password):
 
 
 def for_pymysql(password):
-    """PyMySQL sends a text in latin-1, and the server has the password in UTF-8: the same bytes as latin-1."""
+    """PyMySQL sends a text in latin-1; the server has the password in UTF-8. The same bytes as latin-1."""
     return password.encode("utf-8").decode("latin-1")
 
 
