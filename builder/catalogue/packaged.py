@@ -89,6 +89,9 @@ def _check_places(release: ProjectRelease) -> Iterator[Problem]:
 
 def _check_sysv(release: ProjectRelease, user: str) -> Iterator[Problem]:
     for service in release.services.values():
+        if not service.run:
+            message = f"{service.name}: needs run, because a target of the release has SysV init"
+            yield Problem(where=service.where, message=message)
         for folder in (f"/var/run/{user}", f"/var/log/{user}"):
             if folder not in release.folders:
                 message = f"{service.name}: its init script needs {folder} among folders"

@@ -15,8 +15,9 @@ from builder.catalogue.packaging import Packaging, SubPackage
 from builder.catalogue.services import Service
 from builder.render.accounts import account_provides, member_provides
 from builder.render.conditions import expression, makes_accounts, makes_members
+from builder.render.entries import Entry, Kind, Only
 from builder.render.environment import render
-from builder.render.payload import Entry, Kind, Only, commands_of, list_payload
+from builder.render.payload import commands_of, list_payload
 from builder.render.services import Surroundings
 from builder.targets import Init, Target
 

@@ -64,6 +64,10 @@ BAD = {
         "keystone", "      /var/run/keystone: {mode: \"0755\"}\n", "",
         "openstack-keystone: its init script needs /var/run/keystone among folders", "",
     ),
+    "an init script for uwsgi": (
+        "keystone", "run: [/usr/bin/keystone-all, --config-file, /etc/keystone/keystone.conf]",
+        'wsgi: {module: "keystone:main", port: public}', "openstack-keystone: needs run, because", "",
+    ),
     "package twice": (
         "heat", "        openstack-heat-engine:", "        openstack-nova-compute:",
         "in current the package openstack-nova-compute is that of", "",
