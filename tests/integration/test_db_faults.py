@@ -263,6 +263,22 @@ def test_a_run_after_sigkill_goes_on(host: Host, cut: str) -> None:
     assert unfinished(host) == []
 
 
+def test_sigkill_at_each_step_and_the_next_run_succeeds(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()\ntime.sleep(0.2)")
+    kept = host.conf("keystone").read_bytes()
+    for step in range(0, 12, 2):
+        with host.started("--init", *SERVICE) as child:
+            time.sleep(0.05 + 0.05 * step)
+            child.kill()
+            child.wait(10)
+        done = host.run("--init", *SERVICE)
+        assert done.code == 0, f"step {step}: {done.err}"
+        assert unfinished(host) == []
+        assert host.run("--drop", *SERVICE, "--yes").code == 0
+        assert (host.databases(), host.accounts()) == (set(), set())
+        host.conf("keystone").write_bytes(kept)
+
+
 def test_drop_after_sigkill_puts_the_configuration_back(host: Host) -> None:
     host.stand_in("keystone-manage", SLOW)
     before = host.state()

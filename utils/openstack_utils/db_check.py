@@ -33,10 +33,12 @@ class Check:
             self.work.fail(error)
             return self.work.outcome(FAILED, error)
         state = min(states.values(), key=ORDER.index)
-        if error is None and state != db_schema.CURRENT:
-            error = UtilityError("its database is not current: %s" % state)
-        outcome = self.work.outcome(state, error, databases=states)
-        return outcome
+        if error is not None:
+            self.work.fail(error)
+        elif state != db_schema.CURRENT:
+            # The result says all: nothing more is told.
+            error = UtilityError("the database is not current")
+        return self.work.outcome(state, error, databases=states)
 
     def _states(self):
         """Return ({database: state}, the error that explains the worst of them or None)."""

@@ -126,6 +126,9 @@ class Init:
                 graph = graphs.get(each.migrations)
                 if db_schema.judge(graph, revisions, tables) == db_schema.BEHIND:
                     old.append(each.name)
+            elif each.migrations:
+                text = "%s has tables of an unknown version, which stay: --update migrates them"
+                self.work.say(text % each.name)
         if old and not new:
             message = "%s: its tables are older than the installed code" % ", ".join(old)
             raise UtilityError(message, hint="--update migrates them")
