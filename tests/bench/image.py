@@ -35,6 +35,7 @@ OURS = {
     "first build": (f"out/{NAME}", "cache/openstack-builder/initramfs"),
     "initramfs in the cache": (f"out/{NAME}",),
     "unchanged": (),
+    (CHANGED := "only %post changed"): (),
 }
 DIB, DIB_OURS = "diskimage-builder", "diskimage-builder, our qcow2 options"
 MB = 1e6
@@ -122,9 +123,9 @@ def measure_all(bench: Bench, runs: int, *, with_dib: bool) -> tuple[dict[str, M
         bench.report.warn("diskimage-builder needs root: left out")
         with_dib = False
     environment = dib.prepare(bench.report, bench.runner) if with_dib else None
-    write_kickstart(bench.work / f"{NAME}.ks")
     for name in ("out", "cache"):
         (bench.work / name).mkdir()
+    write_kickstart(bench.work / f"{NAME}.ks")
     with bench.report.step("warm up", "packages and metadata into the cache"):
         build(bench, "warm-up")
     ours: dict[str, list[Measured]] = {}
@@ -137,6 +138,7 @@ def measure_all(bench: Bench, runs: int, *, with_dib: bool) -> tuple[dict[str, M
                 for name, emptied in OURS.items():
                     with bench.report.step(name, f"{turn + 1} of {runs}"):
                         folders = [bench.work / folder for folder in emptied]
+                        write_kickstart(bench.work / f"{NAME}.ks", turn if name == CHANGED else None)
                         ours.setdefault(name, []).append(build(bench, name, folders))
             if turn < FLOOR_RUNS:
                 with bench.report.step("floor", f"{turn + 1} of {FLOOR_RUNS}"):
@@ -148,9 +150,14 @@ def measure_all(bench: Bench, runs: int, *, with_dib: bool) -> tuple[dict[str, M
     return {**{name: median(found) for name, found in ours.items()}, "floor": floor, **theirs}, parts
 
 
-def write_kickstart(path: Path) -> None:
-    """Write the fixture's JeOS without our own package, which would have to be built first."""
+def write_kickstart(path: Path, turn: int | None = None) -> None:
+    """Write the fixture's JeOS without our own package, which would have to be built first.
+
+    Args:
+        turn: another %post each.
+    """
     text = KICKSTART.read_text().replace("\nopenstack-utils\n", "\n")
+    text += f"%post\necho turn {turn}\n%end\n" if turn is not None else ""
     path.write_text(re.sub(r"^%include ", f"%include {KICKSTART.parent}/", text, flags=re.MULTILINE))
 
 

@@ -15,5 +15,6 @@ def run(build: Build) -> str:
     for subject in SETTINGS:
         subject.apply(build)
     plan = build.plan
-    said = [plan.lang, plan.timezone.name, f"{len(plan.users)} users"]
+    users = f"{len(plan.users)} user{'' if len(plan.users) == 1 else 's'}"
+    said = [plan.lang, plan.timezone.name, users]
     return ", ".join(said)
