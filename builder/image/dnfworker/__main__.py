@@ -299,29 +299,21 @@ def declared_users(provides):
     return sorted(lines, key=lambda line: "gum".find(line[0]))
 
 
-def verify_once(transaction):
-    """Have rpm look at signatures and digests in the real run only, not in dnf's test before it as well.
+def run_once(transaction):
+    """Have rpm look for problems in the real run only, not in a test before it as well.
 
-    rpm does so before it runs or writes anything (lib/transaction.c, rpmtsRun). dnf only logs what the
-    real run complains about: the list that this returns gets it.
+    rpm looks at signatures, digests, conflicts and room before it writes anything (lib/transaction.c,
+    rpmtsRun), and a tree that fails is thrown away. dnf only logs what the real run complains about: the
+    list that this returns gets it.
     """
     complaints = []
-    test = transaction.test
-    level = transaction.ts.getVfyLevel()
-
-    def test_unverified(callback):
-        transaction.ts.setVfyLevel(0)
-        problems = test(callback)
-        transaction.ts.setVfyLevel(level)
-        # A damaged package may fail here with no word on why: a test that looks tells.
-        return problems and (test(callback) or problems)
 
     def run(callback, data):
         problems = transaction.ts.run(callback, data)
         complaints.extend(problem[0] for problem in problems or ())
         return problems
 
-    transaction.test, transaction.run = test_unverified, run
+    transaction.test, transaction.run = lambda _: [], run
     return complaints
 
 
@@ -351,14 +343,14 @@ def digest_once(transaction):
 
 def install(base, request):
     """Run the transaction."""
-    complaints = verify_once(base._ts)
+    complaints = run_once(base._ts)
     digest_once(base._ts)
     version = tuple(int(word) for word in rpm.__version__.split(".")[:2])
     display = Transaction(request["root"], make_users=version < (4, 19))
     try:
         base.do_transaction(display=display)
     except dnf.exceptions.Error as error:
-        text = "; ".join([one_line(error), *complaints])
+        text = "; ".join(complaints) or one_line(error)
         kind = "verify" if "does not verify" in text else "transaction"
         raise Stop(kind, text, details=display.errors) from error
     failed = [
