@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -11,15 +12,19 @@ from pathlib import Path
 
 from builder.catalogue.model import Catalogue, User
 from builder.catalogue.services import Service
+from builder.files import cache_folder
 from builder.targets import SPECS, find_target
 from tests.integration.rpm_tool import builder, copy_sources
 from tests.machine.machine import Machine
 from tests.machine.stubs import EVENTS
 
+# The user's own: source archives are fetched once for all tests.
+CACHE = {"XDG_CACHE_HOME": os.fspath(cache_folder().parent)}
+
 
 def build(folder: Path, target: str, *names: str) -> list[Path]:
     """Build the RPMs of services (all but openstack-utils) for a target; return those for a host."""
-    builder("rpm", *(names or ("openstack-[!u]*",)), "-t", target, cwd=folder)
+    builder("rpm", *(names or ("openstack-[!u]*",)), "-t", target, cwd=folder, **CACHE)
     return _for_hosts(folder)
 
 
@@ -34,7 +39,7 @@ def build_second(folder: Path, target: str, name: str, changes: Mapping[str, str
     for file, text in changes.items():
         path = there / name / file
         path.write_text(path.read_text() + text)
-    builder("rpm", name, "-t", target, "--source", source, cwd=folder)
+    builder("rpm", name, "-t", target, "--source", source, cwd=folder, **CACHE)
     return _for_hosts(folder)
 
 
