@@ -117,7 +117,10 @@ def _make_locked(parent: Path, name: str) -> tuple[Path, int]:
     """Make a folder and lock it; once more where another run took it for a dead one's in between."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f"{WORK_PREFIX}{name}-", dir=parent))
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if folder.exists():
             return folder, descriptor
