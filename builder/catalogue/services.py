@@ -36,6 +36,11 @@ class Wsgi:
         if not MODULE.fullmatch(self.module):
             raise ValueError(f'wsgi: module "{self.module}" is not of the form keystone.wsgi.api:application')
 
+    @property
+    def file(self) -> str:
+        """The file of the module, below the folder of Python's modules."""
+        return self.module.partition(":")[0].replace(".", "/") + ".py"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:

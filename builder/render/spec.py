@@ -147,6 +147,7 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         sources=sources,
         readme=sources[-1] if packaging.source is None else None,
         commands=commands_of(facts, packaging),
+        applications=[service.wsgi.file for service in facts.services.values() if service.wsgi],
         account=around.user if around.user.provider is None else None,
         group=around.group,
         main=next((part for part in _parts(packaging, around, entries) if not part.flag), None),
