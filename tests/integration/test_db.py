@@ -19,7 +19,7 @@ import pytest
 from builder.report import Report
 from tests.integration.databases import COMMAND, GLANCE, KEYSTONE, RUNNER, Host, watched
 from tests.integration.other_user import run_as_plain_user
-from tests.plane import environment
+from tests.plane import environment, mariadb, template
 from tests.plane.mariadb import MariaDB, RootLogin
 from tests.plane.plane import Options, Until, private
 
@@ -453,3 +453,49 @@ def test_a_plain_user_works_on_files_of_his_own(host: Host, services: environmen
     assert done.returncode == 0, done.stderr
     assert "connection = mysql+pymysql://keystone:" in (folder / "conf/keystone.conf").read_text()
     assert (folder / "conf/.openstack-db/db-keystone.log").is_file()
+
+
+def make_certificate(path: Path) -> tuple[Path, Path]:
+    """Make a key, and a certificate of 127.0.0.1 that is its own authority; return their paths."""
+    key, certificate = path.with_suffix(".key"), path.with_suffix(".pem")
+    argv = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+    ]
+    argv += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    RUNNER.run(argv)
+    return key, certificate
+
+
+def test_tls_is_spoken_by_us_and_by_the_service(tmp_path: Path, services: environment.Environment) -> None:
+    key, certificate = make_certificate(tmp_path / "server")
+    _, other = make_certificate(tmp_path / "other")
+    empty = template.prepare_empty(Report(quiet=True), RUNNER)
+    extra = {"ssl-cert": certificate, "ssl-key": key, "require-secure-transport": 1}
+    with mariadb.running(tmp_path / "db", RUNNER, template=empty, extra=extra) as server:
+        secret = tmp_path / "root.pw"
+        secret.write_text(str(server.root_password))
+        root = ("--host", "127.0.0.1", "--port", str(server.port), "--rootpw-file", str(secret))
+        programs = (services.folder / "bin",)
+        host = Host(folder=tmp_path / "host", server=server, programs=programs)
+        host.write("keystone", KEYSTONE)
+
+        host.root = (*root, "--ssl-ca", str(other))
+        refused = host.run("--init", "--service", "keystone")
+        host.root = (*root, "--ssl-ca", str(certificate))
+        done = host.run("--init", "--service", "keystone")
+        check = host.run("--check", "--service", "keystone")
+
+    assert refused.code == 5
+    assert "CERTIFICATE_VERIFY_FAILED" in refused.err
+    assert done.code == 0, done.err
+    assert f"/keystone?ssl_ca={certificate}" in host.conf("keystone").read_text()
+    assert check.code == 0, check.err

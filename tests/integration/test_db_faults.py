@@ -83,6 +83,21 @@ def test_a_program_that_is_missing_is_told_before_anything_is_made(host: Host) -
     assert "taken back" not in done.err
 
 
+def test_a_configuration_that_is_missing_is_told_with_the_way_out(host: Host) -> None:
+    host.stand_in("keystone-manage", GOOD)
+    host.conf("keystone").unlink()
+
+    done = host.run("--init", *SERVICE)
+    dropped = host.run("--drop", *SERVICE, "--yes")
+
+    assert done.code == 1
+    assert f"{host.conf('keystone')}: no such file" in done.err
+    assert "hint: install the package of keystone first" in done.err
+    # What is left of a service that was removed can be dropped all the same.
+    assert dropped.code == 0, dropped.err
+    assert host.databases() == set()
+
+
 def test_what_was_there_stays_when_the_rest_is_taken_back(host: Host) -> None:
     host.stand_in("keystone-manage", "make_tables()\nsys.exit(7)")
     host.sql("CREATE DATABASE keystone; CREATE USER keystone@'10.%' IDENTIFIED BY 'theirs'")

@@ -80,12 +80,14 @@ def running(
     template: Path,
     databases: Sequence[str] = (),
     root: RootLogin = RootLogin.PASSWORD,
+    extra: Mapping[str, object] | None = None,
 ) -> Iterator[MariaDB]:
     """Start a server in `folder` on a copy of the data folder `template`, and stop it at the end.
 
     Args:
         databases: databases to have, each with an account of its name and a fresh password.
         root: how root logs in; by socket needs to be root.
+        extra: more settings of the server.
 
     Raises:
         PermissionMissing: root by socket was asked for by somebody else.
@@ -108,7 +110,8 @@ def running(
     client = {"user": "root", "socket": socket} | ({"password": root_password} if root_password else {})
     settings.write_ini(folder / "client.cnf", {"client": client})
     port = process.free_port()
-    settings.write_ini(folder / "my.cnf", _server_settings(folder, socket, port, init_file))
+    server_settings = _server_settings(folder, socket, port, init_file)
+    settings.write_ini(folder / "my.cnf", server_settings, {"mariadbd": extra or {}})
     log = folder / "mariadb.log"
     argv = ["mariadbd", f"--defaults-file={folder / 'my.cnf'}", f"--user={_user()}"]
     server = process.Server(name="MariaDB", process=runner.spawn(argv, log=log), log=log)

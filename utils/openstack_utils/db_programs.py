@@ -173,8 +173,11 @@ class Programs:
 
 
 def _environment(identity):
-    kept = {name: os.environ[name] for name in ("TZ", "TMPDIR") if name in os.environ}
-    kept.update(PATH=search_path(), LC_ALL="C.UTF-8", HOME=identity.home, USER=identity.name)
+    names = ("TZ",) if identity.uid is not None else ("TZ", "HOME", "USER")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    kept.update(PATH=search_path(), LC_ALL="C.UTF-8")
+    if identity.uid is not None:
+        kept.update(HOME=identity.home, USER=identity.name)
     return kept
 
 

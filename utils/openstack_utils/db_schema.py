@@ -60,7 +60,7 @@ def read_graphs(service):
         return {}
     try:
         done = subprocess.run(
-            [interpreter, "-s", "-c", READER] + folders,
+            [interpreter, "-I", "-c", READER] + folders,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
