@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from builder.errors import BuildError, InputError
-from builder.files import digest_of, sha256_file
+from builder.files import digest_of, remove_stale, sha256_file, write_atomic
 from builder.image import layout, tree
 from builder.image.build import TREE, Build
 from builder.image.cpio import device_nodes
@@ -21,6 +21,8 @@ from builder.image.stages import bootfiles
 
 # Where a build's cache of initramfs is bound inside.
 CACHE = Path("/initramfs")
+# So many are kept: about 25 MB each.
+KEPT = 20
 
 # What %post or a kickstart's command may change of dracut's inputs (dracut.conf(5), dracut.modules(7)).
 INPUTS = (
@@ -68,10 +70,17 @@ def _make(build: Build, kernel: str) -> bool:
     made = target.read_bytes()
     target.write_bytes(device_nodes() + made)
     target.chmod(MODE)
-    temporary = CACHE / f".{key}.{build.seed}"
-    shutil.copyfile(target, temporary)
-    temporary.rename(cached)
+    write_atomic(cached, target.read_bytes(), mode=MODE)
+    _forget_old()
     return False
+
+
+def _forget_old() -> None:
+    """Keep what was used last, and nothing of killed builds."""
+    remove_stale(CACHE)
+    by_use = sorted(CACHE.glob("[!.]*"), key=lambda path: path.stat().st_mtime)
+    for path in by_use[:-KEPT]:
+        path.unlink(missing_ok=True)
 
 
 def cache_key(build: Build, kernel: str) -> str:
