@@ -155,32 +155,6 @@ def test_installed_command_works(built: Path, tmp_path: Path) -> None:
     assert conf.read_text() == "# kept\n[DEFAULT]\nkey = new\n"
 
 
-def test_bytes_do_not_depend_on_folder_home_umask_time_zone_or_clock(built: Path, tmp_path: Path) -> None:
-    for index, path in enumerate((copy_sources(tmp_path / "one"), copy_sources(tmp_path / "two"))):
-        for file in path.rglob("*"):
-            os.utime(file, (index * 10**8, index * 10**8))
-            if index and file.is_file():
-                file.chmod(file.stat().st_mode & 0o700)
-    sums = []
-    for name, mask, zone in (("one", 0o022, "UTC"), ("two", 0o077, "Asia/Kolkata")):
-        folder = tmp_path / name / "a" / name
-        folder.mkdir(parents=True)
-        (folder / ".rpmmacros").write_text("%packager me@example.com\n%vendor Me\n")
-        before = os.umask(mask)
-        try:
-            builder(
-                "rpm", "openstack-utils", "-t", "epel-9", "--source", tmp_path / name / "source",
-                cwd=folder, TZ=zone, SOURCE_DATE_EPOCH="1700000000", LANG="C",
-            )  # fmt: skip
-        finally:
-            os.umask(before)
-        out = folder / "out" / "rpm" / "epel-9"
-        sums.append({path.name: path.read_bytes() for path in out.glob("*.rpm")})
-
-    assert len(sums[0]) == 2
-    assert sums[0] == sums[1]
-
-
 def test_unchanged_input_is_not_built_again(tmp_path: Path) -> None:
     source = copy_sources(tmp_path)
     words = ("rpm", "openstack-utils", "-t", "fixture-12", "--source", source)
