@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from builder.targets import SPECS
 from tests.integration.test_db_server import ensure
 from tests.machine.machine import SHARED, Machine
 from tests.machine.stubs import build_rpm
@@ -24,7 +27,7 @@ pid=/var/run/mysqld/mysqld.pid
 start() {
     [ -d $data/mysql ] || mariadb-install-db --no-defaults --datadir=$data --user=mysql >/dev/null || return 1
     mariadbd --no-defaults --datadir=$data --user=mysql --socket=$data/mysql.sock --pid-file=$pid \\
-        --skip-networking >/dev/null 2>&1 </dev/null &
+        --bind-address=127.0.0.1 >/dev/null 2>&1 </dev/null &
     for i in $(seq 300); do
         mariadb-admin --no-defaults -S $data/mysql.sock ping >/dev/null 2>&1 && break
         sleep 0.1
@@ -103,3 +106,54 @@ def test_a_stopped_server_of_el_6_is_started(sysv_machine: Machine, mysql_server
     assert (result["fresh"], result["said"]) == (False, ["starting mysqld"])
     machine.reboot()
     assert machine.run(["service", "mysqld", "status"], ok=()).returncode == 0
+
+
+# A stand-in for Essex's keystone-manage, not Keystone: it makes its table as the service.
+KEYSTONE_MANAGE = """\
+#!/usr/bin/python3
+import re, sys, pymysql
+from urllib.parse import unquote
+assert sys.argv[1:] == ["db_sync"]
+text = open("/etc/keystone/keystone.conf").read()
+user, password, name = map(unquote, re.search("mysql://(.*?):(.*?)@localhost/(.*)", text).groups())
+cursor = pymysql.connect(host="localhost", user=user, password=password, database=name).cursor()
+cursor.execute("CREATE TABLE IF NOT EXISTS migrate_version (version INT)")
+open("/var/log/keystone/keystone-manage.log", "a").write(user + " ")
+"""
+
+
+def test_openstack_db_brings_essex_from_no_server_to_a_database(
+    sysv_machine: Machine, mysql_server: Path
+) -> None:
+    machine = sysv_machine
+    machine.write("/usr/bin/yum", YUM, mode=0o755)
+    (machine.shared / "rpms").mkdir()
+    (machine.shared / "rpms" / mysql_server.name).write_bytes(mysql_server.read_bytes())
+    shutil.copytree(SPECS.parent / "utils", machine.shared / "utils")
+    machine.run(["useradd", "-r", "keystone"])
+    machine.run(["install", "-d", "-o", "keystone", "/var/log/keystone"])
+    conf = "[DEFAULT]\n\n[sql]\nconnection = mysql://keystone:keystone@localhost/keystone\n"
+    machine.write("/etc/keystone/keystone.conf", conf, mode=0o640)
+    machine.run(["chgrp", "keystone", "/etc/keystone/keystone.conf"])
+    machine.write("/usr/bin/keystone-manage", KEYSTONE_MANAGE, mode=0o755)
+    python = "/opt/rh/rh-python36/root/usr/bin/python3"
+    command = [
+        python,
+        "-B",
+        "-I",
+        f"{SHARED}/utils/bin/openstack-db",
+        "--service",
+        "keystone",
+        "--init",
+        "--json",
+    ]
+
+    first = machine.run([*command, "--yes", "--generate-password", "--rootpw-file", "-"], input="s3cret\n")
+    again = machine.run(command)
+
+    assert "installing mysql-server" in first.stderr
+    assert json.loads(first.stdout)["services"][0]["result"] == "created"
+    assert json.loads(again.stdout)["services"][0]["result"] == "unchanged"
+    assert machine.read("/var/log/keystone/keystone-manage.log").split()[0] == "keystone"
+    assert "connection = mysql://keystone:keystone@" not in machine.read("/etc/keystone/keystone.conf")
+    assert "3:on" in machine.run(["chkconfig", "--list", "mysqld"]).stdout

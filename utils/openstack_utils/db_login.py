@@ -10,17 +10,10 @@ import pwd
 from . import db_urls
 from .credentials import is_local
 from .db_connections import DeniedError, Place, connect
+from .db_server import ENGINES
 from .errors import AccessError, UnreachableError
 
 ROOT = {"mysql": "root", "postgresql": "postgres"}
-SOCKETS = {
-    "mysql": (
-        "/run/mysqld/mysqld.sock",
-        "/var/run/mysqld/mysqld.sock",
-        "/var/lib/mysql/mysql.sock",
-    ),
-    "postgresql": ("/run/postgresql", "/var/run/postgresql"),
-}
 
 
 class Door:
@@ -89,7 +82,7 @@ class Door:
         if place.port in (None, db_urls.DEFAULT_PORTS[place.engine]) and not place.ssl_ca:
             found = [
                 Place(place.engine, socket)
-                for socket in SOCKETS[place.engine]
+                for socket in ENGINES[place.engine].sockets
                 if os.path.exists(socket)
             ]
         return found + [place._replace(host=place.host or "127.0.0.1")]

@@ -6,16 +6,14 @@ A server that this run installs or starts is also enabled, so that the services 
 """
 
 import os
-import shutil
 import subprocess
 import tempfile
 import time
 from typing import NamedTuple
 
+from .db_programs import find_program, search_path
 from .errors import AccessError, DeclinedError, UtilityError
 
-# Of root's PATH; a user's may be without the sbin folders.
-FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTALL_SECONDS = 1800
 START_SECONDS = 300
 SOCKET_SECONDS = 30
@@ -25,8 +23,9 @@ class Engine(NamedTuple):
     """How the packages of Fedora and EL name things.
 
     `packages`: what to install with systemd, and on EL 6. `services`: units or init scripts, any of them.
-    `sockets`: where the server listens, by distribution. `data`: a file that says whether the data folder
-    has been prepared, which PostgreSQL's packages leave to the administrator; None: the first start does.
+    `sockets`: where the server listens (of PostgreSQL: the folder), by distribution.
+    `data`: a file that says whether the data folder has been prepared, which PostgreSQL's packages leave
+    to the administrator; None: the first start does.
     """
 
     title: str
@@ -45,17 +44,13 @@ ENGINES = {
         title="MySQL",
         packages={"systemd": "mariadb-server", "sysv": "mysql-server"},
         services=("mariadb", "mysqld", "mysql"),
-        sockets=("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock"),
+        sockets=("/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"),
     ),
     "postgresql": Engine(
         title="PostgreSQL",
         packages={"systemd": "postgresql-server", "sysv": "postgresql-server"},
         services=("postgresql",),
-        sockets=(
-            "/run/postgresql/.s.PGSQL.5432",
-            "/var/run/postgresql/.s.PGSQL.5432",
-            "/tmp/.s.PGSQL.5432",
-        ),
+        sockets=("/run/postgresql", "/var/run/postgresql"),
         data="/var/lib/pgsql/data/PG_VERSION",
     ),
 }
@@ -98,7 +93,7 @@ class Systemd:
         _must(["postgresql-setup", "initdb"], START_SECONDS, env=options)
 
     def can_prepare(self):
-        return _find("postgresql-setup") is not None
+        return find_program("postgresql-setup") is not None
 
 
 class SysV:
@@ -154,7 +149,7 @@ def ensure(engine, root, ask, say):
     if fresh:
         service = _install(init, wanted, ask, say)
     if not fresh and init.is_running(service):
-        return Prepared(False, socket or _wait_for_socket(wanted))
+        return Prepared(False, socket)
     if not fresh:
         _consent(ask, "%s is installed and does not run. Start %s, now and at boot?" % (wanted.title, service))
     _start(init, wanted, service, say)
@@ -164,7 +159,7 @@ def ensure(engine, root, ask, say):
 def _init():
     if os.path.isdir("/run/systemd/system"):
         return Systemd()
-    if _find("service") and _find("chkconfig"):
+    if find_program("service") and find_program("chkconfig"):
         return SysV()
     return None
 
@@ -188,8 +183,8 @@ def _consent(ask, question):
 def _install(init, wanted, ask, say):
     """Install the package; return the name of its service."""
     package = wanted.packages[init.name]
-    tool = "dnf" if _find("dnf") else "yum"
-    if _find(tool) is None:
+    tool = "dnf" if find_program("dnf") else "yum"
+    if find_program(tool) is None:
         raise AccessError(
             "%s is not installed, and there is neither dnf nor yum" % wanted.title,
             hint="install it, or name another host with --host",
@@ -233,8 +228,8 @@ def _listening(wanted):
         rows = [line.split(None, 7) for line in file]
     listening = {row[7].rstrip("\n") for row in rows if len(row) == 8 and row[3] == "00010000"}
     for path in wanted.sockets:
-        if path in listening:
-            return path if not os.path.basename(path).startswith(".s.") else os.path.dirname(path)
+        if path in listening or path + "/.s.PGSQL.5432" in listening:
+            return path
     return None
 
 
@@ -287,16 +282,12 @@ def _number(version):
 # -- programs ----------------------------------------------------------------------------------------
 
 
-def _find(name):
-    return shutil.which(name, path=FOLDERS)
-
-
 def _run(argv, seconds=60, env=None):
     """Run a program; return (exit status, stdout, stderr)."""
-    program = _find(argv[0])
+    program = find_program(argv[0])
     if program is None:
         raise AccessError("%s is not installed" % argv[0])
-    environment = dict({"PATH": FOLDERS, "LC_ALL": "C.UTF-8", "HOME": "/root"}, **(env or {}))
+    environment = dict({"PATH": search_path(), "LC_ALL": "C.UTF-8", "HOME": "/root"}, **(env or {}))
     # Files and no pipes: a daemon that keeps its end open would hold us up.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
