@@ -298,12 +298,27 @@ def test_check_tells_what_is_wrong(host: Host) -> None:
     assert "is empty" in not_updated.err
 
 
+def test_trove_by_its_configuration_and_sql(host: Host) -> None:
+    host.stand_in("trove-manage", "assert sys.argv[-1] == 'db_sync'\nmake_tables()")
+    host.write("trove", "[DEFAULT]\n")
+
+    done = host.run("--init", "--service", "trove", "--json")
+    check = host.run("--check", "--service", "trove", "--json")
+
+    assert done.code == 0, done.err
+    assert host.databases() == {"trove"}
+    text = host.conf("trove").read_text()
+    assert text.startswith("[DEFAULT]\n\n[database]\nconnection = mysql+pymysql://trove:")
+    # Nobody knows which version it wants.
+    assert (check.code, check.service["result"]) == (1, "unknown")
+
+
 def test_dialog_of_services_without_a_database_and_unknown_ones(host: Host) -> None:
     none = host.run("--init", "--service", "horizon")
     unknown = host.run("--init", "--service", "keyston")
     nothing = host.run("--service", "keystone")
 
-    assert (none.code, none.err.strip()) == (0, "horizon has no database")
+    assert (none.code, none.out, none.err) == (0, "horizon  has no database\n", "")
     assert (unknown.code, nothing.code) == (2, 2)
     assert "did you mean keystone?" in unknown.err
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""openstack-db with the real Nova, Placement, Neutron, Cinder and Heat, on MariaDB."""
+"""openstack-db with the real Nova, Placement, Neutron, Cinder and Heat, on MariaDB and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from builder import files
 from builder.report import Report
 from tests.integration.databases import NOVA, PLACEMENT, RUNNER, Host, watched
-from tests.plane import environment
+from tests.plane import environment, postgresql
 from tests.plane.mariadb import MariaDB, RootLogin
 from tests.plane.plane import Options, Until, private
 
@@ -125,6 +126,30 @@ def test_service_is_made_checked_updated_and_dropped(host: Host, name: str, at_l
     assert update.code == 0, update.err
     assert dropped.code == 0, dropped.err
     assert host.databases() == set()
+
+
+@pytest.mark.parametrize("name", ["nova", "placement", "cinder", "heat"])
+def test_service_on_postgresql(host: Host, name: str) -> None:
+    with files.work_folder(Path("/tmp"), "pg") as folder:
+        folder.chmod(0o755)
+        with postgresql.running(folder / "s", RUNNER) as server:
+            secret = host.folder / "root.pw"
+            secret.write_text(server.password)
+            host.root = ("--host", "127.0.0.1", "--port", str(server.port), "--rootpw-file", str(secret))
+            engine = ("--engine", "postgresql")
+
+            done = host.run("--init", "--service", name, *engine, timeout=400)
+            check = host.run("--check", "--service", name, "--json")
+            again = host.run("--init", "--service", name)
+            dropped = host.run("--drop", "--service", name, "--yes")
+            left = server.execute("SELECT datname FROM pg_database WHERE NOT datistemplate", RUNNER)
+
+    assert done.code == 0, done.err
+    assert check.code == 0, check.err
+    assert set(check.service["databases"].values()) == {"current"}
+    assert again.out.split() == [name, "unchanged"], again.err
+    assert dropped.code == 0, dropped.err
+    assert left.split() == ["postgres"]
 
 
 def test_heads_are_those_that_alembic_finds(services: environment.Environment) -> None:

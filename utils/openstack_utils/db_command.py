@@ -13,7 +13,7 @@ from .db_catalogue import Catalogue, Places
 from .db_check import Check, Drop, Update
 from .db_init import Init
 from .db_login import Door, place_of
-from .db_work import FAILED, UNCHANGED, Outcome, Work, as_error, urls_by_database
+from .db_work import FAILED, NONE, Outcome, Work, as_error, urls_by_database
 from .errors import DeclinedError, UnreachableError, UsageError, UtilityError
 from .interruption import Stop
 from .workers import Workers
@@ -89,6 +89,8 @@ class Run:
         if self.options.action == "drop" and not self.options.dry_run:
             self._confirm_drop(ready)
         outcomes += self._work(ready)
+        order = [work.service.name for work in works]
+        outcomes.sort(key=lambda each: order.index(each.name) if each.name in order else -1)
         self._tell(outcomes)
         return next((each.exit_code for each in outcomes if each.exit_code), 0)
 
@@ -105,8 +107,7 @@ class Run:
         outcomes, services = [], []
         for name in dict.fromkeys(catalogue.resolve(word) for word in options.service):
             if not catalogue.has_database(name):
-                self.console.note("%s has no database" % name)
-                outcomes.append(Outcome(name, UNCHANGED))
+                outcomes.append(Outcome(name, NONE))
                 continue
             services.append(catalogue.service(name, options.release))
         return outcomes, services
@@ -193,10 +194,11 @@ class Run:
 
     def _ensure(self, engine, error):
         """Make the local server run, where that is known how; else the error stays."""
-        if self.options.root or self.options.config_dir or self.options.dry_run:
+        options = self.options
+        if options.action != "init" or options.dry_run or options.root or options.config_dir:
             hint = "install and start it, or say where it is: --host, --port, --socket"
             raise UnreachableError(error.message, hint=hint) from None
-        return db_server.ensure(engine, self.options.root, self._ask, self.console.note)
+        return db_server.ensure(engine, options.root, self._ask, self.console.note)
 
     def _confirm_engine(self, work, urls):
         """Ask before a URL of another kind of database is replaced."""

@@ -14,6 +14,7 @@ from .errors import AccessError, UtilityError
 from .interruption import Interrupted
 
 CREATED, UNCHANGED, UPDATED, DROPPED, FAILED = "created", "unchanged", "updated", "dropped", "failed"
+NONE = "has no database"
 
 
 class Outcome:
@@ -122,7 +123,7 @@ class Work:
 def urls_by_database(service, values):
     """Return {database: Url} of what the options say, and of databases beside others.
 
-    Raises nothing: a database whose option has no URL is left out.
+    A database whose option has no URL is left out.
     """
     urls = {}
     for option, database in service.options:
