@@ -28,6 +28,7 @@ SUMMARY = "Build RPMs with rpmbuild and the macros of each target; unchanged inp
 EXAMPLE = """\
   openstack-builder rpm openstack-utils -t 'epel-*' -t fedora-45
   openstack-builder rpm '*' -t '*'
+  openstack-builder rpm openstack-keystone openstack-python-bundled -t fixture-12 --with bundled
   openstack-builder rpm openstack-utils -t fixture-12 --repo --local-key"""
 
 CHECKOUT = SPECS.parent
