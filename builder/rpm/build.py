@@ -61,10 +61,13 @@ def build_all(
         }
         try:
             for future in as_completed(futures):
+                number = futures[future]
                 try:
-                    yield futures[future], future.result()
+                    yield number, future.result()
                 except BuildError as error:
-                    yield futures[future], error
+                    yield number, error
+                except OSError as error:
+                    yield number, explain(error, Path(error.filename or plans[number].folder))
         except BaseException:
             runner.end()
             pool.shutdown(cancel_futures=True)

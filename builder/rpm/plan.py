@@ -102,12 +102,11 @@ def plan_builds(
     Raises:
         InputError: with everything that is wrong in any of the specs or missing beside them.
     """
+    packages = dict.fromkeys(package for package, _ in pairs)
     archives = {
-        package: collect_sources(settings.root, runner)
-        for package, _ in pairs
-        if archive_name(package) is not None
+        package: collect_sources(settings.root, runner) for package in packages if archive_name(package)
     }
-    epochs = {package: source_date(settings.root, package, runner) for package, _ in dict(pairs).items()}
+    epochs = {package: source_date(settings.root, package, runner) for package in packages}
     plans: list[BuildPlan] = []
     problems = _check_conditions(pairs, settings.conditions)
     for package, target in pairs:

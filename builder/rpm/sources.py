@@ -37,7 +37,6 @@ def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None)
     remote: list[Remote] = []
     problems = []
     for source in sources:
-        where = f"{show_path(spec)}:{source.line}"
         if source.name == made:
             continue
         if not source.is_remote:
@@ -45,14 +44,20 @@ def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None)
             there = [place for place in places if place.is_file()]
             beside += there[:1]
             if not there:
-                problems.append(Problem(where=where, message=f"{source.tag}: there is no {places[0]}"))
+                problems.append(
+                    Problem(where=_where(spec, source), message=f"{source.tag}: there is no {places[0]}")
+                )
             continue
         try:
             if source.sha256 is None:
                 raise ValueError('needs a line "# sha256: …" above it')
             remote.append(Remote(url=source.location, sha256=source.sha256, name=source.name))
         except ValueError as error:
-            problems.append(Problem(where=where, message=f"{source.tag}: {error}"))
+            problems.append(Problem(where=_where(spec, source), message=f"{source.tag}: {error}"))
     if problems:
         raise InputError(problems=problems)
     return SourceFiles(made=made, beside=tuple(beside), remote=tuple(remote))
+
+
+def _where(spec: Path, source: SpecSource) -> str:
+    return f"{show_path(spec)}:{source.line}"
