@@ -34,6 +34,8 @@ MAGIC = b"QFI\xfb"
 VERSION = 3
 SECTOR = 512
 HEADER_BYTES = 112
+# Each takes some clusters of memory.
+MOST_THREADS = 16
 REFCOUNT_BITS = 16
 _INCOMPATIBLE_COMPRESSION = 1 << 3
 _COPIED, _COMPRESSED = 1 << 63, 1 << 62
@@ -130,7 +132,7 @@ class _Writer:
             packed = self.format.compress(data)
             return (number, packed, b"") if len(packed) < len(data) else (number, b"", data)
 
-        workers = os.cpu_count() or 1
+        workers = min(len(os.sched_getaffinity(0)), MOST_THREADS)
         waiting: deque[Future[tuple[int, bytes, bytes]]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             try:

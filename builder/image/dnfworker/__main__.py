@@ -37,6 +37,10 @@ import rpm
 import sysusers
 
 
+# rpmtag.h: RPMTAG_PAYLOADDIGEST, in rpm 6 RPMTAG_PAYLOADSHA256.
+PAYLOAD_SHA256 = 5092
+
+
 class Stop(Exception):
     """Ends the work with an `error` event."""
 
@@ -327,7 +331,7 @@ def digest_once(transaction):
     weak = []
 
     def add_install(header, *rest):
-        weak.extend(() if header[rpm.RPMTAG_PAYLOADDIGEST] else (header,))
+        weak.extend(() if header[PAYLOAD_SHA256] else (header,))
         return add(header, *rest)
 
     run = transaction.run
