@@ -198,6 +198,22 @@ def test_where_only_md5_tells_of_the_payload_it_is_looked_at(spoilable: Bench, d
     assert done.returncode == int(damaged), done.stderr
 
 
+def test_a_repository_is_looked_at_anew_each_time(spoilable: Bench) -> None:
+    _reindex(spoilable.repository.folder)
+    rpm = spoilable.repository.rpms["capable"]
+    whole = rpm.read_bytes()
+    spoilable.build(kickstart(packages="capable"))
+    spoil.forget_payload_digest(rpm)
+    _reindex(spoilable.repository.folder)
+    # Metadata in the cache that seem to be of this very moment, or later.
+    for path in (spoilable.folder / "cache/openstack-builder/dnf").rglob("*primary*"):
+        os.utime(path, (time.time() + 60, time.time() + 60))
+    try:
+        spoilable.build(kickstart(packages="capable"), "--no-gpgcheck")
+    finally:
+        rpm.write_bytes(whole)
+
+
 def test_a_file_that_differs_from_the_metadata_is_refused(spoilable: Bench) -> None:
     _reindex(spoilable.repository.folder)
     rpm = spoilable.repository.rpms["setuid"]

@@ -36,7 +36,6 @@ import libdnf.transaction
 import rpm
 import sysusers
 
-
 # rpmtag.h: RPMTAG_PAYLOADDIGEST, in rpm 6 RPMTAG_PAYLOADSHA256.
 PAYLOAD_SHA256 = 5092
 
@@ -97,7 +96,10 @@ def add_repositories(base, repositories):
         repo.excludepkgs = wanted["excludes"]
         repo.sslverify = wanted["verify_tls"]
         repo.skip_if_unavailable = False
-        repo.metadata_expire = 0
+        if not base.conf.cacheonly:
+            # Look whether there is newer metadata. metadata_expire=0 counts in whole seconds: what has
+            # changed within the one after the last look would be missed.
+            repo._repo.expire()
         repo.enable()
         base.repos.add(repo)
 
