@@ -98,13 +98,14 @@ class Build:
         """The finished disk, before it gets its name."""
         return self.work / "disk.qcow2"
 
-    @property
-    def reproducible_environment(self) -> dict[str, str]:
-        """What keeps the time of the build out of files (https://reproducible-builds.org/specs).
+    def reproducible_environment(self, *, packages: int = 0) -> dict[str, str]:
+        """Return what keeps the time of the build out of files (https://reproducible-builds.org/specs).
 
-        rpm writes it, instead of the time, into its database (lib/rpmts.c).
+        Args:
+            packages: how many rpm installs: it writes the time that it is given into its database, and
+                counts on a second for each (lib/rpmts.c, rpmtsGetTime). None is to be later than the epoch.
         """
-        return {"SOURCE_DATE_EPOCH": str(self.options.source_date_epoch)}
+        return {"SOURCE_DATE_EPOCH": str(max(0, self.options.source_date_epoch - packages))}
 
     def scripts(self, section: str) -> tuple[Script, ...]:
         """Return the scripts of a section, in the order written."""

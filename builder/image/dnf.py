@@ -145,9 +145,8 @@ def ask(build: Build, **changes: object) -> Iterator[dict[str, Any]]:
     request = {**build.request, **changes}
     argv = [os.fspath(system_python()), "-B", "-s", os.fspath(build.work / "dnfworker")]
     ended = False
-    for line in build.runner.stream(
-        argv, input=json.dumps(request), log=build.log, env=build.reproducible_environment
-    ):
+    env = build.reproducible_environment(packages=len(build.facts.packages))
+    for line in build.runner.stream(argv, input=json.dumps(request), log=build.log, env=env):
         event = json.loads(line)
         if event["event"] == "warning":
             build.warn(event["message"])

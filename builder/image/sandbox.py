@@ -158,7 +158,7 @@ def _run(
     for source, target in binds:
         words += ["--ro-bind", source, target]
     words += ["--chdir", "/"]
-    for name, value in (ENVIRONMENT | build.reproducible_environment).items():
+    for name, value in (ENVIRONMENT | build.reproducible_environment()).items():
         if value:
             words += ["--setenv", name, value]
     words += ["--setenv", "LC_ALL", "C.UTF-8"]

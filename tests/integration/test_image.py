@@ -115,6 +115,17 @@ def test_the_manifest_tells_what_is_in_the_image(built: Look, bench: Bench) -> N
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=bench.image.parent, check=True)
 
 
+def test_no_package_is_installed_later_than_the_epoch(built: Look, bench: Bench, tmp_path: Path) -> None:
+    built.ask(f"dump /usr/lib/sysimage/rpm/rpmdb.sqlite {tmp_path}/rpmdb.sqlite")
+    query = ["rpm", "--dbpath", tmp_path, "-qa", "--qf", "%{NAME} %{INSTALLTIME} %{INSTALLTID}\n"]
+
+    rows = [line.split() for line in subprocess.check_output(query, text=True).splitlines()]
+
+    assert {"gpg-pubkey", "capable"} <= {name for name, *_ in rows}
+    epoch = bench.manifest()["inputs"]["source_date_epoch"]
+    assert max(int(time) for _, *times in rows for time in times) <= epoch
+
+
 def test_file_systems_are_clean_and_the_qcow2_is_sound(built: Look, bench: Bench) -> None:
     subprocess.run(["e2fsck", "-fn", built.device], check=True, capture_output=True)
     subprocess.run(["qemu-img", "check", "-q", bench.image], check=True)

@@ -51,7 +51,7 @@ def _make_database(build: Build) -> None:
     keys = sorted((build.work / "keys").glob("*.asc"))
     if keys:
         command = ["rpmkeys", *_database(build), "--import", *map(str, keys)]
-        build.runner.run(command, env=build.reproducible_environment, log=build.log)
+        build.runner.run(command, env=build.reproducible_environment(packages=len(keys)), log=build.log)
 
 
 def _database(build: Build) -> list[str]:
