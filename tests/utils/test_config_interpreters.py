@@ -43,6 +43,9 @@ def interpreters() -> dict[str, str]:
 
 
 FOUND = interpreters()
+# The oldest and the newest: tests that take long do with these.
+ORDERED = sorted(FOUND, key=VERSIONS.index)
+EXTREMES = {version: FOUND[version] for version in ORDERED[:1] + ORDERED[-1:]}
 SAMPLE = "# é\n[DEFAULT]\n#debug = false\n\n[s]\na = p ;x\nm = 1\nm = 2\nl = a,b\nold: 1\n"
 # Arguments; {f} is the file. One run of each, in order, on the same file.
 CALLS = [

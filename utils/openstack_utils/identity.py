@@ -165,9 +165,7 @@ class Identity:
         except (OSError, http.client.HTTPException, ValueError) as error:
             if limit.reached:
                 raise socket.timeout("timed out") from None
-            if isinstance(error, ValueError) and not isinstance(error, OSError):
-                raise http.client.HTTPException(str(error)) from None
-            raise
+            raise _failure(error) from None
         finally:
             limit.stop()
         if limit.reached:
@@ -189,6 +187,16 @@ class Identity:
             if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
                 return connection, True
             connection.close()
+
+
+def _failure(error):
+    """Return what http.client raised as one of the two kinds of failure that it should be."""
+    if isinstance(error, (OSError, http.client.HTTPException)):
+        return error
+    if isinstance(error, ssl.CertificateError):
+        # A certificate for another host, until Python 3.7.
+        return ssl.SSLError(ssl.SSL_ERROR_SSL, str(error))
+    return http.client.HTTPException(str(error))
 
 
 class _Limit:
@@ -323,7 +331,8 @@ def _unreachable(what, error, transport):
         reason = "no answer within %g s" % transport.timeout
         hint = "--timeout changes the limit"
     elif isinstance(error, ssl.SSLError):
-        reason = "TLS: %s" % (getattr(error, "verify_message", None) or error.reason or error)
+        said = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
+        reason = "TLS: " + (said.lower().replace("_", " ") if said.isupper() else said)
         hint = "--cacert FILE names the certificates to trust"
         passing = False
     elif isinstance(error, socket.gaierror):
