@@ -84,6 +84,8 @@ class Service:
         for argv in filter(None, (self.run, self.instance, self.stop)):
             if not argv[0].startswith("/"):
                 raise ValueError(f'"{argv[0]}" is not the full path of a program')
+            if blank := next((word for word in argv if not word or re.search(r"\s", word)), None):
+                raise ValueError(f'"{blank}": an argument without blanks is wanted')
         if self.instance and not any("%i" in word for word in self.instance):
             raise ValueError("instance: no argument holds %i")
         for unit in (*self.after, *self.before, *self.requires, *self.wants, *self.part_of):

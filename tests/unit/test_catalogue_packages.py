@@ -45,6 +45,10 @@ BAD = {
         "cinder", "run: [/usr/bin/cinder-scheduler,", "run: [cinder-scheduler,",
         '"cinder-scheduler" is not the full path of a program', "",
     ),
+    "an argument of two words": (
+        "cinder", "run: [/usr/bin/cinder-scheduler,", "run: [/usr/bin/cinder-scheduler, a b,",
+        '"a b": an argument without blanks is wanted', "",
+    ),
     "neither run nor wsgi": (
         "keystone", "        run: [/usr/bin/keystone-all, --config-file, /etc/keystone/keystone.conf]\n", "",
         "openstack-keystone: needs one of run and wsgi", "",

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""The binary packages of a project, as a spec tells them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from builder.catalogue.packaging import Packaging, SubPackage
+from builder.catalogue.services import Service
+from builder.render.accounts import account_provides, member_provides
+from builder.render.entries import Entry, Only
+from builder.render.services import Surroundings
+
+WIDTH = 78
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Branch:
+    """What depends on a target: things that are on each, and those that are on some only."""
+
+    everywhere: tuple[str, ...]
+    sysv: tuple[str, ...]
+    systemd: tuple[str, ...]
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A binary package, as a spec tells it. `flag` is what follows %package, %files and %post."""
+
+    name: str
+    flag: str
+    summary: str
+    description: str
+    requires: tuple[str, ...]
+    recommends: tuple[str, ...]
+    restarted: tuple[str, ...]
+    kept: tuple[str, ...]
+    services: tuple[str, ...]
+    files: Branch
+    groups: tuple[str, ...]
+    provides: tuple[str, ...]
+    member_provides: tuple[str, ...]
+    owners: tuple[str, ...]
+    tmpfiles: str | None
+    is_common: bool
+    wsgi: bool
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All unit files, restarted on an upgrade or not."""
+        return (*self.restarted, *self.kept)
+
+    @property
+    def restarted_services(self) -> tuple[str, ...]:
+        """The services that an upgrade restarts, as SysV init knows them."""
+        return tuple(name for name in self.services if f"{name}.service" in self.restarted)
+
+
+def list_parts(packaging: Packaging, around: Surroundings, entries: Sequence[Entry]) -> list[Part]:
+    """Return the binary packages of a project, in the order of the catalogue."""
+    return [_part(package, packaging, around, entries) for package in packaging.packages.values()]
+
+
+def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entries: Sequence[Entry]) -> Part:
+    mine = [entry for entry in entries if entry.package == package.name]
+    services = [each for each in around.release.services.values() if each.home == package.name]
+    is_common = package.name == packaging.common
+    own = around.user.provider is None
+    requires = [*_of_family(package, packaging), *package.requires]
+    recommends = [*package.recommends]
+    if any("/logrotate.d/" in entry.path for entry in mine):
+        (recommends if around.modern else requires).append("logrotate")
+    return Part(
+        name=package.name,
+        flag=_flag(package.name, packaging.name),
+        summary=package.summary,
+        description=wrap(package.description),
+        requires=tuple(requires),
+        recommends=tuple(recommends),
+        restarted=_units(services, keep=False),
+        kept=_units(services, keep=True),
+        services=tuple(service.name for service in services),
+        files=branch(mine, lambda entry: entry.listing()),
+        groups=package.groups,
+        provides=account_provides(around.user) if is_common and own else (),
+        member_provides=member_provides(around.user, package.groups),
+        owners=_owners(mine) if not is_common or not own else (),
+        tmpfiles=next((entry.spelt for entry in mine if "/tmpfiles.d/" in entry.path), None),
+        is_common=is_common,
+        wsgi=any(service.wsgi for service in services),
+    )
+
+
+def _of_family(package: SubPackage, packaging: Packaging) -> list[str]:
+    """Return what a package needs of its own SRPM, or of the code that others build."""
+    if package.name != packaging.common:
+        return [f"{packaging.common} = %{{version}}-%{{release}}"]
+    if packaging.source is None:
+        return []
+    return [f"{packaging.code} = %{{version}}-%{{release}}"]
+
+
+def _flag(name: str, main: str) -> str:
+    if name == main:
+        return ""
+    return name.removeprefix(f"{main}-") if name.startswith(f"{main}-") else f"-n {name}"
+
+
+def _units(services: Sequence[Service], *, keep: bool) -> tuple[str, ...]:
+    names = []
+    for service in services:
+        if (service.upgrade == "keep") is keep:
+            names.append(f"{service.name}.service")
+            if service.instance:
+                names.append(f"{service.name}@.service")
+    return tuple(names)
+
+
+def _owners(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Return the accounts that rpm 4.19 would make a package require, because its files belong to them."""
+    named = {f"user({entry.owner})" for entry in entries} | {f"group({entry.group})" for entry in entries}
+    return tuple(sorted(named - {"user(root)", "group(root)"}, reverse=True))
+
+
+def branch(entries: Sequence[Entry], show: Callable[[Entry], str | None]) -> Branch:
+    """Return what `show` makes of the entries, by the targets that have them."""
+    shown = {
+        only: tuple(line for entry in entries if entry.only is only and (line := show(entry)) is not None)
+        for only in Only
+    }
+    return Branch(
+        everywhere=shown[Only.EVERYWHERE],
+        sysv=shown[Only.SYSV],
+        systemd=shown[Only.SYSTEMD],
+        members=shown[Only.MEMBERS],
+    )
+
+
+def wrap(text: str) -> str:
+    """Return a paragraph in lines that fit a spec."""
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
