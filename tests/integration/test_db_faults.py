@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.databases import KEYSTONE, Host, interrupt, wait_for
+from tests.integration.databases import GLANCE, KEYSTONE, Host, interrupt, wait_for
 from tests.plane.mariadb import MariaDB, RootLogin
 from tests.plane.plane import Options, Until, private
 
@@ -70,6 +70,20 @@ def test_a_sync_that_fails_leaves_nothing(host: Host) -> None:
     assert "database keystone" in done.service["taken_back"]
     assert host.state() == before
     assert unfinished(host) == []
+
+
+def test_a_service_that_fails_does_not_harm_the_others(host: Host) -> None:
+    host.stand_in("keystone-manage", GOOD)
+    host.stand_in("glance-manage", "make_tables()\nsys.exit(7)")
+    host.write("glance", GLANCE)
+
+    done = host.run("--init", "--service", "glance", "--service", "keystone", "--json")
+
+    assert done.code == 1
+    results = {each["service"]: each["result"] for each in done.json["services"]}
+    assert list(results.items()) == [("glance", "failed"), ("keystone", "created")]
+    assert host.databases() == {"keystone"}
+    assert host.conf("glance").read_text() == GLANCE
 
 
 def test_a_program_that_is_missing_is_told_before_anything_is_made(host: Host) -> None:
