@@ -37,7 +37,7 @@ started=$(date +%s.%N)
 REAL "$@"
 status=$?
 echo "$(date +%s.%N) - $started" >>LOG
-times | tail -n 1 >>LOG.cpu
+times >>LOG.cpu
 exit $status
 """
 
@@ -81,7 +81,8 @@ class Bench:
 
     def their_cpu(self) -> float:
         """Return the CPU seconds that the wrapped commands took."""
-        words = self.cpu_log.read_text().split()
+        # Two lines a call: the shell's own seconds, and its children's.
+        words = " ".join(self.cpu_log.read_text().splitlines()[1::2]).split()
         return sum(60 * float(word.split("m")[0]) + float(word.split("m")[1].rstrip("s")) for word in words)
 
     def init_keystone(self) -> dict[str, float]:
