@@ -73,7 +73,8 @@ def _check_places(release: ProjectRelease) -> Iterator[Problem]:
     if release.rpm is None:
         return
     packages = release.rpm.packages
-    placed = [(service.where, service.name, service.home) for service in release.services.values()]
+    placed = [(release.rpm.where, "common", release.rpm.common)]
+    placed += [(service.where, service.name, service.home) for service in release.services.values()]
     placed += [(file.where, file.path, file.package or "") for file in release.configuration.values()]
     placed += [(folder.where, folder.path, folder.package or "") for folder in release.folders.values()]
     if release.site:

@@ -147,8 +147,6 @@ class Packaging:
                 raise ValueError(f'rpm: "{name}" is not the name of a package')
         if not VERSION.fullmatch(self.version):
             raise ValueError(f'rpm: version "{self.version}" is not that of a package')
-        if self.common not in self.packages:
-            raise ValueError(f"rpm: common: {self.common} is not one of packages")
         if not self.changelog or self.changelog[0].version != f"{self.version}-{self.release}":
             raise ValueError(f"rpm: the newest entry of changelog is not of {self.version}-{self.release}")
         if (self.source is None) is not (self.modules == ()):

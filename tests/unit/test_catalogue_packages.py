@@ -82,7 +82,7 @@ BAD = {
     ),
     "no such common package": (
         "heat", "common: openstack-heat-common", "common: openstack-heat-comon",
-        "common: openstack-heat-comon is not one of packages", "",
+        "common: openstack-heat-comon is not one of packages", "mean openstack-heat-common?",
     ),
     "changelog of another version": (
         "placement", "version: 16.0.0-1", "version: 16.0.0-2", "changelog is not of 16.0.0-1", "",
