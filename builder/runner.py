@@ -50,6 +50,7 @@ PACKAGES = {
     "rpmdb": ("rpm", "rpm"),
     "rpmkeys": ("rpm", "rpm"),
     "rpmsign": ("rpm", "rpm-sign"),
+    "rpmspec": ("rpm", "rpm-build"),
     "setfiles": ("policycoreutils", "policycoreutils"),
     "depmod": ("kmod", "kmod"),
     "semodule": ("policycoreutils", "policycoreutils"),
@@ -57,6 +58,7 @@ PACKAGES = {
     "sgdisk": ("gdisk", "gdisk"),
     "ssh": ("openssh-client", "openssh-clients"),
     "ssh-keygen": ("openssh-client", "openssh"),
+    "systemd-analyze": ("systemd", "systemd"),
     "systemd-nspawn": ("systemd-container", "systemd-container"),
     "unshare": ("util-linux", "util-linux"),
 }

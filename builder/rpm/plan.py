@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from builder.errors import InputError, Problem
@@ -85,6 +88,7 @@ class BuildPlan:
                 "remote": {remote.name: remote.sha256 for remote in self.sources.remote},
                 "epoch": self.epoch,
                 "rpm": self.settings.rpm,
+                "wheels": _wheel_builder(),
                 "macros": [path.read_text(encoding="utf-8") for path in macro_files(self.target)],
                 "own_macros": render_macros(self.target),
                 "conditions": self.settings.conditions,
@@ -92,6 +96,13 @@ class BuildPlan:
                 "backend": self.settings.backend,
             }
         )
+
+
+@cache
+def _wheel_builder() -> list[str]:
+    """Return what decides the bytes of a wheel that this host builds."""
+    tools = [f"{name} {metadata.version(name)}" for name in ("setuptools", "pbr")]
+    return [sys.version, *tools, sha256_file(Path(__file__).with_name("pyproject.py"))]
 
 
 def plan_builds(

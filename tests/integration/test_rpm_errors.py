@@ -125,6 +125,28 @@ def test_interrupted_build_leaves_nothing_and_exits_130(tmp_path: Path) -> None:
     assert list((tmp_path / "out").rglob("*.rpm")) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "tool"),
+    [
+        (["rpm", "openstack-utils", "-t", "epel-9"], "rpmbuild"),
+        (["repo", "rpms"], "createrepo_c"),
+    ],
+)
+def test_missing_tool_is_named_with_its_package(tmp_path: Path, words: list[str], tool: str) -> None:
+    builder("rpm", "openstack-utils", "-t", "epel-9", "--out", tmp_path / "good", cwd=tmp_path)
+    (tmp_path / "rpms").mkdir()
+    (rpm,) = (tmp_path / "good").rglob("*.noarch.rpm")
+    shutil.copy(rpm, tmp_path / "rpms" / "a.rpm")
+
+    done = builder(*words, cwd=tmp_path, ok=False, PATH=str(tmp_path / "nowhere"))
+
+    assert done.returncode == 4, done.stderr
+    assert f"error: {tool} is not installed" in done.stderr
+    assert "hint:  apt-get install" in done.stderr
+    assert {path.name for path in (tmp_path / "rpms").iterdir()} <= {"a.rpm", ".repo.lock"}
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir(mode=0o555)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.targets import load_targets
 from tests.integration.rpm_tool import ROOT, builder, query
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
@@ -180,3 +181,17 @@ def test_source_within_a_condition_counts_where_rpm_says_so(tree: Path, tmp_path
     assert "unchanged" not in builder(*words, "--with", "more", cwd=tmp_path).stderr
     (srpm,) = (tmp_path / "out/rpm/epel-10").glob("*.src.rpm")
     assert "more.conf" in query(srpm, "-l")
+
+
+@pytest.mark.slow
+def test_the_whole_matrix_builds_and_passes_check_rpm(tmp_path: Path) -> None:
+    builder("rpm", "*", "-t", "*", cwd=tmp_path)
+    built = sorted((tmp_path / "out" / "rpm").glob("*/*.rpm"))
+    assert {path.parent.name for path in built} == {target.name for target in load_targets()}
+
+    done = builder("check-rpm", *built, "--json", cwd=tmp_path, ok=False)
+
+    findings = json.loads(done.stdout)
+    assert [one for one in findings if one["level"] == "error"] == []
+    again = builder("rpm", "*", "-t", "*", cwd=tmp_path)
+    assert again.stderr.count("unchanged") == again.stderr.count("rpm  ")

@@ -206,6 +206,18 @@ BROKEN: dict[str, tuple[Rule, str, dict[str, object], str]] = {
         },
         "thing: owns files",
     ),
+    "owner that nobody declares": (
+        files.undeclared_account,
+        "epel-10",
+        {"files": (file("/var/lib/a", 0o40755, user="thing"),), "provides": needs("group(thing)")},
+        "user(thing): neither provided nor required",
+    ),
+    "member of a group": (
+        files.member_line_too_new,
+        "epel-10",
+        {"files": (file("/usr/lib/sysusers.d/a.conf", data=b"u nova - -\nm nova qemu\n"),)},
+        "leaves lines of type m out",
+    ),
     "mode of a configuration": (
         files.other_mode_than_the_catalogue,
         "epel-10",
@@ -349,7 +361,7 @@ WELL: dict[str, tuple[str, dict[str, object]]] = {
                 ),
                 file("/etc/httpd/conf.d/thing.conf", data=b'ErrorLogFormat "%{cu}t %M"\n'),
             ),
-            "provides": needs("thing = 1-1.el10", "user(thing)", "group(keystone)"),
+            "provides": needs("thing = 1-1.el10", "user(thing)", "group(thing)", "group(keystone)"),
             "scriptlets": (
                 *script(
                     "%post", "/usr/lib/systemd/systemd-update-helper install-system-units thing.service || :"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from builder.catalogue.load import load_catalogue
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import Context, version_number
 from builder.rpm.check.package import BuiltPackage
 
 # %{name}, %{?dist}; %_bindir; %systemd_post. Not %i of a unit, %(name)s of Python, %{GLOBAL} of httpd.
@@ -80,6 +80,23 @@ def _accounts(package: BuiltPackage) -> frozenset[str]:
     return ACCOUNTS | declared | made
 
 
+def undeclared_account(package: BuiltPackage, context: Context) -> Iterator[str]:
+    if version_number(context.target.rpm.version) < (4, 19):
+        return
+    declared = {one.name for one in (*package.provides, *package.requires)}
+    owners = {f"user({file.user})" for file in package.files if file.user not in ACCOUNTS}
+    owners |= {f"group({file.group})" for file in package.files if file.group not in ACCOUNTS}
+    for capability in sorted(owners - declared):
+        yield f"{capability}: neither provided nor required, and files have this owner"
+
+
+def member_line_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
+    if version_number(context.target.rpm.version) < (4, 20):
+        for file in package.files:
+            if "/sysusers.d/" in file.path and re.search(r"^m\s", file.text or "", re.MULTILINE):
+                yield f"{file.path}: rpm {context.target.rpm.version} leaves lines of type m out"
+
+
 def other_mode_than_the_catalogue(package: BuiltPackage, context: Context) -> Iterator[str]:
     for project in load_catalogue().projects.values():
         release = project.releases.get(context.target.release)
@@ -110,4 +127,12 @@ def command_without_manual(package: BuiltPackage, context: Context) -> Iterator[
             yield file.path
 
 
-RULES = (unexpanded_macro, wrong_mode, unknown_owner, other_mode_than_the_catalogue, command_without_manual)
+RULES = (
+    unexpanded_macro,
+    wrong_mode,
+    unknown_owner,
+    undeclared_account,
+    member_line_too_new,
+    other_mode_than_the_catalogue,
+    command_without_manual,
+)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import Context, version_number
 from builder.rpm.check.package import BuiltPackage
 
 # The first rpm that reads a payload of this kind (rpm's own release notes).
@@ -33,7 +33,7 @@ DIGESTS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512"}
 def unreadable_payload(package: BuiltPackage, context: Context) -> Iterator[str]:
     rpm = context.target.rpm.version
     first = COMPRESSORS.get(package.compressor)
-    if first is None or _number(rpm) < _number(first):
+    if first is None or version_number(rpm) < version_number(first):
         yield f"payload is {package.compressor}, and rpm {rpm} of the target cannot read it"
 
 
@@ -53,17 +53,13 @@ def feature_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
         first = FEATURES.get(match[1])
         if first is None:
             yield f"{need.whole}: a feature that is not known here"
-        elif _number(rpm) < _number(first):
+        elif version_number(rpm) < version_number(first):
             yield f"{need.whole}: came with rpm {first}, the target has {rpm}"
 
 
 def other_dist_tag(package: BuiltPackage, context: Context) -> Iterator[str]:
     if not package.release.endswith(context.target.dist):
         yield f"release {package.release} does not end with {context.target.dist}"
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 RULES = (unreadable_payload, unreadable_digests, feature_too_new, other_dist_tag)
