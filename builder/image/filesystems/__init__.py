@@ -15,6 +15,7 @@ from typing import Protocol
 
 from builder.errors import BuildError, CommandFailed, InputError, Problem
 from builder.image.filesystems import refused
+from builder.image.filesystems.disk import Disk
 from builder.image.filesystems.ext import ExtWriter
 from builder.image.filesystems.swap import SwapWriter
 from builder.image.filesystems.vfat import VfatWriter
@@ -36,22 +37,11 @@ class Writer(Protocol):
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
         """Return what fits into a file system of `size` bytes."""
 
-    def write(
-        self,
-        disk_file: Path,
-        placed: Placed,
-        source: Path | None,
-        *,
-        runner: Runner,
-        epoch: int | None,
-        work: Path,
-    ) -> None:
-        """Make the file system at `placed` in `disk_file`, filled with what `source` holds.
+    def write(self, disk: Disk, placed: Placed, source: Path | None) -> None:
+        """Make the file system at `placed`, filled with what `source` holds.
 
         Args:
             source: folder whose content becomes the file system's root; None: an empty one.
-            epoch: no time in the file system is later, where given.
-            work: folder for small files of the writer.
 
         Raises:
             BuildError: the content does not fit, or cannot be held by this file system.
@@ -163,6 +153,7 @@ def write_all(
     Raises:
         BuildError: as `Writer.write`.
     """
+    disk = Disk(file=disk_file, runner=runner, epoch=epoch, work=work)
     for placed in layout.partitions:
         if placed.fstype in RAW:
             continue
@@ -170,7 +161,7 @@ def write_all(
         if writer is None:
             raise BuildError(f"{placed.where}: file system {placed.fstype} is not known")
         source = sources.get(placed.mountpoint) if placed.mountpoint else None
-        writer.write(disk_file, placed, source, runner=runner, epoch=epoch, work=work)
+        writer.write(disk, placed, source)
 
 
 def rehearse(layout: DiskLayout, *, runner: Runner, work: Path) -> None:
@@ -183,13 +174,14 @@ def rehearse(layout: DiskLayout, *, runner: Runner, work: Path) -> None:
         InputError: naming the partition, with what mkfs said.
     """
     scratch = work / "rehearsal"
+    disk = Disk(file=scratch, runner=runner, epoch=None, work=work)
     try:
         for placed in layout.partitions:
             writer = writer_for(placed.fstype)
             if placed.mkfsoptions and writer:
                 with scratch.open("wb") as file:
                     file.truncate(placed.size)
-                writer.write(scratch, replace(placed, start=0), None, runner=runner, epoch=None, work=work)
+                writer.write(disk, replace(placed, start=0), None)
     except CommandFailed as error:
         raise InputError(error.message, hint=error.hint) from error
     finally:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed, Problem
 from builder.image.filesystems import extinodes, options
+from builder.image.filesystems.disk import Disk
 from builder.image.placement import KIB, MIB, Placed, Usage
 from builder.kickstart.plan import Partition
-from builder.runner import Completed, Runner
+from builder.runner import Completed
 
 # What mke2fs uses when --mkfsoptions say nothing else.
 CONFIGURATION = """\
@@ -126,36 +127,27 @@ class ExtWriter:
             inodes=max(0, geometry.inodes - 10),
         )
 
-    def write(
-        self,
-        disk_file: Path,
-        placed: Placed,
-        source: Path | None,
-        *,
-        runner: Runner,
-        epoch: int | None,
-        work: Path,
-    ) -> None:
+    def write(self, disk: Disk, placed: Placed, source: Path | None) -> None:
         """Write it with the content of `source`.
 
         Raises:
             BuildError: mke2fs failed; where the content did not fit, that is what it says.
         """
-        configuration = work / "mke2fs.conf"
+        configuration = disk.work / "mke2fs.conf"
         configuration.write_text(CONFIGURATION)
         root = source.stat() if source is not None else None
         argv = ["mke2fs", "-q", "-F", "-t", self.fstype, *self._arguments(placed, root)]
         if source is not None:
             argv += ["-d", str(source)]
-        argv += [str(disk_file), f"{placed.size // KIB}k"]
-        latest = int(time.time()) if epoch is None else epoch
+        argv += [str(disk.file), f"{placed.size // KIB}k"]
+        latest = int(time.time()) if disk.epoch is None else disk.epoch
         # The first is e2fsprogs' own and older, the second came with 1.47.1.
         env = {"E2FSPROGS_FAKE_TIME": str(latest), "SOURCE_DATE_EPOCH": str(latest)}
         env["MKE2FS_CONFIG"] = str(configuration)
-        done = runner.run(argv, env=env, ok=())
+        done = disk.runner.run(argv, env=env, ok=())
         if done.returncode:
             raise _failure(placed, done)
-        extinodes.finish(disk_file, placed.start, epoch=latest, root=root)
+        extinodes.finish(disk.file, placed.start, epoch=latest, root=root)
 
     def _arguments(self, placed: Placed, root: os.stat_result | None) -> list[str]:
         owner = f"root_owner={root.st_uid}:{root.st_gid}" if root else "root_owner=0:0"

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError, Problem
+from builder.image.filesystems.disk import Disk
 from builder.image.filesystems.options import refuse
 from builder.image.placement import Placed, Usage
 from builder.kickstart.plan import Partition
-from builder.runner import Runner
 
 HINT = "use --fstype=ext4 for this partition"
 
@@ -38,22 +38,13 @@ class RefusedWriter:
         del size, mkfsoptions
         return Usage()
 
-    def write(
-        self,
-        disk_file: Path,
-        placed: Placed,
-        source: Path | None,
-        *,
-        runner: Runner,
-        epoch: int | None,
-        work: Path,
-    ) -> None:
+    def write(self, disk: Disk, placed: Placed, source: Path | None) -> None:
         """Refuse.
 
         Raises:
             BuildError: always.
         """
-        del disk_file, source, runner, epoch, work
+        del disk, source
         raise BuildError(f"{placed.where}: {self.fstype} is not supported: {self.reason}", hint=HINT)
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import Problem
+from builder.image.filesystems.disk import Disk
 from builder.image.filesystems.options import refuse
 from builder.image.placement import Placed, Usage
 from builder.kickstart.plan import Partition
-from builder.runner import Runner
 
 PAGE = 4096
 SIGNATURE = b"SWAPSPACE2"
@@ -39,18 +39,9 @@ class SwapWriter:
         del size, mkfsoptions
         return Usage()
 
-    def write(
-        self,
-        disk_file: Path,
-        placed: Placed,
-        source: Path | None,
-        *,
-        runner: Runner,
-        epoch: int | None,
-        work: Path,
-    ) -> None:
+    def write(self, disk: Disk, placed: Placed, source: Path | None) -> None:
         """Write the header; the rest stays unallocated."""
-        del source, runner, epoch, work
+        del source
         header = bytearray(PAGE)
         label = (placed.label or "").encode()[: LABEL_BYTES - 1]
         identity = uuid.UUID(placed.uuid).bytes if placed.uuid else bytes(16)
@@ -58,6 +49,6 @@ class SwapWriter:
         header[1036:1052] = identity
         header[1052 : 1052 + len(label)] = label
         header[-len(SIGNATURE) :] = SIGNATURE
-        with disk_file.open("r+b") as file:
+        with disk.file.open("r+b") as file:
             file.seek(placed.start)
             file.write(header)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed, Problem
 from builder.image.filesystems import options
+from builder.image.filesystems.disk import Disk
 from builder.image.placement import KIB, MIB, SECTOR, Placed, Usage
 from builder.kickstart.plan import Partition
-from builder.runner import Runner
 
 FAT32_FROM = 512 * MIB
 FAT16_FROM = 8 * MIB
@@ -64,35 +64,25 @@ class VfatWriter:
         data = size - size // 256 - 64 * KIB
         return Usage(bytes=max(0, data), inodes=max(16, data // (4 * KIB)))
 
-    def write(
-        self,
-        disk_file: Path,
-        placed: Placed,
-        source: Path | None,
-        *,
-        runner: Runner,
-        epoch: int | None,
-        work: Path,
-    ) -> None:
+    def write(self, disk: Disk, placed: Placed, source: Path | None) -> None:
         """Write it with the content of `source`.
 
         Raises:
             BuildError: something in `source` cannot be held by FAT, or does not fit.
         """
-        del work
         folders, files = ((), ()) if source is None else survey(source, placed)
         env = {"TZ": "UTC", "MTOOLS_SKIP_CHECK": "1", "MTOOLSRC": os.devnull}
-        if epoch is not None:
-            env["SOURCE_DATE_EPOCH"] = str(epoch)
+        if disk.epoch is not None:
+            env["SOURCE_DATE_EPOCH"] = str(disk.epoch)
         argv = ["mkfs.vfat", "-F", _bits(placed.size), "-h", str(placed.start // SECTOR)]
-        if epoch is not None:
+        if disk.epoch is not None:
             argv.append("--invariant")  # it also sets a volume id: -i comes later and wins
         argv += ["--offset", str(placed.start // SECTOR), *options.split(placed.mkfsoptions)]
         if placed.uuid:
             argv += ["-i", placed.uuid.replace("-", "")]
         if placed.label:
             argv += ["-n", placed.label.upper()]
-        done = runner.run([*argv, str(disk_file), str(placed.size // KIB)], env=env, ok=())
+        done = disk.runner.run([*argv, str(disk.file), str(placed.size // KIB)], env=env, ok=())
         if done.returncode:
             said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "no word")
             raise CommandFailed(
@@ -101,16 +91,16 @@ class VfatWriter:
             )
         if source is None:
             return
-        image = ["-i", f"{disk_file}@@{placed.start}"]
+        image = ["-i", f"{disk.file}@@{placed.start}"]
         if folders:
-            runner.run(["mmd", *image, *(_new(name) for name in folders)], env=env)
+            disk.runner.run(["mmd", *image, *(_new(name) for name in folders)], env=env)
         for folder in ("", *folders):
             here = [name for name in files if os.path.dirname(name) == folder]
             if not here:
                 continue
-            _clamp(source, here, epoch)
+            _clamp(source, here, disk.epoch)
             words = ["mcopy", *image, "-m", "-Q", *(str(source / name) for name in here)]
-            runner.run(
+            disk.runner.run(
                 [*words, f"::/{_existing(folder)}"], env=env, hint=f"the content of {placed.where} must fit"
             )
 
