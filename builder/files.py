@@ -19,6 +19,8 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from builder.errors import BuildError, PermissionMissing
@@ -190,18 +192,19 @@ def cache_folder(*parts: str) -> Path:
 
 
 def digests_of_file(path: Path, *algorithms: str) -> tuple[str, ...]:
-    """Return the hex digests of the file's bytes, one an algorithm, in one pass."""
-    hashes = [hashlib.new(algorithm) for algorithm in algorithms]
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            for digest in hashes:
-                digest.update(chunk)
-    return tuple(digest.hexdigest() for digest in hashes)
+    """Return the hex digests of the file's bytes, one an algorithm, each from a thread of its own."""
+    with ThreadPoolExecutor() as pool:
+        return tuple(pool.map(partial(_digest_of_file, path), algorithms))
 
 
 def sha256_file(path: Path) -> str:
     """Return the sha256 of the file's bytes, in hex."""
-    return digests_of_file(path, "sha256")[0]
+    return _digest_of_file(path, "sha256")
+
+
+def _digest_of_file(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def digest_of(value: object) -> str:

@@ -60,7 +60,7 @@ def read(path: Path) -> Source:
 
 
 def compute_digests(path: Path) -> dict[str, str]:
-    """Return the digests of the file by reading it once."""
+    """Return the digests of the file."""
     return dict(zip(ALGORITHMS, files.digests_of_file(path, *ALGORITHMS), strict=True))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,10 +77,8 @@ class Made:
 
 
 def digest_artifact(path: Path) -> Artifact:
-    """Return what identifies `path`; each digest has a thread of its own, the slowest begins."""
-    with ThreadPoolExecutor() as pool:
-        digests = pool.map(lambda name: digests_of_file(path, name), ("md5", "sha512", "sha256"))
-        (md5,), (sha512,), (sha256,) = digests
+    """Return what identifies `path`."""
+    md5, sha512, sha256 = digests_of_file(path, "md5", "sha512", "sha256")
     return Artifact(path=path, size=path.stat().st_size, sha256=sha256, sha512=sha512, md5=md5)
 
 
