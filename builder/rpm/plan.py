@@ -22,6 +22,7 @@ from builder.rpm.packages import (
     Package,
     has_environment,
 )
+from builder.rpm.pyproject import build_tools
 from builder.rpm.rpmspec import parse_spec
 from builder.rpm.sources import SourceFiles, find_sources
 from builder.rpm.spec import read_spec
@@ -94,6 +95,7 @@ class BuildPlan:
                 "conditions": self.settings.conditions,
                 "without": self.without,
                 "backend": self.settings.backend,
+                "build_tools": build_tools() if "%pyproject_wheel" in self.package.text else {},
             }
         )
 

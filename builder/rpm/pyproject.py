@@ -23,6 +23,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 # For a tree without pyproject.toml (PEP 517).
@@ -66,6 +67,11 @@ class Scheme:
 
     def _below(self, folder: str, *parts: str) -> Path:
         return self.root.joinpath(folder.lstrip("/"), *parts)
+
+
+def build_tools() -> dict[str, str]:
+    """Return what wheels are built with, and in which version: it decides bytes; WHEEL tells it."""
+    return {name: version(name) for name in ("setuptools", "pbr")}
 
 
 def build_wheel(folder: Path) -> str:

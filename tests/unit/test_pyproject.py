@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from builder.rpm.pyproject import Scheme, build_wheel, fix_shebang, install_wheel, list_files
+from builder.report import Report
+from builder.rpm import plan
+from builder.rpm.packages import find_packages, pair
+from builder.rpm.pyproject import Scheme, build_tools, build_wheel, fix_shebang, install_wheel, list_files
+from builder.runner import Runner
+from builder.targets import SPECS, select
 
 METADATA = "Metadata-Version: 2.4\nName: Spam\nVersion: 1\nLicense-File: COPYING\n"
 FILES = {
@@ -146,3 +151,18 @@ def test_wheel_is_that_of_the_tree_and_not_of_a_git_checkout_around_it(
     monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
 
     assert build_wheel(tmp_path / "wheels") == "/dev/null"
+
+
+@pytest.mark.parametrize(("package", "changes"), [("openstack-keystone", True), ("openstack-utils", False)])
+def test_other_build_tools_are_another_input_for_what_is_built_with_them(
+    package: str, changes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = SPECS.parent
+    pairs = pair(find_packages(root, [package]), select(["epel-10"]), named=[])
+    settings = plan.Settings(root=root, rpm="4.18.0", out=tmp_path)
+    (build,) = plan.plan_builds(pairs, settings, Runner(Report(quiet=True)))
+    before = build.inputs
+
+    monkeypatch.setattr(plan, "build_tools", lambda: {**build_tools(), "setuptools": "99"})
+
+    assert (build.inputs != before) is changes
