@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from builder.errors import CommandFailed
 from builder.report import Report
 from builder.runner import Runner
+from tests.integration.rpm_tool import builder, the_rpm
 from tests.machine import trees
 from tests.machine.cgroups import MOUNTS
 from tests.machine.machine import Machine, booted
@@ -152,8 +154,7 @@ def test_functions_tell_the_states_apart(sysv_machine: Machine) -> None:
     user = sysv_machine.run(["ps", "-o", "user=,comm=", "-p", pid.strip()]).stdout
     assert user.split() == ["nobody", "sleep"]
 
-    sysv_machine.run(["kill", "-9", pid.strip()])
-    time.sleep(0.1)
+    sysv_machine.run(["sh", "-c", f"kill -9 {pid.strip()}; while kill -0 {pid.strip()}; do sleep 0.1; done"])
     assert service(sysv_machine, "alpha", "status") == 1
     pid_file.unlink()
     assert service(sysv_machine, "alpha", "status") == 2
@@ -191,16 +192,13 @@ def test_two_machines_never_meet(fixture_tree: Tree, fixture_machine: Machine) -
 
 def test_a_killed_run_leaves_nothing(fixture_tree: Tree) -> None:
     mounts = Path("/proc/self/mountinfo").read_text()
-    argv = [sys.executable, "-m", "tests.machine", "fixture", "sh", "-c", "echo up; exec sleep 1000.25"]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
-        assert run.stdout is not None
-        assert run.stdout.readline() == b"up\n"
-        assert sleepers() != []
+    argv = [sys.executable, "-m", "tests.machine", "fixture", "sleep", "1000.25"]
+    with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as run:
+        was_there = wait_for(sleepers, seconds=60)
         os.kill(run.pid, signal.SIGKILL)
+    assert was_there
 
-    deadline = time.monotonic() + 10
-    while sleepers() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not sleepers(), seconds=10)
     assert sleepers() == []
     assert Path("/proc/self/mountinfo").read_text() == mounts
     with booted(fixture_tree, Runner(Report(quiet=True))) as machine:
@@ -208,6 +206,16 @@ def test_a_killed_run_leaves_nothing(fixture_tree: Tree) -> None:
         assert machine.folder.name in left
         groups = {path.name for mount in MOUNTS for path in mount.glob("openstack-builder-machine.*")}
         assert {name.removeprefix("openstack-builder-machine.") for name in groups} <= set(left)
+
+
+def wait_for(is_so: Callable[[], object], *, seconds: float) -> bool:
+    """Wait until something is so; say whether it came to that."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def sleepers() -> list[str]:
@@ -220,3 +228,21 @@ def sleepers() -> list[str]:
         except OSError:
             continue
     return found
+
+
+@pytest.mark.parametrize(("kind", "target"), [("fixture", "fixture-12"), ("sysv", "epel-6")])
+def test_openstack_utils_is_installed_and_runs(
+    kind: str, target: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    builder("rpm", "openstack-utils", "-t", target, cwd=tmp_path)
+    machine: Machine = request.getfixturevalue(f"{kind}_machine")
+
+    machine.install(the_rpm(tmp_path, target))
+
+    machine.write("/etc/keystone/keystone.conf", "[database]\n#connection = <None>\n")
+    machine.run(["openstack-config", "--set", "/etc/keystone/keystone.conf", "database", "connection", "x"])
+    assert machine.read("/etc/keystone/keystone.conf").endswith("\nconnection = x\n")
+    for command in ("openstack-db", "openstack-keystone-sample-data"):
+        assert machine.run([command, "--help"]).stdout.startswith("usage: ")
+    machine.remove("openstack-utils")
+    assert not machine.path("/usr/bin/openstack-config").exists()

@@ -9,6 +9,7 @@ import pytest
 
 from builder.report import Report
 from builder.runner import Runner
+from tests.fixture.apt import has_apt
 from tests.machine import fixture_root, sysv_root
 from tests.machine.machine import Machine, booted, reason_not_to_boot
 from tests.machine.trees import Tree
@@ -42,6 +43,8 @@ def sysv_machine(sysv_tree: Tree) -> Iterator[Machine]:
 
 def _tree(make: Callable[[Report], Tree]) -> Tree:
     reason = reason_not_to_boot()
+    if reason is None and not has_apt():
+        reason = "the trees are made of Debian's packages, and apt-get is not installed"
     if reason:
         pytest.skip(reason)
     return make(Report(quiet=True))

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from builder.errors import BuildError
 from builder.files import work_folder
+from builder.report import Report
 from builder.runner import Completed, Process, ProcessTimeout, Runner, has_tool
 from tests.machine import cgroups, trees
 from tests.machine.trees import HERE, Init, Tree
@@ -73,7 +74,8 @@ def reason_not_to_boot() -> str | None:
     for tool in ("systemd-nspawn", "unshare", "nsenter"):
         if not has_tool(tool):
             return f"{tool} is not installed"
-    return None
+    trial = Runner(Report(quiet=True)).run(["unshare", "--mount", "--pid", "--fork", "true"], ok=())
+    return f"this host makes no namespaces: {trial.stderr.strip()}" if trial.returncode else None
 
 
 @dataclass(kw_only=True, slots=True)

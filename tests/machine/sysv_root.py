@@ -39,7 +39,9 @@ INIT_SCRIPTS = {
     "halt": ("0/K99",), "reboot": ("6/K99",),
 }  # fmt: skip
 SOURCES = (HERE / "sysv_root.py", HERE / "unpack.sh")
-# What alternatives and maintainer scripts make; and the Python of Software Collections, which is Debian's.
+# What alternatives and maintainer scripts make; and the Python of Software Collections, which is Debian's
+# and finds its modules by a .pth file.
+SITE_PACKAGES = "/opt/rh/rh-python36/root/usr/lib/python3.6/site-packages"
 LINKS = {
     "etc/mtab": "/proc/self/mounts",
     "opt/rh/rh-python36/root/usr/bin/python3": "/usr/bin/python3",
@@ -110,4 +112,5 @@ def _lay_out(tree: Path, runner: Runner) -> None:
     (tree / "etc/sysconfig/network").write_text("NETWORKING=yes\n")
     (tree / "etc/rpm").mkdir(exist_ok=True)
     (tree / "etc/rpm/macros").write_text("%_dbpath /var/lib/rpm\n")
+    (tree / "usr/lib/python3/dist-packages/rh-python36.pth").write_text(f"{SITE_PACKAGES}\n")
     runner.run(["chroot", tree, "rpm", "--initdb"])
