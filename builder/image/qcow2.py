@@ -65,10 +65,11 @@ def _deflate(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-# Clusters of 2 MiB were the fastest and the smallest of what was tried. Level 2 takes a quarter less time
-# and 5 % more room.
+# A guest that reads 4 KiB has a whole cluster decompressed. In clusters of 256 KiB the JeOS is as large as
+# in those of 2 MiB (which pad the tables), and 2000 reads take it a tenth of the time; in those of 64 KiB
+# it is 5 % larger. Level 2 takes a quarter less time and 5 % more room.
 ZSTD_LEVEL = 3
-ZSTD = Format(cluster_bits=21, compression=1, compress=_zstd)
+ZSTD = Format(cluster_bits=18, compression=1, compress=_zstd)
 # What a qemu older than 5.1 knows.
 ZLIB = Format(cluster_bits=16, compression=0, compress=_deflate)
 
@@ -89,7 +90,7 @@ def convert(
         BuildError: a file cannot be read or written; no `qcow2` is left then.
     """
     try:
-        with raw.open("rb") as source, qcow2.open("xb") as target:
+        with raw.open("rb") as source, qcow2.open("wb") as target:
             writer = _Writer(target, format, os.fstat(source.fileno()).st_size)
             writer.write(source, progress or (lambda _: None))
     except BaseException as error:
