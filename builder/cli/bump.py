@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
+import re
 from pathlib import Path
 
 from builder.catalogue.load import load_catalogue
@@ -16,7 +17,7 @@ from builder.errors import InputError
 from builder.files import write_atomic
 from builder.render.tree import render_tree
 from builder.rpm.bump import Bump, bump_catalogue, bump_spec
-from builder.rpm.packages import Package, find_packages
+from builder.rpm.packages import UTILS, Package, find_packages
 from builder.targets import SPECS, load_targets
 
 SUMMARY = "Write a new version or release and a changelog entry of a package where they stand."
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
         raise InputError(f"{show_path(path)}: {error.message}", hint=error.hint) from error
     write_atomic(path, bumped.text)
     changed = [path]
+    if package.name == UTILS:
+        changed += _write_own_version(args.source, bumped.version)
     if package.release is not None:
         try:
             catalogue = load_catalogue(args.source / "specs")
@@ -107,6 +110,17 @@ def _project_file(root: Path, package: Package) -> Path | None:
         if release is not None and release.rpm is not None and release.rpm.name == package.name:
             return root / "specs" / "services" / f"{project.project}.yaml"
     raise InputError(f"the catalogue has no {package.name} of release {package.release}")
+
+
+def _write_own_version(root: Path, version: str) -> list[Path]:
+    """Write the version of the project itself, which is that of openstack-utils; return what changed."""
+    path = root / "builder" / "__init__.py"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    after = re.sub(r'^__version__ = ".*"$', f'__version__ = "{version}"', before, flags=re.MULTILINE)
+    if after == before:
+        return []
+    write_atomic(path, after)
+    return [path]
 
 
 def _today() -> datetime.date:

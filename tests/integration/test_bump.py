@@ -70,6 +70,29 @@ def test_hand_written_spec_gets_the_next_release(tree: Path, tmp_path: Path) -> 
     assert told.stdout == "2 - 100% of %define and %dump\n- Second line"
 
 
+def test_version_of_the_project_is_that_of_openstack_utils(tree: Path, tmp_path: Path) -> None:
+    (tree / "builder").mkdir()
+    (tree / "builder" / "__init__.py").write_text('"""Text."""\n__version__ = "2026.2"\n')
+    before = texts(tree)
+
+    builder(
+        *("bump", "openstack-utils", "--source", tree, "--date", "2027-04-01", "--version", "2027.1"),
+        *("-m", "New version"),
+        cwd=tmp_path,
+    )
+
+    assert changes(before, texts(tree)) == {
+        "builder/__init__.py": ['-__version__ = "2026.2"', '+__version__ = "2027.1"'],
+        "specs/openstack-utils.spec": [
+            "-Version:        2026.2",
+            "+Version:        2027.1",
+            f"+* Thu Apr 01 2027 {PACKAGER} - 2027.1-1",
+            "+- New version",
+            "+",
+        ],
+    }
+
+
 def test_generated_spec_is_bumped_in_the_catalogue_and_made_again(tree: Path, tmp_path: Path) -> None:
     before = texts(tree)
 
