@@ -41,6 +41,14 @@ from openstack_utils import db_server
 connection = pymysql.connect(unix_socket=sys.argv[1], user="root")
 db_server.set_root_password(connection, sys.stdin.read())
 """
+OTHER_VERSION = """\
+import pymysql, sys
+from openstack_utils.db_server import password_statements
+cursor = pymysql.connect(unix_socket=sys.argv[1], user="root").cursor()
+accounts = [("root", "127.0.0.1"), ("", "127.0.0.1")]
+for statement in password_statements(sys.argv[2], accounts, sys.stdin.read()):
+    cursor.execute(*statement)
+"""
 PASSWORD = 'it\'s; "y" \\ %s p@ss'
 
 
@@ -117,6 +125,20 @@ def test_root_gets_a_password_and_keeps_the_socket(installed: tuple[Machine, dic
     accounts = "SELECT User, Host, JSON_EXTRACT(Priv, '$.authentication_string') = '' FROM mysql.global_priv"
     rows = sql(machine, "root", f"{accounts} WHERE User IN ('', 'root') ORDER BY Host")
     assert rows == "root\t127.0.0.1\t0\nroot\tlocalhost\t0\n"
+
+
+@pytest.mark.parametrize("version", ["5.1.73", "5.5.68-MariaDB", "8.4.6"])
+def test_the_statements_for_other_versions_are_sql(
+    installed: tuple[Machine, dict[str, Any]], version: str
+) -> None:
+    machine, result = installed
+    sql(machine, "root", "CREATE OR REPLACE USER root@'127.0.0.1'; CREATE OR REPLACE USER ''@'127.0.0.1'")
+
+    python(machine, OTHER_VERSION, result["socket"], version, input=PASSWORD)
+
+    rows = sql(machine, "root", "SELECT User, plugin, authentication_string <> '' FROM mysql.user "
+                                "WHERE Host = '127.0.0.1'")  # fmt: skip
+    assert rows == "root\tmysql_native_password\t1\n"
 
 
 def test_a_running_server_is_left_alone(installed: tuple[Machine, dict[str, Any]]) -> None:

@@ -75,11 +75,16 @@ def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_rpm(tmp_path_factory.mktemp("mysql-server"), SPEC, {"mysqld": INIT_SCRIPT})
 
 
-def test_a_server_of_el_6_is_installed_started_and_enabled(sysv_machine: Machine, mysql_server: Path) -> None:
-    machine = sysv_machine
+def offer(machine: Machine, rpm: Path) -> None:
+    """Let `yum install` find an RPM."""
     machine.write("/usr/bin/yum", YUM, mode=0o755)
     (machine.shared / "rpms").mkdir()
-    (machine.shared / "rpms" / mysql_server.name).write_bytes(mysql_server.read_bytes())
+    shutil.copy(rpm, machine.shared / "rpms")
+
+
+def test_a_server_of_el_6_is_installed_started_and_enabled(sysv_machine: Machine, mysql_server: Path) -> None:
+    machine = sysv_machine
+    offer(machine, mysql_server)
     assert ensure(machine, "mysql", answer="no")["exit"] == 3
     assert machine.run(["rpm", "-q", "mysql-server"], ok=()).returncode == 1
 
@@ -126,9 +131,7 @@ def test_openstack_db_brings_essex_from_no_server_to_a_database(
     sysv_machine: Machine, mysql_server: Path
 ) -> None:
     machine = sysv_machine
-    machine.write("/usr/bin/yum", YUM, mode=0o755)
-    (machine.shared / "rpms").mkdir()
-    (machine.shared / "rpms" / mysql_server.name).write_bytes(mysql_server.read_bytes())
+    offer(machine, mysql_server)
     shutil.copytree(SPECS.parent / "utils", machine.shared / "utils")
     machine.run(["useradd", "-r", "keystone"])
     machine.run(["install", "-d", "-o", "keystone", "/var/log/keystone"])

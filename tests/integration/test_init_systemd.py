@@ -94,6 +94,7 @@ def test_every_service_is_started_and_stopped(installed: Machine, catalogue: Cat
             if each.run:
                 assert argv[-len(each.run) :] == list(each.run), name
     happened(machine, len(services))
+    assert machine.run(["systemctl", "status", *units], ok=()).returncode == 0
 
     machine.run(["systemctl", "restart", *(f"{name}.service" for name in first)], timeout=120)
 
@@ -104,6 +105,7 @@ def test_every_service_is_started_and_stopped(installed: Machine, catalogue: Cat
     machine.run(["systemctl", "stop", *units], timeout=120)
     for unit in units:
         assert show(machine, unit, "ActiveState", "Result") == ["inactive", "success"], unit
+    assert machine.run(["systemctl", "status", *units], ok=()).returncode == 3
     assert machine.run(["systemctl", "--failed", "--plain", "--no-legend"]).stdout == ""
     machine.run(["systemctl", "disable", *units])
 

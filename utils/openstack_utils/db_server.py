@@ -148,10 +148,11 @@ def ensure(engine, root, ask, say):
     fresh = service is None
     if fresh:
         service = _install(init, wanted, ask, say)
-    if not fresh and init.is_running(service):
+    elif init.is_running(service):
         return Prepared(False, socket)
-    if not fresh:
-        _consent(ask, "%s is installed and does not run. Start %s, now and at boot?" % (wanted.title, service))
+    else:
+        question = "%s is installed and does not run. Start %s, now and at boot?"
+        _consent(ask, question % (wanted.title, service))
     _start(init, wanted, service, say)
     return Prepared(fresh, _wait_for_socket(wanted))
 
