@@ -40,22 +40,22 @@ def run(args: argparse.Namespace, context: Context) -> int:
             first = show_path((stale or unknown)[0])
             raise BuildError(
                 f"{first} is not what the catalogue makes ({len(stale) + len(unknown)} such files)",
-                hint="run `make specs` and commit the result",
+                hint="run `make specs`, remove what nothing makes, and commit the result",
             )
         context.report.note(f"{len(files)} files are what the catalogue makes")
         return 0
     for path in write_specs(files, catalogue, SPECS):
         context.report.result(show_path(path))
-    context.report.note(f"{len(stale)} of {len(files)} files written, {len(unknown)} removed")
+    for path in unknown:
+        context.report.note(f"{show_path(path)}: nothing in the catalogue makes it; remove it if it is old")
+    context.report.note(f"{len(stale)} of {len(files)} files written")
     return 0
 
 
 def write_specs(files: Sequence[RenderedFile], catalogue: Catalogue, specs: Path) -> list[Path]:
-    """Write what differs below `specs`, remove what nobody makes any more; return what changed."""
-    stale, unknown = compare(files, catalogue, specs)
+    """Write what differs below `specs`; return what changed."""
+    stale, _ = compare(files, catalogue, specs)
     texts = {specs / file.path: file.text for file in files}
     for path in stale:
         write_atomic(path, texts[path])
-    for path in unknown:
-        path.unlink()
-    return [*stale, *unknown]
+    return stale

@@ -86,6 +86,14 @@ def test_the_command_writes_only_what_differs(tmp_path: Path, monkeypatch: pytes
     assert len(first.getvalue().splitlines()) == len(render_tree(CATALOGUE, load_targets()))
     assert second.getvalue() == ""
 
+    mine = tmp_path / "current/openstack-nova/mine.patch"
+    mine.write_text("by hand")
+    assert cli.run(cli.parse(["specs"]), Report(err=told)) == 0
+    assert mine.is_file()
+    assert "mine.patch: nothing in the catalogue makes it" in told.getvalue()
+    with pytest.raises(BuildError, match=r"mine\.patch is not what the catalogue makes \(1 such files\)"):
+        cli.run(cli.parse(["specs", "--check"]), Report(err=told))
+
 
 def test_a_name_that_a_template_does_not_get_is_an_error() -> None:
     with pytest.raises(jinja2.UndefinedError, match="directives"):
