@@ -325,6 +325,28 @@ def test_drop_after_sigkill_puts_the_configuration_back(host: Host) -> None:
     assert unfinished(host) == []
 
 
+def test_sigkill_before_the_configuration_was_kept(host: Host) -> None:
+    host.stand_in("keystone-manage", SLOW)
+    before = host.state()
+    text = host.conf("keystone").read_bytes()
+    started = host.conf("keystone").with_name("keystone.conf.started")
+    with host.started("--init", *SERVICE) as child:
+        wait_for(started.exists)
+        child.kill()
+        child.wait(10)
+    started.unlink()
+    # As if it had come a moment earlier: the journal names the file, and nothing has happened to it.
+    host.conf("keystone").with_name("keystone.conf.openstack-db-old").unlink()
+    host.conf("keystone").write_bytes(text)
+    host.stand_in("keystone-manage", "sys.exit(7)")
+
+    done = host.run("--init", *SERVICE)
+
+    assert done.code == 1
+    assert host.state() == before
+    assert unfinished(host) == []
+
+
 def test_failure_after_sigkill_takes_back_what_both_runs_made(host: Host) -> None:
     host.stand_in("keystone-manage", SLOW)
     before = host.state()

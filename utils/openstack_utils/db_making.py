@@ -5,6 +5,7 @@ A change is noted in the journal before it is made. After a failure the newest i
 after a SIGKILL takes over what the journal tells.
 """
 
+import os
 import time
 
 from .db_connections import ServerError
@@ -98,11 +99,12 @@ class Making:
         work.stop.check()
         paths = list(dict.fromkeys(option.path for option in values))
         work.say("writes %s" % ", ".join(paths))
-        # An unfinished run has kept the text from before it: that is the one to go back to.
-        again = {kept.path: kept for kept in journal.files}
+        # An unfinished run has kept the text from before it: that is the one to go back to. All old texts
+        # are kept before the first file changes: where one is missing none has changed.
+        again = {kept.path: kept for kept in journal.files if os.path.exists(kept.backup)}
         journal.set_files([again.get(path) or Kept(path, backup_of(path)) for path in paths])
         try:
-            written = work.files.write(values, backup=not again)
+            written = work.files.write(values, backup=not again.keys() >= set(paths))
         except BaseException:
             journal.set_files(again.values())
             raise
