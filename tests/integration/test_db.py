@@ -298,6 +298,31 @@ def test_check_tells_what_is_wrong(host: Host) -> None:
     assert "is empty" in not_updated.err
 
 
+def test_host_of_the_old_tool_is_taken_over(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    host.sql(
+        "CREATE DATABASE keystone CHARACTER SET utf8; CREATE TABLE keystone.migrate_version (version INT);"
+        "CREATE USER keystone@localhost IDENTIFIED BY 'keystone';"
+        "GRANT ALL ON keystone.* TO keystone@localhost;"
+        "CREATE USER keystone@'%' IDENTIFIED BY 'keystone';"
+        "GRANT ALL ON keystone.* TO keystone@'%'"
+    )
+    there = host.sql("SHOW CREATE USER keystone@'%'")
+    host.write("keystone", "[database]\nconnection = mysql://keystone:keystone@localhost/keystone\n")
+
+    done = host.run("--init", "--service", "keystone")
+    again = host.run("--init", "--service", "keystone")
+    anew = host.run("--init", "--service", "keystone", "--generate-password")
+
+    assert done.code == 0, done.err
+    assert "account keystone@127.0.0.1" in done.err
+    assert again.out.split() == ["keystone", "unchanged"], again.err
+    assert anew.code == 0, anew.err
+    assert ":keystone@" not in host.conf("keystone").read_text()
+    # Who logs in from elsewhere is not ours to shut out.
+    assert host.sql("SHOW CREATE USER keystone@'%'") == there
+
+
 def test_trove_by_its_configuration_and_sql(host: Host) -> None:
     host.stand_in("trove-manage", "assert sys.argv[-1] == 'db_sync'\nmake_tables()")
     host.write("trove", "[DEFAULT]\n")
