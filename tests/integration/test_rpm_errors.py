@@ -108,19 +108,23 @@ def test_killed_build_leaves_a_work_folder_that_the_next_build_removes(tmp_path:
     assert list(work.iterdir()) == []
 
 
-def test_interrupted_build_leaves_nothing_and_exits_130(tmp_path: Path) -> None:
+def test_interrupted_builds_leave_nothing_and_exit_130(tmp_path: Path) -> None:
     source = copy_sources(tmp_path)
     spec = source / "specs" / "openstack-utils.spec"
-    spec.write_text(spec.read_text().replace("%build\n", "%build\ntouch $HOME/reached; sleep 3\n", 1))
+    script = "%build\necho $$ >$HOME/pid; mv $HOME/pid $HOME/reached; exec sleep 60\n"
+    spec.write_text(spec.read_text().replace("%build\n", script, 1))
     work = tmp_path / "cache" / "openstack-builder" / "rpmbuild"
-    words = ("rpm", "openstack-utils", "-t", "epel-9", "--source", source)
-    with start_builder(*words, cwd=tmp_path) as process:
-        deadline = time.monotonic() + 30
-        while not list(work.glob(".open*/topdir/reached")) and time.monotonic() < deadline:
-            time.sleep(0.02)
+    words = ("rpm", "openstack-utils", "-t", "epel-8", "-t", "epel-9", "-t", "epel-10", "-j", "2")
+    with start_builder(*words, "--source", source, cwd=tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while len(reached := list(work.glob(".open*/topdir/reached"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        scripts = [path.read_text().strip() for path in reached]
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 130
 
+    assert len(scripts) == 2
+    assert [pid for pid in scripts if Path("/proc", pid, "cwd").exists()] == []
     assert list(work.iterdir()) == []
     assert list((tmp_path / "out").rglob("*.rpm")) == []
 

@@ -132,19 +132,46 @@ def test_dnf_knows_the_group(built: Path, tmp_path: Path) -> None:
     assert "openstack-utils" in done.stdout.split("Default Packages:")[1]
 
 
+def new_key(folder: Path, name: str, *, passphrase: str = "") -> Path:
+    """Make a key; return the folder that gpg finds it in."""
+    home = folder / "gpg"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
+    subprocess.run(
+        [*gpg, "--passphrase", passphrase, "--quick-generate-key", name, "rsa2048", "sign"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=True)
+    return home
+
+
+def test_packagers_own_key_signs_packages_and_metadata(built: Path, tmp_path: Path) -> None:
+    home = new_key(tmp_path, "packager@example.com")
+
+    builder("repo", built / "el9", "--sign", "packager@example.com", "--gnupghome", home, cwd=built)
+
+    repository = built / "el9" / "repo"
+    (rpm,) = repository.glob("*.rpm")
+    keyring = ["rpmkeys", "--dbpath", str(tmp_path / "db")]
+    subprocess.run([*keyring, "--import", repository / "RPM-GPG-KEY-local"], check=True)
+    checked = subprocess.run([*keyring, "-K", rpm], capture_output=True, text=True, check=True)
+    assert checked.stdout.strip() == f"{rpm}: digests signatures OK"
+    assert (repository / "repodata" / "repomd.xml.asc").exists()
+    assert "repo_gpgcheck=1" in (repository / "openstack-epel-9.repo").read_text()
+    # What was built stays as it was: the signatures are on the copies.
+    (original,) = (built / "el9").glob("*.noarch.rpm")
+    assert (
+        "signatures"
+        not in subprocess.run([*keyring, "-K", original], capture_output=True, text=True, check=True).stdout
+    )
+
+
 def test_failed_signing_leaves_the_old_repository_as_it_was(built: Path, tmp_path: Path) -> None:
     builder("repo", built / "el9", cwd=built)
     repository = built / "el9" / "repo"
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
     # A key that cannot sign without its passphrase, and nobody to ask for it.
-    home = tmp_path / "gpg"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
-    subprocess.run(
-        [*gpg, "--passphrase", "secret", "--quick-generate-key", "locked@example.com", "rsa3072", "sign"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=True)
+    home = new_key(tmp_path, "locked@example.com", passphrase="secret")
 
     done = builder(
         "repo", built / "el9", "--sign", "locked@example.com", "--gnupghome", home, cwd=built, ok=False
