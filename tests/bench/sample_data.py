@@ -27,7 +27,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.bench import machine
-from tests.bench.one_by_one import LOGIN, Cost, measure_commands, measure_requests, scale
+from tests.bench.one_by_one import (
+    COMMANDS,
+    LOGIN,
+    REQUESTS,
+    Cost,
+    measure_commands,
+    measure_requests,
+    scale,
+)
 from tests.integration.filling import Keystone, Person, private_keystone
 
 PROFILES = ("current", "essex")
@@ -157,6 +165,10 @@ def main() -> int:
         print(f"{row.profile}: " + ", ".join(f"{number} {kind}" for kind, number in sorted(row.made.items())))
     if rows[0].commands is None:
         print("openstack is not installed (extra bench): nothing to compare with")
+    else:
+        ten = sum(map(len, COMMANDS.values()))
+        print(f"commands: {ten} are run, each kind's mean is taken for every object of it; no whole is run")
+    print(f"in turn, CPU: one login and one bare request for each object, {REQUESTS} measured of each kind")
     after = machine.load()
     print(f"load {after['1']}, {after['5']}, {after['15']}")
     problems = [problem for row in rows if row.rounds == ROUNDS[0] for problem in row.missed()]

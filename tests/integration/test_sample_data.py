@@ -285,10 +285,12 @@ def test_current_twice_every_user_logs_in_and_the_catalog_is_right(
     assert set(urls["compute"].values()) == {"http://127.0.0.1:8774/v2.1"}
 
 
+@pytest.mark.parametrize("profile", ["current", "essex"])
 def test_keystonerc_works_with_todays_client_whatever_was_sourced_before(
-    person: Person, keystone: Keystone
+    person: Person, keystone: Keystone, profile: str
 ) -> None:
-    assert person.fill("--service", "glance", DEMO_PASSWORD='it\'s $HOME "quoted"').code == 0
+    words = ("--profile", profile, "--service", "glance")
+    assert person.fill(*words, DEMO_PASSWORD='it\'s $HOME "quoted"').code == 0
     rc = person.folder / "keystonerc_demo"
     script = (
         "import openstack; c = openstack.connect(); print(c.current_project.name, c.endpoint_for('image'))"
