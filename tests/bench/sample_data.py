@@ -167,7 +167,7 @@ def main() -> int:
         print("openstack is not installed (extra bench): nothing to compare with")
     else:
         ten = sum(map(len, COMMANDS.values()))
-        print(f"commands: {ten} are run, each kind's mean is taken for every object of it; no whole is run")
+        print(f"commands: {ten} are run, each kind's mean stands for all objects of it (scaled, not run)")
     print(f"in turn, CPU: one login and one bare request for each object, {REQUESTS} measured of each kind")
     after = machine.load()
     print(f"load {after['1']}, {after['5']}, {after['15']}")
