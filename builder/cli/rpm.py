@@ -116,6 +116,8 @@ def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple
         named=(*args.package, *args.target),
     )
     if backend is Backend.MOCK:
+        # What a glob matched and mock has no configuration for is left out, as other pairs that cannot be.
+        pairs = tuple(one for one in pairs if one[1].mock or one[1].name in args.target) or pairs
         for _, target in pairs:
             require_mock(target)
     settings = Settings(

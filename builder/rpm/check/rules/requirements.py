@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 
 from builder.data import FROM_KEY, load
-from builder.errors import CommandFailed, InputError
+from builder.errors import InputError, RemoteError
 from builder.rpm.check.context import Context
 from builder.rpm.check.package import BuiltPackage, Dependency
+from builder.runner import last_words
 from builder.targets import SPECS
 
 PROVIDES = SPECS / "provides.yaml"
@@ -34,7 +35,7 @@ class Known:
 
 def unsatisfied_requirement(package: BuiltPackage, context: Context) -> Iterator[str]:
     if context.against is not None:
-        yield from _unresolved(context).get(package.path.name.removesuffix(".rpm"), ())
+        yield from _unresolved(context).get(f"{package.name}-{package.version}-{package.release}", ())
         return
     lacks = _known(context.target.name, has=False)
     for need in _foreign(package, context):
@@ -74,14 +75,13 @@ def _known(target: str, *, has: bool) -> dict[str, str]:
 
 @cache
 def _unresolved(context: Context) -> Mapping[str, tuple[str, ...]]:
-    """Return package -> what it needs and neither the repository nor the packages have."""
+    """Return name-version-release -> what it needs and neither the repository nor the packages have."""
     assert context.against is not None
     checked = context.work / "checked"
-    if not checked.exists():
-        checked.mkdir()
-        for package in context.packages:
-            (checked / package.path.name).symlink_to(package.path.resolve())
-        context.runner.run(["createrepo_c", "--quiet", "--no-database", checked])
+    checked.mkdir()
+    for package in context.packages:
+        (checked / package.path.name).symlink_to(package.path.resolve())
+    context.runner.run(["createrepo_c", "--quiet", "--no-database", checked])
     against = context.against
     if "://" not in against:
         if not Path(against, "repodata", "repomd.xml").is_file():
@@ -92,6 +92,8 @@ def _unresolved(context: Context) -> Mapping[str, tuple[str, ...]]:
             *("dnf", "-q", "--nogpgcheck", f"--setopt=cachedir={context.work / 'cache'}"),
             *(f"--installroot={context.work / 'root'}", f"--releasever={context.target.releasever}"),
             *(f"--repofrompath=against,{against}", f"--repofrompath=checked,{checked.as_uri()}"),
+            # Without this a repository that does not answer is taken for an empty one.
+            "--setopt=against.skip_if_unavailable=False",
             *("--repo=against", "--repo=checked", "repoclosure", "--check=checked"),
         ],
         ok=(),
@@ -99,12 +101,12 @@ def _unresolved(context: Context) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     name = ""
     for line in done.stdout.splitlines():
-        if match := re.match(r"package: (\S+) from checked", line):
+        if match := re.match(r"package: (\S+)\.\w+ from checked", line):
             name = re.sub(r"-\d+:", "-", match[1])
         elif re.match(r"    \S", line):
             found[name] = (*found.get(name, ()), line.strip())
     if done.returncode != 0 and not found:
-        raise CommandFailed(f"dnf cannot read {context.against}: {done.stderr.strip().splitlines()[-1:]}")
+        raise RemoteError(f"--against {context.against}: {last_words(done.stderr)}")
     return found
 
 
