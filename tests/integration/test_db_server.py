@@ -20,11 +20,12 @@ pytestmark = pytest.mark.root
 
 # Calls ensure() inside as openstack-db does; prints what came of it and what was asked.
 DRIVER = """\
-import json, os, sys
+import json, os, signal, sys
 from openstack_utils import db_server
 from openstack_utils.errors import UtilityError
 engine, answer, uid = sys.argv[1:]
 os.setuid(int(uid))
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 asked, said = [], []
 def ask(question):
     asked.append(question)
@@ -196,6 +197,33 @@ def test_nothing_happens_without_consent_or_a_package(fixture_machine: Machine) 
     machine.run(["mv", "/usr/bin/dnf", "/usr/bin/yum", "/root"])
     failed = ensure(machine, "mysql", answer="yes")
     assert (failed["exit"], failed["asked"]) == (4, [])
+
+
+# A stand-in for dnf that is slow to end, as rpm is in a transaction.
+SLOW_DNF = """\
+#!/bin/sh
+trap 'sleep 1; echo ended >>/tmp/dnf; exit 1' TERM
+echo started >/tmp/dnf
+sleep 1000 & wait
+"""
+INTERRUPT = """\
+python3 -B -c "$0" mysql yes 0 & pid=$!
+until grep -q started /tmp/dnf; do sleep 0.1; done
+kill -TERM $pid
+wait $pid
+cat /tmp/dnf
+"""
+
+
+def test_dnf_is_never_killed(fixture_machine: Machine) -> None:
+    machine = fixture_machine
+    shutil.copytree(SPECS.parent / "utils", machine.shared / "utils")
+    machine.write("/usr/local/sbin/dnf", SLOW_DNF, mode=0o755)
+
+    done = machine.run(["sh", "-c", INTERRUPT, DRIVER], env={"PYTHONPATH": f"{SHARED}/utils"})
+
+    assert done.stdout == "started\nended\n"
+    assert "KeyboardInterrupt" in done.stderr
 
 
 def test_postgresql_is_installed_with_its_data_folder(fixture_machine: Machine) -> None:

@@ -291,14 +291,20 @@ def _run(argv, seconds=60, env=None):
     environment = dict({"PATH": search_path(), "LC_ALL": "C.UTF-8", "HOME": "/root"}, **(env or {}))
     # Files and no pipes: a daemon that keeps its end open would hold us up.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = subprocess.Popen(
+            [program] + argv[1:], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd="/", env=environment
+        )
         try:
-            done = subprocess.run(
-                [program] + argv[1:], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                cwd="/", env=environment, timeout=seconds,
-            )  # fmt: skip
+            child.wait(seconds)
         except subprocess.TimeoutExpired:
+            child.terminate()
             raise UtilityError("%s did not end within %d s" % (" ".join(argv), seconds)) from None
-        return done.returncode, _text(out), _text(err)
+        except BaseException:
+            # Asked and waited for, never killed: rpm would be left in the middle of its work.
+            child.terminate()
+            child.wait()
+            raise
+        return child.returncode, _text(out), _text(err)
 
 
 def _text(file):
