@@ -2,8 +2,8 @@
 """From the raw disk to qcow2, by a writer of our own (docs/interop/qcow2.txt of qemu).
 
 qemu-img writes compressed clusters in the order in which they are ready; ours lie in the order of the
-disk, so equal disks give equal bytes. And it spends half of the processor time: each cluster is one call
-of zstd that knows the size.
+disk, so equal disks give equal bytes. And it takes a quarter less of processor time: each cluster is one
+call of zstd that knows the size.
 
 The file, in clusters:
 
