@@ -128,6 +128,12 @@ def fetch(machine: Machine, url: str) -> tuple[int, str]:
     return int(status), body
 
 
+def test_packages_are_as_the_target_wants_them(rpms: tuple[Path, ...], tmp_path: Path) -> None:
+    done = builder("check-rpm", *rpms, "--strict", cwd=tmp_path, ok=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_both_services_answer_on_their_ports(host: Machine) -> None:
     status, body = fetch(host, "http://127.0.0.1:5000/v3")
     assert (status, json.loads(body)["version"]["status"]) == (200, "stable")

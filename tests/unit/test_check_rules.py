@@ -315,6 +315,17 @@ def test_a_rule_tells_what_is_broken(
 
 
 WELL: dict[str, tuple[str, dict[str, object]]] = {
+    "an environment of its own": (
+        "epel-9",
+        {
+            "release": "1.el9",
+            "files": (
+                file("/usr/lib/thing/bin/python3", 0o100755, data=b"\x7fELF"),
+                file("/usr/lib/thing/bin/a", 0o100755, data=b"#!/usr/lib/thing/bin/python3 -sP\n"),
+                file("/usr/lib/thing/completion.template", data=b"#!/bin/bash\n_{{ name }}() {{\n"),
+            ),
+        },
+    ),
     "EL 6": (
         "epel-6",
         {

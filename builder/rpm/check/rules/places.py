@@ -61,7 +61,10 @@ def wrong_interpreter(package: BuiltPackage, context: Context) -> Iterator[str]:
     for file in package.files:
         first = (file.data or b"")[:200].partition(b"\n")[0].decode(errors="replace")
         match = re.match(r"#!\s*(/\S*python3[\d.]*)", first)
-        if match and file.permissions & 0o111 and (python is None or match[1] != str(python.interpreter)):
+        # That of an environment which is packaged along is as good.
+        if not match or not file.permissions & 0o111 or match[1] in context.paths:
+            continue
+        if python is None or match[1] != str(python.interpreter):
             yield f"{file.path}: starts with {match[1]}, not {python.interpreter if python else 'the target'}"
 
 

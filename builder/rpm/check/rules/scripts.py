@@ -26,7 +26,8 @@ def scriptlet_with_wrong_syntax(package: BuiltPackage, context: Context) -> Iter
 
 def script_with_wrong_syntax(package: BuiltPackage, context: Context) -> Iterator[str]:
     for file in package.files:
-        match = SHELL.match(file.text or "") if (file.data or b"").startswith(b"#!") else None
+        # What cannot be run is a template, or read by another script.
+        match = SHELL.match(file.text or "") if file.permissions & 0o111 else None
         if match and (reason := _complaint(context, match[1], file.text or "")):
             yield f"{file.path}: {reason}"
 
