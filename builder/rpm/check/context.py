@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from builder.catalogue.load import load_catalogue
+from builder.catalogue.model import Catalogue
 from builder.rpm.check.package import BuiltPackage
 from builder.runner import Runner
 from builder.targets import Target
@@ -36,6 +38,11 @@ class Context:
         for package in self.packages:
             found[package.source] = (*found.get(package.source, ()), package)
         return found
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """What is known of OpenStack's projects."""
+        return load_catalogue()
 
     @cached_property
     def paths(self) -> frozenset[str]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.catalogue.load import load_catalogue
 from builder.rpm.check.context import Context, version_number
 from builder.rpm.check.package import BuiltPackage
 
@@ -98,7 +97,7 @@ def member_line_too_new(package: BuiltPackage, context: Context) -> Iterator[str
 
 
 def other_mode_than_the_catalogue(package: BuiltPackage, context: Context) -> Iterator[str]:
-    for project in load_catalogue().projects.values():
+    for project in context.catalogue.projects.values():
         release = project.releases.get(context.target.release)
         for path, wanted in (release.configuration if release else {}).items():
             file = package.by_path.get(path)

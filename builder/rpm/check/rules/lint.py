@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from builder.catalogue.load import load_catalogue
+from builder.catalogue.model import Catalogue
 from builder.errors import ToolMissing
 from builder.rpm.check.context import Context
 from builder.rpm.check.package import BuiltPackage
@@ -41,7 +41,7 @@ def _said(context: Context) -> Mapping[tuple[str, str], tuple[str, ...]]:
     for name in ("all.toml", f"{context.target.name}.toml"):
         if (CONFIGURATION / name).is_file():
             shutil.copy(CONFIGURATION / name, folder)
-    (folder / "accounts.toml").write_text(_accounts(), encoding="utf-8")
+    (folder / "accounts.toml").write_text(_accounts(context.catalogue), encoding="utf-8")
     done = context.runner.run(
         [_rpmlint(), "--config", folder, *(package.path for package in context.packages)],
         ok=(),
@@ -54,8 +54,8 @@ def _said(context: Context) -> Mapping[tuple[str, str], tuple[str, ...]]:
     return found
 
 
-def _accounts() -> str:
-    projects = load_catalogue().projects.values()
+def _accounts(catalogue: Catalogue) -> str:
+    projects = catalogue.projects.values()
     users = [project.user_in(release) for project in projects for release in project.releases]
     names = sorted({user.name for user in users} | {"root", "apache"})
     groups = sorted({user.group or user.name for user in users} | {"root", "apache"})
