@@ -92,7 +92,7 @@ def _download(source: Remote, runner: Runner) -> bytes:
 
 def _read(url: str, *, certificates: str | None = None) -> bytes:
     parts = urllib.parse.urlsplit(url)
-    request = urllib.request.Request(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    request = urllib.request.Request(_without_login(url))
     if parts.username is not None:
         # pip's index may have a name and a password in its URL, where urllib wants none.
         words = f"{parts.username}:{parts.password or ''}"
@@ -122,7 +122,13 @@ def _read_from_index(index: str, name: str, *, certificates: str | None) -> byte
         url = urllib.parse.urljoin(page, target)
         if urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2] == name:
             return _read(url, certificates=certificates)
-    raise _NotThere(f"{page} has no {name}")
+    raise _NotThere(f"{_without_login(page)} has no {name}")
+
+
+def _without_login(url: str) -> str:
+    """Return a URL without the name and the password that it may have."""
+    parts = urllib.parse.urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _pip_settings(runner: Runner) -> Mapping[str, str]:

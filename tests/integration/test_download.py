@@ -136,6 +136,20 @@ def test_pips_index_is_asked_when_pypi_cannot_be_reached(
     assert server.asked == [("/simple/my-thing/", expected), ("/files/My_Thing-1.0.tar.gz", expected)]
 
 
+def test_password_of_an_index_is_not_told(
+    server: Server, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://user:hidden@127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setattr(download, "PYPI", {"pypi.invalid"})
+    source = Remote(url="https://pypi.invalid/thing-1.0.tar.bz2", sha256=SHA256, name="thing-1.0.tar.bz2")
+
+    with pytest.raises(RemoteError, match=r"https://pypi\.invalid/.*; pip's index: ") as caught:
+        fetch(source, runner)
+
+    assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
