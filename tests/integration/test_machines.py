@@ -234,8 +234,8 @@ def sleepers() -> list[str]:
 def test_openstack_utils_is_installed_and_runs(
     kind: str, target: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    builder("rpm", "openstack-utils", "-t", target, cwd=tmp_path)
     machine: Machine = request.getfixturevalue(f"{kind}_machine")
+    builder("rpm", "openstack-utils", "-t", target, cwd=tmp_path)
 
     machine.install(the_rpm(tmp_path, target))
 
