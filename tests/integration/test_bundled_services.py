@@ -191,3 +191,14 @@ def test_stopped_service_is_away_and_starts_again(host: Machine) -> None:
     assert host.run(["systemctl", "is-failed", "openstack-keystone"], ok=()).stdout.strip() == "inactive"
     host.run(["systemctl", "start", "openstack-keystone"])
     assert fetch(host, "http://127.0.0.1:5000/v3")[0] == 200
+
+
+def test_removed_services_leave_no_environment(host: Machine) -> None:
+    # Python writes byte code for root, who has run keystone-manage.
+    assert host.run(["find", "/usr/lib/openstack", "-name", "__pycache__"]).stdout
+
+    host.remove("openstack-keystone", "openstack-glance", "openstack-python-bundled")
+
+    # uwsgi that is told to stop while a process still loads ends as one that failed to load it.
+    assert "active" not in host.run(["systemctl", "is-active", *SERVICES], ok=()).stdout.split()
+    assert host.run(["ls", "-d", "/usr/lib/openstack"], ok=()).returncode == 2
