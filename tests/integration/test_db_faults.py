@@ -193,7 +193,8 @@ def test_ctrl_c_at_each_step(host: Host) -> None:
             time.sleep(0.06 + 0.05 * step)
             code, err = interrupt(child)
         ends.add(code)
-        if code == 0:
+        if "keystone  done" in err:
+            # Nothing was left to interrupt but the telling.
             break
         # Python itself is interrupted while it still starts: nothing was begun.
         assert code in (130, 1, -signal.SIGINT), err
