@@ -16,6 +16,8 @@ from builder.data import FROM_KEY, Reader, nearest
 from builder.errors import InputError, Problem
 
 SPECS = Path(__file__).resolve().parent.parent / "specs"
+# What the packager wrote and packages hold as it is.
+FILES = SPECS / "files"
 TARGETS_FILE = SPECS / "targets.yaml"
 
 ARCHITECTURE = "x86_64"

@@ -47,8 +47,7 @@ def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
         owner = project.project
         for name in (owner, *project.aliases):
             yield from claims.claim("the name", name, owner, project.where)
-        others = [release.user for release in project.releases.values() if release.user]
-        for user in (project.user, *others):
+        for user in project.accounts():
             yield from claims.claim("the user", user.name, owner, user.where)
             if user.uid is not None:
                 yield from claims.claim("the uid", user.uid, owner, user.where)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from builder.catalogue.packaging import MODE, Folder, Packaging
 from builder.catalogue.services import Service
+from builder.catalogue.user import User
 from builder.data import FROM_KEY
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -45,27 +46,6 @@ class ReleaseProfile:
     def __post_init__(self) -> None:
         if set(self.drivers) != {"mysql", "postgresql"}:
             raise ValueError("drivers: needs mysql and postgresql")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class User:
-    """The system account that runs a project's services; a package of others may be its `provider`."""
-
-    where: str = ""
-    name: str
-    home: Path
-    comment: str
-    uid: int | None = None
-    gid: int | None = None
-    group: str | None = None
-    provider: str | None = None
-    shell: Path = Path("/sbin/nologin")
-
-    def __post_init__(self) -> None:
-        _check_name("user", self.name)
-        for number in (self.uid, self.gid):
-            if number is not None and not 1 <= number < 1000:
-                raise ValueError(f"user: {number} is not the id of a system account (1 to 999)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -316,6 +296,17 @@ class Project:
     def __post_init__(self) -> None:
         for name in (self.project, *self.aliases):
             _check_name("project", name)
+
+    def accounts(self) -> tuple[User, ...]:
+        """Return every system account that the project has, or had, in any release."""
+        own = [release.user for release in self.releases.values()]
+        packaged = [
+            package.account
+            for release in self.releases.values()
+            if release.rpm
+            for package in release.rpm.packages.values()
+        ]
+        return (self.user, *(user for user in (*own, *packaged) if user))
 
     def user_in(self, release: str) -> User:
         """Return the account that ran, or runs, the project's services in a release."""

@@ -9,7 +9,7 @@ from builder.catalogue.claims import Claims
 from builder.catalogue.model import Catalogue, Project, ProjectRelease
 from builder.data import did_you_mean
 from builder.errors import Problem
-from builder.targets import Init, load_targets
+from builder.targets import FILES, Init, load_targets
 
 OURS = ("openstack-", "neutron-", "quantum-")
 
@@ -77,12 +77,17 @@ def _check_places(release: ProjectRelease) -> Iterator[Problem]:
     placed += [(service.where, service.name, service.home) for service in release.services.values()]
     placed += [(file.where, file.path, file.package or "") for file in release.configuration.values()]
     placed += [(folder.where, folder.path, folder.package or "") for folder in release.folders.values()]
+    placed += [(file.where, file.path, file.package or "") for file in release.rpm.own.values()]
     if release.site:
         placed.append((release.site.where, "site", release.site.package))
     for where, what, package in placed:
         if package and package not in packages:
             message = f"{what}: {package} is not one of packages"
             yield Problem(where=where, message=message, hint=did_you_mean(package, packages))
+    for own in release.rpm.own.values():
+        if own.file is not None and not (FILES / own.file).is_file():
+            hint = did_you_mean(own.file, sorted(path.name for path in FILES.iterdir()))
+            yield Problem(where=own.where, message=f"{own.path}: specs/files has no {own.file}", hint=hint)
     for file in release.configuration.values():
         if file.source is not None and release.rpm.source is None:
             yield Problem(where=file.where, message=f"{file.path}: source: there is no source archive")

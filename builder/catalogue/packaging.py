@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from builder.catalogue.user import User
 from builder.data import FROM_KEY
 
 MODE = re.compile(r"0[0-7]{3}")
@@ -42,7 +43,11 @@ class SourceArchive:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubPackage:
-    """A binary package; `groups` are those that the project's user is put into where it is installed."""
+    """A binary package.
+
+    `groups` are those that the project's user is put into where it is installed, `account` is one that it
+    makes besides.
+    """
 
     name: str = field(metadata=FROM_KEY)
     where: str = ""
@@ -51,6 +56,7 @@ class SubPackage:
     requires: tuple[str, ...] = ()
     recommends: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    account: User | None = None
 
     def __post_init__(self) -> None:
         if not PACKAGE.fullmatch(self.name):
@@ -110,6 +116,31 @@ class Folder:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OwnFile:
+    """A file that comes from no archive: the packager's `file` of specs/files, or one that a daemon makes.
+
+    Of the latter the package owns the name, so that rpm knows whose it is.
+    """
+
+    path: str = field(metadata=FROM_KEY)
+    where: str = ""
+    file: str | None = None
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    package: str | None = None
+    config: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"(/[\w.-]+)+", self.path):
+            raise ValueError("a file is named by its full path")
+        if not MODE.fullmatch(self.mode):
+            raise ValueError(f'mode "{self.mode}" is not of the form 0644')
+        if self.file is None and self.config:
+            raise ValueError("config: goes with file")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Packaging:
     """How a project is packaged for one release.
 
@@ -117,6 +148,7 @@ class Packaging:
     others; `bundled`: it may also be built into the environment of openstack-python-bundled.
     `common` holds what belongs to no single service. `commands` are programs of /usr/bin in it,
     `files` (path, file of the source archive) and `links` (path, where it leads) what else is in it.
+    `own` are files that come from no archive.
     """
 
     where: str = ""
@@ -135,6 +167,7 @@ class Packaging:
     commands: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, OwnFile] = field(default_factory=dict)
     sudo: tuple[str, ...] = ()
     sysctl: Mapping[str, str] = field(default_factory=dict)
     polkit: str | None = None

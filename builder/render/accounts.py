@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import itertools
 
-from builder.catalogue.model import User
+from builder.catalogue.user import User
 
 
 def sysusers_line(user: User) -> str:

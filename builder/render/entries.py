@@ -14,6 +14,7 @@ SPELLINGS = (
     ("/usr/lib/tmpfiles.d/", "%{_tmpfilesdir}/"),
     ("/etc/", "%{_sysconfdir}/"),
     ("/usr/bin/", "%{_bindir}/"),
+    ("/usr/libexec/", "%{_libexecdir}/"),
     ("/usr/share/man/", "%{_mandir}/"),
     ("/usr/share/", "%{_datadir}/"),
     ("/usr/lib/python3/", "%{python3_sitelib}/"),
@@ -28,6 +29,7 @@ class Kind(StrEnum):
     FILE = ""
     CONFIG = "%config(noreplace)"
     GHOST = "%ghost %config(noreplace)"
+    MADE = "%ghost %config(missingok,noreplace) %verify(not md5 size mtime)"
     FOLDER = "%dir"
     VOLATILE = "%ghost %dir"
 

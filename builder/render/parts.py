@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from builder.catalogue.packaging import Packaging, SubPackage
 from builder.catalogue.services import Service
+from builder.catalogue.user import User
 from builder.render.accounts import account_provides, member_provides
 from builder.render.entries import Entry, Only
 from builder.render.services import Surroundings
@@ -41,6 +42,7 @@ class Part:
     services: tuple[str, ...]
     files: Branch
     groups: tuple[str, ...]
+    account: User | None
     provides: tuple[str, ...]
     member_provides: tuple[str, ...]
     owners: tuple[str, ...]
@@ -68,7 +70,9 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
     mine = [entry for entry in entries if entry.package == package.name]
     services = [each for each in around.release.services.values() if each.home == package.name]
     is_common = package.name == packaging.common
-    own = around.user.provider is None
+    account = package.account
+    if is_common and around.user.provider is None:
+        account = around.user
     requires = [*_of_family(package, packaging), *package.requires]
     recommends = [*package.recommends]
     if any("/logrotate.d/" in entry.path for entry in mine):
@@ -85,9 +89,10 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
         services=tuple(service.name for service in services),
         files=branch(mine, lambda entry: entry.listing()),
         groups=package.groups,
-        provides=account_provides(around.user) if is_common and own else (),
+        account=account,
+        provides=account_provides(account) if account else (),
         member_provides=member_provides(around.user, package.groups),
-        owners=_owners(mine) if not is_common or not own else (),
+        owners=_owners(mine, account),
         tmpfiles=next((entry.spelt for entry in mine if "/tmpfiles.d/" in entry.path), None),
         is_common=is_common,
         wsgi=any(service.wsgi for service in services),
@@ -119,10 +124,14 @@ def _units(services: Sequence[Service], *, keep: bool) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _owners(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Return the accounts that rpm 4.19 would make a package require, because its files belong to them."""
+def _owners(entries: Sequence[Entry], account: User | None) -> tuple[str, ...]:
+    """Return the accounts that rpm 4.19 would make a package require, because its files belong to them.
+
+    That it makes `account` itself is said by its Provides.
+    """
     named = {f"user({entry.owner})" for entry in entries} | {f"group({entry.group})" for entry in entries}
-    return tuple(sorted(named - {"user(root)", "group(root)"}, reverse=True))
+    made = {f"user({account.name})", f"group({account.main_group})"} if account else set()
+    return tuple(sorted(named - made - {"user(root)", "group(root)"}, reverse=True))
 
 
 def branch(entries: Sequence[Entry], show: Callable[[Entry], str | None]) -> Branch:

@@ -21,6 +21,7 @@ from builder.render.services import (
     render_uwsgi,
     uwsgi_path,
 )
+from builder.targets import FILES
 
 # Where %install puts a link for each command without a page of its own.
 COMMAND_PAGES = "/usr/share/man/man1/*"
@@ -43,6 +44,7 @@ def list_payload(project: Project, around: Surroundings, packaging: Packaging) -
         _manuals,
         _files,
         _site,
+        _own,
         _rights,
         _housekeeping,
         _folders,
@@ -158,6 +160,21 @@ def _files(_project: Project, _around: Surroundings, packaging: Packaging) -> It
         yield Entry(package=packaging.common, path=path, link=target)
 
 
+def _own(_project: Project, _around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+    for own in packaging.own.values():
+        kind = Kind.CONFIG if own.config else Kind.FILE
+        yield Entry(
+            package=own.package or packaging.common,
+            path=own.path,
+            kind=Kind.MADE if own.file is None else kind,
+            mode=own.mode,
+            owner=own.owner,
+            group=own.group,
+            file=own.file,
+            text=None if own.file is None else (FILES / own.file).read_text(encoding="utf-8"),
+        )
+
+
 def _site(project: Project, around: Surroundings, _packaging: Packaging) -> Iterator[Entry]:
     site = around.release.site
     if site is None:
@@ -215,6 +232,13 @@ def _rights(project: Project, around: Surroundings, packaging: Packaging) -> Ite
                 text=render("sysusers", lines=[sysusers_line(around.user)]),
             )
         for package in packaging.packages.values():
+            if package.account:
+                yield Entry(
+                    package=package.name,
+                    path=f"/usr/lib/sysusers.d/{package.name}.conf",
+                    file=f"{package.name}.sysusers",
+                    text=render("sysusers", lines=[sysusers_line(package.account)]),
+                )
             if package.groups:
                 members = [member_line(around.user, group) for group in package.groups]
                 yield Entry(

@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from builder.catalogue.model import ProjectRelease, ReleaseProfile, User
+from builder.catalogue.model import ProjectRelease, ReleaseProfile
 from builder.catalogue.services import Service
+from builder.catalogue.user import User
 from builder.render.environment import render
 
 # What a daemon that never becomes root can do without; systemd 252 (the oldest of release current) knows
@@ -79,7 +80,7 @@ class Surroundings:
     @property
     def group(self) -> str:
         """The group of the project's user."""
-        return self.user.group or self.user.name
+        return self.user.main_group
 
 
 def render_unit(service: Service, around: Surroundings, *, instances: bool = False) -> str:

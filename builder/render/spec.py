@@ -17,7 +17,7 @@ from builder.render.environment import render
 from builder.render.parts import Part, branch, list_parts, wrap
 from builder.render.payload import commands_of, list_payload
 from builder.render.services import Surroundings
-from builder.targets import Init, Target
+from builder.targets import SPECS, Init, Target
 
 COLUMN = 18
 
@@ -65,6 +65,8 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
     }
     if packaging.source is None:
         beside[f"README.{packaging.name}"] = _readme(project, facts, packaging)
+        # All that such packages hold is ours.
+        beside["LICENSE"] = (SPECS.parent / "LICENSE").read_text(encoding="utf-8")
     sources = tuple(SourceFile(number=number, name=name) for number, name in enumerate(beside, 1))
     spec = render(
         "spec",
@@ -75,11 +77,10 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         targets=[target.name for target in targets],
         conditions=_conditions(targets, parts, modern=around.modern),
         sources=sources,
-        readme=sources[-1] if packaging.source is None else None,
+        documents=sources[-2:] if packaging.source is None else (),
         commands=commands_of(facts, packaging),
         applications=[service.wsgi.file for service in facts.services.values() if service.wsgi],
         account=around.user if around.user.provider is None else None,
-        group=around.group,
         main=next((part for part in parts if not part.flag), None),
         parts=[part for part in parts if part.flag],
         description=wrap(packaging.description),
@@ -129,7 +130,7 @@ def _install(entry: Entry, sources: Sequence[SourceFile]) -> str | None:
     mode = entry.mode.lstrip("0")
     if entry.kind in (Kind.FOLDER, Kind.VOLATILE):
         return f"install -d -m {mode} {place}"
-    if entry.kind is Kind.GHOST:
+    if entry.kind in (Kind.GHOST, Kind.MADE):
         # An old rpm wants to see the file, empty as it is.
         return f"install -D -m {mode} /dev/null {place}"
     if entry.link is not None:

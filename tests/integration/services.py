@@ -10,8 +10,9 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from builder.catalogue.model import Catalogue, User
+from builder.catalogue.model import Catalogue
 from builder.catalogue.services import Service
+from builder.catalogue.user import User
 from builder.files import cache_folder
 from builder.targets import SPECS, find_target
 from tests.integration.rpm_tool import builder, copy_sources

@@ -93,6 +93,21 @@ BAD = {
         "placement", "summary: OpenStack Placement API\n  ", "summary: OpenStack Placement API.\n  ",
         "at most 79 characters and no full stop", "",
     ),
+    "own file that is not there": (
+        "nova", "file: nova-migration-sudoers", "file: nova-migration-sudo",
+        "specs/files has no nova-migration-sudo", "mean nova-migration-sudoers?",
+    ),
+    "own file in no package": (
+        "nova", "identity: {mode: \"0600\", package: openstack-nova-migration}",
+        "identity: {mode: \"0600\", package: openstack-nova-migrate}",
+        "openstack-nova-migrate is not one of packages", "mean openstack-nova-migration?",
+    ),
+    "configuration that a daemon makes": (
+        "nova", "identity: {mode: \"0600\"", "identity: {config: true, mode: \"0600\"",
+        "config: goes with file", "",
+    ),
+    "odd name of an account": ("nova", "name: nova_migration", "name: nova.migration", "not the name of", ""),
+    "account twice": ("nova", "name: nova_migration", "name: heat", "the user heat is that of", ""),
     "services without a package": (
         "placement", "    rpm:\n", "    rmp:\n", 'unknown key "rmp"', "did you mean rpm?",
     ),

@@ -7,6 +7,7 @@ import base64
 import configparser
 import io
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from builder import cli
 from builder.catalogue.load import load_catalogue
-from builder.catalogue.model import User
+from builder.catalogue.user import User
 from builder.errors import BuildError
 from builder.render.accounts import account_provides, member_line, member_provides, sysusers_line
 from builder.render.conditions import expression, makes_accounts, makes_members
@@ -26,11 +27,7 @@ from builder.report import Report
 from builder.targets import SPECS, Init, load_targets, select
 
 CATALOGUE = load_catalogue()
-USERS = [
-    user
-    for project in CATALOGUE.projects.values()
-    for user in (project.user, *(release.user for release in project.releases.values() if release.user))
-]
+USERS = [user for project in CATALOGUE.projects.values() for user in project.accounts()]
 
 
 def beside(suffix: str) -> list[Path]:
@@ -240,3 +237,57 @@ def test_every_file_beside_a_spec_is_one_of_its_sources() -> None:
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), spec
         assert numbers[0] in (0, 1)
         assert names == {path.name for path in spec.with_suffix("").iterdir()}
+
+
+LIBVIRT_ASKS = (
+    "sh -c 'which virt-ssh-helper 1>/dev/null 2>&1; if test $? = 0; then     "
+    "virt-ssh-helper 'qemu:///system'; "
+    "else    if 'nc' -q 2>&1 | grep \"requires an argument\" >/dev/null 2>&1; then ARG=-q0;else ARG=;fi;"
+    "'nc' $ARG -U /var/run/libvirt/libvirt-sock; fi'"
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        (LIBVIRT_ASKS, True),
+        ("sh -c 'virt-ssh-helper 'qemu:///system''", True),
+        (f"{LIBVIRT_ASKS}; touch pwned", True),
+        ("sh -c 'virt-ssh-helper 'qemu:///session''", False),
+        ("virt-ssh-helper -r 'qemu:///system'", False),
+        ("/usr/libexec/openssh/sftp-server", False),
+        ("rm -rf /var/lib/nova/instances/x", False),
+        ("$(touch pwned) `touch pwned`", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_who_migrates_reaches_libvirt_and_nothing_else(
+    tmp_path: Path, asked: str | None, allowed: bool
+) -> None:
+    for name in ("sudo", "logger"):
+        fake = tmp_path / f"bin/{name}"
+        fake.parent.mkdir(exist_ok=True)
+        fake.write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" >>{tmp_path}/{name}.ran\n')
+        fake.chmod(0o755)
+    asking = {} if asked is None else {"SSH_ORIGINAL_COMMAND": asked}
+
+    done = subprocess.run(
+        ["/bin/sh", SPECS / "files/nova-migration-wrapper"],
+        env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22", **asking},
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    ran = tmp_path / "sudo.ran"
+    assert done.returncode == (0 if allowed else 1)
+    assert ran.exists() is allowed
+    if allowed:
+        command = "sudo -n -u nova /usr/bin/virt-ssh-helper qemu:///system"
+        assert ran.read_text().split("\n") == [*command.split(), ""]
+        # Of the wrapper's command, sudo allows all that is after the account, with those arguments.
+        rights = (SPECS / "files/nova-migration-sudoers").read_text()
+        assert rights.splitlines()[-1] == (
+            "nova_migration ALL = (nova) NOPASSWD: /usr/bin/virt-ssh-helper qemu\\:///system"
+        )
+    assert ("allowed" if allowed else "refused") in (tmp_path / "logger.ran").read_text()
+    assert not (tmp_path / "pwned").exists()
