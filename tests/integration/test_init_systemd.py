@@ -71,6 +71,19 @@ def test_users_have_their_ids(installed: Machine, catalogue: Catalogue) -> None:
         assert (home, shell) == (str(user.home), str(user.shell))
 
 
+def test_the_account_of_migrations_is_made_and_reaches_no_password(installed: Machine) -> None:
+    account = installed.run(["getent", "passwd", "nova_migration"]).stdout.strip()
+    assert account.endswith(":OpenStack Nova Migration:/:/bin/bash")
+
+    def read_as_it(path: str) -> int:
+        return installed.run(["runuser", "-u", "nova_migration", "--", "cat", path], ok=()).returncode
+
+    assert read_as_it("/etc/nova-migration/authorized_keys") == 0
+    assert read_as_it("/etc/nova/nova.conf") != 0
+    # The name alone is owned: whoever logs in has a key that the package does not bring.
+    assert installed.run(["test", "-e", "/etc/nova-migration/identity"], ok=()).returncode == 1
+
+
 def test_every_service_is_started_and_stopped(installed: Machine, catalogue: Catalogue) -> None:
     machine = installed
     services = services_of(catalogue, "current", PACKAGES)

@@ -46,7 +46,7 @@ def build_essex_stub(folder: Path, catalogue: Catalogue) -> Path:
 
 
 def build_current_stub(folder: Path, catalogue: Catalogue, releases: Iterable[int] = (1,)) -> Path:
-    """Build openstack-stub-current: python3-PROJECT for all projects, and what serves their APIs.
+    """Build openstack-stub-current: python3-PROJECT for all projects, and what they need of others.
 
     `releases` are those of the packages (1 of 30.0.0-1.fx12) that it is the code of.
     """
@@ -59,7 +59,7 @@ def build_current_stub(folder: Path, catalogue: Catalogue, releases: Iterable[in
         programs={"/usr/bin/uwsgi"},
         modules={module for package in packages for module in package.modules},
         provides={
-            *("uwsgi", "uwsgi-plugin-python3", "httpd", "python3-mod_wsgi"),
+            *("uwsgi", "uwsgi-plugin-python3", "httpd", "python3-mod_wsgi", "openssh-server = 1:9.2", "sudo"),
             *(f"{rpm.code} = {rpm.version}-{number}.fx12" for rpm in packages for number in releases),
         },
         units={unit for service in services for unit in service.requires},
