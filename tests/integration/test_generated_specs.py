@@ -38,7 +38,7 @@ def test_no_golden_file_is_left_over() -> None:
 @pytest.mark.parametrize("path", [golden_path(*pair) for pair in PAIRS], ids=lambda path: path.parent.name)
 def test_no_macro_and_no_condition_is_left_in_what_rpm_reads(path: Path) -> None:
     sections = "package description build install generate_buildrequires pre post preun postun files check"
-    marks = "config dir attr ghost doc license"
+    marks = "config dir attr ghost doc license verify"
     known = {*sections.split(), *marks.split(), "{buildroot}"}
     words = re.findall(r"(?<!%)%(\{[^}]*\}|\w+)", path.read_text())
 
