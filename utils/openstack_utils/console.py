@@ -52,6 +52,21 @@ class Console:
                 raise UtilityError("stdout: %s" % error.strerror.lower()) from None
 
 
+def exit_code(work):
+    """Call `work()`, which returns an exit code; return that, or the one of the error that is told."""
+    try:
+        return work()
+    except UtilityError as error:
+        Console().error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        Console().say("error: interrupted")
+        return 130
+    except SystemExit as ended:
+        # --help and --version of argparse.
+        return ended.code or 0
+
+
 def _one_line(text):
     return text.replace("\r", "\\r").replace("\n", "\\n")
 

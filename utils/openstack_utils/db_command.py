@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import db_arguments, db_secrets, db_server
-from .console import Console
+from .console import Console, exit_code
 from .db_catalogue import Catalogue, Places
 from .db_check import Check, Drop, Update
 from .db_init import Init
@@ -24,22 +24,14 @@ AT_ONCE = max(4, os.cpu_count() or 1)
 
 def main(argv=None):
     """Run the command with the arguments behind its name; return the exit code."""
-    console = Console()
-    try:
+
+    def work():
         options = db_arguments.parse(sys.argv[1:] if argv is None else argv)
-        console = Console(options.quiet)
-        run = Run(options, console)
+        run = Run(options, Console(options.quiet))
         run.catch_signals()
         return run.run()
-    except UtilityError as error:
-        console.error(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        console.say("error: interrupted")
-        return 130
-    except SystemExit as ended:
-        # --help and --version of argparse.
-        return ended.code or 0
+
+    return exit_code(work)
 
 
 class Run:

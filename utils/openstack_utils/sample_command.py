@@ -6,7 +6,7 @@ import signal
 import sys
 
 from . import getting_in, sample_arguments, sample_files, sample_plan, sample_report
-from .console import Console
+from .console import Console, exit_code
 from .errors import DeclinedError, UtilityError
 from .identity import RemoteError
 from .sample_apply import NOT_DONE, Stopped, apply_plan, foresee
@@ -18,22 +18,14 @@ from .workers import Workers
 
 def main(argv=None):
     """Run the command with the arguments behind its name; return the exit code."""
-    console = Console()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    try:
+
+    def work():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
         options = sample_arguments.parse(sys.argv[1:] if argv is None else argv)
-        console = Console(options.quiet, options.verbose)
-        return Run(options, os.environ, console).run()
-    except UtilityError as error:
-        console.error(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        console.say("error: interrupted")
-        return 130
-    except SystemExit as ended:
-        # --help and --version of argparse.
-        return ended.code or 0
+        return Run(options, os.environ, Console(options.quiet, options.verbose)).run()
+
+    return exit_code(work)
 
 
 def _interrupt(number, frame):
