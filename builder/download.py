@@ -59,9 +59,8 @@ def fetch(source: Remote, runner: Runner) -> Path:
         InputError: its bytes have another sha256.
         RemoteError: it cannot be got.
     """
-    folder = cache_folder("sources", source.sha256)
-    path = folder / source.name
-    with locked(folder / ".lock"):
+    path = place_in_cache(source)
+    with locked(path.with_name(".lock")):
         if path.is_file() and sha256_file(path) == source.sha256:
             return path
         data = _download(source, runner)
@@ -73,6 +72,11 @@ def fetch(source: Remote, runner: Runner) -> Path:
             )
         write_atomic(path, data)
     return path
+
+
+def place_in_cache(source: Remote) -> Path:
+    """Return where the cache keeps `source`, whether it is there yet or not."""
+    return cache_folder("sources", source.sha256) / source.name
 
 
 def _download(source: Remote, runner: Runner) -> bytes:

@@ -183,12 +183,20 @@ def remove_tree(folder: Path) -> None:
 def cache_folder(*parts: str) -> Path:
     """Return `$XDG_CACHE_HOME/openstack-builder/PARTS`, made when missing."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = Path(home, "openstack-builder", *parts)
+    return make_folder(Path(home, "openstack-builder", *parts))
+
+
+def make_folder(path: Path) -> Path:
+    """Make the folder `path`, and those above it, where it is missing; return it.
+
+    Raises:
+        BuildError: it cannot be made, with the reason.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise explain(error, folder) from error
-    return folder
+        raise explain(error, path) from error
+    return path
 
 
 def digests_of_file(path: Path, *algorithms: str) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from builder.cli import Context
 from builder.cli.repo import make, read_folder
 from builder.cli.signing import add_signing_arguments, choose_key
 from builder.errors import BuildError, BuildErrors, InputError
+from builder.files import make_folder
 from builder.report import format_table
-from builder.rpm.build import BuildResult, build_all
+from builder.rpm.build import BuildResult, build_all, choose_work
 from builder.rpm.manifest import as_data
 from builder.rpm.mock import require_mock
 from builder.rpm.packages import find_packages, pair
@@ -62,6 +63,10 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
                         help="switch a condition of the specs on; may be repeated")  # fmt: skip
     parser.add_argument("-j", "--jobs", type=int, metavar="N", default=len(os.sched_getaffinity(0)),
                         help="builds beside each other (default: one a processor)")  # fmt: skip
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR",
+        help="build in DIR (default: in memory where there is room, else in the cache)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the manifests")
 
 
@@ -137,8 +142,10 @@ def _build(
     report = context.report
     outcomes: dict[int, BuildResult | BuildError] = {}
     started = time.monotonic()
+    work = make_folder(args.work) if args.work else choose_work(plans, jobs=args.jobs)
+    report.verbose(f"building in {work}")
     report.transient(f"{len(plans)} to build, {args.jobs} at a time")
-    for number, outcome in build_all(plans, binary=binary, jobs=args.jobs, runner=context.runner):
+    for number, outcome in build_all(plans, binary=binary, jobs=args.jobs, work=work, runner=context.runner):
         outcomes[number] = outcome
         built = outcome if isinstance(outcome, BuildResult) else None
         report.ended(

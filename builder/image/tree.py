@@ -17,20 +17,13 @@ from builder.image import mounts
 from builder.image.build import TREE, Build
 from builder.image.layout import capacity
 from builder.image.placement import Usage
+from builder.memory import available_memory
 
 MIB = 1 << 20
 # A tmpfs takes memory only for what is written, a page at the least a file.
 SMALLEST = 4 * MIB
 # Seen by the sandbox as mounts of their own: nothing written there is of the image.
 API_FOLDERS = ("proc", "sys", "dev", "run")
-
-
-def available_memory() -> int:
-    """Return the bytes of memory that the kernel calls available (proc(5), meminfo)."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise BuildError("/proc/meminfo: no MemAvailable")
 
 
 def bounds(build: Build, available: int) -> dict[str, Usage]:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -43,8 +45,9 @@ def explain_failure(
                 break
             reason += f" {line.strip()}"
     reason = re.sub(r"BUILDROOT/[^/\s]+", "", reason)
+    full = os.strerror(errno.ENOSPC) in text
     return CommandFailed(
         f"rpmbuild failed for {package.name} on {target.name}: {reason}",
-        hint=f"see {spec}, and the log",
+        hint="--work DIR builds where there is more room" if full else f"see {spec}, and the log",
         log=log,
     )

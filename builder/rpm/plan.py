@@ -11,6 +11,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from builder.download import place_in_cache
 from builder.errors import InputError, Problem
 from builder.files import digest_of, sha256_file
 from builder.rpm.archive import Source, archive_name, collect_sources, digest_of_sources, source_date
@@ -76,6 +77,12 @@ class BuildPlan:
     def folder(self) -> Path:
         """Where the artifacts go."""
         return self.settings.out / self.target.name
+
+    @property
+    def bytes_of_sources(self) -> int:
+        """The size of what is not made here, as far as it has been fetched: how large a build is."""
+        files = [*self.sources.beside, *map(place_in_cache, self.sources.remote)]
+        return sum(path.stat().st_size for path in files if path.exists())
 
     @property
     def inputs(self) -> str:

@@ -67,6 +67,8 @@ WRONG = {
     ),
     "output below a file": (["rpm", "openstack-utils", "-t", "epel-9", "--out", "/etc/passwd"], 1,
                             "/etc/passwd/rpm/epel-9: not a directory", ""),
+    "work below a file": (["rpm", "openstack-utils", "-t", "epel-9", "--work", "/etc/passwd/work"], 1,
+                          "/etc/passwd/work: not a directory", ""),
     "no checkout": (["rpm", "openstack-utils", "-t", "epel-9", "--source", "/etc"], 2,
                     "unknown package: openstack-utils", "packages: none"),
 }  # fmt: skip
@@ -91,8 +93,8 @@ def test_killed_build_leaves_a_work_folder_that_the_next_build_removes(tmp_path:
     spec = source / "specs" / "openstack-utils.spec"
     good = spec.read_text()
     spec.write_text(good.replace("%build\n", "%build\ntouch $HOME/reached; sleep 3\n", 1))
-    words = ("rpm", "openstack-utils", "-t", "epel-9", "--source", source)
-    work = tmp_path / "cache" / "openstack-builder" / "rpmbuild"
+    work = tmp_path / "work"
+    words = ("rpm", "openstack-utils", "-t", "epel-9", "--source", source, "--work", work)
     with start_builder(*words, cwd=tmp_path) as process:
         deadline = time.monotonic() + 30
         while not list(work.glob(".open*/topdir/reached")) and time.monotonic() < deadline:
@@ -113,8 +115,8 @@ def test_interrupted_builds_leave_nothing_and_exit_130(tmp_path: Path) -> None:
     spec = source / "specs" / "openstack-utils.spec"
     script = "%build\necho $$ >$HOME/pid; mv $HOME/pid $HOME/reached; exec sleep 60\n"
     spec.write_text(spec.read_text().replace("%build\n", script, 1))
-    work = tmp_path / "cache" / "openstack-builder" / "rpmbuild"
-    words = ("rpm", "openstack-utils", "-t", "epel-8", "-t", "epel-9", "-t", "epel-10", "-j", "2")
+    work = tmp_path / "work"
+    words = ("rpm", "openstack-utils", "-t", "epel-[89]", "-t", "epel-10", "-j", "2", "--work", work)
     with start_builder(*words, "--source", source, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while len(reached := list(work.glob(".open*/topdir/reached"))) < 2 and time.monotonic() < deadline:

@@ -87,6 +87,22 @@ def test_globs_build_every_pair_of_the_matrix(tree: Path, tmp_path: Path) -> Non
     assert query(payload, "--qf", "[%{FILESIZES} ]")[0].split()[-1] == str(len("[Unit]\nDescription=other\n"))
 
 
+def test_largest_sources_are_built_first_and_told_in_their_order(tree: Path, tmp_path: Path) -> None:
+    (tree / "specs/current/openstack-new/unit.service").write_text("[Unit]\n" + "# long\n" * 10_000)
+    words = ("openstack-[bn]*", "-t", "epel-10", "-t", "epel-6", "--jobs", "1", "--source", tree)
+    done = builder("rpm", *words, cwd=tmp_path)
+
+    begun = re.findall(r"^\[\d/3\] rpm +openstack-(\w+ for [\w-]+)", done.stderr, re.MULTILINE)
+    printed = [Path(line).name for line in done.stdout.splitlines()]
+    assert begun[0] == "new for epel-10"
+    assert sorted(begun[1:]) == ["big for epel-10", "big for epel-6"]
+    assert [name.removeprefix("openstack-").removesuffix(".noarch.rpm") for name in printed] == [
+        "big-1.5-1.el6",
+        "big-1.5-1.el10",
+        "new-1.5-1.el10",
+    ]
+
+
 REFUSED = {
     "release without the package": (["openstack-new", "-t", "epel-6"],
                                     "openstack-new cannot be built for epel-6: epel-6 gets release essex, "
@@ -194,4 +210,6 @@ def test_the_whole_matrix_builds_and_passes_check_rpm(tmp_path: Path) -> None:
     findings = json.loads(done.stdout)
     assert [one for one in findings if one["level"] == "error"] == []
     again = builder("rpm", "*", "-t", "*", cwd=tmp_path)
-    assert again.stderr.count("unchanged") == again.stderr.count("rpm  ")
+    told = re.findall(r"^\[\d+/\d+\] rpm .*", again.stderr, re.MULTILINE)
+    assert len(told) > len(load_targets())
+    assert [line for line in told if ", unchanged" not in line] == []

@@ -15,7 +15,7 @@ BUILDER = ROOT / "builder"
 # but for the pairs of ALLOWED.
 LAYERS = (
     ("errors",),
-    ("report", "files"),
+    ("report", "files", "memory"),
     ("runner",),
     ("data", "download"),
     ("targets", "catalogue", "render"),
