@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.integration.filling import FRESH_PASSWORD, Keystone, Person
+from tests.integration.filling import ADMIN_TOKEN, FRESH_PASSWORD, Keystone, Person
 
+EC2 = "ec2 credentials create"
 # Kind -> the commands that make one object of it each, ten in all; they can be run on a fresh Keystone in
 # this order. Users and assignments differ most from the rest, and endpoints are what most is made of.
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -33,7 +34,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "endpoint create --region RegionOne bench-type public http://127.0.0.1:1",
         "endpoint create --region RegionOne bench-type admin http://127.0.0.1:1",
     ),
-    "ec2 credentials": ("ec2 credentials create --user bench-user --project bench-project",),
+    "ec2 credentials": (f"{EC2} --user bench-user --project bench-project",),
 }
 LOGIN = "login"
 # How many requests of a kind are sent: the clock of processor time ticks every 10 ms.
@@ -71,24 +72,47 @@ def _children(pid: int) -> str:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text()
 
 
-def measure_commands(keystone: Keystone) -> dict[str, Cost] | None:
-    """Return what one command of the openstack client costs for each kind, or None where there is none."""
+def measure_commands(keystone: Keystone, *, by_token: bool = False) -> dict[str, Cost] | None:
+    """Return what one command of the openstack client costs for each kind, or None where there is none.
+
+    Args:
+        by_token: admin's token of keystone.conf instead of a login; a user makes his own EC2 credentials,
+            since Keystone refuses them to the token.
+    """
     program = Path(sys.executable).with_name("openstack")
     if not program.exists():
         return None
     keystone.reset("fresh")
     with tempfile.TemporaryDirectory() as folder:
-        env = Person(keystone, Path(folder)).environment(
-            OS_AUTH_URL=keystone.url,
-            OS_USERNAME="admin",
-            OS_PASSWORD=FRESH_PASSWORD,
-            OS_PROJECT_NAME="admin",
-            OS_USER_DOMAIN_ID="default",
-            OS_PROJECT_DOMAIN_ID="default",
-            OS_IDENTITY_API_VERSION="3",
-        )
+        person = Person(keystone, Path(folder))
+
+        def login(user: str, password: str, project: str) -> dict[str, str]:
+            return person.environment(
+                OS_AUTH_URL=keystone.url,
+                OS_USERNAME=user,
+                OS_PASSWORD=password,
+                OS_PROJECT_NAME=project,
+                OS_USER_DOMAIN_ID="default",
+                OS_PROJECT_DOMAIN_ID="default",
+                OS_IDENTITY_API_VERSION="3",
+            )
+
+        admin = login("admin", FRESH_PASSWORD, "admin")
+        if by_token:
+            admin = person.environment(
+                OS_AUTH_TYPE="admin_token",
+                OS_ENDPOINT=keystone.url,
+                OS_TOKEN=ADMIN_TOKEN,
+                OS_IDENTITY_API_VERSION="3",
+            )
 
         def run(words: str) -> float:
+            env = admin
+            if by_token and words.startswith(EC2):
+                env, words = login("bench-user", "pw", "bench-project"), EC2
+            elif by_token and words.startswith(("project", "user")):
+                # The token is of no domain.
+                words += " --domain default"
             started = time.perf_counter()
             argv = [str(program), *words.split()]
             done = subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, check=False)

@@ -10,10 +10,10 @@ import pytest
 
 from tests.bench import sample_data
 from tests.bench.one_by_one import COMMANDS, LOGIN, Cost, scale
-from tests.bench.sample_data import Measured
+from tests.bench.sample_data import WAYS, Measured
 
 MEASURED = Measured(
-    profile="current", rounds=12, made={"user": 2, "endpoint": 3}, first=5.0, second=1.0, commands=75.0,
+    way=WAYS[0], profile="current", made={"user": 2, "endpoint": 3}, first=5.0, second=1.0, commands=75.0,
     in_turn=6.0, cpu=6.0,
 )  # fmt: skip
 
@@ -38,12 +38,15 @@ def test_a_missed_goal_is_told_with_what_is_possible(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
 
     assert MEASURED.missed() == [
-        "current: 15 times as fast as the commands, not 20;"
+        "password, current: 15 times as fast as the commands, not 20;"
         " what Keystone computes for the floor allows at most 25"
     ]
     assert replace(MEASURED, commands=None).missed() == []
     assert [line.partition(":")[2] for line in replace(MEASURED, first=7.0, commands=150.0).missed()] == [
         " the first run took 7.0 s, not 6 s"
+    ]
+    assert replace(MEASURED, in_turn=None, cpu=None).missed() == [
+        "password, current: 15 times as fast as the commands, not 20"
     ]
 
 
