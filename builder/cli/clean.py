@@ -8,7 +8,8 @@ from pathlib import Path
 
 from builder.cli import Context
 from builder.errors import Declined
-from builder.files import cache_folder, remove_tree
+from builder.files import cache_folder, remove_stale, remove_tree
+from builder.memory import folder_in_memory
 
 SUMMARY = "Remove the caches: packages, initramfs, the fixture distribution, the plane's environment."
 EXAMPLE = """\
@@ -25,8 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask on a terminal, refuse without one unless --yes, remove."""
     report = context.report
+    if not args.dry_run and (memory := folder_in_memory()):
+        # Nobody's any more, and none of the caches: no need to ask.
+        remove_stale(memory)
     root = cache_folder()
-    folders = [path for path in sorted(root.iterdir()) if path.is_dir()]
+    # What a link leads to stays.
+    folders = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.is_symlink()]
     rows = [(path.name, round(size_of(path) / 1e6)) for path in folders]
     if not rows:
         report.note(f"{root}: nothing there")
