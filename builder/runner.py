@@ -333,11 +333,14 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def last_words(text: str) -> str:
-    """Return the line that most likely tells why: the last that says `error`, else the last one."""
+    """Return the line that most likely tells why: the last that says `error`, else the last one.
+
+    What stands below an `Error:` belongs to it, as dnf writes it.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for line in reversed(lines):
+    for index, line in reversed(list(enumerate(lines))):
         if "error" in line.lower():
-            return line[:400]
+            return (" ".join(lines[index:]) if line.endswith(":") else line)[:400]
     return lines[-1][:400] if lines else ""
 
 
