@@ -88,6 +88,18 @@ def test_bad_input_is_one_clear_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_disk_that_is_full_is_told_with_the_way_out(tmp_path: Path) -> None:
+    source = copy_sources(tmp_path)
+    spec = source / "specs" / "openstack-utils.spec"
+    spec.write_text(spec.read_text().replace("%build\n", "%build\ncat LICENSE >/dev/full\n", 1))
+
+    done = builder("rpm", "openstack-utils", "-t", "epel-9", "--source", source, cwd=tmp_path, ok=False)
+
+    assert done.returncode == 1
+    assert "%build failed: cat: write error: No space left on device" in done.stderr
+    assert "--work DIR builds where there is more room" in done.stderr
+
+
 def test_killed_build_leaves_a_work_folder_that_the_next_build_removes(tmp_path: Path) -> None:
     source = copy_sources(tmp_path)
     spec = source / "specs" / "openstack-utils.spec"
