@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -47,8 +48,7 @@ def folder_in_memory() -> Path | None:
 
 def has_room(folder: Path, needed: int) -> bool:
     """Tell whether `folder` takes `needed` bytes, and memory has as many again besides."""
-    system = os.statvfs(folder)
-    return system.f_bavail * system.f_frsize >= needed and available_memory() >= 2 * needed
+    return shutil.disk_usage(folder).free >= needed and available_memory() >= 2 * needed
 
 
 def limits_of_cgroups() -> list[int]:

@@ -53,11 +53,10 @@ def plan_matrix(packages: Sequence[str], targets: Sequence[str], runner: Runner)
     return plans
 
 
-def measure_ours(args: argparse.Namespace, folder: Path) -> tuple[Measured, Measured]:
-    """Return what the command took from clean, and when nothing had changed."""
+def measure_ours(args: argparse.Namespace, work: Path, folder: Path) -> tuple[Measured, Measured]:
+    """Return what the command took from clean, building in `work`, and when nothing had changed."""
     targets = [word for target in args.targets for word in ("-t", target)]
-    work = ["--work", args.work] if args.work else []
-    words = [*BUILDER, "rpm", *args.packages, *targets, "--out", folder / "out", *work]
+    words = [*BUILDER, "rpm", *args.packages, *targets, "--out", folder / "out", "--work", work]
     cache = folder / "cache" / "openstack-builder"
     cache.mkdir(parents=True)
     (cache / "sources").symlink_to(cache_folder("sources"))
@@ -130,8 +129,8 @@ def main() -> int:
     plans = plan_matrix(args.packages, args.targets, runner)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clean, again = measure_ours(args, folder)
-        places = args.work or choose_work(plans, jobs=len(os.sched_getaffinity(0))), folder
+        work = args.work or choose_work(plans, jobs=len(os.sched_getaffinity(0)))
+        clean, again = measure_ours(args, work, folder)
         plain = measure_plain(plans, folder, runner)
         longer = measure_help(folder, args.runs)
     ratio = plain.wall / clean.wall
@@ -139,7 +138,7 @@ def main() -> int:
             for label, one in (("openstack-builder, clean", clean), ("rpmbuild, one by one", plain),
                                ("openstack-builder, unchanged", again))]  # fmt: skip
     print(*format_table((f"{len(plans)} builds", "wall s", "CPU s", "a minute"), rows), sep="\n")
-    print("ours built in {}, rpmbuild in {}".format(*places))
+    print(f"ours built in {work}, rpmbuild in {folder}")
     goals = {
         f"{ratio:.2f} times as fast as rpmbuild one by one (goal {FASTER})": ratio >= FASTER,
         f"nothing changed: {again.wall:.2f} s (goal {UNCHANGED})": again.wall <= UNCHANGED,
@@ -150,7 +149,7 @@ def main() -> int:
     if args.json:
         found = {"builds": len(plans), "clean": clean.as_json(), "plain": plain.as_json(),
                  "unchanged": again.as_json(), "help_longer": round(longer, 3), "ratio": round(ratio, 2),
-                 "goals": goals, "places": list(map(str, places))}  # fmt: skip
+                 "goals": goals, "places": [str(work), str(folder)]}  # fmt: skip
         args.json.write_text(json.dumps(found, indent=2) + "\n")
     return int(not all(goals.values()))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.memory import available_memory
 from builder.targets import Family, Target, load_targets
 
 GIB = 1 << 30
@@ -69,11 +70,9 @@ def find_wants(folder: Path) -> Iterator[str]:
     free = shutil.disk_usage(folder).free
     if free < DISK:
         yield f"{folder}: {free / GIB:.1f} GiB are free, the demo needs {DISK / GIB:.0f}"
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            available = int(line.split()[1]) * 1024
-            if available < MEMORY:
-                yield f"{available / GIB:.1f} GiB of memory are free, the demo needs {MEMORY / GIB:.0f}"
+    available = available_memory()
+    if available < MEMORY:
+        yield f"{available / GIB:.1f} GiB of memory are free, the demo needs {MEMORY / GIB:.0f}"
     try:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
