@@ -16,8 +16,8 @@ from builder.data import show_path
 from builder.errors import InputError
 from builder.files import write_atomic
 from builder.render.tree import render_tree
-from builder.rpm.bump import Bump, bump_catalogue, bump_spec
-from builder.rpm.packages import UTILS, Package, find_packages
+from builder.rpm.spec.bump import Bump, bump_catalogue, bump_spec
+from builder.rpm.spec.packages import UTILS, Package, find_packages
 from builder.targets import SPECS, load_targets
 
 SUMMARY = "Write a new version or release and a changelog entry of a package where they stand."

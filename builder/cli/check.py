@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.cli import Context
 from builder.errors import InputError
-from builder.image import layout
+from builder.image.disk import layout
 from builder.kickstart.choices import Choices
 from builder.kickstart.findings import Findings
 from builder.kickstart.images import Image, find_image, guess_target, load_images

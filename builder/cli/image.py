@@ -10,8 +10,8 @@ from pathlib import Path
 
 from builder.cli import Context
 from builder.errors import InputError
-from builder.image import layout
 from builder.image.build import Options
+from builder.image.disk import layout
 from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
 from builder.kickstart.images import Image, find_image
 from builder.kickstart.plan import ImagePlan, ScriptSection

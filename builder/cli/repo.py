@@ -14,9 +14,9 @@ from builder.cli.signing import add_signing_arguments, choose_key
 from builder.errors import InputError, Problem
 from builder.rpm.check.package import BuiltPackage, read_package
 from builder.rpm.check.run import target_of
-from builder.rpm.comps import render_comps
-from builder.rpm.repository import LocalRepository, make_repository
-from builder.rpm.sign import SigningKey
+from builder.rpm.repository.comps import render_comps
+from builder.rpm.repository.make import LocalRepository, make_repository
+from builder.rpm.repository.sign import SigningKey
 from builder.targets import Target
 
 SUMMARY = "Make a dnf repository of the RPMs in a folder, or in each folder below it; sign it with --sign."

@@ -15,14 +15,14 @@ from builder.cli.signing import add_signing_arguments, choose_key
 from builder.errors import BuildError, BuildErrors, InputError
 from builder.files import make_folder
 from builder.report import format_table
-from builder.rpm.build import BuildResult, build_all, choose_work
-from builder.rpm.manifest import as_data
-from builder.rpm.mock import require_mock
-from builder.rpm.packages import find_packages, pair
-from builder.rpm.plan import Backend, BuildPlan, Settings, plan_builds
-from builder.rpm.repository import LocalRepository
-from builder.rpm.rpmbuild import rpm_version
-from builder.rpm.sign import SigningKey
+from builder.rpm.build.manifest import as_data
+from builder.rpm.build.mock import require_mock
+from builder.rpm.build.plan import Backend, BuildPlan, Settings, plan_builds
+from builder.rpm.build.rpmbuild import rpm_version
+from builder.rpm.build.run import BuildResult, build_all, choose_work
+from builder.rpm.repository.make import LocalRepository
+from builder.rpm.repository.sign import SigningKey
+from builder.rpm.spec.packages import find_packages, pair
 from builder.targets import SPECS, select
 
 SUMMARY = "Build RPMs with rpmbuild and the macros of each target; unchanged input is not built again."

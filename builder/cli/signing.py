@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from builder.errors import InputError
-from builder.rpm.sign import SigningKey, find_key, local_key
+from builder.rpm.repository.sign import SigningKey, find_key, local_key
 from builder.runner import Runner
 
 

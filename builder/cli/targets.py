@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from builder.cli import Context
-from builder.rpm.packages import Package, find_packages, refusal
+from builder.rpm.spec.packages import Package, find_packages, refusal
 from builder.targets import SPECS, Target, select
 
 SUMMARY = "List the distributions that we build for, and which packages are built for each."

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import BuildError, InputError, Problem, RemoteError
-from builder.image.bootloader import Firmware
+from builder.image.disk.bootloader import Firmware
+from builder.image.disk.placement import DiskLayout
 from builder.image.manifest import OperatingSystem
-from builder.image.placement import DiskLayout
 from builder.kickstart.plan import ImagePlan, Script
 from builder.report import Report, Step
 from builder.runner import Runner

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder import __version__
 from builder.files import digests_of_file, sha256_file, write_atomic
-from builder.image.placement import GIB, DiskLayout
+from builder.image.disk.placement import GIB, DiskLayout
 from builder.kickstart.plan import ImagePlan
 
 FORMAT = 1

@@ -32,9 +32,12 @@ from builder.files import (
     sha256_file,
     work_folder,
 )
-from builder.image import dnf, idmap, keys, layout, manifest, repomd, tree
+from builder.image import manifest
 from builder.image.build import Build, Facts, Options
-from builder.image.namespaces import Bind, run_inside
+from builder.image.disk import layout
+from builder.image.isolation import idmap
+from builder.image.isolation.namespaces import Bind, run_inside
+from builder.image.packages import dnf, keys, repomd
 from builder.image.stages import (
     bootfiles,
     configure,
@@ -47,6 +50,7 @@ from builder.image.stages import (
     seal,
     solve,
 )
+from builder.image.tree import tree
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.report import Report
 from builder.runner import Runner, find_tool

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from builder.files import work_folder
 from builder.image.build import Build, Options
-from builder.image.namespaces import run_inside
-from builder.image.scripts import collect_files, run_section
+from builder.image.isolation.namespaces import run_inside
+from builder.image.tree.scripts import collect_files, run_section
 from builder.kickstart.plan import ImagePlan, ScriptSection
 from builder.report import Report
 from builder.runner import Runner

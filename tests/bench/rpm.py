@@ -23,13 +23,13 @@ from pathlib import Path
 from builder.download import fetch
 from builder.files import cache_folder, remove_tree
 from builder.report import Report, format_table
-from builder.rpm.archive import make_archive
-from builder.rpm.build import choose_work
-from builder.rpm.macros import macro_files, render_macros
-from builder.rpm.packages import find_packages, pair
-from builder.rpm.plan import BuildPlan, Settings, plan_builds
-from builder.rpm.rpmbuild import rpm_version
-from builder.rpm.rpmspec import condition_options, load_options
+from builder.rpm.build.archive import make_archive
+from builder.rpm.build.plan import BuildPlan, Settings, plan_builds
+from builder.rpm.build.rpmbuild import rpm_version
+from builder.rpm.build.run import choose_work
+from builder.rpm.spec.macros import macro_files, render_macros
+from builder.rpm.spec.packages import find_packages, pair
+from builder.rpm.spec.parse import condition_options, load_options
 from builder.runner import Runner
 from builder.targets import SPECS, select
 from tests.bench.measure import Measured, measure, median

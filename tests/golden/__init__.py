@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from builder.rpm.macros import macro_files, render_macros
+from builder.rpm.spec.macros import macro_files, render_macros
 from builder.runner import Runner
 from builder.targets import SPECS, find_target
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError
-from builder.image import bootloader, filesystems, layout
-from builder.image.placement import DiskLayout
+from builder.image.disk import bootloader, filesystems, layout
+from builder.image.disk.placement import DiskLayout
 from builder.kickstart.plan import Bootloader, Disk, Partition
 from builder.report import Report
 from builder.runner import Runner, has_tool

@@ -21,8 +21,9 @@ from typing import TypeVar
 import pytest
 
 from builder.errors import BuildError, InputError, PermissionMissing
-from builder.image import filesystems, layout, namespaces
-from builder.image.placement import MIB, DiskLayout, Placed, Usage
+from builder.image.disk import filesystems, layout
+from builder.image.disk.placement import MIB, DiskLayout, Placed, Usage
+from builder.image.isolation import namespaces
 from builder.kickstart.plan import Disk, Partition
 from builder.report import Report
 from builder.runner import Runner

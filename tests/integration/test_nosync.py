@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.image.namespaces import run_inside
+from builder.image.isolation.namespaces import run_inside
 from builder.report import Report
 from builder.runner import Runner
 

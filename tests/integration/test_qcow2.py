@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError
-from builder.image import qcow2
-from builder.image.placement import KIB, MIB
+from builder.image.disk import qcow2
+from builder.image.disk.placement import KIB, MIB
 from builder.report import Report
 from builder.runner import Runner, has_tool
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError
-from builder.image import bootloader, layout
-from builder.image.bootloader import entries, menu
-from builder.image.placement import DiskLayout
+from builder.image.disk import bootloader, layout
+from builder.image.disk.bootloader import entries, menu
+from builder.image.disk.placement import DiskLayout
 from builder.kickstart.plan import Bootloader, Disk, Partition, Password
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=100)

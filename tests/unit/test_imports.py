@@ -26,7 +26,7 @@ LAYERS = (
 )
 ALLOWED = {("report", "files"), ("catalogue", "targets"), ("render", "catalogue"), ("render", "targets")}
 # A program of its own beside dnf: see its top.
-APART = BUILDER / "image" / "dnfworker"
+APART = BUILDER / "image" / "packages" / "dnfworker"
 
 
 def modules() -> list[Path]:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import BuildError, InputError
-from builder.image import layout
-from builder.image.placement import MIB, Usage
+from builder.image.disk import layout
+from builder.image.disk.placement import MIB, Usage
 from builder.kickstart.plan import Bootloader, Disk, Partition, Place
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=1000)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.image import layout, manifest
-from builder.image.placement import MIB
+from builder.image import manifest
+from builder.image.disk import layout
+from builder.image.disk.placement import MIB
 from builder.kickstart.plan import (
     Disk,
     ImagePlan,

@@ -10,7 +10,7 @@ import pytest
 
 from builder import memory
 from builder.files import WORK_PREFIX
-from builder.rpm.build import choose_work
+from builder.rpm.build.run import choose_work
 
 GIB = 1 << 30
 

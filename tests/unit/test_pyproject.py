@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Wheels made and spread for the Python of a target: builder.rpm.pyproject."""
+"""Wheels made and spread for the Python of a target: builder.rpm.programs.pyproject."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 from builder.report import Report
-from builder.rpm import plan
-from builder.rpm.packages import find_packages, pair
-from builder.rpm.pyproject import Scheme, build_tools, build_wheel, fix_shebang, install_wheel, list_files
+from builder.rpm.build import plan
+from builder.rpm.programs.pyproject import (
+    Scheme,
+    build_tools,
+    build_wheel,
+    fix_shebang,
+    install_wheel,
+    list_files,
+)
+from builder.rpm.spec.packages import find_packages, pair
 from builder.runner import Runner
 from builder.targets import SPECS, select
 

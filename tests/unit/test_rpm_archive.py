@@ -11,8 +11,8 @@ import pytest
 
 from builder.errors import InputError
 from builder.report import Report
-from builder.rpm.archive import Source, changelog_date, is_generated, make_archive, source_date
-from builder.rpm.packages import Package
+from builder.rpm.build.archive import Source, changelog_date, is_generated, make_archive, source_date
+from builder.rpm.spec.packages import Package
 from builder.runner import Runner
 
 SOURCES = (

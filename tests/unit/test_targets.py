@@ -13,7 +13,7 @@ from pykickstart.version import makeVersion
 from builder import cli
 from builder.errors import InputError
 from builder.report import Report
-from builder.rpm.macros import render_macros
+from builder.rpm.spec.macros import render_macros
 from builder.targets import TARGETS_FILE, find_target, load_targets, select, writable_databases
 
 ALL = ["fedora-17", "fedora-44", "fedora-45", "epel-6", "epel-7", "epel-8", "epel-9", "epel-10", "fixture-12"]

@@ -8,12 +8,13 @@ completed, not written again, when the initramfs are there.
 from __future__ import annotations
 
 from builder.errors import InputError
-from builder.image import bootloader, layout, tree
-from builder.image.bootloader import Firmware
 from builder.image.build import TREE, Build
-from builder.image.filesystems import rehearse
-from builder.image.kernels import find_kernels, initramfs_of, install_kernel
-from builder.image.sandbox import run_in_image
+from builder.image.disk import bootloader, layout
+from builder.image.disk.bootloader import Firmware
+from builder.image.disk.filesystems import rehearse
+from builder.image.isolation.sandbox import run_in_image
+from builder.image.tree import tree
+from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
 from builder.kickstart.plan import SELinux
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from builder.image.build import Build
-from builder.image.settings import accounts, locale, network, repositories, security, services
+from builder.image.tree.settings import accounts, locale, network, repositories, security, services
 
 # In Anaconda's order: scripts may rely on users, and services on nothing.
 SETTINGS = (locale, network, repositories, security, accounts, services)

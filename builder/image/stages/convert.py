@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from builder.image import qcow2
 from builder.image.build import Build
+from builder.image.disk import qcow2
 
 
 def run(build: Build) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder.image import bootloader, filesystems, layout, manifest, tree
+from builder.image import manifest
 from builder.image.build import TREE, Build
+from builder.image.disk import bootloader, filesystems, layout
+from builder.image.tree import tree
 
 
 def run(build: Build) -> str:

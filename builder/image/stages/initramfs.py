@@ -12,12 +12,13 @@ from pathlib import Path
 
 from builder.errors import BuildError, InputError
 from builder.files import digest_of, remove_stale, sha256_file, write_atomic
-from builder.image import layout, tree
 from builder.image.build import TREE, Build
-from builder.image.cpio import device_nodes
-from builder.image.kernels import find_kernels, initramfs_of, install_kernel
-from builder.image.sandbox import run_in_image
+from builder.image.disk import layout
+from builder.image.isolation.sandbox import run_in_image
 from builder.image.stages import bootfiles
+from builder.image.tree import tree
+from builder.image.tree.cpio import device_nodes
+from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
 
 # Where a build's cache of initramfs is bound inside.
 CACHE = Path("/initramfs")

@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.image import dnf, tree
 from builder.image.build import TREE, Build
-from builder.image.scripts import run_section
+from builder.image.packages import dnf
+from builder.image.tree import tree
+from builder.image.tree.scripts import run_section
 from builder.kickstart.plan import ScriptSection
 
 # kernel-install(8): a plugin of that name in /etc, linked to /dev/null, is masked. The initramfs is made

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from builder.image.build import Build
-from builder.image.scripts import run_section
+from builder.image.tree.scripts import run_section
 from builder.kickstart.plan import ScriptSection
 
 

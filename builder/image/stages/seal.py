@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import CommandFailed
-from builder.image import tree
 from builder.image.build import TREE, Build
-from builder.image.sandbox import run_in_image
-from builder.image.settings.security import selinux_contexts
+from builder.image.isolation.sandbox import run_in_image
+from builder.image.tree import tree
+from builder.image.tree.settings.security import selinux_contexts
 
 # Removed, whatever they are. Globs from the root of the image.
 REMOVED = (

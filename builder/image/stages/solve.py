@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from builder.image import dnf
 from builder.image.build import Build, Package
+from builder.image.packages import dnf
 
 
 def run(build: Build) -> str:

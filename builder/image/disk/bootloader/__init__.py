@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""GRUB for BIOS and UEFI, set up without a mount, a loop device or grub-install.
+
+Two moments: `write_boot_files` puts everything that is a file into the tree (before the file systems are
+written, and before SELinux labels are); `embed` patches GRUB's first sectors into the disk file (after).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.image.disk import layout as layouts
+from builder.image.disk.bootloader import bios, entries, grubimage, links, menu, uefi
+from builder.image.disk.placement import DiskLayout
+from builder.kickstart.plan import Bootloader
+from builder.runner import Runner
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Firmware:
+    """Under which firmware the image boots."""
+
+    bios: bool = False
+    uefi: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The manifest's words."""
+        return tuple(name for name, has in (("bios", self.bios), ("uefi", self.uefi)) if has)
+
+
+def kernel_arguments(
+    layout: DiskLayout, bootloader: Bootloader, arguments: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the kernel's command line: root and ro (unless the kickstart says its own), then --append.
+
+    Args:
+        arguments: more of ours, as `selinux=0`, before the kickstart's.
+    """
+    # Quotes are the kernel's own and stay (Documentation/admin-guide/kernel-parameters.rst).
+    given = (*arguments, *re.findall(r'(?:[^\s"]|"[^"]*"|"[^"]*$)+', bootloader.append))
+    words = []
+    if not any(word.startswith("root=") for word in given):
+        words.append(f"root=UUID={layout.root.uuid}")
+    if not {"ro", "rw"} & set(given):
+        words.append("ro")
+    return (*words, *given)
+
+
+def write_boot_files(
+    tree: Path,
+    layout: DiskLayout,
+    *,
+    bootloader: Bootloader,
+    arguments: Sequence[str] = (),
+    keep: bool = False,
+    runner: Runner,
+    run: Callable[[Sequence[str]], object] | None = None,
+) -> Firmware:
+    """Write everything of the boot loader that is a file into `tree`.
+
+    Needs the kernels (and their initramfs) in tree/boot. Run it a second time with `keep` after scripts
+    that may have installed a kernel or edited what was written: then only what is new is written.
+
+    Args:
+        tree: the whole image: /boot and /boot/efi are seen in it.
+        arguments: as in `kernel_arguments`.
+        keep: leave edited files alone.
+        run: runs a program of the image (grub-mkimage), argv as the image knows it; None: by chroot(8).
+            An image whose scripts have run needs the sandbox: they may have put anything there.
+
+    Returns:
+        the firmware that will be able to boot it.
+
+    Raises:
+        BuildError: no kernel, no boot loader that fits the disk, or a link that leads out of the image.
+    """
+    if not layouts.has_loader(bootloader):
+        return Firmware()
+    links.refuse_leading_out(tree)
+    programs = grubimage.Programs(
+        runner=runner, of_image=run or (lambda argv: runner.run(["chroot", str(tree), *argv]))
+    )
+    command_line = kernel_arguments(layout, bootloader, arguments)
+    for_bios, for_uefi = bios.is_possible(tree, layout), uefi.is_possible(tree, layout)
+    if not (for_bios or for_uefi):
+        raise BuildError(
+            "no boot loader can be installed: the image has neither GRUB's modules for BIOS nor a loader "
+            "for UEFI, or the disk has no place for them",
+            hint="add grub2-pc (BIOS) or grub2-efi-x64 with shim-x64 (UEFI) to %packages, "
+            "or say bootloader --location=none",
+        )
+    kernels = entries.update(tree, layout, command_line, keep=keep)
+    grub = tree / "boot/grub2"
+    grub.mkdir(parents=True, exist_ok=True)
+    reads_entries = bios.reads_entries(tree) if for_bios else True
+    if for_uefi:
+        reads_entries = reads_entries and uefi.reads_entries(tree, layout)
+    menu.write(
+        tree,
+        layout,
+        bootloader,
+        command_line=command_line,
+        kernels=kernels,
+        reads_entries=reads_entries,
+        keep=keep,
+    )
+    if for_bios:
+        bios.write_files(tree, layout, keep=keep, programs=programs)
+    if for_uefi:
+        uefi.write_files(tree, layout, keep=keep, programs=programs)
+    return Firmware(bios=for_bios, uefi=for_uefi)
+
+
+def embed(tree: Path, disk_file: Path, layout: DiskLayout) -> None:
+    """Patch GRUB for BIOS into `disk_file`, where `write_boot_files` has left one in `tree`.
+
+    Raises:
+        BuildError: GRUB's core is larger than its place.
+    """
+    if (tree / bios.CORE).is_file() and bios.has_place(layout):
+        bios.embed(tree, disk_file, layout)

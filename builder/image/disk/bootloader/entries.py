@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""Kernels of the image and their entries in /boot/loader/entries (the Boot Loader Specification, type 1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cmp_to_key
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.image.disk.bootloader import grubimage
+from builder.image.disk.placement import DiskLayout
+
+ENTRIES = "boot/loader/entries"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kernel:
+    """One bootable kernel; its files are named as GRUB finds them."""
+
+    version: str
+    title: str
+    linux: str
+    initrds: tuple[str, ...]
+    options: str
+    rescue: bool = False
+
+
+def update(tree: Path, layout: DiskLayout, command_line: Sequence[str], *, keep: bool) -> tuple[Kernel, ...]:
+    """Make the entries of `tree` fit the disk, write the missing ones, return all, newest first.
+
+    Paths become those that GRUB sees. Options become `command_line`; with `keep` only those of new
+    entries and a wrong `root=`. Variables ($kernelopts, $tuned_params) stay.
+
+    Raises:
+        BuildError: there is no kernel.
+    """
+    folder = tree / ENTRIES
+    kernels: dict[str, Kernel] = {}
+    for path in sorted(folder.glob("*.conf")):
+        text = _fit(path.read_text(errors="surrogateescape"), layout, command_line, keep=keep)
+        text = _with_initramfs(text, tree, layout)
+        path.write_text(text, errors="surrogateescape")
+        kernel = _parse(text, path.stem)
+        kernels.setdefault(kernel.linux, kernel)
+    for image in sorted((tree / "boot").glob("vmlinuz-*")):
+        name = f"{grubimage.boot_path(layout)}/{image.name}"
+        if name not in kernels:
+            kernels[name] = _write(tree, layout, image.name.removeprefix("vmlinuz-"), command_line)
+    if not kernels:
+        raise BuildError(
+            "no kernel in the image's /boot",
+            hint="add kernel to %packages, or say bootloader --location=none",
+        )
+    return tuple(sorted(kernels.values(), key=cmp_to_key(_compare)))
+
+
+def _fit(text: str, layout: DiskLayout, command_line: Sequence[str], *, keep: bool) -> str:
+    lines = []
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        value = value.strip()
+        if key in ("linux", "initrd"):
+            line = f"{key} {' '.join(_as_seen(word, layout) for word in value.split())}"
+        elif key == "options":
+            line = f"options {_fit_options(value, command_line, keep=keep)}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _as_seen(path: str, layout: DiskLayout) -> str:
+    """Return the path of a file of /boot as GRUB sees it; variables stay as they are."""
+    if not path.startswith("/"):
+        return path
+    return f"{grubimage.boot_path(layout)}/{path.removeprefix('/boot/').lstrip('/')}"
+
+
+def _fit_options(value: str, command_line: Sequence[str], *, keep: bool) -> str:
+    words = value.split()
+    variables = [word for word in words if word.startswith("$")]
+    if "$kernelopts" in variables:
+        return " ".join(words)  # its value stands in grubenv
+    if not keep:
+        return " ".join([*command_line, *variables])
+    root = next((word for word in command_line if word.startswith("root=")), None)
+    return " ".join(root if root and word.startswith("root=") else word for word in words)
+
+
+def _parse(text: str, stem: str) -> Kernel:
+    fields: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        fields.setdefault(key, []).append(value.strip())
+
+    def first(key: str, default: str = "") -> str:
+        return fields.get(key, [default])[0]
+
+    version = first("version") or stem
+    return Kernel(
+        version=version,
+        title=first("title", version),
+        linux=first("linux"),
+        initrds=tuple(
+            word for value in fields.get("initrd", []) for word in value.split() if not word.startswith("$")
+        ),
+        options=" ".join(fields.get("options", [])),
+        rescue="-rescue" in stem or "rescue" in version,
+    )
+
+
+def _write(tree: Path, layout: DiskLayout, version: str, command_line: Sequence[str]) -> Kernel:
+    """Write the entry of a kernel that has none."""
+    initramfs = _find_initramfs(tree, layout, version)
+    kernel = Kernel(
+        version=version,
+        title=f"{_pretty_name(tree)} ({version})",
+        linux=f"{grubimage.boot_path(layout)}/vmlinuz-{version}",
+        initrds=(initramfs,) if initramfs else (),
+        options=" ".join(command_line),
+        rescue="rescue" in version,
+    )
+    lines = [f"title {kernel.title}", f"version {version}", f"linux {kernel.linux}"]
+    lines += [f"initrd {path}" for path in kernel.initrds]
+    lines.append(f"options {kernel.options}")
+    folder = tree / ENTRIES
+    folder.mkdir(parents=True, exist_ok=True)
+    # kernel-install names it by the machine's id, which an image does not have.
+    (folder / f"image-{version}.conf").write_text("\n".join(lines) + "\n")
+    return kernel
+
+
+def _with_initramfs(text: str, tree: Path, layout: DiskLayout) -> str:
+    """Return the entry with its initramfs, which may have been made after it."""
+    if re.search(r"^initrd ", text, re.MULTILINE):
+        return text
+    linux = re.search(r"^linux \S*/vmlinuz-(\S+)", text, re.MULTILINE)
+    initramfs = _find_initramfs(tree, layout, linux[1]) if linux else None
+    return f"{text}initrd {initramfs}\n" if initramfs else text
+
+
+def _find_initramfs(tree: Path, layout: DiskLayout, version: str) -> str | None:
+    """Return the initramfs of a kernel as GRUB sees it."""
+    for name in (f"initramfs-{version}.img", f"initrd.img-{version}", f"initrd-{version}"):
+        if (tree / "boot" / name).is_file():
+            return f"{grubimage.boot_path(layout)}/{name}"
+    return None
+
+
+def _pretty_name(tree: Path) -> str:
+    for name in ("etc/os-release", "usr/lib/os-release"):
+        path = tree / name
+        if path.is_file():
+            found = re.search(r'^PRETTY_NAME="?([^"\n]*)', path.read_text(errors="replace"), re.MULTILINE)
+            if found:
+                return found[1]
+    return "Linux"
+
+
+def _compare(one: Kernel, other: Kernel) -> int:
+    """Order for the menu: newest first, rescue last."""
+    if one.rescue != other.rescue:
+        return 1 if one.rescue else -1
+    return -compare_versions(one.version, other.version)
+
+
+def compare_versions(one: str, other: str) -> int:
+    """Compare as rpm does (rpmvercmp): runs of digits by value, of letters by text, digits win."""
+    left, right = (re.findall(r"\d+|[A-Za-z]+|[~^]", text) for text in (one, other))
+    for a, b in zip(left, right, strict=False):
+        if a == b:
+            continue
+        if a == "~" or b == "~":
+            return -1 if a == "~" else 1
+        if a.isdigit() != b.isdigit():
+            return 1 if a.isdigit() else -1
+        if a.isdigit():
+            if int(a) == int(b):
+                continue
+            return 1 if int(a) > int(b) else -1
+        return 1 if a > b else -1
+    rest = left[len(right) :] or right[len(left) :]
+    if not rest:
+        return 0
+    longer = 1 if len(left) > len(right) else -1
+    return -longer if rest[0] == "~" else longer

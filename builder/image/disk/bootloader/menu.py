@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""GRUB's menu: grub.cfg, grubenv, user.cfg, and what later kernel updates read (/etc/default/grub,
+/etc/kernel/cmdline).
+
+Where the image's GRUB reads Boot Loader Specification entries (Fedora, EL), grub.cfg leaves the menu to
+them; elsewhere the menu is written out, between two marks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.image.disk.bootloader import grubimage
+from builder.image.disk.bootloader.entries import Kernel
+from builder.image.disk.placement import DiskLayout
+from builder.kickstart.plan import Bootloader, Password
+
+HEADER = "# Written with the image. grub2-mkconfig replaces it."
+BEGIN, END = "### BEGIN kernels ###", "### END kernels ###"
+DEFAULT_TIMEOUT = 1
+ENVIRONMENT_SIZE = 1024
+
+# What is there, what would be written -> what is written.
+Merge = Callable[[str, str], str]
+
+
+def write(
+    tree: Path,
+    layout: DiskLayout,
+    bootloader: Bootloader,
+    *,
+    command_line: Sequence[str],
+    kernels: Sequence[Kernel],
+    reads_entries: bool,
+    keep: bool,
+) -> None:
+    """Write the files of the menu into `tree`.
+
+    Args:
+        reads_entries: GRUB reads the entries by itself.
+        keep: leave what exists as it is, but for the kernels in a menu of ours.
+    """
+    grub = tree / "boot/grub2"
+    text = render(layout, bootloader, command_line=command_line, kernels=kernels, reads_entries=reads_entries)
+    _write_file(grub / "grub.cfg", text, mode=0o600, merge=_merge_kernels if keep else None)
+    variables = {"kernelopts": " ".join(command_line)} if reads_entries else {}
+    if reads_entries and grubimage.boot_path(layout):
+        # Read by grubby and grub2-mkconfig of EL 8; the default is /loader/entries.
+        variables["blsdir"] = "/boot/loader/entries"
+    _write_file(grub / "grubenv", environment_block(variables), mode=0o644, merge=_old if keep else None)
+    password = hash_password(bootloader.password)
+    if password:
+        _write_file(grub / "user.cfg", f"GRUB2_PASSWORD={password}\n", mode=0o600, merge=None)
+    if not keep:
+        _write_defaults(tree, bootloader, command_line, reads_entries=reads_entries)
+    _write_file(
+        tree / "etc/kernel/cmdline", " ".join(command_line) + "\n", mode=0o644, merge=_old if keep else None
+    )
+
+
+def render(
+    layout: DiskLayout,
+    bootloader: Bootloader,
+    *,
+    command_line: Sequence[str],
+    kernels: Sequence[Kernel],
+    reads_entries: bool,
+) -> str:
+    """Return grub.cfg."""
+    timeout = DEFAULT_TIMEOUT if bootloader.timeout is None else bootloader.timeout
+    lines = [
+        HEADER,
+        f"set timeout={timeout}",
+        "if [ -s $prefix/grubenv ]; then",
+        "  load_env",
+        "fi",
+        'if [ -n "${saved_entry}" ]; then',
+        '  set default="${saved_entry}"',
+        "else",
+        '  set default="0"',
+        "fi",
+    ]
+    speed = serial_speed(command_line)
+    if speed:
+        # UEFI shows its console on the serial line by itself: everything would be there twice. And a
+        # machine without the port would be left without any terminal.
+        lines += [
+            'if [ "$grub_platform" != "efi" ]; then',
+            f"  if serial --unit={speed[0]} --speed={speed[1]}; then",
+            "    terminal_input serial console",
+            "    terminal_output serial console",
+            "  fi",
+            "fi",
+        ]
+    lines += [
+        "if [ -f $prefix/user.cfg ]; then",
+        "  source $prefix/user.cfg",
+        '  if [ -n "${GRUB2_PASSWORD}" ]; then',
+        '    set superusers="root"',
+        "    export superusers",
+        "    password_pbkdf2 root ${GRUB2_PASSWORD}",
+        "  fi",
+        "fi",
+        f"search --no-floppy --fs-uuid --set=root {layout.boot.uuid}",
+        "",
+    ]
+    if reads_entries:
+        lines += [
+            'if [ -z "${kernelopts}" ]; then',
+            f'  set kernelopts="{_quote(" ".join(command_line))}"',
+            "fi",
+            "set boot=$root",
+            f"set blsdir={grubimage.boot_path(layout)}/loader/entries",
+            "insmod blscfg",
+            "blscfg",
+        ]
+    else:
+        lines += [BEGIN, *(line for kernel in kernels for line in _entry(kernel, command_line)), END]
+    return "\n".join(lines) + "\n"
+
+
+def _entry(kernel: Kernel, command_line: Sequence[str]) -> list[str]:
+    words: list[str] = []
+    for word in kernel.options.split():
+        if word == "$kernelopts":
+            words += command_line
+        elif not word.startswith("$"):
+            words.append(word)
+    lines = [
+        f"menuentry '{_quote_name(kernel.title)}' --id '{_quote_name(kernel.version)}' --unrestricted {{",
+        f"  linux {kernel.linux} {' '.join(_escape(word) for word in words)}",
+    ]
+    if kernel.initrds:
+        lines.append(f"  initrd {' '.join(kernel.initrds)}")
+    return [*lines, "}"]
+
+
+def _quote(text: str) -> str:
+    return re.sub(r'(["\\$`])', r"\\\1", text)
+
+
+def _quote_name(text: str) -> str:
+    return text.replace("'", "")
+
+
+def _escape(word: str) -> str:
+    """Return a kernel argument as GRUB's shell reads it."""
+    return re.sub(r"""(["'\\${};&|<>])""", r"\\\1", word)
+
+
+def serial_speed(command_line: Sequence[str]) -> tuple[int, int] | None:
+    """Return unit and speed of the serial console of the kernel, the last one; None without one."""
+    found = None
+    for word in command_line:
+        match = re.fullmatch(r"console=ttyS(\d+)(?:,(\d+).*)?", word)
+        if match:
+            found = (int(match[1]), int(match[2] or 115200))
+    return found
+
+
+def environment_block(variables: dict[str, str]) -> str:
+    """Return a grubenv: always 1024 bytes, filled with # (grub-editenv).
+
+    Raises:
+        BuildError: the variables do not fit.
+    """
+    lines = ["# GRUB Environment Block"]
+    lines += [f"{name}={value}".replace("\\", "\\\\") for name, value in variables.items()]
+    text = "\n".join(lines) + "\n"
+    if len(text.encode()) > ENVIRONMENT_SIZE:
+        raise BuildError(
+            "the kernel arguments do not fit into GRUB's environment of 1024 bytes",
+            hint="shorten bootloader --append",
+        )
+    return text + "#" * (ENVIRONMENT_SIZE - len(text.encode()))
+
+
+def hash_password(password: Password) -> str | None:
+    """Return the password as GRUB holds it (grub-mkpasswd-pbkdf2); None where there is none."""
+    if password.hash:
+        return password.hash
+    if not password.plain:
+        return None
+    salt, rounds = secrets.token_bytes(64), 10000
+    digest = hashlib.pbkdf2_hmac("sha512", password.plain.encode(), salt, rounds)
+    return f"grub.pbkdf2.sha512.{rounds}.{salt.hex().upper()}.{digest.hex().upper()}"
+
+
+def _write_defaults(
+    tree: Path, bootloader: Bootloader, command_line: Sequence[str], *, reads_entries: bool
+) -> None:
+    """Set our keys in /etc/default/grub, whatever else stands there."""
+    ours = [word for word in command_line if not word.startswith("root=") and word not in ("ro", "rw")]
+    keys = {
+        "GRUB_TIMEOUT": str(DEFAULT_TIMEOUT if bootloader.timeout is None else bootloader.timeout),
+        "GRUB_DEFAULT": "saved",
+        "GRUB_DISABLE_SUBMENU": "true",
+        "GRUB_CMDLINE_LINUX": f'"{_quote(" ".join(ours))}"',
+        "GRUB_DISABLE_RECOVERY": '"true"',
+    }
+    speed = serial_speed(command_line)
+    if speed:
+        keys["GRUB_TERMINAL"] = '"serial console"'
+        keys["GRUB_SERIAL_COMMAND"] = f'"serial --unit={speed[0]} --speed={speed[1]}"'
+    if reads_entries:
+        keys["GRUB_ENABLE_BLSCFG"] = "true"
+    path = tree / "etc/default/grub"
+    text = path.read_text(errors="surrogateescape") if path.is_file() else ""
+    for name, value in keys.items():
+        line = f"{name}={value}"
+        text, count = re.subn(rf"^{name}=.*$", line.replace("\\", r"\\"), text, flags=re.MULTILINE)
+        if not count:
+            text += f"{line}\n"
+    _write_file(path, text, mode=0o644, merge=None)
+
+
+def _merge_kernels(old: str, new: str) -> str:
+    """Return `old` with the kernels of `new`, where both have the marks; else `old`."""
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    fresh = pattern.search(new)
+    if fresh is None:
+        return old
+    return pattern.sub(lambda _: fresh[0], old, count=1)
+
+
+def _old(old: str, new: str) -> str:
+    del new
+    return old
+
+
+def _write_file(path: Path, text: str, *, mode: int, merge: Merge | None) -> None:
+    """Write a file of the image; `merge` decides between what is there and `text`.
+
+    A link (EL's grubenv leads to the EFI partition, which BIOS does not read) becomes a file.
+    """
+    if merge is not None and path.is_file():
+        text = merge(path.read_text(errors="surrogateescape"), text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        path.unlink()
+    with path.open("w", errors="surrogateescape") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Packages for an image: repositories, keys, and dnf."""

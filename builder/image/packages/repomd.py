@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""The state of a repository, in one small file: repodata/repomd.xml, or its digest in a metalink.
+
+Two builds from the same repomd.xml have the same packages to choose from. So this decides whether an
+image is still what a new build would make.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import RemoteError
+from builder.image.packages.dnf import local_folder
+from builder.kickstart.plan import ImagePlan, Repository
+
+LARGEST = 16 << 20
+TIMEOUT = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """What a repository holds: its digest, and the newest time in its metadata (seconds, UTC)."""
+
+    name: str
+    url: str
+    sha256: str
+    time: int
+
+
+def read_states(plan: ImagePlan) -> tuple[State, ...]:
+    """Return the state of every repository of `plan`.
+
+    Raises:
+        RemoteError: one cannot be reached; all that cannot are named.
+    """
+    states, problems = [], []
+    for repository in plan.repositories:
+        try:
+            states.append(_read(repository, plan))
+        except RemoteError as error:
+            problems.append(error.message)
+    if problems:
+        raise RemoteError("; ".join(problems), hint="check the address, or name another with --repo NAME=URL")
+    return tuple(states)
+
+
+def _read(repository: Repository, plan: ImagePlan) -> State:
+    name = repository.name
+    if repository.metalink:
+        url = substitute(repository.metalink, plan)
+        data = _get(url, name)
+        # The metalink of Fedora's mirrors carries the digest of the newest repomd.xml.
+        digests = re.findall(rb'<hash type="sha256">([0-9a-f]{64})</hash>', data)
+        if not digests:
+            raise RemoteError(f"repository {name}: {url} is no metalink")
+        stamps = [int(stamp) for stamp in re.findall(rb"timestamp>(\d+)<", data)]
+        return State(name=name, url=url, sha256=digests[0].decode(), time=max(stamps, default=0))
+    urls = repository.baseurl
+    if repository.mirrorlist:
+        listed = _get(substitute(repository.mirrorlist, plan), name).decode(errors="replace").split()
+        urls = tuple(word for word in listed if "://" in word)
+        if not urls:
+            raise RemoteError(f"repository {name}: {repository.mirrorlist} lists no mirror")
+    failure: RemoteError | None = None
+    for url in urls:
+        try:
+            data = _get(substitute(url, plan).rstrip("/") + "/repodata/repomd.xml", name)
+        except RemoteError as error:
+            failure = failure or error
+            continue
+        stamps = [int(stamp) for stamp in re.findall(rb"<(?:timestamp|revision)>(\d+)", data)]
+        # A revision may be any number; one that is no time of this age would spoil every file's.
+        stamps = [stamp for stamp in stamps if stamp < 1 << 32]
+        digest = hashlib.sha256(data).hexdigest()
+        return State(name=name, url=url, sha256=digest, time=max(stamps, default=0))
+    raise failure or RemoteError(f"repository {name} has no address")
+
+
+def substitute(url: str, plan: ImagePlan) -> str:
+    """Return `url` with dnf's variables filled in (dnf.conf(5))."""
+    values = {"releasever": plan.releasever, "basearch": plan.architecture, "arch": plan.architecture}
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda found: values.get(found[1] or found[2], found[0]), url)
+
+
+def _get(url: str, name: str) -> bytes:
+    folder = local_folder(url)
+    try:
+        if folder is not None:
+            return Path(folder).read_bytes()
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+            data: bytes = answer.read(LARGEST)
+            return data
+    except urllib.error.HTTPError as error:
+        raise RemoteError(f"repository {name}: {url}: {error.code} {error.reason}") from error
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise RemoteError(f"repository {name}: {url}: {str(reason).lower()}") from error

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Run a kickstart's scripts in the sandbox, each with its own interpreter, log and way to fail."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+from builder.errors import BuildError, CommandFailed
+from builder.image.build import Build
+from builder.image.isolation import sandbox
+from builder.image.tree import tree
+from builder.kickstart.plan import Script, ScriptSection
+from builder.runner import Completed, last_words
+
+# Where the installer's room keeps /tmp, so that a later script and the reader find what %pre wrote there.
+INSTALLER_TMP = Path("/var/tmp/installer/tmp")
+
+
+def run_section(build: Build, section: ScriptSection) -> int:
+    """Run the scripts of a section in the order written; return how many.
+
+    Raises:
+        CommandFailed: a script with --erroronfail failed.
+    """
+    scripts = build.scripts(section)
+    for number, script in enumerate(scripts, 1):
+        if build.step is not None:
+            build.step.progress(f"%{section} {number} of {len(scripts)}")
+        _run(build, script, f"{section}-{number}")
+    return len(scripts)
+
+
+def _run(build: Build, script: Script, name: str) -> None:
+    body = Path("/tmp", f"script-{name}")
+    body.write_text(script.body)
+    body.chmod(0o755)
+    output = Path("/tmp", f"output-{name}")
+    output.unlink(missing_ok=True)
+    build.written(f"--- %{script.section} of {script.place}")
+    done = _start(build, script, body, output)
+    said = output.read_text(errors="replace") if output.exists() else ""
+    # The runner's own line about bubblewrap is not the script's.
+    said = said.partition("\n")[2]
+    build.written(said)
+    if script.log:
+        _keep_log(script, said)
+    if done.returncode == 0:
+        return
+    why = f"%{script.section} of {script.place} ended with status {done.returncode}"
+    words = last_words(said)
+    why += f": {words}" if words else ""
+    if script.error_on_fail:
+        raise CommandFailed(why, hint="the log has all that it said", log=build.log)
+    build.warn(why + " (no --erroronfail: the build goes on)")
+
+
+def _start(build: Build, script: Script, body: Path, output: Path) -> Completed:
+    argv = [*shlex.split(script.interpreter), os.fspath(sandbox.SCRIPT)]
+    binds = [(os.fspath(body), os.fspath(sandbox.SCRIPT))]
+    network = build.options.network
+    if script.section == ScriptSection.POST and script.chroot:
+        if not tree.path(argv[0]).exists():
+            raise BuildError(
+                f"{script.place}: the image has no {argv[0]}",
+                hint="put its package into %packages, or choose another --interpreter",
+            )
+        return sandbox.run_in_image(build, argv, ok=(), network=network, log=output, binds=binds, shims=True)
+    with_tree = script.section != ScriptSection.PRE
+    return sandbox.run_in_installer(build, argv, tree=with_tree, network=network, log=output, binds=binds)
+
+
+def _keep_log(script: Script, said: str) -> None:
+    """Write --log: in the image, or where the installer would have it."""
+    assert script.log is not None
+    if script.section == ScriptSection.POST and script.chroot:
+        tree.write(script.log, said, mode=0o600)
+        return
+    for prefix in ("/mnt/sysimage", "/mnt/sysroot"):
+        if script.log.startswith(prefix + "/"):
+            tree.write(script.log.removeprefix(prefix), said, mode=0o600)
+            return
+    target = INSTALLER_TMP / Path(script.log).name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(said)
+
+
+def collect_files(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the text of the files that %pre wrote, by the absolute names that the kickstart includes."""
+    found = {}
+    for name in names:
+        for folder in ("/tmp", "/var/tmp", "/root"):
+            path = Path("/var/tmp/installer" + name)
+            if name.startswith(folder + "/") and path.is_file() and not path.is_symlink():
+                found[name] = path.read_text(errors="replace")
+    return found
+
+
+def forget_installer() -> None:
+    """Remove what the installer's room kept."""
+    shutil.rmtree("/var/tmp/installer", ignore_errors=True)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""lang, keyboard, timezone, timesource: locale.conf(5), vconsole.conf(5), localtime(5), chrony.conf(5)."""
+
+from __future__ import annotations
+
+from builder.errors import InputError
+from builder.image.build import Build
+from builder.image.tree import tree
+
+UTC = ("UTC", "Etc/UTC", "Etc/Universal", "Universal")
+XORG_KEYBOARD = """\
+Section "InputClass"
+        Identifier "system-keyboard"
+        MatchIsKeyboard "on"
+        Option "XkbLayout" "{layouts}"
+        Option "XkbOptions" "{options}"
+EndSection
+"""
+
+
+def apply(build: Build) -> None:
+    """Write language, keyboard and time."""
+    plan = build.plan
+    tree.write("/etc/locale.conf", f"LANG={plan.lang}\n")
+    tree.write("/etc/vconsole.conf", f"KEYMAP={plan.keyboard.keymap}\n")
+    if plan.keyboard.layouts and tree.path("/etc/X11").is_dir():
+        text = XORG_KEYBOARD.format(
+            layouts=",".join(plan.keyboard.layouts), options=",".join(plan.keyboard.switch)
+        )
+        tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", text)
+    _timezone(build)
+    _time_sources(build)
+
+
+def _timezone(build: Build) -> None:
+    zone = build.plan.timezone
+    link = tree.path("/etc") / "localtime"
+    if not tree.path(f"/usr/share/zoneinfo/{zone.name}").is_file():
+        if zone.name in UTC:
+            # localtime(5): without the link it is UTC, no zone data needed.
+            link.unlink(missing_ok=True)
+            return
+        raise InputError(
+            f"timezone {zone.name}: there is no /usr/share/zoneinfo/{zone.name} in the image",
+            hint="put tzdata into %packages, or choose another zone (timedatectl list-timezones)",
+        )
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"../usr/share/zoneinfo/{zone.name}")
+    # hwclock(8): the third line says what the hardware clock keeps.
+    tree.write("/etc/adjtime", f"0.0 0 0.0\n0\n{'UTC' if zone.utc else 'LOCAL'}\n")
+
+
+def _time_sources(build: Build) -> None:
+    zone = build.plan.timezone
+    sources = [f"server {name} iburst" for name in zone.servers]
+    sources += [f"pool {name} iburst" for name in zone.pools]
+    if not sources:
+        return
+    for name in ("/etc/chrony.conf", "/etc/chrony/chrony.conf"):
+        path = tree.path(name)
+        if path.is_file():
+            kept = [
+                line
+                for line in path.read_text().splitlines()
+                if line.split(maxsplit=1)[:1] not in (["server"], ["pool"])
+            ]
+            path.write_text("\n".join([*sources, *kept]) + "\n")
+            return
+    raise InputError(
+        "timezone/timesource names time servers, and there is no chrony in the image",
+        hint="put chrony into %packages",
+    )

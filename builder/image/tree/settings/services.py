@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""services, and what timezone --nontp and xconfig mean for them: by the image's own systemctl(1).
+
+Disabled first, then enabled, as Anaconda does (pyanaconda/modules/services/installation.py).
+"""
+
+from __future__ import annotations
+
+from builder.errors import InputError
+from builder.image.build import Build
+from builder.image.isolation.sandbox import run_in_image
+from builder.image.tree import tree
+
+TIME_SERVICES = ("chronyd", "chrony", "ntpd", "systemd-timesyncd")
+UNIT_FOLDERS = ("/usr/lib/systemd/system", "/etc/systemd/system", "/usr/local/lib/systemd/system")
+UNIT_SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
+
+
+def apply(build: Build) -> None:
+    """Disable, enable, choose the default target."""
+    plan = build.plan
+    disabled = list(plan.services_disabled)
+    if not plan.timezone.ntp:
+        disabled += [name for name in TIME_SERVICES if has_unit(name) and name not in disabled]
+    missing = [name for name in plan.services_enabled if not has_unit(name)]
+    if missing:
+        raise InputError(
+            f"services --enabled: no package of the image has {', '.join(missing)}",
+            hint="put the package into %packages, or take the name out",
+        )
+    absent = [name for name in disabled if not has_unit(name)]
+    for name in absent:
+        build.report.verbose(f"services --disabled: {name} is not in the image")
+    present = [unit_name(name) for name in disabled if name not in absent]
+    if present:
+        run_in_image(build, ["systemctl", "disable", *present])
+    if plan.services_enabled:
+        run_in_image(build, ["systemctl", "enable", *map(unit_name, plan.services_enabled)])
+    if plan.default_target:
+        run_in_image(build, ["systemctl", "set-default", plan.default_target])
+
+
+def unit_name(name: str) -> str:
+    """Return the unit that a service's name stands for."""
+    return name if name.endswith(UNIT_SUFFIXES) else f"{name}.service"
+
+
+def has_unit(name: str) -> bool:
+    """Say whether the image has the unit, or the template of the instance."""
+    unit = unit_name(name)
+    stem, at, _ = unit.partition("@")
+    template = f"{stem}@.{unit.rsplit('.', 1)[1]}" if at else unit
+    folders = [tree.path(folder) for folder in UNIT_FOLDERS]
+    return any((folder / file).exists() for folder in folders for file in {unit, template}) or (
+        tree.path(f"/etc/init.d/{name}").exists()
+    )

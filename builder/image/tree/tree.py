@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The tree of the image: a tmpfs for each planned file system, as large as that, at /tree.
+
+So a script that fills the disk gets ENOSPC where the guest would, writes nothing to the host, and all is
+gone when the build's process is. Everything here runs inside (`builder.image.isolation.namespaces`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.image.build import TREE, Build
+from builder.image.disk.layout import capacity
+from builder.image.disk.placement import Usage
+from builder.image.isolation import mounts
+from builder.memory import available_memory
+
+MIB = 1 << 20
+# A tmpfs takes memory only for what is written, a page at the least a file.
+SMALLEST = 4 * MIB
+# Seen by the sandbox as mounts of their own: nothing written there is of the image.
+API_FOLDERS = ("proc", "sys", "dev", "run")
+
+
+def bounds(build: Build, available: int) -> dict[str, Usage]:
+    """Return what each file system of the plan may hold, `/` first.
+
+    Together they never pass the share of memory that the options state: where the plan is larger, `/`
+    is made smaller (its room at first boot stays as planned).
+    """
+    planned = capacity(build.plan.disk)
+    share = available * build.options.memory_share // 100
+    others = sum(usage.bytes for mountpoint, usage in planned.items() if mountpoint != "/")
+    root = min(planned["/"].bytes, share - others)
+    if root < min(planned["/"].bytes, 16 * MIB):
+        raise BuildError(
+            f"the file systems of the plan need {others // MIB} MiB of memory besides /, "
+            f"and {build.options.memory_share} % of what is free are {share // MIB} MiB",
+            hint="raise --memory-share, or plan smaller file systems",
+        )
+    planned["/"] = Usage(bytes=root, inodes=planned["/"].inodes)
+    return dict(sorted(planned.items()))
+
+
+def mount_tree(build: Build) -> None:
+    """Mount the empty tree."""
+    for mountpoint, bound in bounds(build, available_memory()).items():
+        folder = TREE / mountpoint.lstrip("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        size = max(bound.bytes, SMALLEST)
+        options = f"mode=755,size={size},nr_inodes={max(bound.inodes, 64)}"
+        mounts.mount("image", os.fspath(folder), "tmpfs", 0, options)
+
+
+@contextmanager
+def api_mounts() -> Iterator[None]:
+    """Mount /proc, /sys, /dev and /run of the tree while packages are installed."""
+    for name in API_FOLDERS:
+        (TREE / name).mkdir(exist_ok=True)
+    mounts.mount("proc", f"{TREE}/proc", "proc", mounts.MS_NOSUID | mounts.MS_NODEV)
+    mounts.bind("/sys", f"{TREE}/sys")
+    mounts.make_devices(f"{TREE}/dev")
+    mounts.mount("run", f"{TREE}/run", "tmpfs", mounts.MS_NOSUID, f"mode=755,{mounts.SCRATCH}")
+    try:
+        yield
+    finally:
+        for name in reversed(API_FOLDERS):
+            mounts.unmount(f"{TREE}/{name}")
+
+
+def save(build: Build) -> None:
+    """Pack the tree as it is into the work folder, for a look: it goes with the build otherwise."""
+    folders = [f"--exclude=./{name}/*" for name in API_FOLDERS]
+    words = ["tar", "--create", f"--file={build.work}/tree.tar", "--xattrs", "--xattrs-include=*"]
+    build.runner.run([*words, *folders, f"--directory={TREE}", "."], ok=(), log=build.log)
+
+
+def separate(mountpoints: Mapping[str, object] | tuple[str, ...], parent: Path) -> dict[str, Path]:
+    """Return a folder for each mount point that shows its file system alone.
+
+    A plain (not recursive) bind shows what a mount point hides: the empty folder below it.
+    """
+    folders = {}
+    for number, mountpoint in enumerate(mountpoints):
+        folder = parent / f"{number}"
+        folder.mkdir(parents=True)
+        mounts.mount(os.fspath(TREE / mountpoint.lstrip("/")), os.fspath(folder), None, mounts.MS_BIND)
+        folders[mountpoint] = folder
+    return folders
+
+
+def path(name: str) -> Path:
+    """Return the path inside the tree of an absolute path of the image, links of the image followed.
+
+    An absolute link in the image must not lead out of it.
+    """
+    current = TREE
+    parts = [part for part in name.split("/") if part]
+    followed = 0
+    while parts:
+        part = parts.pop(0)
+        if part == "..":
+            current = current.parent if current != TREE else TREE
+            continue
+        candidate = current / part
+        if candidate.is_symlink():
+            followed += 1
+            if followed > 40:
+                raise BuildError(f"{name}: too many links in the image")
+            link = os.readlink(candidate)
+            if link.startswith("/"):
+                current = TREE
+            parts = [word for word in link.split("/") if word] + parts
+            continue
+        current = candidate
+    return current
+
+
+def write(name: str, text: str, *, mode: int = 0o644) -> None:
+    """Write a file of the image, its folders made when missing."""
+    target = path(name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    target.chmod(mode)

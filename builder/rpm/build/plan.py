@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""What a build is going to do, as data: everything that decides its bytes, and where they go."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from builder.download import place_in_cache
+from builder.errors import InputError, Problem
+from builder.files import digest_of, sha256_file
+from builder.rpm.build.archive import Source, archive_name, collect_sources, digest_of_sources, source_date
+from builder.rpm.programs import pyproject
+from builder.rpm.programs.pyproject import build_tools
+from builder.rpm.spec.macros import macro_files, render_macros
+from builder.rpm.spec.packages import BUNDLED, ENVIRONMENT, ENVIRONMENT_PYTHON, Package, has_environment
+from builder.rpm.spec.parse import parse_spec
+from builder.rpm.spec.sources import SourceFiles, find_sources
+from builder.rpm.spec.tags import read_spec
+from builder.runner import Runner
+from builder.targets import Target
+
+# Part of the digest of the inputs: raised when other bytes are built from the same input.
+RECIPE = 2
+
+
+class Backend(StrEnum):
+    """Who builds the binary RPMs: this host's rpmbuild, or mock in a chroot of the target."""
+
+    LOCAL = "local"
+    MOCK = "mock"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What all builds of one run share."""
+
+    root: Path
+    out: Path
+    rpm: str
+    conditions: tuple[str, ...] = ()
+    backend: Backend = Backend.LOCAL
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildPlan:
+    """One package for one target.
+
+    `archive` is what the checkout's own archive is made of, nothing when the spec has none;
+    `without` names the %bcond that this host cannot have.
+    """
+
+    package: Package
+    target: Target
+    settings: Settings
+    sources: SourceFiles
+    archive: tuple[Source, ...]
+    epoch: int
+    without: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """How messages name the build."""
+        return f"{self.package.name} for {self.target.name}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the artifacts go."""
+        return self.settings.out / self.target.name
+
+    @property
+    def bytes_of_sources(self) -> int:
+        """The size of what is not made here, as far as it has been fetched: how large a build is."""
+        files = [*self.sources.beside, *map(place_in_cache, self.sources.remote)]
+        return sum(path.stat().st_size for path in files if path.exists())
+
+    @property
+    def inputs(self) -> str:
+        """The digest of everything that decides the bytes."""
+        return digest_of(
+            {
+                "recipe": RECIPE,
+                "spec": self.package.text,
+                "archive": digest_of_sources(self.archive),
+                "beside": {path.name: sha256_file(path) for path in self.sources.beside},
+                "remote": {remote.name: remote.sha256 for remote in self.sources.remote},
+                "epoch": self.epoch,
+                "rpm": self.settings.rpm,
+                "wheels": _wheel_builder(),
+                "macros": [path.read_text(encoding="utf-8") for path in macro_files(self.target)],
+                "own_macros": render_macros(self.target),
+                "conditions": self.settings.conditions,
+                "without": self.without,
+                "backend": self.settings.backend,
+                "build_tools": build_tools() if "%pyproject_wheel" in self.package.text else {},
+            }
+        )
+
+
+@cache
+def _wheel_builder() -> list[str]:
+    """Return what decides the bytes of a wheel that this host builds."""
+    tools = [f"{name} {metadata.version(name)}" for name in ("setuptools", "pbr")]
+    return [sys.version, *tools, sha256_file(Path(pyproject.__file__))]
+
+
+def plan_builds(
+    pairs: Sequence[tuple[Package, Target]], settings: Settings, runner: Runner
+) -> tuple[BuildPlan, ...]:
+    """Return what the builds of `pairs` are going to do.
+
+    Raises:
+        InputError: with everything that is wrong in any of the specs or missing beside them.
+    """
+    packages = dict.fromkeys(package for package, _ in pairs)
+    archives = {
+        package: collect_sources(settings.root, runner) for package in packages if archive_name(package)
+    }
+    epochs = {package: source_date(settings.root, package, runner) for package in packages}
+    plans: list[BuildPlan] = []
+    problems = _check_conditions(pairs, settings.conditions)
+    for package, target in pairs:
+        try:
+            plans.append(
+                _plan(
+                    package,
+                    target,
+                    settings,
+                    archive=archives.get(package, ()),
+                    epoch=epochs[package],
+                    runner=runner,
+                )
+            )
+        except InputError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise InputError(problems=problems)
+    return tuple(plans)
+
+
+def _check_conditions(pairs: Sequence[tuple[Package, Target]], conditions: Sequence[str]) -> list[Problem]:
+    """Return a problem for each condition that no spec has, or that a target cannot have."""
+    problems = []
+    for name in conditions:
+        having = [(package, target) for package, target in pairs if package.has_condition(name)]
+        if not having:
+            named = ", ".join(dict.fromkeys(package.name for package, _ in pairs))
+            problems.append(Problem(message=f"--with {name}: no such condition in the spec of {named}"))
+        if name == BUNDLED:
+            problems += [
+                Problem(
+                    message=f"{package.name} cannot be built with dependencies bundled for {target.name}: "
+                    f"{ENVIRONMENT} is for Python {ENVIRONMENT_PYTHON}"
+                )
+                for package, target in having
+                if not has_environment(target)
+            ]
+    return problems
+
+
+def _plan(
+    package: Package,
+    target: Target,
+    settings: Settings,
+    *,
+    archive: tuple[Source, ...],
+    epoch: int,
+    runner: Runner,
+) -> BuildPlan:
+    # %check is left out where its interpreter is not on this host.
+    interpreter = target.python.interpreter if target.python else None
+    without = () if interpreter is not None and interpreter.exists() else ("check",)
+    sources = read_spec(package.text).sources
+    if any(source.needs_rpm for source in sources):
+        text = parse_spec(package, target, conditions=settings.conditions, without=without, runner=runner)
+        sources = read_spec(text).sources
+    return BuildPlan(
+        package=package,
+        target=target,
+        settings=settings,
+        sources=find_sources(package.spec, sources, made=archive_name(package)),
+        archive=archive,
+        epoch=epoch,
+        without=without,
+    )

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Repositories of built RPMs: metadata, groups, signatures."""

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Makes a dnf repository out of built RPMs: a folder of copies, signed where a key is given.
+
+The folder appears complete or not at all, and is left alone when it holds the same packages, signed by
+the same key, already.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.files import digest_of, explain, locked, replace_folder, sha256_file, work_folder
+from builder.rpm.repository.sign import SigningKey, export_key, sign_detached, sign_rpms
+from builder.runner import Runner
+
+FORMAT = 2
+KEY_FILE = "RPM-GPG-KEY-local"
+STATE_FILE = "repository.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalRepository:
+    """A repository folder; `key_file` is the public key of its signatures, None when unsigned."""
+
+    folder: Path
+    key_file: Path | None
+    changed: bool
+
+
+def make_repository(
+    folder: Path,
+    rpms: Sequence[Path],
+    *,
+    name: str,
+    url: str | None,
+    epoch: int,
+    comps: str,
+    key: SigningKey | None,
+    runner: Runner,
+) -> LocalRepository:
+    """Make `folder` a repository of `rpms`.
+
+    Args:
+        name: id in the .repo file that is put beside the packages.
+        url: where it will be served; None for the folder itself.
+        epoch: revision and time stamps of the metadata.
+        comps: groups of packages.
+        key: signs the packages and repomd.xml.
+    """
+    url = url or folder.resolve().as_uri()
+    state = {
+        "format": FORMAT,
+        "name": name,
+        "packages": digest_of({path.name: sha256_file(path) for path in rpms}),
+        "key": key.fingerprint if key else None,
+        "comps": digest_of(comps),
+        "url": url,
+    }
+    key_file = folder / KEY_FILE if key else None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f".{folder.name}.lock")
+        with locked(lock):
+            if _read_state(folder) == state and (folder / "repodata" / "repomd.xml").is_file():
+                return LocalRepository(folder=folder, key_file=key_file, changed=False)
+            with work_folder(folder.parent, folder.name) as work:
+                fresh = work / folder.name
+                _fill(fresh, rpms, epoch=epoch, comps=comps, key=key, runner=runner)
+                text = render_repo_file(name, url, signed=bool(key))
+                (fresh / f"{name}.repo").write_text(text, encoding="utf-8")
+                (fresh / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+                replace_folder(fresh, folder)
+    except OSError as error:
+        raise explain(error, folder) from error
+    return LocalRepository(folder=folder, key_file=key_file, changed=True)
+
+
+def render_repo_file(name: str, url: str, *, signed: bool) -> str:
+    """Return a .repo file for the repository at `url`."""
+    lines = [f"[{name}]", f"name={name}", f"baseurl={url}", "enabled=1"]
+    if signed:
+        lines += ["gpgcheck=1", "repo_gpgcheck=1", f"gpgkey={url}/{KEY_FILE}"]
+    else:
+        lines.append("gpgcheck=0")
+    return "\n".join(lines) + "\n"
+
+
+def _fill(
+    fresh: Path,
+    rpms: Sequence[Path],
+    *,
+    epoch: int,
+    comps: str,
+    key: SigningKey | None,
+    runner: Runner,
+) -> None:
+    fresh.mkdir(mode=0o755)
+    fresh.chmod(0o755)
+    copies = [Path(shutil.copyfile(path, fresh / path.name)) for path in rpms]
+    for path in copies:
+        path.chmod(0o644)
+    if key:
+        sign_rpms(copies, key, runner)
+    # Signing sets a time of its own; the metadata tells the times of the files.
+    for path in copies:
+        os.utime(path, (epoch, epoch))
+    groups = fresh / "comps.xml"
+    groups.write_text(comps, encoding="utf-8")
+    runner.run(
+        ["createrepo_c", "--quiet", "--no-database", "--revision", str(epoch),
+         "--set-timestamp-to-revision", "--groupfile", groups.resolve(), fresh]
+    )  # fmt: skip
+    groups.unlink()
+    if key:
+        sign_detached(fresh / "repodata" / "repomd.xml", key, runner)
+        (fresh / KEY_FILE).write_text(export_key(key, runner), encoding="utf-8")
+    for path in fresh.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _read_state(folder: Path) -> object:
+    try:
+        return json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Specs: read, parsed by rpm for a target, and changed."""

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Finds the files that a spec names as its sources: made from the checkout, beside the spec, or remote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.data import show_path
+from builder.download import Remote
+from builder.errors import InputError, Problem
+from builder.rpm.spec.tags import SpecSource
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFiles:
+    """The files for rpm's SOURCES: the archive made here, files `beside` the spec, and `remote` ones."""
+
+    made: str | None = None
+    beside: tuple[Path, ...] = ()
+    remote: tuple[Remote, ...] = ()
+
+
+def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None) -> SourceFiles:
+    """Return where each source of a spec comes from.
+
+    A local file stands in the folder of the spec, or in the folder there that has the spec's name.
+
+    Args:
+        made: the name of the archive that will be made.
+
+    Raises:
+        InputError: for every file that is not there, and every URL without a right sha256.
+    """
+    beside: list[Path] = []
+    remote: list[Remote] = []
+    problems = []
+    for source in sources:
+        if source.name == made:
+            continue
+        if not source.is_remote:
+            places = [spec.parent / source.name, spec.with_suffix("") / source.name]
+            there = [place for place in places if place.is_file()]
+            beside += there[:1]
+            if not there:
+                problems.append(
+                    Problem(where=_where(spec, source), message=f"{source.tag}: there is no {places[0]}")
+                )
+            continue
+        try:
+            if source.sha256 is None:
+                raise ValueError('needs a line "# sha256: …" above it')
+            remote.append(Remote(url=source.location, sha256=source.sha256, name=source.name))
+        except ValueError as error:
+            problems.append(Problem(where=_where(spec, source), message=f"{source.tag}: {error}"))
+    if problems:
+        raise InputError(problems=problems)
+    return SourceFiles(made=made, beside=tuple(beside), remote=tuple(remote))
+
+
+def _where(spec: Path, source: SpecSource) -> str:
+    return f"{show_path(spec)}:{source.line}"
