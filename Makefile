@@ -30,7 +30,7 @@ test-all: setup-dev ## every test, the slow ones too
 demo: ## the whole main job: RPM, image, boot, login, upload
 	@$(INSTALL) demo
 	@$(BUILDER) services -o utils/openstack_utils/services.json
-	@.venv/bin/python -m tests.demo
+	@.venv/bin/python -m tests.rig.demo
 
 specs: setup ## make the specs of OpenStack's services from the catalogue again
 	$(BUILDER) specs
@@ -58,16 +58,16 @@ setup-plane:
 	@$(INSTALL) plane
 
 plane-up: setup-plane ## start a private MariaDB, Keystone and Glance (out/plane)
-	@.venv/bin/python -m tests.plane up
+	@.venv/bin/python -m tests.rig.plane up
 
 plane-down: ## stop it and remove it
-	@.venv/bin/python -m tests.plane down
+	@.venv/bin/python -m tests.rig.plane down
 
 SUITES ?=
 
 bench: ## measure our builds beside the floor and diskimage-builder, and the other suites (SUITES=image)
 	@$(INSTALL) bench
-	.venv/bin/python -m tests.bench $(SUITES)
+	.venv/bin/python -m tests.rig.bench $(SUITES)
 
 lock: setup-dev ## pin every Python package again, with hashes
 	.venv/bin/python -m pip install -q pip-tools

@@ -12,7 +12,7 @@ import pytest
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.fixture.repository import build_repository
+from tests.rig.fixture.repository import build_repository
 
 ROOT = Path(__file__).resolve().parents[2]
 # Kept between runs: a build of the same inputs has nothing to do. `make clean` removes it.

@@ -19,8 +19,8 @@ from typing import Any
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.fixture.rpmpackage import FileFlag, RpmFile, RpmPackage
-from tests.fixture.rpmwriter import write_rpm
+from tests.rig.fixture.rpmpackage import FileFlag, RpmFile, RpmPackage
+from tests.rig.fixture.rpmwriter import write_rpm
 
 MIB = 1 << 20
 SECTOR = 512

@@ -9,10 +9,10 @@ import pytest
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.fixture.signing import new_signer
-from tests.fixture.synthetic import SyntheticRepository, build_synthetic
 from tests.integration.filling import Keystone, private_keystone
 from tests.integration.imaging import Bench
+from tests.rig.fixture.signing import new_signer
+from tests.rig.fixture.synthetic import SyntheticRepository, build_synthetic
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from typing import Any
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.plane.mariadb import MariaDB
-from tests.plane.postgresql import PostgreSQL
+from tests.rig.plane.mariadb import MariaDB
+from tests.rig.plane.postgresql import PostgreSQL
 
 COMMAND = Path(__file__).parents[2] / "utils/bin/openstack-db"
 RUNNER = Runner(Report(quiet=True))

@@ -21,10 +21,10 @@ from typing import Any
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.plane import plane as planes
-from tests.plane.accounts import Identity
-from tests.plane.keystone import REGION, Tables, request
-from tests.plane.plane import Options, Plane
+from tests.rig.plane import plane as planes
+from tests.rig.plane.accounts import Identity
+from tests.rig.plane.keystone import REGION, Tables, request
+from tests.rig.plane.plane import Options, Plane
 
 COMMAND = Path(__file__).parents[2] / "utils/bin/openstack-keystone-sample-data"
 ADMIN_TOKEN = "token-of-keystone-conf"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.targets import SPECS
-from tests.fixture.synthetic import SyntheticRepository
+from tests.rig.fixture.synthetic import SyntheticRepository
 
 ROOT = SPECS.parent
 HEAD = """\

@@ -16,8 +16,8 @@ import pytest
 from builder.report import Report
 from builder.runner import Runner
 from tests.integration.rpm_tool import builder
-from tests.machine.machine import Machine, booted
-from tests.machine.trees import Tree
+from tests.rig.machine.machine import Machine, booted
+from tests.rig.machine.trees import Tree
 
 pytestmark = [
     pytest.mark.root,

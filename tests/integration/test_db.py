@@ -19,9 +19,9 @@ import pytest
 from builder.report import Report
 from tests.integration.databases import COMMAND, GLANCE, KEYSTONE, RUNNER, Host, watched
 from tests.integration.other_user import run_as_plain_user
-from tests.plane import environment, mariadb, template
-from tests.plane.mariadb import MariaDB, RootLogin
-from tests.plane.plane import Options, Until, private
+from tests.rig.plane import environment, mariadb, template
+from tests.rig.plane.mariadb import MariaDB, RootLogin
+from tests.rig.plane.plane import Options, Until, private
 
 PASSWORDS = {
     "at": "p@ss",

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.databases import Host
-from tests.plane.mariadb import MariaDB, RootLogin
-from tests.plane.plane import Options, Until, private
+from tests.rig.plane.mariadb import MariaDB, RootLogin
+from tests.rig.plane.plane import Options, Until, private
 
 # As the packages of Fedora 17 had them, in short.
 FILES = {

@@ -12,7 +12,7 @@ import shutil
 import pytest
 
 from builder.targets import SPECS
-from tests.machine.machine import SHARED, Machine
+from tests.rig.machine.machine import SHARED, Machine
 
 pytestmark = pytest.mark.root
 

@@ -13,8 +13,8 @@ import pytest
 from builder import files
 from builder.report import Report
 from tests.integration.databases import GLANCE, KEYSTONE, RUNNER, Host, watched
-from tests.plane import environment, postgresql
-from tests.plane.postgresql import PostgreSQL
+from tests.rig.plane import environment, postgresql
+from tests.rig.plane.postgresql import PostgreSQL
 
 SERVICE = ("--service", "keystone", "--engine", "postgresql")
 

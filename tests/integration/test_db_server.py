@@ -13,8 +13,8 @@ import pytest
 from builder.report import Report
 from builder.runner import Runner
 from builder.targets import SPECS
-from tests.machine.machine import SHARED, Machine, booted
-from tests.machine.trees import Tree
+from tests.rig.machine.machine import SHARED, Machine, booted
+from tests.rig.machine.trees import Tree
 
 pytestmark = pytest.mark.root
 

@@ -11,8 +11,8 @@ import pytest
 
 from builder.targets import SPECS
 from tests.integration.test_db_server import ensure
-from tests.machine.machine import SHARED, Machine
-from tests.machine.stubs import build_rpm
+from tests.rig.machine.machine import SHARED, Machine
+from tests.rig.machine.stubs import build_rpm
 
 pytestmark = pytest.mark.root
 

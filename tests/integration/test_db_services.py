@@ -14,9 +14,9 @@ import pytest
 from builder import files
 from builder.report import Report
 from tests.integration.databases import NOVA, PLACEMENT, RUNNER, Host, watched
-from tests.plane import environment, postgresql
-from tests.plane.mariadb import MariaDB, RootLogin
-from tests.plane.plane import Options, Until, private
+from tests.rig.plane import environment, postgresql
+from tests.rig.plane.mariadb import MariaDB, RootLogin
+from tests.rig.plane.plane import Options, Until, private
 
 pytestmark = pytest.mark.slow
 

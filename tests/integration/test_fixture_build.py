@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How `python -m tests.fixture build` behaves: once, whole or not at all, and never with a wrong package.
+"""How `python -m tests.rig.fixture build` behaves: once, whole or not at all, and never with a wrong package.
 
 On a mirror of two tiny packages in a folder, so that it takes seconds and no network.
 """
@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from builder.files import WORK_PREFIX
-from tests.fixture.rules import DATA
 from tests.integration.local_apt import LocalApt, make_local_apt
+from tests.rig.fixture.rules import DATA
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +60,7 @@ class Small:
         return self.folder / "cache" / "openstack-builder" / "fixture"
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-m", "tests.fixture", "build", "--data", str(self.data), *words]
+        argv = [sys.executable, "-m", "tests.rig.fixture", "build", "--data", str(self.data), *words]
         return subprocess.Popen(
             argv, cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

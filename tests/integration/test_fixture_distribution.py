@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def repository() -> Path:
     """The folder of the repository, in the user's own cache: other tests want it too."""
-    argv = [sys.executable, "-m", "tests.fixture", "build"]
+    argv = [sys.executable, "-m", "tests.rig.fixture", "build"]
     return Path(subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.fixture.signing import new_signer
-from tests.fixture.spoil import change_header, change_payload, change_signature
-from tests.fixture.synthetic import KERNEL, ODD_NAMES, SyntheticRepository, build_synthetic
+from tests.rig.fixture.signing import new_signer
+from tests.rig.fixture.spoil import change_header, change_payload, change_signature
+from tests.rig.fixture.synthetic import KERNEL, ODD_NAMES, SyntheticRepository, build_synthetic
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("rpm", "dnf", "createrepo_c", "apt-get"))),

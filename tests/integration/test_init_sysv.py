@@ -13,9 +13,9 @@ from builder.catalogue.model import Catalogue
 from builder.report import Report
 from builder.runner import Runner
 from tests.integration.services import build, build_second, choose, happened, services_of
-from tests.machine.machine import Machine, booted
-from tests.machine.stubs import EVENTS, build_essex_stub
-from tests.machine.trees import Tree
+from tests.rig.machine.machine import Machine, booted
+from tests.rig.machine.stubs import EVENTS, build_essex_stub
+from tests.rig.machine.trees import Tree
 
 pytestmark = pytest.mark.root
 TARGET = "epel-6"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The machines of tests/machine: real inits, doubles that behave as they say, and nothing left behind."""
+"""The machines of tests/rig/machine: real inits, doubles that behave as they say, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from builder.errors import CommandFailed
 from builder.report import Report
 from builder.runner import Runner
 from tests.integration.rpm_tool import builder, the_rpm
-from tests.machine import trees
-from tests.machine.cgroups import MOUNTS
-from tests.machine.machine import Machine, booted
-from tests.machine.trees import Tree
+from tests.rig.machine import trees
+from tests.rig.machine.cgroups import MOUNTS
+from tests.rig.machine.machine import Machine, booted
+from tests.rig.machine.trees import Tree
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.root
@@ -192,7 +192,7 @@ def test_two_machines_never_meet(fixture_tree: Tree, fixture_machine: Machine) -
 
 def test_a_killed_run_leaves_nothing(fixture_tree: Tree) -> None:
     mounts = Path("/proc/self/mountinfo").read_text()
-    argv = [sys.executable, "-m", "tests.machine", "fixture", "sleep", "1000.25"]
+    argv = [sys.executable, "-m", "tests.rig.machine", "fixture", "sleep", "1000.25"]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as run:
         was_there = wait_for(sleepers, seconds=60)
         os.kill(run.pid, signal.SIGKILL)

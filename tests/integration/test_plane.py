@@ -18,16 +18,16 @@ import yaml
 from builder.report import Report
 from builder.runner import Runner
 from tests.integration.uploading import wait_for
-from tests.plane.keystone import Tables, request
-from tests.plane.mariadb import RootLogin
-from tests.plane.plane import Options, Plane, Until, private
-from tests.plane.process import Identity, is_alive
+from tests.rig.plane.keystone import Tables, request
+from tests.rig.plane.mariadb import RootLogin
+from tests.rig.plane.plane import Options, Plane, Until, private
+from tests.rig.plane.process import Identity, is_alive
 
 CHECKOUT = Path(__file__).parents[2]
 
 
 class ByHand:
-    """`python -m tests.plane`, with MariaDB alone: it is up in a second."""
+    """`python -m tests.rig.plane`, with MariaDB alone: it is up in a second."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,7 +36,7 @@ class ByHand:
         return [
             sys.executable,
             "-m",
-            "tests.plane",
+            "tests.rig.plane",
             action,
             "--folder",
             str(self.folder),

@@ -19,8 +19,8 @@ from tests.integration.filling import (
     Person,
     wait_for,
 )
-from tests.plane import proxy as proxies
-from tests.plane.proxy import Fault
+from tests.rig.plane import proxy as proxies
+from tests.rig.plane.proxy import Fault
 from tests.utils.test_config_interpreters import EXTREMES
 
 pytestmark = pytest.mark.skipif(shutil.which("mariadbd") is None, reason="needs mariadb-server")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """openstack-keystone-sample-data when Keystone, or the way to it, fails: one clear line, exit 5, in time.
 
-A fault proxy (tests/plane/proxy.py) stands in front of the real Keystone and does the harm.
+A fault proxy (tests/rig/plane/proxy.py) stands in front of the real Keystone and does the harm.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.filling import FRESH_PASSWORD, Keystone, Person, wait_for
-from tests.plane import proxy as proxies
-from tests.plane.process import free_port
-from tests.plane.proxy import Fault, Proxy
+from tests.rig.plane import proxy as proxies
+from tests.rig.plane.process import free_port
+from tests.rig.plane.proxy import Fault, Proxy
 from tests.utils.test_config_interpreters import EXTREMES
 
 pytestmark = pytest.mark.skipif(shutil.which("mariadbd") is None, reason="needs mariadb-server")

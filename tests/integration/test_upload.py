@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`openstack-builder upload` against a real Glance: what is there afterwards, and what is said.
 
-A proxy stands in front of Glance; it counts, and where a test says so it does harm (tests/plane/proxy.py).
+A proxy in front of Glance counts requests and does harm where a test asks for it (tests/rig/plane/proxy.py).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from tests.integration.uploading import MIB, User, make_image, rewriting, wait_for, write_manifest
-from tests.plane import proxy as proxies
-from tests.plane.plane import Plane
-from tests.plane.proxy import Fault, Proxy
+from tests.rig.plane import proxy as proxies
+from tests.rig.plane.plane import Plane
+from tests.rig.plane.proxy import Fault, Proxy
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
 

@@ -21,9 +21,9 @@ from unittest import mock
 import yaml
 
 from builder.__main__ import main
-from tests.plane.keystone import request
-from tests.plane.plane import DEMO_CLOUD, Plane, client_environment
-from tests.plane.proxy import Proxy
+from tests.rig.plane.keystone import request
+from tests.rig.plane.plane import DEMO_CLOUD, Plane, client_environment
+from tests.rig.plane.proxy import Proxy
 
 CHECKOUT = Path(__file__).parents[2]
 MIB = 1 << 20

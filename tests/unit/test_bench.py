@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import floor
-from tests.bench.image import Goal
-from tests.bench.measure import Failed, Measured, disk_usage, measure, median
-from tests.fixture.rpmpackage import FileFlag, Kind, RpmFile, RpmPackage
-from tests.fixture.rpmwriter import write_rpm
+from tests.rig.bench import floor
+from tests.rig.bench.image import Goal
+from tests.rig.bench.measure import Failed, Measured, disk_usage, measure, median
+from tests.rig.fixture.rpmpackage import FileFlag, Kind, RpmFile, RpmPackage
+from tests.rig.fixture.rpmwriter import write_rpm
 
 MB = 1_000_000
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bench import sample_data
-from tests.bench.one_by_one import COMMANDS, LOGIN, Cost, scale
-from tests.bench.sample_data import WAYS, Measured
+from tests.rig.bench import sample_data
+from tests.rig.bench.one_by_one import COMMANDS, LOGIN, Cost, scale
+from tests.rig.bench.sample_data import WAYS, Measured
 
 MEASURED = Measured(
     way=WAYS[0], profile="current", made={"user": 2, "endpoint": 3}, first=5.0, second=1.0, commands=75.0,

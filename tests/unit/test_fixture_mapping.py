@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError, InputError
-from tests.fixture.deb import parse_control
-from tests.fixture.relations import dependency_version, parse_relations, split_version, to_dependency
-from tests.fixture.rpmpackage import Dependency, RpmFile, Sense
-from tests.fixture.rules import DATA, load_distribution, load_overlay
-from tests.fixture.sysusers import owner_requires, sysusers_provides
+from tests.rig.fixture.deb import parse_control
+from tests.rig.fixture.relations import dependency_version, parse_relations, split_version, to_dependency
+from tests.rig.fixture.rpmpackage import Dependency, RpmFile, Sense
+from tests.rig.fixture.rules import DATA, load_distribution, load_overlay
+from tests.rig.fixture.sysusers import owner_requires, sysusers_provides
 
 
 @pytest.mark.parametrize(
