@@ -23,7 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from builder.errors import BuildError, PermissionMissing
+from builder.destination import find_destination, write_stream
+from builder.errors import BuildError, InputError, PermissionMissing
 
 WORK_PREFIX = ".openstack-builder-"
 
@@ -33,13 +34,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
     """Write `data` to `path`: readers see the old file or the new one, never half.
 
+    What is not a regular file is never replaced: see `builder.destination`.
+
     Raises:
+        InputError: a folder stands there, or a link that leads nowhere.
         PermissionMissing: the folder cannot be written.
         BuildError: any other failure of the file system, with its reason.
     """
     raw = data.encode() if isinstance(data, str) else data
     temporary: str | None = None
     try:
+        found = find_destination(path)
+        if found.is_stream:
+            write_stream(found.path, raw)
+            return
+        path = found.path
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=WORK_PREFIX, dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
@@ -149,13 +158,19 @@ def remove_stale(parent: Path) -> None:
 def replace_folder(new: Path, path: Path) -> None:
     """Put the folder `new` at `path`, in one step where something stands there (renameat2(2)).
 
-    Whatever stood at `path` is at `new` afterwards; both are on one file system.
+    Whatever stood at `path` is at `new` afterwards; both are on one file system. Only a folder is replaced,
+    neither a file nor a link.
 
     Raises:
+        InputError: what stands at `path` is not a folder.
         BuildError: the file system refuses.
     """
     exchange, here = 2, -100  # RENAME_EXCHANGE, AT_FDCWD
     try:
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise InputError(
+                f"{path}: a folder is to stand here, and something else does", hint="move it away"
+            )
         if not path.exists():
             new.rename(path)
         elif _libc.renameat2(here, os.fsencode(new), here, os.fsencode(path), exchange) != 0:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 
 from builder import __version__
-from builder.errors import InputError
+from builder.errors import InputError, Problem
 from builder.report import Report
 from builder.runner import Runner
 
@@ -67,8 +67,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse `argv`; the namespace holds `quiet`, `verbose`, `debug` and `command`.
 
     Raises:
-        InputError: unknown command or option, with the nearest that exists.
+        InputError: unknown command or option, with the nearest that exists; an empty argument.
     """
+    refuse_empty(argv)
     name = next((word for word in argv if not word.startswith("-")), None)
     if name is not None and name not in COMMANDS and not name.startswith("-"):
         near = difflib.get_close_matches(name, COMMANDS, n=1)
@@ -104,6 +105,31 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser.parse_args(argv)
+
+
+def refuse_empty(argv: Sequence[str]) -> None:
+    """Refuse arguments without a character in them: empty is not absent.
+
+    `--sign "$KEY"` with a variable that nobody has set would otherwise make an unsigned repository.
+
+    Raises:
+        InputError: naming each option, or the place of each argument, that is empty.
+    """
+    problems = []
+    for number, word in enumerate(argv, 1):
+        option, equals, value = word.partition("=")
+        before = argv[number - 2] if number > 1 else ""
+        if word.startswith("--") and equals and not value.strip():
+            problems.append(Problem(message="the value is empty", where=option, hint=_EMPTY))
+        elif not word.strip():
+            named = before.startswith("-") and "=" not in before
+            where = before if named else f"argument {number}"
+            problems.append(Problem(message="the value is empty", where=where, hint=_EMPTY))
+    if problems:
+        raise InputError(problems=problems)
+
+
+_EMPTY = "is a variable unset? leave the option out where nothing is meant"
 
 
 def run(args: argparse.Namespace, report: Report) -> int:

@@ -110,3 +110,30 @@ def test_help_imports_none_of_the_commands() -> None:
     )
 
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["repo", "out", "--sign", ""], "--sign"),
+        (["repo", "out", "--sign="], "--sign"),
+        (["repo", "out", "--sign", "KEY", "--gnupghome", ""], "--gnupghome"),
+        (["repo", "out", "--url", " "], "--url"),
+        (["repo", ""], "argument 2"),
+        (["image", "jeos", "--name", ""], "--name"),
+        (["rpm", "x", "-t", ""], "-t"),
+        (["upload", "disk.qcow2", "--cloud", ""], "--cloud"),
+        (["bump", "openstack-utils", "-m", ""], "-m"),
+        (["services", "-o", ""], "-o"),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_value_is_refused_by_name(words: list[str], named: str) -> None:
+    done = run(*words)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {named}: the value is empty\n")
+
+
+def test_an_empty_value_within_an_argument_is_not_an_empty_argument() -> None:
+    cli.parse(["upload", "disk.qcow2", "--property", "os_distro=", "--property=os_version="])

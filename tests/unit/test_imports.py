@@ -15,6 +15,7 @@ BUILDER = ROOT / "builder"
 # but for the pairs of ALLOWED.
 LAYERS = (
     ("errors",),
+    ("destination",),
     ("report", "files", "memory"),
     ("runner",),
     ("data", "download"),

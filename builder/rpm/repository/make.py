@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.errors import InputError
 from builder.files import digest_of, explain, locked, replace_folder, sha256_file, work_folder
 from builder.rpm.repository.sign import SigningKey, export_key, sign_detached, sign_rpms
 from builder.runner import Runner
@@ -51,8 +52,16 @@ def make_repository(
         epoch: revision and time stamps of the metadata.
         comps: groups of packages.
         key: signs the packages and repomd.xml.
+
+    Raises:
+        InputError: something that is not a folder stands there.
+        CommandFailed: a tool failed; the old repository, if any, is as it was.
     """
-    url = url or folder.resolve().as_uri()
+    # A link is followed to its folder: that is what is replaced.
+    folder = folder.resolve()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: a folder is to stand here, and something else does", hint="move it away")
+    url = url or folder.as_uri()
     state = {
         "format": FORMAT,
         "name": name,
