@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.guest.conftest import ROOT, image_command
-from tests.integration.imaging import host_state, processes_of
+from tests.support.imaging import host_state, processes_of
 
 
 @pytest.mark.parametrize(

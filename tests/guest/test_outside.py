@@ -14,9 +14,9 @@ from builder.errors import InputError
 from builder.guest.manifest import find_manifest, load_manifest
 from builder.guest.outcome import Result, State
 from builder.guest.verify import OUTSIDE, Options, verify
-from tests.guest import small_image
-from tests.guest.damages import DAMAGES, HOST, plan_rounds, wrong_link_count
-from tests.guest.small_image import RUNNER, SmallImage
+from tests.support import small_image
+from tests.support.damages import DAMAGES, HOST, plan_rounds, wrong_link_count
+from tests.support.small_image import RUNNER, SmallImage
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.guest.conftest import OUT, ROOT, repository_options
-from tests.integration.imaging import Look
+from tests.support.imaging import Look
 
 KICKSTART = """\
 lang C.UTF-8

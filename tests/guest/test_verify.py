@@ -20,7 +20,7 @@ from builder.guest import checks
 from builder.guest.checks import across, booted
 from builder.guest.verify import OUTSIDE
 from tests.guest.conftest import ROOT, command
-from tests.guest.small_image import RUNNER
+from tests.support.small_image import RUNNER
 
 # Emulated, on a machine with other work: power-on to login took up to 250 s.
 BOOT_LIMIT = "900"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the integration tests may ask for."""
+"""What the integration tests may ask for. A fixture is imported to be offered: by its own name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import pytest
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.integration.filling import Keystone, private_keystone
-from tests.integration.imaging import Bench
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import SyntheticRepository, build_synthetic
+from tests.rig.machine.fixture import fixture_machine as fixture_machine
+from tests.rig.machine.fixture import fixture_tree as fixture_tree
+from tests.rig.machine.fixture import sysv_machine as sysv_machine
+from tests.rig.machine.fixture import sysv_tree as sysv_tree
+from tests.rig.plane.fixture import plane as plane
+from tests.support.filling import Keystone, private_keystone
+from tests.support.imaging import Bench
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.targets import SPECS
-from tests.integration.rpm_tool import builder
+from tests.support.rpm_tool import builder
 
 PACKAGER = "OpenStack utilities packagers <packagers@openstack-utils.example>"
 

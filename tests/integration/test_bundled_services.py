@@ -15,9 +15,9 @@ import pytest
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.integration.rpm_tool import builder
 from tests.rig.machine.machine import Machine, booted
 from tests.rig.machine.trees import Tree
+from tests.support.rpm_tool import builder
 
 pytestmark = [
     pytest.mark.root,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rpm_tool import ROOT, builder, the_rpm
 from tests.rig.fixture.synthetic import SyntheticRepository
+from tests.support.rpm_tool import ROOT, builder, the_rpm
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
 

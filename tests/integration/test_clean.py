@@ -10,7 +10,7 @@ import pytest
 
 from builder.files import WORK_PREFIX
 from builder.memory import folder_in_memory
-from tests.integration.rpm_tool import builder
+from tests.support.rpm_tool import builder
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from builder.report import Report
-from tests.integration.databases import COMMAND, GLANCE, KEYSTONE, RUNNER, Host, watched
-from tests.integration.other_user import run_as_plain_user
 from tests.rig.plane import environment, mariadb, template
 from tests.rig.plane.mariadb import MariaDB, RootLogin
 from tests.rig.plane.plane import Options, Until, private
+from tests.support.databases import COMMAND, GLANCE, KEYSTONE, RUNNER, Host, watched
+from tests.support.other_user import run_as_plain_user
 
 PASSWORDS = {
     "at": "p@ss",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.databases import Host
 from tests.rig.plane.mariadb import MariaDB, RootLogin
 from tests.rig.plane.plane import Options, Until, private
+from tests.support.databases import Host
 
 # As the packages of Fedora 17 had them, in short.
 FILES = {

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.databases import GLANCE, KEYSTONE, Host, interrupt, wait_for
 from tests.rig.plane.mariadb import MariaDB, RootLogin
 from tests.rig.plane.plane import Options, Until, private
+from tests.support.databases import GLANCE, KEYSTONE, Host, interrupt, wait_for
 
 SERVICE = ("--service", "keystone")
 SLOW = "make_tables()\nopen(sys.argv[2] + '.started', 'w').close()\ntime.sleep(60)"

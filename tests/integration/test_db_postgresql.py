@@ -12,9 +12,9 @@ import pytest
 
 from builder import files
 from builder.report import Report
-from tests.integration.databases import GLANCE, KEYSTONE, RUNNER, Host, watched
 from tests.rig.plane import environment, postgresql
 from tests.rig.plane.postgresql import PostgreSQL
+from tests.support.databases import GLANCE, KEYSTONE, RUNNER, Host, watched
 
 SERVICE = ("--service", "keystone", "--engine", "postgresql")
 

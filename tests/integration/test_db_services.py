@@ -13,10 +13,10 @@ import pytest
 
 from builder import files
 from builder.report import Report
-from tests.integration.databases import NOVA, PLACEMENT, RUNNER, Host, watched
 from tests.rig.plane import environment, postgresql
 from tests.rig.plane.mariadb import MariaDB, RootLogin
 from tests.rig.plane.plane import Options, Until, private
+from tests.support.databases import NOVA, PLACEMENT, RUNNER, Host, watched
 
 pytestmark = pytest.mark.slow
 

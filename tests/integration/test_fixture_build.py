@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from builder.files import WORK_PREFIX
-from tests.integration.local_apt import LocalApt, make_local_apt
 from tests.rig.fixture.rules import DATA
+from tests.support.local_apt import LocalApt, make_local_apt
 
 ROOT = Path(__file__).parents[2]
 

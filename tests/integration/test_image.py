@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.imaging import Bench, Look, kickstart
 from tests.rig.fixture.synthetic import KERNEL
+from tests.support.imaging import Bench, Look, kickstart
 
 FULL = kickstart(
     head="network --hostname=guest.example",

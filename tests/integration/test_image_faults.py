@@ -17,10 +17,10 @@ import pytest
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.integration.imaging import Bench, host_state, kickstart, processes_of
 from tests.rig.fixture import spoil
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
+from tests.support.imaging import Bench, host_state, kickstart, processes_of
 
 STAGES = (
     "solve",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.imaging import Bench, host_state, kickstart
+from tests.support.imaging import Bench, host_state, kickstart
 
 
 def post(body: str, *, fails: bool = False) -> str:

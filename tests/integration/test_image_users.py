@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.imaging import Bench, host_state, kickstart
-from tests.integration.other_user import NUMBER, run_as_plain_user
 from tests.rig.fixture.synthetic import SyntheticRepository
+from tests.support.imaging import Bench, host_state, kickstart
+from tests.support.other_user import NUMBER, run_as_plain_user
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
 

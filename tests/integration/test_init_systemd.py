@@ -12,10 +12,10 @@ from builder.catalogue.load import load_catalogue
 from builder.catalogue.model import Catalogue
 from builder.report import Report
 from builder.runner import Runner
-from tests.integration.services import build, build_second, choose, happened, services_of
 from tests.rig.machine.machine import Machine, booted
 from tests.rig.machine.stubs import build_current_stub
 from tests.rig.machine.trees import Tree
+from tests.support.services import build, build_second, choose, happened, services_of
 
 pytestmark = pytest.mark.root
 TARGET = "fixture-12"

@@ -16,11 +16,11 @@ import pytest
 from builder.errors import CommandFailed
 from builder.report import Report
 from builder.runner import Runner
-from tests.integration.rpm_tool import builder, the_rpm
 from tests.rig.machine import trees
 from tests.rig.machine.cgroups import MOUNTS
 from tests.rig.machine.machine import Machine, booted
 from tests.rig.machine.trees import Tree
+from tests.support.rpm_tool import builder, the_rpm
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.root

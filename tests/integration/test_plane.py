@@ -17,11 +17,11 @@ import yaml
 
 from builder.report import Report
 from builder.runner import Runner
-from tests.integration.uploading import wait_for
 from tests.rig.plane.keystone import Tables, request
 from tests.rig.plane.mariadb import RootLogin
 from tests.rig.plane.plane import Options, Plane, Until, private
 from tests.rig.plane.process import Identity, is_alive
+from tests.support.uploading import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ import pytest
 
 from builder import __version__
 from builder.targets import SPECS, find_target
-from tests.integration.rpm_tool import ROOT, builder, copy_sources, query, the_rpm
+from tests.support.rpm_tool import ROOT, builder, copy_sources, query, the_rpm
 
 TARGETS = ("fixture-12", "fedora-45", "epel-9")
 PYTHON_FOLDER = {

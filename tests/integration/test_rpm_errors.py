@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rpm_tool import builder, copy_sources, start_builder
+from tests.support.rpm_tool import builder, copy_sources, start_builder
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builder.targets import load_targets
-from tests.integration.rpm_tool import ROOT, builder, query
+from tests.support.rpm_tool import ROOT, builder, query
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rpm_tool import builder, query
+from tests.support.rpm_tool import builder, query
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
 

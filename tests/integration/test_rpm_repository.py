@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder import __version__
-from tests.integration.rpm_tool import builder
+from tests.support.rpm_tool import builder
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
 

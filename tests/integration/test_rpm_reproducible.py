@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rpm_tool import PROGRAM, ROOT, query
+from tests.support.rpm_tool import PROGRAM, ROOT, query
 
 OTHER_CLOCK = "+1500d"
 WORDS = (

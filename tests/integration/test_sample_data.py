@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.filling import (
+from tests.rig.plane import proxy as proxies
+from tests.rig.plane.proxy import Fault
+from tests.support.filling import (
     ADMIN_TOKEN,
     FRESH_PASSWORD,
     Keystone,
     Person,
     wait_for,
 )
-from tests.rig.plane import proxy as proxies
-from tests.rig.plane.proxy import Fault
 from tests.utils.test_config_interpreters import EXTREMES
 
 pytestmark = pytest.mark.skipif(shutil.which("mariadbd") is None, reason="needs mariadb-server")

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.filling import FRESH_PASSWORD, Keystone, Person, wait_for
 from tests.rig.plane import proxy as proxies
 from tests.rig.plane.process import free_port
 from tests.rig.plane.proxy import Fault, Proxy
+from tests.support.filling import FRESH_PASSWORD, Keystone, Person, wait_for
 from tests.utils.test_config_interpreters import EXTREMES
 
 pytestmark = pytest.mark.skipif(shutil.which("mariadbd") is None, reason="needs mariadb-server")

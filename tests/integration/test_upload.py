@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.uploading import MIB, User, make_image, rewriting, wait_for, write_manifest
 from tests.rig.plane import proxy as proxies
 from tests.rig.plane.plane import Plane
 from tests.rig.plane.proxy import Fault, Proxy
+from tests.support.uploading import MIB, User, make_image, rewriting, wait_for, write_manifest
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
 

@@ -15,7 +15,7 @@ from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
 from builder.report import Report
 from builder.targets import SPECS
-from tests.unit.catalogue_copy import spoil
+from tests.support.catalogue_copy import spoil
 
 
 def test_the_committed_catalogue_has_no_mistakes() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.catalogue_copy import spoil
+from tests.support.catalogue_copy import spoil
 
 # file, what stands there, what stands there instead, the message, the hint
 BAD = {

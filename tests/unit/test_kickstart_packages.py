@@ -10,7 +10,7 @@ import pytest
 from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
 from builder.kickstart.plan import Packages, Repository
-from tests.unit.kickstart_text import DISK, plan_text, told
+from tests.support.kickstart_text import DISK, plan_text, told
 
 
 def packages_of(folder: Path, lines: str, *, header: str = "%packages", ksversion: str = "F45") -> Packages:

@@ -13,7 +13,7 @@ from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ScriptSection
 from builder.kickstart.planner import load_plan
 from builder.targets import find_target
-from tests.unit.kickstart_text import DISK, GOOD, REST, plan_text, told
+from tests.support.kickstart_text import DISK, GOOD, REST, plan_text, told
 
 
 def write(folder: Path, files: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from builder.kickstart.choices import Choices
 from builder.kickstart.findings import Findings
 from builder.kickstart.layout import share
 from builder.kickstart.plan import ImagePlan, Partition
-from tests.unit.kickstart_text import plan_text, told
+from tests.support.kickstart_text import plan_text, told
 
 REST = "rootpw --lock\n%packages\n%end\n"
 

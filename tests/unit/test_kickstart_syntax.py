@@ -10,7 +10,7 @@ import pytest
 from builder.errors import InputError
 from builder.kickstart.choices import Choices
 from builder.kickstart.versions import choose_version, find_version, known_versions
-from tests.unit.kickstart_text import DISK, GOOD, plan_text, told
+from tests.support.kickstart_text import DISK, GOOD, plan_text, told
 
 CHOICES = {
     "asked goes first": ("F40", "RHEL9", "F45", "F40"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.kickstart.plan import Group, Keyboard, NetworkInterface, Password, Timezone
-from tests.unit.kickstart_text import DISK, plan_text, told
+from tests.support.kickstart_text import DISK, plan_text, told
 
 END = "%packages\n%end\n"
 HASH = "$6$salt$" + "x" * 86

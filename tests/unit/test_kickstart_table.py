@@ -14,7 +14,7 @@ from builder.kickstart.policy import Verdict
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import commands_of, options_of
 from builder.kickstart.versions import known_versions
-from tests.unit.kickstart_text import DISK, GOOD, plan_text, told
+from tests.support.kickstart_text import DISK, GOOD, plan_text, told
 
 VERSIONS = known_versions()
 

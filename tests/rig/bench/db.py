@@ -22,11 +22,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from builder.report import Report
-from tests.integration.databases import GLANCE, KEYSTONE, PLACEMENT, RUNNER, Host
 from tests.rig.bench import machine
 from tests.rig.plane import environment
 from tests.rig.plane.mariadb import RootLogin
 from tests.rig.plane.plane import Options, Until, private
+from tests.support.databases import GLANCE, KEYSTONE, PLACEMENT, RUNNER, Host
 
 SERVICES = ("keystone", "glance", "placement")
 TEXTS = {"keystone": KEYSTONE, "glance": GLANCE, "placement": PLACEMENT}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.integration.filling import ADMIN_TOKEN, FRESH_PASSWORD, Keystone, Person
+from tests.support.filling import ADMIN_TOKEN, FRESH_PASSWORD, Keystone, Person
 
 EC2 = "ec2 credentials create"
 # Kind -> the commands that make one object of it each, ten in all; they can be run on a fresh Keystone in

@@ -27,7 +27,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tests.integration.filling import ADMIN_TOKEN, FRESH_PASSWORD, Keystone, Person, private_keystone
 from tests.rig.bench import machine
 from tests.rig.bench.one_by_one import (
     COMMANDS,
@@ -38,6 +37,7 @@ from tests.rig.bench.one_by_one import (
     measure_requests,
     scale,
 )
+from tests.support.filling import ADMIN_TOKEN, FRESH_PASSWORD, Keystone, Person, private_keystone
 
 PROFILES = ("current", "essex")
 # The goals, on an idle machine of two cores, with the default rounds.

@@ -15,9 +15,9 @@ from builder.catalogue.services import Service
 from builder.catalogue.user import User
 from builder.files import cache_folder
 from builder.targets import SPECS, find_target
-from tests.integration.rpm_tool import builder, copy_sources
 from tests.rig.machine.machine import Machine
 from tests.rig.machine.stubs import EVENTS
+from tests.support.rpm_tool import builder, copy_sources
 
 # The user's own: source archives are fetched once for all tests.
 CACHE = {"XDG_CACHE_HOME": os.fspath(cache_folder().parent)}

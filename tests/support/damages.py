@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.guest import small_image
-from tests.guest.small_image import MIB, ROOT_SIZE, ROOT_START, ROOT_UUID, RUNNER, SmallImage
+from tests.support import small_image
+from tests.support.small_image import MIB, ROOT_SIZE, ROOT_START, ROOT_UUID, RUNNER, SmallImage
 
 HOST = "buildhost17"
 
