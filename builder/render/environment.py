@@ -17,8 +17,8 @@ TEMPLATES = SPECS / "templates"
 
 
 def render(template: str, **values: object) -> str:
-    """Return the text of specs/templates/`template` with `values` in it."""
-    return _environment().get_template(template).render(**values)
+    """Return the text of specs/templates/`template`.j2 with `values` in it."""
+    return _environment().get_template(f"{template}.j2").render(**values)
 
 
 @cache

@@ -235,7 +235,7 @@ def test_rpmlint_finds_nothing(built: Path) -> None:
     rpms = sorted((built / "out").rglob("*.rpm"))
 
     done = subprocess.run(
-        [rpmlint, "-c", SPECS / "rpmlint", SPECS / "openstack-utils.spec", *rpms],
+        [rpmlint, "-c", SPECS / "checks/rpmlint", SPECS / "openstack-utils.spec", *rpms],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Checks finished RPMs for their target: each rule a function, what it means in specs/checks.yaml."""
+"""Checks finished RPMs for their target: each rule a function, what it means in specs/checks/rules.yaml."""

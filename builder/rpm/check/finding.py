@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the rules found; specs/checks.yaml says how bad each is, and what it means."""
+"""What the rules found; specs/checks/rules.yaml says how bad each is, and what it means."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from builder.data import FROM_KEY, load
 from builder.targets import SPECS
 
-CHECKS = SPECS / "checks.yaml"
+CHECKS = SPECS / "checks/rules.yaml"
 
 
 class Level(StrEnum):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What rpmlint says, with the configuration in specs/rpmlint/ and the accounts of the catalogue."""
+"""What rpmlint says, with the configuration in specs/checks/rpmlint/ and the accounts of the catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from builder.runner import find_tool
 from builder.targets import SPECS
 
 LINE = re.compile(r"(\S+\.(?:noarch|src|x86_64)): ([EW]): (.+)")
-CONFIGURATION = SPECS / "rpmlint"
+CONFIGURATION = SPECS / "checks/rpmlint"
 
 
 def rpmlint_error(package: BuiltPackage, context: Context) -> Iterator[str]:

@@ -2,7 +2,7 @@
 """Has the target what the package needs?
 
 Three may answer: the packages that are checked along, a repository (--against), or, without one, what
-specs/provides.yaml knows of the target, each entry with its source. Else it is told as unknown.
+specs/checks/provides.yaml knows of the target, each entry with its source. Else it is told as unknown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from builder.rpm.check.package import BuiltPackage, Dependency
 from builder.runner import last_words
 from builder.targets import SPECS
 
-PROVIDES = SPECS / "provides.yaml"
+PROVIDES = SPECS / "checks/provides.yaml"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
