@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from builder.catalogue.model import Account, Accounts, Catalogue, Option, Project, SyncCommand
+from builder.catalogue.hostservices import render_host_services, render_supports
+from builder.catalogue.model import Account, Accounts, Catalogue, Project, SyncCommand
+from builder.catalogue.options import Option
+from builder.catalogue.order import project_order
 from builder.targets import SPECS
 
 FORMAT = 1
@@ -30,6 +33,8 @@ def render_services(catalogue: Catalogue) -> str:
             }
             for release in catalogue.releases.values()
         },
+        "order": project_order(catalogue),
+        "supports": render_supports(catalogue),
         "projects": {project.project: _project(project) for project in catalogue.projects.values()},
     }
     return json.dumps(data, indent=1) + "\n"
@@ -86,6 +91,7 @@ def _release(project: Project, name: str) -> dict[str, object]:
             }
             for endpoint in release.endpoints.values()
         },
+        **render_host_services(project, release),
         "account": _account(release.account) if release.account else None,
         "accounts": _accounts(release.accounts) if release.accounts else None,
     }

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from builder.catalogue.claims import Claims
 from builder.catalogue.model import TEMPLATE, Catalogue, Project, ProjectRelease, ReleaseProfile
+from builder.catalogue.order import check_order
 from builder.catalogue.packaged import check_packages
+from builder.catalogue.supports import Support
 from builder.data import Reader, did_you_mean, show_path
 from builder.errors import Problem
 from builder.targets import SPECS
 
 
 def load_catalogue(specs: Path = SPECS) -> Catalogue:
-    """Return the catalogue of `specs` (releases.yaml and services/*.yaml).
+    """Return the catalogue of `specs` (releases.yaml, supports.yaml and services/*.yaml).
 
     Raises:
         InputError: with file and line of every mistake in any of the files.
@@ -31,8 +33,10 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
             message = f"project is {project.project}, but the file is {show_path(path)}"
             reader.problems.append(Problem(where=project.where, message=message))
         projects[project.project] = project
+    supports = reader.read(specs / "supports.yaml", dict[str, Support])
     reader.check()
-    catalogue = Catalogue(releases=releases or {}, projects=projects)
+    catalogue = Catalogue(releases=releases or {}, projects=projects, supports=supports or {})
+    reader.problems.extend(check_order(catalogue))
     reader.problems.extend(check_catalogue(catalogue))
     reader.problems.extend(check_accounts(catalogue))
     reader.problems.extend(check_packages(catalogue))
@@ -104,6 +108,13 @@ def _check_release(release: ProjectRelease) -> Iterator[Problem]:
             if word.startswith("/etc/") and word not in files:
                 message = f"{word} is not among the configuration files"
                 yield Problem(where=command.where, message=message, hint=did_you_mean(word, files))
+    for service in release.services.values():
+        if service.http and service.http.port not in release.ports:
+            hint = did_you_mean(service.http.port, release.ports)
+            yield Problem(where=service.http.where, message=f'unknown port "{service.http.port}"', hint=hint)
+        if service.http and service.http.option.file not in files:
+            message = f"{service.http.option.file} is not among the configuration files"
+            yield Problem(where=service.http.where, message=message)
     for endpoint in release.endpoints.values():
         for port in sorted(endpoint.ports() - set(release.ports.values())):
             message = f"{endpoint.type}: port {port} is not one of ports"

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from builder.catalogue.options import Option
 from builder.catalogue.packaging import MODE, Folder, Packaging
 from builder.catalogue.services import Service
+from builder.catalogue.supports import Support
 from builder.catalogue.user import User
 from builder.data import FROM_KEY
 
@@ -72,17 +74,6 @@ class ConfigurationFile:
             raise ValueError(f'mode "{self.mode}" is not of the form 0640')
         if self.set is not None and self.source is not None:
             raise ValueError("set and source: one of them at most")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Option:
-    """An option of a configuration file; an `optional` one is set only where the file has it already."""
-
-    where: str = ""
-    file: str
-    section: str
-    key: str
-    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -284,7 +275,7 @@ class ProjectRelease:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """An OpenStack project."""
+    """An OpenStack project; it is started after the projects that it `needs`, and stopped before them."""
 
     project: str
     where: str = ""
@@ -292,6 +283,7 @@ class Project:
     user: User
     releases: Mapping[str, ProjectRelease]
     aliases: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (self.project, *self.aliases):
@@ -315,10 +307,11 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Catalogue:
-    """All projects, by name, and the releases that they may be in."""
+    """All projects, by name, the releases that they may be in, and what of others they stand on."""
 
     releases: Mapping[str, ReleaseProfile]
     projects: Mapping[str, Project]
+    supports: Mapping[str, Support] = field(default_factory=dict)
 
 
 def _check_name(what: str, name: str) -> None:

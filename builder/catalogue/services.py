@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from builder.catalogue.options import Option
 from builder.data import FROM_KEY
 
 UNIT_NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -23,7 +24,11 @@ Hardening = Literal["full", "none"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wsgi:
-    """A WSGI application; `port` is a use of the release's ports, `chunked` that bodies may come so."""
+    """A WSGI application; `port` is a use of the release's ports, `chunked` that bodies may come so.
+
+    `path` is where it answers without a token (its version document), `scripts` are the names of the
+    programs by which httpd serves it where packages of others are installed.
+    """
 
     where: str = ""
     module: str
@@ -31,6 +36,8 @@ class Wsgi:
     processes: int = 2
     threads: int = 4
     chunked: bool = False
+    path: str = "/"
+    scripts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not MODULE.fullmatch(self.module):
@@ -40,6 +47,20 @@ class Wsgi:
     def file(self) -> str:
         """The file of the module, below the folder of Python's modules."""
         return self.module.partition(":")[0].replace(".", "/") + ".py"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Http:
+    """Where a program answers over HTTP: a use of the release's ports, and a path that asks no token.
+
+    `option` has the port where it is not the release's, the key `host` of the same section the address.
+    """
+
+    where: str = ""
+    port: str
+    path: str = "/"
+    option: Option
+    host: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +78,7 @@ class Service:
     aliases: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     wsgi: Wsgi | None = None
+    http: Http | None = None
     instance: tuple[str, ...] = ()
     user: str | None = None
     type: Literal["simple", "notify", "oneshot"] = "simple"
@@ -81,6 +103,8 @@ class Service:
                 raise ValueError(f'"{name}" is not the name of a unit (small letters, digits and hyphens)')
         if bool(self.run) == (self.wsgi is not None):
             raise ValueError("needs one of run and wsgi")
+        if self.wsgi and self.http:
+            raise ValueError("http: goes with run; wsgi has a port and a path of its own")
         for argv in filter(None, (self.run, self.instance, self.stop)):
             if not argv[0].startswith("/"):
                 raise ValueError(f'"{argv[0]}" is not the full path of a program')
@@ -95,6 +119,16 @@ class Service:
             raise ValueError("a oneshot service has restart: no")
 
     @property
+    def cleans_up(self) -> bool:
+        """Whether it takes away, once at boot, what running guests may need: nothing restarts it."""
+        return self.type == "oneshot" and self.upgrade == "keep"
+
+    @property
     def home(self) -> str:
         """The package that it is in."""
         return self.package or self.name
+
+
+def uwsgi_path(service: Service, project: str) -> str:
+    """Return where the configuration of a service's uwsgi stands."""
+    return f"/etc/{project}/{service.name}-uwsgi.ini"

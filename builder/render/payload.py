@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from builder.catalogue.model import ConfigurationFile, Project, ProjectRelease
 from builder.catalogue.packaging import Folder, Packaging
+from builder.catalogue.services import uwsgi_path
 from builder.render.accounts import member_line, sysusers_line
 from builder.render.entries import Entry, Kind, Only
 from builder.render.environment import render
@@ -19,7 +20,6 @@ from builder.render.services import (
     render_sysconfig,
     render_unit,
     render_uwsgi,
-    uwsgi_path,
 )
 from builder.targets import FILES
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builder.catalogue.model import ProjectRelease, ReleaseProfile
-from builder.catalogue.services import Service
+from builder.catalogue.services import Service, uwsgi_path
 from builder.catalogue.user import User
 from builder.render.environment import render
 
@@ -121,11 +121,6 @@ def command_of(service: Service, around: Surroundings, *, instances: bool = Fals
     argv = service.instance if instances else service.run
     options = " $OPTIONS" if around.sysv else ""
     return " ".join(argv) + options
-
-
-def uwsgi_path(service: Service, project: str) -> str:
-    """Return where the configuration of a service's uwsgi stands."""
-    return f"/etc/{project}/{service.name}-uwsgi.ini"
 
 
 def render_uwsgi(service: Service, around: Surroundings) -> str:

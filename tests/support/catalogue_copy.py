@@ -17,7 +17,8 @@ def spoil(folder: Path, project: str, old: str, new: str) -> list[str]:
     """Return the lines of the error when `new` stands for `old` in a project's file."""
     specs = folder / "specs"
     shutil.copytree(SPECS / "services", specs / "services")
-    shutil.copy(SPECS / "releases.yaml", specs)
+    for name in ("releases.yaml", "supports.yaml"):
+        shutil.copy(SPECS / name, specs)
     path = specs / "services" / f"{project}.yaml"
     text = path.read_text()
     assert old in text

@@ -149,3 +149,50 @@ def test_command_prints_writes_and_checks(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns == first
     assert told.getvalue().splitlines()[-1].endswith("projects, no mistakes")
     assert told.getvalue().count("wrote") == 1
+
+
+def test_projects_are_started_after_those_that_they_need() -> None:
+    services = json.loads(render_services(load_catalogue()))
+
+    order = services["order"]
+    assert sorted(order) == sorted(services["projects"])
+    assert order[0] == "keystone"
+    assert order.index("nova") > max(map(order.index, ("glance", "neutron", "placement")))
+
+
+def test_services_are_started_in_the_order_of_their_units() -> None:
+    services = json.loads(render_services(load_catalogue()))
+
+    names = list(services["projects"]["neutron"]["releases"]["current"]["services"])
+    for cleanup in ("neutron-ovs-cleanup", "neutron-netns-cleanup"):
+        assert names.index(cleanup) < names.index("neutron-l3-agent")
+
+
+def test_what_cleans_up_at_boot_is_marked() -> None:
+    services = json.loads(render_services(load_catalogue()))
+
+    marked = {
+        name
+        for project in services["projects"].values()
+        for release in project["releases"].values()
+        for name, service in release["services"].items()
+        if service["cleans_up"]
+    }
+    assert marked == {"neutron-netns-cleanup", "neutron-ovs-cleanup"}
+
+
+@pytest.mark.parametrize(
+    ("project", "old", "new", "message"),
+    [
+        ("nova", "needs: [keystone,", "needs: [keystne,", 'needs: unknown project "keystne"'),
+        ("keystone", "title: Identity", "needs: [nova]\ntitle: Identity", "wait for each other"),
+        ("glance", "          port: api\n", "          port: apo\n", 'unknown port "apo"'),
+        ("cinder", "option: {file: /etc/cinder/cinder.conf", "option: {file: /etc/cinder/c.conf",
+         "/etc/cinder/c.conf is not among the configuration files"),
+    ],
+    ids=["unknown need", "circle", "unknown port", "unknown file"],
+)  # fmt: skip
+def test_mistakes_in_order_and_addresses_are_found(
+    project: str, old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    assert message in "\n".join(spoil(tmp_path, project, old, new))

@@ -69,8 +69,8 @@ BAD = {
         "openstack-keystone: its init script needs /var/run/keystone among folders", "",
     ),
     "an init script for uwsgi": (
-        "keystone", "run: [/usr/bin/keystone-all, --config-file, /etc/keystone/keystone.conf]",
-        'wsgi: {module: "keystone:main", port: public}', "openstack-keystone: needs run, because", "",
+        "glance", "run: [/usr/bin/glance-registry, --config-file, /etc/glance/glance-registry.conf]",
+        'wsgi: {module: "glance:main", port: registry}', "openstack-glance-registry: needs run, because", "",
     ),
     "package twice": (
         "heat", "        openstack-heat-engine:", "        openstack-nova-compute:",

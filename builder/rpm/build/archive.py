@@ -29,7 +29,13 @@ from builder.runner import Runner, has_tool
 # What the package is made of, below the root of the checkout.
 PACKED = ("LICENSE", "utils")
 # Also part of the input: a commit to one of these is a new time stamp.
-INPUTS = (*PACKED, "specs/openstack-utils.spec", "specs/releases.yaml", "specs/services")
+INPUTS = (
+    *PACKED,
+    "specs/openstack-utils.spec",
+    "specs/releases.yaml",
+    "specs/supports.yaml",
+    "specs/services",
+)
 GENERATED = "utils/openstack_utils/services.json"
 IGNORED_FOLDERS = frozenset({"__pycache__", ".mypy_cache", ".pytest_cache", ".hypothesis"})
 
