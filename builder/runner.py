@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,47 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from builder.errors import CommandFailed, ToolMissing
+from builder import tools
+from builder.errors import CommandFailed
 from builder.report import Report
-
-# Tool -> (Debian package, Fedora package). Only where the name of the tool is not that of the package.
-PACKAGES = {
-    "bwrap": ("bubblewrap", "bubblewrap"),
-    "createrepo_c": ("createrepo-c", "createrepo_c"),
-    "genisoimage": ("genisoimage", "genisoimage"),
-    "gpg": ("gnupg", "gnupg2"),
-    "gpgconf": ("gnupg", "gnupg2"),
-    "grub-mkimage": ("grub-common", "grub2-tools"),
-    "grub2-mkimage": ("grub-common", "grub2-tools"),
-    "mcopy": ("mtools", "mtools"),
-    "mariadbd": ("mariadb-server", "mariadb-server"),
-    "mke2fs": ("e2fsprogs", "e2fsprogs"),
-    "e2fsck": ("e2fsprogs", "e2fsprogs"),
-    "debugfs": ("e2fsprogs", "e2fsprogs"),
-    "mkfs.vfat": ("dosfstools", "dosfstools"),
-    "fsck.vfat": ("dosfstools", "dosfstools"),
-    "mmd": ("mtools", "mtools"),
-    "newgidmap": ("uidmap", "shadow-utils"),
-    "newuidmap": ("uidmap", "shadow-utils"),
-    "qemu-img": ("qemu-utils", "qemu-img"),
-    "qemu-system-x86_64": ("qemu-system-x86", "qemu-system-x86-core"),
-    "rpm": ("rpm", "rpm"),
-    "rpmbuild": ("rpm", "rpm-build"),
-    "rpmdb": ("rpm", "rpm"),
-    "rpmkeys": ("rpm", "rpm"),
-    "rpmsign": ("rpm", "rpm-sign"),
-    "rpmspec": ("rpm", "rpm-build"),
-    "setfiles": ("policycoreutils", "policycoreutils"),
-    "depmod": ("kmod", "kmod"),
-    "semodule": ("policycoreutils", "policycoreutils"),
-    "sfdisk": ("fdisk", "util-linux"),
-    "sgdisk": ("gdisk", "gdisk"),
-    "ssh": ("openssh-client", "openssh-clients"),
-    "ssh-keygen": ("openssh-client", "openssh"),
-    "systemd-analyze": ("systemd", "systemd"),
-    "systemd-nspawn": ("systemd-container", "systemd-container"),
-    "unshare": ("util-linux", "util-linux"),
-}
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -69,8 +30,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # What spawn() returns, and what its wait(timeout=) raises.
 Process = subprocess.Popen[bytes]
 ProcessTimeout = subprocess.TimeoutExpired
-
-SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,31 +39,6 @@ class Completed:
     returncode: int
     stdout: str
     stderr: str
-
-
-def find_tool(name: str) -> str:
-    """Return the path of the program `name`, looked for in PATH and the sbin folders.
-
-    Raises:
-        ToolMissing: naming the packages that hold it.
-    """
-    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{SBIN}")
-    if path:
-        return path
-    debian, fedora = PACKAGES.get(name, (name, name))
-    raise ToolMissing(
-        f"{name} is not installed",
-        hint=f"apt-get install {debian}" + (f" (dnf install {fedora} on Fedora and EL)"),
-    )
-
-
-def has_tool(name: str) -> bool:
-    """Say whether the program `name` is there."""
-    try:
-        find_tool(name)
-    except ToolMissing:
-        return False
-    return True
 
 
 def die_with_parent() -> None:
@@ -158,7 +92,7 @@ class Runner:
             ToolMissing: the program is not installed.
             CommandFailed: an exit status not in `ok`, with the last line that the program said.
         """
-        words = [find_tool(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
+        words = [tools.find(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
         shown = shlex.join([os.fspath(argv[0]), *words[1:]])
         self.report.debug(f"+ {shown}")
         data = input.encode() if isinstance(input, str) else input
@@ -256,7 +190,7 @@ class Runner:
         Raises:
             CommandFailed: the exit status, at the end, is not 0.
         """
-        words = [find_tool(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
+        words = [tools.find(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
         self.report.debug(f"+ {shlex.join(words)}")
         with log.open("ab") as stream, tempfile.TemporaryFile() as request:
             request.write(input.encode())
@@ -298,7 +232,7 @@ class Runner:
         Args:
             detached: it outlives us, in a session of its own (a server started for the user).
         """
-        words = [find_tool(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
+        words = [tools.find(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
         self.report.debug(f"+ {shlex.join(words)} &")
         with log.open("ab") as stream:
             return subprocess.Popen(
@@ -323,7 +257,7 @@ _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "TERM", "TMPDIR", "XDG_CACHE_HOME", 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for a child: what it needs of ours, C.UTF-8, and `extra` (empty removes)."""
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    env.update(LC_ALL="C.UTF-8", PATH=f"{env.get('PATH', os.defpath)}:{SBIN}")
+    env.update(LC_ALL="C.UTF-8", PATH=f"{env.get('PATH', os.defpath)}:{tools.SBIN}")
     for name, value in (extra or {}).items():
         if value:
             env[name] = value

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from builder.guest.outcome import not_done
@@ -69,14 +70,23 @@ def check(runner: Runner, disk: Path, system: FileSystem, folder: Path) -> str |
 
 def _ext_state(runner: Runner, where: str) -> str | None:
     """Return what is wrong with the state that the superblock tells (e2fsck -n passes over it)."""
-    header = runner.run(["dumpe2fs", "-h", where]).stdout
-    fields = dict(line.split(":", 1) for line in header.splitlines() if ":" in line)
-    state = fields.get("Filesystem state", "").strip()
+    fields = _superblock(runner, where)
+    state = fields.get("Filesystem state", "")
     if state != "clean":
         return f"the state is `{state}`"
     if "needs_recovery" in fields.get("Filesystem features", ""):
         return "the journal needs recovery"
     return None
+
+
+def _superblock(runner: Runner, where: str) -> dict[str, str]:
+    """Return the fields of an ext superblock, as dumpe2fs(8) names them.
+
+    By debugfs: dumpe2fs of e2fsprogs 1.47.2 and later takes `file?offset=N` for a TAG=VALUE of blkid.
+    """
+    text = runner.run(["debugfs", "-R", "show_super_stats -h", where]).stdout
+    pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {name: value.strip() for name, value in pairs}
 
 
 def _complaint(text: str) -> str:
@@ -143,11 +153,12 @@ def copy_range(source: Path, start: int, size: int, target: Path) -> None:
 def free_data(runner: Runner, disk: Path, system: FileSystem) -> tuple[int, int]:
     """Return (bytes of free blocks that hold data, bytes of free blocks) of an ext file system."""
     where = f"{disk}?offset={system.partition.start}"
-    header, _, groups = runner.run(["dumpe2fs", where]).stdout.partition("\nGroup 0")
-    block = int(next(line.split()[-1] for line in header.splitlines() if line.startswith("Block size")))
+    fields = _superblock(runner, where)
+    block, count = int(fields["Block size"]), int(fields["Free blocks"])
+    listing = runner.run(["debugfs", "-R", f"ffb {count}", where]).stdout if count else ""
     free = dirty = 0
     with disk.open("rb") as reader:
-        for first, last in _free_ranges(groups):
+        for first, last in _ranges(listing):
             start = system.partition.start + first * block
             end = system.partition.start + (last + 1) * block
             free += end - start
@@ -155,15 +166,13 @@ def free_data(runner: Runner, disk: Path, system: FileSystem) -> tuple[int, int]
     return dirty, free
 
 
-def _free_ranges(groups: str) -> Iterator[tuple[int, int]]:
-    """Yield the (first, last) of `Free blocks: 7, 9-12` lines."""
-    for line in groups.splitlines():
-        name, _, value = line.strip().partition(":")
-        if name == "Free blocks":
-            for word in value.replace(" ", "").split(","):
-                first, _, last = word.partition("-")
-                if first:
-                    yield int(first), int(last or first)
+def _ranges(listing: str) -> Iterator[tuple[int, int]]:
+    """Yield the (first, last) of each run of numbers in `Free blocks found: 7 9 10 11`."""
+    # A run keeps the same distance between a number and its place in the list.
+    numbers = enumerate(map(int, listing.partition(":")[2].split()))
+    for _, run in groupby(numbers, lambda pair: pair[1] - pair[0]):
+        blocks = [block for _, block in run]
+        yield blocks[0], blocks[-1]
 
 
 def _data_between(descriptor: int, start: int, end: int, block: int) -> int:

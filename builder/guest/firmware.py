@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from builder import tools
 from builder.errors import ToolMissing
 
 DESCRIPTORS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
@@ -62,7 +63,7 @@ def find_firmware(kind: FirmwareKind, machine: str, folders: tuple[Path, ...] = 
             return firmware
     raise ToolMissing(
         f"no UEFI firmware for qemu's {machine} is installed",
-        hint="apt-get install ovmf (dnf install edk2-ovmf on Fedora and EL), or --firmware bios",
+        hint=f"{tools.install_hint('ovmf')}, or --firmware bios",
     )
 
 

@@ -6,27 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.errors import ToolMissing
 from builder.guest.instance import Datasource, Instance, config_drive_files, nocloud_files
-from builder.runner import Runner, has_tool
+from builder.runner import Runner
 
-# All three take mkisofs's options; EL 10 has only the last.
-WRITERS = ("genisoimage", "mkisofs", "xorrisofs")
-
-
-def find_writer() -> str:
-    """Return the name of a program that writes ISO 9660.
-
-    Raises:
-        ToolMissing: there is none.
-    """
-    for name in WRITERS:
-        if has_tool(name):
-            return name
-    raise ToolMissing(
-        f"none of {', '.join(WRITERS)} is installed",
-        hint="apt-get install genisoimage (dnf install xorriso on Fedora and EL)",
-    )
+ISO_WRITER = "mkisofs"
 
 
 def write_seed(runner: Runner, folder: Path, datasource: Datasource, instance: Instance) -> Path | None:
@@ -51,5 +34,5 @@ def write_iso(runner: Runner, folder: Path, label: str, files: Mapping[str, byte
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     iso = folder / "seed.iso"
-    runner.run([find_writer(), "-quiet", "-V", label, "-J", "-r", "-o", iso, tree])
+    runner.run([ISO_WRITER, "-quiet", "-V", label, "-J", "-r", "-o", iso, tree])
     return iso

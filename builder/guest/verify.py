@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import files
+from builder import files, tools
 from builder.errors import BuildError, InputError
 from builder.guest import boots
 from builder.guest.acceleration import Acceleration, find_acceleration
@@ -22,8 +22,8 @@ from builder.guest.manifest import Manifest
 from builder.guest.outcome import CannotCheck, Check, Result, State, leave_undone, run_checks
 from builder.guest.qemu import DiskBus, machine_for
 from builder.guest.record import BootPlan, BootRecord, plan_boots
-from builder.guest.seed import find_writer
-from builder.runner import Runner, find_tool
+from builder.guest.seed import ISO_WRITER
+from builder.runner import Runner
 
 OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS)
 INSIDE = booted.CHECKS
@@ -32,7 +32,7 @@ ACROSS = across.CHECKS
 FORMATS = ("qcow2", "raw")
 # From power-on to login; an emulated guest took 80 s on an idle host and 450 s on a very busy one.
 LOGIN_SECONDS = {"kvm": 120.0, "tcg": 900.0}
-TOOLS = ("qemu-img", "blkid", "e2fsck", "dumpe2fs", "debugfs", "fsck.vfat", "mcopy", "rpm", "rpmdb")
+TOOLS = ("qemu-img", "blkid", "e2fsck", "debugfs", "fsck.vfat", "mcopy", "rpm", "rpmdb")
 BOOT_TOOLS = ("qemu-system-x86_64", "ssh", "ssh-keygen")
 
 
@@ -161,11 +161,11 @@ def _plan(manifest: Manifest | None, options: Options) -> tuple[BootPlan, ...]:
 def _check_tools(plans: Sequence[BootPlan]) -> None:
     """Look for every tool before anything is done."""
     for name in (*TOOLS, *(BOOT_TOOLS if plans else ())):
-        find_tool(name)
+        tools.find(name)
     for plan in plans:
         find_firmware(plan.firmware, machine_for(plan.disk_bus))
         if not plan.datasource.is_network:
-            find_writer()
+            tools.find(ISO_WRITER)
 
 
 def _find_acceleration(evidence: ImageEvidence) -> Acceleration:

@@ -20,7 +20,7 @@ from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
-from builder import __version__, kickstart
+from builder import __version__, kickstart, tools
 from builder.errors import BuildError, InputError
 from builder.files import (
     cache_folder,
@@ -53,7 +53,7 @@ from builder.image.stages import (
 from builder.image.tree import tree
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.report import Report
-from builder.runner import Runner, find_tool
+from builder.runner import Runner
 from builder.targets import Target
 
 MIB = 1 << 20
@@ -179,7 +179,7 @@ def check_host(plan: ImagePlan, target: Target) -> None:
             hint="build this image on a host of that release",
         )
     for tool in TOOLS:
-        find_tool(tool)
+        tools.find(tool)
     dnf.system_python()
     idmap.find_ids()
 

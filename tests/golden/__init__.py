@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from builder.rpm.spec.macros import macro_files, render_macros
+from builder.rpm.spec.macros import macro_options, target_macros
 from builder.runner import Runner
 from builder.targets import SPECS, find_target
 
@@ -42,11 +42,9 @@ def expand(target: str, package: str, work: Path, runner: Runner) -> str:
     """Return the spec of a package as the rpm of a target reads it."""
     row = find_target(target)
     own = work / "macros"
-    own.write_text(render_macros(row), encoding="utf-8")
+    own.write_text(target_macros(row), encoding="utf-8")
     spec = SPECS / row.release / f"{package}.spec"
-    argv = ["rpmspec", "--parse"]
-    for path in (*macro_files(row), own):
-        argv += ["--load", str(path)]
+    argv = ["rpmspec", "--parse", *macro_options(own, runner)]
     for name in PYTHON:
         argv += ["--define", f"{name} %%{name}"]
     argv += ["--define", "_topdir /topdir", "--define", "_sourcedir SOURCES", str(spec)]

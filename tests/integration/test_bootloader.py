@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from builder import tools
 from builder.errors import BuildError
 from builder.image.disk import bootloader, filesystems, layout
 from builder.image.disk.placement import DiskLayout
 from builder.kickstart.plan import Bootloader, Disk, Partition
 from builder.report import Report
-from builder.runner import Runner, has_tool
+from builder.runner import Runner
 
 EPOCH = 1_750_000_000
 GRUB = Path("/usr/lib/grub")
@@ -127,7 +128,7 @@ def boot(disk: Path, work: Path, *, uefi: bool) -> str:
 
 
 @pytest.mark.boot
-@pytest.mark.skipif(not has_tool("qemu-system-x86_64"), reason="needs qemu-system-x86_64")
+@pytest.mark.skipif(not tools.has("qemu-system-x86_64"), reason="needs qemu-system-x86_64")
 @pytest.mark.parametrize(
     ("label", "partitions", "prefix"),
     [

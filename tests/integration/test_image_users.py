@@ -99,11 +99,11 @@ def test_a_full_disk_is_told_and_nothing_is_left(own: Bench) -> None:
 
 def test_a_missing_tool_is_named_with_its_package(own: Bench) -> None:
     script = (
-        "import sys; from builder import runner, __main__ as main\n"
-        "found = runner.find_tool\n"
+        "import sys; from builder import tools, __main__ as main\n"
+        "found = tools.find\n"
         "def gone(name, found=found):\n"
         "    return found('no-such-' + name if name == 'bwrap' else name)\n"
-        "import builder.image.pipeline as pipeline; pipeline.find_tool = gone\n"
+        "tools.find = gone\n"
         "sys.exit(main.main(sys.argv[1:]))"
     )
     words = own.command(kickstart())

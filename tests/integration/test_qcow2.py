@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from builder import tools
 from builder.errors import BuildError
 from builder.image.disk import qcow2
 from builder.image.disk.placement import KIB, MIB
 from builder.report import Report
-from builder.runner import Runner, has_tool
+from builder.runner import Runner
 
-pytestmark = pytest.mark.skipif(not has_tool("qemu-img"), reason="needs qemu-img (qemu-utils)")
+pytestmark = pytest.mark.skipif(not tools.has("qemu-img"), reason="needs qemu-img (qemu-utils)")
 # Small clusters, as qemu allows them: tables of several clusters for a small disk.
 SMALL = replace(qcow2.ZSTD, cluster_bits=9)
 FORMATS = [

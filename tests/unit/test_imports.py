@@ -16,9 +16,10 @@ BUILDER = ROOT / "builder"
 LAYERS = (
     ("errors",),
     ("destination",),
-    ("report", "files", "memory"),
+    ("data", "report", "files", "memory"),
+    ("tools",),
     ("runner",),
-    ("data", "download"),
+    ("download",),
     ("targets", "catalogue", "render"),
     ("kickstart",),
     ("rpm", "image", "guest", "glance", "koji"),

@@ -13,7 +13,7 @@ from pykickstart.version import makeVersion
 from builder import cli
 from builder.errors import InputError
 from builder.report import Report
-from builder.rpm.spec.macros import render_macros
+from builder.rpm.spec.macros import target_macros
 from builder.targets import TARGETS_FILE, find_target, load_targets, select, writable_databases
 
 ALL = ["fedora-17", "fedora-44", "fedora-45", "epel-6", "epel-7", "epel-8", "epel-9", "epel-10", "fixture-12"]
@@ -144,7 +144,7 @@ def test_databases_that_an_rpm_can_write_are_read_from_showrc(showrc: str, expec
     ],
 )
 def test_macros_of_a_target_come_from_its_row(name: str, present: list[str], absent: list[str]) -> None:
-    macros = render_macros(find_target(name))
+    macros = target_macros(find_target(name))
 
     assert [line for line in present if line not in macros] == []
     assert [word for word in absent if word in macros] == []

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from builder.errors import BuildError, InputError, ToolMissing
+from builder import tools
+from builder.errors import BuildError, InputError
 from builder.image.build import Build, failure
 from builder.image.isolation.idmap import is_root
 from builder.image.isolation.namespaces import Bind
@@ -33,9 +34,7 @@ def system_python() -> Path:
     for python in SYSTEM_PYTHONS:
         if installed and python.exists():
             return python
-    raise ToolMissing(
-        "dnf's Python module is not installed", hint="apt-get install dnf (or dnf install python3-dnf)"
-    )
+    raise tools.missing("python3-dnf")
 
 
 def make_request(plan: ImagePlan, target: Target) -> dict[str, Any]:

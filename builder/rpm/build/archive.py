@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from builder import tools
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
 from builder.errors import InputError
 from builder.files import digest_of
 from builder.rpm.spec.packages import UTILS, Package
-from builder.runner import Runner, has_tool
+from builder.runner import Runner
 
 # What the package is made of, below the root of the checkout.
 PACKED = ("LICENSE", "utils")
@@ -78,7 +79,7 @@ def collect_sources(root: Path, runner: Runner) -> tuple[Source, ...]:
 
 def git_files(root: Path, runner: Runner) -> list[str] | None:
     """Return the names below PACKED that git tracks or would track; None where `root` is no checkout."""
-    if not (root / ".git").exists() or not has_tool("git"):
+    if not (root / ".git").exists() or not tools.has("git"):
         return None
     done = runner.run(
         [*_git(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PACKED], ok=()
@@ -118,7 +119,7 @@ def source_date(root: Path, package: Package, runner: Runner) -> int:
         if not given.isdecimal():
             raise InputError(f'SOURCE_DATE_EPOCH is "{given}", not a number of seconds')
         return int(given)
-    if (root / ".git").exists() and has_tool("git"):
+    if (root / ".git").exists() and tools.has("git"):
         inputs = INPUTS if package.name == UTILS else (package.spec.resolve(), package.files.resolve())
         done = runner.run([*_git(root), "log", "-1", "--format=%ct", "--", *inputs], ok=())
         if done.returncode == 0 and done.stdout.strip().isdecimal():

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from builder import tools
 from builder.errors import CommandFailed, InputError, ToolMissing
 from builder.rpm.build.failure import explain_failure
 from builder.rpm.build.plan import BuildPlan
 from builder.rpm.spec.parse import condition_options
-from builder.runner import Runner, has_tool
+from builder.runner import Runner
 from builder.targets import Target
 
 # The same bytes from the same input; a chroot has no SOURCE_DATE_EPOCH, so the changelog gives the time.
@@ -35,7 +36,7 @@ def require_mock(target: Target) -> str:
     """
     if target.mock is None:
         raise InputError(f"mock has no configuration for {target.name}", hint="build it with --backend local")
-    if not has_tool("mock"):
+    if not tools.has("mock"):
         hint = "dnf install mock on Fedora and EL; Debian 12 has none: --backend local does without"
         raise ToolMissing("mock is not installed", hint=hint)
     return target.mock

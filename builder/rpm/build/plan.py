@@ -17,7 +17,7 @@ from builder.files import digest_of, sha256_file
 from builder.rpm.build.archive import Source, archive_name, collect_sources, digest_of_sources, source_date
 from builder.rpm.programs import pyproject
 from builder.rpm.programs.pyproject import build_tools
-from builder.rpm.spec.macros import macro_files, render_macros
+from builder.rpm.spec.macros import target_macros
 from builder.rpm.spec.packages import BUNDLED, ENVIRONMENT, ENVIRONMENT_PYTHON, Package, has_environment
 from builder.rpm.spec.parse import parse_spec
 from builder.rpm.spec.sources import SourceFiles, find_sources
@@ -92,8 +92,7 @@ class BuildPlan:
                 "epoch": self.epoch,
                 "rpm": self.settings.rpm,
                 "wheels": _wheel_builder(),
-                "macros": [path.read_text(encoding="utf-8") for path in macro_files(self.target)],
-                "own_macros": render_macros(self.target),
+                "macros": target_macros(self.target),
                 "conditions": self.settings.conditions,
                 "without": self.without,
                 "backend": self.settings.backend,

@@ -20,8 +20,8 @@ from builder.errors import CommandFailed
 from builder.rpm.build.archive import make_archive
 from builder.rpm.build.failure import explain_failure
 from builder.rpm.build.plan import BuildPlan
-from builder.rpm.spec.macros import macro_files, render_macros
-from builder.rpm.spec.parse import condition_options, load_options
+from builder.rpm.spec.macros import macro_options, target_macros
+from builder.rpm.spec.parse import condition_options
 from builder.runner import Runner
 
 # High enough to be nobody's: shells take 10 and up for themselves, and 255.
@@ -47,7 +47,7 @@ def run_rpmbuild(
     _put(topdir / "SPECS" / plan.package.spec.name, plan.package.text.encode(), plan.epoch)
     for name, data in _source_files(plan, runner).items():
         _put(topdir / "SOURCES" / name, data, plan.epoch)
-    (topdir / "macros").write_text(render_macros(plan.target), encoding="utf-8")
+    (topdir / "macros").write_text(target_macros(plan.target), encoding="utf-8")
     descriptor = os.open(topdir, os.O_RDONLY | os.O_DIRECTORY)
     _hold_number()
 
@@ -56,7 +56,7 @@ def run_rpmbuild(
 
     try:
         runner.run(
-            rpmbuild_command(plan, binary=binary),
+            rpmbuild_command(plan, runner, binary=binary),
             env={
                 "HOME": str(TOPDIR),
                 "SOURCE_DATE_EPOCH": str(plan.epoch),
@@ -79,14 +79,14 @@ def run_rpmbuild(
     return tuple(sorted([*topdir.glob("SRPMS/*.rpm"), *topdir.glob("RPMS/*/*.rpm")]))
 
 
-def rpmbuild_command(plan: BuildPlan, *, binary: bool) -> list[str | os.PathLike[str]]:
+def rpmbuild_command(plan: BuildPlan, runner: Runner, *, binary: bool) -> list[str | os.PathLike[str]]:
     """Return the command line of rpmbuild, to be run with the topdir as TOPDIR.
 
     BuildRequires are not looked at (--nodeps): this host's rpm database is not the target's.
     """
     return [
         *("rpmbuild", "-ba" if binary else "-bs", "--nodeps"),
-        *load_options(*macro_files(plan.target), TOPDIR / "macros"),
+        *macro_options(TOPDIR / "macros", runner),
         *("--define", f"_topdir {TOPDIR}", "--define", f"_tmppath {TOPDIR / 'tmp'}"),
         *condition_options(plan.settings.conditions, plan.without),
         TOPDIR / "SPECS" / plan.package.spec.name,

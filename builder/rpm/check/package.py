@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from builder import tools
 from builder.errors import InputError, ToolMissing
 
 # Scriptlet -> the tags of its text and of its interpreter.
@@ -151,7 +152,7 @@ def _binding() -> Any:
     except ImportError as error:
         raise ToolMissing(
             f"rpm's Python binding cannot be loaded: {error}",
-            hint="apt-get install python3-rpm (dnf install python3-rpm on Fedora and EL)",
+            hint=tools.install_hint("python3-rpm"),
         ) from error
     return rpm
 
@@ -165,7 +166,9 @@ def _transaction(rpm: Any) -> Any:
 
 def _read_payload(rpm: Any, header: Any, handle: Any) -> tuple[PackagedFile, ...]:
     compressor = header[rpm.RPMTAG_PAYLOADCOMPRESSOR] or "gzip"
-    archive = rpm.files(header).archive(rpm.fd(handle, flags=compressor))
+    # Named: python-rpm 6 closes a nameless one while the archive still reads from it.
+    stream = rpm.fd(handle, flags=compressor)
+    archive = rpm.files(header).archive(stream)
     data = {file.fx: (archive.read() if archive.hascontent() else b"") for file in archive}
     return tuple(
         PackagedFile(

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import tools
 from builder.errors import CommandFailed, InputError
 from builder.files import cache_folder, locked
-from builder.runner import Runner, find_tool
+from builder.runner import Runner
 
 LOCAL_NAME = "openstack-builder on this machine"
 
@@ -84,7 +85,7 @@ def sign_rpms(files: Sequence[Path], key: SigningKey, runner: Runner) -> None:
         CommandFailed: gpg would not sign (a passphrase without an agent, an expired key).
     """
     # Debian's rpm looks for gpg under another name (packaging.md, section 8).
-    argv: list[str | os.PathLike[str]] = ["rpmsign", "--addsign", "--define", f"__gpg {find_tool('gpg')}",
+    argv: list[str | os.PathLike[str]] = ["rpmsign", "--addsign", "--define", f"__gpg {tools.find('gpg')}",
                                           "--define", f"_gpg_name {key.fingerprint}"]  # fmt: skip
     if key.home:
         argv += ["--define", f"_gpg_path {key.home}"]

@@ -7,20 +7,48 @@ specs/targets.yaml and is rendered here. Koji and mock use neither: their buildr
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from functools import cache
 
+from builder.errors import BuildError
+from builder.runner import Runner
 from builder.targets import SPECS, Family, Target
 
 MACROS = SPECS / "macros"
 
 
-def macro_files(target: Target) -> tuple[Path, ...]:
-    """Return the shared macro files of a target, in the order to load them."""
-    return tuple(MACROS / name for name in target.rpm.macros)
+def target_macros(target: Target) -> str:
+    """Return the macros of a target, those of its family first, as the text of a macro file."""
+    shared = ((MACROS / name).read_text(encoding="utf-8") for name in target.rpm.macros)
+    return "\n".join([*shared, _own_macros(target)])
 
 
-def render_macros(target: Target) -> str:
-    """Return the target's own macros, as a file for `rpmbuild --load`."""
+def macro_options(file: str | os.PathLike[str], runner: Runner) -> list[str]:
+    """Return the options that have rpm read `file` after this host's own macro files.
+
+    By --macros, not by --load: rpm 4.20 and later reads its configuration again when BuildArch is not the
+    architecture of the host, and forgets what --load has brought (rpm's rpmrc.c, rpmFreeMacros). It may read
+    the file more than once: a pipe will not do.
+
+    Args:
+        file: its path has neither `:` nor a character of glob(7).
+    """
+    return [f"--macros={_macro_path(runner)}:{os.fspath(file)}"]
+
+
+@cache
+def _macro_path(runner: Runner) -> str:
+    """Return where this host's rpm looks for macros, as `rpm --showrc` shows it."""
+    shown = runner.run(["rpm", "--showrc"]).stdout
+    for line in shown.splitlines():
+        name, _, path = line.partition(":")
+        if name.strip().lower() == "macro path":
+            return path.strip()
+    raise BuildError("rpm --showrc shows no macro path", hint="rpm 4.18 to 6 show one: is rpm whole?")
+
+
+def _own_macros(target: Target) -> str:
+    """Return what only this target defines, from its row in specs/targets.yaml."""
     number = target.releasever
     lines = [f"# {target.title}, from specs/targets.yaml", f"%dist {target.dist}"]
     if target.family is Family.FEDORA:

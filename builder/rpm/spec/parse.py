@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from builder.rpm.build.failure import explain_failure
-from builder.rpm.spec.macros import macro_files, render_macros
+from builder.rpm.spec.macros import macro_options, target_macros
 from builder.rpm.spec.packages import Package
 from builder.runner import Runner
 from builder.targets import Target
@@ -21,26 +21,27 @@ def parse_spec(
     Raises:
         InputError: rpm cannot parse it.
     """
-    done = runner.run(
-        [
-            *("rpmspec", "--parse"),
-            *load_options(*macro_files(target), Path("/dev/stdin")),
-            *condition_options(conditions, without),
-            package.spec,
-        ],
-        # The user's ~/.rpmmacros takes no part.
-        env={"HOME": "/"},
-        input=render_macros(target),
-        ok=(),
-    )
+    # A file without a name: rpm may read it more than once, and its path has no character that rpm minds.
+    descriptor = os.memfd_create("macros")
+    try:
+        os.write(descriptor, target_macros(target).encode())
+        done = runner.run(
+            [
+                *("rpmspec", "--parse"),
+                *macro_options(f"/proc/self/fd/{descriptor}", runner),
+                *condition_options(conditions, without),
+                package.spec,
+            ],
+            # The user's ~/.rpmmacros takes no part.
+            env={"HOME": "/"},
+            pass_fds=(descriptor,),
+            ok=(),
+        )
+    finally:
+        os.close(descriptor)
     if done.returncode != 0:
         raise explain_failure(package, target, done.stderr, buildroot="", log=None)
     return done.stdout
-
-
-def load_options(*files: Path) -> list[str | Path]:
-    """Return the options that load macro files, in this order."""
-    return [word for path in files for word in ("--load", path)]
 
 
 def condition_options(conditions: Sequence[str], without: Sequence[str]) -> list[str]:

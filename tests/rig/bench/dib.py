@@ -20,9 +20,9 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from builder import files
+from builder import files, tools
 from builder.report import Report
-from builder.runner import Runner, clean_environment, find_tool
+from builder.runner import Runner, clean_environment
 from tests.rig.bench.floor import QEMU_IMG
 from tests.rig.bench.measure import Failed, Measured, measure
 from tests.rig.fixture.rpmpackage import Dependency, Kind, RpmFile, RpmPackage, Sense
@@ -150,7 +150,7 @@ def run(environment: Path, work: Path, name: str, *, ours: bool) -> Measured:
     }
     for variable in ("XDG_CACHE_HOME", "VIRTUAL_ENV"):
         env.pop(variable, None)
-    enter = [find_tool("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+    enter = [tools.find("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     create = ["disk-image-create", "-n", "-o", str(work / f"{name}.qcow2"), *ELEMENTS]
     argv = [*enter, str(HERE / "enter"), *create]
     before = loops()
@@ -159,7 +159,7 @@ def run(environment: Path, work: Path, name: str, *, ours: bool) -> Measured:
     finally:
         # No namespace holds them: a run that is stopped leaves its own.
         for device in loops() - before:
-            subprocess.run([find_tool("losetup"), "--detach", device], check=False)
+            subprocess.run([tools.find("losetup"), "--detach", device], check=False)
 
 
 def check_packages(image: Path, wanted: set[str], runner: Runner) -> None:

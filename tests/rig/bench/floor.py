@@ -23,7 +23,7 @@ from pathlib import Path
 
 import zstandard
 
-from builder.runner import find_tool
+from builder import tools
 
 # zstd, as the build writes it, in the clusters that cost qemu-img the least.
 QEMU_IMG = ("-c", "-W", "-m", "8", "-O", "qcow2", "-o", "compression_type=zstd,cluster_size=2M")
@@ -55,7 +55,7 @@ def main() -> int:
     convert = ["qemu-img", "convert", "-f", "raw", *QEMU_IMG, str(raw), str(image)]
     for name, argv in (("mke2fs -d", mke2fs), ("qemu-img", convert)):
         before = time.perf_counter()
-        subprocess.run([find_tool(argv[0]), *argv[1:]], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([tools.find(argv[0]), *argv[1:]], check=True, stdout=subprocess.DEVNULL)
         seconds[name] = time.perf_counter() - before
     Path(request["result"]).write_text(json.dumps(seconds))
     return 0

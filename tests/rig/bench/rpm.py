@@ -27,9 +27,9 @@ from builder.rpm.build.archive import make_archive
 from builder.rpm.build.plan import BuildPlan, Settings, plan_builds
 from builder.rpm.build.rpmbuild import rpm_version
 from builder.rpm.build.run import choose_work
-from builder.rpm.spec.macros import macro_files, render_macros
+from builder.rpm.spec.macros import macro_options, target_macros
 from builder.rpm.spec.packages import find_packages, pair
-from builder.rpm.spec.parse import condition_options, load_options
+from builder.rpm.spec.parse import condition_options
 from builder.runner import Runner
 from builder.targets import SPECS, select
 from tests.rig.bench.measure import Measured, measure, median
@@ -95,9 +95,9 @@ def lay_out(plan: BuildPlan, topdir: Path, runner: Runner) -> list[str | Path]:
         archive = make_archive(plan.archive, prefix=prefix, epoch=plan.epoch)
         (topdir / "SOURCES" / plan.sources.made).write_bytes(archive)
     shutil.copy(plan.package.spec, topdir / "SPECS")
-    (topdir / "macros").write_text(render_macros(plan.target))
+    (topdir / "macros").write_text(target_macros(plan.target))
     return [
-        *("rpmbuild", "-ba", "--nodeps", *load_options(*macro_files(plan.target), topdir / "macros")),
+        *("rpmbuild", "-ba", "--nodeps", *macro_options(topdir / "macros", runner)),
         *("--define", f"_topdir {topdir}", *condition_options((), plan.without)),
         topdir / "SPECS" / plan.package.spec.name,
     ]

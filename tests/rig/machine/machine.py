@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import tools
 from builder.errors import BuildError
 from builder.files import work_folder
 from builder.report import Report
-from builder.runner import Completed, Process, ProcessTimeout, Runner, has_tool
+from builder.runner import Completed, Process, ProcessTimeout, Runner
 from tests.rig.machine import cgroups, trees
 from tests.rig.machine.trees import HERE, Init, Tree
 
@@ -72,7 +73,7 @@ def reason_not_to_boot() -> str | None:
     if os.geteuid() != 0:
         return "booting a machine needs root"
     for tool in ("systemd-nspawn", "unshare", "nsenter"):
-        if not has_tool(tool):
+        if not tools.has(tool):
             return f"{tool} is not installed"
     trial = Runner(Report(quiet=True)).run(["unshare", "--mount", "--pid", "--fork", "true"], ok=())
     return f"this host makes no namespaces: {trial.stderr.strip()}" if trial.returncode else None

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import tools
 from builder.image.disk.placement import DiskLayout
-from builder.runner import Runner, has_tool
+from builder.runner import Runner
 
 # What GRUB needs until it can load more from /boot/grub2, and what a menu uses.
 MODULES = (
@@ -30,7 +31,7 @@ class Programs:
     of_image: Callable[[Sequence[str]], object]
 
 
-_NAMES = ("usr/bin/grub2-mkimage", "usr/bin/grub-mkimage")
+MKIMAGE = "grub-mkimage"
 
 
 def make(
@@ -54,7 +55,8 @@ def make(
         BuildError: grub-mkimage failed or is nowhere.
     """
     folder = tree / "usr/lib/grub" / target
-    tool = next((tree / name for name in _NAMES if (tree / name).is_file()), None)
+    known_as = [tree / "usr/bin" / name for name in tools.names(MKIMAGE)]
+    tool = next((path for path in known_as if path.is_file()), None)
     if keep and _is_newer(output, [*folder.iterdir(), *([tool] if tool else [])]):
         return
     known = {path.stem for path in folder.glob("*.mod")}
@@ -74,8 +76,7 @@ def make(
             # The tool that came with the modules fits them; a newer or older one may not.
             programs.of_image([seen(tool), *argv])
         else:
-            name = "grub2-mkimage" if has_tool("grub2-mkimage") else "grub-mkimage"
-            programs.runner.run([name, *argv])
+            programs.runner.run([MKIMAGE, *argv])
         made.chmod(0o644)
         made.replace(output)
     finally:

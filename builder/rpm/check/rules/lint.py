@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from builder import tools
 from builder.catalogue.model import Catalogue
 from builder.errors import ToolMissing
 from builder.rpm.check.context import Context
 from builder.rpm.check.package import BuiltPackage
-from builder.runner import find_tool
 from builder.targets import SPECS
 
 LINE = re.compile(r"(\S+\.(?:noarch|src|x86_64)): ([EW]): (.+)")
@@ -68,7 +68,7 @@ def _rpmlint() -> str:
     if own.exists():
         return str(own)
     try:
-        return find_tool("rpmlint")
+        return tools.find("rpmlint")
     except ToolMissing as error:
         raise ToolMissing("rpmlint is not installed", hint="make setup (pip install rpmlint)") from error
 
