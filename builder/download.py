@@ -7,21 +7,17 @@ pip takes as well, where its own URL gives nothing: a mirror holds the same byte
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import http.client
 import os
 import re
-import ssl
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
+from builder import http
 from builder.errors import CommandFailed, InputError, RemoteError
 from builder.files import cache_folder, locked, sha256_file, write_atomic
 from builder.runner import Runner
@@ -67,7 +63,7 @@ def fetch(source: Remote, runner: Runner) -> Path:
         found = hashlib.sha256(data).hexdigest()
         if found != source.sha256:
             raise InputError(
-                f"{source.url}: sha256 is {found}, not {source.sha256}",
+                f"{http.mask(source.url)}: sha256 is {found}, not {source.sha256}",
                 hint="the file was changed, or the sha256 is that of another file",
             )
         write_atomic(path, data)
@@ -91,26 +87,16 @@ def _download(source: Remote, runner: Runner) -> bytes:
                 return _read_from_index(index, source.name, certificates=pip.get("cert"))
             except _NotThere as error:
                 reason += f"; pip's index: {error}"
-    raise RemoteError(f"{source.url}: {reason}", hint="is there a network? http_proxy and pip's index count")
+    raise RemoteError(
+        f"{http.mask(source.url)}: {reason}", hint="is there a network? http_proxy and pip's index count"
+    )
 
 
 def _read(url: str, *, certificates: str | None = None) -> bytes:
-    parts = urllib.parse.urlsplit(url)
-    request = urllib.request.Request(_without_login(url))
-    if parts.username is not None:
-        # pip's index may have a name and a password in its URL, where urllib wants none.
-        words = f"{parts.username}:{parts.password or ''}"
-        code = base64.b64encode(urllib.parse.unquote(words).encode()).decode()
-        request.add_header("Authorization", f"Basic {code}")
-    context = ssl.create_default_context(cafile=certificates)
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS, context=context) as answer:
-            data: bytes = answer.read()
-            return data
-    except urllib.error.HTTPError as error:
-        raise _NotThere(f"{error.code} {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _NotThere(str(getattr(error, "reason", error)).lower()) from error
+        return http.get(url, certificates=certificates, timeout=SECONDS)
+    except http.HttpError as error:
+        raise _NotThere(error.reason) from error
 
 
 def _read_from_index(index: str, name: str, *, certificates: str | None) -> bytes:
@@ -126,13 +112,7 @@ def _read_from_index(index: str, name: str, *, certificates: str | None) -> byte
         url = urllib.parse.urljoin(page, target)
         if urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2] == name:
             return _read(url, certificates=certificates)
-    raise _NotThere(f"{_without_login(page)} has no {name}")
-
-
-def _without_login(url: str) -> str:
-    """Return a URL without the name and the password that it may have."""
-    parts = urllib.parse.urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    raise _NotThere(f"{http.without_login(page)} has no {name}")
 
 
 def _pip_settings(runner: Runner) -> Mapping[str, str]:

@@ -101,7 +101,7 @@ def test_other_bytes_are_refused_and_not_kept(server: Server, runner: Runner, tm
 
 
 def test_what_is_not_there_is_told_with_its_url(server: Server, runner: Runner, tmp_path: Path) -> None:
-    with pytest.raises(RemoteError, match=r"http://127.*/absent: 404 "):
+    with pytest.raises(RemoteError, match=r"http://127.*/absent: HTTP 404 "):
         fetch(remote(server, path="/absent"), runner)
     server.cut = True
     with pytest.raises(RemoteError, match="incompleteread"):

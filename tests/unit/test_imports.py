@@ -18,7 +18,7 @@ LAYERS = (
     ("destination",),
     ("data", "report", "files", "memory"),
     ("tools",),
-    ("runner",),
+    ("runner", "http"),
     ("download",),
     ("targets", "catalogue", "render"),
     ("kickstart",),

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from builder import http
 from builder.errors import InputError, RemoteError
 from builder.kickstart.plan import ImagePlan
 from builder.runner import Runner
@@ -61,11 +60,9 @@ def _sources(plan: ImagePlan, target: Target) -> Iterator[tuple[str, tuple[str, 
 def _read(source: str, name: str) -> bytes:
     if "://" in source and not source.startswith("file://"):
         try:
-            with urllib.request.urlopen(source, timeout=30) as answer:
-                data: bytes = answer.read(LONGEST_KEY)
-                return data
-        except (urllib.error.URLError, OSError) as error:
-            raise RemoteError(f"{name}: key {source}: {error}") from error
+            return http.get(source, limit=LONGEST_KEY)
+        except http.HttpError as error:
+            raise RemoteError(f"{name}: key {error.message}", hint=error.hint) from error
     path = Path(source.removeprefix("file://"))
     try:
         return path.read_bytes()
@@ -84,11 +81,12 @@ def _check(path: Path, source: str, fingerprints: tuple[str, ...], name: str, ru
     pairs = _with_previous(shown)
     found = {line.split(":")[9] for kind, line in pairs if kind == "pub" and line.startswith("fpr:")}
     if not found:
-        raise InputError(f"{name}: {source} holds no public key")
+        raise InputError(f"{name}: {http.mask(source)} holds no public key")
     unknown = found - set(fingerprints)
     if fingerprints and unknown:
         raise InputError(
-            f"{name}: {source} holds the key {sorted(unknown)[0]}, and {', '.join(fingerprints)} is expected"
+            f"{name}: {http.mask(source)} holds the key {sorted(unknown)[0]}, "
+            f"and {', '.join(fingerprints)} is expected"
         )
 
 

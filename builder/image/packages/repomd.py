@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import http
 from builder.errors import RemoteError
 from builder.image.packages.dnf import local_folder
 from builder.kickstart.plan import ImagePlan, Repository
 
 LARGEST = 16 << 20
-TIMEOUT = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +55,7 @@ def _read(repository: Repository, plan: ImagePlan) -> State:
         # The metalink of Fedora's mirrors carries the digest of the newest repomd.xml.
         digests = re.findall(rb'<hash type="sha256">([0-9a-f]{64})</hash>', data)
         if not digests:
-            raise RemoteError(f"repository {name}: {url} is no metalink")
+            raise RemoteError(f"repository {name}: {http.mask(url)} is not a metalink")
         stamps = [int(stamp) for stamp in re.findall(rb"timestamp>(\d+)<", data)]
         return State(name=name, url=url, sha256=digests[0].decode(), time=max(stamps, default=0))
     urls = repository.baseurl
@@ -65,7 +63,7 @@ def _read(repository: Repository, plan: ImagePlan) -> State:
         listed = _get(substitute(repository.mirrorlist, plan), name).decode(errors="replace").split()
         urls = tuple(word for word in listed if "://" in word)
         if not urls:
-            raise RemoteError(f"repository {name}: {repository.mirrorlist} lists no mirror")
+            raise RemoteError(f"repository {name}: {http.mask(repository.mirrorlist)} lists no mirror")
     failure: RemoteError | None = None
     for url in urls:
         try:
@@ -92,11 +90,9 @@ def _get(url: str, name: str) -> bytes:
     try:
         if folder is not None:
             return Path(folder).read_bytes()
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            data: bytes = answer.read(LARGEST)
-            return data
-    except urllib.error.HTTPError as error:
-        raise RemoteError(f"repository {name}: {url}: {error.code} {error.reason}") from error
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise RemoteError(f"repository {name}: {url}: {str(reason).lower()}") from error
+        return http.get(url, limit=LARGEST)
+    except http.HttpError as error:
+        raise RemoteError(f"repository {name}: {error.message}") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RemoteError(f"repository {name}: {url}: {reason}") from error
