@@ -14,8 +14,8 @@ from typing import Literal
 
 from builder.data import FROM_KEY, Reader, nearest
 from builder.errors import InputError, Problem
+from builder.places import SPECS
 
-SPECS = Path(__file__).resolve().parent.parent / "specs"
 # What the packager wrote and packages hold as it is.
 FILES = SPECS / "files"
 TARGETS_FILE = SPECS / "targets.yaml"

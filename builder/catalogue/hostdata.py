@@ -14,10 +14,8 @@ from builder.catalogue.hostservices import render_host_services, render_supports
 from builder.catalogue.model import Account, Accounts, Catalogue, Project, SyncCommand
 from builder.catalogue.options import Option
 from builder.catalogue.order import project_order
-from builder.targets import SPECS
 
 FORMAT = 1
-CHECKOUT_FILE = SPECS.parent / "utils" / "openstack_utils" / "services.json"
 
 
 def render_services(catalogue: Catalogue) -> str:

@@ -13,7 +13,7 @@ from builder.catalogue.packaged import check_packages
 from builder.catalogue.supports import Support
 from builder.data import Reader, did_you_mean, show_path
 from builder.errors import Problem
-from builder.targets import SPECS
+from builder.places import SPECS
 
 
 def load_catalogue(specs: Path = SPECS) -> Catalogue:

@@ -15,10 +15,11 @@ from builder.cli.specs import write_specs
 from builder.data import show_path
 from builder.errors import InputError
 from builder.files import write_atomic
+from builder.places import SOURCE, require_checkout
 from builder.render.tree import render_tree
 from builder.rpm.spec.bump import Bump, bump_catalogue, bump_spec
 from builder.rpm.spec.packages import UTILS, Package, find_packages
-from builder.targets import SPECS, load_targets
+from builder.targets import load_targets
 
 SUMMARY = "Write a new version or release and a changelog entry of a package where they stand."
 EXAMPLE = """\
@@ -28,8 +29,6 @@ EXAMPLE = """\
 
 Of a generated spec they stand in the catalogue, specs/services, and the spec is made again. Nothing else
 is touched."""
-
-CHECKOUT = SPECS.parent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="line of the changelog entry; may be repeated")  # fmt: skip
     parser.add_argument("--date", type=_date, metavar="YYYY-MM-DD", help="of the entry (default: today)")
     parser.add_argument("--packager", metavar="WHO", help='"Name <address>" (default: of the newest entry)')
-    parser.add_argument("--source", type=Path, default=CHECKOUT, metavar="DIR",
-                        help="checkout to write in (default: the one this command stands in)")  # fmt: skip
+    parser.add_argument("--source", type=Path, default=SOURCE, metavar="DIR",
+                        help="checkout to write in (default: see FILES in the man page)")  # fmt: skip
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -57,6 +56,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         packager=args.packager,
         sha256=args.sha256,
     )
+    require_checkout(args.source)
     package = _choose(args.source, args.package, args.openstack)
     path = _project_file(args.source, package) or package.spec
     before = path.read_text(encoding="utf-8")

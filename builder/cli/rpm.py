@@ -14,6 +14,7 @@ from builder.cli.repo import make, read_folder
 from builder.cli.signing import add_signing_arguments, choose_key
 from builder.errors import BuildError, BuildErrors, InputError
 from builder.files import make_folder
+from builder.places import SOURCE
 from builder.report import format_table
 from builder.rpm.build.manifest import as_data
 from builder.rpm.build.mock import require_mock
@@ -23,7 +24,7 @@ from builder.rpm.build.run import BuildResult, build_all, choose_work
 from builder.rpm.repository.make import LocalRepository
 from builder.rpm.repository.sign import SigningKey
 from builder.rpm.spec.packages import find_packages, pair
-from builder.targets import SPECS, select
+from builder.targets import select
 
 SUMMARY = "Build RPMs with rpmbuild and the macros of each target; unchanged input is not built again."
 EXAMPLE = """\
@@ -31,8 +32,6 @@ EXAMPLE = """\
   openstack-builder rpm '*' -t '*'
   openstack-builder rpm openstack-keystone openstack-python-bundled -t fixture-12 --with bundled
   openstack-builder rpm openstack-utils -t fixture-12 --repo --local-key"""
-
-CHECKOUT = SPECS.parent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,8 +56,8 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR",
                         help="build into DIR/rpm/TARGET (default: out)")  # fmt: skip
-    parser.add_argument("--source", type=Path, default=CHECKOUT, metavar="DIR",
-                        help="checkout to build from (default: the one this command stands in)")  # fmt: skip
+    parser.add_argument("--source", type=Path, default=SOURCE, metavar="DIR",
+                        help="source tree to build from (default: see FILES in the man page)")  # fmt: skip
     parser.add_argument("--with", dest="conditions", action="append", default=[], metavar="NAME",
                         help="switch a condition of the specs on; may be repeated")  # fmt: skip
     parser.add_argument("-j", "--jobs", type=int, metavar="N", default=len(os.sched_getaffinity(0)),

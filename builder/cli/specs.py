@@ -13,9 +13,10 @@ from builder.cli import Context
 from builder.data import show_path
 from builder.errors import BuildError
 from builder.files import write_atomic
+from builder.places import SPECS, require_checkout
 from builder.render.spec import RenderedFile
 from builder.render.tree import compare, render_tree
-from builder.targets import SPECS, load_targets
+from builder.targets import load_targets
 
 SUMMARY = "Make the specs of OpenStack's services, and the files beside them, from the catalogue."
 EXAMPLE = """\
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             )
         context.report.note(f"{len(files)} files are what the catalogue makes")
         return 0
+    require_checkout(SPECS.parent)
     for path in write_specs(files, catalogue, SPECS):
         context.report.result(show_path(path))
     for path in unknown:

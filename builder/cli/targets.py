@@ -8,8 +8,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from builder.cli import Context
+from builder.places import SOURCE
 from builder.rpm.spec.packages import Package, find_packages, refusal
-from builder.targets import SPECS, Target, select
+from builder.targets import Target, select
 
 SUMMARY = "List the distributions that we build for, and which packages are built for each."
 EXAMPLE = "  openstack-builder targets 'epel-*'"
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Print the table, or JSON."""
     targets = select(args.pattern)
-    packages = find_packages(SPECS.parent, ["*"])
+    packages = find_packages(SOURCE, ["*"])
     if args.json:
         context.report.json([as_data(target, packages) for target in targets])
         return 0

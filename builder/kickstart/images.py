@@ -12,9 +12,9 @@ from pathlib import Path
 from builder.data import FROM_KEY, Reader, nearest, show_path
 from builder.errors import InputError, Problem
 from builder.kickstart.plan import Repository
+from builder.places import KICKSTARTS
 from builder.targets import Family, Target, find_target, load_targets
 
-KICKSTARTS = Path(__file__).resolve().parent.parent.parent / "kickstarts"
 IMAGES_FILE = KICKSTARTS / "images.yaml"
 
 

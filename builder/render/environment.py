@@ -11,7 +11,7 @@ from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from builder.targets import SPECS
+from builder.places import SPECS
 
 TEMPLATES = SPECS / "templates"
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from builder.catalogue.model import Catalogue, Project, ProjectRelease
 from builder.catalogue.packaging import Packaging
+from builder.places import SOURCE
 from builder.render.conditions import expression, makes_accounts, makes_members
 from builder.render.entries import Entry, Kind
 from builder.render.environment import render
 from builder.render.parts import Part, branch, list_parts, wrap
 from builder.render.payload import commands_of, list_payload
 from builder.render.services import Surroundings
-from builder.targets import SPECS, Init, Target
+from builder.targets import Init, Target
 
 COLUMN = 18
 
@@ -66,7 +67,7 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
     if packaging.source is None:
         beside[f"README.{packaging.name}"] = _readme(project, facts, packaging)
         # All that such packages hold is ours.
-        beside["LICENSE"] = (SPECS.parent / "LICENSE").read_text(encoding="utf-8")
+        beside["LICENSE"] = (SOURCE / "LICENSE").read_text(encoding="utf-8")
     sources = tuple(SourceFile(number=number, name=name) for number, name in enumerate(beside, 1))
     spec = render(
         "spec",

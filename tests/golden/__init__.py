@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from builder.places import SPECS
 from builder.rpm.spec.macros import macro_options, target_macros
 from builder.runner import Runner
-from builder.targets import SPECS, find_target
+from builder.targets import find_target
 
 FOLDER = Path(__file__).parent
 # One target of each family, and packages that have everything between them: WSGI and daemons, groups,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.targets import SPECS
+from builder.places import SPECS
 from tests.support.rpm_tool import builder
 
 PACKAGER = "OpenStack utilities packagers <packagers@openstack-utils.example>"

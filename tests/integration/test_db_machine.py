@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 
-from builder.targets import SPECS
+from builder.places import SPECS
 from tests.rig.machine.machine import SHARED, Machine
 
 pytestmark = pytest.mark.root

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from builder.places import SPECS
 from builder.report import Report
 from builder.runner import Runner
-from builder.targets import SPECS
 from tests.rig.machine.machine import SHARED, Machine, booted
 from tests.rig.machine.trees import Tree
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.targets import SPECS
+from builder.places import SPECS
 from tests.integration.test_db_server import ensure
 from tests.rig.machine.machine import SHARED, Machine
 from tests.rig.machine.stubs import build_rpm

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from builder.places import SPECS
 from builder.report import Report
 from builder.runner import Runner
-from builder.targets import SPECS
 from tests.golden import FOLDER, PAIRS, expand, golden_path
 
 UNITS = "usr/lib/systemd/system"

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from builder import __version__
-from builder.targets import SPECS, find_target
+from builder.places import SPECS
+from builder.targets import find_target
 from tests.support.rpm_tool import ROOT, builder, copy_sources, query, the_rpm
 
 TARGETS = ("fixture-12", "fedora-45", "epel-9")

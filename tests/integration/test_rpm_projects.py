@@ -13,7 +13,8 @@ import pytest
 
 from builder.catalogue.load import load_catalogue
 from builder.catalogue.model import ProjectRelease
-from builder.targets import SPECS, find_target
+from builder.places import SPECS
+from builder.targets import find_target
 from tests.support.rpm_tool import builder, query
 
 # Nine sdists of 45 MB, and the real rpmbuild of each.

@@ -10,7 +10,7 @@ import pytest
 
 from builder.catalogue.load import load_catalogue
 from builder.errors import InputError
-from builder.targets import SPECS
+from builder.places import SPECS
 
 
 def spoil(folder: Path, project: str, old: str, new: str) -> list[str]:

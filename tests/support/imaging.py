@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.targets import SPECS
+from builder.places import SPECS
 from tests.rig.fixture.synthetic import SyntheticRepository
 
 ROOT = SPECS.parent

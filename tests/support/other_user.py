@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from builder.targets import SPECS
+from builder.places import SPECS
 
 NAME, NUMBER = "plainuser", 64242
 # The user's home and id files are bound over those of the host, where only the command sees them. Folders

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from builder.files import cache_folder
-from builder.targets import SPECS
+from builder.places import SPECS
 
 ROOT = SPECS.parent
 PROGRAM = (sys.executable, "-m", "builder")

@@ -14,7 +14,8 @@ from builder.catalogue.model import Catalogue
 from builder.catalogue.services import Service
 from builder.catalogue.user import User
 from builder.files import cache_folder
-from builder.targets import SPECS, find_target
+from builder.places import SPECS
+from builder.targets import find_target
 from tests.rig.machine.machine import Machine
 from tests.rig.machine.stubs import EVENTS
 from tests.support.rpm_tool import builder, copy_sources

@@ -13,8 +13,8 @@ import pytest
 from builder import cli
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
+from builder.places import SPECS
 from builder.report import Report
-from builder.targets import SPECS
 from tests.support.catalogue_copy import spoil
 
 

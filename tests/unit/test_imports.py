@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The boundaries between modules, read from the syntax trees (DESIGN section 4)."""
+"""The boundaries between modules, read from the syntax trees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUILDER = ROOT / "builder"
 LAYERS = (
     ("errors",),
     ("destination",),
-    ("data", "report", "files", "memory"),
+    ("data", "report", "files", "memory", "places"),
     ("tools",),
     ("runner", "http"),
     ("download",),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.places import SPECS
 from builder.report import Report
 from builder.rpm.build import plan
 from builder.rpm.programs.pyproject import (
@@ -20,7 +21,7 @@ from builder.rpm.programs.pyproject import (
 )
 from builder.rpm.spec.packages import find_packages, pair
 from builder.runner import Runner
-from builder.targets import SPECS, select
+from builder.targets import select
 
 METADATA = "Metadata-Version: 2.4\nName: Spam\nVersion: 1\nLicense-File: COPYING\n"
 FILES = {

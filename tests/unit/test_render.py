@@ -18,13 +18,14 @@ from builder import cli
 from builder.catalogue.load import load_catalogue
 from builder.catalogue.user import User
 from builder.errors import BuildError
+from builder.places import SPECS
 from builder.render.accounts import account_provides, member_line, member_provides, sysusers_line
 from builder.render.conditions import expression, makes_accounts, makes_members
 from builder.render.environment import render
 from builder.render.spec import render_project
 from builder.render.tree import compare, render_tree
 from builder.report import Report
-from builder.targets import SPECS, Init, load_targets, select
+from builder.targets import Init, load_targets, select
 
 CATALOGUE = load_catalogue()
 USERS = [user for project in CATALOGUE.projects.values() for user in project.accounts()]

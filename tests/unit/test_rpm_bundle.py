@@ -11,12 +11,13 @@ import pytest
 
 from builder.catalogue.load import load_catalogue
 from builder.errors import InputError
+from builder.places import SPECS
 from builder.report import Report
 from builder.rpm.build.plan import Settings, plan_builds
 from builder.rpm.programs.bundle import BEGIN, END, Distribution, read_report, render_block, replace_block
 from builder.rpm.spec.packages import ENVIRONMENT, ENVIRONMENT_PYTHON, find_packages, pair
 from builder.runner import Runner
-from builder.targets import SPECS, select
+from builder.targets import select
 
 PYPI = "https://files.pythonhosted.org/packages/aa"
 ROOT = SPECS.parent

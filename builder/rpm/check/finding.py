@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 
 from builder.data import FROM_KEY, load
-from builder.targets import SPECS
+from builder.places import SPECS
 
 CHECKS = SPECS / "checks/rules.yaml"
 

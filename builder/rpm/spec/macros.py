@@ -11,8 +11,9 @@ import os
 from functools import cache
 
 from builder.errors import BuildError
+from builder.places import SPECS
 from builder.runner import Runner
-from builder.targets import SPECS, Family, Target
+from builder.targets import Family, Target
 
 MACROS = SPECS / "macros"
 

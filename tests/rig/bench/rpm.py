@@ -22,6 +22,7 @@ from pathlib import Path
 
 from builder.download import fetch
 from builder.files import cache_folder, remove_tree
+from builder.places import SPECS
 from builder.report import Report, format_table
 from builder.rpm.build.archive import make_archive
 from builder.rpm.build.plan import BuildPlan, Settings, plan_builds
@@ -31,7 +32,7 @@ from builder.rpm.spec.macros import macro_options, target_macros
 from builder.rpm.spec.packages import find_packages, pair
 from builder.rpm.spec.parse import condition_options
 from builder.runner import Runner
-from builder.targets import SPECS, select
+from builder.targets import select
 from tests.rig.bench.measure import Measured, measure, median
 
 ROOT = SPECS.parent

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.files import sha256_file, write_atomic
-from builder.targets import SPECS, Target, find_target
+from builder.places import SPECS
+from builder.targets import Target, find_target
 from tests.rig.demo.host import find_own_target, find_wants, read_mirrors, read_os_release
 
 CHECKOUT = SPECS.parent

@@ -13,9 +13,9 @@ from pathlib import Path
 from builder import tools
 from builder.catalogue.model import Catalogue
 from builder.errors import ToolMissing
+from builder.places import SPECS
 from builder.rpm.check.context import Context
 from builder.rpm.check.package import BuiltPackage
-from builder.targets import SPECS
 
 LINE = re.compile(r"(\S+\.(?:noarch|src|x86_64)): ([EW]): (.+)")
 CONFIGURATION = SPECS / "checks/rpmlint"

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from builder.data import FROM_KEY, load
 from builder.errors import InputError, RemoteError
+from builder.places import SPECS
 from builder.rpm.check.context import Context
 from builder.rpm.check.package import BuiltPackage, Dependency
 from builder.runner import last_words
-from builder.targets import SPECS
 
 PROVIDES = SPECS / "checks/provides.yaml"
 
