@@ -21,7 +21,7 @@ pytestmark = pytest.mark.root
 # Calls ensure() inside as openstack-db does; prints what came of it and what was asked.
 DRIVER = """\
 import json, os, signal, sys
-from openstack_utils import db_server
+from openstack_utils.db.server import local
 from openstack_utils.errors import UtilityError
 engine, answer, uid = sys.argv[1:]
 os.setuid(int(uid))
@@ -31,20 +31,20 @@ def ask(question):
     asked.append(question)
     return answer == "yes"
 try:
-    result = db_server.ensure(engine, "", ask, said.append)._asdict()
+    result = local.ensure(engine, "", ask, said.append)._asdict()
 except UtilityError as error:
     result = {"exit": error.exit_code, "error": error.message}
 print(json.dumps(dict(result, asked=asked, said=said)))
 """
 SET_PASSWORD = """\
 import pymysql, sys
-from openstack_utils import db_server
+from openstack_utils.db.server import local
 connection = pymysql.connect(unix_socket=sys.argv[1], user="root")
-db_server.set_root_password(connection, sys.stdin.read())
+local.set_root_password(connection, sys.stdin.read())
 """
 OTHER_VERSION = """\
 import pymysql, sys
-from openstack_utils.db_server import password_statements
+from openstack_utils.db.server.local import password_statements
 cursor = pymysql.connect(unix_socket=sys.argv[1], user="root").cursor()
 accounts = [("root", "127.0.0.1"), ("", "127.0.0.1")]
 for statement in password_statements(sys.argv[2], accounts, sys.stdin.read()):
@@ -54,7 +54,7 @@ PASSWORD = 'it\'s; "y" \\ %s p@ss'
 
 
 def ensure(machine: Machine, engine: str, *, answer: str, uid: int = 0) -> dict[str, Any]:
-    """Run db_server.ensure() inside; `answer` is what the user says to each question."""
+    """Run local.ensure() inside; `answer` is what the user says to each question."""
     shutil.copytree(SPECS.parent / "utils", machine.shared / "utils", dirs_exist_ok=True)
     done = python(machine, DRIVER, engine, answer, str(uid))
     return json.loads(done)

@@ -156,14 +156,14 @@ def test_heads_are_those_that_alembic_finds(services: environment.Environment) -
     sys_path = Path(__file__).parents[2] / "utils"
     code = (
         f"import sys; sys.path.insert(0, {str(sys_path)!r})\n"
-        "from openstack_utils import db_catalogue, db_schema\n"
+        "from openstack_utils.db import catalogue as catalogues, schema\n"
         "import json\n"
-        "catalogue = db_catalogue.Catalogue(db_catalogue.Places())\n"
+        "catalogue = catalogues.Catalogue(catalogues.Places())\n"
         "names = ['nova', 'placement', 'neutron', 'cinder', 'heat']\n"
         "for name in names:\n"
-        "    graphs = db_schema.read_graphs(catalogue.service(name, 'current'))\n"
+        "    graphs = schema.read_graphs(catalogue.service(name, 'current'))\n"
         "    for folder, graph in graphs.items():\n"
-        "        print(folder, json.dumps(sorted(db_schema.heads(graph))))\n"
+        "        print(folder, json.dumps(sorted(schema.heads(graph))))\n"
     )
     environment_ = {**os.environ, "PATH": f"{services.folder / 'bin'}:/usr/bin:/bin"}
     ours = subprocess.run(

@@ -49,7 +49,7 @@ def process(
 
 def config(*arguments: Argument, stdin: "bytes | str" = b"") -> Result:
     """Run openstack-config's main function with stdin, stdout and stderr in files."""
-    from openstack_utils.config_command import main
+    from openstack_utils.config.command import main
 
     data = stdin if isinstance(stdin, bytes) else stdin.encode()
     kept = [os.dup(number) for number in range(3)]

@@ -105,7 +105,7 @@ def test_gets_before_a_missing_one_are_printed(here: Path) -> None:
 
 
 def test_help_names_every_option_and_the_man_page_too() -> None:
-    from openstack_utils import config_arguments
+    from openstack_utils.config import arguments as config_arguments
 
     shown = config("--help")
     manual = (UTILS / "man" / "openstack-config.1").read_text().replace("\\-", "-")
@@ -120,7 +120,7 @@ def test_help_names_every_option_and_the_man_page_too() -> None:
 
 
 def test_the_examples_of_the_help_are_accepted() -> None:
-    from openstack_utils import config_arguments
+    from openstack_utils.config import arguments as config_arguments
 
     lines = [li.strip() for li in config("--help").out.splitlines() if li.startswith("  openstack-config")]
     assert len(lines) > 12

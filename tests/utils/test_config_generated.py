@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from openstack_utils import config_arguments, oslo
-from openstack_utils.config_changing import Change
-from openstack_utils.config_command import Console
+from openstack_utils.config import arguments
+from openstack_utils.editor import oslo
+from openstack_utils.config.change import Change
+from openstack_utils.config.command import Console
 from openstack_utils.errors import UtilityError
 
 from .oslo_oracle import Sections, read_by_oslo, read_option
@@ -150,7 +151,7 @@ def check(folder: Path, data: bytes, kind: str, section: str, name: Any, value: 
     path = folder / "f"
     path.write_bytes(data)
     before = read_by_oslo(path)
-    request = config_arguments.parse(arguments_of(kind, section, name, value))
+    request = arguments.parse(arguments_of(kind, section, name, value))
     try:
         after = Change(request, oslo, Console()).edit("f", data)
     except UtilityError as refusal:
@@ -232,7 +233,7 @@ def test_an_escaped_value_reaches_the_service_exactly(folder: Path, value: str) 
 
 
 def after_set(value: str) -> bytes:
-    request = config_arguments.parse(["--escape", "--set", "--", "f", "s", "a", value])
+    request = arguments.parse(["--escape", "--set", "--", "f", "s", "a", value])
     return Change(request, oslo, Console()).edit("f", b"")
 
 
@@ -259,7 +260,7 @@ def check_sequence(folder: Path, data: bytes, sequence: list[Any]) -> None:
     if meant is not None and not all(storable_value(edit[3]) for edit in sequence):
         return
     try:
-        after = Change(config_arguments.parse(argv), oslo, Console()).edit("f", data)
+        after = Change(arguments.parse(argv), oslo, Console()).edit("f", data)
     except UtilityError:
         if meant is not None:
             raise
@@ -295,7 +296,7 @@ def check_merge(folder: Path, data: bytes, source: bytes) -> None:
     before, given_settings = read_by_oslo(path), read_by_oslo(settings_path)
     if before is None or given_settings is None:
         return
-    request = config_arguments.parse([f"--from={settings_path}", "f"])
+    request = arguments.parse([f"--from={settings_path}", "f"])
     change = Change(request, oslo, Console())
     change.read_inputs()
     path.write_bytes(change.edit("f", data))

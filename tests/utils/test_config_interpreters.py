@@ -109,7 +109,7 @@ def test_every_interpreter_behaves_the_same(
 
 
 def test_vermin_finds_nothing_newer_than_3_6() -> None:
-    modules = sorted((UTILS / "openstack_utils").glob("*.py")) + sorted((UTILS / "bin").iterdir())
+    modules = sorted((UTILS / "openstack_utils").rglob("*.py")) + sorted((UTILS / "bin").iterdir())
     vermin = shutil.which("vermin", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert vermin, "vermin is not installed"
     options = ["-q", "-t=3.6-", "--violations", "--no-tips"]
@@ -130,7 +130,7 @@ NEWER = [
 
 @pytest.mark.parametrize("pattern", NEWER)
 def test_no_construct_that_vermin_overlooks(pattern: str) -> None:
-    for module in (UTILS / "openstack_utils").glob("*.py"):
+    for module in (UTILS / "openstack_utils").rglob("*.py"):
         assert not re.search(pattern, module.read_text()), module
 
 
@@ -144,7 +144,7 @@ def test_nothing_slow_is_imported(folder: Path, arguments: list[str]) -> None:
     words = [word.replace("{f}", str(path)) for word in arguments]
     script = (
         f"import sys; sys.path.insert(0, {str(UTILS)!r}); before = set(sys.modules)\n"
-        "from openstack_utils.config_command import main\n"
+        "from openstack_utils.config.command import main\n"
         f"assert main({words!r}) == 0\n"
         "print(*sorted(set(sys.modules) - before), file=sys.stderr)"
     )

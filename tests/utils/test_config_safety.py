@@ -31,7 +31,9 @@ def as_nobody(*arguments: "str | Path") -> Result:
     """Run openstack-config as an ordinary user, in a child that has given root away."""
     if os.geteuid() != 0:
         return config(*arguments)
-    from openstack_utils import config_changing, config_reading, edits, inplace, oslo  # noqa: F401
+    from openstack_utils.config import change, get  # noqa: F401
+    from openstack_utils.editor import edits, oslo  # noqa: F401
+    from openstack_utils.storage import inplace  # noqa: F401
 
     reader, writer = os.pipe()
     child = os.fork()

@@ -5,11 +5,19 @@ import json
 from pathlib import Path
 
 import pytest
-from openstack_utils import db_arguments, db_plan, db_schema, db_secrets
-from openstack_utils.db_catalogue import Catalogue, Places
-from openstack_utils.db_programs import interpreter_of
-from openstack_utils.db_statements import ACCOUNT, DATABASE, GRANT, PASSWORD, Change, MySQL, PostgreSQL
-from openstack_utils.db_urls import parse
+from openstack_utils.db import arguments, passwords, plan as db_plan, schema
+from openstack_utils.db.catalogue import Catalogue, Places
+from openstack_utils.host.programs import interpreter_of
+from openstack_utils.db.server.statements import (
+    ACCOUNT,
+    Change,
+    DATABASE,
+    GRANT,
+    MySQL,
+    PASSWORD,
+    PostgreSQL,
+)
+from openstack_utils.db.urls import parse
 from openstack_utils.errors import UsageError
 
 from builder.catalogue.hostdata import render_services
@@ -233,8 +241,8 @@ GRAPH = {"a": [], "e1": ["a"], "e2": ["e1"], "c1": ["a", "e1"]}
     ],
 )
 def test_tables_are_judged_by_the_heads_of_the_code(revisions, tables, state):
-    assert db_schema.heads(GRAPH) == {"e2", "c1"}
-    assert db_schema.judge(GRAPH, revisions, tables) == state
+    assert schema.heads(GRAPH) == {"e2", "c1"}
+    assert schema.judge(GRAPH, revisions, tables) == state
 
 
 @pytest.mark.parametrize(
@@ -253,13 +261,13 @@ def test_tables_are_judged_by_the_heads_of_the_code(revisions, tables, state):
 )
 def test_usage_is_refused(words, text):
     with pytest.raises(UsageError) as caught:
-        db_arguments.parse(words.split())
+        arguments.parse(words.split())
 
     assert text in caught.value.message
 
 
 def test_secrets_are_masked_in_every_form():
-    secrets = db_secrets.Secrets(["keystone"])
+    secrets = passwords.Secrets(["keystone"])
     secrets.add("p@s's")
     secrets.add("keystone")
 
@@ -267,7 +275,7 @@ def test_secrets_are_masked_in_every_form():
 
 
 def test_generated_passwords_please_every_policy():
-    made = {db_secrets.generate() for _ in range(50)}
+    made = {passwords.generate() for _ in range(50)}
 
     assert len(made) == 50
     for password in made:
@@ -284,11 +292,11 @@ def test_what_is_no_password_is_refused(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
     with pytest.raises(UsageError):
-        db_secrets.read_password(str(path), "the password")
+        passwords.read_password(str(path), "the password")
 
 
 def test_a_password_of_a_file_keeps_its_blanks(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_bytes("  ä  \r\n".encode())
 
-    assert db_secrets.read_password(str(path), "the password") == "  ä  "
+    assert passwords.read_password(str(path), "the password") == "  ä  "

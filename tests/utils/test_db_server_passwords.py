@@ -2,7 +2,7 @@
 """How each server wants root's password to be set."""
 
 import pytest
-from openstack_utils.db_server import password_statements
+from openstack_utils.db.server.local import password_statements
 
 ROOT = "ALTER USER root@%s IDENTIFIED BY %s"
 OLD = "SET PASSWORD FOR root@%s = PASSWORD(%s)"

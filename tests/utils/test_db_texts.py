@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from openstack_utils import db_arguments
-from openstack_utils.db_catalogue import Catalogue, Places
+from openstack_utils.db import arguments
+from openstack_utils.db.catalogue import Catalogue, Places
 
 UTILS = Path(__file__).resolve().parents[2] / "utils"
 MAN = UTILS / "man/openstack-db.1"
@@ -15,7 +15,7 @@ COMPLETION = UTILS / "completion/openstack-db"
 
 
 def options() -> "set[str]":
-    parser = db_arguments.make_parser()
+    parser = arguments.make_parser()
     return {word for action in parser._actions for word in action.option_strings if word.startswith("--")}
 
 

@@ -2,8 +2,8 @@
 """URLs of databases: what is read, what is written, Nova's templates."""
 
 import pytest
-from openstack_utils import db_urls
-from openstack_utils.db_urls import Url, parse
+from openstack_utils.db import urls
+from openstack_utils.db.urls import Url, parse
 
 READ = {
     "plain": ("mysql://nova:pw@db/nova", ("mysql", "nova", "pw", "db", "", "nova", "")),
@@ -79,4 +79,4 @@ def test_options_of_the_query():
     ],
 )
 def test_template_of_nova_has_the_parts_of_the_url_and_no_other(url, template):
-    assert db_urls.template(parse(url), "nova_cell0") == template
+    assert urls.template(parse(url), "nova_cell0") == template

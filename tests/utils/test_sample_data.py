@@ -13,15 +13,15 @@ from .config_tool import UTILS
 
 sys.path.insert(0, str(UTILS))
 
-from openstack_utils import (
-    sample_passwords,
-    sample_plan,
-    sample_profiles,
-    sample_state,
+from openstack_utils.sample_data import (
+    passwords as sample_passwords,
+    plan as sample_plan,
+    profiles,
+    state as sample_state,
 )
 from openstack_utils.errors import UsageError
-from openstack_utils.sample_apply import request_for
-from openstack_utils.sample_model import Assignment, Desired, Endpoint, Role, Service, User
+from openstack_utils.sample_data.apply import request_for
+from openstack_utils.sample_data.model import Assignment, Desired, Endpoint, Role, Service, User
 
 URL = "http://10.0.0.5:5000/v3"
 
@@ -35,7 +35,7 @@ def build(
     catalogue: dict, profile: str, environment: "dict[str, str] | None" = None, **choices: object
 ) -> Desired:
     passwords = sample_passwords.Passwords({}, environment or {"ADMIN_PASSWORD": "pw"})
-    return sample_profiles.build(catalogue, sample_profiles.Choices(profile, URL, **choices), passwords)
+    return profiles.build(catalogue, profiles.Choices(profile, URL, **choices), passwords)
 
 
 def urls(desired: Desired) -> "dict[tuple[str, str], str]":
@@ -83,7 +83,7 @@ def test_essex_points_to_the_running_keystone_unless_strict(catalogue: dict) -> 
 
 
 def test_every_role_user_and_project_of_an_assignment_is_made(catalogue: dict) -> None:
-    for profile in sample_profiles.profiles(catalogue):
+    for profile in profiles.profiles(catalogue):
         desired = build(catalogue, profile, optional=("swift", "quantum"))
         users, projects = {each.name for each in desired.users}, {each.name for each in desired.projects}
         roles = {each.name for each in desired.roles}
@@ -143,9 +143,9 @@ def test_passwords_come_from_the_variables(
     catalogue: dict, environment: dict, generate: bool, expected: "dict[str, str]"
 ) -> None:
     passwords = sample_passwords.Passwords({}, environment, generate)
-    choices = sample_profiles.Choices("current", URL, services=("nova", "glance"))
+    choices = profiles.Choices("current", URL, services=("nova", "glance"))
 
-    found = {user.name: user.password for user in sample_profiles.build(catalogue, choices, passwords).users}
+    found = {user.name: user.password for user in profiles.build(catalogue, choices, passwords).users}
 
     assert {name: found[name] for name in expected} == expected
     made = set(found) - set(expected)

@@ -11,15 +11,15 @@ from .config_tool import UTILS
 
 sys.path.insert(0, str(UTILS))
 
-from openstack_utils import (
-    credentials,
-    private_files,
+from openstack_utils.keystone import credentials
+from openstack_utils.sample_data import (
+    arguments,
+    from_yaml,
+    passwords as sample_passwords,
+    profiles,
     rcfiles,
-    sample_arguments,
-    sample_passwords,
-    sample_profiles,
-    sample_yaml,
 )
+from openstack_utils.storage import private_files
 from openstack_utils.errors import UsageError
 
 URL = "http://10.0.0.5:5000/v3"
@@ -136,7 +136,7 @@ BAD_WORDS = {
 @pytest.mark.parametrize(("words", "variables", "message"), BAD_WORDS.values(), ids=BAD_WORDS.keys())
 def test_wrong_words_are_refused(words: "list[str]", variables: "dict[str, str]", message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        sample_arguments.parse(words, variables)
+        arguments.parse(words, variables)
 
 
 def test_variables_stand_behind_the_options() -> None:
@@ -146,7 +146,7 @@ def test_variables_stand_behind_the_options() -> None:
         "CONTROLLER_PUBLIC_ADDRESS": "p", "KEYSTONE_CONF": "/c", "OS_CLOUD": "cloud",
     }  # fmt: skip
 
-    options = sample_arguments.parse(
+    options = arguments.parse(
         ["--profile=essex", "--public-address", "q", "--service", "a", "b,c"], variables
     )
 
@@ -155,9 +155,9 @@ def test_variables_stand_behind_the_options() -> None:
     assert options.addresses == {"public": "q", "internal": None, "admin": "a"}
     assert (options.port, options.keystone_conf, options.os_cloud) == (5001, "/c", "cloud")
     assert options.services == ("a", "b", "c")
-    assert sample_arguments.parse([], {"ENABLE_ENDPOINTS": "1"}).endpoints is True
-    assert sample_arguments.parse(["--endpoints"], variables).endpoints is True
-    assert sample_arguments.parse(["--no-endpoints"], {"ENABLE_ENDPOINTS": "1"}).endpoints is False
+    assert arguments.parse([], {"ENABLE_ENDPOINTS": "1"}).endpoints is True
+    assert arguments.parse(["--endpoints"], variables).endpoints is True
+    assert arguments.parse(["--no-endpoints"], {"ENABLE_ENDPOINTS": "1"}).endpoints is False
 
 
 BAD_FILES = {
@@ -188,7 +188,7 @@ def test_mistakes_in_a_file_are_told_with_their_line(tmp_path: Path, text: str, 
     passwords = sample_passwords.Passwords({}, {})
 
     with pytest.raises(UsageError) as caught:
-        sample_yaml.read_desired(str(path), sample_profiles.Choices("", URL), passwords)
+        from_yaml.read_desired(str(path), profiles.Choices("", URL), passwords)
 
     lines = caught.value.message.split("\n")
     assert any(f"{path}:" in line and message in line for line in lines), lines
@@ -204,7 +204,7 @@ def test_a_file_gives_the_objects_that_it_names(tmp_path: Path) -> None:
     )
     passwords = sample_passwords.Passwords({}, {"U_1_PASSWORD": "p"})
 
-    desired = sample_yaml.read_desired(str(path), sample_profiles.Choices("", URL), passwords)
+    desired = from_yaml.read_desired(str(path), profiles.Choices("", URL), passwords)
 
     (user,) = desired.users
     assert (user.name, user.password, user.variable, user.email, user.home) == (
@@ -244,7 +244,7 @@ def test_without_pyyaml_a_file_is_refused_and_a_profile_works(tmp_path: Path) ->
     (tmp_path / "own.yaml").write_text("roles: [a]\n")
     code = (
         "import sys; sys.modules['yaml'] = None; sys.path.insert(0, sys.argv.pop(1));"
-        "from openstack_utils.sample_command import main; sys.exit(main())"
+        "from openstack_utils.sample_data.command import main; sys.exit(main())"
     )
     words = [sys.executable, "-I", "-c", code, str(UTILS)]
 
@@ -262,7 +262,7 @@ def test_help_names_every_option_that_the_man_page_and_the_completion_know() -> 
     done = subprocess.run(
         [sys.executable, "-I", LAUNCHER, "--help"], capture_output=True, text=True, check=True
     )
-    parser = sample_arguments.make_parser()
+    parser = arguments.make_parser()
     options = [text for action in parser._actions for text in action.option_strings if text.startswith("--")]
     page = (UTILS / "man/openstack-keystone-sample-data.1").read_text().replace("\\-", "-")
     completion = (UTILS / "completion/openstack-keystone-sample-data").read_text()
@@ -277,7 +277,7 @@ def test_help_names_every_option_that_the_man_page_and_the_completion_know() -> 
 def test_output_is_utf8_in_every_locale_and_a_full_disk_is_told() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from openstack_utils import console, errors;"
+        "from openstack_utils import errors; from openstack_utils.host import console;"
         "console = console.Console(); console.say('\\xe4 \\udce9');"
         "\ntry: console.result('\\xe4\\n')\nexcept errors.UtilityError as error: console.error(error)"
     )

@@ -16,10 +16,11 @@ about a service's file is checked before it is written; StorageError and UsageEr
 line and reason. All errors are `openstack_utils.errors.UtilityError`.
 """
 
-from . import comments, descriptors, document, oslo, transaction
-from .config_reading import named
-from .edits import Editor
+from .config.get import named
+from .editor import comments, document, oslo
+from .editor.edits import Editor
 from .errors import UsageError, UtilityError
+from .storage import descriptors, transaction
 
 
 class IniFile:

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: MIT
+"""The command line of openstack-config: argv in, a Request out.
+
+Written by hand because one call holds several operations, each with its own arguments, because
+old command lines must go on working, and because importing argparse costs as much as an edit.
+"""
+
+from ..errors import UsageError
+
+OPERATIONS = ("get", "set", "del", "merge", "add", "comment", "uncomment", "check")
+# How many arguments an operation takes behind its name: fewest, most, and their names.
+ARGUMENTS = {
+    "get": (1, 3, "FILE [SECTION [PARAM]]"),
+    "set": (2, 4, "FILE SECTION [PARAM [VALUE]]"),
+    "del": (2, 4, "FILE SECTION [PARAM [VALUE]]"),
+    "merge": (1, 2, "FILE [SECTION]"),
+    "add": (4, 4, "FILE SECTION PARAM VALUE"),
+    "comment": (3, 4, "FILE SECTION PARAM [VALUE]"),
+    "uncomment": (3, 4, "FILE SECTION PARAM [VALUE]"),
+    "check": (1, None, "FILE..."),
+}
+# Options: "no" argument, "yes", or "maybe" (only as --name=ARGUMENT).
+OPTIONS = {
+    "existing": "maybe",
+    "format": "yes",
+    "ini-options": "yes",
+    "inplace": "no",
+    "list": "no",
+    "list-sep": "yes",
+    "output": "yes",
+    "verbose": "no",
+    "help": "no",
+    "version": "no",
+    "dialect": "yes",
+    "all": "no",
+    "from": "yes",
+    "value-file": "yes",
+    "escape": "no",
+    "json": "no",
+    "diff": "no",
+    "dry-run": "no",
+    "backup": "maybe",
+    "schema": "yes",
+    "strict-exit": "no",
+}
+# What crudini 0.9.6 knows: an abbreviation that was unique there stays so.
+OLD = (
+    "get set del merge existing format ini-options inplace list list-sep output verbose help version"
+).split()
+CHOICES = {
+    "existing": ("file", "section", "param"),
+    "format": ("sh", "ini", "lines"),
+    "dialect": ("oslo", "crudini", "systemd"),
+}
+INI_OPTIONS = ("nospace", "space", "sectionspace", "ignoreindent")
+CHANGING = ("set", "del", "merge", "add", "comment", "uncomment")
+
+
+class Operation:
+    """One --get, --set … with its arguments; `given` is how it was spelled."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.arguments = []
+        self.all = False
+        self.value_file = None
+
+    @property
+    def told(self):
+        """The arguments as --verbose tells them: a value from a file stays untold."""
+        return self.arguments[: -1 if self.value_file is not None else None]
+
+    def argument(self, index):
+        return self.arguments[index] if index < len(self.arguments) else None
+
+    @property
+    def path(self):
+        return self.arguments[0]
+
+    @property
+    def section(self):
+        return self.argument(1)
+
+    @property
+    def name(self):
+        return self.argument(2)
+
+    @property
+    def value(self):
+        return self.argument(3)
+
+
+class Request:
+    """All operations and options of one call; an option that was not given is None."""
+
+    def __init__(self):
+        self.operations = []
+        self.options = {}
+
+    def option(self, name):
+        return self.options.get(name)
+
+    def ini_option(self, name):
+        return name in self.options.get("ini-options", ())
+
+
+def parse(argv):
+    """Read the arguments behind the command's name; UsageError says what is wrong."""
+    request = Request()
+    stray, pending = [], Operation(None)
+    words = iter(argv)
+    for word in words:
+        target = request.operations[-1] if request.operations else pending
+        if word == "--":
+            (request.operations[-1].arguments if request.operations else stray).extend(words)
+            break
+        if not word.startswith("--"):
+            (request.operations[-1].arguments if request.operations else stray).append(word)
+            continue
+        name, equals, argument = word[2:].partition("=")
+        name = _complete(name)
+        if name in OPERATIONS:
+            if equals:
+                raise UsageError("--%s takes no '=': its arguments follow it" % name)
+            request.operations.append(Operation(name))
+            continue
+        argument = _argument(name, equals, argument, words)
+        if name == "all":
+            target.all = True
+        elif name == "value-file":
+            target.value_file = argument
+        else:
+            _set_option(request, name, argument)
+    if request.option("help") or request.option("version"):
+        return request
+    _finish(request, stray, pending)
+    _check(request)
+    return request
+
+
+def _complete(name):
+    """The full name of a possibly abbreviated option."""
+    known = OPERATIONS + tuple(OPTIONS)
+    if name in known:
+        return name
+    found = [full for full in known if full.startswith(name)] if name else []
+    if len(found) > 1:
+        found = [full for full in found if full in OLD] or found
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(
+            "--%s could be %s" % (name, " or ".join("--" + full for full in found)),
+        )
+    raise UsageError("unknown option --%s" % name, hint=_suggest(name, known))
+
+
+def _suggest(name, known):
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    if near:
+        return "did you mean --%s? A value that begins with '--' goes behind a bare --" % near[0]
+    return "a value that begins with '--' goes behind a bare --"
+
+
+def _argument(name, equals, argument, words):
+    takes = OPTIONS[name]
+    if takes == "no" and equals:
+        raise UsageError("--%s takes no argument" % name)
+    if takes == "yes" and not equals:
+        argument = next(words, None)
+        if argument is None:
+            raise UsageError("--%s needs an argument" % name)
+    return argument if (equals or takes == "yes") else True
+
+
+def _set_option(request, name, argument):
+    if name == "ini-options":
+        for part in argument.split(","):
+            if part not in INI_OPTIONS:
+                raise UsageError("--ini-options=%s: choose from %s" % (part, ", ".join(INI_OPTIONS)))
+        argument = request.options.get(name, ()) + tuple(argument.split(","))
+    elif name in CHOICES and argument is not True and argument not in CHOICES[name]:
+        raise UsageError("--%s=%s: choose from %s" % (name, argument, ", ".join(CHOICES[name])))
+    elif name == "backup" and argument is not True and (not argument or "/" in argument):
+        raise UsageError("--backup=%s: not a suffix of a file's name" % argument)
+    elif name == "existing" and argument is True:
+        argument = "all"
+    request.options[name] = argument
+
+
+def _finish(request, stray, pending):
+    """Hand words that came before the first operation to it; --from alone means --merge."""
+    if not request.operations and request.option("from") is not None:
+        request.operations.append(Operation("merge"))
+    if not request.operations:
+        raise UsageError(
+            "nothing to do: say --get, --set, --del or another operation",
+            hint="openstack-config --help shows examples",
+        )
+    first = request.operations[0]
+    first.arguments[:0] = stray
+    first.all = first.all or pending.all
+    if pending.value_file is not None:
+        first.value_file = pending.value_file
+
+
+def _check(request):
+    for operation in request.operations:
+        _check_operation(operation)
+    kinds = {operation.kind for operation in request.operations}
+    changing = kinds.intersection(CHANGING)
+    for alone in ("get", "check"):
+        if alone in kinds and len(kinds) > 1:
+            raise UsageError("--%s cannot be mixed with --%s" % (alone, min(kinds - {alone})))
+    if "merge" in kinds and len(request.operations) > 1:
+        raise UsageError("--merge stands alone")
+    _check_options(request, kinds, changing)
+
+
+def _check_operation(operation):
+    fewest, most, names = ARGUMENTS[operation.kind]
+    if operation.kind == "set" and operation.all:
+        fewest, most, names = 3, None, "--all FILE SECTION PARAM VALUE..."
+    if operation.value_file is not None:
+        if operation.kind not in ("set", "add", "del"):
+            raise UsageError("--value-file goes with --set, --add or --del")
+        fewest, most, names = 3, 3, "FILE SECTION PARAM"
+    count = len(operation.arguments)
+    if count < fewest or (most is not None and count > most):
+        raise UsageError(
+            "--%s takes %s, not %d argument%s"
+            % (operation.kind, names, count, "" if count == 1 else "s"),
+            hint="quote values that hold blanks" if count > fewest else None,
+        )
+    if operation.all and operation.kind not in ("get", "set"):
+        raise UsageError("--all goes with --get or --set")
+    if operation.kind != "check" and not operation.path:
+        raise UsageError("the name of the file is empty")
+
+
+def _check_options(request, kinds, changing):
+    options = request.options
+    # What crudini takes without using it (--format with --set, --existing with --get) is taken.
+    if "json" in options and not kinds & {"get", "check"}:
+        raise UsageError("--json goes with --get or --check")
+    for name in ("diff", "dry-run", "backup", "escape"):
+        if name in options and not changing:
+            raise UsageError("--%s goes with an operation that changes a file" % name)
+    for first, second in (
+        ("format", "json"),
+        ("output", "dry-run"),
+        ("output", "backup"),
+    ):
+        if first in options and second in options and not (first == "output" and not changing):
+            raise UsageError("--%s and --%s exclude each other" % (first, second))
+    if "schema" in options and "check" not in kinds:
+        raise UsageError("--schema goes with --check")
+    if "from" in options and "merge" not in kinds:
+        raise UsageError("--from goes with --merge, or alone")
+    if changing and len({operation.path for operation in request.operations}) > 1:
+        if "output" in options:
+            raise UsageError("--output takes the result of one file")
+        if any(operation.path == "-" for operation in request.operations):
+            raise UsageError("'-' cannot be edited together with other files")
+    if request.ini_option("space") and request.ini_option("nospace"):
+        raise UsageError("--ini-options: space and nospace exclude each other")

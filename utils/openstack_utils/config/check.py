@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""openstack-config --check: will the service read the file, and does it know the options."""
+
+from ..editor.document import OPTION, decode
+from .get import read_data
+
+
+class Finding:
+    """One remark about a line: an error (the service stops or misreads) or a warning."""
+
+    def __init__(self, path, line, level, text):
+        self.path = path
+        self.line = line
+        self.level = level
+        self.text = text
+
+    def __str__(self):
+        return "%s:%d: %s: %s" % (self.path, self.line, self.level, self.text)
+
+
+def check(request, dialect, console):
+    """Check all files; print what is found. The exit code is 1 if there is an error."""
+    schema = None
+    if request.option("schema") is not None:
+        from . import schema as schemas
+
+        schema = schemas.load(request.option("schema"))
+    findings = []
+    for path in request.operations[0].arguments:
+        text, undecodable = decode(read_data(path))
+        parsed = dialect.parse(text, request.ini_option("ignoreindent"))
+        problems = ([undecodable] if undecodable else []) + parsed.problems
+        found = [Finding(path, p.line, "error", p.reason) for p in problems]
+        if schema is not None:
+            found += check_options(path, parsed, dialect, schema)
+        found.sort(key=lambda finding: finding.line)
+        if not found and not request.option("json"):
+            console.result("%s: ok, %s\n" % (path, _summary(parsed)))
+        findings += found
+    if request.option("json"):
+        console.result(_json(findings))
+    else:
+        console.result("".join(["%s\n" % finding for finding in findings]))
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+def check_options(path, parsed, dialect, schema):
+    """Yield Findings about options that the schema does not know, or knows differently."""
+    from .schema import normalize
+
+    seen = {}
+    for section, item, line in numbered_options(parsed):
+        value = dialect.read_value(item)
+        option = schema.find(section, item.name)
+        level, text = _judge(schema, section, item.name, option, value)
+        if text:
+            yield Finding(path, line, level, text)
+        place = (normalize(section), item.name)
+        if option is not None and not option.multi and place in seen:
+            text = "%s is also on line %d; the last one counts" % (item.name, seen[place])
+            yield Finding(path, line, "warning", text)
+        seen[place] = line
+
+
+def _judge(schema, section, name, option, value):
+    """(level, text) about one option; text is None when there is nothing to say."""
+    from .schema import judge, normalize
+
+    replacement = schema.replacement(section, name)
+    if option is None and replacement is not None:
+        text = "[%s] %s is deprecated, use [%s] %s" % ((section, name) + replacement)
+        option = schema.find(*replacement)
+        wrong = judge(option, value) if option else None
+        return ("error", text + "; " + wrong) if wrong else ("warning", text)
+    if option is None:
+        return _unknown(schema, section, name, normalize(section))
+    wrong = judge(option, value)
+    if wrong:
+        return "error", "[%s] %s: %s" % (section, name, wrong)
+    if option.removed:
+        reason = ": " + " ".join(option.reason.split()) if option.reason else ""
+        return "warning", "[%s] %s will be removed%s" % (section, name, reason)
+    return None, None
+
+
+def _unknown(schema, section, name, normalized):
+    if normalized in schema.open_sections:
+        return None, None
+    if normalized not in schema.options:
+        near = schema.nearest_section(section)
+        text = "unknown section [%s] of option %s" % (section, name)
+    else:
+        near = schema.nearest(section, name)
+        text = "unknown option %s in [%s]" % (name, section)
+    return "error", text + ("; did you mean %s?" % near if near else "")
+
+
+def numbered_options(parsed):
+    """All (section name, item, line number) of a document's options."""
+    line = 1
+    for section in parsed.sections:
+        line += _lines(section.header)
+        for item in section.items:
+            if item.kind == OPTION:
+                yield section.name or "DEFAULT", item, line
+            line += _lines(item.text)
+
+
+def _lines(text):
+    return text.count("\n") or text.count("\r") or (1 if text else 0)
+
+
+def _summary(parsed):
+    options = sum(1 for _ in numbered_options(parsed))
+    names = {section.name for section in parsed.sections if section.name is not None}
+    return "%d option%s in %d section%s" % (
+        options,
+        "" if options == 1 else "s",
+        len(names),
+        "" if len(names) == 1 else "s",
+    )
+
+
+def _json(findings):
+    import json
+
+    return json.dumps([vars(finding) for finding in findings], ensure_ascii=False) + "\n"

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""--check, --update and --drop."""
+
+from ..errors import MissingError, UnreachableError, UtilityError
+from ..host.signals import Interrupted
+from . import plan as db_plan
+from . import schema
+from .files import option_value
+from .server.connection import DeniedError, MissingDatabase
+from .server.statements import ACCOUNT, DATABASE, Change
+from .task import DROPPED, FAILED, UNCHANGED, UPDATED, as_error, urls_by_database
+
+DENIED, UNREACHABLE, UNSET = "denied", "unreachable", "not set"
+# The state of a service is the worst of its databases'.
+ORDER = (
+    UNREACHABLE, UNSET, DENIED, schema.MISSING, schema.EMPTY, schema.BEHIND, schema.UNKNOWN,
+    schema.CURRENT,
+)  # fmt: skip
+
+
+class Check:
+    """--check of one service: with the URLs of its files, as the service, without root."""
+
+    def __init__(self, work):
+        self.work = work
+        self.service = work.service
+
+    def run(self):
+        """Return the Outcome; its result is the state of the service."""
+        try:
+            states, error = self._states()
+        except (UtilityError, Interrupted) as problem:
+            error = as_error(problem)
+            self.work.fail(error)
+            return self.work.outcome(FAILED, error)
+        state = min(states.values(), key=ORDER.index)
+        if error is not None:
+            self.work.fail(error)
+        elif state != schema.CURRENT:
+            # The result says all: nothing more is told.
+            error = UtilityError("the database is not current")
+        return self.work.outcome(state, error, databases=states)
+
+    def _states(self):
+        """Return ({database: state}, the error that explains the worst of them or None)."""
+        work = self.work
+        urls = urls_by_database(self.service, work.files.read())
+        work.engine = next((url.engine for url in urls.values()), None)
+        states, found, error = {}, {}, None
+        for each in self.service.databases:
+            url = urls.get(each.name)
+            if url is None or url.engine is None:
+                states[each.name] = UNSET
+                what = "names no server" if url is None else "is %s" % url.masked()
+                error = error or UtilityError("the URL of %s %s" % (each.name, what))
+                continue
+            try:
+                connection = work.connect(url)
+                try:
+                    found[each.name] = (connection.revisions(), connection.table_names())
+                finally:
+                    connection.close()
+            except MissingDatabase:
+                states[each.name] = schema.MISSING
+            except DeniedError as problem:
+                states[each.name], error = DENIED, error or problem
+            except UnreachableError as problem:
+                states[each.name], error = UNREACHABLE, problem
+        told = self._ask_service() if len(found) == len(self.service.databases) else None
+        graphs = schema.read_graphs(self.service) if found and told is None else {}
+        for name, (revisions, tables) in found.items():
+            graph = graphs.get(self.service.database(name).migrations)
+            judged = schema.judge(graph, revisions, tables)
+            states[name] = judged if told is None or judged == schema.EMPTY else told
+        return {each.name: states[each.name] for each in self.service.databases}, error
+
+    def _ask_service(self):
+        """Return what the service's own check says; None when it has none or says something else."""
+        check = self.service.check
+        if check is None:
+            return None
+        try:
+            programs = self.work.programs(())
+            code, _ = programs.output(self.service.argv(check["run"], {}))
+        except UtilityError:
+            return None
+        if code == 0:
+            return schema.CURRENT
+        return schema.BEHIND if code in check["behind"] else None
+
+
+class Update:
+    """--update of one service: its tables become those that the installed code wants."""
+
+    def __init__(self, work):
+        self.work = work
+        self.service = work.service
+
+    def run(self):
+        work = self.work
+        with work.locked():
+            try:
+                return self._run()
+            except (UtilityError, OSError, Interrupted) as problem:
+                error = as_error(problem)
+                work.fail(error)
+                return work.outcome(FAILED, error)
+
+    def _run(self):
+        work, service = self.work, self.service
+        urls = urls_by_database(service, work.files.read())
+        for each in service.databases:
+            url = urls.get(each.name)
+            if url is None or url.engine is None:
+                raise UtilityError("no file has the URL of %s" % each.name, hint="--init sets it up")
+            work.engine = url.engine
+            try:
+                connection = work.connect(url)
+            except MissingDatabase as error:
+                raise MissingError(error.message, hint="--init makes it") from None
+            try:
+                if not connection.table_names():
+                    raise MissingError("%s is empty" % each.name, hint="--init makes its tables")
+            finally:
+                connection.close()
+        commands, left_out = db_plan.commands_of(service, urls, option_value)
+        if work.options.dry_run:
+            lines = [" ".join(service.argv(command.run, urls)) for command in commands]
+            return work.outcome(UPDATED, plan=lines)
+        programs = work.programs(commands)
+        work.tell_left_out(left_out, urls)
+        work.sync(programs, commands, urls)
+        work.say("done")
+        return work.outcome(UPDATED, databases=sorted(urls), log=work.log)
+
+
+class Drop:
+    """--drop of one service: all its databases, and its accounts at all hosts."""
+
+    def __init__(self, work):
+        self.work = work
+        self.service = work.service
+
+    def plan(self):
+        """Return the Changes to take back: databases, then accounts."""
+        admin = self.work.admin
+        names = [each.name for each in self.service.databases]
+        there = admin.databases(names)
+        changes = [
+            Change(DATABASE, each.name, each.account)
+            for each in self.service.databases
+            if each.name in there
+        ]
+        for account in dict.fromkeys(each.account for each in self.service.databases):
+            changes += [Change(ACCOUNT, "", account, host) for host in sorted(admin.hosts(account))]
+        return changes
+
+    def dry_run(self):
+        dialect = self.work.admin.dialect
+        lines = [statement.shown() for each in self.plan() for statement in dialect.drop(each)]
+        return self.work.outcome(DROPPED if lines else UNCHANGED, plan=lines)
+
+    def run(self):
+        work = self.work
+        dropped = []
+        with work.locked():
+            try:
+                self._drop(dropped)
+            except (UtilityError, OSError, Interrupted) as problem:
+                error = as_error(problem)
+                work.fail(error)
+                return work.outcome(FAILED, error, dropped=dropped)
+        if not dropped:
+            work.say("unchanged: it has neither database nor account")
+        return work.outcome(DROPPED if dropped else UNCHANGED, dropped=dropped)
+
+    def _drop(self, dropped):
+        work = self.work
+        for change in self.plan():
+            work.stop.check()
+            work.say("drops the %s" % (change,))
+            work.admin.drop(change)
+            dropped.append(str(change))
+        if work.journal.read():
+            for kept in work.journal.files:
+                if work.files.restore(kept):
+                    work.say("puts back %s" % kept.path)
+            work.journal.close()

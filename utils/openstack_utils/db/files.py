@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""The options that hold a service's URLs: reading, changing and putting back, by the ini editor."""
+
+import hashlib
+import os
+
+from .. import ini
+from ..errors import MissingError, UtilityError
+from .journal import Kept
+
+SUFFIX = ".openstack-db-old"
+
+
+class Files:
+    """The configuration files of one service."""
+
+    def __init__(self, service, notify=None, check=None):
+        self.service = service
+        self.notify = notify
+        self.check = check
+
+    def read(self):
+        """Return {option: value as it is written, or None}; an optional option that is not set is left out.
+
+        Raises MissingError when a file is not there.
+        """
+        values, files = {}, {}
+        for option, _ in self.service.options:
+            if option.path not in files:
+                files[option.path] = self._read_one(option)
+            file = files[option.path]
+            value = file.value(option.section, option.key) if file else None
+            if value is not None or not option.optional:
+                values[option] = value
+        return values
+
+    def _read_one(self, option):
+        try:
+            return ini.read(option.path)
+        except MissingError as error:
+            if option.optional:
+                return None
+            hint = "install the package of %s first, or say --release" % self.service.name
+            raise MissingError(error.message, hint=hint) from None
+
+    def write(self, values, backup=True):
+        """Set options, {option: text}, in all files or in none; return the Kept of those changed.
+
+        With `backup` the old text stays beside each file until the run has ended well.
+        """
+        paths = list(dict.fromkeys(option.path for option in values))
+        if not paths:
+            return []
+        suffix = SUFFIX if backup else None
+        with ini.edit(
+            paths, backup=suffix, exact=False, notify=self.notify, check=self.check
+        ) as files:
+            for file in files:
+                for option, text in values.items():
+                    if option.path == file.path:
+                        _set(file, option, text)
+            digests = {file.path: _digest(file.text()) for file in files}
+        return [Kept(path, backup_of(path), digests[path]) for path in paths]
+
+    def restore(self, kept):
+        """Put a file back as it was; only our options where somebody else has changed it since."""
+        if not os.path.exists(kept.backup):
+            return False
+        with open(kept.path, "rb") as file:
+            now = file.read()
+        if kept.digest == _digest(now):
+            os.rename(kept.backup, kept.path)
+            return True
+        before = ini.read(kept.backup)
+        with ini.edit([kept.path], exact=False, notify=self.notify) as (file,):
+            for option, _ in self.service.options:
+                if option.path == kept.path:
+                    value = before.value(option.section, option.key)
+                    if value is None:
+                        file.delete(option.section, option.key)
+                    else:
+                        file.set(option.section, option.key, value)
+        os.unlink(kept.backup)
+        return True
+
+
+def backup_of(path):
+    """Return the name that keeps a file's old text while a run is not finished."""
+    return os.path.realpath(path) + SUFFIX
+
+
+def option_value(option):
+    """Return the value of an option, or None when it, or its file, is not there."""
+    try:
+        return ini.read(option.path).value(option.section, option.key)
+    except UtilityError:
+        return None
+
+
+def _set(file, option, text):
+    if not file.values(option.section, option.key):
+        # The example of a distribution becomes the option itself (83f9679 of openstack-utils).
+        if "://" in (file.example(option.section, option.key) or ""):
+            file.uncomment(option.section, option.key)
+    file.set(option.section, option.key, text)
+
+
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()

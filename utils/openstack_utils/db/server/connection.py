@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""Connections to servers, as root and as a service: one shape for MySQL and PostgreSQL.
+
+PyMySQL and psycopg2 are imported when one of their servers is spoken to. Their errors come out as
+ours, in one line, passwords masked: UnreachableError when there is no answer, DeniedError when the
+server does not let us in, MissingDatabase, UtilityError for the rest.
+"""
+
+import contextlib
+import threading
+from typing import NamedTuple
+
+from ...errors import AccessError, UnreachableError, UtilityError
+from .statements import DIALECTS, TABLES
+
+CONNECT_SECONDS = 10
+# A migration that runs on elsewhere holds locks on its tables.
+LOCK_SECONDS = 60
+ANSWER_SECONDS = 300
+
+
+class DeniedError(AccessError):
+    """The server does not let us in with this name and password."""
+
+
+class MissingDatabase(UtilityError):
+    """The server has no such database."""
+
+
+class ServerError(UtilityError):
+    """The server does not do a statement: what it is about is not there, or in use, or for another reason."""
+
+    def __init__(self, message, is_absent=False, is_in_use=False):
+        super().__init__(message)
+        self.is_absent = is_absent
+        self.is_in_use = is_in_use
+
+
+class Place(NamedTuple):
+    """Where a server is: a socket (of PostgreSQL: its folder), or host and port."""
+
+    engine: str
+    socket: str = None
+    host: str = ""
+    port: int = None
+    ssl_ca: str = ""
+
+    def __str__(self):
+        return self.socket or "%s%s" % (self.host, ":%d" % self.port if self.port else "")
+
+
+def connect(place, user, password, secrets, database=None, uid=None):
+    """Return a Connection. `password` may be None: the socket tells who we are, or that we are `uid`."""
+    if place.engine == "mysql":
+        from .mysql import MySQLConnection as kind
+    else:
+        from .postgresql import PostgreSQLConnection as kind
+    return kind(place, user, password, secrets, database, uid)
+
+
+class Connection:
+    """An open connection; threads take turns."""
+
+    def __init__(self, place, user, password, secrets, database, uid):
+        self.place = place
+        self.uid = uid
+        self.user = user
+        self.secrets = secrets
+        self.dialect = DIALECTS[place.engine]
+        # Whether this run has installed the server.
+        self.is_fresh = False
+        self._login = (user, password, database)
+        self._lock = threading.RLock()
+        self._driver = None
+        self.driver = None
+        self.reconnect()
+
+    def reconnect(self):
+        """Connect, or once more where the connection was lost."""
+        with self._lock, self.translated_errors():
+            self.driver = self._open(*self._login)
+
+    def query(self, sql, values=()):
+        """Return the rows of a statement, [] for one that has none."""
+        with self._lock, self.translated_errors():
+            cursor = self.driver.cursor()
+            try:
+                cursor.execute(sql, values or None)
+                return list(cursor.fetchall()) if cursor.description else []
+            finally:
+                cursor.close()
+
+    def make(self, change, password=None, charset=None):
+        """Make a Change."""
+        for statement in self.dialect.make(change, password, charset):
+            self.query(statement.sql, statement.values)
+
+    def drop(self, change):
+        """Take a Change back."""
+        if change.kind == TABLES:
+            self.clear(change.database)
+        for statement in self.dialect.drop(change):
+            self.query(statement.sql, statement.values)
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self.driver.close()
+
+    def revisions(self):
+        """Return the revisions in alembic_version of the connection's database; None: no such table."""
+        if "alembic_version" not in self.table_names():
+            return None
+        return set(self.rows_of(self._login[2], "alembic_version", "version_num"))
+
+    def rows_of(self, database, table, column):
+        """Return the values in one column of a small table."""
+        sql = self.dialect.select % {"database": database, "table": table, "column": column}
+        with self._inside(database) as connection:
+            return [row[0] for row in connection.query(sql)]
+
+    def _error(self, code, text):
+        """Return our error for one of the driver's."""
+        text = self.secrets.mask(" ".join(str(text).split()))
+        message = "%s: %s" % (self.dialect.title, text)
+        return ServerError(message, code in self.ABSENT, code in self.IN_USE)
+
+    def _denied(self):
+        how = "without a password" if self._login[1] is None else "with this password"
+        message = "%s at %s does not let %s in %s" % (
+            self.dialect.title, self.place, self.user, how,
+        )  # fmt: skip
+        return DeniedError(message)
+
+    def _unreachable(self, text):
+        text = self.secrets.mask(" ".join(str(text).split()))
+        return UnreachableError("%s at %s: %s" % (self.dialect.title, self.place, text))

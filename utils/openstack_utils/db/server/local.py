@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: MIT
+"""The database server of this host: find it, install it, start it, give root a password.
+
+What runs already is left as it is, at boot too: who manages it (a cluster manager, perhaps) has decided.
+A server that this run installs or starts is also enabled, so that the services find it after a reboot.
+"""
+
+import os
+import subprocess
+import tempfile
+import time
+from typing import NamedTuple
+
+from ...errors import AccessError, DeclinedError, UtilityError
+from ...host.programs import find_program, search_path
+
+INSTALL_SECONDS = 1800
+START_SECONDS = 300
+SOCKET_SECONDS = 30
+
+
+class Engine(NamedTuple):
+    """How the packages of Fedora and EL name things.
+
+    `packages`: what to install with systemd, and on EL 6. `services`: units or init scripts, any of them.
+    `sockets`: where the server listens (of PostgreSQL: the folder), by distribution.
+    `data`: a file that says whether the data folder has been prepared, which PostgreSQL's packages leave
+    to the administrator; None: the first start does.
+    """
+
+    title: str
+    packages: dict
+    services: tuple
+    sockets: tuple
+    data: str = None
+
+
+# mariadb-server is in Fedora since 19 and EL since 7; its unit has the aliases mysql and mysqld, so that the
+# package is never asked for by the name mysql-server (f7beaa1 of openstack-utils). MySQL's unit is mysqld in
+# community-mysql-server, mysql-server and mysql8.4-server of Fedora and EL and in Oracle's own packages;
+# mysql is Debian's and SUSE's.
+ENGINES = {
+    "mysql": Engine(
+        title="MySQL",
+        packages={"systemd": "mariadb-server", "sysv": "mysql-server"},
+        services=("mariadb", "mysqld", "mysql"),
+        sockets=("/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"),
+    ),
+    "postgresql": Engine(
+        title="PostgreSQL",
+        packages={"systemd": "postgresql-server", "sysv": "postgresql-server"},
+        services=("postgresql",),
+        sockets=("/run/postgresql", "/var/run/postgresql"),
+        data="/var/lib/pgsql/data/PG_VERSION",
+    ),
+}
+
+
+class Prepared(NamedTuple):
+    """A server that runs: whether this run installed it, and its socket (PostgreSQL's: the folder)."""
+
+    fresh: bool
+    socket: str = None
+
+
+class Systemd:
+    """Services under systemd."""
+
+    name = "systemd"
+
+    def has(self, service):
+        # --value is not in EL 7.
+        return "LoadState=loaded" in _run(["systemctl", "show", "-p", "LoadState", service + ".service"])[1]
+
+    def is_running(self, service):
+        return _run(["systemctl", "is-active", service + ".service"])[0] == 0
+
+    def is_enabled(self, service):
+        return _run(["systemctl", "is-enabled", service + ".service"])[0] == 0
+
+    def start(self, service):
+        hint = "journalctl -u %s.service tells more" % service
+        _must(["systemctl", "start", service + ".service"], START_SECONDS, hint)
+
+    def enable(self, service):
+        _must(["systemctl", "enable", service + ".service"])
+
+    def prepare(self, service):
+        """Make PostgreSQL's data folder; services log in at 127.0.0.1 with a password, not by ident."""
+        del service
+        # The word without dashes is the one that EL 7's and today's both take.
+        options = {"PGSETUP_INITDB_OPTIONS": "--auth-host=md5"}
+        _must(["postgresql-setup", "initdb"], START_SECONDS, env=options)
+
+    def can_prepare(self):
+        return find_program("postgresql-setup") is not None
+
+
+class SysV:
+    """Services with init scripts, as on EL 6."""
+
+    name = "sysv"
+
+    def has(self, service):
+        return os.access("/etc/init.d/" + service, os.X_OK)
+
+    def is_running(self, service):
+        return _run(["service", service, "status"])[0] == 0
+
+    def is_enabled(self, service):
+        return _run(["chkconfig", service])[0] == 0
+
+    def start(self, service):
+        _must(["service", service, "start"], START_SECONDS)
+
+    def enable(self, service):
+        _must(["chkconfig", service, "on"])
+
+    def prepare(self, service):
+        _must(["service", service, "initdb"], START_SECONDS)
+
+    def can_prepare(self):
+        return True
+
+
+def ensure(engine, root, ask, say):
+    """See that a server of the engine runs on this host; return it as Prepared.
+
+    `ask(question)` is called before each change, `say(text)` when it is made. With another `root` than
+    the host's own there is no server to look after.
+
+    Raises DeclinedError, AccessError (not root, no dnf or yum, no init that we know), UtilityError.
+    """
+    wanted = ENGINES[engine]
+    if root.rstrip("/"):
+        return Prepared(fresh=False)
+    init = _init()
+    service = init and _find_service(init, wanted)
+    socket = _listening(wanted)
+    if socket and not service:
+        # Started by hand, or from another place than a package.
+        return Prepared(False, socket)
+    if init is None:
+        raise AccessError(
+            "no server of %s runs here, and this host has neither systemd nor init scripts" % wanted.title,
+            hint="start one, or name another host with --host",
+        )
+    fresh = service is None
+    if fresh:
+        service = _install(init, wanted, ask, say)
+    elif init.is_running(service):
+        return Prepared(False, socket)
+    else:
+        question = "%s is installed and does not run. Start %s, now and at boot?"
+        _consent(ask, question % (wanted.title, service))
+    _start(init, wanted, service, say)
+    return Prepared(fresh, _wait_for_socket(wanted))
+
+
+def _init():
+    if os.path.isdir("/run/systemd/system"):
+        return Systemd()
+    if find_program("service") and find_program("chkconfig"):
+        return SysV()
+    return None
+
+
+def _find_service(init, wanted):
+    for service in wanted.services:
+        if init.has(service):
+            return service
+    return None
+
+
+def _consent(ask, question):
+    if os.geteuid() != 0:
+        raise AccessError(
+            "only root can install and start a database server", hint="run as root, or name another with --host"
+        )
+    if not ask(question):
+        raise DeclinedError("no database server runs here", hint="--host names one on another host")
+
+
+def _install(init, wanted, ask, say):
+    """Install the package; return the name of its service."""
+    package = wanted.packages[init.name]
+    tool = "dnf" if find_program("dnf") else "yum"
+    if find_program(tool) is None:
+        raise AccessError(
+            "%s is not installed, and there is neither dnf nor yum" % wanted.title,
+            hint="install it, or name another host with --host",
+        )
+    question = "%s is not installed. Install %s, and start it, now and at boot?" % (wanted.title, package)
+    _consent(ask, question)
+    say("installing %s" % package)
+    _must([tool, "-y", "install", package], INSTALL_SECONDS)
+    service = _find_service(init, wanted)
+    if service is None:
+        names = ", ".join(wanted.services)
+        raise UtilityError("%s has brought none of the services %s" % (package, names))
+    return service
+
+
+def _start(init, wanted, service, say):
+    if wanted.data and not os.path.exists(wanted.data) and init.can_prepare():
+        say("preparing the data folder of %s" % wanted.title)
+        init.prepare(service)
+    say("starting %s" % service)
+    init.start(service)
+    if not init.is_enabled(service):
+        init.enable(service)
+
+
+def _wait_for_socket(wanted):
+    """Return where the server listens, or None: not at a place that we know."""
+    deadline = time.monotonic() + SOCKET_SECONDS
+    while time.monotonic() < deadline:
+        socket = _listening(wanted)
+        if socket:
+            return socket
+        time.sleep(0.1)
+    return None
+
+
+def _listening(wanted):
+    """Return the socket of the server at which somebody listens now, or None."""
+    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
+        # Num RefCount Protocol Flags Type St Inode Path; flag 0x10000: it accepts connections (unix(7)).
+        rows = [line.split(None, 7) for line in file]
+    listening = {row[7].rstrip("\n") for row in rows if len(row) == 8 and row[3] == "00010000"}
+    for path in wanted.sockets:
+        if path in listening or path + "/.s.PGSQL.5432" in listening:
+            return path
+    return None
+
+
+# -- root's password ---------------------------------------------------------------------------------
+
+
+def set_root_password(connection, password):
+    """Give root a password on a server that was just installed, and remove anonymous accounts.
+
+    `connection` is an open PyMySQL connection of root's. The socket keeps letting the system's root in
+    where the server can do both.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT VERSION()")
+        version = cursor.fetchone()[0]
+        cursor.execute("SELECT User, Host FROM mysql.user WHERE User IN ('', 'root')")
+        for sql, values in password_statements(version, cursor.fetchall(), password):
+            cursor.execute(sql, values)
+
+
+def password_statements(version, accounts, password):
+    """Return (SQL, values) for the version: pairs of user and host in `accounts` are '' and root's."""
+    statements = [("DROP USER ''@%s", (host,)) for user, host in accounts if user == ""]
+    hosts = [host for user, host in accounts if user == "root"]
+    # The account that we are in by comes last.
+    for host in sorted(hosts, key="localhost".__eq__):
+        statements.append((_password_sql(version, host), (host, password)))
+    return statements
+
+
+def _password_sql(version, host):
+    number = _number(version)
+    if "MariaDB" in version and number >= (10, 4):
+        if host == "localhost":
+            via = "unix_socket OR mysql_native_password USING PASSWORD(%s)"
+            return "ALTER USER root@%s IDENTIFIED VIA " + via
+        return "ALTER USER root@%s IDENTIFIED BY %s"
+    if "MariaDB" not in version and number >= (5, 7, 6):
+        return "ALTER USER root@%s IDENTIFIED BY %s"
+    # MySQL 5.7.6 and MariaDB 10.2 brought ALTER USER for this; MariaDB's of before 10.4 has no OR.
+    return "SET PASSWORD FOR root@%s = PASSWORD(%s)"
+
+
+def _number(version):
+    """Return 10.11.19-MariaDB-0+deb12u1 as (10, 11, 19)."""
+    digits = version.split("-")[0].split(".")
+    return tuple(int(word) for word in digits if word.isdigit())
+
+
+# -- programs ----------------------------------------------------------------------------------------
+
+
+def _run(argv, seconds=60, env=None):
+    """Run a program; return (exit status, stdout, stderr)."""
+    program = find_program(argv[0])
+    if program is None:
+        raise AccessError("%s is not installed" % argv[0])
+    environment = dict({"PATH": search_path(), "LC_ALL": "C.UTF-8", "HOME": "/root"}, **(env or {}))
+    # Files and no pipes: a daemon that keeps its end open would hold us up.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = subprocess.Popen(
+            [program] + argv[1:], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd="/", env=environment
+        )
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            raise UtilityError("%s did not end within %d s" % (" ".join(argv), seconds)) from None
+        except BaseException:
+            # Asked and waited for, never killed: rpm would be left in the middle of its work.
+            child.terminate()
+            child.wait()
+            raise
+        return child.returncode, _text(out), _text(err)
+
+
+def _text(file):
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _must(argv, seconds=60, hint=None, env=None):
+    code, out, err = _run(argv, seconds, env)
+    if code != 0:
+        said = _last_words(err.strip() or out)
+        raise UtilityError("%s ended with %d%s" % (" ".join(argv), code, said), hint=hint)
+
+
+def _last_words(said):
+    """Return the line that most likely tells why: the last that says `error`, else the last one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines if "error" in line.lower()] or lines
+    return ": " + telling[-1] if telling else ""

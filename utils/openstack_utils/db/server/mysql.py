@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""MySQL and MariaDB, spoken to by PyMySQL."""
+
+import contextlib
+
+from ...errors import AccessError, UnreachableError, UtilityError
+from .connection import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    LOCK_SECONDS,
+    Connection,
+    DeniedError,
+    MissingDatabase,
+)
+from .statements import GRANT, Change
+
+
+class MySQLConnection(Connection):
+    """To MySQL or MariaDB, by PyMySQL."""
+
+    # The database, the account (so says DROP USER), a grant.
+    ABSENT = (1008, 1396, 1141, 1133, 1147)
+    IN_USE = ()
+    DENIED = (1045, 1698, 1130, 1251)
+    UNREACHABLE = (2002, 2003, 2006, 2013, 2055, 1040, 1053, 1077, 1079)
+
+    def _open(self, user, password, database):
+        pymysql = self._driver = _import_pymysql()
+        try:
+            return self._connect(pymysql, user, password, database, "utf8mb4")
+        except pymysql.MySQLError as error:
+            # Unknown character set: MySQL 5.1 of EL 6.
+            if error.args[:1] != (1115,):
+                raise
+            return self._connect(pymysql, user, password, database, "utf8")
+
+    def _connect(self, pymysql, user, password, database, charset):
+        place = self.place
+        return pymysql.connect(
+            unix_socket=place.socket,
+            host=place.host or None,
+            port=place.port or 3306,
+            user=user,
+            # A text would be sent in latin-1.
+            password=(password or "").encode("utf-8"),
+            database=database,
+            charset=charset,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=ANSWER_SECONDS,
+            write_timeout=ANSWER_SECONDS,
+            ssl={"ca": place.ssl_ca} if place.ssl_ca else None,
+            # MySQL 5.1 has no such variable, and skips the comment.
+            init_command="SET /*!50503 lock_wait_timeout = %d, */ @openstack_db = 1" % LOCK_SECONDS,
+        )
+
+    @contextlib.contextmanager
+    def translated_errors(self):
+        try:
+            yield
+        except UtilityError:
+            raise
+        except OSError as error:
+            raise self._unreachable(error) from None
+        except Exception as error:
+            driver = self._driver
+            if driver is None or not isinstance(error, (driver.MySQLError, RuntimeError)):
+                raise
+            code = error.args[0] if error.args and isinstance(error.args[0], int) else None
+            text = error.args[1] if len(error.args) > 1 else str(error)
+            if code in self.DENIED:
+                raise self._denied() from None
+            if code in self.UNREACHABLE or isinstance(error, driver.err.InterfaceError):
+                raise self._unreachable(text or "the connection was lost") from None
+            if code == 1044:
+                message = "%s may not use the database %s" % (self.user, self._login[2])
+                raise DeniedError(message) from None
+            if code == 1049:
+                message = "the server has no database %s" % self._login[2]
+                raise MissingDatabase(message) from None
+            raise self._error(code, text) from None
+
+    @contextlib.contextmanager
+    def _inside(self, database):
+        """A connection that sees the tables of a database: any does."""
+        del database
+        yield self
+
+    # What is there
+
+    def facts(self):
+        """Return (port, socket, whether it listens at a port, the address it sees us at)."""
+        row = self.query("SELECT @@port, @@socket, @@skip_networking, SUBSTRING_INDEX(USER(), '@', -1)")
+        port, socket, closed, seen = row[0]
+        return int(port), socket, not int(closed), seen
+
+    def databases(self, names):
+        """Return those of `names` that are there."""
+        rows = self.query(
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN (%s)"
+            % ", ".join(["%s"] * len(names)),
+            tuple(names),
+        )
+        return {row[0] for row in rows}
+
+    def hosts(self, account):
+        """Return the hosts of an account."""
+        return {row[0] for row in self.query("SELECT Host FROM mysql.user WHERE User = %s", (account,))}
+
+    def grants(self, account):
+        """Return the Changes of kind GRANT that an account has already."""
+        rows = self.query(
+            "SELECT Db, Host, Select_priv, Insert_priv, Update_priv, Delete_priv, Create_priv, Drop_priv,"
+            " References_priv, Index_priv, Alter_priv FROM mysql.db WHERE User = %s",
+            (account,),
+        )
+        return {
+            Change(GRANT, row[0].replace("\\_", "_"), account, row[1])
+            for row in rows
+            if set(row[2:]) == {"Y"}
+        }
+
+    def table_names(self, database=None):
+        """Return the tables of a database, or of the connection's own."""
+        name = database or self._login[2]
+        sql = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"
+        return {row[0] for row in self.query(sql, (name,))}
+
+    def clear(self, database):
+        """Drop all tables and views of a database."""
+        rows = self.query(
+            "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
+            (database,),
+        )
+        self.query("SET FOREIGN_KEY_CHECKS = 0")
+        for name, kind in rows:
+            what = "VIEW" if kind == "VIEW" else "TABLE"
+            self.query("DROP %s `%s`.`%s`" % (what, database, name.replace("`", "``")))
+        self.query("SET FOREIGN_KEY_CHECKS = 1")
+
+    def old_password(self, account, host):
+        """Return the statement that gives an account the password back that it has now, or None."""
+        try:
+            row = self.query("SHOW CREATE USER %s@%s", (account, host))
+        except UnreachableError:
+            raise
+        except UtilityError:
+            # Servers before MySQL 5.7 and MariaDB 10.2.
+            return None
+        return "ALTER USER" + row[0][0][len("CREATE USER") :]
+
+
+def _import_pymysql():
+    try:
+        import pymysql
+    except ImportError:
+        try:
+            from ...bundled import pymysql
+        except ImportError:
+            message = "MySQL cannot be spoken to without PyMySQL"
+            raise AccessError(message, hint="install python3-PyMySQL") from None
+    return pymysql

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""What every action on the databases of one service has at hand, and what it hands back."""
+
+import contextlib
+import os
+
+from ..errors import AccessError, UtilityError
+from ..host import programs as db_programs
+from ..host.signals import Interrupted
+from .files import Files
+from .journal import Journal, locked, make_folder
+from .server.connection import connect
+from .server.login import service_place
+from .urls import parse
+
+CREATED, UNCHANGED, UPDATED, DROPPED, FAILED = "created", "unchanged", "updated", "dropped", "failed"
+NONE = "has no database"
+
+
+class Outcome:
+    """What became of one service. `facts` is what --json tells besides."""
+
+    def __init__(self, name, result, error=None, **facts):
+        self.name = name
+        self.result = result
+        self.error = error
+        self.facts = facts
+        self.seconds = 0.0
+
+    @property
+    def exit_code(self):
+        return 0 if self.error is None else self.error.exit_code
+
+    def data(self):
+        """The outcome for --json."""
+        data = {"service": self.name, "result": self.result, "seconds": round(self.seconds, 2)}
+        data.update(self.facts)
+        if self.error is not None:
+            data["error"] = self.error.message
+        return data
+
+
+class Work:
+    """One service in one run. `admin` is the connection as root, where the action needs one."""
+
+    def __init__(self, service, options, console, secrets, stop, width=0):
+        self.service = service
+        self.options = options
+        self.console = console
+        self.secrets = secrets
+        self.stop = stop
+        self.width = width
+        self.admin = None
+        self.engine = None
+        self.files = Files(service, notify=self.say, check=stop.check)
+        self.journal = Journal(service.places.state, service.name)
+
+    @property
+    def log(self):
+        """Where the output of the service's commands goes."""
+        return os.path.join(self.service.places.logs, "db-%s.log" % self.service.name)
+
+    def say(self, text):
+        """Tell of progress, in a line of this service."""
+        self.console.note("%s  %s" % (self.service.name.ljust(self.width), text))
+
+    def fail(self, error):
+        """Tell of an error at once, with the last words of the command that failed."""
+        mask = self.secrets.mask
+        for line in getattr(error, "details", ()):
+            self.console.say("%s  | %s" % (self.service.name.ljust(self.width), mask(line)))
+        self.console.say("error: %s: %s" % (self.service.name, mask(error.message)))
+        if error.hint:
+            self.console.say("hint: %s" % mask(error.hint))
+
+    def outcome(self, result, error=None, **facts):
+        """Return the Outcome, with those facts that say something."""
+        facts = {key: value for key, value in facts.items() if value not in (None, [], ())}
+        service = self.service
+        return Outcome(
+            service.name, result, error, release=service.release, engine=self.engine, **facts
+        )
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Hold the lock of the service: two runs of one service never mix."""
+        folder = self.service.places.state
+        make_folder(folder)
+        with locked(folder, self.service.name, self.say, self.stop):
+            yield
+
+    def programs(self, commands):
+        """Return what runs the service's commands; AccessError when one of them is not installed."""
+        for command in commands:
+            if db_programs.find_program(command.run[0]) is None:
+                hint = "install the package of %s first" % self.service.name
+                raise AccessError("%s is not installed" % command.run[0], hint=hint)
+        places = self.service.places
+        must_exist = not places.root and not places.config_dir
+        identity = db_programs.identity_of(self.service.user, places.root, must_exist)
+        db_programs.give_log_back(self.service.name, identity, places.root)
+        return db_programs.Programs(identity, self.log, self.secrets, self.stop)
+
+    def connect(self, url):
+        """Return a connection as the service."""
+        self.secrets.add(url.password)
+        return connect(service_place(url), url.user, url.password, self.secrets, url.database)
+
+    def sync(self, programs, commands, urls):
+        """Run commands of the service."""
+        for command in commands:
+            argv = self.service.argv(command.run, urls)
+            self.say("runs %s (please wait; log %s)" % (_short(argv), self.log))
+            programs.run(argv, ok=(0,) + command.done)
+
+    def tell_left_out(self, commands, urls):
+        """Say which commands are not run, and why."""
+        for command in commands:
+            argv = self.service.argv(command.run, urls)
+            self.say("%s is not set: leaves out %s" % (command.requires, _short(argv)))
+
+
+def urls_by_database(service, values):
+    """Return {database: Url} of what the options say, and of databases beside others.
+
+    A database whose option has no URL is left out.
+    """
+    urls = {}
+    for option, database in service.options:
+        url = parse(values.get(option) or "")
+        if url is not None and database.name not in urls:
+            urls[database.name] = url
+    for database in service.databases:
+        if database.beside in urls:
+            urls[database.name] = urls[database.beside]._replace(database=database.name)
+    return urls
+
+
+def as_error(error):
+    """Return an error of ours for any; an interruption too is told as one."""
+    if isinstance(error, Interrupted):
+        told = UtilityError("interrupted")
+        told.exit_code = 130
+        return told
+    if isinstance(error, UtilityError):
+        return error
+    if isinstance(error, OSError) and error.strerror:
+        return UtilityError("%s: %s" % (error.filename or "error", error.strerror.lower()))
+    return UtilityError("%s: %s" % (type(error).__name__, error))
+
+
+def _short(argv):
+    """The words of a command without the options that are the same for all."""
+    words = list(argv)
+    while "--config-file" in words:
+        at = words.index("--config-file")
+        del words[at : at + 2]
+    return " ".join(word for word in words if "{" not in word and not word.startswith("--data"))

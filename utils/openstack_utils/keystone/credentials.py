@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""Who logs in to Keystone: OS_* variables, clouds.yaml, SERVICE_TOKEN, or the admin of the sample data.
+
+PyYAML is imported when a clouds.yaml is read, and only then.
+"""
+
+import os
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from ..errors import UsageError, UtilityError
+
+CLOUD_FILES = (
+    "clouds.yaml",
+    os.path.join("~", ".config", "openstack", "clouds.yaml"),
+    "/etc/openstack/clouds.yaml",
+)
+
+
+class Login(NamedTuple):
+    """How to log in. `auth` are the names of keystoneauth's options; `source` tells where they are from."""
+
+    url: str
+    auth: dict
+    source: str
+    region: str = ""
+    cacert: str = ""
+    insecure: bool = False
+    cert: str = ""
+    key: str = ""
+
+    def __repr__(self):
+        return "Login(url=%r, source=%r)" % (self.url, self.source)
+
+    @property
+    def user(self):
+        """The name of the user who logs in by password, or None."""
+        return self.auth.get("username") if "password" in self.auth else None
+
+
+def normalise_url(url):
+    """Return the URL of the Identity API v3 for what people write: with /v2.0, /v3, / or nothing behind."""
+    parts = urlsplit(url if "://" in url else "http://" + url)
+    try:
+        good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(
+            '"%s" is not the URL of a Keystone' % url, hint="such as http://localhost:5000/v3"
+        )
+    path = parts.path.rstrip("/")
+    for version in ("/v2.0", "/v3"):
+        if path.endswith(version):
+            path = path[: -len(version)]
+    netloc = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, netloc, path + "/v3", "", ""))
+
+
+def from_environment(environment):
+    """Return a Login of the OS_* variables, or None where they are not enough for one."""
+    auth = {}
+    for option in (
+        "username", "user_id", "password", "token", "project_name", "project_id", "user_domain_id",
+        "user_domain_name", "project_domain_id", "project_domain_name", "domain_id", "domain_name",
+        "system_scope", "application_credential_id", "application_credential_name",
+        "application_credential_secret", "default_domain",
+    ):  # fmt: skip
+        value = environment.get("OS_" + option.upper())
+        if value:
+            auth[option] = value
+    for new, old in (("project_name", "OS_TENANT_NAME"), ("project_id", "OS_TENANT_ID")):
+        if new not in auth and environment.get(old):
+            auth[new] = environment[old]
+    if not is_enough(auth) or not environment.get("OS_AUTH_URL"):
+        return None
+    insecure = environment.get("OS_INSECURE", "").lower() in ("1", "true", "yes", "on")
+    return Login(
+        normalise_url(environment["OS_AUTH_URL"]),
+        auth,
+        "the OS_* variables",
+        environment.get("OS_REGION_NAME", ""),
+        environment.get("OS_CACERT", ""),
+        insecure,
+        environment.get("OS_CERT", ""),
+        environment.get("OS_KEY", ""),
+    )
+
+
+def is_enough(auth):
+    """Say whether these options are a login."""
+    by_password = ("username" in auth or "user_id" in auth) and "password" in auth
+    return by_password or "token" in auth or "application_credential_secret" in auth
+
+
+def from_cloud(name, environment):
+    """Return the Login of a cloud of clouds.yaml (and secure.yaml beside it).
+
+    Raises UtilityError without PyYAML (exit 4), UsageError when there is no such cloud.
+    """
+    yaml = import_yaml("clouds.yaml")
+    given = environment.get("OS_CLIENT_CONFIG_FILE")
+    paths = [os.path.expanduser(each) for each in ((given,) if given else CLOUD_FILES)]
+    there = [path for path in paths if os.path.exists(path)]
+    if not there:
+        message = "cloud %s: no clouds.yaml (looked for %s)" % (name, ", ".join(paths))
+        raise UsageError(message, hint="OS_CLIENT_CONFIG_FILE names another")
+    path = there[0]
+    clouds = _clouds(yaml, path)
+    if name not in clouds:
+        known = ", ".join(sorted(map(str, clouds))) or "none"
+        raise UsageError("%s: no cloud %s" % (path, name), hint="it has: %s" % known)
+    cloud = clouds[name] if isinstance(clouds[name], dict) else {}
+    auth = dict(cloud.get("auth") or {})
+    secure = os.path.join(os.path.dirname(path), "secure.yaml")
+    if os.path.exists(secure):
+        more = _clouds(yaml, secure).get(name) or {}
+        auth.update(more.get("auth") or {})
+    url = auth.pop("auth_url", None)
+    if not url or not is_enough(auth):
+        message = "%s: cloud %s: auth has no %s" % (path, name, "password" if url else "auth_url")
+        raise UsageError(message)
+    verify = cloud.get("verify", True)
+    return Login(
+        normalise_url(str(url)),
+        {key: str(value) for key, value in auth.items() if value is not None},
+        "the cloud %s of %s" % (name, path),
+        str(cloud.get("region_name") or ""),
+        str(cloud.get("cacert") or ""),
+        verify is False or str(verify).lower() == "false",
+        str(cloud.get("cert") or ""),
+        str(cloud.get("key") or ""),
+    )
+
+
+def login_body(login):
+    """Return the body of POST /v3/auth/tokens. Pure."""
+    auth = login.auth
+    if "application_credential_secret" in auth:
+        credential = {"secret": auth["application_credential_secret"]}
+        if "application_credential_id" in auth:
+            credential["id"] = auth["application_credential_id"]
+        else:
+            credential["name"] = auth.get("application_credential_name", "")
+            credential["user"] = _user(auth)
+        identity = {"methods": ["application_credential"], "application_credential": credential}
+        return {"auth": {"identity": identity}}
+    if "token" in auth and "password" not in auth:
+        identity = {"methods": ["token"], "token": {"id": auth["token"]}}
+    else:
+        user = dict(_user(auth), password=auth["password"])
+        identity = {"methods": ["password"], "password": {"user": user}}
+    scope = _scope(auth)
+    return {"auth": {"identity": identity, "scope": scope} if scope else {"identity": identity}}
+
+
+def user_body(user_id, password, project_id=None):
+    """Return the body of a user's login: for a project, or a token for nothing but oneself."""
+    user = {"id": user_id, "password": password}
+    identity = {"methods": ["password"], "password": {"user": user}}
+    scope = {"project": {"id": project_id}} if project_id else "unscoped"
+    return {"auth": {"identity": identity, "scope": scope}}
+
+
+def is_local(url):
+    """Say whether a URL leads to this host: whether its address can be bound."""
+    import socket
+
+    host = urlsplit(url).hostname
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    for family, kind, protocol, _, address in found:
+        with socket.socket(family, kind, protocol) as probe:
+            try:
+                probe.bind(address)
+            except OSError:
+                continue
+            return True
+    return False
+
+
+def import_yaml(what):
+    """Return PyYAML. Raises UtilityError, exit 4, when it is not installed."""
+    try:
+        import yaml
+    except ImportError:
+        error = UtilityError(
+            "%s cannot be read without PyYAML" % what, hint="install python3-pyyaml"
+        )
+        error.exit_code = 4
+        raise error from None
+    return yaml
+
+
+def _clouds(yaml, path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = yaml.safe_load(file)
+    except OSError as error:
+        raise UsageError("%s: %s" % (path, error.strerror.lower())) from None
+    except UnicodeDecodeError:
+        raise UsageError("%s: not UTF-8 text" % path) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "%s:%d" % (path, mark.line + 1) if mark else path
+        raise UsageError(
+            "%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")
+        ) from None
+    clouds = text.get("clouds") if isinstance(text, dict) else None
+    if not isinstance(clouds, dict):
+        raise UsageError("%s: no mapping clouds: at the top" % path)
+    return clouds
+
+
+def _domain(auth, kind):
+    if auth.get(kind + "_domain_id"):
+        return {"id": auth[kind + "_domain_id"]}
+    if auth.get(kind + "_domain_name"):
+        return {"name": auth[kind + "_domain_name"]}
+    return {"id": auth.get("default_domain") or auth.get("default_domain_id") or "default"}
+
+
+def _user(auth):
+    if "user_id" in auth:
+        return {"id": auth["user_id"]}
+    return {"name": auth.get("username", ""), "domain": _domain(auth, "user")}
+
+
+def _scope(auth):
+    if auth.get("system_scope") == "all":
+        return {"system": {"all": True}}
+    if "project_id" in auth:
+        return {"project": {"id": auth["project_id"]}}
+    if "project_name" in auth:
+        return {"project": {"name": auth["project_name"], "domain": _domain(auth, "project")}}
+    if "domain_id" in auth:
+        return {"domain": {"id": auth["domain_id"]}}
+    if "domain_name" in auth:
+        return {"domain": {"name": auth["domain_name"]}}
+    return None

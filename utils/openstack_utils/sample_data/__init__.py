@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""openstack-keystone-sample-data: the users, services and endpoints of a first cloud."""
