@@ -23,7 +23,9 @@ def render_host_services(project: Project, release: ProjectRelease) -> dict[str,
         "services": {
             name: _service(project, release, release.services[name]) for name in service_order(release)
         },
-        "site": {"url": site.url, "port": SITE_PORT, "module": site.module.as_posix()} if site else None,
+        "site": {"name": site.package, "url": site.url, "port": SITE_PORT, "module": site.module.as_posix()}
+        if site
+        else None,
         "folders": [path for path in release.folders if not path.startswith(NOT_DATA)],
     }
 

@@ -17,7 +17,7 @@ LAYERS = (
     ("errors",),
     ("destination",),
     ("data", "report", "files", "memory", "places"),
-    ("tools", "manifest"),
+    ("tools",),
     ("runner", "http"),
     ("download",),
     ("targets", "catalogue", "render"),

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""The command line of openstack-service."""
+
+import argparse
+
+from .. import VERSION
+from ..errors import UsageError
+from . import verbs
+
+PROGRAM = "openstack-service"
+DESCRIPTION = """\
+List, show, start, stop and otherwise act on the OpenStack services of this host: all that are enabled, or
+those of a project or with a name that begins so.
+"""
+EPILOG = """\
+actions
+  list              their names, one a line
+  status            state, at boot, process, since when
+  is-active, is-enabled, is-failed   for each; exit 0 if it is so of all
+  start stop restart reload try-restart ...   in the order of the catalogue, stop backwards
+  enable disable mask unmask preset ...       what happens at boot
+  show cat list-dependencies ...              systemd's own text
+  With SysV init: list, status, is-*, start, stop, restart, reload, enable, disable.
+
+examples
+  openstack-service list
+  openstack-service status nova
+  openstack-service restart neutron openstack-nova-compute
+  openstack-service stop --dry-run
+  openstack-service enable swift-object@1
+  openstack-service list --all --json
+
+  What cleans up at boot (neutron-*-cleanup) is never started, stopped or restarted: it would cut running
+  guests off. A service that httpd serves is shown, and left to `systemctl restart httpd`.
+
+exit codes
+  0 done    1 failed, or not so    2 wrong usage    4 no permission, or no init system    130 interrupted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with this project's shape of messages."""
+
+    def error(self, message):
+        raise UsageError(message, hint="%s --help" % PROGRAM)
+
+
+def make_parser():
+    """Return the parser."""
+    parser = _Parser(
+        prog=PROGRAM,
+        usage="%s ACTION [PREFIX...] [--all] [-n] [--json]" % PROGRAM,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("action", metavar="ACTION", help="one of those below")
+    add("prefix", metavar="PREFIX", nargs="*", help="nova, quantum, nova-api, 'swift-object@1', 'nova-*'")
+    add("-a", "--all", action="store_true", help="installed services too, not the enabled ones only")
+    add("-n", "--dry-run", action="store_true", help="print the commands, in their order; change nothing")
+    add("--now", action="store_true", help="with enable, disable, mask: start or stop as well")
+    add("--json", action="store_true", help="the result as JSON")
+    add("-q", "--quiet", action="store_true", help="errors and warnings only")
+    add("--version", action="version", version="%s %s" % (PROGRAM, VERSION))
+    add("-h", "--help", action="help", help="show this")
+    return parser
+
+
+def parse(argv):
+    """Return the options. Raises UsageError."""
+    parser = make_parser()
+    if not argv:
+        raise UsageError("say what to do: list, status, start, stop ...", hint="%s --help" % PROGRAM)
+    # PREFIX may stand behind options, which Python 3.6 cannot mix with `*`.
+    options, words = parser.parse_known_args(argv)
+    unknown = [word for word in words if word.startswith("-")]
+    if unknown:
+        raise UsageError("unknown option %s" % unknown[0], hint="%s --help" % PROGRAM)
+    options.prefix += words
+    verbs.check(options.action, options.now)
+    if options.action in verbs.NEED_WORDS and not options.prefix and not options.all:
+        message = "%s without PREFIX would be for every installed service" % options.action
+        raise UsageError(message, hint="name some, or say --all")
+    return options
