@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -65,6 +66,8 @@ class Report:
         self._live = self._err.isatty() and not quiet
         self._colour = self._live and "NO_COLOR" not in os.environ
         self._transient = False
+        self._table: tuple[str, ...] = ()
+        self._drawn = 0
         self._unwinding = False
         self._writing = threading.Lock()
 
@@ -128,6 +131,16 @@ class Report:
             self._err.flush()
             self._transient = True
 
+    def live(self, lines: Sequence[str]) -> None:
+        """Show a table on the terminal that the next one replaces; nothing elsewhere.
+
+        Notes appear above it. No lines: the table goes.
+        """
+        with self._writing:
+            self._clear()
+            self._table = tuple(lines) if self._live else ()
+            self._draw()
+
     @contextmanager
     def step(self, name: str, detail: str = "", *, count: tuple[int, int] | None = None) -> Iterator[Step]:
         """Show one step: `[4/9] install  241 packages  7.1s`.
@@ -167,7 +180,19 @@ class Report:
     def _paint(self, colour: str, text: str) -> str:
         return f"{colour}{text}{RESET}" if self._colour else text
 
+    def _draw(self) -> None:
+        """Draw the live table, one line of it a line of the terminal."""
+        width = shutil.get_terminal_size().columns - 1
+        for text in self._table:
+            self._err.write(text[:width] + "\n")
+        self._drawn = len(self._table)
+        self._err.flush()
+
     def _clear(self) -> None:
+        if self._drawn:
+            # Up to the table's first line, and erase all below (ECMA-48: CUU, ED).
+            self._err.write(f"\033[{self._drawn}A\033[J")
+            self._drawn = 0
         if self._transient:
             self._err.write("\r\033[K")
             self._err.flush()
@@ -177,7 +202,7 @@ class Report:
         with self._writing:
             self._clear()
             self._err.write(text + "\n")
-            self._err.flush()
+            self._draw()
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -112,12 +112,21 @@ class Repository:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Koji:
+    """The hub that builds for a target: a profile of Koji's configuration, and the hub's build target."""
+
+    profile: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """One distribution.
 
     `release` is the OpenStack release whose services are built for it ("none": openstack-utils only);
     `packages` the package manager, and so the format of its cache; `ksversion` pykickstart's name of
-    its kickstart syntax; `mock` the name of its configuration in mock; `python` is None where it has
+    its kickstart syntax; `mock` the name of its configuration in mock; `koji` the hub that builds for it,
+    None where the user must name one; `python` is None where it has
     no Python 3.6 or later.
     """
 
@@ -134,6 +143,7 @@ class Target:
     packages: Literal["yum", "dnf", "dnf5"]
     ksversion: str
     mock: str | None = None
+    koji: Koji | None = None
     gpgkeys: tuple[GpgKey, ...] = ()
     repositories: Mapping[str, Repository] = field(default_factory=dict)
 

@@ -30,6 +30,8 @@ COMMANDS = {
     "image": "build a qcow2 guest image from a kickstart",
     "verify": "boot an image and run the checklist on it",
     "upload": "upload an image to Glance and compare its hash",
+    "flatten": "print a kickstart as one file, its includes resolved",
+    "koji": "build packages and images on a Koji hub, fetch what it made, import our images",
     "services": "print the catalogue as services.json",
     "clean": "remove caches, after saying how much",
 }

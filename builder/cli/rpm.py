@@ -111,6 +111,19 @@ def run_builds(
         raise failures[0] if len(failures) == 1 else BuildErrors(failures)
 
 
+def build_sources(args: argparse.Namespace, context: Context) -> list[BuildResult]:
+    """Build the source RPM of every pair; nothing is printed but progress.
+
+    Raises:
+        BuildError: one could not be built.
+    """
+    outcomes = _build(_plan(args, context, Backend.LOCAL), args, context, binary=False)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BuildError)]
+    if failures:
+        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+    return [outcome for outcome in outcomes if isinstance(outcome, BuildResult)]
+
+
 def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple[BuildPlan, ...]:
     if args.jobs < 1:
         raise InputError(f"--jobs {args.jobs}: one at least")

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder koji build`: source RPMs made here, built on a hub."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from builder.cli import Context
+from builder.cli.koji import connect, find_profile
+from builder.cli.koji.results import finish
+from builder.cli.rpm import add_build_arguments, build_sources
+from builder.errors import InputError, Problem
+from builder.koji.builds import (
+    Options,
+    Submission,
+    check_options,
+    check_targets,
+    links,
+    submit,
+    wait_for_repository,
+)
+from builder.koji.hub import Hub, Profile
+from builder.koji.tasks import State, Task
+from builder.koji.watch import Watch, resume_command
+from builder.rpm.build.run import BuildResult
+from builder.rpm.spec.packages import ENVIRONMENT
+from builder.targets import Target, select
+
+SUMMARY = "Build packages on a Koji hub: scratch builds unless --real; the tasks are watched until they end."
+EXAMPLE = """\
+  openstack-builder koji build openstack-utils -t 'epel-*'
+  openstack-builder koji build '*' -t epel-9 --real --chain
+  openstack-builder koji build openstack-utils -t fedora-45 --real \\
+      --scm 'git+https://src.fedoraproject.org/rpms/{package}#rawhide'"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the action's options."""
+    add_build_arguments(parser)
+    parser.add_argument(
+        "--koji-target", metavar="NAME", help="the hub's build target (default: that of each target's row)"
+    )
+    parser.add_argument("--real", action="store_true", help="not a scratch build: it is tagged and kept")
+    parser.add_argument(
+        "--scm", metavar="URL#REF", help="let the hub clone this instead; {package} is the package's name"
+    )
+    parser.add_argument(
+        "--chain", action="store_true",
+        help="environment before services, waiting for the hub's repository between; needs --real",
+    )  # fmt: skip
+    parser.add_argument(
+        "--arch-override", action="append", default=[], metavar="ARCH",
+        help="build for this architecture only (scratch builds); may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--background", action="store_true", help="at a lower priority")
+    parser.add_argument("--nowait", action="store_true", help="submit, print the tasks' numbers, and stop")
+    parser.add_argument(
+        "-n", "--dry-run", action="store_true",
+        help="build the source RPMs, print each call with its arguments, and submit nothing",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Submit, watch, report; the exit code is 0 when every build succeeded."""
+    options = Options(scratch=not args.real, arches=tuple(args.arch_override), background=args.background)
+    check_options(options, chain=args.chain)
+    if args.scm and "#" not in args.scm:
+        raise InputError(
+            f"--scm {args.scm}: it names no commit, branch or tag", hint="add #REF at the end of the address"
+        )
+    targets = select(args.target)
+    default = _common_profile(args, targets)
+    submissions = _plan(args, context)
+    if args.dry_run:
+        for one in submissions:
+            for call in one.calls(options):
+                context.report.result(str(call))
+        return 0
+    profile = find_profile(args, default)
+    hub = connect(profile, context)
+    rows = check_targets(hub, submissions, options)
+    ids: list[int] = []
+    trees: list[Task] = []
+    chain = links(submissions)
+    for number, link in enumerate(chain):
+        for one in link:
+            ids.append(_submit(hub, one, options, context, profile, ids))
+        if args.nowait:
+            continue
+        done = Watch(hub=hub, report=context.report).follow(ids[len(trees) :])
+        trees += done
+        if any(tree.state is not State.CLOSED for tree in done):
+            break
+        if number + 1 < len(chain):
+            for name in dict.fromkeys(one.hub_target for one in chain[number + 1]):
+                wait_for_repository(hub, rows[name], done, context.report)
+    if args.nowait:
+        for task in ids:
+            context.report.result(str(task))
+        context.report.note(f"to watch them: {resume_command(hub, ids)}")
+        return 0
+    return finish(hub, trees, context, as_json=args.json)
+
+
+def _submit(
+    hub: Hub, one: Submission, options: Options, context: Context, profile: Profile, before: Sequence[int]
+) -> int:
+    """Submit one; where it fails, say which tasks stand already."""
+    try:
+        task = submit(hub, one, options, context.report)
+    except BaseException:
+        if before:
+            context.report.note(f"submitted so far; to watch them: {resume_command(hub, before)}")
+        raise
+    context.report.note(f"task {task}  {one.label}  {profile.task_page(task)}")
+    return task
+
+
+def _common_profile(args: argparse.Namespace, targets: Sequence[Target]) -> str | None:
+    """Return the profile of all targets.
+
+    Raises:
+        InputError: a target has no hub, or they have several, and no option says which.
+    """
+    if args.profile and args.koji_target:
+        return None
+    problems = [
+        Problem(
+            message=f"{target.name}: no hub is known that builds for it",
+            hint="name one: --profile NAME --koji-target NAME",
+        )
+        for target in targets
+        if target.koji is None
+    ]
+    if problems:
+        raise InputError(problems=problems)
+    names = sorted({target.koji.profile for target in targets if target.koji})
+    if len(names) > 1 and not args.profile:
+        raise InputError(
+            f"the targets are built by several hubs: {', '.join(names)}",
+            hint="build for those of one hub at a time, or name one with --profile",
+        )
+    return names[0]
+
+
+def _plan(args: argparse.Namespace, context: Context) -> list[Submission]:
+    """Build the source RPMs, unless the hub clones for itself, and say what is submitted."""
+    results = build_sources(args, context)
+    found = [_submission(args, result) for result in results]
+    if not args.chain:
+        found = [replace(one, link=0) for one in found]
+    return sorted(found, key=lambda one: one.link)
+
+
+def _submission(args: argparse.Namespace, result: BuildResult) -> Submission:
+    target = next(one for one in select([result.manifest.target]))
+    package = result.manifest.package
+    source: Path | str = result.paths(source=True, binary=False)[0]
+    if args.scm:
+        source = args.scm.replace("{package}", package)
+    hub_target = args.koji_target or (target.koji.target if target.koji else "")
+    return Submission(
+        package=package,
+        target=target.name,
+        hub_target=hub_target,
+        source=source,
+        link=0 if package == ENVIRONMENT else 1,
+    )

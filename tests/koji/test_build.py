@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: MIT
+"""Builds on a hub: submitted once, watched, in chains, and explained when they fail."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from builder.errors import InputError, RemoteError
+from builder.koji.builds import (
+    Options,
+    Submission,
+    check_options,
+    check_targets,
+    find_marked,
+    links,
+    submit,
+    wait_for_repository,
+)
+from builder.koji.failure import explain, first_error
+from builder.koji.tasks import State, read_trees
+from builder.koji.watch import Watch
+from builder.report import Report
+from tests.koji.conftest import HubUnderTest, no_pause
+from tests.koji.stand_in_hub import GENERIC, build_fails
+
+QUIET = Report(quiet=True, err=io.StringIO())
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "spam-1-1.src.rpm"
+    path.write_bytes(b"spam" * 300_000)
+    return path
+
+
+def submission(source: Path | str, **more: int) -> Submission:
+    return Submission(package="spam", target="epel-9", hub_target="epel9-candidate", source=source, **more)
+
+
+def send(hub: HubUnderTest, one: Submission, options: Options | None = None) -> int:
+    return submit(hub.connect(), one, options or Options(), QUIET, pause=no_pause)
+
+
+def test_the_source_is_uploaded_whole_and_built_as_scratch(hub: HubUnderTest, source: Path) -> None:
+    one = submission(source)
+
+    task = send(hub, one)
+
+    assert hub.stand_in.uploaded(f"{one.folder}/{source.name}") == source.read_bytes()
+    (arguments,) = hub.stand_in.called("build")
+    assert arguments[:2] == [f"{one.folder}/{source.name}", "epel9-candidate"]
+    assert arguments[2]["scratch"] is True
+    assert hub.stand_in.tasks[task].request == arguments[:3]
+
+
+def test_an_scm_address_is_not_uploaded(hub: HubUnderTest) -> None:
+    send(hub, submission("git+https://example.org/spam#main"), Options(scratch=False))
+
+    assert hub.stand_in.called("build")[0][0] == "git+https://example.org/spam#main"
+    assert hub.stand_in.called("build")[0][2]["scratch"] is False
+    assert not hub.stand_in.called("checkUpload")
+
+
+def test_options_reach_the_hub(hub: HubUnderTest, source: Path) -> None:
+    send(hub, submission(source), Options(arches=("x86_64", "aarch64"), background=True))
+
+    words = hub.stand_in.called("build")[0]
+    assert words[2]["arch_override"] == "x86_64 aarch64"
+    assert words[3] == 5
+
+
+@pytest.mark.parametrize("harm", ["cut before", "cut after", "offline"])
+def test_a_build_is_submitted_once_whatever_the_connection_does(
+    hub: HubUnderTest, source: Path, harm: str
+) -> None:
+    hub.stand_in.harm["build"] = [harm]
+
+    task = send(hub, submission(source))
+
+    assert [one.id for one in hub.stand_in.tasks.values() if one.method == "build"] == [task]
+
+
+def test_an_upload_that_is_cut_is_made_again(hub: HubUnderTest, source: Path) -> None:
+    hub.stand_in.harm["upload"] = [None, "cut before", "cut before"]
+    one = submission(source)
+
+    send(hub, one)
+
+    assert hub.stand_in.uploaded(f"{one.folder}/{source.name}") == source.read_bytes()
+
+
+def test_an_upload_that_arrives_damaged_submits_nothing(hub: HubUnderTest, source: Path) -> None:
+    hub.stand_in.harm["upload"] = ["damage"] * 9
+
+    with pytest.raises(RemoteError, match="checksum"):
+        send(hub, submission(source))
+
+    assert not hub.stand_in.called("build")
+
+
+def test_a_task_is_found_by_its_mark_only(hub: HubUnderTest, source: Path) -> None:
+    mine, other = submission(source), submission(source)
+    task = send(hub, mine)
+    send(hub, other)
+
+    assert find_marked(hub.connect(), mine.mark) == task
+    assert find_marked(hub.connect(), "nobody's") is None
+
+
+def test_a_target_that_the_hub_lacks_is_named_before_anything_is_sent(hub: HubUnderTest) -> None:
+    one = Submission(package="spam", target="epel-9", hub_target="nosuch", source="git+x#y")
+
+    with pytest.raises(RemoteError, match="there is no build target nosuch"):
+        check_targets(hub.connect(), [one], Options())
+
+    assert not hub.stand_in.called("build")
+
+
+def test_a_locked_tag_is_no_obstacle_for_scratch_builds_only(hub: HubUnderTest) -> None:
+    hub.stand_in.tags[11]["locked"] = True
+    session, one = hub.connect(), submission("git+x#y")
+
+    assert check_targets(session, [one], Options())
+    with pytest.raises(RemoteError, match="epel9-testing of the target epel9-candidate is locked"):
+        check_targets(session, [one], Options(scratch=False))
+
+
+@pytest.mark.parametrize(
+    ("options", "chain", "message"),
+    [
+        pytest.param(Options(scratch=False, arches=("x86_64",)), False, "--arch-override", id="arches"),
+        pytest.param(Options(), True, "--chain needs --real", id="chain of scratch builds"),
+    ],
+)
+def test_what_koji_cannot_do_is_refused(options: Options, chain: bool, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_options(options, chain=chain)
+
+
+def test_a_watch_follows_all_tasks_with_one_request_a_poll(hub: HubUnderTest, source: Path) -> None:
+    session = hub.connect()
+    ids = [submit(session, submission(source), Options(), QUIET) for _ in range(20)]
+    before, polls = hub.stand_in.requests, []
+
+    trees = Watch(hub=session, report=QUIET, pause=polls.append).follow(ids)
+
+    assert {tree.state for tree in trees} == {State.CLOSED}
+    assert {child.state for tree in trees for child in tree.children} == {State.CLOSED}
+    # A poll is one request, and one more names the hosts when new ones appear.
+    assert hub.stand_in.requests - before <= len(polls) + 1 + 2
+
+
+def test_a_log_gets_a_line_for_each_change(hub: HubUnderTest, source: Path) -> None:
+    session, said = hub.connect(), io.StringIO()
+    task = submit(session, submission(source), Options(), QUIET)
+
+    Watch(hub=session, report=Report(err=said), pause=no_pause).follow([task])
+
+    lines = said.getvalue().splitlines()
+    assert sum(f"{task}  open" in line for line in lines) == 1
+    assert any("closed  noarch  builder2.example.org" in line for line in lines)
+    assert "\033" not in said.getvalue()
+
+
+def test_an_interrupted_watch_says_how_to_go_on(hub: HubUnderTest, source: Path) -> None:
+    session, said = hub.connect(), io.StringIO()
+    task = submit(session, submission(source), Options(), QUIET)
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Watch(hub=session, report=Report(err=said), pause=interrupt).follow([task])
+
+    assert f"openstack-builder koji watch --profile here {task}" in said.getvalue()
+
+
+def test_a_failed_build_names_task_host_log_and_the_first_real_error(hub: HubUnderTest, source: Path) -> None:
+    hub.stand_in.script = build_fails
+    session = hub.connect()
+    task = submit(session, submission(source), Options(), QUIET)
+    (tree,) = Watch(hub=session, report=QUIET, pause=no_pause).follow([task])
+
+    (failure,) = explain(session, tree)
+
+    assert tree.state is State.FAILED
+    assert failure.task.method == "buildArch"
+    assert failure.host == "builder2.example.org"
+    assert (failure.log, failure.reason) == ("build.log", "unknown type name 'eggs'")
+
+
+@pytest.mark.parametrize(
+    ("logs", "wanted"),
+    [
+        pytest.param(
+            {"root.log": "DEBUG util.py:448:  No matching package to install: 'python3-eggs'\n"},
+            ("root.log", "No matching package to install: 'python3-eggs'"),
+            id="a build requirement that does not exist",
+        ),
+        pytest.param(
+            {"root.log": "DEBUG:   - nothing provides python3dist(x) needed by y\n", "build.log": ""},
+            ("root.log", "nothing provides python3dist(x) needed by y"),
+            id="a requirement of a requirement",
+        ),
+        pytest.param(
+            {"build.log": "error: Bad exit status from /var/tmp/rpm-tmp.x (%install)\n"},
+            ("build.log", "Bad exit status from /var/tmp/rpm-tmp.x (%install)"),
+            id="nothing better than the exit status",
+        ),
+        pytest.param(
+            {"mock_output.log": "ERROR: Could not find useradd in chroot\n"},
+            ("mock_output.log", "Could not find useradd in chroot"),
+            id="mock itself",
+        ),
+        pytest.param({"build.log": "all is well\n"}, None, id="no error"),
+    ],
+)
+def test_the_first_real_error_of_logs(logs: dict[str, str], wanted: tuple[str, str] | None) -> None:
+    assert first_error(logs) == wanted
+
+
+def test_a_chain_is_in_the_order_of_its_links() -> None:
+    services, environment = submission("git+a#x", link=1), submission("git+b#x", link=0)
+
+    assert links([services, environment]) == [[environment], [services]]
+
+
+def test_the_next_link_waits_for_the_repository(hub: HubUnderTest, source: Path) -> None:
+    session, waited = hub.connect(), []
+    task = submit(session, submission(source), Options(scratch=False), QUIET)
+    (tree,) = Watch(hub=session, report=QUIET, pause=no_pause).follow([task])
+    hub.stand_in.builds[1] = {
+        "build_id": 1, "task_id": task, "nvr": "spam-1-1", "name": "spam", "version": "1", "release": "1",
+    }  # fmt: skip
+    hub.stand_in.repositories = [set(), set(), {"spam-1-1"}]
+
+    wait_for_repository(session, hub.stand_in.targets["epel9-candidate"], [tree], QUIET, pause=waited.append)
+
+    assert len(waited) == 1
+
+
+def test_a_repository_that_never_comes_is_named(hub: HubUnderTest, source: Path) -> None:
+    session = hub.connect()
+    task = submit(session, submission(source), Options(scratch=False), QUIET)
+    (tree,) = Watch(hub=session, report=QUIET, pause=no_pause).follow([task])
+    hub.stand_in.builds[1] = {
+        "build_id": 1, "task_id": task, "nvr": "spam-1-1", "name": "spam", "version": "1", "release": "1",
+    }  # fmt: skip
+    hub.stand_in.repositories = [set()]
+
+    with pytest.raises(RemoteError, match="epel9-build does not hold spam-1-1"):
+        wait_for_repository(
+            session, hub.stand_in.targets["epel9-candidate"], [tree], QUIET,
+            pause=no_pause, limit=5,
+        )  # fmt: skip
+
+
+def test_a_target_whose_tags_are_apart_cannot_be_chained(hub: HubUnderTest) -> None:
+    hub.stand_in.inheritance = []
+
+    with pytest.raises(RemoteError, match="epel9-build does not inherit epel9-testing"):
+        wait_for_repository(hub.connect(), hub.stand_in.targets["epel9-candidate"], [], QUIET)
+
+
+def test_a_task_that_the_hub_does_not_know_is_an_error(hub: HubUnderTest) -> None:
+    with pytest.raises(RemoteError, match="No such task: 4711"):
+        read_trees(hub.connect(), [4711])
+
+
+def test_a_hub_that_refuses_in_the_middle_is_one_error(hub: HubUnderTest, source: Path) -> None:
+    hub.stand_in.harm["build"] = [(GENERIC, "package spam not in list for tag epel9-testing")]
+
+    with pytest.raises(RemoteError, match="build: package spam not in list for tag epel9-testing"):
+        send(hub, submission(source), Options(scratch=False))

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""What builds made, fetched: compared with what the hub says, and resumed."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+
+from builder.errors import InputError, RemoteError
+from builder.koji.outputs import PART, Fetched, fetch, list_outputs
+from builder.koji.payload import payload_digest
+from builder.koji.tasks import read_trees
+from builder.report import Report
+from builder.runner import Runner
+from tests.koji.conftest import HubUnderTest
+from tests.koji.stand_in_hub import CLOSED, OPEN
+from tests.rig.fixture.synthetic import build_synthetic
+
+QUIET = Report(quiet=True, err=io.StringIO())
+
+
+@pytest.fixture(scope="module")
+def rpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real RPM: one of the synthetic repository's."""
+    made = build_synthetic(tmp_path_factory.mktemp("rpms"), runner=Runner(QUIET))
+    return sorted(made.folder.rglob("*.rpm"))[0]
+
+
+def scratch_build(hub: HubUnderTest, rpm: Path) -> int:
+    """Make a finished scratch build whose tasks hold an RPM and logs."""
+    root = hub.stand_in.add_task("build", ["spam.src.rpm", "epel9-candidate", {}], [CLOSED])
+    for arch in ("x86_64", "aarch64"):
+        hub.stand_in.add_task(
+            "buildArch", ["spam.src.rpm"], [CLOSED], parent=root.id, arch=arch,
+            outputs={rpm.name: rpm.read_bytes(), "build.log": f"built for {arch}\n".encode() * 5000},
+        )  # fmt: skip
+    return root.id
+
+
+def real_build(hub: HubUnderTest, rpm: Path, *, keys: tuple[str, ...] = ()) -> int:
+    """Make a finished real build: its RPM and log lie on the file server."""
+    root = hub.stand_in.add_task("build", ["git+x#y", "epel9-candidate", {}], [CLOSED])
+    name, version, release = rpm.name.removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
+    arch = rpm.name.rsplit(".", 2)[1]
+    folder = hub.stand_in.folder / "kojifiles/packages" / name / version / release
+    copies = [folder / arch / rpm.name, *(folder / "data/signed" / key / arch / rpm.name for key in keys)]
+    for copy in copies:
+        copy.parent.mkdir(parents=True)
+        shutil.copy(rpm, copy)
+    log = folder / "data/logs/x86_64/build.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("built\n")
+    info = {"name": name, "version": version, "release": release, "volume_name": "DEFAULT", "draft": False}
+    row = {
+        "id": 1, "name": name, "version": version, "release": release, "arch": arch, "keys": keys,
+        "size": rpm.stat().st_size, "payloadhash": payload_digest(rpm), "draft": False,
+    }  # fmt: skip
+    logs = [{"name": "build.log", "dir": "x86_64",
+             "path": str(log.relative_to(hub.stand_in.folder / "kojifiles"))}]  # fmt: skip
+    hub.stand_in.builds[1] = info | {
+        "build_id": 1, "task_id": root.id, "nvr": f"{name}-{version}-{release}", "rpms": [row], "logs": logs,
+    }  # fmt: skip
+    return root.id
+
+
+def fetch_task(hub: HubUnderTest, task: int, folder: Path, *, key: str | None = None) -> Fetched:
+    session = hub.connect()
+    (tree,) = read_trees(session, [task])
+    return fetch(session, list_outputs(session, tree, key=key), folder, QUIET)
+
+
+def test_a_scratch_build_comes_with_the_logs_of_each_architecture(
+    hub: HubUnderTest, rpm: Path, tmp_path: Path
+) -> None:
+    fetched = fetch_task(hub, scratch_build(hub, rpm), tmp_path / "out")
+
+    assert [path.read_bytes() for path in fetched.rpms] == [rpm.read_bytes()]
+    texts = sorted(path.read_text().partition("\n")[0] for path in fetched.others)
+    assert texts == ["built for aarch64", "built for x86_64"]
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["the server resumes", "the server begins again"])
+def test_a_real_build_comes_from_the_file_server(
+    hub: HubUnderTest, rpm: Path, tmp_path: Path, ranges: bool
+) -> None:
+    if not ranges:
+        hub.stand_in.harm["no ranges"] = [True]
+    task = real_build(hub, rpm)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / (rpm.name + PART)).write_bytes(rpm.read_bytes()[:1000])
+
+    fetched = fetch_task(hub, task, tmp_path / "out")
+
+    assert [path.read_bytes() for path in fetched.rpms] == [rpm.read_bytes()]
+    assert [path.read_text() for path in fetched.others] == ["built\n"]
+    assert not list((tmp_path / "out").rglob(f"*{PART}"))
+
+
+def test_a_second_fetch_takes_nothing(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
+    task = scratch_build(hub, rpm)
+    fetch_task(hub, task, tmp_path / "out")
+    before = hub.stand_in.count()["downloadTaskOutput"]
+
+    again = fetch_task(hub, task, tmp_path / "out")
+
+    assert again.kept == 3
+    assert hub.stand_in.count()["downloadTaskOutput"] == before
+
+
+def test_an_interrupted_fetch_goes_on_where_it_stopped(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
+    task = scratch_build(hub, rpm)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / (rpm.name + PART)).write_bytes(rpm.read_bytes()[:777])
+
+    fetched = fetch_task(hub, task, tmp_path / "out")
+
+    assert fetched.rpms[0].read_bytes() == rpm.read_bytes()
+    offsets = [named["offset"] for name, _, named in hub.stand_in.calls if name == "downloadTaskOutput"]
+    assert 777 in offsets
+
+
+def test_bytes_that_are_not_those_of_the_hub_are_refused(
+    hub: HubUnderTest, rpm: Path, tmp_path: Path
+) -> None:
+    task = real_build(hub, rpm)
+    hub.stand_in.builds[1]["rpms"][0]["payloadhash"] = "0" * 32
+
+    with pytest.raises(RemoteError, match=f"{rpm.name}: its payload digest is"):
+        fetch_task(hub, task, tmp_path / "out")
+
+    assert not (tmp_path / "out" / rpm.name).exists()
+
+
+def test_a_damaged_rpm_of_a_scratch_build_is_refused(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
+    task = scratch_build(hub, rpm)
+    for one in hub.stand_in.tasks.values():
+        if rpm.name in one.outputs:
+            data = bytearray(one.outputs[rpm.name])
+            data[-5] ^= 1
+            one.outputs[rpm.name] = bytes(data)
+
+    with pytest.raises(RemoteError, match="its payload is not the one that its header names"):
+        fetch_task(hub, task, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", ".hidden", "a/b"])
+def test_a_name_that_leaves_the_folder_is_refused(hub: HubUnderTest, tmp_path: Path, name: str) -> None:
+    root = hub.stand_in.add_task("build", ["x", "y", {}], [CLOSED], outputs={name: b"evil"})
+
+    with pytest.raises(RemoteError, match="a file that is refused"):
+        fetch_task(hub, root.id, tmp_path / "out")
+
+    assert not (tmp_path / "evil").exists()
+
+
+def test_the_signed_copy_is_the_one_that_was_asked_for(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
+    task = real_build(hub, rpm, keys=("8cd08a6e",))
+
+    assert fetch_task(hub, task, tmp_path / "out", key="8CD08A6E").rpms
+
+
+def test_an_rpm_that_lacks_the_signature_is_named_with_those_it_has(
+    hub: HubUnderTest, rpm: Path, tmp_path: Path
+) -> None:
+    task = real_build(hub, rpm, keys=("11111111",))
+
+    with pytest.raises(RemoteError, match="is not signed by 22222222") as caught:
+        fetch_task(hub, task, tmp_path / "out", key="22222222")
+
+    assert "11111111" in str(caught.value.hint)
+
+
+def test_a_key_makes_no_sense_for_a_scratch_build(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a scratch build, which nobody signs"):
+        fetch_task(hub, scratch_build(hub, rpm), tmp_path / "out", key="8cd08a6e")
+
+
+def test_a_build_that_is_not_over_is_refused(hub: HubUnderTest, tmp_path: Path) -> None:
+    root = hub.stand_in.add_task("build", ["x", "y", {}], [OPEN])
+
+    with pytest.raises(InputError, match="is not over: it is open"):
+        fetch_task(hub, root.id, tmp_path / "out")

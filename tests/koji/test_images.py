@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Images: built by a hub from a flattened kickstart, and ours imported as content generator builds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.errors import InputError, RemoteError
+from builder.koji.builds import submit_once
+from builder.koji.contentgenerator import GENERATOR, Component, Import, check, describe, import_image
+from builder.koji.images import ImageSubmission, check_name, find_submitted, require_image_builds
+from tests.koji.conftest import HubUnderTest, no_pause
+from tests.koji.stand_in_hub import GENERIC, NOT_ALLOWED
+
+
+def image_submission() -> ImageSubmission:
+    return ImageSubmission(
+        name="jeos", version="9", hub_target="epel9-candidate", arches=("x86_64",), disk_gib=5,
+        install_tree="https://mirror.example/9/os", distro="RHEL-9", ksversion="RHEL9",
+        repositories=("https://mirror.example/9/AppStream",),
+    )  # fmt: skip
+
+
+def test_an_image_is_submitted_once_though_the_answer_is_lost(hub: HubUnderTest) -> None:
+    session, one = hub.connect(), image_submission()
+    hub.stand_in.harm["buildImageOz"] = ["cut after"]
+
+    task = submit_once(
+        session, one.call("jeos.ks"), lambda: find_submitted(session, one, 1e9), pause=no_pause
+    )
+
+    (arguments,) = hub.stand_in.called("buildImageOz")
+    assert [row.id for row in hub.stand_in.tasks.values()] == [task]
+    assert arguments[:5] == ["jeos", "9", ["x86_64"], "epel9-candidate", "https://mirror.example/9/os"]
+    assert arguments[5]["kickstart"] == f"work/{one.folder}/jeos.ks"
+    assert arguments[5]["repo"] == ["https://mirror.example/9/AppStream"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "reason"),
+    [
+        pytest.param(["build", "kiwiBuild"], "kiwi wants a description of its own", id="kiwi"),
+        pytest.param(["build", "osbuildImage"], "osbuild wants a blueprint", id="osbuild"),
+        pytest.param(["build"], "does not build images from kickstarts", id="none"),
+    ],
+)
+def test_a_hub_without_image_builds_is_refused_with_the_way_out(
+    hub: HubUnderTest, methods: list[str], reason: str
+) -> None:
+    hub.stand_in.methods = methods
+
+    with pytest.raises(RemoteError, match=reason) as caught:
+        require_image_builds(hub.connect())
+
+    assert "koji import" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(("name", "version"), [("a b", "1"), ("a", "1-2"), ("", "1"), ("a/b", "1")])
+def test_a_name_that_koji_cannot_take_apart_is_refused(name: str, version: str) -> None:
+    with pytest.raises(InputError):
+        check_name(name, version)
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> Import:
+    """An image of a few bytes with the manifest that describes it."""
+    image = tmp_path / "jeos.qcow2"
+    image.write_bytes(b"QFI\xfb" + b"image" * 1000)
+    manifest = {
+        "name": "jeos", "target": "epel-9", "architecture": "x86_64",
+        "artifact": {
+            "path": image.name, "size": image.stat().st_size,
+            "sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
+        },
+        "inputs": {"fingerprint": "f" * 64, "repositories": [{"name": "baseos", "url": "https://x"}]},
+    }  # fmt: skip
+    path = tmp_path / "jeos.manifest.json"
+    path.write_text(json.dumps(manifest))
+    component = Component(
+        name="bash", epoch=None, version="5.2", release="1.el9", arch="x86_64",
+        sigmd5="a" * 32, signature="8cd08a6e",
+    )  # fmt: skip
+    return Import(
+        name="jeos", version="9", release="1", source="git+https://example.org/x#abc",
+        files=(image, path), manifest=manifest, components=(component,), host_os="Fedora Linux 45",
+        started=1000, ended=1060, tools=(("rpm", "6.0"),),
+    )  # fmt: skip
+
+
+def test_the_metadata_is_that_of_format_version_0(wanted: Import) -> None:
+    metadata = describe(wanted, build_id=5)
+
+    assert metadata["metadata_version"] == 0
+    assert metadata["build"]["build_id"] == 5
+    assert metadata["buildroots"][0]["content_generator"]["name"] == GENERATOR
+    image, log = metadata["output"]
+    assert image["components"] == [
+        {
+            "type": "rpm", "name": "bash", "epoch": None, "version": "5.2", "release": "1.el9",
+            "arch": "x86_64", "sigmd5": "a" * 32, "signature": "8cd08a6e",
+        }
+    ]  # fmt: skip
+    assert image["checksum"] == wanted.manifest["artifact"]["sha256"]
+    assert set(image["extra"]) == {"image"}
+    assert log["type"] == "log"
+    assert {output["buildroot_id"] for output in metadata["output"]} == {metadata["buildroots"][0]["id"]}
+
+
+def test_an_image_is_reserved_uploaded_and_imported(hub: HubUnderTest, wanted: Import) -> None:
+    build = import_image(hub.connect(), wanted)
+
+    assert build["state"] == 1
+    order = [name for name in hub.stand_in.count() if name.startswith("CG")]
+    assert order == ["CGInitBuild", "CGImport"]
+
+
+@pytest.mark.parametrize(
+    ("method", "harm"),
+    [
+        pytest.param("CGImport", [(GENERIC, "No such content generator")], id="the hub refuses the import"),
+        pytest.param("checkUpload", [(NOT_ALLOWED, "no permission")], id="the upload is refused"),
+        # The library sends a call twice by itself, under one call number.
+        pytest.param("CGImport", ["cut before", "cut before"], id="the import is lost"),
+    ],
+)
+def test_the_reservation_is_given_back_when_it_fails(
+    hub: HubUnderTest, wanted: Import, method: str, harm: list[object]
+) -> None:
+    hub.stand_in.harm[method] = harm
+
+    with pytest.raises(RemoteError):
+        import_image(hub.connect(), wanted)
+
+    assert hub.stand_in.reserved == {}
+    assert [build["state"] for build in hub.stand_in.builds.values()] == [3]
+
+
+def test_an_import_whose_answer_is_lost_stands(hub: HubUnderTest, wanted: Import) -> None:
+    hub.stand_in.harm["CGImport"] = ["cut after"]
+
+    assert import_image(hub.connect(), wanted)["state"] == 1
+    assert len(hub.stand_in.called("CGImport")) == 1
+    assert not hub.stand_in.called("CGRefundBuild")
+
+
+def test_a_build_that_exists_is_not_imported_again(hub: HubUnderTest, wanted: Import) -> None:
+    import_image(hub.connect(), wanted)
+
+    with pytest.raises(RemoteError, match="jeos-9-1 exists already"):
+        import_image(hub.connect(), wanted)
+
+    assert len(hub.stand_in.called("CGInitBuild")) == 1
+
+
+def test_a_failed_import_can_be_made_again(hub: HubUnderTest, wanted: Import) -> None:
+    hub.stand_in.harm["CGImport"] = [(GENERIC, "disk full")]
+    with pytest.raises(RemoteError):
+        import_image(hub.connect(), wanted)
+
+    assert import_image(hub.connect(), wanted)["state"] == 1
+
+
+def test_an_image_that_its_manifest_does_not_describe_is_refused(wanted: Import) -> None:
+    wanted.files[0].write_bytes(b"another")
+
+    with pytest.raises(InputError, match="is not the image that its manifest describes"):
+        check(wanted)
+
+
+@pytest.mark.parametrize("release", ["1-2", "", "1 2"])
+def test_a_release_that_koji_cannot_take_apart_is_refused(wanted: Import, release: str) -> None:
+    with pytest.raises(InputError, match="--release"):
+        check(replace(wanted, release=release))
