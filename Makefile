@@ -5,7 +5,7 @@ BUILDER := .venv/bin/openstack-builder
 PYTEST := .venv/bin/python -m pytest
 INSTALL := builder/requirements/install
 
-.PHONY: help setup specs golden demo rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
+.PHONY: help setup setup-dev setup-koji specs golden demo rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -18,16 +18,19 @@ setup-dev:
 	@$(INSTALL) dev
 	@$(BUILDER) services -o utils/openstack_utils/services.json
 
+setup-koji: setup ## install what `openstack-builder koji` needs
+	@$(INSTALL) koji
+
 lint: setup-dev ## ruff, mypy, shellcheck, vermin and the rest of the linters
 	$(PYTEST) -q tests/unit/test_lint.py
 
 unit: setup-dev ## the unit tests: seconds (AREA=kickstart for one area)
 	$(PYTEST) -q tests/unit tests/utils $(if $(AREA),-k $(AREA))
 
-test: setup-dev ## the tests that every change must pass
+test: setup-dev setup-koji ## the tests that every change must pass
 	$(PYTEST) -m 'not slow' --durations=10 tests
 
-test-all: setup-dev ## every test, the slow ones too
+test-all: setup-dev setup-koji ## every test, the slow ones too
 	$(PYTEST) --durations=10 tests
 
 demo: ## the whole main job: RPM, image, boot, login, upload

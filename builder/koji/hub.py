@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -140,10 +141,21 @@ class Hub:
         Raises:
             RemoteError: the hub does not answer or does not let us in.
         """
+        self._retried("login", self._activate, attempts=2)
+        user = self.ask("getLoggedInUser")
+        if not user:
+            raise RemoteError(
+                f"{self.profile.server}: the profile {self.profile.name} does not log in",
+                hint="set authtype in the profile: kerberos, ssl or password",
+            )
+        return str(user["name"])
+
+    def _activate(self) -> None:
+        """Log in by the library, whose messages go to the terminal and whose failure is an exit."""
         from koji_cli.lib import activate_session
 
         said = io.StringIO()
-        with self._explained("login"), contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             try:
                 activate_session(self._session, self.profile.options)
             except SystemExit as error:
@@ -152,13 +164,6 @@ class Hub:
                     f"{self.profile.server}: {reason[-1] if reason else 'unable to log in'}",
                     hint=f"see authtype of the profile {self.profile.name}; kinit for Kerberos",
                 ) from error
-        user = self.ask("getLoggedInUser")
-        if not user:
-            raise RemoteError(
-                f"{self.profile.server}: the profile {self.profile.name} does not log in",
-                hint="set authtype in the profile: kerberos, ssl or password",
-            )
-        return str(user["name"])
 
     def ask(self, method: str, *arguments: Any, **keywords: Any) -> Any:
         """Call a method that changes nothing; asked again when the connection breaks.
@@ -239,14 +244,14 @@ class Hub:
         answer: RemoteFile = self._retried(url, request)
         return answer
 
-    def _retried(self, method: str, function: Callable[[], Any]) -> Any:
+    def _retried(self, method: str, function: Callable[[], Any], *, attempts: int = QUESTIONS) -> Any:
         wait = PAUSE
-        for attempt in range(1, QUESTIONS + 1):
+        for attempt in range(1, attempts + 1):
             try:
                 with self._explained(method):
                     return function()
             except _Broken as error:
-                if attempt == QUESTIONS:
+                if attempt == attempts:
                     raise RemoteError(
                         f"{self.profile.server}: {error}",
                         hint=f"is the hub of the profile {self.profile.name} up? "
@@ -368,5 +373,5 @@ def _reason(error: Exception) -> str:
         if not isinstance(below, BaseException):
             break
         inner = below
-    text = str(getattr(inner, "strerror", None) or inner).strip()
-    return (text.rpartition(": ")[2] or type(error).__name__).rstrip(".").lower()
+    text = str(getattr(inner, "strerror", None) or inner).strip().rpartition(": ")[2]
+    return re.sub(r"^\[Errno \d+\] ", "", text).rstrip(".").lower() or type(error).__name__

@@ -28,8 +28,18 @@ def options(command: str) -> set[str]:
     """Return the options of a command that its help shows."""
     parser = argparse.ArgumentParser()
     cli.load(command).add_arguments(parser)
-    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
-    return {word for action in shown for word in action.option_strings}
+    return options_of(parser)
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    """Return the options that the help of a parser, and of its actions, shows."""
+    found = set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= set().union(*map(options_of, action.choices.values()))
+        elif action.help != argparse.SUPPRESS:
+            found |= set(action.option_strings)
+    return found
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""`openstack-builder koji ACTION`: one module for each action, imported only when it is the one asked for."""
+"""`openstack-builder koji ACTION`: one module for each action."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -13,27 +12,24 @@ from typing import cast
 from builder.cli import Command, Context, Parser
 from builder.koji.hub import Hub, Profile, read_profile
 
-SUMMARY = "Build on a Koji hub, watch and fetch what it makes, and import our own images."
+SUMMARY = "Build packages and images on a Koji hub; watch and fetch what it makes."
 EXAMPLE = """\
   openstack-builder koji build 'openstack-*' -t epel-9 -t fedora-45
   openstack-builder koji watch 123456
   openstack-builder koji fetch 123456 --repo
-  openstack-builder koji image jeos-fedora-45 --tree https://mirror.example/45/os
-  openstack-builder koji import out/jeos-fedora-45 --release 1 --dry-run"""
+  openstack-builder koji image jeos-fedora-45 --tree https://mirror.example/45/os"""
 
 ACTIONS = {
     "build": "submit packages and watch their builds",
     "watch": "watch tasks that were submitted",
     "fetch": "fetch RPMs, source RPM and logs of a build",
     "image": "submit the kickstart of an image and watch its build",
-    "import": "import an image that was built here as a build of the hub",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions; the options of the one on the command line."""
+    """Add the actions with their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
-    asked = [word for word in sys.argv[1:] if word in ACTIONS]
     for word, summary in ACTIONS.items():
         action = actions.add_parser(
             word,
@@ -42,8 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if asked and word not in asked:
-            continue
         module = _load(word)
         action.description = module.SUMMARY
         action.epilog = f"example:\n{module.EXAMPLE}"
@@ -59,8 +53,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _load(action: str) -> Command:
-    name = {"import": "import_image"}.get(action, action)
-    return cast("Command", importlib.import_module(f"builder.cli.koji.{name}"))
+    return cast("Command", importlib.import_module(f"builder.cli.koji.{action}"))
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""`openstack-builder koji …` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.koji.conftest import HubUnderTest, write_profile
+from tests.koji.stand_in_hub import PASSWORD, build_fails
+from tests.support.rpm_tool import builder
+
+BUILD = ("koji", "build", "openstack-utils", "-t", "epel-9")
+
+
+def run(hub: HubUnderTest, folder: Path, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the command against the hub; no output holds the password."""
+    done = builder(*words, "--profile", "here", "--config", hub.config, cwd=folder, ok=ok)
+    assert PASSWORD not in done.stdout + done.stderr
+    return done
+
+
+def test_a_dry_run_prints_the_calls_and_asks_no_hub(hub: HubUnderTest, tmp_path: Path) -> None:
+    done = run(hub, tmp_path, *BUILD, "--dry-run")
+
+    upload, build = done.stdout.splitlines()
+    assert upload.startswith("uploadWrapper('out/rpm/epel-9/openstack-utils-")
+    assert ".src.rpm', 'epel9-candidate', {'scratch': True" in build
+    assert hub.stand_in.requests == 0
+
+
+def test_packages_are_built_and_the_tasks_are_the_result(hub: HubUnderTest, tmp_path: Path) -> None:
+    done = run(hub, tmp_path, *BUILD)
+
+    (task,) = [one for one in hub.stand_in.tasks.values() if one.method == "build"]
+    assert done.stdout.split() == [str(task.id)]
+    assert f"{hub.address}/koji/taskinfo?taskID={task.id}" in done.stderr
+    assert hub.stand_in.uploaded(task.request[0])[:4] == b"\xed\xab\xee\xdb"  # an RPM's magic number
+
+
+def test_nowait_prints_the_tasks_and_watch_takes_them(hub: HubUnderTest, tmp_path: Path) -> None:
+    (task,) = run(hub, tmp_path, *BUILD, "--nowait").stdout.split()
+
+    done = run(hub, tmp_path, "koji", "watch", task, "--json")
+
+    (shown,) = json.loads(done.stdout)
+    assert (shown["id"], shown["state"]) == (int(task), "closed")
+    assert [child["method"] for child in shown["children"]] == ["rebuildSRPM", "buildArch"]
+
+
+def test_a_failed_build_is_one_error_with_the_page(hub: HubUnderTest, tmp_path: Path) -> None:
+    hub.stand_in.script = build_fails
+
+    done = run(hub, tmp_path, *BUILD, ok=False)
+
+    assert done.returncode == 5
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert "buildArch" in error
+    assert "builder2.example.org: build.log: unknown type name 'eggs'" in error
+    assert "taskinfo?taskID=" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "code"),
+    [
+        pytest.param(("--chain",), "--chain needs --real", 2, id="scratch chain"),
+        pytest.param(("--real", "--arch-override", "x86_64"), "--arch-override", 2, id="real arches"),
+        pytest.param(("--scm", "git+https://x/y"), "names no commit, branch or tag", 2, id="no ref"),
+        pytest.param(("--koji-target", "nosuch"), "there is no build target nosuch", 5, id="unknown target"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_submitted(
+    hub: HubUnderTest, tmp_path: Path, words: tuple[str, ...], message: str, code: int
+) -> None:
+    done = run(hub, tmp_path, *BUILD, *words, ok=False)
+
+    assert done.returncode == code
+    assert message in done.stderr
+    assert not hub.stand_in.called("build")
+
+
+def test_a_target_without_a_hub_says_how_to_name_one(tmp_path: Path) -> None:
+    done = builder("koji", "build", "openstack-utils", "-t", "fixture-12", cwd=tmp_path, ok=False)
+
+    assert done.returncode == 2
+    assert "fixture-12: no hub is known that builds for it" in done.stderr
+    assert "--koji-target" in done.stderr
+
+
+def test_a_hub_that_is_down_is_one_error(hub: HubUnderTest, tmp_path: Path) -> None:
+    write_profile(hub.config, "http://127.0.0.1:1")
+
+    done = run(hub, tmp_path, "koji", "watch", "1", ok=False)
+
+    assert done.returncode == 5
+    assert "http://127.0.0.1:1/kojihub: connection refused" in done.stderr
+
+
+def test_an_image_is_submitted_with_its_includes_in_place(hub: HubUnderTest, tmp_path: Path) -> None:
+    done = run(
+        hub, tmp_path, "koji", "image", "jeos-epel-9", "--tree", "https://mirror.example/9/os", "--nowait"
+    )
+
+    (arguments,) = hub.stand_in.called("buildImageOz")
+    kickstart = hub.stand_in.uploaded(arguments[5]["kickstart"].removeprefix("work/")).decode()
+    assert done.stdout.strip() == str(next(iter(hub.stand_in.tasks)))
+    assert "%include" not in kickstart
+    assert "cloud-init" in kickstart
+    assert arguments[5]["distro"] == "RHEL-9"
