@@ -15,10 +15,10 @@ from builder.cli import Context
 from builder.errors import InputError
 from builder.guest.firmware import FirmwareKind
 from builder.guest.instance import Datasource
-from builder.guest.manifest import find_manifest, load_manifest
 from builder.guest.outcome import State
 from builder.guest.qemu import DiskBus
 from builder.guest.verify import ACROSS, INSIDE, OUTSIDE, Options, Verdict, check_ids, verify
+from builder.manifest import find_manifest
 
 SUMMARY = "Boot an image on a throw-away overlay and run the checklist on it; the image is only read."
 EXAMPLE = (
@@ -102,8 +102,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         memory=args.memory,
         keep=args.keep,
     )
-    path = find_manifest(args.image)
-    verdict = verify(context.runner, args.image, load_manifest(path) if path else None, options)
+    verdict = verify(context.runner, args.image, find_manifest(args.image), options)
     if args.json:
         context.report.json(verdict.as_json())
     else:

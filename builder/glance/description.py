@@ -14,6 +14,7 @@ from typing import Any
 
 from builder.errors import InputError, Problem
 from builder.glance.source import GIB, Source
+from builder.manifest import ImageManifest
 
 OURS = "openstack_utils_"
 SHA256 = OURS + "sha256"
@@ -71,11 +72,10 @@ def describe(
     derived[SHA256] = source.digests["sha256"]
     if "sha512" in source.digests:
         derived[SHA512] = source.digests["sha512"]
-    virtual_size = int(manifest.get("virtual_size", source.virtual_size))
     return Description(
-        name=name or str(manifest.get("name") or source.path.name.removesuffix(".qcow2")),
-        min_disk=int(manifest.get("min_disk") or -(-virtual_size // GIB)),
-        min_ram=int(manifest.get("min_ram", MIN_RAM if manifest else 0)),
+        name=name or (manifest.name if manifest else source.path.name.removesuffix(".qcow2")),
+        min_disk=manifest.min_disk if manifest else -(-source.virtual_size // GIB),
+        min_ram=MIN_RAM if manifest else 0,
         visibility=visibility,
         properties={key: value for key, value in derived.items() if value},
     )
@@ -114,18 +114,17 @@ def parse_properties(words: Sequence[str]) -> dict[str, str]:
     return properties
 
 
-def _from_manifest(manifest: Mapping[str, Any]) -> dict[str, str]:
-    system = manifest.get("os") or {}
-    firmware = manifest.get("firmware") or []
-    packages = {package.get("name") for package in manifest.get("packages") or []}
+def _from_manifest(manifest: ImageManifest) -> dict[str, str]:
+    firmware = manifest.firmware
+    has_agent = any(package.name == "qemu-guest-agent" for package in manifest.packages)
     values = {
         "os_type": "linux",
-        "os_distro": system.get("id"),
-        "os_version": system.get("version_id"),
-        "architecture": manifest.get("architecture"),
-        "os_admin_user": manifest.get("default_user"),
+        "os_distro": manifest.os.id,
+        "os_version": manifest.os.version_id,
+        "architecture": manifest.architecture,
+        "os_admin_user": manifest.default_user,
         # An image that boots both ways leaves the choice to the cloud.
         "hw_firmware_type": firmware[0] if len(firmware) == 1 else None,
-        "hw_qemu_guest_agent": "yes" if "qemu-guest-agent" in packages else None,
+        "hw_qemu_guest_agent": "yes" if has_agent else None,
     }
-    return {key: str(value) for key, value in values.items() if value}
+    return {key: value for key, value in values.items() if value}

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from builder import files
 from builder.errors import InputError
+from builder.manifest import ImageManifest, find_manifest, manifest_path
 
 ALGORITHMS = ("md5", "sha256", "sha512")
 CHUNK = 1 << 20
@@ -24,20 +23,20 @@ GIB = 1 << 30
 class Source:
     """A qcow2 file.
 
-    `digests` are what it ought to have by its manifest, or was found to have; `manifest` is empty
+    `digests` are what it ought to have by its manifest, or was found to have; `manifest` is None
     where there is none.
     """
 
     path: Path
     size: int
     virtual_size: int
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    manifest: ImageManifest | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_manifest(self) -> bool:
         """Say whether a manifest lay beside the file."""
-        return bool(self.manifest)
+        return self.manifest is not None
 
 
 def read(path: Path) -> Source:
@@ -54,8 +53,7 @@ def read(path: Path) -> Source:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     virtual_size = _read_header(path, header)
     manifest = _read_manifest(path, size)
-    artifact = manifest.get("artifact", {})
-    digests = {name: artifact[name] for name in ALGORITHMS if name in artifact}
+    digests = {name: getattr(manifest.artifact, name) for name in ALGORITHMS} if manifest else {}
     return Source(path=path, size=size, virtual_size=virtual_size, manifest=manifest, digests=digests)
 
 
@@ -131,11 +129,6 @@ class Body:
                 self._progress(self.sent)
 
 
-def manifest_path(path: Path) -> Path:
-    """Return where the manifest of the image `path` would lie."""
-    return path.with_name(path.name.removesuffix(".qcow2") + ".manifest.json")
-
-
 def _read_header(path: Path, header: bytes) -> int:
     """Return the virtual size in a qcow2 header (qemu, docs/interop/qcow2.txt)."""
     if len(header) < 72 or header[:4] != b"QFI\xfb":
@@ -151,26 +144,15 @@ def _read_header(path: Path, header: bytes) -> int:
     return int(virtual_size)
 
 
-def _read_manifest(path: Path, size: int) -> Mapping[str, Any]:
-    manifest = manifest_path(path)
-    try:
-        value = json.loads(manifest.read_text())
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise InputError(f"{manifest}: {(error.strerror or str(error)).lower()}") from error
-    except ValueError as error:
-        raise InputError(f"{manifest}: not JSON: {error}") from error
-    if not isinstance(value, dict) or value.get("format") != 1:
-        raise InputError(f"{manifest}: not a manifest of format 1")
-    artifact = value.get("artifact")
-    if not isinstance(artifact, dict) or "sha256" not in artifact:
-        raise InputError(f"{manifest}: artifact.sha256 is missing")
-    if artifact.get("path", path.name) != path.name:
-        raise InputError(f"{manifest}: is about {artifact['path']}, not {path.name}")
-    if artifact.get("size", size) != size:
+def _read_manifest(path: Path, size: int) -> ImageManifest | None:
+    manifest = find_manifest(path)
+    if manifest is None:
+        return None
+    if manifest.artifact.path != path.name:
+        raise InputError(f"{manifest_path(path)}: is about {manifest.artifact.path}, not {path.name}")
+    if manifest.artifact.size != size:
         raise InputError(
-            f"{path}: {size} bytes, {artifact['size']} by its manifest",
+            f"{path}: {size} bytes, {manifest.artifact.size} by its manifest",
             hint="build the image again, or remove the manifest beside it when you changed the file",
         )
-    return value
+    return manifest

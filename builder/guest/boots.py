@@ -18,7 +18,6 @@ from builder.guest.acceleration import Acceleration
 from builder.guest.facts import Fact, Script, make_script, parse_facts
 from builder.guest.firmware import copy_variables, find_firmware
 from builder.guest.instance import Instance, new_instance, smbios
-from builder.guest.manifest import Manifest
 from builder.guest.qemu import (
     OVERLAY,
     SERIAL,
@@ -32,6 +31,7 @@ from builder.guest.qemu import (
 from builder.guest.record import BootPlan, BootRecord
 from builder.guest.seed import write_seed
 from builder.guest.ssh import Login
+from builder.manifest import ImageManifest
 from builder.report import Step
 from builder.runner import Completed, Runner
 
@@ -58,7 +58,7 @@ class Bench:
     user: str
     acceleration: Acceleration
     timeout: float
-    manifest: Manifest | None = None
+    manifest: ImageManifest | None = None
     memory: int = 1024
 
 

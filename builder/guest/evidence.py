@@ -16,10 +16,10 @@ import yaml
 
 from builder.guest import filesystems
 from builder.guest.filesystems import FileSystem
-from builder.guest.manifest import Manifest
 from builder.guest.outcome import not_applicable, not_done
 from builder.guest.partitions import PartitionTable, read_table
 from builder.guest.tree import Tree
+from builder.manifest import ImageManifest
 from builder.runner import Runner
 
 # RPMFILE_CONFIG, RPMFILE_DOC, RPMFILE_GHOST
@@ -53,14 +53,14 @@ class Mount:
 class ImageEvidence:
     """An image, taken apart in the folder `work`."""
 
-    def __init__(self, runner: Runner, image: Path, manifest: Manifest | None, work: Path) -> None:
+    def __init__(self, runner: Runner, image: Path, manifest: ImageManifest | None, work: Path) -> None:
         self.runner = runner
         self.image = image
         self.work = work
         self._manifest = manifest
 
     @property
-    def manifest(self) -> Manifest:
+    def manifest(self) -> ImageManifest:
         """The manifest, for checks that need one."""
         if self._manifest is None:
             raise not_applicable(f"there is no {self.image.stem}.manifest.json beside the image")
@@ -70,13 +70,6 @@ class ImageEvidence:
     def has_manifest(self) -> bool:
         """Whether there is a manifest."""
         return self._manifest is not None
-
-    def setting(self, name: str) -> Any:
-        """Return what the manifest says the kickstart asked for; not applicable where it says nothing."""
-        value = self.manifest.settings.get(name)
-        if value is None:
-            raise not_applicable(f"the manifest says nothing of {name}")
-        return value
 
     @cached_property
     def info(self) -> dict[str, Any]:

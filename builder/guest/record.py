@@ -11,9 +11,9 @@ from builder.guest.acceleration import Acceleration
 from builder.guest.facts import Fact
 from builder.guest.firmware import FirmwareKind
 from builder.guest.instance import Datasource, Instance
-from builder.guest.manifest import Manifest
 from builder.guest.outcome import not_applicable, not_done
 from builder.guest.qemu import DiskBus
+from builder.manifest import ImageManifest
 from builder.runner import Completed
 
 
@@ -66,7 +66,7 @@ class BootRecord:
     disk_size: int
     serial: str
     serial_log: Path
-    manifest: Manifest | None = None
+    manifest: ImageManifest | None = None
     login_seconds: float | None = None
     login_limit: float = 0.0
     shutdown_seconds: float | None = None

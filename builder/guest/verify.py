@@ -18,11 +18,11 @@ from builder.guest.checks import across, booted, content, disk, identity
 from builder.guest.evidence import ImageEvidence
 from builder.guest.firmware import FirmwareKind, find_firmware
 from builder.guest.instance import Datasource
-from builder.guest.manifest import Manifest
 from builder.guest.outcome import CannotCheck, Check, Result, State, leave_undone, run_checks
 from builder.guest.qemu import DiskBus, machine_for
 from builder.guest.record import BootPlan, BootRecord, plan_boots
 from builder.guest.seed import ISO_WRITER
+from builder.manifest import ImageManifest
 from builder.runner import Runner
 
 OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS)
@@ -110,7 +110,7 @@ def _ids(checks: Sequence[Check[Any]]) -> tuple[str, ...]:
     return tuple(check.id for check in checks)
 
 
-def verify(runner: Runner, image: Path, manifest: Manifest | None, options: Options) -> Verdict:
+def verify(runner: Runner, image: Path, manifest: ImageManifest | None, options: Options) -> Verdict:
     """Verify `image`; it is only ever read.
 
     Raises:
@@ -149,7 +149,7 @@ def verify(runner: Runner, image: Path, manifest: Manifest | None, options: Opti
         )
 
 
-def _plan(manifest: Manifest | None, options: Options) -> tuple[BootPlan, ...]:
+def _plan(manifest: ImageManifest | None, options: Options) -> tuple[BootPlan, ...]:
     inside = {*_ids(INSIDE), *_ids(ACROSS)}
     if not options.boot or (options.checks is not None and not inside & set(options.checks)):
         return ()
@@ -179,7 +179,7 @@ def _find_acceleration(evidence: ImageEvidence) -> Acceleration:
 
 
 def _bench(
-    evidence: ImageEvidence, manifest: Manifest | None, options: Options, acceleration: Acceleration
+    evidence: ImageEvidence, manifest: ImageManifest | None, options: Options, acceleration: Acceleration
 ) -> Bench:
     logs = files.cache_folder("verify", "logs")
     boots.remove_old_logs(logs)
@@ -201,7 +201,7 @@ def _bench(
     return bench
 
 
-def _user(evidence: ImageEvidence, manifest: Manifest | None, options: Options) -> str:
+def _user(evidence: ImageEvidence, manifest: ImageManifest | None, options: Options) -> str:
     """Who logs in: by option, manifest, cloud-init's configuration in the image, or ec2-user."""
     if options.user:
         return options.user

@@ -11,8 +11,8 @@ from typing import Any
 from builder.errors import BuildError, InputError, Problem, RemoteError
 from builder.image.disk.bootloader import Firmware
 from builder.image.disk.placement import DiskLayout
-from builder.image.manifest import OperatingSystem
 from builder.kickstart.plan import ImagePlan, Script
+from builder.manifest import OperatingSystem
 from builder.report import Report, Step
 from builder.runner import Runner
 from builder.targets import Target

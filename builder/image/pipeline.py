@@ -11,7 +11,6 @@ Nothing is seen under its final name before it is whole: the result is a folder,
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -52,6 +51,7 @@ from builder.image.stages import (
 )
 from builder.image.tree import tree
 from builder.kickstart.plan import ImagePlan, Repository
+from builder.manifest import manifest_path, read_manifest, write_manifest
 from builder.report import Report
 from builder.runner import Runner
 from builder.targets import Target
@@ -117,12 +117,8 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
     epoch = options.source_date_epoch or max(state.time for state in states)
     fingerprint = take_fingerprint(plan, options, states)
     final = options.out / plan.name
-    result = Result(
-        folder=final,
-        image=final / f"{plan.name}.qcow2",
-        manifest=final / f"{plan.name}.manifest.json",
-        unchanged=True,
-    )
+    image = final / f"{plan.name}.qcow2"
+    result = Result(folder=final, image=image, manifest=manifest_path(image), unchanged=True)
     # What killed builds left takes room that this one may need.
     if options.out.is_dir():
         remove_stale(options.out)
@@ -305,11 +301,11 @@ def _check_room(build: Build) -> None:
 def is_current(result: Result, fingerprint: str) -> bool:
     """Say whether the finished image is what a build of the same inputs would make, and is unharmed."""
     try:
-        known = json.loads(result.manifest.read_text())
-        if known["inputs"]["fingerprint"] != fingerprint:
-            return False
-        return bool(sha256_file(result.image) == known["artifact"]["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+        known = read_manifest(result.manifest)
+        return known.inputs.fingerprint == fingerprint and (
+            sha256_file(result.image) == known.artifact.sha256
+        )
+    except (InputError, OSError):
         return False
 
 
@@ -318,30 +314,7 @@ def _finish(build: Build, folder: Path, states: tuple[repomd.State, ...]) -> Non
     image = folder / f"{build.plan.name}.qcow2"
     build.qcow2.rename(image)
     image.chmod(0o644)
-    facts = build.facts
-    assert facts.layout is not None
-    assert facts.firmware is not None
-    assert facts.os is not None
-    made = manifest.Made(
-        os=facts.os,
-        firmware=tuple(name for name in ("bios", "uefi") if getattr(facts.firmware, name)),
-        packages=tuple(
-            manifest.Package(nevra=one.nevra, name=one.name, sha256=one.sha256 or None, size=one.size)
-            for one in facts.packages
-        ),
-        repositories=tuple(
-            manifest.UsedRepository(name=state.name, url=state.url, repomd_sha256=state.sha256)
-            for state in states
-        ),
-        kickstarts=dict(build.plan.kickstart_digests),
-        kernel_arguments=facts.kernel_arguments,
-        stages=facts.stages,
-        source_date_epoch=build.options.source_date_epoch,
-        fingerprint=build.seed,
-        warnings=tuple(facts.warnings),
-        artifact=manifest.digest_artifact(image),
-    )
-    manifest.write(folder, manifest.build(build.plan, facts.layout, made))
+    write_manifest(folder, manifest.describe(build, image, states))
 
 
 def _with_epoch(options: Options, epoch: int) -> Options:

@@ -20,12 +20,12 @@ from builder.guest.checks.packaged import judge_verification
 from builder.guest.facts import COMMANDS, COSTLY, Fact, Script, make_script, parse_facts
 from builder.guest.firmware import FirmwareKind
 from builder.guest.instance import Datasource, Instance
-from builder.guest.manifest import Manifest
 from builder.guest.outcome import State, run_checks
 from builder.guest.qemu import DiskBus
 from builder.guest.record import BootPlan, BootRecord, plan_boots
 from builder.guest.ssh import Login
 from builder.runner import Completed
+from tests.support.manifests import with_settings
 
 GIB = 1 << 30
 INSTANCE = Instance(
@@ -36,17 +36,7 @@ INSTANCE = Instance(
 )
 COMMAND_LINE = "BOOT_IMAGE=/boot/vmlinuz root=UUID=1 ro console=tty1 console=ttyS0,115200n8 net.ifnames=0"
 SERIAL = "[    0.000000] Linux version 6.1.0\n[    1.000000] Run /init\n\nverify-abc123 login: "
-MANIFEST = Manifest(
-    path=Path("jeos.manifest.json"),
-    default_user="ec2-user",
-    firmware=("bios", "uefi"),
-    virtual_size=2 * GIB,
-    partitions=(),
-    packages=(),
-    gpgcheck=True,
-    sha256=None,
-    settings={"kernel_arguments": "console=tty1 console=ttyS0,115200n8", "selinux": "enforcing"},
-)
+MANIFEST = with_settings(kernel_arguments="console=tty1 console=ttyS0,115200n8")
 TOLD = {
     "cloud-status": "status: done\nboot_status_code: enabled-by-generator\ndetail:\nDataSourceNoCloud",
     "system-state": "running",

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import socket
 from pathlib import Path
 
 import pytest
 
-from builder.errors import InputError
-from builder.guest.manifest import find_manifest, load_manifest
 from builder.guest.outcome import Result, State
 from builder.guest.verify import OUTSIDE, Options, verify
+from builder.manifest import find_manifest
 from tests.support import small_image
 from tests.support.damages import DAMAGES, HOST, plan_rounds, wrong_link_count
 from tests.support.small_image import RUNNER, SmallImage
@@ -31,10 +29,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def look(image: Path, *checks: str) -> dict[str, Result]:
-    path = find_manifest(image)
-    manifest = load_manifest(path) if path else None
     options = Options(boot=False, checks=checks or None)
-    verdict = verify(RUNNER, image, manifest, options)
+    verdict = verify(RUNNER, image, find_manifest(image), options)
     return {result.check: result for result in verdict.results}
 
 
@@ -193,20 +189,19 @@ def test_the_image_is_only_read(good_image: SmallImage, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("asked", "waits", "expected"),
     [
-        pytest.param("{", "not a manifest", id="no JSON"),
-        pytest.param("[]", "not a manifest of format 1", id="no mapping"),
-        pytest.param(json.dumps({"format": 2}), "not a manifest of format 1", id="another format"),
-        pytest.param(json.dumps({"format": 1}), "partitions", id="key missing"),
+        pytest.param(5, 5, State.PASS, id="as the kickstart asks"),
+        pytest.param(None, 5, State.FAIL, id="the kickstart says nothing"),
+        pytest.param(0, 5, State.FAIL, id="the kickstart asks for none"),
+        pytest.param(None, 1, State.PASS, id="a second"),
     ],
 )
-def test_bad_manifest_is_named(tmp_path: Path, text: str, told: str) -> None:
-    path = tmp_path / "a.manifest.json"
-    path.write_text(text, encoding="utf-8")
+def test_boot_menu_may_wait_as_long_as_the_kickstart_asks(
+    good_image: SmallImage, tmp_path: Path, asked: int | None, waits: int, expected: State
+) -> None:
+    image = good_image.copy(tmp_path / "timeout")
+    image.manifest["settings"]["boot_timeout"] = asked
+    image.put("/boot/grub2/grub.cfg", f"set timeout={waits}\nlinux /boot/vmlinuz {small_image.ARGUMENTS}\n")
 
-    with pytest.raises(InputError) as caught:
-        load_manifest(path)
-
-    assert str(path) in caught.value.message
-    assert told in caught.value.message
+    assert look(image.finish(), "console-arguments")["console-arguments"].state == expected

@@ -43,6 +43,10 @@ class Small:
         (self.data / "distribution.yaml").write_text(
             "\n".join([*lines[:start], "seeds: [tiny]", *lines[end:]])
         )
+        (self.data / "releases/12.yaml").write_text(
+            f"source: {self.apt.source}\nseeds: []\n"
+            "variables: {POSTGRESQL: 15, CLOUD_INIT_NETWORK: cloud-init}\n"
+        )
         self.bin = folder / "bin"
         self.bin.mkdir()
         self.tmp = folder / "tmp"

@@ -92,7 +92,7 @@ def _deleted_data(image: SmallImage) -> None:
 
 
 def _second_package(image: SmallImage) -> None:
-    image.manifest["packages"].append({"nevra": "other-2.0-1.noarch"})
+    image.manifest["packages"].append(small_image.package_entry("other-2.0-1.noarch"))
 
 
 def _package_too_many(image: SmallImage) -> None:
@@ -136,7 +136,7 @@ def _initramfs_of_one_machine(image: SmallImage) -> None:
 
 
 def _wrong_digest(image: SmallImage) -> None:
-    image.manifest["artifact"] = {"sha256": "0" * 64}
+    image.manifest["artifact"]["sha256"] = "0" * 64
 
 
 def _wrong_default_user(image: SmallImage) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalApt:
-    """The mirror's folder, and the file for APT_CONFIG."""
+    """The mirror's folder, its line of sources.list(5), and the file for APT_CONFIG."""
 
     mirror: Path
+    source: str
     config: Path
 
     @property
@@ -33,15 +34,9 @@ def make_local_apt(folder: Path) -> LocalApt:
         write_deb(mirror, "tiny-data", {"./usr/share/tiny/data": bytes(range(256)) * 400}),
     ]
     (mirror / "Packages").write_text("\n".join(packages))
-    sources = folder / "sources.list"
-    sources.write_text(f"deb [trusted=yes] file:{mirror} ./\n")
     config = folder / "apt.conf"
-    (folder / "lists").mkdir()
-    config.write_text(
-        f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "/dev/null";\n'
-        f'Dir::State::lists "{folder}/lists";\nAcquire::Languages "none";\n'
-    )
-    return LocalApt(mirror=mirror, config=config)
+    config.write_text('Acquire::Languages "none";\n')
+    return LocalApt(mirror=mirror, source=f"deb [trusted=yes] file:{mirror} ./", config=config)
 
 
 def write_deb(folder: Path, name: str, files: dict[str, bytes], depends: str = "") -> str:

@@ -7,6 +7,7 @@ and the kernel are names without content, because nothing boots it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import struct
@@ -17,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from builder.manifest import as_data, manifest_path
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture.rpmpackage import FileFlag, RpmFile, RpmPackage
 from tests.rig.fixture.rpmwriter import write_rpm
+from tests.support.manifests import MANIFEST, SETTINGS
 
 MIB = 1 << 20
 SECTOR = 512
@@ -151,9 +154,8 @@ class SmallImage:
             image = self.disk.with_suffix(".qcow2")
             RUNNER.run(["qemu-img", "convert", "-O", "qcow2", self.disk, image])
         digest = RUNNER.run(["sha256sum", image]).stdout.split()[0]
-        self.manifest.setdefault("artifact", {"sha256": digest})
-        manifest = image.with_name(f"{image.stem}.manifest.json")
-        manifest.write_text(json.dumps(self.manifest), encoding="utf-8")
+        self.manifest["artifact"].setdefault("sha256", digest)
+        manifest_path(image).write_text(json.dumps(self.manifest), encoding="utf-8")
         image.with_name("SHA256SUMS").write_text(f"{digest}  {image.name}\n", encoding="utf-8")
         return image
 
@@ -210,30 +212,32 @@ def standard_manifest() -> dict[str, Any]:
         ((None, "biosboot", None), ("/boot/efi", "vfat", ESP_UUID), ("/", "ext4", ROOT_UUID)),
         strict=True,
     )
-    return {
-        "format": 1,
+    return as_data(MANIFEST) | {
         "name": "small",
-        "default_user": "ec2-user",
-        "firmware": ["bios", "uefi"],
         "virtual_size": DISK,
         "partitions": [
-            {"number": i, "mountpoint": point, "fstype": kind, "uuid": value, "start": start, "size": size}
-            for i, ((_, start, size), (point, kind, value)) in enumerate(rows, 1)
+            {
+                "number": number,
+                "mountpoint": point,
+                "fstype": kind,
+                "uuid": value,
+                "partuuid": "",
+                "label": None,
+                "start": start,
+                "size": size,
+            }
+            for number, ((_, start, size), (point, kind, value)) in enumerate(rows, 1)
         ],
-        "packages": [{"nevra": "tool-1.0-1.noarch"}],
-        "inputs": {"gpgcheck": True},
-        "settings": {
-            "timezone": "Etc/UTC",
-            "lang": "C.UTF-8",
-            "keymap": "us",
-            "selinux": "enforcing",
-            "root_locked": True,
-            "services_enabled": ["sshd"],
-            "services_disabled": ["cups"],
-            "kernel_arguments": "console=tty1 console=ttyS0,115200n8 net.ifnames=0",
-            "users": [],
-        },
+        "packages": [package_entry("tool-1.0-1.noarch")],
+        "settings": dataclasses.asdict(SETTINGS) | {"users": []},
+        # Its digest is written when the image is finished.
+        "artifact": {"path": "small.raw", "size": DISK, "sha512": "", "md5": ""},
     }
+
+
+def package_entry(nevra: str) -> dict[str, Any]:
+    """A package of the manifest."""
+    return {"nevra": nevra, "name": nevra.rsplit("-", 2)[0], "sha256": None, "size": 1}
 
 
 def install_package(folder: Path, database: Path, name: str = "tool") -> None:

@@ -21,9 +21,11 @@ from unittest import mock
 import yaml
 
 from builder.__main__ import main
+from builder.manifest import as_data, manifest_path
 from tests.rig.plane.keystone import request
 from tests.rig.plane.plane import DEMO_CLOUD, Plane, client_environment
 from tests.rig.plane.proxy import Proxy
+from tests.support.manifests import MANIFEST
 
 CHECKOUT = Path(__file__).parents[2]
 MIB = 1 << 20
@@ -139,20 +141,8 @@ def write_manifest(image: Path, **changes: Any) -> Path:
     data = image.read_bytes()
     artifact = {"path": image.name, "size": len(data)}
     artifact |= {name: hashlib.new(name, data).hexdigest() for name in ("md5", "sha256", "sha512")}
-    manifest = {
-        "format": 1,
-        "name": image.stem,
-        "architecture": "x86_64",
-        "os": {"id": "fixture", "version_id": "12", "pretty_name": "Fixture Linux 12"},
-        "default_user": "ec2-user",
-        "firmware": ["bios", "uefi"],
-        "virtual_size": 1 << 30,
-        "disk_format": "qcow2",
-        "min_disk": 1,
-        "packages": [{"name": "kernel"}],
-        "artifact": artifact | changes,
-    }
-    path = image.with_name(image.stem + ".manifest.json")
+    manifest = as_data(MANIFEST) | {"name": image.stem, "artifact": artifact | changes}
+    path = manifest_path(image)
     path.write_text(json.dumps(manifest))
     return path
 

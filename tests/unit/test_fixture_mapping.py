@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from builder.errors import BuildError, InputError
 from tests.rig.fixture.deb import parse_control
 from tests.rig.fixture.relations import dependency_version, parse_relations, split_version, to_dependency
 from tests.rig.fixture.rpmpackage import Dependency, RpmFile, Sense
-from tests.rig.fixture.rules import DATA, load_distribution, load_overlay
+from tests.rig.fixture.rules import DATA, load_distribution
 from tests.rig.fixture.sysusers import owner_requires, sysusers_provides
 
 
@@ -91,16 +92,18 @@ def test_owners_are_required_unless_the_package_declares_them() -> None:
     assert required == ["group(staff)", "user(alice)"]
 
 
-def test_data_of_the_distribution_is_consistent() -> None:
-    distribution = load_distribution()
+@pytest.mark.parametrize("version", ["12", "13"])
+def test_data_of_the_distribution_is_consistent(version: str) -> None:
+    distribution = load_distribution(version=version)
     names = [rule.name for rule in distribution.packages.values() if rule.name]
 
     assert len(names) == len(set(names))
-    assert not distribution.dropped & set(distribution.packages)
-    passwd = [line.split(":") for line in load_overlay("setup")["/etc/passwd"].decode().splitlines()]
-    group = [line.split(":") for line in load_overlay("setup")["/etc/group"].decode().splitlines()]
-    shadow = [line.split(":") for line in load_overlay("setup")["/etc/shadow"].decode().splitlines()]
-    gshadow = [line.split(":") for line in load_overlay("setup")["/etc/gshadow"].decode().splitlines()]
+    assert [name for name in distribution.packages if distribution.is_dropped(name)] == []
+    setup = distribution.overlay("setup")
+    passwd, group, shadow, gshadow = (
+        [line.split(":") for line in setup[f"/etc/{name}"].decode().splitlines()]
+        for name in ("passwd", "group", "shadow", "gshadow")
+    )
     assert [fields[0] for fields in passwd] == [fields[0] for fields in shadow]
     assert [fields[0] for fields in group] == [fields[0] for fields in gshadow]
     assert {fields[3] for fields in passwd} <= {fields[2] for fields in group}
@@ -110,9 +113,11 @@ def test_data_of_the_distribution_is_consistent() -> None:
 
 
 def test_every_overlay_and_scriptlet_belongs_to_a_package() -> None:
-    distribution = load_distribution()
-    known = {rule.name or name for name, rule in distribution.packages.items()}
-    known |= set(distribution.handmade) | set(distribution.seeds)
+    known: set[str] = set()
+    for version in ("12", "13"):
+        distribution = load_distribution(version=version)
+        known |= {rule.name or name for name, rule in distribution.packages.items()}
+        known |= set(distribution.handmade) | set(distribution.seeds)
 
     overlays = {path.name for path in (DATA / "files").iterdir()}
     scriptlets = {path.name.split(".")[0] for path in (DATA / "scriptlets").iterdir()}
@@ -129,3 +134,24 @@ def test_misspelt_rule_is_an_error_naming_file_and_key(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"packages\.yaml: unknown key nano\.reqires"):
         load_distribution(folder)
+
+
+def test_a_release_that_is_not_there_is_an_error_that_names_those_that_are() -> None:
+    with pytest.raises(InputError) as caught:
+        load_distribution(version="14")
+
+    assert (caught.value.message, caught.value.hint) == ("there is no Fixture Linux 14", "one of 12, 13")
+
+
+@pytest.mark.parametrize("version", ["12", "13"])
+def test_no_variable_of_a_release_is_left_in_rules_and_files(version: str) -> None:
+    distribution = load_distribution(version=version)
+    texts = [repr(rule) for rule in (*distribution.packages.values(), *distribution.handmade.values())]
+    texts += list(distribution.packages)
+    for folder in (DATA / "files").iterdir():
+        texts += [data.decode() for data in distribution.overlay(folder.name).values()]
+
+    left = {name for text in texts for name in re.findall(r"@([A-Z_]+)@", text)}
+
+    # What a kernel package calls its kernel is not known before the package is read.
+    assert left <= {"KERNEL"}

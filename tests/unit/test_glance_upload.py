@@ -17,17 +17,16 @@ from builder.errors import InputError, RemoteError
 from builder.glance import comparison, description, source, uploader
 from builder.glance.images import Image, parse
 from builder.glance.upload import changes
+from builder.manifest import as_data, manifest_path
+from tests.support.manifests import MANIFEST
 
-MANIFEST: dict[str, Any] = {
-    "format": 1,
+CHANGED: dict[str, Any] = {
     "name": "jeos-fixture",
-    "architecture": "x86_64",
-    "os": {"id": "fedora", "version_id": "45"},
-    "default_user": "ec2-user",
+    "os": {"id": "fedora", "version_id": "45", "pretty_name": "Fedora Linux 45"},
     "firmware": ["uefi"],
     "virtual_size": 5 << 30,
     "min_disk": 5,
-    "packages": [{"name": "qemu-guest-agent"}],
+    "packages": [{"nevra": "a-1-1.noarch", "name": "qemu-guest-agent", "sha256": None, "size": 1}],
 }
 
 
@@ -39,9 +38,10 @@ def qcow2(path: Path, *, version: int = 3, backing: int = 0, size: int = 3 << 30
 
 def manifest_for(image: Path, **artifact: Any) -> Path:
     data = image.read_bytes()
-    real = {"path": image.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    path = source.manifest_path(image)
-    path.write_text(json.dumps(MANIFEST | {"artifact": real | artifact}))
+    real = {"path": image.name, "size": len(data)}
+    real |= {name: hashlib.new(name, data).hexdigest() for name in source.ALGORITHMS}
+    path = manifest_path(image)
+    path.write_text(json.dumps(as_data(MANIFEST) | CHANGED | {"artifact": real | artifact}))
     return path
 
 
@@ -60,6 +60,7 @@ def test_manifest_gives_name_sizes_and_properties(tmp_path: Path) -> None:
         "hw_firmware_type": "uefi",
         "hw_qemu_guest_agent": "yes",
         "openstack_utils_sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
+        "openstack_utils_sha512": hashlib.sha512(image.read_bytes()).hexdigest(),
     }
     assert "visibility" not in made.fields()
 
@@ -97,10 +98,10 @@ def test_min_disk_without_manifest_is_the_virtual_size_rounded_up(
             lambda path: manifest_for(qcow2(path), path="x.qcow2"), "is about x.qcow2", id="other file"
         ),
         pytest.param(
-            lambda path: source.manifest_path(qcow2(path)).write_text("{"), "not JSON", id="broken manifest"
+            lambda path: manifest_path(qcow2(path)).write_text("{"), "not JSON", id="broken manifest"
         ),
         pytest.param(
-            lambda path: source.manifest_path(qcow2(path)).write_text("[]"),
+            lambda path: manifest_path(qcow2(path)).write_text("[]"),
             "not a manifest",
             id="no manifest",
         ),

@@ -17,7 +17,7 @@ LAYERS = (
     ("errors",),
     ("destination",),
     ("data", "report", "files", "memory", "places"),
-    ("tools",),
+    ("tools", "manifest"),
     ("runner", "http"),
     ("download",),
     ("targets", "catalogue", "render"),

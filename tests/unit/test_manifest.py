@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""The manifest: its contract, its digests, and what must not be in it."""
+"""The manifest: its contract, what a build writes into it, and what must not be in it."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from builder.errors import InputError
 from builder.image import manifest
 from builder.image.disk import layout
 from builder.image.disk.placement import MIB
 from builder.kickstart.plan import (
+    Bootloader,
     Disk,
     ImagePlan,
     Partition,
@@ -21,6 +26,8 @@ from builder.kickstart.plan import (
     SELinux,
     User,
 )
+from builder.manifest import as_data, read_manifest, write_manifest
+from tests.support.manifests import MANIFEST
 
 PLAN = ImagePlan(
     name="jeos-test",
@@ -29,89 +36,98 @@ PLAN = ImagePlan(
     kickstarts=("a.ks",),
     hostname="guest",
     selinux=SELinux.ENFORCING,
+    bootloader=Bootloader(timeout=5),
     root_password=Password(plain="very secret"),
     users=(User(name="admin", groups=("wheel",), password=Password(hash="$6$salt$secret")),),
     services_enabled=("sshd",),
     default_user="ec2-user",
 )
-LAYOUT = layout.place(
-    Disk(
-        partitions=(
-            Partition(mountpoint=None, fstype="biosboot", size=1),
-            Partition(mountpoint="/", fstype="ext4", size=1500, label="root"),
-        )
-    ),
-    seed="s",
-    content={},
-)
 
 
-def make(folder: Path) -> dict[str, object]:
+def write(folder: Path) -> Path:
+    """Write the sample manifest next to an image of its own; return its path."""
     image = folder / "jeos-test.qcow2"
     image.write_bytes(b"image" * 2_000_000)
-    made = manifest.Made(
-        os=manifest.OperatingSystem(id="fixture", version_id="12", pretty_name="Fixture Linux 12"),
-        firmware=("bios", "uefi"),
-        packages=(
-            manifest.Package(nevra="zlib-1-1.x86_64", name="zlib", sha256=None, size=5),
-            manifest.Package(nevra="bash-5-1.x86_64", name="bash", sha256="ab", size=7),
-        ),
-        repositories=(manifest.UsedRepository(name="f", url="file:///f", repomd_sha256="cd"),),
-        kickstarts={"a.ks": "ef"},
-        kernel_arguments=("root=UUID=1", "ro"),
-        stages=(("install", 1.23456),),
-        source_date_epoch=1_750_000_000,
-        artifact=manifest.digest_artifact(image),
-    )
-    return manifest.build(PLAN, LAYOUT, made)
+    path, _ = write_manifest(folder, dataclasses.replace(MANIFEST, artifact=manifest.describe_file(image)))
+    return path
+
+
+def test_what_is_written_is_read_again_in_every_field(tmp_path: Path) -> None:
+    path, _ = write_manifest(tmp_path, MANIFEST)
+
+    assert read_manifest(path) == MANIFEST
+    assert json.loads(json.dumps(as_data(read_manifest(path)))) == json.loads(path.read_text())
 
 
 def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
-    told = make(tmp_path)
+    path, _ = write_manifest(tmp_path, MANIFEST)
+    written = json.loads(path.read_text())
 
-    assert list(told) == [
+    assert {name: list(value) for name, value in written.items() if isinstance(value, dict)} == {
+        "os": ["id", "version_id", "pretty_name"],
+        "inputs": [
+            *("kickstart", "repositories", "gpgcheck", "builder", "source_date_epoch", "fingerprint"),
+        ],
+        "settings": [
+            *("hostname", "timezone", "lang", "keymap", "selinux", "root_locked", "services_enabled"),
+            *("services_disabled", "kernel_arguments", "boot_timeout", "users"),
+        ],
+        "artifact": ["path", "size", "sha256", "sha512", "md5"],
+    }
+    assert list(written) == [
         *("format", "name", "target", "architecture", "os", "default_user", "firmware", "virtual_size"),
-        *(
-            "disk_format",
-            "min_disk",
-            "partitions",
-            "packages",
-            "inputs",
-            "warnings",
-            "settings",
-            "stages",
-            "artifact",
-        ),
+        *("disk_format", "min_disk", "partitions", "packages", "inputs", "warnings", "settings", "stages"),
+        "artifact",
     ]
-    assert (told["format"], told["virtual_size"], told["min_disk"]) == (1, 1503 * MIB, 2)
-    assert [row["nevra"] for row in told["packages"]] == ["bash-5-1.x86_64", "zlib-1-1.x86_64"]  # type: ignore[attr-defined]
-    assert told["partitions"][1] == {  # type: ignore[index]
-        "number": 2,
+    assert written["partitions"][0] == {
+        "number": 1,
         "mountpoint": "/",
         "fstype": "ext4",
-        "uuid": LAYOUT.root.uuid,
-        "partuuid": LAYOUT.root.partuuid,
-        "label": "root",
-        "start": 2 * MIB,
-        "size": 1500 * MIB,
+        "uuid": "u",
+        "partuuid": "p",
+        "label": None,
+        "start": MIB,
+        "size": 5,
     }
-    assert told["settings"]["root_locked"] is False  # type: ignore[index]
-    assert told["settings"]["kernel_arguments"] == "root=UUID=1 ro"  # type: ignore[index]
-    assert told["stages"] == [{"name": "install", "seconds": 1.23}]
+    assert written["packages"][0] == {
+        "nevra": "kernel-6-1.x86_64", "name": "kernel", "sha256": None, "size": 7,
+    }  # fmt: skip
+    assert written["stages"] == [{"name": "install", "seconds": 1.25}]
 
 
-def test_no_secret_is_in_the_manifest(tmp_path: Path) -> None:
-    text = json.dumps(make(tmp_path))
+def test_settings_are_those_of_the_kickstart_without_its_secrets() -> None:
+    made = manifest.describe_settings(PLAN, ("root=UUID=1", "ro"))
 
-    assert "secret" not in text
-    assert "admin" in text
+    assert (made.hostname, made.selinux, made.boot_timeout) == ("guest", "enforcing", 5)
+    assert made.root_locked is False
+    assert made.kernel_arguments == "root=UUID=1 ro"
+    assert [user.name for user in made.users] == ["admin"]
+    assert "secret" not in repr(made)
+
+
+def test_partitions_are_those_of_the_layout() -> None:
+    placed = layout.place(
+        Disk(
+            partitions=(
+                Partition(mountpoint=None, fstype="biosboot", size=1),
+                Partition(mountpoint="/", fstype="ext4", size=1500, label="root"),
+            )
+        ),
+        seed="s",
+        content={},
+    )
+    made = manifest.describe_partitions(placed)
+
+    assert (made[1].number, made[1].mountpoint, made[1].fstype, made[1].label) == (2, "/", "ext4", "root")
+    assert (made[1].uuid, made[1].partuuid) == (placed.root.uuid, placed.root.partuuid)
+    assert (made[1].start, made[1].size) == (2 * MIB, 1500 * MIB)
 
 
 def test_digests_are_those_of_the_file(tmp_path: Path) -> None:
-    artifact = make(tmp_path)["artifact"]
+    artifact = read_manifest(write(tmp_path)).artifact
 
     raw = (tmp_path / "jeos-test.qcow2").read_bytes()
-    assert artifact == {
+    assert dataclasses.asdict(artifact) == {
         "path": "jeos-test.qcow2",
         "size": len(raw),
         "sha256": hashlib.sha256(raw).hexdigest(),
@@ -121,17 +137,84 @@ def test_digests_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_sha256sum_verifies_what_was_written(tmp_path: Path) -> None:
-    path, sums = manifest.write(tmp_path, make(tmp_path))
+    write(tmp_path)
 
     done = subprocess.run(
-        ["sha256sum", "--check", "--strict", sums.name],
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout == "jeos-test.qcow2: OK\njeos-test.manifest.json: OK\n"
-    assert json.loads(path.read_text())["name"] == "jeos-test"
+
+
+def _without(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda data: data["settings"].pop(name)
+
+
+def test_a_manifest_of_an_older_or_newer_builder_is_read(tmp_path: Path) -> None:
+    path, _ = write_manifest(tmp_path, MANIFEST)
+    data = json.loads(path.read_text())
+    del data["settings"]["boot_timeout"]
+    data["settings"]["from_the_future"] = data["from_the_future"] = {"a": 1}
+    path.write_text(json.dumps(data))
+
+    assert read_manifest(path) == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        pytest.param(_without("hostname"), "settings.hostname is missing", id="key missing"),
+        pytest.param(lambda data: data.update(format=2), "not a manifest of format 1", id="other format"),
+        pytest.param(lambda data: data.update(os=[]), "os: not a mapping", id="list for a mapping"),
+        pytest.param(lambda data: data.update(firmware="bios"), "firmware: not a list", id="text for a list"),
+        pytest.param(
+            lambda data: data["partitions"][0].update(start="1"),
+            "partitions[0].start: not a whole number",
+            id="text for a number",
+        ),
+        pytest.param(
+            lambda data: data["partitions"][0].update(size=True),
+            "partitions[0].size: not a whole number",
+            id="truth for a number",
+        ),
+        pytest.param(
+            lambda data: data["inputs"].update(gpgcheck=None),
+            "inputs.gpgcheck: not true or false",
+            id="nothing for a truth",
+        ),
+    ],
+)
+def test_a_damaged_manifest_is_refused_by_file_and_field(
+    tmp_path: Path, spoil: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    path, _ = write_manifest(tmp_path, MANIFEST)
+    data = json.loads(path.read_text())
+    spoil(data)
+    path.write_text(json.dumps(data))
+
+    with pytest.raises(InputError) as caught:
+        read_manifest(path)
+    assert str(path) in caught.value.message
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("{", "not JSON", id="no JSON"),
+        pytest.param("[]", "not a manifest of format 1", id="no mapping"),
+        pytest.param('"\\ud800', "not JSON", id="half a pair"),
+    ],
+)
+def test_what_is_not_a_manifest_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.manifest.json"
+    path.write_text(text)
+
+    with pytest.raises(InputError, match=message):
+        read_manifest(path)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +229,6 @@ def test_os_release(tmp_path: Path, text: str, expected: tuple[str, str, str]) -
     (tmp_path / "usr/lib").mkdir(parents=True)
     (tmp_path / "usr/lib/os-release").write_text(text)
 
-    told = manifest.read_os_release(tmp_path)
+    found = manifest.read_os_release(tmp_path)
 
-    assert (told.id, told.version_id, told.pretty_name) == expected
+    assert (found.id, found.version_id, found.pretty_name) == expected

@@ -157,7 +157,7 @@ def _running(boot: BootRecord) -> Outcome:
 def _serial_console(boot: BootRecord) -> Outcome:
     words = boot.good_fact("command-line").split()
     consoles = [word for word in words if word.startswith("console=")]
-    planned = shlex.split((boot.manifest.settings.get("kernel_arguments") if boot.manifest else "") or "")
+    planned = shlex.split(boot.manifest.settings.kernel_arguments if boot.manifest else "")
     problems = [f"the kernel was not given {word}" for word in planned if word not in words]
     if not any(word.startswith("console=ttyS0") for word in consoles):
         problems.append("the kernel was given no console=ttyS0")
@@ -230,7 +230,7 @@ def _rpm_verify(boot: BootRecord) -> Outcome:
 
 def _labels(boot: BootRecord) -> Outcome:
     mode = {"none": "not running", "0": "permissive", "1": "enforcing"}.get(boot.good_fact("selinux"), "?")
-    planned = boot.manifest.settings.get("selinux") if boot.manifest else None
+    planned = boot.manifest.settings.selinux if boot.manifest else None
     if planned in ("enforcing", "permissive") and mode != planned:
         return failed(f"SELinux is {mode} in the guest, the kickstart says {planned}")
     if mode == "not running":

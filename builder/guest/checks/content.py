@@ -41,7 +41,7 @@ def _rpm_database(evidence: ImageEvidence) -> Outcome:
 
 
 def _keys_imported(evidence: ImageEvidence) -> Outcome:
-    if evidence.has_manifest and not evidence.manifest.gpgcheck:
+    if evidence.has_manifest and not evidence.manifest.inputs.gpgcheck:
         raise not_applicable("the image was built with --no-gpgcheck")
     folder = "/etc/yum.repos.d"
     wanted = set()
@@ -62,8 +62,8 @@ def _keys_imported(evidence: ImageEvidence) -> Outcome:
 
 
 def _packages(evidence: ImageEvidence) -> Outcome:
-    planned, actual = set(evidence.manifest.packages), set(evidence.packages)
-    planned = {nevra for nevra in planned if not nevra.startswith("gpg-pubkey-")}
+    planned = {one.nevra for one in evidence.manifest.packages if one.name != "gpg-pubkey"}
+    actual = set(evidence.packages)
     problems = [f"{nevra} is not in the image" for nevra in sorted(planned - actual)]
     problems += [f"{nevra} is not in the manifest" for nevra in sorted(actual - planned)]
     return judge_all(problems, f"{len(actual)} packages, those of the manifest")
@@ -91,22 +91,22 @@ def _package_files(evidence: ImageEvidence) -> Outcome:
 def _locale(evidence: ImageEvidence) -> Outcome:
     tree, problems, seen = evidence.tree, [], []
     settings = evidence.manifest.settings
-    if settings.get("lang"):
+    if settings.lang:
         actual = tree.settings("/etc/locale.conf").get("LANG")
         seen.append(f"lang {actual}")
-        if actual != settings["lang"]:
-            problems.append(f"LANG in /etc/locale.conf is {actual}, not {settings['lang']}")
-    if settings.get("keymap"):
+        if actual != settings.lang:
+            problems.append(f"LANG in /etc/locale.conf is {actual}, not {settings.lang}")
+    if settings.keymap:
         actual = tree.settings("/etc/vconsole.conf").get("KEYMAP")
         seen.append(f"keymap {actual}")
-        if actual != settings["keymap"]:
-            problems.append(f"KEYMAP in /etc/vconsole.conf is {actual}, not {settings['keymap']}")
-    if settings.get("timezone"):
+        if actual != settings.keymap:
+            problems.append(f"KEYMAP in /etc/vconsole.conf is {actual}, not {settings.keymap}")
+    if settings.timezone:
         link = tree.link("/etc/localtime") or ""
         actual = link.partition("zoneinfo/")[2]
         seen.append(f"timezone {actual}")
-        if actual != settings["timezone"]:
-            problems.append(f"/etc/localtime is a link to `{link}`, not to {settings['timezone']}")
+        if actual != settings.timezone:
+            problems.append(f"/etc/localtime is a link to `{link}`, not to {settings.timezone}")
         elif not tree.is_file("/etc/localtime"):
             problems.append(f"/etc/localtime leads nowhere: {link}")
     if not seen:
@@ -117,8 +117,8 @@ def _locale(evidence: ImageEvidence) -> Outcome:
 def _services(evidence: ImageEvidence) -> Outcome:
     enabled = _enabled_units(evidence)
     settings = evidence.manifest.settings
-    wanted = list(settings.get("services_enabled") or ())
-    unwanted = list(settings.get("services_disabled") or ())
+    wanted = settings.services_enabled
+    unwanted = settings.services_disabled
     if not wanted and not unwanted:
         raise not_applicable("the kickstart enables and disables nothing")
     problems = [f"{name} is not enabled" for name in wanted if not _unit_names(evidence, name) & enabled]
@@ -231,12 +231,11 @@ def _consoles(words: list[str]) -> list[str]:
 
 
 def _planned_arguments(evidence: ImageEvidence) -> list[str]:
-    arguments = evidence.manifest.settings.get("kernel_arguments") if evidence.has_manifest else None
-    return shlex.split(arguments) if arguments else []
+    return shlex.split(evidence.manifest.settings.kernel_arguments) if evidence.has_manifest else []
 
 
 def _plans_timeout(evidence: ImageEvidence) -> bool:
-    return evidence.has_manifest and (evidence.manifest.settings.get("boot_timeout") or 0) > 1
+    return evidence.has_manifest and (evidence.manifest.settings.boot_timeout or 0) > 1
 
 
 def _grub_config(evidence: ImageEvidence) -> str:
@@ -263,7 +262,7 @@ def _selinux(evidence: ImageEvidence) -> Outcome:
     actual = evidence.tree.settings("/etc/selinux/config").get("SELINUX")
     policy = evidence.tree.settings("/etc/selinux/config").get("SELINUXTYPE", "targeted")
     has_policy = evidence.tree.is_file(f"/etc/selinux/{policy}/contexts/files/file_contexts")
-    planned = evidence.manifest.settings.get("selinux") if evidence.has_manifest else None
+    planned = evidence.manifest.settings.selinux if evidence.has_manifest else None
     if actual is None and not has_policy and planned in (None, "disabled"):
         raise not_applicable("the image has no SELinux policy, and none is asked for")
     problems = []

@@ -52,7 +52,7 @@ def _size_aligned(evidence: ImageEvidence) -> Outcome:
     size = int(evidence.info["virtual-size"])
     if size % MIB:
         return failed(f"{size} bytes are no whole number of MiB")
-    if evidence.has_manifest and evidence.manifest.virtual_size not in (None, size):
+    if evidence.has_manifest and evidence.manifest.virtual_size != size:
         return failed(f"the manifest says {evidence.manifest.virtual_size} bytes, the image has {size}")
     return passed(f"{size // MIB} MiB")
 
@@ -73,10 +73,10 @@ def _checksums(evidence: ImageEvidence) -> Outcome:
                 seen.append("SHA256SUMS")
         if not problems and not seen:
             problems.append("SHA256SUMS does not name the image")
-    if evidence.has_manifest and evidence.manifest.sha256:
+    if evidence.has_manifest:
         seen.append("manifest")
-        if evidence.manifest.sha256 != actual:
-            problems.append(f"the manifest says sha256 {evidence.manifest.sha256}, it is {actual}")
+        if evidence.manifest.artifact.sha256 != actual:
+            problems.append(f"the manifest says sha256 {evidence.manifest.artifact.sha256}, it is {actual}")
     if not (seen or problems):
         raise not_applicable("there is neither SHA256SUMS nor a manifest beside the image")
     return judge_all(problems, f"{actual[:16]}… as in {' and '.join(seen)}")

@@ -27,7 +27,7 @@ def _shadow(evidence: ImageEvidence) -> dict[str, str]:
 
 
 def _root_locked(evidence: ImageEvidence) -> Outcome:
-    if evidence.has_manifest and evidence.manifest.settings.get("root_locked") is False:
+    if evidence.has_manifest and not evidence.manifest.settings.root_locked:
         raise not_applicable("the kickstart gives root a password")
     field = _shadow(evidence).get("root")
     if field is None:
@@ -45,8 +45,8 @@ def _planned_users(evidence: ImageEvidence) -> set[str]:
     if not evidence.has_manifest:
         return set()
     settings = evidence.manifest.settings
-    planned = {str(user["name"] if isinstance(user, dict) else user) for user in settings.get("users") or ()}
-    return planned | ({"root"} if settings.get("root_locked") is False else set())
+    planned = {user.name for user in settings.users}
+    return planned | (set() if settings.root_locked else {"root"})
 
 
 def _no_passwords(evidence: ImageEvidence) -> Outcome:
@@ -152,7 +152,7 @@ def _network(evidence: ImageEvidence) -> Outcome:
 
 def _hostname(evidence: ImageEvidence) -> Outcome:
     content = " ".join(evidence.tree.lines("/etc/hostname"))
-    planned = evidence.manifest.settings.get("hostname") if evidence.has_manifest else None
+    planned = evidence.manifest.settings.hostname if evidence.has_manifest else None
     if planned and content != planned:
         return failed(f"/etc/hostname is `{content}`, the kickstart says `{planned}`")
     if not planned and content.split(".")[0] not in ("", "localhost", "fedora"):

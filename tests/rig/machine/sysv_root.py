@@ -15,7 +15,7 @@ from builder.files import cache_folder
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture.apt import Apt, Source
-from tests.rig.fixture.rules import DATA
+from tests.rig.fixture.rules import DATA, load_distribution
 from tests.rig.machine import trees
 from tests.rig.machine.trees import HERE, Init, Tree
 
@@ -56,7 +56,7 @@ def sysv_tree(report: Report) -> Tree:
     Raises:
         RemoteError: Debian's mirror cannot be reached.
     """
-    apt = Apt(runner=Runner(report), folder=cache_folder("fixture"))
+    apt = Apt(runner=Runner(report), folder=cache_folder("fixture"), source=load_distribution().source)
     sources = tuple(source for source in apt.resolve(SEEDS) if source.name not in DROPPED)
     ours = trees.sources_digest(*SOURCES, *DATA_FILES.iterdir())
     inputs = [ours, sorted(source.sha256 for source in sources)]
