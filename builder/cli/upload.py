@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.cli import Context
 from builder.errors import InputError
-from builder.glance import cloud, description, source, upload
+from builder.glance import description, entry, source, upload
 from builder.glance.decision import Decision
 from builder.glance.images import Images
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     report = context.report
     properties = description.parse_properties(args.properties)
     local = source.read(args.image)
-    there = cloud.connect(args.cloud, report)
+    there = entry.connect(args.cloud, report)
     if not local.has_manifest:
         # The digest has to be known before the first request: by it the next run recognises the image.
         with report.step("hash", f"{local.size / upload.MIB:.1f} MiB, no manifest beside it"):

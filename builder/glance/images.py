@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import RemoteError
-from builder.glance.cloud import Answer, Cloud, ConnectionLost
+from builder.glance.cloud import Answer, Cloud
 from builder.glance.source import Body
+from builder.glance.trouble import ConnectionLost
 from builder.report import Report
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
@@ -60,9 +61,13 @@ class Images:
         path: str | None = f"/images?{query}"
         found: list[Image] = []
         while path:
-            answer = self._send(f"list images called {name}", "GET", path, ok=(200,))
-            found += [parse(value) for value in answer.value["images"]]
-            following = answer.value.get("next")
+            what = f"list images called {name}"
+            answer = self._send(what, "GET", path, ok=(200,))
+            page = self._mapping(what, answer)
+            rows, following = page.get("images"), page.get("next")
+            if not isinstance(rows, list) or not isinstance(following, str | None):
+                raise self._foreign(what)
+            found += [self._parse(what, row) for row in rows]
             path = following.removeprefix("/v2") if following else None
         return tuple(image for image in found if image.name == name)
 
@@ -76,12 +81,13 @@ class Images:
             if image is None:
                 raise self.failure("create the image", answer)
             return image
-        return parse(answer.value)
+        return self._parse("create the image", answer.value)
 
     def show(self, image_id: str) -> Image | None:
         """Return the image; None: there is none."""
-        answer = self._send(f"show image {image_id}", "GET", f"/images/{image_id}", ok=(200, 404))
-        return parse(answer.value) if answer.status == 200 else None
+        what = f"show image {image_id}"
+        answer = self._send(what, "GET", f"/images/{image_id}", ok=(200, 404))
+        return self._parse(what, answer.value) if answer.status == 200 else None
 
     def patch(self, image_id: str, changes: Sequence[Mapping[str, Any]]) -> Image:
         """Change fields and properties (JSON patch)."""
@@ -93,7 +99,7 @@ class Images:
             content_type=PATCH_TYPE,
             ok=(200,),
         )
-        return parse(answer.value)
+        return self._parse(f"change image {image_id}", answer.value)
 
     def delete(self, image_id: str) -> None:
         """Delete the image; one that is not there is as good as deleted."""
@@ -129,6 +135,25 @@ class Images:
         reason = f": {answer.reason}" if answer.reason else ""
         return RemoteError(f"cloud {self.cloud.name}: {what}: HTTP {answer.status}{reason}", hint=hint)
 
+    def _mapping(self, what: str, answer: Answer) -> Mapping[str, Any]:
+        if not isinstance(answer.value, dict):
+            raise self._foreign(what)
+        return answer.value
+
+    def _parse(self, what: str, value: object) -> Image:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise self._foreign(f"{what}: {error}") from error
+
+    def _foreign(self, what: str) -> RemoteError:
+        return RemoteError(
+            f"cloud {self.cloud.name}: {what}: the answer is not one of the Image API "
+            f"({self.cloud.endpoint})",
+            hint="is something between here and Glance answering (a proxy, a login page)? "
+            "check the image endpoint of the cloud",
+        )
+
     def wait_before_retry(self, attempt: int, problem: str, answer: Answer | None = None) -> None:
         """Say what went wrong, and that it is tried again; then wait longer each time."""
         seconds = min(2.0 ** (attempt - 1), 30.0)
@@ -158,18 +183,35 @@ class Images:
             self.wait_before_retry(attempt, problem, answer)
 
 
-def parse(value: Mapping[str, Any]) -> Image:
-    """Turn the API's JSON into an Image."""
+def parse(value: object) -> Image:
+    """Turn the API's JSON into an Image.
+
+    A hash is taken as it comes; only what an image cannot be without has to be there.
+
+    Raises:
+        ValueError: it is not an image, naming the field.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    for name in ("id", "status"):
+        if not isinstance(value.get(name), str):
+            raise ValueError(f"{name} is missing")
+
+    def text(name: str) -> str | None:
+        found = value.get(name)
+        return found if isinstance(found, str) else None
+
+    size = value.get("size")
     return Image(
         id=value["id"],
-        name=value.get("name") or "",
+        name=text("name") or "",
         status=value["status"],
-        visibility=value.get("visibility") or "",
-        size=value.get("size"),
-        disk_format=value.get("disk_format"),
-        checksum=value.get("checksum"),
-        hash_algorithm=value.get("os_hash_algo"),
-        hash_value=value.get("os_hash_value"),
-        updated_at=value.get("updated_at") or "",
-        properties={key: text for key, text in value.items() if isinstance(text, str)},
+        visibility=text("visibility") or "",
+        size=size if isinstance(size, int) else None,
+        disk_format=text("disk_format"),
+        checksum=text("checksum"),
+        hash_algorithm=text("os_hash_algo"),
+        hash_value=text("os_hash_value"),
+        updated_at=text("updated_at") or "",
+        properties={key: item for key, item in value.items() if isinstance(item, str)},
     )

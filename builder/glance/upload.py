@@ -12,11 +12,12 @@ from typing import Any
 
 from builder.errors import BuildError, RemoteError
 from builder.glance import comparison, source, uploader
-from builder.glance.cloud import Answer, ConnectionLost
+from builder.glance.cloud import Answer
 from builder.glance.decision import Decision, decide
 from builder.glance.description import FIELDS, UPLOADER, Description
 from builder.glance.images import RETRYABLE, Image, Images
 from builder.glance.source import Body, Source
+from builder.glance.trouble import ConnectionLost
 from builder.report import Report, Step
 
 MIB = 1 << 20

@@ -347,6 +347,7 @@ def test_cloud_that_cannot_be_entered_is_one_error_with_a_hint(
 
 def test_credentials_of_the_environment_are_enough(user: User, image: Path, tmp_path: Path) -> None:
     auth = {f"OS_{key.upper()}": value for key, value in user.cloud["auth"].items()}
+    (tmp_path / "none.yaml").write_text("clouds: {}\n")
     auth["OS_CLIENT_CONFIG_FILE"] = str(tmp_path / "none.yaml")
 
     done = user.upload(image, "--dry-run", environment=auth | {"OS_REGION_NAME": "RegionOne"})
@@ -420,3 +421,83 @@ def tls(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
     assert plane.keystone is not None
     with proxies.in_front_of(plane.keystone.port, tls=context) as running:
         yield certificate, running.url
+
+
+def test_password_in_the_address_of_keystone_is_never_shown(user: User, image: Path) -> None:
+    address = f"http://joe:{user.password}-too@127.0.0.1:9/v3"
+
+    done = user.upload(image, auth=user.cloud["auth"] | {"auth_url": address})
+
+    assert done.code == 5
+    assert "connection refused" in done.err
+    assert "-too" not in done.err
+
+
+def test_credentials_without_a_project_are_told_to_name_one(user: User, image: Path) -> None:
+    auth = {key: value for key, value in user.cloud["auth"].items() if not key.startswith("project")}
+
+    done = user.upload(image, auth=auth)
+
+    assert done.code == 2, done.err
+    assert "name no project" in done.err
+    assert "name one: --project" in done.err
+
+
+def test_dead_proxy_is_named_with_its_variable(
+    user: User, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://me:hidden@127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+
+    done = user.upload(image, auth=user.cloud["auth"] | {"auth_url": "http://keystone.invalid:5000/v3"})
+
+    assert done.code == 5, done.err
+    assert "the proxy http://***@127.0.0.1:9 does not answer: connection refused" in done.err
+    assert "that of http_proxy" in done.err
+    assert "hidden" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "said"),
+    [
+        pytest.param("GET", b"<html><body>Please log in &amp; try</body></html>", "not one of", id="page"),
+        pytest.param("GET", b"[]", "not one of", id="list"),
+        pytest.param("GET", b'{"images": [{"id": "x"}]}', "status is missing", id="image without status"),
+        pytest.param("GET", b'{"images": 5}', "not one of", id="no list of images"),
+        pytest.param("POST", b"<html/>", "not one of", id="page for a new image"),
+        pytest.param("POST", b"{}", "id is missing", id="image without id"),
+    ],
+)
+def test_answer_that_is_not_of_the_image_api_is_one_error(
+    user: User, image: Path, method: str, body: bytes, said: str
+) -> None:
+    user.proxy.faults.append(Fault(method=method, path=r"/images", rewrite=lambda _: body))
+
+    done = user.upload(image)
+
+    assert done.code == 5, done.err
+    assert said in done.err
+    assert "check the image endpoint" in done.err
+    assert user.images() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"os_hash_algo": "shake_256", "os_hash_value": "00", "checksum": None},
+        {"os_hash_algo": "md17", "os_hash_value": "00", "checksum": None},
+        {"os_hash_algo": ["sha512"], "os_hash_value": 5, "checksum": None},
+        {"os_hash_algo": None, "os_hash_value": None, "checksum": None, "size": None},
+    ],
+    ids=["without a length", "unknown", "another shape", "none"],
+)
+def test_hash_that_nobody_can_compute_keeps_the_image_and_says_so(
+    user: User, image: Path, changes: dict[str, Any]
+) -> None:
+    user.proxy.faults.append(Fault(method="GET", path=IMAGE, rewrite=rewriting(**changes)))
+
+    done = user.upload(image)
+
+    assert done.code == 0, done.err
+    assert "not compared" in done.err
+    assert [there["status"] for there in user.images()] == ["active"]
