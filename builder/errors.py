@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What can go wrong, as types; each carries its exit code (DESIGN section 4).
+"""What can go wrong, as types; each carries its exit code.
 
 Raised anywhere, shown only by `builder.__main__`. A message is one line that names the file, line,
 option or object; a hint is an action; a log is the path of the whole story.

@@ -70,11 +70,17 @@ class Rpm:
     filedigest: Literal["md5", "sha256"] = "sha256"
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"\d+(\.\d+)+", self.version):
+            raise ValueError(f'rpm: version "{self.version}" is not of the form 4.19')
         if not re.fullmatch(r"w\d+\.(gz|xz|zst)dio", self.payload):
             raise ValueError(f'rpm: payload "{self.payload}" is not of the form w19.zstdio')
         for name in self.macros:
             if not (SPECS / "macros" / name).is_file():
                 raise ValueError(f"rpm: macros: there is no file specs/macros/{name}")
+
+    def is_at_least(self, version: str) -> bool:
+        """Say whether it is of a version or later: "4.9" is before "4.19"."""
+        return _numbers(self.version) >= _numbers(version)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,6 +225,10 @@ def select(patterns: Sequence[str]) -> tuple[Target, ...]:
     return tuple(
         target for target in targets if any(fnmatch.fnmatchcase(target.name, pattern) for pattern in patterns)
     )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _unknown(pattern: str) -> Problem:

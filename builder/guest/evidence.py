@@ -21,6 +21,7 @@ from builder.guest.partitions import PartitionTable, read_table
 from builder.guest.tree import Tree
 from builder.manifest import ImageManifest
 from builder.runner import Runner
+from builder.versions import version_key
 
 # RPMFILE_CONFIG, RPMFILE_DOC, RPMFILE_GHOST
 _CONFIG, _DOC, _GHOST = 1, 2, 64
@@ -246,10 +247,10 @@ class ImageEvidence:
 
     @cached_property
     def kernels(self) -> tuple[str, ...]:
-        """The versions of the kernels that have modules, sorted."""
+        """The versions of the kernels that have modules, the oldest first."""
         return tuple(
             name
-            for name in self.tree.names("/usr/lib/modules")
+            for name in sorted(self.tree.names("/usr/lib/modules"), key=version_key)
             if self.tree.is_file(f"/usr/lib/modules/{name}/modules.dep")
         )
 

@@ -55,6 +55,7 @@ from builder.manifest import manifest_path, read_manifest, write_manifest
 from builder.report import Report
 from builder.runner import Runner
 from builder.targets import Target
+from builder.versions import load_rpm
 
 MIB = 1 << 20
 
@@ -177,6 +178,7 @@ def check_host(plan: ImagePlan, target: Target) -> None:
     for tool in TOOLS:
         tools.find(tool)
     dnf.system_python()
+    load_rpm()
     idmap.find_ids()
 
 

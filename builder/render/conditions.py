@@ -9,10 +9,10 @@ from builder.targets import Family, Target
 
 MACRO = {Family.FEDORA: "fedora", Family.EL: "rhel", Family.FIXTURE: "fixture"}
 
-# rpm makes the accounts that a package's sysusers.d file names (packaging.md, section 2), and puts them
-# into groups (its "m" lines), from these versions on.
-ACCOUNTS_SINCE = (4, 19)
-MEMBERS_SINCE = (4, 20)
+# rpm makes the accounts that a package's sysusers.d file names, and puts them into groups (its "m" lines),
+# from these versions on.
+ACCOUNTS_SINCE = "4.19"
+MEMBERS_SINCE = "4.20"
 
 
 def expression(targets: Sequence[Target], chosen: Callable[[Target], bool]) -> str | None:
@@ -34,14 +34,9 @@ def expression(targets: Sequence[Target], chosen: Callable[[Target], bool]) -> s
 
 def makes_accounts(target: Target) -> bool:
     """Say whether the target's rpm makes the accounts of sysusers.d files."""
-    return rpm_version(target) >= ACCOUNTS_SINCE
+    return target.rpm.is_at_least(ACCOUNTS_SINCE)
 
 
 def makes_members(target: Target) -> bool:
     """Say whether the target's rpm puts accounts into groups."""
-    return rpm_version(target) >= MEMBERS_SINCE
-
-
-def rpm_version(target: Target) -> tuple[int, ...]:
-    """Return the version of the target's rpm, to be compared."""
-    return tuple(int(part) for part in target.rpm.version.split("."))
+    return target.rpm.is_at_least(MEMBERS_SINCE)

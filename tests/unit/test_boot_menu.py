@@ -143,27 +143,6 @@ def test_an_entry_gets_the_initramfs_that_was_made_after_it(tmp_path: Path) -> N
     assert kernel.initrds == ("/initramfs-6.1.img",)
 
 
-@pytest.mark.parametrize(
-    ("newer", "older"),
-    [
-        ("6.10.0", "6.9.0"),
-        ("6.1.10", "6.1.9"),
-        ("6.1.0-2", "6.1.0-1"),
-        ("6.1.0", "6.1.0~rc1"),
-        ("6.1.0.1", "6.1.0"),
-        ("5.14.0-427.el9", "5.14.0-362.el9"),
-        ("6.1", "6.1a1"),
-    ],
-)
-def test_versions_compare_as_in_rpm(newer: str, older: str) -> None:
-    if newer == "6.1":
-        newer, older = older, newer
-
-    assert entries.compare_versions(newer, older) == 1
-    assert entries.compare_versions(older, newer) == -1
-    assert entries.compare_versions(newer, newer) == 0
-
-
 def render(loader: Bootloader, *, reads_entries: bool, words: tuple[str, ...] = WORDS) -> str:
     kernel = entries.Kernel(
         version="6.1",

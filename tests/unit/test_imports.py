@@ -18,6 +18,7 @@ LAYERS = (
     ("destination",),
     ("data", "report", "files", "memory", "places"),
     ("tools", "manifest"),
+    ("versions",),
     ("runner", "http"),
     ("download",),
     ("targets", "catalogue", "render"),

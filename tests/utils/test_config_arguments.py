@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bad input: one line on stderr, the file untouched, exit 1 (or DESIGN's code on request)."""
+"""Bad input: one line on stderr, the file untouched, exit 1 (or that of --strict-exit)."""
 
 import os
 import re

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from builder.image.tree import tree
+from builder.versions import version_key
 
 
 def find_kernels() -> tuple[str, ...]:
@@ -14,12 +15,6 @@ def find_kernels() -> tuple[str, ...]:
     folder = tree.path("/usr/lib/modules")
     found = [path.parent.name for path in folder.glob("*/vmlinuz")] if folder.is_dir() else []
     return tuple(sorted(found, key=version_key, reverse=True))
-
-
-def version_key(version: str) -> list[tuple[int, str]]:
-    """Return a key that sorts 6.10 behind 6.9."""
-    words = version.replace("-", ".").split(".")
-    return [(int(word), "") if word.isdigit() else (-1, word) for word in words]
 
 
 def install_kernel(version: str) -> None:

@@ -50,11 +50,6 @@ class Context:
         return frozenset(file.path for package in self.packages for file in package.files)
 
 
-def version_number(version: str) -> tuple[int, ...]:
-    """Return a version of rpm as what can be compared: "4.19" is (4, 19)."""
-    return tuple(int(part) for part in version.split("."))
-
-
 def rule_id(rule: Rule) -> str:
     """Return the id of a rule."""
     return rule.__name__.replace("_", "-")

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from builder import tools
-from builder.errors import InputError, ToolMissing
+from builder.errors import InputError
+from builder.versions import load_rpm
 
 # Scriptlet -> the tags of its text and of its interpreter.
 SCRIPTLETS = {
@@ -116,7 +116,7 @@ def read_package(path: Path) -> BuiltPackage:
         InputError: it is none, or it is damaged.
         ToolMissing: rpm's Python binding is not there.
     """
-    rpm = _binding()
+    rpm = load_rpm()
     try:
         path.open("rb").close()
     except OSError as error:
@@ -143,18 +143,6 @@ def read_package(path: Path) -> BuiltPackage:
         provides=_dependencies(rpm, header, "provides"),
         scriptlets=_read_scriptlets(rpm, header),
     )
-
-
-def _binding() -> Any:
-    """Return the module rpm: the shim of PyPI finds the system's."""
-    try:
-        import rpm
-    except ImportError as error:
-        raise ToolMissing(
-            f"rpm's Python binding cannot be loaded: {error}",
-            hint=tools.install_hint("python3-rpm"),
-        ) from error
-    return rpm
 
 
 def _transaction(rpm: Any) -> Any:

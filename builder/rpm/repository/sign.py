@@ -84,7 +84,7 @@ def sign_rpms(files: Sequence[Path], key: SigningKey, runner: Runner) -> None:
     Raises:
         CommandFailed: gpg would not sign (a passphrase without an agent, an expired key).
     """
-    # Debian's rpm looks for gpg under another name (packaging.md, section 8).
+    # Debian's rpm looks for gpg under another name.
     argv: list[str | os.PathLike[str]] = ["rpmsign", "--addsign", "--define", f"__gpg {tools.find('gpg')}",
                                           "--define", f"_gpg_name {key.fingerprint}"]  # fmt: skip
     if key.home:

@@ -12,6 +12,7 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.image.disk.bootloader import grubimage
 from builder.image.disk.placement import DiskLayout
+from builder.versions import compare_versions
 
 ENTRIES = "boot/loader/entries"
 
@@ -163,25 +164,3 @@ def _compare(one: Kernel, other: Kernel) -> int:
     if one.rescue != other.rescue:
         return 1 if one.rescue else -1
     return -compare_versions(one.version, other.version)
-
-
-def compare_versions(one: str, other: str) -> int:
-    """Compare as rpm does (rpmvercmp): runs of digits by value, of letters by text, digits win."""
-    left, right = (re.findall(r"\d+|[A-Za-z]+|[~^]", text) for text in (one, other))
-    for a, b in zip(left, right, strict=False):
-        if a == b:
-            continue
-        if a == "~" or b == "~":
-            return -1 if a == "~" else 1
-        if a.isdigit() != b.isdigit():
-            return 1 if a.isdigit() else -1
-        if a.isdigit():
-            if int(a) == int(b):
-                continue
-            return 1 if int(a) > int(b) else -1
-        return 1 if a > b else -1
-    rest = left[len(right) :] or right[len(left) :]
-    if not rest:
-        return 0
-    longer = 1 if len(left) > len(right) else -1
-    return -longer if rest[0] == "~" else longer

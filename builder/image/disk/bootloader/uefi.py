@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from functools import cmp_to_key
 from pathlib import Path
 
 from builder.image.disk.bootloader import grubimage
-from builder.image.disk.bootloader.entries import compare_versions
 from builder.image.disk.placement import DiskLayout
+from builder.versions import version_key
 
 MODULES = "usr/lib/grub/x86_64-efi"
 STORE = "usr/lib/efi"
@@ -96,7 +95,7 @@ def _stores(tree: Path) -> Iterator[Path]:
     """Yield the EFI folders in /usr/lib/efi, of each name the newest version first."""
     for name in sorted((tree / STORE).glob("*")):
         versions = sorted(path.name for path in name.glob("*") if (path / "EFI").is_dir())
-        for version in sorted(versions, key=cmp_to_key(compare_versions), reverse=True):
+        for version in sorted(versions, key=version_key, reverse=True):
             yield name / version / "EFI"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.rpm.check.context import Context, version_number
+from builder.rpm.check.context import Context
 from builder.rpm.check.package import BuiltPackage
 
 # %{name}, %{?dist}; %_bindir; %systemd_post. Not %i of a unit, %(name)s of Python, %{GLOBAL} of httpd.
@@ -80,7 +80,7 @@ def _accounts(package: BuiltPackage) -> frozenset[str]:
 
 
 def undeclared_account(package: BuiltPackage, context: Context) -> Iterator[str]:
-    if version_number(context.target.rpm.version) < (4, 19):
+    if not context.target.rpm.is_at_least("4.19"):
         return
     declared = {one.name for one in (*package.provides, *package.requires)}
     owners = {f"user({file.user})" for file in package.files if file.user not in ACCOUNTS}
@@ -90,7 +90,7 @@ def undeclared_account(package: BuiltPackage, context: Context) -> Iterator[str]
 
 
 def member_line_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
-    if version_number(context.target.rpm.version) < (4, 20):
+    if not context.target.rpm.is_at_least("4.20"):
         for file in package.files:
             if "/sysusers.d/" in file.path and re.search(r"^m\s", file.text or "", re.MULTILINE):
                 yield f"{file.path}: rpm {context.target.rpm.version} leaves lines of type m out"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.rpm.check.context import Context, version_number
+from builder.rpm.check.context import Context
 from builder.rpm.check.package import BuiltPackage
 
 # The first rpm that reads a payload of this kind (rpm's own release notes).
@@ -31,10 +31,10 @@ DIGESTS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512"}
 
 
 def unreadable_payload(package: BuiltPackage, context: Context) -> Iterator[str]:
-    rpm = context.target.rpm.version
+    rpm = context.target.rpm
     first = COMPRESSORS.get(package.compressor)
-    if first is None or version_number(rpm) < version_number(first):
-        yield f"payload is {package.compressor}, and rpm {rpm} of the target cannot read it"
+    if first is None or not rpm.is_at_least(first):
+        yield f"payload is {package.compressor}, and rpm {rpm.version} of the target cannot read it"
 
 
 def unreadable_digests(package: BuiltPackage, context: Context) -> Iterator[str]:
@@ -45,7 +45,7 @@ def unreadable_digests(package: BuiltPackage, context: Context) -> Iterator[str]
 
 
 def feature_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
-    rpm = context.target.rpm.version
+    rpm = context.target.rpm
     for need in package.requires:
         match = re.fullmatch(r"rpmlib\((\w+)\)", need.name)
         if not match:
@@ -53,8 +53,8 @@ def feature_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
         first = FEATURES.get(match[1])
         if first is None:
             yield f"{need.whole}: a feature that is not known here"
-        elif version_number(rpm) < version_number(first):
-            yield f"{need.whole}: came with rpm {first}, the target has {rpm}"
+        elif not rpm.is_at_least(first):
+            yield f"{need.whole}: came with rpm {first}, the target has {rpm.version}"
 
 
 def other_dist_tag(package: BuiltPackage, context: Context) -> Iterator[str]:
