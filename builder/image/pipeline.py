@@ -91,7 +91,7 @@ STAGES = (
 )
 # The code that decides what comes out.
 CODE = (Path(__file__).parent, Path(kickstart.__file__).parent)
-PLACES = ("place", "places", "selinux_place", "unresolved_includes")
+PLACES = ("place", "places", "unresolved_includes")
 TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
 
 
@@ -219,7 +219,11 @@ def _by_content(repository: Repository) -> Repository:
 def _without_places(value: object) -> object:
     """Return a plan's data without the places of its lines, its plain passwords as slow digests."""
     if isinstance(value, dict):
-        kept = {name: _without_places(inner) for name, inner in value.items() if name not in PLACES}
+        kept = {
+            name: _without_places(inner)
+            for name, inner in value.items()
+            if name not in PLACES and not name.endswith("_place")
+        }
         if kept.get("plain"):
             kept["plain"] = hashlib.pbkdf2_hmac("sha256", str(kept["plain"]).encode(), b"plan", 200_000).hex()
         return kept

@@ -1,47 +1,93 @@
 # SPDX-License-Identifier: MIT
-"""Who is in the image: root, users, groups, keys, and how passwords are handled."""
+"""Who is in the image: root, users, groups, keys, and how passwords are handled.
+
+Accounts are looked at as a whole: a clash of names or ids is told before anything is built.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
-from builder.kickstart.plan import Group, Password, SshKey, User
+from builder.kickstart.placeholders import is_placeholder
+from builder.kickstart.plan import Group, Password, Place, SshKey, User
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
 from builder.kickstart.values import ACCOUNT, fits
 
-# crypt(5): $id$..., the 13 characters of DES, or what locks an account on purpose.
-_HASH = re.compile(r"\$[0-9a-z]+\$[^:\s]+|[./0-9A-Za-z]{13}")
+# Ids that an image may use: a build maps no more (builder.image.isolation.idmap). 65534 is nobody, 65535
+# the "no id" of 16 bit.
+LAST_ID = 65533
 
-# Options of authconfig(8) that say what every target does anyway, and those for weaker hashes.
+# What crypt(5) reads, by its forms; the 13 characters of DES; or what locks an account on purpose.
+_BASE64 = "[./0-9A-Za-z]"
+_HASH = re.compile(
+    "|".join(
+        (
+            rf"\$1\$[^$:\s]{{0,8}}\${_BASE64}{{22}}",
+            rf"\$5\$(rounds=\d+\$)?[^$:\s]{{0,16}}\${_BASE64}{{43}}",
+            rf"\$6\$(rounds=\d+\$)?[^$:\s]{{0,16}}\${_BASE64}{{86}}",
+            rf"\$2[abxy]\$\d\d\${_BASE64}{{53}}",
+            rf"\$(y|gy)\${_BASE64}+\${_BASE64}*\${_BASE64}{{43}}",
+            rf"\$7\${_BASE64}{{11,97}}\${_BASE64}{{43}}",
+            rf"\$sha1\$\d+\${_BASE64}{{1,64}}\${_BASE64}{{28}}",
+            r"\$md5[^$:\s]*\${1,2}[^:\s]*",
+            rf"{_BASE64}{{13}}",
+        )
+    )
+)
+
+# Options of authconfig(8) that say what every target does anyway, those for weaker hashes, and those that
+# bring accounts of a network, which nothing here would set up.
 _OLD_AUTH_DEFAULTS = frozenset(
-    {"--enableshadow", "--useshadow", "--passalgo=sha512", "--disablenis", "--updateall"}
+    {
+        *("--enableshadow", "--useshadow", "--passalgo=sha512", "--enablelocauthorize", "--kickstart"),
+        *("--updateall", "--update", "--nostart"),
+    }
 )
 _OLD_AUTH_HASHES = frozenset({"--enablemd5", "--passalgo=md5", "--passalgo=sha256", "--passalgo=descrypt"})
+_NETWORK_ACCOUNTS = re.compile(
+    r"--(enable|use)?(nis|ldap|krb|hesiod|winbind|smb|sssd|ipa|rfc2307|wins|preferdns)\w*(=.*)?"
+)
+
+_AUTHSELECT = frozenset(
+    {"select", "enable-feature", "disable-feature", "opt-out", "apply-changes", "current", "check"}
+)
 
 
-def plan_root(ks: Kickstart) -> tuple[Password, bool]:
-    """Return root's password, and whether ssh may take it. Without a rootpw line root is locked."""
+def plan_root(ks: Kickstart) -> tuple[Password, bool, Place | None]:
+    """Return root's password, whether ssh may take it, and the line. Without one root is locked."""
     line = ks.last("rootpw")
     if line is None:
         ks.findings.note(None, "no rootpw line: root is locked")
-        return Password(locked=True), False
-    return plan_password(ks, line, who="root"), bool(line.get("allow_ssh", False))
+        return Password(locked=True), False, None
+    return plan_password(ks, line, who="root"), bool(line.get("allow_ssh", False)), line.place
 
 
 def plan_password(ks: Kickstart, line: Command, *, who: str) -> Password:
     """Return the password of a rootpw or user line.
 
-    A text given as a hash that is none (`locked`, `nothing`, `!!`): nobody could log in with it, so it
-    locks the account, and a proper lock is what the image gets.
+    A word given as a hash that is none (`locked`, `nothing`, `!!`): nobody could log in with it, so it
+    locks the account, and a proper lock is what the image gets. What looks like a hash and is none was
+    to be one: an error.
     """
     text = str(line.get("password", ""))
     locked = bool(line.get("lock", False))
+    if is_placeholder(text):
+        what = f"{line.name}: the password of {who} is a placeholder, not filled in"
+        ks.findings.error(line.place, what, "fill the template in, or write --lock")
+        return Password(locked=True)
     if not line.get("isCrypted", False):
         return Password(plain=text or None, locked=locked or not text)
     if _HASH.fullmatch(text):
         return Password(hash=text, locked=locked)
-    if text.strip("!*"):
+    if text.startswith("$"):
+        ks.findings.error(
+            line.place,
+            f"{line.name}: the password of {who} is not a hash that crypt(5) reads",
+            "make one with openssl passwd -6",
+        )
+    elif text.strip("!*"):
         ks.findings.warn(
             line.place,
             f"{line.name}: the password of {who} is not a crypt(5) hash; the account is locked",
@@ -57,7 +103,8 @@ def plan_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
     for line in ks.all("group"):
         name = str(line.get("name", ""))
         if fits(ks, line, ACCOUNT, name, "a group name"):
-            groups[name] = Group(name=name, gid=line.get("gid"))
+            gid = _plan_id(ks, line, "--gid", line.get("gid"))
+            _add_group(ks, groups, Group(name=name, gid=gid, place=line.place))
     for line in ks.all("user"):
         name = str(line.get("name", ""))
         if not fits(ks, line, ACCOUNT, name, "a user name"):
@@ -67,30 +114,108 @@ def plan_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
             continue
         if name in users:
             ks.findings.warn(line.place, f"a second user line for {name}: the last holds")
-        member = []
-        for text in line.get("groups", ()):
-            match = re.fullmatch(r"([^()]*?)\s*(?:\((\d+)\))?", str(text))
-            group, gid = (match[1], match[2]) if match else (str(text), None)
-            if fits(ks, line, ACCOUNT, group, "a group name"):
-                member.append(group)
-                if gid is not None:
-                    groups[group] = Group(name=group, gid=int(gid))
-        users[name] = _plan_user(ks, line, name, tuple(member))
-    return tuple(users.values()), tuple(groups.values())
+        users[name] = _plan_user(ks, line, name, _plan_groups(ks, line, groups))
+    return _settle(ks, users, groups), tuple(groups.values())
+
+
+def _plan_groups(ks: Kickstart, line: Command, groups: dict[str, Group]) -> tuple[str, ...]:
+    """Return the names of `--groups`; those with an id join `groups`."""
+    member = []
+    for text in line.get("groups", ()):
+        match = re.fullmatch(r"([^()]*?)\s*(?:\((\d+)\))?", str(text))
+        name, number = (match[1], match[2]) if match else (str(text), None)
+        if not fits(ks, line, ACCOUNT, name, "a group name"):
+            continue
+        member.append(name)
+        if number is not None:
+            gid = _plan_id(ks, line, f"--groups={name}", int(number))
+            _add_group(ks, groups, Group(name=name, gid=gid, place=line.place))
+    return tuple(dict.fromkeys(member))
+
+
+def _add_group(ks: Kickstart, groups: dict[str, Group], group: Group) -> None:
+    """Add a group, unless its name has another id or its id another name."""
+    named = groups.get(group.name)
+    if named is not None and group.gid is not None and named.gid not in (None, group.gid):
+        ks.findings.error(
+            group.place,
+            f"group {group.name}: gid {group.gid}, and {named.gid} by {_where(named.place)}",
+            "give it one gid",
+        )
+        return
+    for other in groups.values():
+        if group.gid is not None and other.gid == group.gid and other.name != group.name:
+            ks.findings.error(
+                group.place,
+                f"group {group.name}: gid {group.gid} is that of {other.name}, by {_where(other.place)}",
+                "give each group a gid of its own",
+            )
+            return
+    if named is None or named.gid is None:
+        groups[group.name] = group
+
+
+def _plan_id(ks: Kickstart, line: Command, option: str, value: int | None) -> int | None:
+    """Return a uid or gid that an image can have."""
+    if value is None or 0 < int(value) <= LAST_ID:
+        return None if value is None else int(value)
+    if int(value) == 0:
+        ks.findings.error(line.place, f"{line.name} {option}=0: is root's", "leave it out, or choose another")
+    else:
+        ks.findings.error(
+            line.place,
+            f"{line.name} {option}={value}: an image is built with ids from 1 to {LAST_ID}",
+            "choose one of them, or make the account at the first boot (cloud-init)",
+        )
+    return None
+
+
+def _settle(ks: Kickstart, users: dict[str, User], groups: dict[str, Group]) -> tuple[User, ...]:
+    """Return the users with their own groups found, clashes of ids told.
+
+    A group of the user's own name, made by a group line or named in --groups, is the user's own.
+    """
+    by_uid: dict[int, User] = {}
+    settled = []
+    for user in users.values():
+        if user.uid is not None:
+            first = by_uid.setdefault(user.uid, user)
+            if first is not user:
+                ks.findings.error(
+                    user.place,
+                    f"user {user.name}: uid {user.uid} is that of {first.name}, by {_where(first.place)}",
+                    "give each user a uid of its own",
+                )
+        own = groups.get(user.name)
+        if own is not None and own.gid is not None and user.gid not in (None, own.gid):
+            ks.findings.error(
+                user.place,
+                f"user {user.name}: --gid={user.gid}, and the group {user.name} has {own.gid} "
+                f"by {_where(own.place)}",
+                "leave --gid out, or give both the same",
+            )
+        others = tuple(name for name in user.groups if name != user.name)
+        primary = user.name if own is not None and user.gid in (None, own.gid) else None
+        settled.append(dataclasses.replace(user, groups=others, primary_group=primary))
+    return tuple(settled)
+
+
+def _where(place: Place | None) -> str:
+    return f"{place.file}:{place.line}" if place else "another line"
 
 
 def _plan_user(ks: Kickstart, line: Command, name: str, groups: tuple[str, ...]) -> User:
     home, shell, gecos = (str(line.get(key, "")) for key in ("homedir", "shell", "gecos"))
     for text in (home, shell):
-        if text and (not text.startswith("/") or re.search(r"[:\n]", text)):
-            ks.findings.error(line.place, f'user: "{text}" is not an absolute path')
+        if text and (not text.startswith("/") or re.search(r"[:\n]", text) or ".." in text.split("/")):
+            ks.findings.error(line.place, f'user: "{text}" is not an absolute path', "write /home/NAME")
     if re.search(r"[:\n]", gecos):
         ks.findings.error(line.place, "user --gecos: a colon ends the field", "leave the colon out")
     return User(
         name=name,
         password=plan_password(ks, line, who=name),
-        uid=line.get("uid"),
-        gid=line.get("gid"),
+        uid=_plan_id(ks, line, "--uid", line.get("uid")),
+        gid=_plan_id(ks, line, "--gid", line.get("gid")),
         groups=groups,
         home=home or None,
         shell=shell or None,
@@ -104,13 +229,15 @@ def plan_ssh_keys(ks: Kickstart) -> tuple[SshKey, ...]:
     keys = []
     for line in ks.all("sshkey"):
         user, key = str(line.get("username", "")), str(line.get("key", "")).strip()
-        if fits(ks, line, ACCOUNT, user, "a user name") and "\n" not in key:
-            keys.append(SshKey(user=user, key=key))
+        if is_placeholder(key) or not key:
+            ks.findings.error(line.place, f"sshkey: the key of {user} is not filled in", "give a public key")
+        elif fits(ks, line, ACCOUNT, user, "a user name") and "\n" not in key:
+            keys.append(SshKey(user=user, key=key, place=line.place))
     return tuple(keys)
 
 
-def plan_authselect(ks: Kickstart) -> tuple[str, ...] | None:
-    """Return the arguments of authselect(8), None when nothing is asked for.
+def plan_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | None]:
+    """Return the arguments of authselect(8), None when nothing is asked for, and the line.
 
     auth and authconfig (EL 7 and before): their usual options say what every target does anyway.
     """
@@ -121,17 +248,39 @@ def plan_authselect(ks: Kickstart) -> tuple[str, ...] | None:
                 f"{old.name} {' '.join(sorted(weak))}: new passwords are hashed as the target does it",
             )
         left = [word for word in old.words if word not in _OLD_AUTH_DEFAULTS | _OLD_AUTH_HASHES]
-        if left:
-            ks.findings.error(
-                old.place,
-                f"{old.name} {' '.join(left)}: authconfig is not run",
-                "write an authselect line, or configure PAM in a %post script",
-            )
-        else:
-            ks.findings.note(old.place, f"{old.name}: shadow passwords with sha512 are what every target has")
+        _tell_left(ks, old, left)
     line = ks.last("authselect")
     if line is None:
-        return None
-    if not line.words or line.words[0] not in ("select", "enable-feature", "disable-feature"):
-        ks.findings.error(line.place, "authselect: select, enable-feature or disable-feature is wanted")
-    return line.words
+        return None, None
+    if line.words and all(word in _OLD_AUTH_DEFAULTS for word in line.words):
+        ks.findings.warn(
+            line.place,
+            "authselect has no such options; what they say in authconfig holds in every target",
+            "leave the line out",
+        )
+        return None, None
+    if not line.words or line.words[0] not in _AUTHSELECT:
+        ks.findings.error(
+            line.place, "authselect: its first word is one of its commands", "such as authselect select sssd"
+        )
+    return line.words, line.place
+
+
+def _tell_left(ks: Kickstart, line: Command, left: list[str]) -> None:
+    """Say what becomes of options of authconfig(8), which is not run."""
+    network = [word for word in left if _NETWORK_ACCOUNTS.fullmatch(word)]
+    others = [word for word in left if word not in network and not word.startswith("--disable")]
+    if network:
+        ks.findings.error(
+            line.place,
+            f"{line.name} {' '.join(network)}: authconfig is not run, accounts of a network are not set up",
+            "write an authselect line, or set SSSD up in a %post script",
+        )
+    elif others:
+        ks.findings.warn(
+            line.place,
+            f"{line.name} {' '.join(others)}: authconfig is not run; PAM stays as the packages have it",
+            "write an authselect line where it matters",
+        )
+    else:
+        ks.findings.note(line.place, f"{line.name}: shadow passwords with sha512 are what every target has")

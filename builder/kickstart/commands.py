@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The table: every kickstart command, its options, the sections, and what becomes of each.
 
-One row a command name of pykickstart (any syntax version). A reason reads on after "NAME: "; a way out is
-an action. Which options are honoured is a promise: tests show the effect of each on the plan.
+A row for each command name of pykickstart (any syntax version). A reason reads on after "NAME: "; a way
+out is an action. Which options are honoured is a promise: tests show the effect of each on the plan.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ _EXISTING = (
     "needs a disk that holds partitions already, and the disk of an image is new",
     "give --size (and --grow) and let the layout be made",
 )
-_KEYFILE = ("is not handled", "write the connection's file in a %post script")
-_MODEL = ("images are made of packages", "use %packages")
+_NO_RADIO = ("a guest has no radio", "leave it out")
+_OSTREE = "an image is made of packages, not of an ostree commit"
+_CONTAINER = "an image is made of packages, not of a container"
+_GRUB = "the boot loader is GRUB, which is used"
 _STORAGE_NETWORK = ("the disk of an image is a file", "attach storage in the cloud")
 _SOURCE_MEDIUM = (
     "packages come from repositories",
     "give --tree URL or --repo NAME=URL, or a url line",
 )
-_SCRIPT = "do it in a %post script"
 
 _PARTITION = honoured(
     "--fstype --type --size --grow --maxsize --label --fsoptions --mkfsoptions --recommended",
@@ -63,8 +64,7 @@ COMMANDS: dict[str, Row] = {
         tolerated={"--utc": "--isUtc", "--isUtc": "--utc", "--nontp": "", "--ntpservers": "="}
     ),
     "timesource": honoured(
-        "--ntp-server --ntp-pool --ntp-disable",
-        refused={"--nts": ("is not handled", "write chrony's configuration in a %post script")},
+        "--ntp-server --ntp-pool --ntp-disable --nts",
         repeatable=True,
     ),
     # -- accounts -------------------------------------------------------------------------------
@@ -81,67 +81,57 @@ COMMANDS: dict[str, Row] = {
     # -- security, services ---------------------------------------------------------------------
     "selinux": honoured("--enforcing --permissive --disabled"),
     "firewall": honoured(
-        "--enabled --enable --disabled --disable --service --port --trust --ssh --http --ftp --smtp "
-        "--use-system-defaults",
+        "--enabled --enable --disabled --disable --service --remove-service --port --trust --ssh --http "
+        "--ftp --smtp --use-system-defaults",
         refused={
-            "--remove-service": ("is not handled", "leave the service out of the list of this line"),
             "--telnet": ("has no service of that name any more", "write --port=23:tcp"),
             "--high --medium": ("levels went with Red Hat Linux 9", "write --enabled"),
         },
     ),
     "services": honoured("--enabled --disabled"),
-    "firstboot": honoured(
-        "--disable --disabled",
-        refused={
-            "--enable --enabled --reconfig": (
-                "a guest of a cloud is set up by cloud-init, nobody would answer",
-                "leave it out, or enable initial-setup.service by a services line",
-            ),
-        },
-    ),
+    "firstboot": honoured("--disable --disabled --enable --enabled --reconfig"),
     "skipx": honoured(),
     "xconfig": honoured(
-        "--startxonboot",
+        "--startxonboot --defaultdesktop",
         harmless={
             "--card --depth --driver --hsync --monitor --noprobe --resolution --server --videoram --vsync": (
                 "X finds its hardware itself"
             ),
         },
-        refused={"--defaultdesktop": ("is not handled", "write /etc/sysconfig/desktop in a %post script")},
     ),
     # -- network --------------------------------------------------------------------------------
     "network": honoured(
-        "--hostname --bootproto --device --ip --netmask --gateway --nameserver --ipv6 --noipv4 --noipv6 "
-        "--onboot --mtu",
+        "--hostname --bootproto --device --interfacename --onboot --mtu --ethtool "
+        "--ip --netmask --gateway --noipv4 --dhcpclass --nodefroute "
+        "--ipv6 --ipv6gateway --noipv6 "
+        "--nameserver --nodns --ipv4-dns-search --ipv6-dns-search "
+        "--ipv4-ignore-auto-dns --ipv6-ignore-auto-dns "
+        "--bondslaves --bondopts --bridgeslaves --bridgeopts --teamslaves --teamconfig --vlanid",
         harmless={
             "--activate --no-activate --notksdevice": "the network of the build is not the guest's",
         },
-        refused={
-            "--dhcpclass --essid --wepkey --wpakey --ethtool --nodns --nodefroute --ipv6gateway --vlanid "
-            "--bondopts --bondslaves --bridgeopts --bridgeslaves --teamconfig --teamslaves --bindto "
-            "--interfacename --ipv4-dns-search --ipv6-dns-search --ipv4-ignore-auto-dns "
-            "--ipv6-ignore-auto-dns": _KEYFILE,
-        },
+        replaced={"--bindto": "the address of a guest is not known yet; the device's name is used"},
+        refused={"--essid --wepkey --wpakey": _NO_RADIO},
         repeatable=True,
     ),
     # -- disk -----------------------------------------------------------------------------------
     "bootloader": honoured(
-        "--append --timeout --location --disabled",
+        "--append --timeout --location --disabled --password --iscrypted",
         harmless={
             "--boot-drive --driveorder": _ONE_DISK,
             "--leavebootorder": "the boot order of a guest belongs to the cloud",
-            "--lba32 --linear --nolinear": "disks are addressed by GRUB, which needs no telling",
+            "--lba32 --linear --nolinear": "GRUB finds the disk's addresses itself",
+            "--hvargs": "a guest has no hypervisor to start",
+            "--upgrade": "there is nothing to upgrade",
         },
+        replaced={"--extlinux --sdboot --useLilo": _GRUB},
         refused={
-            "--password --iscrypted --md5pass": (
-                "a password of the boot loader is not handled",
-                "leave it out: nobody sits at a guest's console, and a build would show it",
+            "--md5pass": (
+                "GRUB takes no MD5 hash any more",
+                "write --iscrypted --password=, with what grub2-mkpasswd-pbkdf2 prints",
             ),
-            "--extlinux --sdboot --useLilo": ("the boot loader is GRUB", "leave it out"),
             "--default": ("is not handled", "name the one kernel wanted in %packages"),
-            "--hvargs": ("a guest has no hypervisor to start", "leave it out"),
             "--nombr": ("is not handled", "write --location=none"),
-            "--upgrade": ("there is nothing to upgrade", "leave it out"),
         },
     ),
     "zerombr": honoured(),
@@ -189,8 +179,8 @@ COMMANDS: dict[str, Row] = {
     "repo": honoured(
         "--name --baseurl --mirrorlist --metalink --cost --includepkgs --excludepkgs --proxy --noverifyssl "
         "--install",
+        tolerated={"--ignoregroups": "="},
         refused={
-            "--ignoregroups": ("is not handled", "name the groups of other repositories only"),
             "--sslcacert --sslclientcert --sslclientkey": _TLS_FILES,
         },
         repeatable=True,
@@ -203,14 +193,17 @@ COMMANDS: dict[str, Row] = {
     "nfs": honoured(harmless={"--server --dir --opts": "a source of the command line replaces it"}),
     "hmc": honoured(),
     "method": refused(*_SOURCE_MEDIUM),
-    "liveimg": refused(*_MODEL),
-    "ostreesetup": refused(*_MODEL),
-    "ostreecontainer": refused(*_MODEL),
-    "bootc": refused(*_MODEL),
+    "liveimg": refused(
+        "an image is made of packages, not of another image",
+        "that image is one already: virt-customize or guestfish change it; or name its packages here",
+    ),
+    "ostreesetup": refused(_OSTREE, "image-builder (osbuild) makes disk images of ostree commits"),
+    "ostreecontainer": refused(_CONTAINER, "bootc-image-builder makes disk images of bootable containers"),
+    "bootc": refused(_CONTAINER, "bootc-image-builder makes disk images of bootable containers"),
     "module": refused("module streams are not handled", "name packages of the default stream"),
     "realm": refused("a guest joins a domain when it runs, not in an image", "use cloud-init, or a %post"),
     "rhsm": refused("registration belongs to the guest, not to an image", "give --repo, register later"),
-    "syspurpose": refused("is not handled", _SCRIPT),
+    "syspurpose": refused("is not handled", "do it in a %post script"),
     "upgrade": refused("an image is always made new", "leave it out"),
     # -- no effect on an image ------------------------------------------------------------------
     "autostep": harmless(_INSTALLER),
@@ -274,11 +267,10 @@ SECTIONS: dict[str, Row] = {
     "%onerror": harmless("a build that fails tells so itself"),
     "%traceback": harmless("a build that fails tells so itself"),
     "%anaconda": harmless("rules of the installer's own screens"),
-    "%certificate": refused("is not handled", "write the file in a %post script"),
-    "%addon": refused("add-ons of the installer are not handled", _SCRIPT),
+    "%certificate": honoured("--filename --dir --type", repeatable=True),
+    # Add-ons are told apart by name (`builder.kickstart.addons`).
+    "%addon": honoured(free=True, repeatable=True),
 }
 
-# Add-ons by (name, option): what they say holds for every image.
-HARMLESS_ADDONS = {
-    ("com_redhat_kdump", "--disable"): "nothing reserves memory for kdump unless the kickstart does",
-}
+# What an image could be made of, and is not: where one is asked for, nothing else matters.
+MODELS = ("ostreesetup", "ostreecontainer", "bootc", "liveimg")

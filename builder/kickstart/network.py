@@ -1,72 +1,333 @@
 # SPDX-License-Identifier: MIT
-"""Host name and interfaces."""
+"""Host name and connections: each network line becomes a profile, those of its lower devices included.
+
+What Anaconda makes of a line is the measure (pyanaconda/modules/network/nm_client.py).
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import re
+
+from builder.kickstart import addresses
 from builder.kickstart.plan import NetworkInterface
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
-from builder.kickstart.values import DEVICE, HOST, MAC, fits
+from builder.kickstart.values import DEVICE, MAC, fits
 
 # A network line with nothing else is about the host, not about an interface.
 _NO_INTERFACE = frozenset({"--hostname", "--activate", "--no-activate", "--notksdevice"})
+_ANY = ("link", "bootif", "ibft")
+_MTU = range(68, 65536)
+_VLANS = range(1, 4095)
+# ethtool(8) -s, as far as a profile has it.
+_ETHTOOL = {"autoneg": r"on|off", "speed": r"\d+", "duplex": r"half|full"}
+# nm-settings-keyfile(5): bridge; numbers but for the first two.
+_BRIDGE = {
+    **{"stp": r"yes|no|true|false", "multicast-snooping": r"yes|no|true|false"},
+    **dict.fromkeys(("priority", "forward-delay", "hello-time", "max-age", "ageing-time"), r"\d+"),
+    "group-forward-mask": r"\d+",
+}
 
 
 def plan_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ...]]:
-    """Return the host name and the interfaces; a later line for the same device replaces the earlier."""
+    """Return the host name and the connections; a later line for the same device replaces the earlier."""
     hostname: str | None = None
-    found: dict[str | None, NetworkInterface] = {}
+    found: dict[str, NetworkInterface] = {}
     for line in ks.all("network"):
         name = str(line.get("hostname", ""))
-        if name and fits(ks, line, HOST, name, "a host name"):
+        if name and addresses.is_host(name):
             hostname = name
+        elif name:
+            ks.findings.error(
+                line.place,
+                f'network: "{name}" is not a host name',
+                f"letters, digits and -, up to 63 a label, {addresses.LONGEST_HOST} in all",
+            )
         if line.options - _NO_INTERFACE:
-            interface = _plan_interface(ks, line)
-            if interface is not None:
-                found[interface.device] = interface
-    return hostname, tuple(found.values())
+            for interface in _plan_line(ks, line):
+                found[interface.name] = interface
+    return hostname, _join(tuple(found.values()))
 
 
-def _plan_interface(ks: Kickstart, line: Command) -> NetworkInterface | None:
+def _join(interfaces: tuple[NetworkInterface, ...]) -> tuple[NetworkInterface, ...]:
+    """Return the connections without a profile of its own for a bond that a bridge takes in."""
+    virtual = {one.device for one in interfaces if one.kind != "ethernet"}
+    takers = {one.device: one for one in interfaces if one.controller and one.device in virtual}
+    joined = []
+    for one in interfaces:
+        if one in takers.values():
+            continue
+        taker = takers.get(one.device)
+        if taker is not None:
+            one = dataclasses.replace(one, controller=taker.controller, controller_kind=taker.controller_kind)
+        joined.append(one)
+    return tuple(joined)
+
+
+def _plan_line(ks: Kickstart, line: Command) -> list[NetworkInterface]:
+    """Return the connections of one line."""
     device: str | None = str(line.get("device", "")) or None
-    if device in ("link", "bootif", "ibft"):
+    mac = device if device is not None and MAC.fullmatch(device) else None
+    if device in _ANY or mac is not None:
         device = None
-    if device is not None and MAC.fullmatch(device):
-        ks.findings.error(
-            line.place,
-            f"network --device={device}: an image is not bound to a MAC address",
-            "write --device=link, or the name eth0",
-        )
-        return None
     if device is not None and not fits(ks, line, DEVICE, device, "the name of a device"):
-        return None
+        return []
+    if mac is not None:
+        ks.findings.warn(
+            line.place,
+            f"network --device={mac}: the connection fits the one guest that has this address",
+            "write --device=link, or a name such as eth0",
+        )
+    base = NetworkInterface(
+        name=device or (f"mac-{mac.replace(':', '-').lower()}" if mac else "any"),
+        device=device,
+        mac=mac,
+        onboot=bool(line.get("onboot", True)),
+        mtu=_number(ks, line, "mtu", _MTU),
+        ethtool=_pairs(ks, line, "ethtool", _ETHTOOL),
+        place=line.place,
+    )
+    return _plan_kind(ks, line, _plan_dns(ks, line, _plan_addresses(ks, line, base)))
+
+
+def _plan_addresses(ks: Kickstart, line: Command, base: NetworkInterface) -> NetworkInterface:
+    """Add what the line says of addresses."""
     # --noipv4 empties it, and bootp is what a DHCP client speaks.
     bootproto = str(line.get("bootProto", "dhcp")).lower().replace("bootp", "dhcp") or "dhcp"
     if bootproto not in ("dhcp", "static"):
         ks.findings.error(
             line.place, f"network --bootproto={bootproto}: is not handled", "write dhcp or static"
         )
-        return None
-    address = str(line.get("ip", "")) or None
-    if bootproto == "static" and address is None:
-        ks.findings.error(line.place, "network --bootproto=static: needs --ip", "add --ip and --netmask")
-    if bootproto == "dhcp" and address is not None and "--bootproto" not in line.options:
-        ks.findings.warn(line.place, "network --ip: without --bootproto=static the address is not used")
-    mtu = str(line.get("mtu", ""))
-    if mtu and not mtu.isdecimal():
-        ks.findings.error(line.place, f"network --mtu={mtu}: is not a number")
-        mtu = ""
-    names = str(line.get("nameserver", ""))
-    return NetworkInterface(
-        device=device,
+        return base
+    ip, prefix = _plan_ipv4(ks, line, static=bootproto == "static")
+    gateway = _address(ks, line, "gateway", addresses.ipv4)
+    if ip and prefix is not None and gateway and not addresses.is_in(gateway, ip, prefix):
+        ks.findings.warn(line.place, f"network --gateway={gateway}: is not in the network of {ip}/{prefix}")
+    v6 = str(line.get("ipv6", "")) or None
+    if v6 not in (None, "auto", "dhcp"):
+        v6 = _plan_ipv6(ks, line, str(v6))
+    return dataclasses.replace(
+        base,
         bootproto=bootproto,
-        ip=address,
-        netmask=str(line.get("netmask", "")) or None,
-        gateway=str(line.get("gateway", "")) or None,
-        nameservers=tuple(name.strip() for name in names.split(",") if name.strip()),
-        ipv6=str(line.get("ipv6", "")) or None,
+        ip=ip if bootproto == "static" else None,
+        prefix=prefix if bootproto == "static" else None,
+        gateway=gateway,
+        ipv6=v6,
+        ipv6_gateway=_address(ks, line, "ipv6gateway", addresses.ipv6),
         noipv4=bool(line.get("noipv4", False)),
         noipv6=bool(line.get("noipv6", False)),
-        onboot=bool(line.get("onboot", True)),
-        mtu=int(mtu) if mtu else None,
+        dhcp_class=_word(ks, line, "dhcpclass"),
+        default_route=not line.get("nodefroute", False),
     )
+
+
+def _plan_ipv4(ks: Kickstart, line: Command, *, static: bool) -> tuple[str | None, int | None]:
+    """Return address and prefix; `static` wants both."""
+    text, slash, bits = str(line.get("ip", "")).partition("/")
+    netmask = str(line.get("netmask", ""))
+    if not text:
+        if static:
+            ks.findings.error(line.place, "network --bootproto=static: needs --ip", "add --ip and --netmask")
+        elif netmask:
+            ks.findings.warn(line.place, "network --netmask: has no effect without --bootproto=static --ip")
+        return None, None
+    ip = addresses.ipv4(text)
+    if ip is None:
+        ks.findings.error(line.place, f'network --ip: "{text}" is not an IPv4 address', "such as 192.0.2.10")
+    prefix = addresses.prefix_of(netmask) if netmask else None
+    if netmask and prefix is None:
+        ks.findings.error(
+            line.place, f'network --netmask: "{netmask}" is not a netmask', "such as 255.255.255.0"
+        )
+    if slash:
+        given = int(bits) if bits.isdecimal() and int(bits) <= 32 else None
+        if given is None or prefix not in (None, given):
+            ks.findings.error(
+                line.place, f"network --ip={text}/{bits}: the prefix does not fit", "give --ip and --netmask"
+            )
+        prefix = given
+    if not static:
+        ks.findings.warn(line.place, "network --ip: without --bootproto=static the address is not used")
+    elif not netmask and not slash:
+        ks.findings.warn(line.place, "network --ip: no --netmask; 255.255.255.0 is taken", "add --netmask")
+        prefix = 24
+    return ip, prefix
+
+
+def _plan_ipv6(ks: Kickstart, line: Command, text: str) -> str | None:
+    """Return ADDRESS/PREFIX; 64 where no prefix is given, as in Anaconda."""
+    address, slash, bits = text.partition("/")
+    found = addresses.ipv6(address)
+    if found is None or (slash and not (bits.isdecimal() and int(bits) <= 128)):
+        ks.findings.error(
+            line.place, f'network --ipv6: "{text}" is not an IPv6 address', "such as 2001:db8::10/64"
+        )
+        return None
+    return f"{found}/{bits or 64}"
+
+
+def _plan_dns(ks: Kickstart, line: Command, base: NetworkInterface) -> NetworkInterface:
+    """Add what the line says of name servers."""
+    servers = []
+    for text in _listed(line, "nameserver"):
+        found = addresses.ipv4(text) or addresses.ipv6(text)
+        if found is None:
+            ks.findings.error(
+                line.place, f'network --nameserver: "{text}" is not an address', "such as 192.0.2.53"
+            )
+        else:
+            servers.append(found)
+    domains = []
+    for name in ("ipv4_dns_search", "ipv6_dns_search"):
+        found_domains = _listed(line, name)
+        for text in found_domains:
+            if not addresses.is_domain(text):
+                ks.findings.error(line.place, f'network --{name.replace("_", "-")}: "{text}" is not a domain')
+        domains.append(found_domains)
+    none = bool(line.get("nodns", False))
+    return dataclasses.replace(
+        base,
+        nameservers=tuple(servers),
+        dns_search4=domains[0],
+        dns_search6=domains[1],
+        ignore_dns4=none or bool(line.get("ipv4_ignore_auto_dns", False)),
+        ignore_dns6=none or bool(line.get("ipv6_ignore_auto_dns", False)),
+    )
+
+
+def _plan_kind(ks: Kickstart, line: Command, base: NetworkInterface) -> list[NetworkInterface]:
+    """Make a bond, bridge, team or vlan of the connection, with what is below it."""
+    kinds = [kind for kind in ("bond", "bridge", "team") if line.get(f"{kind}slaves")]
+    vlan = _number(ks, line, "vlanid", _VLANS)
+    if not kinds and vlan is None:
+        return [base]
+    if base.device is None or len(kinds) > 1:
+        ks.findings.error(
+            line.place, "network: a bond, bridge, team or vlan needs --device, and is one of them", "split it"
+        )
+        return []
+    whole: list[NetworkInterface] = []
+    if kinds:
+        lower = _without_addresses(base) if vlan is not None else base
+        whole = _plan_members(ks, line, kinds[0], lower)
+    if vlan is not None:
+        own = str(line.get("interfacename", "")) or f"{base.device}.{vlan}"
+        fits(ks, line, DEVICE, own, "the name of a device")
+        whole.append(
+            dataclasses.replace(base, name=own, device=own, kind="vlan", vlan_id=vlan, parent=base.device)
+        )
+    return whole
+
+
+def _without_addresses(base: NetworkInterface) -> NetworkInterface:
+    """Return what lies below a vlan: the addresses are the vlan's."""
+    return NetworkInterface(
+        name=base.name, device=base.device, onboot=base.onboot, mtu=base.mtu, noipv4=True, noipv6=True,
+        place=base.place,
+    )  # fmt: skip
+
+
+def _plan_members(ks: Kickstart, line: Command, kind: str, base: NetworkInterface) -> list[NetworkInterface]:
+    options: tuple[tuple[str, str], ...] = ()
+    config = None
+    if kind == "bond":
+        options = _options(ks, line, "bondopts", {})
+    elif kind == "bridge":
+        options = _options(ks, line, "bridgeopts", _BRIDGE)
+    else:
+        config = _json(ks, line, str(line.get("teamconfig", "")))
+    members = [(name, "") for name in _listed(line, f"{kind}slaves")] if kind != "team" else [
+        (str(name), str(settings)) for name, settings in line.get("teamslaves", ())
+    ]  # fmt: skip
+    found = [dataclasses.replace(base, kind=kind, options=options, team_config=config)]
+    for number, (name, settings) in enumerate(members, 1):
+        if fits(ks, line, DEVICE, name, "the name of a device"):
+            found.append(
+                NetworkInterface(
+                    name=f"{base.device}_slave_{number}",
+                    device=name,
+                    onboot=base.onboot,
+                    team_config=_json(ks, line, settings),
+                    controller=base.device,
+                    controller_kind=kind,
+                    place=line.place,
+                )
+            )
+    return found
+
+
+def _options(ks: Kickstart, line: Command, name: str, known: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of `a=b,c=d` (or `;`, where a value holds commas)."""
+    text = str(line.get(name, ""))
+    pairs = []
+    for word in filter(None, text.split(";" if ";" in text else ",")):
+        key, equals, value = word.strip().partition("=")
+        if not equals or not re.fullmatch(r"[a-z0-9_-]+", key) or not re.fullmatch(r"[^\s=]+", value):
+            ks.findings.error(line.place, f'network --{name}: "{word}" is not of the form option=value')
+        elif known and not re.fullmatch(known.get(key, r"(?!)"), value):
+            ks.findings.error(line.place, f"network --{name}: {word}: not an option or not its value")
+        else:
+            pairs.append((key, value))
+    return tuple(pairs)
+
+
+def _pairs(ks: Kickstart, line: Command, name: str, known: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    words = str(line.get(name, "")).split()
+    pairs = tuple(zip(words[::2], words[1::2], strict=False))
+    if len(words) % 2 or any(not re.fullmatch(known.get(key, r"(?!)"), value) for key, value in pairs):
+        ks.findings.error(
+            line.place,
+            f'network --{name}="{" ".join(words)}": only autoneg, speed and duplex are known',
+            'such as "autoneg off speed 1000 duplex full"; the rest in a %post script',
+        )
+        return ()
+    return pairs
+
+
+def _json(ks: Kickstart, line: Command, text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        return json.dumps(json.loads(text), separators=(",", ":"))
+    except ValueError:
+        ks.findings.error(
+            line.place,
+            "network: the configuration of a team is not JSON",
+            r'quote it: "{\"runner\": {\"name\": \"roundrobin\"}}"',
+        )
+        return None
+
+
+def _address(ks: Kickstart, line: Command, name: str, judge: object) -> str | None:
+    text = str(line.get(name, ""))
+    if not text:
+        return None
+    assert callable(judge)
+    found: str | None = judge(text)
+    if found is None:
+        ks.findings.error(line.place, f'network --{name}: "{text}" is not an address of its family')
+    return found
+
+
+def _number(ks: Kickstart, line: Command, name: str, allowed: range) -> int | None:
+    text = str(line.get(name, ""))
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) not in allowed:
+        ks.findings.error(line.place, f"network --{name}={text}: not from {allowed[0]} to {allowed[-1]}")
+        return None
+    return int(text)
+
+
+def _word(ks: Kickstart, line: Command, name: str) -> str | None:
+    text = str(line.get(name, ""))
+    if text and not re.fullmatch(r"[\x21-\x7e]+", text):
+        ks.findings.error(line.place, f'network --{name}: "{text}" is not one plain word')
+        return None
+    return text or None
+
+
+def _listed(line: Command, name: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in str(line.get(name, "") or "").split(",") if word.strip())

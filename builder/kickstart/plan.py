@@ -43,6 +43,7 @@ class Repository:
     excludes: tuple[str, ...] = ()
     proxy: str | None = None
     verify_tls: bool = True
+    groups: bool = True  # its comps are read
     install: bool = False  # write it into the image's /etc/yum.repos.d
     gpg_keys: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
@@ -86,6 +87,7 @@ class User:
     uid: int | None = None
     gid: int | None = None
     groups: tuple[str, ...] = ()
+    primary_group: str | None = None  # a group that is made before; None: one of the user's own name
     home: str | None = None
     shell: str | None = None
     gecos: str = ""
@@ -98,6 +100,7 @@ class Group:
 
     name: str
     gid: int | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +109,7 @@ class SshKey:
 
     user: str
     key: str
+    place: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +118,7 @@ class Firewall:
 
     enabled: bool = True
     services: tuple[str, ...] = ()
+    removed_services: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
     place: Place | None = None
@@ -129,19 +134,41 @@ class SELinux(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkInterface:
-    """A `network` line with a device or a bootproto. `device` None or `link`: any."""
+    """A connection of the guest: a `network` line, or one of the devices below its bond, bridge or team.
 
+    `device` None: any, or that with the address `mac`. Addresses have been judged. `options` are those
+    of a bond or a bridge. A device that belongs to another one has that in `controller`.
+    """
+
+    name: str = "any"  # of the profile
     device: str | None = None
-    bootproto: str = "dhcp"  # dhcp, static, ibft ... as pykickstart lets pass; only dhcp/static are honoured
+    mac: str | None = None
+    kind: str = "ethernet"  # bond, bridge, team, vlan
+    bootproto: str = "dhcp"  # or static
     ip: str | None = None
-    netmask: str | None = None
+    prefix: int | None = None
     gateway: str | None = None
-    nameservers: tuple[str, ...] = ()
     ipv6: str | None = None  # auto, dhcp, ADDRESS/PREFIX
+    ipv6_gateway: str | None = None
     noipv4: bool = False
     noipv6: bool = False
     onboot: bool = True
     mtu: int | None = None
+    dhcp_class: str | None = None
+    default_route: bool = True
+    nameservers: tuple[str, ...] = ()
+    dns_search4: tuple[str, ...] = ()
+    dns_search6: tuple[str, ...] = ()
+    ignore_dns4: bool = False  # name servers of DHCP and of router advertisements
+    ignore_dns6: bool = False
+    ethtool: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    team_config: str | None = None  # JSON: of a team, or of a device in one
+    vlan_id: int | None = None
+    parent: str | None = None  # of a vlan
+    controller: str | None = None
+    controller_kind: str | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,6 +180,8 @@ class Timezone:
     ntp: bool = True
     servers: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
+    nts: tuple[str, ...] = ()  # those of both that are asked by Network Time Security
+    place: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,6 +202,17 @@ class Bootloader:
     timeout: int | None = None
     password: Password = Password()
     disabled: bool = False
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Certificate:
+    """A `%certificate` section: a file; `anchor`: the system trusts it."""
+
+    path: str
+    text: str
+    anchor: bool = False
+    place: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -242,18 +282,24 @@ class ImagePlan:
     timezone: Timezone = Timezone()
     root_password: Password = Password(locked=True)
     root_ssh_password: bool = False  # rootpw --allow-ssh
+    root_place: Place | None = None
     users: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
     ssh_keys: tuple[SshKey, ...] = ()
     authselect: tuple[str, ...] | None = None  # arguments of authselect; None: not asked for
+    authselect_place: Place | None = None
     selinux: SELinux | None = None  # None: leave what the packages bring
     selinux_place: Place | None = None
     firewall: Firewall | None = None
     services_enabled: tuple[str, ...] = ()
     services_disabled: tuple[str, ...] = ()
+    services_place: Place | None = None
+    set_up_again: bool = False  # firstboot --reconfig
+    certificates: tuple[Certificate, ...] = ()
     hostname: str | None = None
     interfaces: tuple[NetworkInterface, ...] = ()
     default_target: str | None = None  # graphical.target by xconfig --startxonboot, multi-user by skipx
+    default_desktop: str | None = None  # xconfig --defaultdesktop
     bootloader: Bootloader = Bootloader()
     disk: Disk = Disk()
     firmware: tuple[str, ...] = ()  # how it boots: bios, uefi

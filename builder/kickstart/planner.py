@@ -10,8 +10,10 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.kickstart import accounts, network, packages, scripts, sources, storage, system
+from builder.kickstart import accounts, addons, network, packages, scripts, sources, storage, system
+from builder.kickstart.bootloader import check_root, plan_bootloader
 from builder.kickstart.choices import Choices
+from builder.kickstart.commands import MODELS
 from builder.kickstart.findings import Findings
 from builder.kickstart.layout import plan_firmware
 from builder.kickstart.plan import ImagePlan
@@ -64,16 +66,19 @@ def make_plan(
 def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImagePlan:
     """Return the plan of a kickstart that has been read."""
     lang, extra_langs = system.plan_lang(ks)
-    root_password, root_ssh_password = accounts.plan_root(ks)
+    root_password, root_ssh_password, root_place = accounts.plan_root(ks)
     users, groups = accounts.plan_users(ks)
     selinux, selinux_place = system.plan_selinux(ks)
-    enabled, disabled = system.plan_services(ks)
+    enabled, disabled, services_place = system.plan_services(ks)
     hostname, interfaces = network.plan_network(ks)
     chosen = packages.plan_packages(ks)
-    bootloader = storage.plan_bootloader(ks)
+    enabled_setup, disabled_setup, set_up_again = system.plan_setup(ks, chosen.names)
+    authselect, authselect_place = accounts.plan_authselect(ks)
+    bootloader = plan_bootloader(ks, addons.plan_addons(ks))
     disk = storage.plan_disk(
         ks, default=default_file_system(target), bootloader=bootloader, disk_size=choices.disk_size
     )
+    check_root(ks, bootloader, disk)
     _say_unresolved(ks)
     plan = ImagePlan(
         name=choices.name or ks.path.stem,
@@ -88,18 +93,24 @@ def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImageP
         timezone=system.plan_timezone(ks),
         root_password=root_password,
         root_ssh_password=root_ssh_password,
+        root_place=root_place,
         users=users,
         groups=groups,
         ssh_keys=accounts.plan_ssh_keys(ks),
-        authselect=accounts.plan_authselect(ks),
+        authselect=authselect,
+        authselect_place=authselect_place,
         selinux=selinux,
         selinux_place=selinux_place,
         firewall=system.plan_firewall(ks),
-        services_enabled=enabled,
-        services_disabled=disabled + system.plan_disabled_setup(ks, chosen.names),
+        services_enabled=enabled + enabled_setup,
+        services_disabled=disabled + disabled_setup,
+        services_place=services_place,
+        set_up_again=set_up_again,
+        certificates=system.plan_certificates(ks),
         hostname=hostname,
         interfaces=interfaces,
         default_target=system.plan_default_target(ks),
+        default_desktop=system.plan_desktop(ks),
         bootloader=bootloader,
         disk=disk,
         firmware=plan_firmware(disk, bootloader),
@@ -110,6 +121,7 @@ def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImageP
         gpgcheck=choices.gpgcheck,
         default_user=choices.default_user,
     )
+    _leave_only_models(ks)
     ks.findings.sort(plan.kickstarts)
     return dataclasses.replace(plan, warnings=tuple(ks.findings.warnings), notes=tuple(ks.findings.notes))
 
@@ -117,6 +129,13 @@ def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImageP
 def default_file_system(target: Target) -> str:
     """Return the file system of a release where a line names none (Anaconda's product defaults)."""
     return "xfs" if target.family is Family.EL and int(target.releasever) >= 7 else "ext4"
+
+
+def _leave_only_models(ks: Kickstart) -> None:
+    """Where an image is to be made of something else than packages, nothing else that is wrong matters."""
+    if models := ks.failed & set(MODELS):
+        prefixes = tuple(f"{name}: " for name in models)
+        ks.findings.errors = [one for one in ks.findings.errors if one.message.startswith(prefixes)]
 
 
 def _say_unresolved(ks: Kickstart) -> None:

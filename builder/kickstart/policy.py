@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What becomes of a kickstart command or option: honoured, harmless, or refused. The types of the table.
+"""What becomes of a kickstart command or option: honoured, replaced, harmless, or refused.
 
-The table itself is `builder.kickstart.commands`. A word without a row there is refused, and a test walks
+These are the types of the table, which is `builder.kickstart.commands`. A word without a row there is
+refused, and a test walks
 over every command and option that pykickstart knows in any syntax: nothing is silently ignored.
 """
 
@@ -16,6 +17,7 @@ class Verdict(StrEnum):
     """What happens to a command, an option or a section."""
 
     HONOURED = "honoured"
+    REPLACED = "replaced"  # something else is done, plainly as good: a warning says what
     HARMLESS = "harmless"  # no effect on an image; said under -v
     REFUSED = "refused"
 
@@ -24,8 +26,8 @@ class Verdict(StrEnum):
 class Option:
     """The row of one option.
 
-    `reason` says why it is harmless or refused, `way_out` what to write in its place. `alias` is the
-    name of the same option in other syntaxes. `tolerated`: a syntax without it gets a warning in place
+    `reason` says why it is harmless or refused, or what is done instead; `way_out` what to write. `alias`
+    is the name of the same option in other syntaxes. `tolerated`: a syntax without it gets a warning in place
     of an error. `takes_value` is needed where a syntax does not know the option.
     """
 
@@ -62,6 +64,7 @@ def honoured(
     options: str = "",
     *,
     harmless: Words | None = None,
+    replaced: Words | None = None,
     refused: Mapping[str, tuple[str, str]] | None = None,
     tolerated: Mapping[str, str] | None = None,
     repeatable: bool = False,
@@ -73,6 +76,7 @@ def honoured(
     Args:
         options: names of the honoured options, blank between.
         harmless: option(s) -> why they have no effect; several names in one key, blank between.
+        replaced: option(s) -> what is done in its place; a warning says so.
         refused: option(s) -> (why, way out).
         tolerated: honoured options that some syntaxes lack -> their name there ("" for none; a leading
             "=" says that the option takes a value).
@@ -84,6 +88,9 @@ def honoured(
     for names, reason in (harmless or {}).items():
         for name in names.split():
             rows[name] = Option(verdict=Verdict.HARMLESS, reason=reason, tolerated=True)
+    for names, reason in (replaced or {}).items():
+        for name in names.split():
+            rows[name] = Option(verdict=Verdict.REPLACED, reason=reason, tolerated=True)
     for names, (reason, way_out) in (refused or {}).items():
         for name in names.split():
             rows[name] = Option(verdict=Verdict.REFUSED, reason=reason, way_out=way_out)

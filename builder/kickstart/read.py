@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.kickstart.commands import COMMANDS, HARMLESS_ADDONS, SECTIONS
+from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Place
 from builder.kickstart.policy import Verdict
@@ -139,10 +139,7 @@ def split(line: Line, findings: Findings) -> list[str]:
 
 
 def _refuse_directive(word: str, line: Line, findings: Findings) -> None:
-    if word == "%ksappend":
-        findings.error(line.place, "%ksappend: nothing is fetched while a kickstart is read", "use %include")
-    else:
-        findings.error(line.place, "%end without a section", "remove it")
+    findings.error(line.place, f"{word} without a section", "remove it")
 
 
 def _compare(first: Command | None, second: Command, findings: Findings) -> None:
@@ -170,10 +167,6 @@ def _take_section(section: Section, kickstart: Kickstart) -> None:
         return
     words = split(section.header, findings)
     if not words:
-        return
-    if section.name == "%addon" and tuple(words[1:3]) in HARMLESS_ADDONS and len(words) == 3:
-        reason = HARMLESS_ADDONS[words[1], words[2]]
-        findings.note(section.header.place, f"{' '.join(words)} has no effect: {reason}")
         return
     header = kickstart.syntax.parse_header(words, section.header.place, findings)
     if header is None and SECTIONS[section.name].verdict is Verdict.HONOURED:

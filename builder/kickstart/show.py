@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from builder.errors import Problem
-from builder.kickstart.plan import ImagePlan, Packages, Partition, Password, Place, Repository, Script
+from builder.kickstart.plan import (
+    ImagePlan,
+    NetworkInterface,
+    Packages,
+    Partition,
+    Password,
+    Place,
+    Repository,
+    Script,
+)
 
 
 def describe(plan: ImagePlan) -> list[str]:
@@ -109,16 +118,22 @@ def _system(plan: ImagePlan) -> list[tuple[str, str]]:
         rows.append(("security", f"firewall open for {opened}" if plan.firewall.enabled else "no firewall"))
     if plan.authselect:
         rows.append(("security", f"authselect {' '.join(plan.authselect)}"))
-    for device in plan.interfaces:
-        how = (
-            device.bootproto if device.bootproto == "dhcp" else f"{device.ip} {device.netmask or ''}".strip()
-        )
-        rows.append(("network", f"{device.device or 'any device'}: {how}"))
+    rows += [("network", _interface(one)) for one in plan.interfaces]
     rows += [("network", f"host name {plan.hostname}")] if plan.hostname else []
     rows += [("services", f"enable {' '.join(plan.services_enabled)}")] if plan.services_enabled else []
     rows += [("services", f"disable {' '.join(plan.services_disabled)}")] if plan.services_disabled else []
     rows += [("services", f"default {plan.default_target}")] if plan.default_target else []
     return rows
+
+
+def _interface(one: NetworkInterface) -> str:
+    name = one.device or one.mac or "any device"
+    if one.controller:
+        return f"{name}: in {one.controller}"
+    v4 = "no IPv4" if one.noipv4 else f"{one.ip}/{one.prefix}" if one.ip else one.bootproto
+    v6 = [] if one.noipv6 or one.ipv6 is None else [f"IPv6 {one.ipv6}"]
+    kind = [] if one.kind == "ethernet" else [one.kind if one.vlan_id is None else f"vlan {one.vlan_id}"]
+    return f"{name}: {', '.join([*kind, v4, *v6])}"
 
 
 def _password(password: Password) -> str:

@@ -24,6 +24,16 @@ from builder.kickstart.plan import Place
 # Nobody writes a kickstart of that size; a device or a log given by mistake is.
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 50
+# %ksappend differs in when it is read, by a tool before the installer: for us that is now.
+# Where the installer has files of its own, its medium, and a kickstart of another host.
+INSTALLER = (
+    "/run/install/",
+    "/run/initramfs/",
+    "/mnt/",
+    "/usr/share/anaconda/",
+    "/usr/share/spin-kickstarts/",
+)
+INCLUDES = ("%include", "%ksappend")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,10 +169,10 @@ class _Scanner:
         """Put one line where it belongs; return the section of this file that is open after it."""
         current = section or inside
         word = first_word(line.text)
-        if word == "%include":
+        if word in INCLUDES:
             self._include(line, path, current)
         elif current is None:
-            if word.startswith("%") and word not in ("%end", "%ksappend"):
+            if word.startswith("%") and word != "%end":
                 return _OpenSection(name=word, header=line)
             if line.text.startswith("#version=") and self.document.version is None and len(self.stack) == 1:
                 self.document.version = line
@@ -192,20 +202,21 @@ class _Scanner:
         )
 
     def _include(self, line: Line, path: Path, current: _OpenSection | None) -> None:
-        """Follow an %include line of the file `path`."""
+        """Follow an %include or %ksappend line of the file `path`."""
+        word = first_word(line.text)
         try:
             words = shlex.split(line.text, comments=True)
         except ValueError as error:
-            self.findings.error(line.place, f"%include: {str(error).lower()}", "balance the quotes")
+            self.findings.error(line.place, f"{word}: {str(error).lower()}", "balance the quotes")
             return
         if len(words) != 2 or not words[1]:
-            self.findings.error(line.place, "%include takes one file name", "quote a name that holds blanks")
+            self.findings.error(line.place, f"{word} takes one file name", "quote a name that holds blanks")
             return
         name = words[1]
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
             self.findings.error(
                 line.place,
-                f"%include {name}: nothing is fetched while a kickstart is read",
+                f"{word} {name}: nothing is fetched while a kickstart is read",
                 "download the file and include it by its path",
             )
             return
@@ -215,7 +226,7 @@ class _Scanner:
         shown = os.path.normpath(os.path.join(os.path.dirname(line.place.file), name))
         include = _Include(name=name, path=path.parent / name, shown=shown, place=line.place)
         if os.path.realpath(include.path) in self.stack or len(self.stack) >= MAX_DEPTH:
-            self.findings.error(line.place, f"%include {name}: the file includes itself", "break the circle")
+            self.findings.error(line.place, f"{word} {name}: the file includes itself", "break the circle")
             return
         self.read(include, current)
 
@@ -239,6 +250,8 @@ class _Scanner:
                 return None
         if include.place is None:
             hint = "give the path of a kickstart"
+        elif os.path.isabs(include.name) and include.name.startswith(INSTALLER):
+            hint = "it is a file of the installer: copy it to the kickstart's folder"
         elif os.path.isabs(include.name):
             hint = "no %pre script could write it either"
         else:
@@ -255,7 +268,8 @@ class _Scanner:
                 place = Place(file=include.shown, line=number, included_from=include.chain)
                 self.findings.error(place, what, "is it a kickstart?")
                 return None
-        return data.decode()
+        # Editors of other systems begin a file with a byte order mark.
+        return data.decode().removeprefix("\ufeff")
 
 
 def read_regular(path: Path) -> bytes:

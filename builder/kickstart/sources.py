@@ -10,9 +10,15 @@ from builder.kickstart.choices import Choices
 from builder.kickstart.plan import Repository
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
+from builder.targets import ARCHITECTURE
 
 MEDIA = ("cdrom", "harddrive", "nfs", "hmc")
 
+# What a repository of another architecture has in its address.
+_ARCHITECTURES = {
+    *("aarch64", "arm64", "armhfp", "armv7hl", "i386", "i586", "i686", "loongarch64", "ppc", "ppc64"),
+    *("ppc64le", "riscv64", "s390", "s390x"),
+}
 _URL = re.compile(r"(https?|ftp|file)://\S+")
 
 
@@ -75,6 +81,7 @@ def _plan_repo(ks: Kickstart, line: Command) -> Repository | None:
         cost=int(cost) if cost is not None else None,
         includes=tuple(str(glob) for glob in line.get("includepkgs", ())),
         excludes=tuple(str(glob) for glob in line.get("excludepkgs", ())),
+        groups=not (line.get("ignoregroups", False) or _is_true(line.values.get("--ignoregroups", ""))),
         install=bool(line.get("install", False)),
     )
 
@@ -92,7 +99,17 @@ def _repository(ks: Kickstart, line: Command, *, name: str, base: str) -> Reposi
         return None
     for address in (*addresses, mirrors, links):
         if address and not _URL.fullmatch(address):
-            ks.findings.error(line.place, f"{line.name}: {address} is not a URL", "give https:// or file://")
+            hint = (
+                "the file is a template: fill it in first" if "${" in address else "give https:// or file://"
+            )
+            ks.findings.error(line.place, f"{line.name}: {address} is not a URL", hint)
+            return None
+        if address and (other := _ARCHITECTURES & set(re.split(r"[/?&=]", address))):
+            ks.findings.error(
+                line.place,
+                f"{line.name} {name}: is of {min(other)}, and images are of {ARCHITECTURE}",
+                f"give one of {ARCHITECTURE}; $basearch stands for that",
+            )
             return None
     return Repository(
         name=name,
@@ -103,6 +120,10 @@ def _repository(ks: Kickstart, line: Command, *, name: str, base: str) -> Reposi
         verify_tls=not line.get("noverifyssl", False),
         place=line.place,
     )
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in ("true", "yes", "on", "1")
 
 
 def _with_keys(repository: Repository, choices: Choices) -> Repository:

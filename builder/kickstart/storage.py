@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The disk: part, reqpart, autopart, clearpart and bootloader lines become partitions and a boot loader.
+"""The disk: part, reqpart, autopart and clearpart lines become partitions.
 
 Sizes are MiB. `builder.kickstart.layout` orders and sizes what is found here.
 """
@@ -36,27 +36,6 @@ _LAYOUT_COMMANDS = frozenset(
 )
 
 _UNBUILT = re.compile(r"(pv|raid|btrfs)\.\S*")
-
-
-def plan_bootloader(ks: Kickstart) -> Bootloader:
-    """Return what the bootloader line says."""
-    line = ks.last("bootloader")
-    if line is None:
-        return Bootloader()
-    location = "mbr"
-    if "--location" in line.options:
-        location = str(line.get("location", "mbr"))
-        location = "partition" if location == "boot" else location
-    timeout = line.get("timeout")
-    append = str(line.get("appendLine", "")).strip()
-    if "\n" in append:
-        ks.findings.error(line.place, "bootloader --append: a line break in the kernel's arguments")
-    return Bootloader(
-        location=location,
-        append=append,
-        timeout=int(timeout) if timeout is not None else None,
-        disabled=bool(line.get("disabled", False)),
-    )
 
 
 def plan_disk(ks: Kickstart, *, default: str, bootloader: Bootloader, disk_size: int | None) -> Disk:

@@ -13,7 +13,7 @@ import difflib
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -25,6 +25,7 @@ from pykickstart.parser import KickstartParser
 
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
+from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Place
 from builder.kickstart.policy import Option, Row, Verdict
 from builder.kickstart.versions import known_versions
@@ -54,9 +55,13 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Known:
-    """The options of one command in one syntax: name -> whether it takes a value."""
+    """The options of one command in one syntax: name -> whether it takes a value.
+
+    `single` are those of which the last value holds when they are there twice.
+    """
 
     options: Mapping[str, bool]
+    single: frozenset[str] = frozenset()
 
     def resolve(self, word: str) -> str | None:
         """Return the option that `word` means: exact, or the only one it abbreviates (as argparse)."""
@@ -108,13 +113,24 @@ class Syntax:
         row = COMMANDS.get(name)
         if row is None:
             near = difflib.get_close_matches(name, [*COMMANDS, *SECTIONS], n=1)
-            findings.error(place, f"unknown command: {name}", f"did you mean {near[0]}?" if near else None)
+            hint = f"did you mean {near[0]}?" if near else None
+            if is_placeholder(name):
+                hint = "the file is a template: fill it in first"
+            findings.error(place, f"unknown command: {name}", hint)
             return None
         if row.verdict is Verdict.REFUSED:
             findings.error(place, f"{name}: {row.reason}", row.way_out)
             return None
         if not self.has(name):
             return self._parse_missing(name, words, row, place, findings)
+        if row.verdict is Verdict.HARMLESS:
+            self._pass_over(words, row, place, findings)
+            return None
+        return self._parse(words, row, place, findings)
+
+    def _parse(self, words: list[str], row: Row, place: Place, findings: Findings) -> Command | None:
+        """Return a command line that this syntax has, understood; None when it is wrong (then noted)."""
+        name = words[0]
         parsed = self._prepare(name, words[1:], row, self._options_of(name), place, findings)
         if parsed is None:
             return None
@@ -122,12 +138,9 @@ class Syntax:
         line = " ".join(words)
         self._handler.currentLine = line
         found = self._guard(
-            name, place, findings, lambda: self._handler.dispatcher([name, *arguments], place.line)
+            name, place, findings, lambda: self._handler.dispatcher([name, *arguments], place.line), words
         )
         if found is None:
-            return None
-        if row.verdict is Verdict.HARMLESS:
-            findings.note(place, f"{name} has no effect: {row.reason}")
             return None
         return Command(
             name=name, place=place, words=tuple(words[1:]), options=options, values=values,
@@ -144,6 +157,8 @@ class Syntax:
             else:
                 findings.error(place, f"{name}: {row.reason}", row.way_out)
             return None
+        if row.free:
+            return Command(name=name, place=place, words=tuple(words[1:]))
         parser = self._parser.getSection(name)._getParser()
         parsed = self._prepare(name, words[1:], row, _options_in(parser), place, findings)
         if parsed is None:
@@ -157,6 +172,16 @@ class Syntax:
         )
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _pass_over(self, words: list[str], row: Row, place: Place, findings: Findings) -> None:
+        """Say that a command has no effect; what is wrong with its arguments harms nobody either."""
+        name = words[0]
+        trial = Findings()
+        self._parse(words, row, place, trial)
+        if trial.errors:
+            findings.warn(place, f"{trial.errors[0].message}; {name} has no effect anyway: {row.reason}")
+        else:
+            findings.note(place, f"{name} has no effect: {row.reason}")
 
     def _options_of(self, command: str) -> _Known:
         return _options_in(getattr(self._handler.commands[command], "op", None))
@@ -192,6 +217,8 @@ class Syntax:
             option = known.resolve(word) if _is_option(word) else None
             if option is not None:
                 kept.append(word)
+                if option in used and option in known.single and row.verdict is Verdict.HONOURED:
+                    findings.warn(place, f"{name}: a second {option} in one line: the last holds")
                 used.add(option)
                 good &= self._judge(name, option, row, place, findings)
             elif _is_option(word) and (found := _tolerated(word, row)) is not None:
@@ -219,6 +246,8 @@ class Syntax:
             return False
         if entry.verdict is Verdict.HARMLESS:
             findings.note(place, f"{name} {option} has no effect: {entry.reason}")
+        if entry.verdict is Verdict.REPLACED:
+            findings.warn(place, f"{name} {option}: {entry.reason}")
         return True
 
     def _translate(
@@ -235,6 +264,8 @@ class Syntax:
     ) -> list[str]:
         """Return what stands for an option that this syntax lacks: its other name, or nothing."""
         effect = f"it has no effect: {entry.reason}" if entry.reason else "it is still honoured"
+        if entry.verdict is Verdict.REPLACED:
+            effect = entry.reason
         findings.warn(place, f"{name} {option} is not in the syntax {self.name}; {effect}")
         _, equals, value = word.partition("=")
         if entry.takes_value and not equals:
@@ -266,7 +297,9 @@ class Syntax:
             )
         return False
 
-    def _guard(self, name: str, place: Place, findings: Findings, parse: Any) -> tuple[Any] | None:
+    def _guard(
+        self, name: str, place: Place, findings: Findings, parse: Any, words: Sequence[str] = ()
+    ) -> tuple[Any] | None:
         """Call a parser of pykickstart; its errors and warnings become findings."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -274,7 +307,7 @@ class Syntax:
                 found = (parse(),)
             except KickstartError as error:
                 message = getattr(error, "message", None) or str(error)
-                findings.error(place, f"{name}: {_one_line(message)}")
+                findings.error(place, f"{name}: {_one_line(message)}", _hint_for(message, words))
                 return None
             except Exception as error:
                 # pykickstart lets ValueError, IndexError and more leave its parsers: bad input all the same.
@@ -316,7 +349,14 @@ def commands_of(name: str) -> tuple[str, ...]:
 def _options_in(parser: Any) -> _Known:
     actions = getattr(parser, "_actions", ())
     return _Known(
-        options={option: action.nargs != 0 for action in actions for option in action.option_strings}
+        options={option: action.nargs != 0 for action in actions for option in action.option_strings},
+        # argparse's and pykickstart's own actions that add up are named for it.
+        single=frozenset(
+            option
+            for action in actions
+            for option in action.option_strings
+            if action.nargs != 0 and not re.search("Append|Extend", type(action).__name__)
+        ),
     )
 
 
@@ -345,6 +385,17 @@ def _span(command: str, option: str | None = None) -> str:
         if having:
             spans.append(having[0] if len(having) == 1 else f"{having[0]} to {having[-1]}")
     return ", ".join(spans) or "no syntax"
+
+
+def _hint_for(message: str, words: Sequence[str]) -> str | None:
+    """Return the way out for arguments that no option takes."""
+    if "unrecognized arguments" not in message:
+        return None
+    if any(word.endswith(",") for word in words):
+        return "write the list without blanks: a,b"
+    if any("${" in word or "{{" in word for word in words):
+        return "the file is a template: fill it in first"
+    return None
 
 
 def _one_line(text: str) -> str:

@@ -7,10 +7,13 @@ import re
 
 from pykickstart.constants import SELINUX_DISABLED, SELINUX_PERMISSIVE
 
-from builder.kickstart.plan import Firewall, Keyboard, Place, SELinux, Timezone
+from builder.kickstart import addresses
+from builder.kickstart.plan import Certificate, Firewall, Keyboard, Place, SELinux, Timezone
 from builder.kickstart.read import Kickstart
-from builder.kickstart.values import HOST_OR_ADDRESS, KEYMAP, LANG, LAYOUT, PORT, UNIT, ZONE, fits
+from builder.kickstart.values import KEYMAP, LANG, LAYOUT, PORT, UNIT, ZONE, fits
 
+# update-ca-trust(8).
+_ANCHORS = "/etc/pki/ca-trust/source/anchors"
 _FIREWALL_SERVICES = {"--ssh": "ssh", "--http": "http", "--ftp": "ftp", "--smtp": "smtp"}
 
 
@@ -55,20 +58,24 @@ def plan_timezone(ks: Kickstart) -> Timezone:
     pools = [(source, str(source.get("ntp_pool"))) for source in sources if source.get("ntp_pool")]
     name, utc = "Etc/UTC", True
     if line is not None:
-        name = str(line.get("timezone", "")) or name
-        fits(ks, line, ZONE, name, "a time zone such as Europe/Vienna")
-        utc = bool({"--utc", "--isUtc"} & line.options)
+        if zone := str(line.get("timezone", "") or ""):
+            name = zone
+            fits(ks, line, ZONE, name, "a time zone such as Europe/Vienna")
+            utc = bool({"--utc", "--isUtc"} & line.options)
         ntp = ntp and "--nontp" not in line.options
         left_out = line.values.get("--ntpservers", "").split(",")
         servers += [(line, str(host)) for host in (*left_out, *line.get("ntpservers", ())) if host]
     for source, host in (*servers, *pools):
-        fits(ks, source, HOST_OR_ADDRESS, host, "a host name or an address")
+        if not (addresses.is_domain(host) or addresses.ipv6(host)):
+            ks.findings.error(source.place, f'{source.name}: "{host}" is not a host name or an address')
     return Timezone(
         name=name,
         utc=utc,
         ntp=ntp,
         servers=tuple(dict.fromkeys(host for _, host in servers)),
         pools=tuple(dict.fromkeys(host for _, host in pools)),
+        nts=tuple(dict.fromkeys(host for source, host in (*servers, *pools) if source.get("nts", False))),
+        place=(line or sources[0]).place if line or sources else None,
     )
 
 
@@ -91,29 +98,35 @@ def plan_firewall(ks: Kickstart) -> Firewall | None:
     ports = []
     for text in line.get("ports", ()):
         port = str(text) if ":" in str(text) else f"{text}:tcp"
-        if fits(ks, line, PORT, port, "a port such as 8080:tcp"):
+        numbers = [int(number) for number in re.findall(r"\d+", port.partition(":")[0])]
+        if not PORT.fullmatch(port) or (port[0].isdigit() and not all(0 < one < 65536 for one in numbers)):
+            ks.findings.error(
+                line.place, f'firewall: "{port}" is not a port', "such as 8080:tcp, 6000-6010:udp or imap:tcp"
+            )
+        else:
             ports.append(port)
     # Syntaxes before F10 put --ssh and the like among the ports; they say so as NAME:tcp.
     known = [port for port in ports if port.partition(":")[0] not in _FIREWALL_SERVICES.values()]
     return Firewall(
         enabled=bool(line.get("enabled", True)),
         services=tuple(dict.fromkeys(services)),
+        removed_services=tuple(str(name) for name in line.get("remove_services", ())),
         ports=tuple(dict.fromkeys(known)),
         trusted=tuple(str(name) for name in line.get("trusts", ())),
         place=line.place,
     )
 
 
-def plan_services(ks: Kickstart) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what to enable and what to disable. Disabling comes first, as in Anaconda."""
+def plan_services(ks: Kickstart) -> tuple[tuple[str, ...], tuple[str, ...], Place | None]:
+    """Return what to enable, what to disable, and the line. Disabling comes first, as in Anaconda."""
     line = ks.last("services")
     if line is None:
-        return (), ()
+        return (), (), None
     lists = []
     for key in ("enabled", "disabled"):
         names = tuple(dict.fromkeys(str(name) for name in line.get(key, ())))
         lists.append(tuple(name for name in names if fits(ks, line, UNIT, name, "the name of a unit")))
-    return lists[0], lists[1]
+    return lists[0], lists[1], line.place
 
 
 def plan_default_target(ks: Kickstart) -> str | None:
@@ -124,12 +137,68 @@ def plan_default_target(ks: Kickstart) -> str | None:
     return "multi-user.target" if ks.last("skipx") else None
 
 
-def plan_disabled_setup(ks: Kickstart, packages: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the services that `firstboot --disabled` turns off: those of packages that are named."""
+def plan_desktop(ks: Kickstart) -> str | None:
+    """Return the desktop that xconfig --defaultdesktop names."""
+    line = ks.last("xconfig")
+    if line is None or not (name := str(line.get("defaultdesktop", ""))):
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        ks.findings.error(line.place, f'xconfig --defaultdesktop: "{name}" is not a name', "such as GNOME")
+    return name
+
+
+def plan_setup(ks: Kickstart, packages: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Return which set-up programs run at the first boot, which do not, and whether they ask all again.
+
+    Only those of packages that are named: no other is in the image.
+    """
     line = ks.last("firstboot")
     if line is None:
-        return ()
-    units = [f"{name}.service" for name in ("initial-setup", "firstboot") if name in packages]
+        return (), (), False
+    units = tuple(f"{name}.service" for name in ("initial-setup", "firstboot") if name in packages)
     if not units:
         ks.findings.note(line.place, "firstboot has no effect: %packages names no set-up program")
-    return tuple(units)
+        return (), (), False
+    if {"--disable", "--disabled"} & line.options:
+        return (), units, False
+    again = "--reconfig" in line.options
+    if again or {"--enable", "--enabled"} & line.options:
+        ks.findings.warn(
+            line.place,
+            f"firstboot: {units[0]} asks on the console at the first boot, where a cloud has nobody",
+            "write firstboot --disable",
+        )
+        return units, (), again
+    return (), (), False
+
+
+def plan_certificates(ks: Kickstart) -> tuple[Certificate, ...]:
+    """Return the files of %certificate sections."""
+    found = []
+    for read in ks.all_sections("%certificate"):
+        header = read.header
+        name, folder = str(header.get("filename", "")), str(header.get("dir", "") or "")
+        kind = str(header.get("type", "") or "")
+        if not name or not (folder or kind):
+            ks.findings.error(header.place, "%certificate: needs --filename, and --dir or --type=anchor")
+            continue
+        if "/" in name or (folder and (not folder.startswith("/") or ".." in folder.split("/"))):
+            ks.findings.error(
+                header.place, f"%certificate: {folder}/{name}: not a file in a folder", "--dir=/etc/pki/x"
+            )
+            continue
+        if kind not in ("", "anchor"):
+            ks.findings.error(header.place, f"%certificate --type={kind}: is not handled", "write anchor")
+            continue
+        if not read.section.body.strip():
+            ks.findings.error(header.place, "%certificate: is empty", "put the certificate between the lines")
+            continue
+        found.append(
+            Certificate(
+                path=f"{(folder or _ANCHORS).rstrip('/')}/{name}",
+                text=read.section.body,
+                anchor=kind == "anchor",
+                place=header.place,
+            )
+        )
+    return tuple(found)

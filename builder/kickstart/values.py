@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
 
@@ -12,11 +13,9 @@ LANG = re.compile(r"[A-Za-z]{1,8}(_[A-Za-z]{2,3})?(\.[A-Za-z0-9-]+)?(@[a-z]+)?")
 KEYMAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LAYOUT = re.compile(r"[a-z]{2,8}( ?\([A-Za-z0-9_ -]+\))?")
 ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
-HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
-HOST_OR_ADDRESS = re.compile(rf"{HOST.pattern}|[0-9A-Fa-f:]+")
 ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?")
 UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+")
-PORT = re.compile(r"\d+(-\d+)?:(tcp|udp|sctp|dccp)")
+PORT = re.compile(r"(\d+(-\d+)?|[a-z][a-z0-9-]*):(tcp|udp|sctp|dccp)")
 MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
@@ -25,5 +24,6 @@ def fits(ks: Kickstart, command: Command, pattern: re.Pattern[str], value: str, 
     """Tell whether `value` looks like `what`; an error is noted when not."""
     if pattern.fullmatch(value):
         return True
-    ks.findings.error(command.place, f'{command.name}: "{value}" is not {what}')
+    hint = "the file is a template: fill it in first" if is_placeholder(value) else None
+    ks.findings.error(command.place, f'{command.name}: "{value}" is not {what}', hint)
     return False

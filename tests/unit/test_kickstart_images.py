@@ -390,7 +390,8 @@ def test_plan_is_shown_without_secrets(tmp_path: Path) -> None:
     path = tmp_path / "a.ks"
     path.write_text(
         "part / --fstype=ext4 --size=9\nrootpw hunter2\nuser --name=u --password=hunter2\n"
-        "user --name=v --iscrypted --password=$6$hunter2$x\n%packages\n%end\n%post\necho hunter2\n%end\n"
+        f"user --name=v --iscrypted --password=$6$hunter2${'x' * 86}\n"
+        "%packages\n%end\n%post\necho hunter2\n%end\n"
     )
 
     plan = load_plan(path, target=guess_target("F45"))

@@ -32,7 +32,7 @@ ERRORS = {
     "section without end": (GOOD + "%post\necho\n", "test.ks:9: %post is not closed by %end"),
     "section inside a section": (GOOD + "%post\n%pre\n%end\n", "test.ks:9: %post is not closed by %end"),
     "end without section": (GOOD + "%end\n", "test.ks:9: %end without a section"),
-    "ksappend": (GOOD + "%ksappend http://x/y\n", "test.ks:9: %ksappend: nothing is fetched"),
+    "ksappend": (GOOD + "%ksappend http://x/y\n", "test.ks:9: %ksappend http://x/y: nothing is fetched"),
     "missing include": (GOOD + "%include none.ks\n", "test.ks:9: %include none.ks: no such file"),
     "include of a folder": (GOOD + "%include /\n", "test.ks:9: %include /: not a file"),
     "include of a device": (GOOD + "%include /dev/zero\n", "test.ks:9: %include /dev/zero: not a file"),

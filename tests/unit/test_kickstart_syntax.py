@@ -170,9 +170,9 @@ def test_second_bootloader_replaces_what_both_say(tmp_path: Path) -> None:
 
 
 def test_abbreviated_options_are_held_to_the_table(tmp_path: Path) -> None:
-    _, findings = plan_text(tmp_path, f"{GOOD}network --device=eth0 --ethto=x\n")
+    _, findings = plan_text(tmp_path, f"{GOOD}network --device=eth0 --essi=x\n")
 
-    assert findings.errors[0].message.startswith("network --ethtool: ")
+    assert findings.errors[0].message.startswith("network --essid: ")
 
 
 def test_a_reading_does_not_remember_the_one_before(tmp_path: Path) -> None:

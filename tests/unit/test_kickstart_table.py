@@ -26,6 +26,12 @@ NET = "network --device=eth0 "
 PART = "part /srv --fstype=ext4 --size=10 "
 REPO = "repo --name=r --baseurl=https://m.example/r/ "
 USER = "user --name=u "
+HASH = "$6$a$" + "b" * 86
+STATIC = NET + "--bootproto=static --ip=192.0.2.2 "
+BOND = "network --device=bond0 --bondslaves=eth0 "
+BRIDGE = "network --device=br0 --bridgeslaves=eth0 "
+TEAM = "network --device=team0 --teamslaves=eth0 "
+CERTIFICATE = "%certificate --filename=a.pem "
 
 # (command, option) -> a line without the option, a line with it, the syntax where that is not F45.
 # A plan must tell the two apart: that is what honoured means.
@@ -40,14 +46,15 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("timezone", "--ntpservers"): ("timezone Etc/UTC --utc", "timezone Etc/UTC --utc --ntpservers=a.example"),
     ("timesource", "--ntp-server"): ("", "timesource --ntp-server=a.example"),
     ("timesource", "--ntp-pool"): ("", "timesource --ntp-pool=a.example"),
+    ("timesource", "--nts"): ("timesource --ntp-server=a.example", "timesource --ntp-server=a.example --nts"),
     ("timesource", "--ntp-disable"): ("", "timesource --ntp-disable"),
-    ("rootpw", "--iscrypted"): ("rootpw $6$a$b", "rootpw --iscrypted $6$a$b"),
+    ("rootpw", "--iscrypted"): (f"rootpw {HASH}", f"rootpw --iscrypted {HASH}"),
     ("rootpw", "--plaintext"): ("rootpw --lock", "rootpw --plaintext secret"),
     ("rootpw", "--lock"): ("rootpw secret", "rootpw --lock secret"),
     ("rootpw", "--allow-ssh"): ("rootpw secret", "rootpw --allow-ssh secret"),
     ("user", "--name"): ("", USER),
     ("user", "--password"): (USER, USER + "--password=secret"),
-    ("user", "--iscrypted"): (USER + "--password=$6$a$b", USER + "--password=$6$a$b --iscrypted"),
+    ("user", "--iscrypted"): (USER + f"--password={HASH}", USER + f"--password={HASH} --iscrypted"),
     ("user", "--plaintext"): (USER, USER + "--password=secret --plaintext"),
     ("user", "--lock"): (USER + "--password=secret", USER + "--password=secret --lock"),
     ("user", "--groups"): (USER, USER + "--groups=wheel,extra(4242)"),
@@ -70,6 +77,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("firewall", "--disabled"): ("firewall", "firewall --disabled"),
     ("firewall", "--disable"): ("firewall", "firewall --disable"),
     ("firewall", "--service"): ("firewall", "firewall --service=ssh"),
+    ("firewall", "--remove-service"): ("firewall", "firewall --remove-service=ssh"),
     ("firewall", "--port"): ("firewall", "firewall --port=8080:tcp,53:udp"),
     ("firewall", "--trust"): ("firewall", "firewall --trust=eth1"),
     ("firewall", "--ssh"): ("firewall", "firewall --ssh"),
@@ -81,22 +89,48 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("services", "--disabled"): ("", "services --disabled=a"),
     ("firstboot", "--disable"): ("", "firstboot --disable"),
     ("firstboot", "--disabled"): ("", "firstboot --disabled"),
+    ("firstboot", "--enable"): ("", "firstboot --enable"),
+    ("firstboot", "--enabled"): ("", "firstboot --enabled"),
+    ("firstboot", "--reconfig"): ("firstboot --enable", "firstboot --reconfig"),
+    ("xconfig", "--defaultdesktop"): ("xconfig", "xconfig --defaultdesktop=GNOME"),
     ("xconfig", "--startxonboot"): ("", "xconfig --startxonboot"),
     ("network", "--hostname"): ("", "network --hostname=a.example"),
     ("network", "--bootproto"): (NET + "--ip=192.0.2.2", NET + "--ip=192.0.2.2 --bootproto=static"),
     ("network", "--device"): ("network --bootproto=dhcp", "network --bootproto=dhcp --device=eth1"),
-    ("network", "--ip"): (NET, NET + "--bootproto=static --ip=192.0.2.2"),
-    ("network", "--netmask"): (NET, NET + "--netmask=255.255.255.0"),
-    ("network", "--gateway"): (NET, NET + "--gateway=192.0.2.1"),
+    ("network", "--interfacename"): (NET + "--vlanid=7", NET + "--vlanid=7 --interfacename=lan"),
+    ("network", "--ip"): (STATIC, STATIC.replace("2.2", "2.3")),
+    ("network", "--netmask"): (STATIC, STATIC + "--netmask=255.255.0.0"),
+    ("network", "--gateway"): (STATIC, STATIC + "--gateway=192.0.2.1"),
     ("network", "--nameserver"): (NET, NET + "--nameserver=192.0.2.1,192.0.2.3"),
     ("network", "--ipv6"): (NET, NET + "--ipv6=auto"),
+    ("network", "--ipv6gateway"): (NET, NET + "--ipv6gateway=2001:db8::1"),
     ("network", "--noipv4"): (NET, NET + "--noipv4"),
     ("network", "--noipv6"): (NET, NET + "--noipv6"),
     ("network", "--onboot"): (NET, NET + "--onboot=no"),
     ("network", "--mtu"): (NET, NET + "--mtu=1400"),
+    ("network", "--ethtool"): (NET, NET + "--ethtool='autoneg off'"),
+    ("network", "--dhcpclass"): (NET, NET + "--dhcpclass=x"),
+    ("network", "--nodefroute"): (NET, NET + "--nodefroute"),
+    ("network", "--nodns"): (NET, NET + "--nodns"),
+    ("network", "--ipv4-dns-search"): (NET, NET + "--ipv4-dns-search=a.example"),
+    ("network", "--ipv6-dns-search"): (NET, NET + "--ipv6-dns-search=a.example"),
+    ("network", "--ipv4-ignore-auto-dns"): (NET, NET + "--ipv4-ignore-auto-dns"),
+    ("network", "--ipv6-ignore-auto-dns"): (NET, NET + "--ipv6-ignore-auto-dns"),
+    ("network", "--bondslaves"): (BOND, BOND.replace("eth0", "eth1")),
+    ("network", "--bondopts"): (BOND, BOND + "--bondopts=mode=1"),
+    ("network", "--bridgeslaves"): (BRIDGE, BRIDGE.replace("eth0", "eth1")),
+    ("network", "--bridgeopts"): (BRIDGE, BRIDGE + "--bridgeopts=stp=no"),
+    ("network", "--teamslaves"): (TEAM, TEAM.replace("eth0", "eth1")),
+    ("network", "--teamconfig"): (TEAM, TEAM + "--teamconfig={}"),
+    ("network", "--vlanid"): (NET + "--vlanid=7", NET + "--vlanid=8"),
     ("bootloader", "--append"): ("bootloader", "bootloader --append='a=b c'"),
     ("bootloader", "--timeout"): ("bootloader", "bootloader --timeout=3"),
     ("bootloader", "--location"): ("bootloader", "bootloader --location=none"),
+    ("bootloader", "--password"): ("bootloader", "bootloader --password=x"),
+    ("bootloader", "--iscrypted"): (
+        "bootloader --password=grub.pbkdf2.sha512.1.a.b",
+        "bootloader --password=grub.pbkdf2.sha512.1.a.b --iscrypted",
+    ),
     ("bootloader", "--disabled"): ("bootloader", "bootloader --disabled"),
     ("clearpart", "--disklabel"): ("", "clearpart --all --disklabel=msdos"),
     ("part", "--fstype"): (PART, PART.replace("ext4", "xfs")),
@@ -129,6 +163,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("repo", "--proxy"): (REPO, REPO + "--proxy=http://p.example"),
     ("repo", "--noverifyssl"): (REPO, REPO + "--noverifyssl"),
     ("repo", "--install"): (REPO, REPO + "--install"),
+    ("repo", "--ignoregroups"): (REPO, REPO + "--ignoregroups=true"),
     ("%packages", "--excludedocs"): ("%packages", "%packages --excludedocs"),
     ("%packages", "--ignoremissing"): ("%packages", "%packages --ignoremissing"),
     ("%packages", "--nocore"): ("%packages", "%packages --nocore"),
@@ -146,6 +181,15 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
             "--logfile": "--logfile=/root/log",
         }.items()
     },
+    ("%certificate", "--filename"): (
+        CERTIFICATE + "--dir=/etc/pki",
+        "%certificate --filename=b.pem --dir=/etc/pki",
+    ),
+    ("%certificate", "--dir"): (CERTIFICATE + "--dir=/etc/pki", CERTIFICATE + "--dir=/srv"),
+    ("%certificate", "--type"): (
+        CERTIFICATE + "--dir=/etc/pki",
+        CERTIFICATE + "--dir=/etc/pki --type=anchor",
+    ),
     ("%post", "--nochroot"): ("%post", "%post --nochroot"),
 }
 
@@ -231,6 +275,9 @@ def _comparable(plan: ImagePlan) -> ImagePlan:
         warnings=(),
         notes=(),
         selinux_place=None,
+        root_place=None,
+        services_place=None,
+        authselect_place=None,
         packages=dataclasses.replace(plan.packages, places={}),
         users=tuple(dataclasses.replace(user, place=None) for user in plan.users),
         repositories=tuple(dataclasses.replace(source, place=None) for source in plan.repositories),

@@ -123,6 +123,7 @@ def _repository(repo: Repository, number: int) -> dict[str, Any]:
         "includes": list(repo.includes),
         "excludes": list(repo.excludes),
         "verify_tls": repo.verify_tls,
+        "groups": repo.groups,
     }
 
 

@@ -95,6 +95,7 @@ def add_repositories(base, repositories):
         repo.includepkgs = wanted["includes"]
         repo.excludepkgs = wanted["excludes"]
         repo.sslverify = wanted["verify_tls"]
+        repo.enablegroups = wanted["groups"]
         repo.skip_if_unavailable = False
         if not base.conf.cacheonly:
             # Look whether there is newer metadata. metadata_expire=0 counts in whole seconds: what has

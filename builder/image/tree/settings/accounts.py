@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""rootpw, user, group, sshkey, auth: by the image's own useradd(8), groupadd(8), chpasswd(8).
+"""rootpw, user, group, sshkey: by the image's own useradd(8), groupadd(8), chpasswd(8).
 
-Passwords go by stdin. A password that is not given leaves the account locked.
+Passwords go by stdin. A password that is not given leaves the account locked. What clashes with accounts
+of the image's packages is told with the line, before a program is asked.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Callable
 
 from builder.errors import InputError
 from builder.image.build import TREE, Build
-from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
-from builder.kickstart.plan import Password, User
+from builder.image.tree.settings.programs import has_program, run_for, told
+from builder.kickstart.plan import Group, Password, Place, SshKey, User
 
 SSH_PASSWORD_ROOT = "/etc/ssh/sshd_config.d/01-permitrootlogin.conf"
 
@@ -23,67 +24,114 @@ def apply(build: Build) -> None:
     """Make groups and users, set passwords, put keys."""
     plan = build.plan
     _require_tools(build)
-    names = read_names("group")
     for group in plan.groups:
-        if group.name not in names:
-            number = ["--gid", str(group.gid)] if group.gid is not None else []
-            run_in_image(build, ["groupadd", *number, "--", group.name])
+        _make_group(build, group)
     for user in plan.users:
         _make_user(build, user)
-    _set_password(build, "root", plan.root_password)
+    _set_password(build, "root", plan.root_password, place=plan.root_place)
     if plan.root_ssh_password:
         tree.write(SSH_PASSWORD_ROOT, "PermitRootLogin yes\n", mode=0o600)
     for key in plan.ssh_keys:
-        _authorize(key.user, key.key)
+        _authorize(key)
 
 
 def read_names(table: str) -> dict[str, list[str]]:
     """Return the rows of the image's passwd(5) or group(5), by name."""
     rows = [line.split(":") for line in tree.path(f"/etc/{table}").read_text().splitlines() if ":" in line]
-    return {fields[0]: fields for fields in rows}
+    return {fields[0]: fields for fields in rows if len(fields) > 2}
 
 
 def _require_tools(build: Build) -> None:
-    wanted = [("groupadd", "group")] if build.plan.groups else []
-    wanted += [("useradd", "user")] if build.plan.users else []
-    passwords = [build.plan.root_password, *(user.password for user in build.plan.users)]
-    wanted += [("chpasswd", "rootpw/user")] if any(one.plain is not None for one in passwords) else []
-    for tool, command in wanted:
-        if not any(tree.path(f"{folder}/{tool}").exists() for folder in ("/usr/sbin", "/usr/bin")):
+    plan = build.plan
+    wanted = [("groupadd", f"group {group.name}", group.place) for group in plan.groups]
+    wanted += [("useradd", f"user {user.name}", user.place) for user in plan.users]
+    accounts = [("root", plan.root_password, plan.root_place)]
+    accounts += [(user.name, user.password, user.place) for user in plan.users]
+    wanted += [("chpasswd", f"password of {name}", place) for name, one, place in accounts if one.plain]
+    for tool, what, place in wanted:
+        if not has_program(tool):
             raise InputError(
-                f"{command}: there is no {tool} in the image", hint="put shadow-utils into %packages"
+                told(place, what, f"there is no {tool} in the image"), hint="put shadow-utils into %packages"
             )
 
 
+def _owner(table: str, number: int) -> str | None:
+    """Return whose id `number` is in the image."""
+    return next((name for name, row in read_names(table).items() if row[2] == str(number)), None)
+
+
+def _make_group(build: Build, group: Group) -> None:
+    what = f"group {group.name}"
+    row = read_names("group").get(group.name)
+    if row is not None:
+        if group.gid is not None and row[2] != str(group.gid):
+            raise InputError(
+                told(group.place, what, f"is in the image already, with gid {row[2]}"),
+                hint=f"leave --gid={group.gid} out, or choose another name",
+            )
+        return
+    number = []
+    if group.gid is not None:
+        if owner := _owner("group", group.gid):
+            raise InputError(
+                told(group.place, what, f"gid {group.gid} is that of {owner} in the image"),
+                hint="choose another gid, from 1000 on",
+            )
+        number = ["--gid", str(group.gid)]
+    run_for(build, what, ["groupadd", *number, "--", group.name], place=group.place)
+
+
 def _make_user(build: Build, user: User) -> None:
-    groups = read_names("group")
+    what = f"user {user.name}"
     for name in user.groups:
         # Anaconda makes the groups that a user line names.
-        if name not in groups:
-            run_in_image(build, ["groupadd", "--", name])
+        _make_group(build, Group(name=name, place=user.place))
     exists = user.name in read_names("passwd")
     words = ["usermod"] if exists else ["useradd", "--create-home"]
     if user.uid is not None:
+        owner = _owner("passwd", user.uid)
+        if owner not in (None, user.name):
+            raise InputError(
+                told(user.place, what, f"uid {user.uid} is that of {owner} in the image"),
+                hint="choose another uid, from 1000 on",
+            )
         words += ["--uid", str(user.uid)]
-    if user.gid is not None:
-        if not any(row[2] == str(user.gid) for row in groups.values()):
-            run_in_image(build, ["groupadd", "--gid", str(user.gid), "--", user.name])
-        words += ["--gid", str(user.gid)]
+    words += _own_group(build, user, exists=exists)
     if user.groups:
         words += ["--groups", ",".join(user.groups)]
     if user.home:
         words += ["--home-dir" if not exists else "--home", user.home]
     if user.shell:
         words += ["--shell", user.shell]
+        if not tree.path(user.shell).exists():
+            build.warn(told(user.place, what, f"there is no {user.shell} in the image: nobody can log in"))
     if user.gecos:
         words += ["--comment", user.gecos]
-    run_in_image(build, [*words, "--", user.name])
-    _set_password(build, user.name, user.password)
+    run_for(build, what, [*words, "--", user.name], place=user.place)
+    _set_password(build, user.name, user.password, place=user.place)
 
 
-def _set_password(build: Build, name: str, password: Password) -> None:
+def _own_group(build: Build, user: User, *, exists: bool) -> list[str]:
+    """Return the option for the user's own group, which is made when it has an id and is not there."""
+    there = user.name in read_names("group")
+    if user.gid is None:
+        return ["--gid", user.name] if there and not exists else []
+    if _owner("group", user.gid) is None:
+        if there:
+            raise InputError(
+                told(
+                    user.place, f"user {user.name}", f"the group {user.name} has another gid than {user.gid}"
+                ),
+                hint=f"leave --gid={user.gid} out, or make the group with it by a group line",
+            )
+        _make_group(build, Group(name=user.name, gid=user.gid, place=user.place))
+    return ["--gid", str(user.gid)]
+
+
+def _set_password(build: Build, name: str, password: Password, *, place: Place | None) -> None:
     if password.plain is not None:
-        run_in_image(build, ["chpasswd", "-c", _method()], input=f"{name}:{password.plain}\n")
+        words = ["chpasswd", "-c", _method()]
+        run_for(build, f"password of {name}", words, place=place, input=f"{name}:{password.plain}\n")
     elif password.hash is not None:
         _edit_shadow(name, lambda _old: password.hash or "!")
     if password.locked or (password.plain is None and password.hash is None):
@@ -110,19 +158,19 @@ def _edit_shadow(name: str, change: Callable[[str], str]) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def _authorize(name: str, key: str) -> None:
-    row = read_names("passwd").get(name)
+def _authorize(key: SshKey) -> None:
+    row = read_names("passwd").get(key.user)
     if row is None:
         raise InputError(
-            f"sshkey --username={name}: there is no such user in the image",
-            hint=f"add `user --name={name}`",
+            told(key.place, f"sshkey --username={key.user}", "there is no such user in the image"),
+            hint=f"add `user --name={key.user}`",
         )
     uid, gid, home = int(row[2]), int(row[3]), row[5]
     folder = tree.path(home) / ".ssh"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "authorized_keys"
     with file.open("a") as stream:
-        stream.write(key.rstrip("\n") + "\n")
+        stream.write(key.key.rstrip("\n") + "\n")
     folder.chmod(0o700)
     file.chmod(0o600)
     for path in (folder, file):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
+from builder.image.tree.settings.programs import told
 
 UTC = ("UTC", "Etc/UTC", "Etc/Universal", "Universal")
 XORG_KEYBOARD = """\
@@ -41,7 +42,11 @@ def _timezone(build: Build) -> None:
             link.unlink(missing_ok=True)
             return
         raise InputError(
-            f"timezone {zone.name}: there is no /usr/share/zoneinfo/{zone.name} in the image",
+            told(
+                zone.place,
+                f"timezone {zone.name}",
+                "there is no such file in /usr/share/zoneinfo of the image",
+            ),
             hint="put tzdata into %packages, or choose another zone (timedatectl list-timezones)",
         )
     link.unlink(missing_ok=True)
@@ -52,8 +57,8 @@ def _timezone(build: Build) -> None:
 
 def _time_sources(build: Build) -> None:
     zone = build.plan.timezone
-    sources = [f"server {name} iburst" for name in zone.servers]
-    sources += [f"pool {name} iburst" for name in zone.pools]
+    kinds = [("server", name) for name in zone.servers] + [("pool", name) for name in zone.pools]
+    sources = [f"{kind} {name} iburst{' nts' if name in zone.nts else ''}" for kind, name in kinds]
     if not sources:
         return
     for name in ("/etc/chrony.conf", "/etc/chrony/chrony.conf"):
@@ -67,6 +72,6 @@ def _time_sources(build: Build) -> None:
             path.write_text("\n".join([*sources, *kept]) + "\n")
             return
     raise InputError(
-        "timezone/timesource names time servers, and there is no chrony in the image",
+        told(zone.place, "time servers", "there is no chrony in the image"),
         hint="put chrony into %packages",
     )

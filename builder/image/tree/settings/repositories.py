@@ -25,6 +25,7 @@ def repo_file(repository: Repository) -> str:
         lines += [f"{option}={value}"] if value is not None else []
     lines += [f"includepkgs={' '.join(repository.includes)}"] if repository.includes else []
     lines += [f"excludepkgs={' '.join(repository.excludes)}"] if repository.excludes else []
+    lines += [] if repository.groups else ["enablegroups=0"]
     lines += [] if repository.verify_tls else ["sslverify=0"]
     lines += [f"gpgcheck=1\ngpgkey={' '.join(repository.gpg_keys)}"] if repository.gpg_keys else []
     return "\n".join(lines) + "\n"

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""selinux, firewall, authselect: refused, not ignored, where the image lacks their package."""
+"""selinux, firewall, authselect, %certificate: refused, not ignored, where the image lacks their package."""
 
 from __future__ import annotations
 
+import difflib
 import re
 
 from builder.errors import InputError
 from builder.image.build import Build
-from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
-from builder.kickstart.plan import SELinux
+from builder.image.tree.settings.programs import has_program, run_for, told
+from builder.kickstart.plan import Place, SELinux
 
 
 def apply(build: Build) -> None:
@@ -17,6 +18,7 @@ def apply(build: Build) -> None:
     _selinux(build)
     _firewall(build)
     _authselect(build)
+    _certificates(build)
 
 
 def has_selinux_policy() -> bool:
@@ -54,7 +56,7 @@ def _firewall(build: Build) -> None:
     if not tree.path("/usr/bin/firewall-offline-cmd").exists():
         if firewall.enabled:
             raise InputError(
-                f"{firewall.place or 'firewall'}: firewall: there is no firewalld in the image",
+                told(firewall.place, "firewall", "there is no firewalld in the image"),
                 hint="put firewalld into %packages, or write firewall --disabled",
             )
         return
@@ -63,19 +65,68 @@ def _firewall(build: Build) -> None:
     if not firewall.enabled:
         words.append("--disabled")
     else:
-        services = [*(["ssh"] if "ssh" not in firewall.services else []), *firewall.services]
+        added = () if "ssh" in (*firewall.services, *firewall.removed_services) else ("ssh",)
+        services = [*added, *firewall.services]
+        _check_services([*services, *firewall.removed_services], firewall.place)
         words += ["--enabled", *(f"--service={name}" for name in services)]
-        words += [f"--port={port}" for port in firewall.ports]
+        words += [f"--remove-service={name}" for name in firewall.removed_services]
+        words += [f"--port={_number(port, firewall.place)}" for port in firewall.ports]
         words += [f"--trust={device}" for device in firewall.trusted]
-    run_in_image(build, words)
+    run_for(build, "firewall", words, place=firewall.place)
+
+
+def _check_services(names: list[str], place: Place | None) -> None:
+    """Refuse services that firewalld of the image does not know (firewalld.service(5))."""
+    folders = [tree.path(folder) for folder in ("/usr/lib/firewalld/services", "/etc/firewalld/services")]
+    known = {path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.xml")}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            raise InputError(
+                told(place, f"firewall --service={name}", "firewalld of the image knows no such service"),
+                hint=f"did you mean {near[0]}?" if near else "open its ports: --port=NUMBER:tcp",
+            )
+
+
+def _number(port: str, place: Place | None) -> str:
+    """Return a port with its number in place of a name of services(5): imap:tcp is 143:tcp."""
+    name, _, protocol = port.partition(":")
+    if name[0].isdigit():
+        return port
+    path = tree.path("/etc/services")
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        fields = line.partition("#")[0].split()
+        if len(fields) > 1 and name in (fields[0], *fields[2:]) and fields[1].endswith(f"/{protocol}"):
+            return f"{fields[1].partition('/')[0]}:{protocol}"
+    raise InputError(
+        told(place, f"firewall --port={port}", "/etc/services of the image has no such name"),
+        hint=f"write the number: --port=8080:{protocol}",
+    )
 
 
 def _authselect(build: Build) -> None:
-    words = build.plan.authselect
+    words, place = build.plan.authselect, build.plan.authselect_place
     if words is None:
         return
+    what = f"authselect {' '.join(words)}"
     if not tree.path("/usr/bin/authselect").exists():
         raise InputError(
-            "authselect: there is no authselect in the image", hint="put authselect into %packages"
+            told(place, what, "there is no authselect in the image"), hint="put authselect into %packages"
         )
-    run_in_image(build, ["authselect", *words])
+    run_for(build, what, ["authselect", *words], place=place)
+
+
+def _certificates(build: Build) -> None:
+    """Write %certificate sections; those that the system trusts go through update-ca-trust(8)."""
+    for one in build.plan.certificates:
+        tree.write(one.path, one.text)
+    anchors = [one for one in build.plan.certificates if one.anchor]
+    if not anchors:
+        return
+    what = "%certificate --type=anchor"
+    if not has_program("update-ca-trust"):
+        raise InputError(
+            told(anchors[0].place, what, "there is no update-ca-trust in the image"),
+            hint="put ca-certificates into %packages",
+        )
+    run_for(build, what, ["update-ca-trust", "extract"], place=anchors[0].place)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""services, and what timezone --nontp and xconfig mean for them: by the image's own systemctl(1).
+"""services, and what timezone --nontp, xconfig and firstboot mean for them: by the image's own systemctl(1).
 
 Disabled first, then enabled, as Anaconda does (pyanaconda/modules/services/installation.py).
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from builder.errors import InputError
 from builder.image.build import Build
-from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
+from builder.image.tree.settings.programs import run_for, told
 
 TIME_SERVICES = ("chronyd", "chrony", "ntpd", "systemd-timesyncd")
 UNIT_FOLDERS = ("/usr/lib/systemd/system", "/etc/systemd/system", "/usr/local/lib/systemd/system")
@@ -25,7 +25,7 @@ def apply(build: Build) -> None:
     missing = [name for name in plan.services_enabled if not has_unit(name)]
     if missing:
         raise InputError(
-            f"services --enabled: no package of the image has {', '.join(missing)}",
+            told(plan.services_place, "services --enabled", f"the image has no {', '.join(missing)}"),
             hint="put the package into %packages, or take the name out",
         )
     absent = [name for name in disabled if not has_unit(name)]
@@ -33,11 +33,18 @@ def apply(build: Build) -> None:
         build.report.verbose(f"services --disabled: {name} is not in the image")
     present = [unit_name(name) for name in disabled if name not in absent]
     if present:
-        run_in_image(build, ["systemctl", "disable", *present])
+        run_for(build, "services --disabled", ["systemctl", "disable", *present], place=plan.services_place)
     if plan.services_enabled:
-        run_in_image(build, ["systemctl", "enable", *map(unit_name, plan.services_enabled)])
+        words = ["systemctl", "enable", *map(unit_name, plan.services_enabled)]
+        run_for(build, "services --enabled", words, place=plan.services_place)
     if plan.default_target:
-        run_in_image(build, ["systemctl", "set-default", plan.default_target])
+        words = ["systemctl", "set-default", plan.default_target]
+        run_for(build, "skipx or xconfig", words, place=None)
+    if plan.default_desktop:
+        tree.write("/etc/sysconfig/desktop", f"DESKTOP={plan.default_desktop}\n")
+    if plan.set_up_again:
+        # initial-setup(8): asks everything again where the file is there.
+        tree.write("/etc/reconfigSys", "")
 
 
 def unit_name(name: str) -> str:

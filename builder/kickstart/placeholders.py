@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""Marks that a template leaves for another program to fill in: a kickstart that still has them is not one."""
+
+from __future__ import annotations
+
+import re
+
+_FORMS = (
+    r"\$\{[A-Za-z_][\w.:-]*\}",  # shell, Terraform, Packer
+    r"\$[A-Z][A-Z0-9_]{2,}",
+    r"@@?[A-Za-z_][\w-]*@@?",  # autoconf, make
+    r"%[A-Z][A-Z0-9_]{2,}%",  # Oz
+    r"\{\{.*\}\}",  # Jinja, Go
+    r"<%.*%>",  # ERB
+    r"__[A-Z][A-Z0-9_]*__",
+)
+_PLACEHOLDER = re.compile("|".join(_FORMS))
+
+
+def is_placeholder(text: str) -> bool:
+    """Tell whether the whole of a value is a mark to be filled in: ${adminpw}, @@PASSWORD@@, %ROOTPW%."""
+    return _PLACEHOLDER.fullmatch(text.strip()) is not None

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Kickstarts written for other tools and other releases: what is still plain is accepted, with a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.kickstart_text import DISK, GOOD, plan_text, told
+
+# A line without an effect in an image, and a syntax that takes less of it than its author thought.
+WITHOUT_EFFECT = {
+    "logging": ("logging --level=info", "F46"),
+    "langsupport": ("langsupport --default=en_US.UTF-8 en_US.UTF-8", "RHEL5"),
+    "mouse": ("mouse --device=psaux generic3usb", "RHEL5"),
+    "monitor": ("monitor --monitor=generic --hsync=1-2 --nothing", "F16"),
+    "vnc": ("vnc --enabled --password", "F45"),
+    "reboot": ("reboot --now", "F45"),
+    "updates": ("updates --url", "F45"),
+}
+
+
+@pytest.mark.parametrize(("line", "version"), WITHOUT_EFFECT.values(), ids=WITHOUT_EFFECT)
+def test_options_of_a_command_without_effect_stop_nobody(tmp_path: Path, line: str, version: str) -> None:
+    text = GOOD.replace("--lock", "secret")
+
+    _, findings = plan_text(tmp_path, f"{text}{line}\n", ksversion=version)
+
+    assert not findings.errors, told(findings, tmp_path)
+    said = [problem.message for problem in (*findings.warnings, *findings.notes)]
+    assert any(line.split()[0] in message and "no effect" in message for message in said)
+
+
+REPLACED = {
+    "extlinux": ("bootloader --extlinux", "bootloader --extlinux: the boot loader is GRUB, which is used"),
+    "systemd-boot": ("bootloader --sdboot", "bootloader --sdboot: the boot loader is GRUB, which is used"),
+    "a name bound to an address": (
+        "network --device=eth0 --bindto=mac",
+        "network --bindto: the address of a guest is not known yet; the device's name is used",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "expected"), REPLACED.values(), ids=REPLACED)
+def test_what_is_done_otherwise_is_warned_about(tmp_path: Path, line: str, expected: str) -> None:
+    _, findings = plan_text(tmp_path, f"{GOOD}{line}\n")
+
+    assert told(findings, tmp_path) == [f"warning: test.ks:9: {expected}"]
+
+
+MODELS = {
+    "ostreesetup": ("ostreesetup --osname=x --url=http://x/ --ref=y", "image-builder"),
+    "ostreecontainer": ("ostreecontainer --url=quay.example/x", "bootc-image-builder"),
+    "bootc": ("bootc --source-imgref=registry:quay.example/x", "bootc-image-builder"),
+    "liveimg": ("liveimg --url=http://x/image", "virt-customize"),
+}
+
+
+@pytest.mark.parametrize(("line", "tool"), MODELS.values(), ids=MODELS)
+def test_another_model_of_an_image_is_refused_at_once_with_its_tool(
+    tmp_path: Path, line: str, tool: str
+) -> None:
+    """Nothing else is told: the kickstart is for another tool."""
+    _, findings = plan_text(tmp_path, f"lang ../x\n{line}\nnetwork --device=!\n")
+
+    assert [problem.where for problem in findings.errors] == [f"{tmp_path}/test.ks:2"]
+    assert tool in str(findings.errors[0].hint)
+
+
+def test_ksappend_is_read_as_an_include(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/disk.ks").write_text(DISK)
+
+    plan, findings = plan_text(tmp_path, "%ksappend parts/disk.ks\nrootpw --lock\n%packages\n%end\n")
+
+    assert told(findings, tmp_path) == []
+    assert [part.mountpoint for part in plan.disk.partitions] == [None, "/boot/efi", "/"]
+
+
+def test_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    plan, findings = plan_text(tmp_path, f"\ufefflang de_DE.UTF-8\n{GOOD}")
+
+    assert told(findings, tmp_path) == []
+    assert plan.lang == "de_DE.UTF-8"
+
+
+TEMPLATES = {
+    "a line": "${network}",
+    "a list of options": "repo --name=a ${repos} ${proxy}",
+    "a URL": "url --url=${tree}",
+    "a time zone": "timezone ${zone}",
+    "a keymap": "keyboard ${keymap}",
+}
+
+
+@pytest.mark.parametrize("line", TEMPLATES.values(), ids=TEMPLATES)
+def test_template_that_is_not_filled_in_is_called_one(tmp_path: Path, line: str) -> None:
+    _, findings = plan_text(tmp_path, f"{GOOD}{line}\n")
+
+    assert findings.errors[0].where == f"{tmp_path}/test.ks:9"
+    assert findings.errors[0].hint == "the file is a template: fill it in first"
+
+
+ARCHITECTURES = {
+    "url": "url --url=https://m.example/9/BaseOS/aarch64/os/",
+    "repo": "repo --name=a --baseurl=https://m.example/9/AppStream/ppc64le/os",
+    "list of mirrors": "repo --name=a --mirrorlist='https://m.example/list?arch=i386&repo=x'",
+}
+
+
+@pytest.mark.parametrize("line", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_repository_of_another_architecture_is_refused(tmp_path: Path, line: str) -> None:
+    _, findings = plan_text(tmp_path, f"{GOOD}{line}\n")
+
+    assert findings.errors[0].where == f"{tmp_path}/test.ks:9"
+    assert findings.errors[0].message.endswith("and images are of x86_64")
+
+
+ARGUMENTS = {
+    "too long": ("x=" + "a" * 2000, "2002 bytes"),
+    "line break": ("a\x07b", "control character"),
+    "quote that stays open": ('\\"dyndbg=file x +p', "a quote is not closed"),
+}
+
+
+@pytest.mark.parametrize(("append", "expected"), ARGUMENTS.values(), ids=ARGUMENTS)
+def test_arguments_that_no_kernel_takes_are_refused(tmp_path: Path, append: str, expected: str) -> None:
+    _, findings = plan_text(tmp_path, f'{GOOD}bootloader --append="{append}"\n')
+
+    assert [expected in problem.message for problem in findings.errors] == [True]
+
+
+ROOTS = {
+    "another device": ("root=/dev/sda1", True),
+    "another label": ("root=LABEL=other", True),
+    "the label of the root": ("root=LABEL=system", False),
+    "none": ("quiet", False),
+}
+
+
+@pytest.mark.parametrize(("append", "warned"), ROOTS.values(), ids=ROOTS)
+def test_root_of_the_authors_own_is_compared_with_the_disk(tmp_path: Path, append: str, warned: bool) -> None:
+    text = GOOD.replace("part / ", "part / --label=system ")
+
+    _, findings = plan_text(tmp_path, f"{text}bootloader --append={append}\n")
+
+    assert not findings.errors
+    assert ["is not known to be the root" in one.message for one in findings.warnings] == [True] * warned
