@@ -12,6 +12,7 @@ from builder.errors import InputError
 from builder.glance import description, entry, source, upload
 from builder.glance.decision import Decision
 from builder.glance.images import Images
+from builder.sizes import MIB
 
 SUMMARY = "upload an image to Glance and compare its hash"
 EXAMPLE = """\
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     there = entry.connect(args.cloud, report)
     if not local.has_manifest:
         # The digest has to be known before the first request: by it the next run recognises the image.
-        with report.step("hash", f"{local.size / upload.MIB:.1f} MiB, no manifest beside it"):
+        with report.step("hash", f"{local.size / MIB:.1f} MiB, no manifest beside it"):
             local = replace(local, digests=source.compute_digests(local.path))
     wanted = description.describe(local, name=args.name, visibility=args.visibility, properties=properties)
     images = Images(there, report, retries=args.retries)

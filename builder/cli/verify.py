@@ -19,6 +19,7 @@ from builder.guest.outcome import State
 from builder.guest.qemu import DiskBus
 from builder.guest.verify import ACROSS, INSIDE, OUTSIDE, Options, Verdict, check_ids, verify
 from builder.manifest import find_manifest
+from builder.sizes import GIB, KIB, MIB, TIB
 
 SUMMARY = "Boot an image on a throw-away overlay and run the checklist on it; the image is only read."
 EXAMPLE = (
@@ -29,7 +30,7 @@ EXAMPLE = (
 
 Kind = TypeVar("Kind", bound=StrEnum)
 SIZE = re.compile(r"^\+(\d+)([KMGT]?)$")
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import InputError, Problem
-from builder.glance.source import GIB, Source
+from builder.glance.source import Source
 from builder.manifest import ImageManifest
+from builder.sizes import GIB
 
 OURS = "openstack_utils_"
 SHA256 = OURS + "sha256"

@@ -16,7 +16,6 @@ from builder.manifest import ImageManifest, find_manifest, manifest_path
 
 ALGORITHMS = ("md5", "sha256", "sha512")
 CHUNK = 1 << 20
-GIB = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,8 +19,8 @@ from builder.glance.images import RETRYABLE, Image, Images
 from builder.glance.source import Body, Source
 from builder.glance.trouble import ConnectionLost
 from builder.report import Report, Step
+from builder.sizes import MIB
 
-MIB = 1 << 20
 # Seconds until Glance has noticed that a connection broke, and put the image back to `queued`.
 SETTLE = 15.0
 # Seconds for a store to finish when all bytes have arrived but the answer was lost.

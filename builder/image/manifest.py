@@ -8,7 +8,7 @@ from pathlib import Path
 from builder import __version__
 from builder.files import digests_of_file
 from builder.image.build import Build
-from builder.image.disk.placement import GIB, DiskLayout
+from builder.image.disk.placement import DiskLayout
 from builder.image.packages import repomd
 from builder.kickstart.plan import ImagePlan
 from builder.manifest import (
@@ -24,6 +24,7 @@ from builder.manifest import (
     UsedRepository,
     UserEntry,
 )
+from builder.sizes import GIB
 
 
 def describe(build: Build, image: Path, states: tuple[repomd.State, ...]) -> ImageManifest:

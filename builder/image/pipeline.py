@@ -54,10 +54,9 @@ from builder.kickstart.plan import ImagePlan, Repository
 from builder.manifest import manifest_path, read_manifest, write_manifest
 from builder.report import Report
 from builder.runner import Runner
+from builder.sizes import MIB
 from builder.targets import Target
 from builder.versions import load_rpm
-
-MIB = 1 << 20
 
 
 class Room(Enum):

@@ -25,9 +25,9 @@ from builder.guest.qemu import DiskBus
 from builder.guest.record import BootPlan, BootRecord, plan_boots
 from builder.guest.ssh import Login
 from builder.runner import Completed
+from builder.sizes import GIB
 from tests.support.manifests import with_settings
 
-GIB = 1 << 30
 INSTANCE = Instance(
     uuid="11111111-1111-4111-8111-111111111111",
     hostname="verify-abc123",

@@ -14,9 +14,9 @@ import pytest
 from builder import tools
 from builder.errors import BuildError
 from builder.image.disk import qcow2
-from builder.image.disk.placement import KIB, MIB
 from builder.report import Report
 from builder.runner import Runner
+from builder.sizes import KIB, MIB
 
 pytestmark = pytest.mark.skipif(not tools.has("qemu-img"), reason="needs qemu-img (qemu-utils)")
 # Small clusters, as qemu allows them: tables of several clusters for a small disk.

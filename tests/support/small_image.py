@@ -21,11 +21,11 @@ from typing import Any
 from builder.manifest import as_data, manifest_path
 from builder.report import Report
 from builder.runner import Runner
+from builder.sizes import MIB
 from tests.rig.fixture.rpmpackage import FileFlag, RpmFile, RpmPackage
 from tests.rig.fixture.rpmwriter import write_rpm
 from tests.support.manifests import MANIFEST, SETTINGS
 
-MIB = 1 << 20
 SECTOR = 512
 DISK = 32 * MIB
 ESP_START, ESP_SIZE = 2 * MIB, 4 * MIB

@@ -22,13 +22,13 @@ import yaml
 
 from builder.__main__ import main
 from builder.manifest import as_data, manifest_path
+from builder.sizes import MIB
 from tests.rig.plane.keystone import request
 from tests.rig.plane.plane import DEMO_CLOUD, Plane, client_environment
 from tests.rig.plane.proxy import Proxy
 from tests.support.manifests import MANIFEST
 
 CHECKOUT = Path(__file__).parents[2]
-MIB = 1 << 20
 # One for each plane: a token costs Keystone a fifth of a second.
 TOKENS: dict[Path, str] = {}
 

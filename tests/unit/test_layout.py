@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from builder.errors import BuildError, InputError
 from builder.image.disk import layout
-from builder.image.disk.placement import MIB, Usage
+from builder.image.disk.placement import Usage
 from builder.kickstart.plan import Bootloader, Disk, Partition, Place
+from builder.sizes import MIB
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=1000)
 BOOT = Partition(mountpoint="/boot", fstype="ext4", size=200)

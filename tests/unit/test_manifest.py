@@ -16,7 +16,6 @@ import pytest
 from builder.errors import InputError
 from builder.image import manifest
 from builder.image.disk import layout
-from builder.image.disk.placement import MIB
 from builder.kickstart.plan import (
     Bootloader,
     Disk,
@@ -27,6 +26,7 @@ from builder.kickstart.plan import (
     User,
 )
 from builder.manifest import as_data, read_manifest, write_manifest
+from builder.sizes import MIB
 from tests.support.manifests import MANIFEST
 
 PLAN = ImagePlan(

@@ -11,8 +11,7 @@ import pytest
 from builder import memory
 from builder.files import WORK_PREFIX
 from builder.rpm.build.run import choose_work
-
-GIB = 1 << 30
+from builder.sizes import GIB
 
 
 @pytest.fixture

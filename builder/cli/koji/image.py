@@ -20,14 +20,13 @@ from builder.koji.builds import submit_once
 from builder.koji.hub import Call
 from builder.koji.images import ImageSubmission, check_name, find_submitted, require_image_builds
 from builder.koji.watch import Watch, resume_command
+from builder.sizes import GIB
 from builder.targets import ARCHITECTURE, Family
 
 SUMMARY = "Have a hub build an image from a kickstart (Koji's image-build): flattened, submitted, watched."
 EXAMPLE = """\
   openstack-builder koji image jeos-fedora-45 --tree https://mirror.example/45/Everything/x86_64/os
   openstack-builder koji image guest.ks --target epel-9 --tree https://mirror.example/9/BaseOS/x86_64/os -n"""
-
-GIB = 1 << 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

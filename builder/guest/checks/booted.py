@@ -13,8 +13,8 @@ from builder.guest.instance import Datasource
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
 from builder.guest.qemu import DiskBus
 from builder.guest.record import BootRecord
+from builder.sizes import MIB
 
-MIB = 1 << 20
 BOOT_SECONDS = 60.0
 
 # How cloud-init names the source in result.json.

@@ -9,8 +9,8 @@ from builder import files
 from builder.guest import filesystems, initramfs
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
+from builder.sizes import MIB
 
-MIB = 1 << 20
 # Drivers a guest may need to find its root, where the kernel has them at all (checklist row 6).
 DRIVERS = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "xen_blkfront", "nvme")
 

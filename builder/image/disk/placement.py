@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KIB = 1 << 10
-MIB = 1 << 20
-GIB = 1 << 30
+from builder.sizes import KIB as KIB
+from builder.sizes import MIB as MIB
+
 SECTOR = 512
 
 

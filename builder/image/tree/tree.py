@@ -18,8 +18,8 @@ from builder.image.disk.layout import capacity
 from builder.image.disk.placement import Usage
 from builder.image.isolation import mounts
 from builder.memory import available_memory
+from builder.sizes import MIB
 
-MIB = 1 << 20
 # A tmpfs takes memory only for what is written, a page at the least a file.
 SMALLEST = 4 * MIB
 # Seen by the sandbox as mounts of their own: nothing written there is of the image.

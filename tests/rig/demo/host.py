@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.memory import available_memory
+from builder.sizes import GIB
 from builder.targets import Family, Target, load_targets
 
-GIB = 1 << 30
 # Measured on the fixture JeOS: caches and environment of the plane 1.6 GB, image and work 1.5 GB.
 DISK = 5 * GIB
 MEMORY = 3 * GIB
