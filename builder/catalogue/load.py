@@ -11,6 +11,7 @@ from builder.catalogue.model import TEMPLATE, Catalogue, Project, ProjectRelease
 from builder.catalogue.order import check_order
 from builder.catalogue.packaged import check_packages
 from builder.catalogue.supports import Support
+from builder.catalogue.texts import check_texts
 from builder.data import Reader, did_you_mean, show_path
 from builder.errors import Problem
 from builder.places import SPECS
@@ -36,6 +37,8 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
     supports = reader.read(specs / "supports.yaml", dict[str, Support])
     reader.check()
     catalogue = Catalogue(releases=releases or {}, projects=projects, supports=supports or {})
+    for value in (*catalogue.releases.values(), *catalogue.projects.values()):
+        reader.problems.extend(check_texts(value))
     reader.problems.extend(check_order(catalogue))
     reader.problems.extend(check_catalogue(catalogue))
     reader.problems.extend(check_accounts(catalogue))

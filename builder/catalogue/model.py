@@ -18,11 +18,15 @@ from builder.catalogue.options import Option
 from builder.catalogue.packaging import MODE, Folder, Packaging
 from builder.catalogue.services import Service
 from builder.catalogue.supports import Support
+from builder.catalogue.texts import ACCOUNT, PATH, PATTERN, full
 from builder.catalogue.user import User
 from builder.data import FROM_KEY
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+# Of an ini file, as oslo.config and Paste read it.
+SECTION = re.compile(r"[^\[\]\s][^\[\]]*(?<!\s)")
+KEY = re.compile(r"[^\[\]#;=:\s\"'][^=:]*(?<!\s)")
 # In an argument of a command: Nova's template of the URL of a database.
 TEMPLATE = re.compile(r"\{template:([^}]*)\}")
 
@@ -72,6 +76,15 @@ class ConfigurationFile:
             raise ValueError("a configuration file stands below /etc")
         if not MODE.fullmatch(self.mode):
             raise ValueError(f'mode "{self.mode}" is not of the form 0640')
+        full(PATH, self.path, "a full path without blanks")
+        for name in filter(None, (self.owner, self.group)):
+            full(ACCOUNT, name, "the name of an account")
+        if self.source is not None:
+            full(PATTERN, self.source, "a file of the source archive")
+        for section, options in (self.set or {}).items():
+            full(SECTION, section, "the name of a section")
+            for key in options:
+                full(KEY, key, f"the name of an option of [{section}]")
         if self.set is not None and self.source is not None:
             raise ValueError("set and source: one of them at most")
 
@@ -244,6 +257,8 @@ class Site:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(/[a-z-]+)+", self.url):
             raise ValueError(f'site: url "{self.url}" is not of the form /dashboard')
+        for path in (str(self.module), str(self.static), self.root):
+            full(PATH, path, "a full path without blanks")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from builder.catalogue.texts import ACCOUNT, PATTERN, PROGRAM, REQUIREMENT, URL, full
 from builder.catalogue.user import User
 from builder.data import FROM_KEY
 
@@ -63,6 +64,10 @@ class SubPackage:
             raise ValueError(f'"{self.name}" is not the name of a package')
         if self.summary.endswith(".") or len(self.summary) > 79:
             raise ValueError("summary: at most 79 characters and no full stop")
+        for requirement in (*self.requires, *self.recommends):
+            full(REQUIREMENT, requirement, "a requirement like httpd, or httpd >= 2.4")
+        for group in self.groups:
+            full(ACCOUNT, group, "the name of a group")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +114,11 @@ class Folder:
         if not MODE.fullmatch(self.mode):
             raise ValueError(f'mode "{self.mode}" is not of the form 0750')
 
+        for name in filter(None, (self.owner, self.group)):
+            full(ACCOUNT, name, "the name of an account")
+        if self.source is not None:
+            full(PATTERN, self.source, "a folder of the source archive")
+
     @property
     def is_volatile(self) -> bool:
         """Whether it is gone after a boot, where /run is in memory."""
@@ -136,6 +146,10 @@ class OwnFile:
             raise ValueError("a file is named by its full path")
         if not MODE.fullmatch(self.mode):
             raise ValueError(f'mode "{self.mode}" is not of the form 0644')
+        for name in (self.owner, self.group):
+            full(ACCOUNT, name, "the name of an account")
+        if self.file is not None:
+            full(PROGRAM, self.file, "the name of a file")
         if self.file is None and self.config:
             raise ValueError("config: goes with file")
 
@@ -186,6 +200,20 @@ class Packaging:
             raise ValueError("rpm: source and modules: both or none")
         if self.source is None and (self.files or self.links or self.bundled):
             raise ValueError("rpm: files, links and bundled: there is no source archive")
+        self._check_texts()
         dates = [change.date for change in self.changelog]
         if dates != sorted(dates, reverse=True):
             raise ValueError("rpm: changelog: the newest entry stands first")
+
+    def _check_texts(self) -> None:
+        full(URL, self.url, "an address like https://docs.openstack.org/nova/latest/")
+        for name in self.modules:
+            full(PROGRAM, name, "the name of a Python module")
+        for name in self.commands:
+            full(PROGRAM, name, "the name of a program")
+        for path in (*self.files, *self.files.values(), *self.links, *self.links.values()):
+            full(PATTERN, path, "a path without blanks")
+        for key in self.sysctl:
+            full(re.compile(r"[\w.*/-]+"), key, "the name of a kernel setting")
+        if self.polkit is not None:
+            full(re.compile(r"[a-z0-9.-]+"), self.polkit, "an action of polkit")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from builder.catalogue.options import Option
+from builder.catalogue.texts import ACCOUNT, ENVIRONMENT, PATH, full
 from builder.data import FROM_KEY
 
 UNIT_NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -108,6 +109,9 @@ class Service:
         for argv in filter(None, (self.run, self.instance, self.stop)):
             if not argv[0].startswith("/"):
                 raise ValueError(f'"{argv[0]}" is not the full path of a program')
+            full(PATH, argv[0], "the full path of a program")
+            if ";" in argv:
+                raise ValueError('";": ends a command in a unit')
             if blank := next((word for word in argv if not word or re.search(r"\s", word)), None):
                 raise ValueError(f'"{blank}": an argument without blanks is wanted')
         if self.instance and not any("%i" in word for word in self.instance):
@@ -115,6 +119,10 @@ class Service:
         for unit in (*self.after, *self.before, *self.requires, *self.wants, *self.part_of):
             if not UNIT.fullmatch(unit):
                 raise ValueError(f'"{unit}" is not the full name of a unit, like libvirtd.service')
+        for name in self.environment:
+            full(ENVIRONMENT, name, "the name of a variable")
+        if self.user is not None:
+            full(ACCOUNT, self.user, "the name of an account")
         if self.type == "oneshot" and self.restart != "no":
             raise ValueError("a oneshot service has restart: no")
 

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+from builder.catalogue.texts import ACCOUNT, COMMENT, PATH, REQUIREMENT, full
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,8 +27,19 @@ class User:
     shell: Path = Path("/sbin/nologin")
 
     def __post_init__(self) -> None:
-        if not ACCOUNT.fullmatch(self.name):
-            raise ValueError(f'user: "{self.name}" is not the name of an account')
+        for name in (self.name, self.main_group):
+            full(ACCOUNT, name, "the name of an account")
+            if name == "root":
+                raise ValueError("user: root is nobody's to make")
+        if not COMMENT.fullmatch(self.comment):
+            raise ValueError(
+                "user: comment: letters, digits and blanks are safe, : \" ' ` $ % ! and \\ are not"
+            )
+        for path in (self.home, self.shell):
+            if str(path) != "/":
+                full(PATH, str(path), "the full path of a folder or a program")
+        if self.provider is not None:
+            full(REQUIREMENT, self.provider, "the name of a package")
         for number in (self.uid, self.gid):
             if number is not None and not 1 <= number < 1000:
                 raise ValueError(f"user: {number} is not the id of a system account (1 to 999)")

@@ -12,6 +12,7 @@ from functools import cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from builder.places import SPECS
+from builder.render import escapes
 
 TEMPLATES = SPECS / "templates"
 
@@ -23,7 +24,7 @@ def render(template: str, **values: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -33,3 +34,12 @@ def _environment() -> Environment:
         comment_end_string="##}",
         autoescape=False,
     )
+    # Named by format: {{ project.title | spec }}. Which of them a place needs, its template says.
+    environment.filters |= {
+        "spec": escapes.spec,
+        "shell": escapes.shell,
+        "unit": escapes.unit,
+        "ini": escapes.ini,
+        "roff": escapes.roff,
+    }
+    return environment

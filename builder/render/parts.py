@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +11,8 @@ from builder.catalogue.services import Service
 from builder.catalogue.user import User
 from builder.render.accounts import account_provides, member_provides
 from builder.render.entries import Entry, Only
+from builder.render.escapes import paragraph
 from builder.render.services import Surroundings
-
-WIDTH = 78
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +79,7 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
         name=package.name,
         flag=_flag(package.name, packaging.name),
         summary=package.summary,
-        description=wrap(package.description),
+        description=paragraph(package.description),
         requires=tuple(requires),
         recommends=tuple(recommends),
         restarted=_units(services, keep=False),
@@ -146,8 +144,3 @@ def branch(entries: Sequence[Entry], show: Callable[[Entry], str | None]) -> Bra
         systemd=shown[Only.SYSTEMD],
         members=shown[Only.MEMBERS],
     )
-
-
-def wrap(text: str) -> str:
-    """Return a paragraph in lines that fit a spec."""
-    return textwrap.fill(text, WIDTH, break_on_hyphens=False)

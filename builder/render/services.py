@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builder.catalogue.model import ProjectRelease, ReleaseProfile
 from builder.catalogue.services import Service, uwsgi_path
 from builder.catalogue.user import User
+from builder.render import escapes
 from builder.render.environment import render
 
 # What a daemon that never becomes root can do without; systemd 252 (the oldest of release current) knows
@@ -49,11 +49,11 @@ class Unit:
     type: str
     user: str
     group: str
-    environment: Mapping[str, str]
+    environment: tuple[str, ...]
     environment_file: str | None
     prepare: tuple[str, ...]
     command: str
-    stop: tuple[str, ...]
+    stop: str
     kill: str
     restart: str
     open_files: int | None
@@ -89,7 +89,7 @@ def render_unit(service: Service, around: Surroundings, *, instances: bool = Fal
     hardened = around.modern and service.hardening == "full"
     wants = tuple(unit for unit in around.profile.after if unit == "network-online.target")
     unit = Unit(
-        description=service.summary + (", %i" if instances else ""),
+        description=escapes.unit(service.summary) + (", %i" if instances else ""),
         documentation=around.url if around.modern else None,
         after=(*around.profile.after, *service.after),
         before=service.before,
@@ -99,11 +99,11 @@ def render_unit(service: Service, around: Surroundings, *, instances: bool = Fal
         type="notify" if service.wsgi else service.type,
         user=user,
         group="root" if user == "root" else around.group,
-        environment=service.environment,
+        environment=tuple(escapes.unit_assignment(*item) for item in service.environment.items()),
         environment_file=f"/etc/sysconfig/{service.name}" if around.sysv else None,
         prepare=service.prepare,
         command=command_of(service, around, instances=instances),
-        stop=service.stop,
+        stop=" ".join(map(escapes.unit_word, service.stop)),
         kill=service.kill,
         restart=service.restart if around.modern else "no",
         open_files=service.open_files,
@@ -120,7 +120,7 @@ def command_of(service: Service, around: Surroundings, *, instances: bool = Fals
         return f"uwsgi --ini {uwsgi_path(service, around.project)}"
     argv = service.instance if instances else service.run
     options = " $OPTIONS" if around.sysv else ""
-    return " ".join(argv) + options
+    return " ".join(escapes.unit_word(word, instance=instances) for word in argv) + options
 
 
 def render_uwsgi(service: Service, around: Surroundings) -> str:
@@ -137,7 +137,8 @@ def render_init(service: Service, around: Surroundings) -> str:
         "summary": service.summary,
         "program": service.run[0].rpartition("/")[2],
         "exec": service.run[0],
-        "arguments": shlex.join(service.run[1:]),
+        # Twice: the script hands the words to another shell.
+        "arguments": shlex.quote(shlex.join(service.run[1:])),
         "config": words[0] if words else f"/etc/sysconfig/{service.name}",
         "user": service.user or around.user.name,
         "folder": f"/var/run/{around.user.name}",

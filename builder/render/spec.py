@@ -15,7 +15,8 @@ from builder.places import SOURCE
 from builder.render.conditions import expression, makes_accounts, makes_members
 from builder.render.entries import Entry, Kind
 from builder.render.environment import render
-from builder.render.parts import Part, branch, list_parts, wrap
+from builder.render.escapes import paragraph
+from builder.render.parts import Part, branch, list_parts
 from builder.render.payload import commands_of, list_payload
 from builder.render.services import Surroundings
 from builder.targets import Init, Target
@@ -84,8 +85,8 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         account=around.user if around.user.provider is None else None,
         main=next((part for part in parts if not part.flag), None),
         parts=[part for part in parts if part.flag],
-        description=wrap(packaging.description),
-        about_doc=wrap(_about_doc(packaging)),
+        description=paragraph(packaging.description),
+        about_doc=paragraph(_about_doc(packaging)),
         installs=branch(entries, lambda entry: _install(entry, sources)),
         tag=_tag,
     )
