@@ -224,7 +224,7 @@ REFUSED = {
     "command": ("commands: [keystone-manage,", 'commands: ["$(x)",', "is not the name of a program"),
     "address": ("url: https://docs.openstack.org/keystone/latest/", 'url: "https://x/%(id)"', "address like"),
     "folder": ("/etc/keystone/fernet-keys: {mode", '"/etc/keystone/a b": {mode', "a folder is named"),
-    "owner": ("/etc/keystone: {owner: root}", '/etc/keystone: {owner: "root)"}', "not the name of an account"),
+    "owner": ("/etc/keystone: {owner: root}", '/etc/keystone: {owner: "root)"}', "name of an account"),
 }  # fmt: skip
 
 
