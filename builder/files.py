@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Files: atomic writes, digests, caches, and work folders that a killed run cannot leave behind for ever.
 
-A work folder is recognisable (its name begins `.openstack-builder-`) and locked with flock(2) while its
-process lives. The lock goes with the process, so the next run can tell a dead one and remove it.
+A work folder or file is recognisable (its name begins `.openstack-builder-`) and locked with flock(2) while
+its process lives. The lock goes with the process: what has none is stale, and the next run removes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -50,13 +49,13 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
             return
         path = found.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=WORK_PREFIX, dir=path.parent)
+        descriptor, temporary = _make_locked_file(path.parent)
         with os.fdopen(descriptor, "wb") as file:
             file.write(raw)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -138,19 +137,27 @@ def _make_locked(parent: Path, name: str) -> tuple[Path, int]:
         os.close(descriptor)
 
 
+def _make_locked_file(parent: Path) -> tuple[int, str]:
+    """Make a file and lock it, as _make_locked does a folder; return its descriptor and its path."""
+    while True:
+        descriptor, path = tempfile.mkstemp(prefix=WORK_PREFIX, dir=parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.path.exists(path):
+            return descriptor, path
+        os.close(descriptor)
+
+
 def remove_stale(parent: Path) -> None:
-    """Remove the work folders and temporary files in `parent` whose process is gone."""
+    """Remove the work folders and files in `parent` whose process is gone."""
     for path in parent.glob(WORK_PREFIX + "*"):
         with contextlib.suppress(OSError):
-            if not path.is_dir():
-                # A temporary file of write_atomic lives for milliseconds: an hour says its writer is dead.
-                if path.stat().st_mtime < time.time() - 3600:
-                    path.unlink()
-                continue
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(path)
+                if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    remove_tree(path)
+                else:
+                    path.unlink()
             finally:
                 os.close(descriptor)
 

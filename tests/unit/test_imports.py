@@ -14,7 +14,7 @@ BUILDER = ROOT / "builder"
 # Lower may not import higher. What stands side by side in one row does not import each other either,
 # but for the pairs of ALLOWED.
 LAYERS = (
-    ("errors", "sizes"),
+    ("errors", "sizes", "repofile"),
     ("destination",),
     ("data", "report", "files", "memory", "places"),
     ("tools", "manifest"),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from builder.errors import InputError
 from builder.files import digest_of, explain, locked, replace_folder, sha256_file, work_folder
+from builder.repofile import repo_file
 from builder.rpm.repository.sign import SigningKey, export_key, sign_detached, sign_rpms
 from builder.runner import Runner
 
@@ -80,23 +81,19 @@ def make_repository(
             with work_folder(folder.parent, folder.name) as work:
                 fresh = work / folder.name
                 _fill(fresh, rpms, epoch=epoch, comps=comps, key=key, runner=runner)
-                text = render_repo_file(name, url, signed=bool(key))
+                text = repo_file(
+                    name,
+                    baseurl=url,
+                    gpgcheck=1 if key else 0,
+                    repo_gpgcheck=1 if key else None,
+                    gpgkey=f"{url}/{KEY_FILE}" if key else None,
+                )
                 (fresh / f"{name}.repo").write_text(text, encoding="utf-8")
                 (fresh / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
                 replace_folder(fresh, folder)
     except OSError as error:
         raise explain(error, folder) from error
     return LocalRepository(folder=folder, key_file=key_file, changed=True)
-
-
-def render_repo_file(name: str, url: str, *, signed: bool) -> str:
-    """Return a .repo file for the repository at `url`."""
-    lines = [f"[{name}]", f"name={name}", f"baseurl={url}", "enabled=1"]
-    if signed:
-        lines += ["gpgcheck=1", "repo_gpgcheck=1", f"gpgkey={url}/{KEY_FILE}"]
-    else:
-        lines.append("gpgcheck=0")
-    return "\n".join(lines) + "\n"
 
 
 def _fill(

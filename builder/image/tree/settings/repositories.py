@@ -6,26 +6,28 @@ from __future__ import annotations
 from builder.image.build import Build
 from builder.image.tree import tree
 from builder.kickstart.plan import Repository
+from builder.repofile import repo_file
 
 
 def apply(build: Build) -> None:
     """Write a file for each repository that the kickstart wants installed."""
     for repository in build.plan.repositories:
         if repository.install:
-            tree.write(f"/etc/yum.repos.d/{repository.name}.repo", repo_file(repository))
+            tree.write(f"/etc/yum.repos.d/{repository.name}.repo", text_of(repository))
 
 
-def repo_file(repository: Repository) -> str:
-    """Return the text of a .repo file (dnf.conf(5)); keys are those in the image's rpm database."""
-    lines = [f"[{repository.name}]", f"name={repository.name}", "enabled=1"]
-    if repository.baseurl:
-        lines.append(f"baseurl={' '.join(repository.baseurl)}")
-    for option in ("mirrorlist", "metalink", "cost", "proxy"):
-        value = getattr(repository, option)
-        lines += [f"{option}={value}"] if value is not None else []
-    lines += [f"includepkgs={' '.join(repository.includes)}"] if repository.includes else []
-    lines += [f"excludepkgs={' '.join(repository.excludes)}"] if repository.excludes else []
-    lines += [] if repository.groups else ["enablegroups=0"]
-    lines += [] if repository.verify_tls else ["sslverify=0"]
-    lines += [f"gpgcheck=1\ngpgkey={' '.join(repository.gpg_keys)}"] if repository.gpg_keys else []
-    return "\n".join(lines) + "\n"
+def text_of(repository: Repository) -> str:
+    """Return the text of its file; its keys are in the image's rpm database."""
+    return repo_file(
+        repository.name,
+        baseurl=repository.baseurl,
+        mirrorlist=repository.mirrorlist,
+        metalink=repository.metalink,
+        cost=repository.cost,
+        proxy=repository.proxy,
+        includepkgs=repository.includes,
+        excludepkgs=repository.excludes,
+        sslverify=None if repository.verify_tls else 0,
+        gpgcheck=1 if repository.gpg_keys else None,
+        gpgkey=repository.gpg_keys,
+    )
