@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from builder.data import FROM_KEY, Reader, nearest
+from builder.data import FROM_KEY, Reader, did_you_mean, nearest
 from builder.errors import InputError, Problem
 from builder.places import SPECS
+from builder.releases import release_names
 
 # What the packager wrote and packages hold as it is.
 FILES = SPECS / "files"
@@ -22,7 +23,8 @@ TARGETS_FILE = SPECS / "targets.yaml"
 
 ARCHITECTURE = "x86_64"
 
-Release = Literal["essex", "current", "none"]
+# The release of a target that gets openstack-utils only.
+NO_RELEASE = "none"
 
 
 class Family(StrEnum):
@@ -129,7 +131,7 @@ class Koji:
 class Target:
     """One distribution.
 
-    `release` is the OpenStack release whose services are built for it ("none": openstack-utils only);
+    `release` is the release of specs/releases.yaml that is built for it ("none": openstack-utils only);
     `packages` the package manager, and so the format of its cache; `ksversion` pykickstart's name of
     its kickstart syntax; `mock` the name of its configuration in mock; `koji` the hub that builds for it,
     None where the user must name one; `python` is None where it has
@@ -142,7 +144,7 @@ class Target:
     family: Family
     dist: str
     releasever: str
-    release: Release
+    release: str
     init: Init
     python: Python | None
     rpm: Rpm
@@ -196,6 +198,11 @@ def load_targets(path: Path = TARGETS_FILE) -> tuple[Target, ...]:
                 )
             )
         seen[target.dist] = target
+        known = (*release_names(), NO_RELEASE)
+        if target.release not in known:
+            message = f'{target.name}: release: unknown value "{target.release}"'
+            hint = did_you_mean(target.release, known)
+            reader.problems.append(Problem(where=target.where, message=message, hint=hint))
     reader.check()
     return tuple(rows.values())
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.catalogue.claims import Claims
-from builder.catalogue.model import TEMPLATE, Catalogue, Project, ProjectRelease, ReleaseProfile
+from builder.catalogue.model import TEMPLATE, Catalogue, Project, ProjectRelease
 from builder.catalogue.order import check_order
 from builder.catalogue.packaged import check_packages
 from builder.catalogue.supports import Support
@@ -15,6 +15,7 @@ from builder.catalogue.texts import check_texts
 from builder.data import Reader, did_you_mean, show_path
 from builder.errors import Problem
 from builder.places import SPECS
+from builder.releases import RELEASES, ReleaseProfile
 
 
 def load_catalogue(specs: Path = SPECS) -> Catalogue:
@@ -24,7 +25,7 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
         InputError: with file and line of every mistake in any of the files.
     """
     reader = Reader()
-    releases = reader.read(specs / "releases.yaml", dict[str, ReleaseProfile])
+    releases = reader.read(specs / RELEASES, dict[str, ReleaseProfile])
     projects: dict[str, Project] = {}
     for path in sorted((specs / "services").glob("*.yaml")):
         project = reader.read(path, Project)

@@ -21,6 +21,7 @@ from builder.catalogue.supports import Support
 from builder.catalogue.texts import ACCOUNT, PATH, PATTERN, full
 from builder.catalogue.user import User
 from builder.data import FROM_KEY
+from builder.releases import ReleaseProfile
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -31,27 +32,6 @@ KEY = re.compile(r"[^\[\]#;=:\s\"'][^=:]*(?<!\s)")
 TEMPLATE = re.compile(r"\{template:([^}]*)\}")
 
 Engine = Literal["mysql", "postgresql"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReleaseProfile:
-    """A release of OpenStack and what holds for all its projects.
-
-    `after` is what every unit is started after, `logrotate` the directives for every project's logs.
-    """
-
-    name: str = field(metadata=FROM_KEY)
-    where: str = ""
-    title: str
-    version: str
-    drivers: Mapping[str, str]
-    charset: str
-    after: tuple[str, ...]
-    logrotate: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if set(self.drivers) != {"mysql", "postgresql"}:
-            raise ValueError("drivers: needs mysql and postgresql")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from builder.catalogue.model import ProjectRelease, ReleaseProfile
+from builder.catalogue.model import ProjectRelease
 from builder.catalogue.services import Service, uwsgi_path
 from builder.catalogue.user import User
+from builder.releases import ReleaseProfile
 from builder.render import escapes
 from builder.render.environment import render
 

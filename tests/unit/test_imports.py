@@ -17,7 +17,7 @@ LAYERS = (
     ("errors", "sizes", "repofile"),
     ("destination",),
     ("data", "report", "files", "memory", "places"),
-    ("tools", "manifest"),
+    ("tools", "manifest", "releases"),
     ("versions",),
     ("runner", "http"),
     ("download",),

@@ -86,6 +86,12 @@ BAD = {
     "short fingerprint": ("fingerprints: [FF8A", "fingerprints: [F8A", "is not 40 upper-case hex", ""),
     "two urls": ("{metalink:", "{baseurl: x, metalink:", "needs exactly one of metalink", ""),
     "odd ksversion": ("ksversion: RHEL9", "ksversion: EL9", 'ksversion "EL9" is not of the form', ""),
+    "no such release": (
+        "release: essex",
+        "release: esex",
+        'release: unknown value "esex"',
+        "did you mean essex?",
+    ),
     "dist twice": ("dist: .el9", "dist: .el8", "epel-9: dist .el8 is that of epel-8 already", ""),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from builder.data import nearest, show_path
 from builder.errors import InputError, Problem
 from builder.rpm.spec.tags import read_spec
-from builder.targets import Target
+from builder.targets import NO_RELEASE, Target
 
 UTILS = "openstack-utils"
 # The environment that `--with bundled` builds for, and the Python that its wheels are for.
@@ -83,7 +83,7 @@ def refusal(package: Package, target: Target) -> str | None:
         return f"{target.name} has no Python 3.6 or later, which {package.name} needs"
     if package.name == ENVIRONMENT and not has_environment(target):
         return f"its wheels are for Python {ENVIRONMENT_PYTHON}, which {target.name} has not"
-    if package.release is not None and target.release == "none":
+    if package.release is not None and target.release == NO_RELEASE:
         return f"{target.name} gets {UTILS} only"
     if package.release not in (None, target.release):
         return f"{target.name} gets release {target.release}, which has no {package.name}"
