@@ -10,20 +10,18 @@ Nothing is seen under its final name before it is whole: the result is a folder,
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
-from builder import __version__, kickstart, tools
+from builder import tools
 from builder.errors import BuildError, InputError
 from builder.files import (
     cache_folder,
-    digest_of,
     kept_name,
     locked,
     remove_stale,
@@ -34,6 +32,7 @@ from builder.files import (
 from builder.image import manifest
 from builder.image.build import Build, Facts, Options
 from builder.image.disk import layout
+from builder.image.fingerprint import take_fingerprint
 from builder.image.isolation import idmap
 from builder.image.isolation.namespaces import Bind, run_inside
 from builder.image.packages import dnf, keys, repomd
@@ -50,7 +49,7 @@ from builder.image.stages import (
     solve,
 )
 from builder.image.tree import tree
-from builder.kickstart.plan import ImagePlan, Repository
+from builder.kickstart.plan import ImagePlan
 from builder.manifest import manifest_path, read_manifest, write_manifest
 from builder.report import Report
 from builder.runner import Runner
@@ -88,9 +87,6 @@ STAGES = (
     Stage("disk", filesystems.run, Room.APART),
     Stage("qcow2", convert.run, Room.HOST),
 )
-# The code that decides what comes out.
-CODE = (Path(__file__).parent, Path(kickstart.__file__).parent)
-PLACES = ("place", "places", "unresolved_includes")
 TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
 
 
@@ -179,56 +175,6 @@ def check_host(plan: ImagePlan, target: Target) -> None:
     dnf.system_python()
     load_rpm()
     idmap.find_ids()
-
-
-def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.State, ...]) -> str:
-    """Return the digest of all that decides the bytes of an image."""
-    code = {
-        f"{folder.name}/{path.relative_to(folder)}": sha256_file(path)
-        for folder in CODE
-        for path in sorted(folder.rglob("*.py"))
-    }
-    # Where a line or a file stands decides nothing; passwords decide by a digest that is slow to guess from.
-    repositories = tuple(_by_content(repository) for repository in plan.repositories)
-    plan = replace(
-        plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=(), repositories=repositories
-    )
-    wanted = _without_places(asdict(plan))
-    sources = [(state.name, state.sha256) for state in states]
-    return digest_of(
-        [__version__, code, wanted, sources, options.network, options.compat, options.source_date_epoch]
-    )
-
-
-def _by_content(repository: Repository) -> Repository:
-    """Return a repository with its local keys by their digests, and without its address.
-
-    What it holds is told by its state; its address only matters where the image gets to know it.
-    """
-    local = [Path(source.removeprefix("file://")) for source in repository.gpg_keys]
-    known = tuple(
-        sha256_file(path) if path.is_file() else source
-        for path, source in zip(local, repository.gpg_keys, strict=True)
-    )
-    if repository.install:
-        return replace(repository, gpg_keys=known)
-    return replace(repository, gpg_keys=known, baseurl=(), mirrorlist=None, metalink=None)
-
-
-def _without_places(value: object) -> object:
-    """Return a plan's data without the places of its lines, its plain passwords as slow digests."""
-    if isinstance(value, dict):
-        kept = {
-            name: _without_places(inner)
-            for name, inner in value.items()
-            if name not in PLACES and not name.endswith("_place")
-        }
-        if kept.get("plain"):
-            kept["plain"] = hashlib.pbkdf2_hmac("sha256", str(kept["plain"]).encode(), b"plan", 200_000).hex()
-        return kept
-    if isinstance(value, list | tuple):
-        return [_without_places(inner) for inner in value]
-    return value
 
 
 def _run_stages(build: Build) -> None:

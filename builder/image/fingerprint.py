@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""The digest of all that decides the bytes of an image: an equal one means that there is nothing to build."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import builder
+from builder import __version__
+from builder.files import digest_of, sha256_file
+from builder.image.build import Options
+from builder.image.packages import repomd
+from builder.kickstart.plan import ImagePlan, Repository
+
+# The code that decides what comes out: the modules of these folders, and those that stand above all folders.
+BUILDER = Path(builder.__file__).parent
+CODE = (BUILDER / "image", BUILDER / "kickstart")
+PLACES = ("place", "places", "unresolved_includes")
+
+
+def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.State, ...]) -> str:
+    """Return the digest of all that decides the bytes of an image."""
+    modules = [*BUILDER.glob("*.py"), *(path for folder in CODE for path in folder.rglob("*.py"))]
+    code = {str(path.relative_to(BUILDER)): sha256_file(path) for path in modules}
+    # Where a line or a file stands decides nothing; passwords decide by a digest that is slow to guess from.
+    repositories = tuple(_by_content(repository) for repository in plan.repositories)
+    plan = replace(
+        plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=(), repositories=repositories
+    )
+    wanted = _without_places(asdict(plan))
+    sources = [(state.name, state.sha256) for state in states]
+    return digest_of(
+        [__version__, code, wanted, sources, options.network, options.compat, options.source_date_epoch]
+    )
+
+
+def _by_content(repository: Repository) -> Repository:
+    """Return a repository with its local keys by their digests, and without its address.
+
+    What it holds is told by its state; its address only matters where the image gets to know it.
+    """
+    local = [Path(source.removeprefix("file://")) for source in repository.gpg_keys]
+    known = tuple(
+        sha256_file(path) if path.is_file() else source
+        for path, source in zip(local, repository.gpg_keys, strict=True)
+    )
+    if repository.install:
+        return replace(repository, gpg_keys=known)
+    return replace(repository, gpg_keys=known, baseurl=(), mirrorlist=None, metalink=None)
+
+
+def _without_places(value: object) -> object:
+    """Return a plan's data without the places of its lines, its plain passwords as slow digests."""
+    if isinstance(value, dict):
+        kept = {
+            name: _without_places(inner)
+            for name, inner in value.items()
+            if name not in PLACES and not name.endswith("_place")
+        }
+        if kept.get("plain"):
+            kept["plain"] = hashlib.pbkdf2_hmac("sha256", str(kept["plain"]).encode(), b"plan", 200_000).hex()
+        return kept
+    if isinstance(value, list | tuple):
+        return [_without_places(inner) for inner in value]
+    return value
