@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import shlex
 import socketserver
 import sys
 import threading
@@ -39,8 +40,6 @@ def relay_command() -> str:
 
     qemu runs it without a shell, in the folder of the socket, and splits it as a shell would.
     """
-    import shlex
-
     return shlex.join([sys.executable, "-I", "-S", os.fspath(RELAY), SOCKET])
 
 
