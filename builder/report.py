@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -18,6 +19,31 @@ from contextlib import contextmanager
 from typing import TextIO
 
 GREEN, YELLOW, RED, BOLD, RESET = "\033[32m", "\033[33m", "\033[31m", "\033[1m", "\033[0m"
+
+
+# What a terminal, or a reader of a log, could take for something else than text: control codes, and the
+# marks that turn the order of what follows (Unicode's bidirectional algorithm).
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def escape(text: str, *, lines: bool = False) -> str:
+    """Return `text` as it can be shown: what is not to be seen as its escape, surrogates too.
+
+    Args:
+        lines: newlines are kept.
+    """
+    if not lines:
+        text = text.replace("\n", "\\n")
+    if text.isascii() and text.isprintable():
+        return text
+    shown = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+    return shown.encode(errors="backslashreplace").decode()
+
+
+def step_label(name: str, count: tuple[int, int] | None) -> str:
+    """Return what the line of a step begins with."""
+    number = f"[{count[0]}/{count[1]}] " if count else ""
+    return f"{number}{name:<11}"
 
 
 class Step:
@@ -76,7 +102,7 @@ class Report:
     def result(self, text: str) -> None:
         """Print a result line: what a script would read."""
         self._clear()
-        self._out.write(text + "\n")
+        self._out.write(escape(text, lines=True) + "\n")
         self._out.flush()
 
     def json(self, value: object) -> None:
@@ -107,27 +133,28 @@ class Report:
 
     def warn(self, text: str) -> None:
         """Warn: work goes on."""
-        self._line(f"{self._paint(YELLOW, 'warning:')} {text}")
+        self._line(f" {escape(text)}", head="warning:", colour=YELLOW)
 
     def error(self, lines: Sequence[str]) -> None:
         """Print the lines of an error."""
         for line in lines:
             head, colon, rest = line.partition(":")
-            self._line(self._paint(RED if head == "error" else BOLD, head + colon) + rest)
+            colour = RED if head == "error" else BOLD
+            self._line(escape(rest), head=escape(head + colon), colour=colour)
 
     def ask(self, question: str) -> bool:
         """Ask on the terminal; False where there is none, or for anything but yes."""
         if not sys.stdin.isatty():
             return False
         self._clear()
-        self._err.write(f"{question} [y/N] ")
+        self._err.write(f"{escape(question, lines=True)} [y/N] ")
         self._err.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def transient(self, text: str) -> None:
         """Show `text` on the terminal until the next line; nothing elsewhere."""
         if self._live:
-            self._err.write("\r\033[K" + text[:200])
+            self._err.write("\r\033[K" + escape(text[:200]))
             self._err.flush()
             self._transient = True
 
@@ -148,8 +175,7 @@ class Report:
         While an exception unwinds, the failing step stays visible and later ones (the clean-up)
         stand in parentheses.
         """
-        number = f"[{count[0]}/{count[1]}] " if count else ""
-        label = f"{number}{name:<11}"
+        label = step_label(name, count)
         step = Step(self, label, detail)
         self.transient(f"{label} {detail}")
         try:
@@ -166,7 +192,7 @@ class Report:
         self, name: str, detail: str, *, seconds: float, count: tuple[int, int], failed: bool = False
     ) -> None:
         """Show the line of a step that ran beside others, when it has ended."""
-        label = f"[{count[0]}/{count[1]}] {name:<11}"
+        label = step_label(name, count)
         if failed:
             self._failed(label, detail, seconds)
         else:
@@ -175,16 +201,16 @@ class Report:
     # -- inside ------------------------------------------------------------------------------
 
     def _failed(self, label: str, detail: str, seconds: float) -> None:
-        self._line(f"{label} {detail}  {seconds:.1f}s {self._paint(RED, 'failed')}")
+        self._line(f"{label} {detail}  {seconds:.1f}s ", tail="failed", colour=RED)
 
     def _paint(self, colour: str, text: str) -> str:
-        return f"{colour}{text}{RESET}" if self._colour else text
+        return f"{colour}{text}{RESET}" if text and self._colour else text
 
     def _draw(self) -> None:
         """Draw the live table, one line of it a line of the terminal."""
         width = shutil.get_terminal_size().columns - 1
         for text in self._table:
-            self._err.write(text[:width] + "\n")
+            self._err.write(escape(text)[:width] + "\n")
         self._drawn = len(self._table)
         self._err.flush()
 
@@ -198,10 +224,12 @@ class Report:
             self._err.flush()
             self._transient = False
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, *, head: str = "", tail: str = "", colour: str = "") -> None:
+        """Write a line; what is painted is ours, what is not may be anybody's."""
+        painted = self._paint(colour, head), escape(text, lines=True), self._paint(colour, tail)
         with self._writing:
             self._clear()
-            self._err.write(text + "\n")
+            self._err.write("".join(painted) + "\n")
             self._draw()
 
 

@@ -13,14 +13,12 @@ import os
 import shlex
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from builder import tools
+from builder import pipes, tools
 from builder.errors import CommandFailed
 from builder.report import Report
 
@@ -73,6 +71,7 @@ class Runner:
         pass_fds: Sequence[int] = (),
         preexec: Callable[[], None] | None = None,
         group: bool = False,
+        largest: int = pipes.LARGEST,
     ) -> Completed:
         """Run a program to its end.
 
@@ -80,13 +79,15 @@ class Runner:
             argv: program and arguments. Secrets never stand here.
             env: added to (or, with an empty value, taken from) the clean environment.
             input: text for stdin, which is closed otherwise.
-            log: file that gets stdout and stderr, appended; nothing is captured then.
+            log: file that gets stdout and stderr, appended; nothing is captured then. The program itself gets
+                a pipe.
             ok: exit statuses that are no failure; empty: any.
             hint: for the error, when it fails.
             timeout: seconds, then it is killed and CommandFailed raised.
             preexec: called in the child before exec.
             group: it is the head of a process group, and all of that ends when it does or we do. For
                 programs that run scripts, and from a thread; not for one that asks on the terminal.
+            largest: bytes that are kept of what it says.
 
         Raises:
             ToolMissing: the program is not installed.
@@ -96,7 +97,8 @@ class Runner:
         shown = shlex.join([os.fspath(argv[0]), *words[1:]])
         self.report.debug(f"+ {shown}")
         data = input.encode() if isinstance(input, str) else input
-        stream: IO[bytes] | None = log.open("ab") if log else None
+        logged = pipes.Logged(log, largest) if log else None
+        out, err = pipes.Captured(largest), pipes.Captured(largest)
 
         def prepare() -> None:
             die_with_parent()
@@ -104,35 +106,33 @@ class Runner:
                 preexec()
 
         try:
-            if stream:
-                stream.write(f"+ {shown}\n".encode())
-                stream.flush()
+            if logged:
+                logged.write(f"+ {shown}\n".encode())
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
                 env=clean_environment(env),
                 stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
-                stdout=stream or subprocess.PIPE,
-                stderr=stream or subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if logged else subprocess.PIPE,
                 pass_fds=tuple(pass_fds),
                 preexec_fn=prepare,
                 process_group=0 if group else None,
             )
             with self._watched(process, group=group):
-                raw_out, raw_err = process.communicate(data, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
+                for pipe, piece in pipes.exchange(process, data, timeout):
+                    (logged or (out if pipe is process.stdout else err)).write(piece)
+        except TimeoutError as error:
             raise CommandFailed(
                 f"{argv[0]} did not end within {timeout:.0f} s", hint=hint, log=log
             ) from error
         finally:
-            if stream:
-                stream.close()
-        out = (raw_out or b"").decode(errors="replace")
-        err = (raw_err or b"").decode(errors="replace")
-        if self.report.is_verbose and (out or err):
-            self.report.debug((out + err).rstrip())
+            if logged:
+                logged.close()
+        if self.report.is_verbose and (out.text or err.text):
+            self.report.debug((out.text + err.text).rstrip())
         if ok and process.returncode not in ok:
-            said = last_words(err or out or (_tail(log) if log else ""))
+            said = last_words(err.text or out.text or (_tail(log) if log else ""))
             how = (
                 f"killed by {signal.Signals(-process.returncode).name}"
                 if process.returncode < 0
@@ -143,7 +143,7 @@ class Runner:
                 hint=hint,
                 log=log,
             )
-        return Completed(returncode=process.returncode, stdout=out, stderr=err)
+        return Completed(returncode=process.returncode, stdout=out.text, stderr=err.text)
 
     def end(self) -> None:
         """Kill every process group of ours, whichever thread waits for it, and start no more of them."""
@@ -184,36 +184,54 @@ class Runner:
         input: str,
         log: Path,
         env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        pass_fds: Sequence[int] = (),
+        preexec: Callable[[], None] | None = None,
     ) -> Iterator[str]:
         """Run a program and yield the lines of its stdout as they come; stderr goes to `log`.
 
+        Args:
+            input, env, timeout, pass_fds, preexec: as of `run`.
+
         Raises:
-            CommandFailed: the exit status, at the end, is not 0.
+            CommandFailed: the exit status, at the end, is not 0, or it did not end in time, or a line of it
+                is longer than any that is expected.
         """
         words = [tools.find(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
         self.report.debug(f"+ {shlex.join(words)}")
-        with log.open("ab") as stream, tempfile.TemporaryFile() as request:
-            request.write(input.encode())
-            request.seek(0)
-            process = subprocess.Popen(
-                words,
-                env=clean_environment(env),
-                stdin=request,
-                stdout=subprocess.PIPE,
-                stderr=stream,
-                preexec_fn=die_with_parent,
-            )
-            try:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    yield line.decode(errors="replace")
-            except BaseException:
-                process.kill()
-                raise
-            finally:
-                process.wait()
+        name = os.path.basename(os.fspath(argv[0]))
+
+        def prepare() -> None:
+            die_with_parent()
+            if preexec:
+                preexec()
+
+        logged = pipes.Logged(log)
+        process = subprocess.Popen(
+            words,
+            env=clean_environment(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=tuple(pass_fds),
+            preexec_fn=prepare,
+        )
+        begun = b""
+        try:
+            with self._watched(process, group=False):
+                for pipe, piece in pipes.exchange(process, input.encode(), timeout):
+                    if pipe is not process.stdout:
+                        logged.write(piece)
+                        continue
+                    *lines, begun = (begun + piece).split(b"\n")
+                    yield from (line.decode(errors="replace") for line in lines)
+                    if len(begun) > pipes.LONGEST_LINE:
+                        raise CommandFailed(f"{name} said a line without an end", log=log)
+        except TimeoutError as error:
+            raise CommandFailed(f"{name} did not end within {timeout:.0f} s", log=log) from error
+        finally:
+            logged.close()
         if process.returncode:
-            name = os.path.basename(os.fspath(argv[0]))
             raise CommandFailed(
                 f"{name} failed (exit status {process.returncode}): {last_words(_tail(log))}", log=log
             )

@@ -11,12 +11,15 @@ from typing import Any
 from builder.errors import BuildError, InputError, Problem, RemoteError
 from builder.image.disk.bootloader import Firmware
 from builder.image.disk.placement import DiskLayout
+from builder.image.isolation.door import Door
 from builder.kickstart.plan import ImagePlan, Script
 from builder.manifest import OperatingSystem
 from builder.report import Report, Step
 from builder.runner import Runner
 from builder.targets import Target
 
+# Inside, the raw disk: one file of the host's, the only one that may be written.
+DISK = Path("/disk.raw")
 # Inside, the tree of the image. Each planned file system is a tmpfs of its planned size, mounted here.
 TREE = Path("/tree")
 
@@ -63,11 +66,21 @@ class Facts:
     stages: list[tuple[str, float]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Initramfs:
+    """An initramfs as it was put into the tree, and the digest of what dracut read for it."""
+
+    inputs: str
+    content: bytes
+
+
 @dataclass(kw_only=True)
 class Build:
     """What every stage gets.
 
-    `work` is the work folder: its host path outside, /work inside. `request` is what dnf's worker gets;
+    `work` is the work folder: its host path outside, a folder of its own in memory inside. `disk` is the raw
+    disk: DISK inside. `door` leads from the inside to the outside. `initramfs` is what was made before
+    scripts ran, by kernel. `request` is what dnf's worker gets;
     `events` its answers while it runs. `step` is the line of progress of the running stage.
     """
 
@@ -77,21 +90,29 @@ class Build:
     report: Report
     runner: Runner
     work: Path
+    disk: Path
     seed: str
     request: dict[str, Any]
     facts: Facts = field(default_factory=Facts)
     events: Iterator[dict[str, Any]] | None = None
     step: Step | None = None
+    door: Door | None = None
+    initramfs: dict[str, Initramfs] = field(default_factory=dict)
+
+    def go_inside(self, door: Door) -> None:
+        """Be the build as the inside has it: what it says and asks goes through `door`."""
+        self.report, self.runner, self.door = door.report, Runner(door.report), door
+        self.work, self.disk = Path("/work"), DISK
+
+    def ask(self, name: str, text: str, content: bytes = b"") -> bytes:
+        """Ask the outside, from inside (`builder.image.isolation.door`)."""
+        assert self.door is not None
+        return self.door.ask(name, text, content)
 
     @property
     def log(self) -> Path:
         """The log of the build."""
         return self.work / "build.log"
-
-    @property
-    def disk(self) -> Path:
-        """The raw disk."""
-        return self.work / "disk.raw"
 
     @property
     def qcow2(self) -> Path:

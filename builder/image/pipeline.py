@@ -10,6 +10,7 @@ Nothing is seen under its final name before it is whole: the result is a folder,
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from builder import tools
 from builder.errors import BuildError, InputError
@@ -30,11 +32,12 @@ from builder.files import (
     work_folder,
 )
 from builder.image import manifest
-from builder.image.build import Build, Facts, Options
+from builder.image.build import DISK, Build, Facts, Options
 from builder.image.disk import layout
 from builder.image.fingerprint import take_fingerprint
 from builder.image.isolation import idmap
-from builder.image.isolation.namespaces import Bind, run_inside
+from builder.image.isolation.namespaces import Bind, Door, run_inside
+from builder.image.isolation.wire import pack, unpack
 from builder.image.packages import dnf, keys, repomd
 from builder.image.stages import (
     bootfiles,
@@ -81,8 +84,8 @@ STAGES = (
     Stage("install", install.run, Room.APART),
     Stage("configure", configure.run, Room.APART),
     Stage("boot files", bootfiles.run, Room.APART),
-    Stage("scripts", scripts.run, Room.APART),
     Stage("initramfs", initramfs.run, Room.APART),
+    Stage("scripts", scripts.run, Room.APART),
     Stage("seal", seal.run, Room.APART),
     Stage("disk", filesystems.run, Room.APART),
     Stage("qcow2", convert.run, Room.HOST),
@@ -128,12 +131,12 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
             report=report,
             runner=runner,
             work=work,
+            disk=work / DISK.name,
             seed=fingerprint,
             request=dnf.make_request(plan, target),
         )
         try:
             keys.collect(plan, target, work / "keys", runner)
-            dnf.copy_worker(work)
             _run_stages(build)
             finished = work / "result"
             finished.mkdir(mode=0o755)
@@ -145,7 +148,6 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
             raise
         finally:
             if build.log.exists():
-                idmap.take_back(build.log)
                 shutil.move(build.log, options.out / f"{plan.name}.log")
             if options.keep:
                 report.note(f"kept: {kept_name(work)}")
@@ -179,41 +181,66 @@ def check_host(plan: ImagePlan, target: Target) -> None:
 
 def _run_stages(build: Build) -> None:
     numbered = list(enumerate(STAGES, 1))
-    cache = cache_folder("dnf", build.target.name)
-    images = cache_folder("initramfs")
-    for folder in (cache, images):
-        idmap.hand_over(folder)
-    repositories = dnf.repository_binds(build.plan)
     for room, group in groupby(numbered, key=lambda pair: pair[1].room):
         stages = list(group)
         if room == Room.HOST:
             _run_group(build, stages)
-            continue
-        binds = [*repositories, Bind(source=cache, target="/cache", writable=room == Room.NETWORK)]
-        if room == Room.APART:
-            _check_room(build)
-            binds.append(Bind(source=images, target="/initramfs", writable=True))
-        outside = build.work
+        else:
+            build.facts = unpack(_run_inside(build, room, stages), Facts)
 
-        def inside(stages: list[tuple[int, Stage]] = stages) -> Facts:
-            build.work = Path("/work")
-            try:
-                return _run_group(build, stages)
-            finally:
-                if build.options.keep and stages[0][1].room == Room.APART:
-                    tree.save(build)
 
-        # Builds side by side read the packages together; only one at a time fetches.
-        with locked(cache.parent / f"{cache.name}.lock", shared=room == Room.APART):
-            build.facts = run_inside(
-                inside,
-                work=outside,
-                binds=tuple(binds),
-                network=room == Room.NETWORK or build.options.network,
-                runner=build.runner,
-            )
-    if build.qcow2.exists():
-        idmap.take_back(build.qcow2)
+def _run_inside(build: Build, room: Room, stages: list[tuple[int, Stage]]) -> Any:
+    """Run stages inside; return their facts, as JSON gave them.
+
+    The inside gets copies of small files, the packages read-only, and one file to write: the disk.
+    """
+    cache = cache_folder("dnf", build.target.name)
+    idmap.hand_over(cache)
+    given = {f"keys/{path.name}": path.read_bytes() for path in (build.work / "keys").glob("*.asc")}
+    given |= {f"dnfworker/{name}": text for name, text in dnf.read_worker().items()}
+    binds = [
+        *dnf.repository_binds(build.plan),
+        Bind(source=cache, target="/cache", writable=room == Room.NETWORK),
+    ]
+    if room == Room.APART:
+        _check_room(build)
+        files = (build.disk, build.work / tree.SAVED.name) if build.options.keep else (build.disk,)
+        for path in files:
+            _make_for_inside(path)
+            binds.append(Bind(source=path, target=f"/{path.name}", writable=True))
+
+    def inside(door: Door) -> Any:
+        build.go_inside(door)
+        for name, data in given.items():
+            path = build.work / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+        try:
+            return pack(_run_group(build, stages))
+        finally:
+            if build.options.keep and room == Room.APART:
+                tree.save(build)
+
+    # Builds side by side read the packages together; only one at a time fetches.
+    with locked(cache.parent / f"{cache.name}.lock", shared=room == Room.APART):
+        facts = run_inside(
+            inside,
+            log=build.log,
+            binds=tuple(binds),
+            network=room == Room.NETWORK or build.options.network,
+            requests=initramfs.requests(build, cache_folder("initramfs")),
+            runner=build.runner,
+        )
+    if room == Room.APART:
+        for path in files:
+            idmap.take_back(path)
+    return facts
+
+
+def _make_for_inside(path: Path) -> None:
+    """Make an empty file that the inside may write; its folder is ours alone."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    idmap.hand_over(path)
 
 
 def _run_group(build: Build, stages: list[tuple[int, Stage]]) -> Facts:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from builder.files import work_folder
-from builder.image.build import Build, Options
-from builder.image.isolation.namespaces import run_inside
+from builder.image.build import DISK, Build, Options
+from builder.image.isolation.namespaces import Door, run_inside
+from builder.image.isolation.wire import unpack
 from builder.image.tree.scripts import collect_files, run_section
 from builder.kickstart.plan import ImagePlan, ScriptSection
 from builder.report import Report
@@ -26,14 +25,15 @@ def run_pre(
     with work_folder(options.out, f"{plan.name}-pre") as work:
         build = Build(
             plan=plan, target=target, options=options, report=report, runner=runner,
-            work=work, seed="", request={},
+            work=work, disk=DISK, seed="", request={},
         )  # fmt: skip
 
-        def inside() -> dict[str, str]:
-            build.work = Path("/work")
-            with report.step("%pre") as step:
+        def inside(door: Door) -> dict[str, str]:
+            build.go_inside(door)
+            with build.report.step("%pre") as step:
                 build.step = step
                 step.detail = f"{run_section(build, ScriptSection.PRE)} scripts"
             return collect_files(tuple(name for name, _ in plan.unresolved_includes))
 
-        return run_inside(inside, work=work, network=options.network, runner=runner)
+        found = run_inside(inside, log=work / "build.log", network=options.network, runner=runner)
+    return unpack(found, dict[str, str])

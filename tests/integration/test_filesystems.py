@@ -23,10 +23,11 @@ import pytest
 from builder.errors import BuildError, InputError, PermissionMissing
 from builder.image.disk import filesystems, layout
 from builder.image.disk.placement import MIB, DiskLayout, Placed, Usage
-from builder.image.isolation import namespaces
+from builder.image.isolation.mounts import mount
 from builder.kickstart.plan import Disk, Partition
 from builder.report import Report
 from builder.runner import Runner
+from tests.support.inside import call_inside
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ def inside(tmp_path: Path, runner: Runner) -> Callable[[Callable[[], T]], T]:
 
     def run(function: Callable[[], T]) -> T:
         try:
-            return namespaces.run_inside(function, work=tmp_path, runner=runner)
+            return call_inside(function, tmp_path, runner)
         except PermissionMissing as error:
             pytest.skip(error.message)
 
@@ -266,7 +267,7 @@ def test_ext4_keeps_everything_a_tree_can_hold(
     disk, root = tmp_path / "disk", placed_layout.root
 
     def build() -> tuple[dict[bytes, dict[str, object]], Usage]:
-        namespaces.mount("tmpfs", "/tree", "tmpfs", 0, "mode=755,size=400m")
+        mount("tmpfs", "/tree", "tmpfs", 0, "mode=755,size=400m")
         make_tree(b"/tree")
         expected = survey(b"/tree")
         layout.write_table(Path("/work/disk"), placed_layout, runner=runner)

@@ -48,7 +48,7 @@ def test_a_script_harms_nothing_but_the_image(
     bench: Bench,
     name: str,
 ) -> None:
-    secret = Path.home() / ".openstack-builder-test-secret"
+    secret = Path.home() / f".openstack-builder-test-secret-{os.getpid()}"
     secret.write_text("secret")
     started = time.monotonic()
     try:

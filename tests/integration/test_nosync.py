@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.image.isolation.namespaces import run_inside
 from builder.report import Report
 from builder.runner import Runner
+from tests.support.inside import call_inside
 
 # fsync(2) of a pipe is an error of the kernel's: with the filter it never gets there.
 PYTHON = "import os; os.fsync(os.pipe()[1]); os.fdatasync(os.pipe()[1])"
@@ -30,12 +30,12 @@ def test_a_sync_inside_succeeds_without_one(tmp_path: Path, runner: Runner) -> N
         os.fsync(os.pipe()[1])
         return subprocess.run(["/usr/bin/python3", "-c", PYTHON], check=False).returncode
 
-    assert run_inside(inside, work=tmp_path, runner=runner) == 0
+    assert call_inside(inside, tmp_path, runner) == 0
 
 
 def test_outside_it_is_what_it_was(tmp_path: Path, runner: Runner) -> None:
     tmp_path.chmod(0o755)
-    run_inside(lambda: None, work=tmp_path, runner=runner)
+    call_inside(lambda: None, tmp_path, runner)
 
     with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
         os.fsync(os.pipe()[1])

@@ -16,7 +16,7 @@ BUILDER = ROOT / "builder"
 LAYERS = (
     ("errors", "sizes", "repofile"),
     ("destination",),
-    ("data", "report", "files", "memory", "places"),
+    ("data", "report", "files", "memory", "pipes", "places"),
     ("tools", "manifest", "releases"),
     ("versions",),
     ("runner", "http"),

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Run a function of ours apart from the host: user, mount, pid, ipc, uts and network namespaces.
+"""Run a function of ours apart from the host: user, mount, pid, ipc, uts, network and cgroup namespaces.
 
-Root inside is a subordinate uid outside, even when a real root builds: what runs inside cannot write to
-the host, whatever it breaks out of. It sees the host's /usr and /etc read-only and nothing else of the
-host but the folders bound by name. Its mounts live and die with it, and it dies with us.
+Three processes:
 
-Rules from: user_namespaces(7), mount_namespaces(7), pid_namespaces(7), prctl(2).
+    the host side       waits at the door (`builder.image.isolation.door`)
+    the keeper          makes the namespaces, writes the id maps, waits; touches nothing of a build
+    the inside          pid 1 of its world: makes its root, gives its power over it away, runs the function
+
+Root inside is a subordinate uid outside, also when a real root builds. The inside has no descriptor but the
+door's, sees nothing of the host that it could write to but what is bound as writable by name, has no session
+keyring, and dies with us.
+
+Rules from: user_namespaces(7), mount_namespaces(7), pid_namespaces(7), prctl(2), keyctl(2).
 """
 
 from __future__ import annotations
@@ -13,163 +19,171 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import pickle
+import platform
+import resource
 import signal
+import socket
 import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from builder.errors import BuildError
-from builder.image.isolation import nosync
-from builder.image.isolation.idmap import find_ids, hand_over, is_root, write_maps
-from builder.image.isolation.mounts import (
-    MS_NODEV,
-    MS_NOEXEC,
-    MS_NOSUID,
-    MS_PRIVATE,
-    MS_REC,
-    SCRATCH,
-    bind,
-    check,
-    make_devices,
-    mount,
-    pivot_root,
-)
+from builder.image.isolation import seccomp
+from builder.image.isolation.door import Door, Request, attend
+from builder.image.isolation.idmap import IDS, IdRange, find_ids, is_root, write_maps
+from builder.image.isolation.mounts import check
+from builder.image.isolation.root import Bind, make_root
+from builder.report import Report
 from builder.runner import Runner, die_with_parent
 
-T = TypeVar("T")
+__all__ = ("Bind", "Door", "run_inside")
 
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP = 0x00020000, 0x04000000, 0x08000000, 0x02000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 _PR_SET_DUMPABLE = 4
+_SYS_CLOSE_RANGE = 436
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_JOIN_SESSION_KEYRING = 1
+# Of all that the inside starts together.
+MOST_PROCESSES = 4096
 
-CODE = Path(__file__).resolve().parents[2]
+LOG = Path("/work/build.log")
+_MAP = b"m"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bind:
-    """A folder or file of the host, seen inside at `target`; read-only unless `writable`."""
-
-    source: Path
-    target: str
-    writable: bool = False
-
-
 def run_inside(
-    function: Callable[[], T],
+    function: Callable[[Door], Any],
     *,
-    work: Path,
+    log: Path,
     binds: tuple[Bind, ...] = (),
     network: bool = False,
+    requests: Mapping[str, Request] | None = None,
+    largest_file: int = resource.RLIM_INFINITY,
     runner: Runner,
-) -> T:
-    """Run `function` inside new namespaces and return what it returns (it must pickle).
+) -> Any:
+    """Run `function` inside new namespaces and return what it returns: JSON's types, not yet checked.
 
     Args:
-        function: runs in a forked child as uid 0 and pid 1 of its world; /work is `work`.
-        work: a folder of ours; gets a mount point `root`, seen by nobody but the child.
+        function: runs in a forked child as uid 0 and pid 1 of its world, with folders of its own in memory:
+            /work, /tmp, /run, /var/tmp, /tree. It reports, and asks, through its argument.
+        log: gets what the function's programs wrote into LOG; in a folder that is ours alone.
         binds: more of the host.
         network: share the host's network.
+        requests: what the function may ask for through the door.
+        largest_file: in bytes, of any that is written inside.
 
     Raises:
         BuildError: what `function` raised, or that it was killed.
     """
     ids = find_ids()
-    hand_over(work)
-    newroot = work / "root"
-    newroot.mkdir(exist_ok=True)
-    results, results_in = os.pipe()
-    unshared, unshared_in = os.pipe()
-    mapped, mapped_in = os.pipe()
+    inner = ids if is_root() else None
+    stage = log.parent / "root"
+    stage.mkdir(mode=0o711, exist_ok=True)
+    ours, theirs = socket.socketpair()
     sys.stdout.flush()
     sys.stderr.flush()
-    ours = os.getpid()
-    child = os.fork()
-    if child == 0:
-        for descriptor in (results, unshared, mapped_in):
-            os.close(descriptor)
-        _outer_child(function, work, newroot, binds, network, ours, results_in, unshared_in, mapped)
-    for descriptor in (results_in, unshared_in, mapped):
-        os.close(descriptor)
-    try:
-        if os.read(unshared, 1):
-            write_maps(child, ids, runner)
-            os.write(mapped_in, b"1")
-        with os.fdopen(results, "rb") as stream:
-            raw = stream.read()
-        _, status = os.waitpid(child, 0)
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(child, 0)
-        raise
-    finally:
-        for descriptor in (unshared, mapped_in):
-            os.close(descriptor)
-    if not raw:
-        raise BuildError(f"the build's inside ended without a word (wait status {status})")
-    succeeded, value = pickle.loads(raw)
-    if not succeeded:
-        raise value
-    result: T = value
-    return result
+    keeper = os.fork()
+    if keeper == 0:
+        world = _World(
+            stage=stage,
+            binds=binds,
+            network=network,
+            largest_file=largest_file,
+            ids=inner,
+            report=runner.report,
+        )
+        _keep(function, theirs.fileno(), world)
+    theirs.close()
+    with ours:
+        try:
+            # A plain user's keeper waits in a user namespace of its own: only newuidmap(1) can give it ids.
+            if inner is None and ours.recv(1) == _MAP:
+                write_maps(keeper, ids, runner)
+                ours.send(_MAP)
+            return attend(ours, runner.report, log, requests or {})
+        except EOFError as error:
+            raise BuildError(
+                "the build's inside was ended from outside",
+                hint="the kernel may have been out of memory: see dmesg, and --memory-share",
+            ) from error
+        finally:
+            # It has ended already, or is not wanted any more.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(keeper, signal.SIGKILL)
+            os.waitpid(keeper, 0)
 
 
-def _outer_child(
-    function: Callable[[], T],
-    work: Path,
-    newroot: Path,
-    binds: tuple[Bind, ...],
-    network: bool,
-    parent: int,
-    results: int,
-    unshared: int,
-    mapped: int,
-) -> None:
-    """Unshare, wait for the id maps, become root, fork pid 1 and wait for it. Never returns."""
-    status = 1
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _World:
+    """What the keeper and the inside are made with. `ids`: None where the keeper's own are the inside's."""
+
+    stage: Path
+    binds: tuple[Bind, ...]
+    network: bool
+    largest_file: int
+    ids: IdRange | None
+    report: Report
+
+
+def _keep(function: Callable[[Door], Any], peer: int, world: _World) -> None:
+    """Be the keeper: let go of everything of the host's, make namespaces, wait. Never returns."""
     try:
-        os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        resolver = _read_resolver()
-        if is_root():
-            # A real root must bind before it gives its power away; a plain user gets the power first.
-            check(_libc.unshare(CLONE_NEWNS), "unshare")
-            _make_root(newroot, work, binds)
-        spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS
-        check(_libc.unshare(spaces | (0 if network else CLONE_NEWNET)), "unshare")
-        os.write(unshared, b"1")
-        if not os.read(mapped, 1):
-            os._exit(1)
-        os.setgroups([])
-        os.setresgid(0, 0, 0)
-        os.setresuid(0, 0, 0)
-        _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-        # After the change of ids, which would clear it (prctl(2)).
+        peer = _let_go(peer)
+        parent = os.getppid()
+        if world.ids is None:
+            check(_libc.unshare(CLONE_NEWUSER), "unshare")
+            os.write(peer, _MAP)
+            if os.read(peer, 1) != _MAP:
+                os._exit(1)
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+        spaces = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+        check(_libc.unshare(spaces | (0 if world.network else CLONE_NEWNET)), "unshare")
+        if not world.network:
+            _libc.sethostname(b"localhost", 9)
+        # After all changes of ids, which would clear it (prctl(2)).
         die_with_parent()
         if os.getppid() != parent:
             os._exit(1)
-        if not Path("/.openstack-builder").exists():
-            _make_root(newroot, work, binds)
-        alive, alive_in = os.pipe()
+        mapped, mapped_in = os.pipe()
+        ready, ready_in = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(alive_in)
-            _inner_child(function, network, resolver, alive, results)
-        os.close(alive)
-        os.close(results)
-        _, status = os.waitpid(pid, 0)
+            os.close(mapped_in)
+            os.close(ready)
+            _be_inside(function, peer, world, mapped, ready_in)
+        os.close(mapped)
+        os.close(ready_in)
+        if os.read(ready, 1):
+            _map_ids(pid, world.ids)
+            os.write(mapped_in, b"1")
+        os.waitpid(pid, 0)
     except BaseException as error:
-        _answer(results, error)
+        _tell(peer, world.report, error)
     finally:
-        os._exit(1 if status else 0)
+        os._exit(0)
+
+
+def _let_go(peer: int) -> int:
+    """Keep no descriptor but the door's, no terminal, no keyring; return the door's new number."""
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    os.dup2(peer, 3, inheritable=False)
+    check(_libc.syscall(_SYS_CLOSE_RANGE, 4, ctypes.c_uint(0xFFFFFFFF), 0), "close_range")
+    # Where there are no keyrings, there is none to leave.
+    _libc.syscall(_SYS_KEYCTL.get(platform.machine(), -1), _JOIN_SESSION_KEYRING, None)
+    with contextlib.suppress(OSError):
+        # When memory ends, it is this build's that is freed.
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    return 3
 
 
 def _read_resolver() -> tuple[str, str]:
@@ -181,80 +195,78 @@ def _read_resolver() -> tuple[str, str]:
         return path, ""
 
 
-def _inner_child(
-    function: Callable[[], T], network: bool, resolver: tuple[str, str], alive: int, results: int
-) -> None:
-    """Be pid 1 of the new world: mount what needs the new namespaces, run, answer. Never returns."""
+def _map_ids(pid: int, ids: IdRange | None) -> None:
+    """Give the inside its ids (user_namespaces(7)): a line may not span two of the map above."""
+    uids = gids = f"0 0 1\n1 1 {IDS - 1}\n"
+    if ids is not None:
+        uids = f"0 {ids.uid_root} 1\n1 {ids.uid_first} {IDS - 1}\n"
+        gids = f"0 {ids.gid_root} 1\n1 {ids.gid_first} {IDS - 1}\n"
+    Path(f"/proc/{pid}/uid_map").write_text(uids)
+    Path(f"/proc/{pid}/gid_map").write_text(gids)
+
+
+def _be_inside(function: Callable[[Door], Any], peer: int, world: _World, mapped: int, ready: int) -> None:
+    """Be pid 1 of the new world: make its root, become root of a namespace below, run. Never returns."""
     try:
         die_with_parent()
-        os.set_blocking(alive, False)
-        with contextlib.suppress(BlockingIOError):
-            if os.read(alive, 1) == b"":
-                os._exit(1)
-        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        if not network:
-            _libc.sethostname(b"localhost", 9)
-        for folder in ("/tmp", "/run", "/var/tmp", "/tree"):
-            mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,{SCRATCH}")
-        os.umask(0o022)
-        path, text = resolver
-        if network and path.startswith("/run/"):
-            os.makedirs(os.path.dirname(path))
-            Path(path).write_text(text)
-        os.chdir("/")
-        nosync.install()
-        value = function()
-        payload = pickle.dumps((True, value))
-        with os.fdopen(results, "wb") as stream:
-            stream.write(payload)
-        sys.stderr.flush()
-        os._exit(0)
+        resolver = _read_resolver() if world.network else None
+        check(_libc.unshare(CLONE_NEWNS), "unshare")
+        make_root(world.stage, world.binds)
+        check(_libc.unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare")
+        _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+        os.write(ready, b"1")
+        os.close(ready)
+        if not os.read(mapped, 1):
+            os._exit(1)
+        os.setgroups([])
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        die_with_parent()
+        _exit_with_keeper(mapped)
+        # Nobody inside may look into this process, whatever its ids (ptrace(2)).
+        _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        _settle(resolver)
+        _limit(world.largest_file)
+        seccomp.install(seccomp.BASE)
+        door = Door(peer, world.report, LOG)
     except BaseException as error:
-        _answer(results, error)
-    finally:
+        _tell(peer, world.report, error)
         os._exit(1)
+    try:
+        door.answer(function(door))
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            door.fail(error)
+    finally:
+        os._exit(0)
 
 
-def _answer(results: int, error: BaseException) -> None:
-    if not isinstance(error, BuildError):
-        text = "".join(traceback.format_exception(error))
-        if isinstance(error, OSError) and error.strerror:
-            where = f"{error.filename}: " if error.filename else ""
-            error = BuildError(f"{where}{error.strerror.lower()}")
-        else:
-            error = BuildError(f"internal error inside the build: {error!r}")
-        error.add_note(text)
-    with contextlib.suppress(OSError), os.fdopen(results, "wb") as stream:
-        stream.write(pickle.dumps((False, error)))
+def _exit_with_keeper(pipe: int) -> None:
+    """Exit when the keeper, which holds the other end of `pipe`, died before its death was to be ours."""
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        if os.read(pipe, 1) == b"":
+            os._exit(1)
+    os.close(pipe)
 
 
-def _make_root(newroot: Path, work: Path, binds: tuple[Bind, ...]) -> None:
-    """Build the root that the inside sees, on a tmpfs, and pivot into it."""
-    mount(None, "/", None, MS_REC | MS_PRIVATE)
-    base = os.fspath(newroot)
-    mount("tmpfs", base, "tmpfs", MS_NODEV, "mode=755,size=16m,nr_inodes=4k")
-    for name in ("usr", "etc"):
-        bind(f"/{name}", f"{base}/{name}")
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        if os.path.islink(f"/{name}"):
-            os.symlink(os.readlink(f"/{name}"), f"{base}/{name}")
-        elif os.path.isdir(f"/{name}"):
-            bind(f"/{name}", f"{base}/{name}")
-    bind("/sys", f"{base}/sys")
-    # The kernel lets a user namespace mount its own /proc only where a whole one is to be seen already.
-    bind("/proc", f"{base}/proc", writable=True)
-    for name in ("tree", "tmp", "run", "var/tmp", "root", "mnt", "var/lib", "var/cache"):
-        os.makedirs(f"{base}/{name}", exist_ok=True)
-    os.chmod(f"{base}/tmp", 0o1777)
-    os.symlink("../run", f"{base}/var/run")
-    make_devices(f"{base}/dev")
-    bind(os.fspath(work), f"{base}/work", writable=True)
-    # Our own Python and code, wherever they are: modules are imported when they are needed.
-    for folder in sorted({sys.base_prefix, sys.prefix, os.fspath(CODE)}):
-        if not folder.startswith("/usr/"):
-            bind(folder, base + folder)
-    for one in binds:
-        bind(os.fspath(one.source), base + one.target, writable=one.writable)
-    Path(base, ".openstack-builder").touch()
-    os.chmod(base, 0o755)
-    pivot_root(base)
+def _settle(resolver: tuple[str, str] | None) -> None:
+    os.umask(0o022)
+    os.chdir("/")
+    if resolver is not None and resolver[0].startswith("/run/"):
+        os.makedirs(os.path.dirname(resolver[0]))
+        Path(resolver[0]).write_text(resolver[1])
+
+
+def _limit(largest_file: int) -> None:
+    """Bound what the inside takes (setrlimit(2)); memory is bounded where programs of others are started."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+
+def _tell(peer: int, report: Report, error: BaseException) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        Door(peer, report, LOG).fail(error)

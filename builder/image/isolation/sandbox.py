@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Run programs of the image, and the kickstart's scripts, where they can only harm the image.
+"""Rooms for programs that are not ours: those of the image, and the kickstart's scripts.
 
-Two rooms, both by bubblewrap, inside the namespaces that the build already has:
+Three rooms, all by bubblewrap, inside the namespaces that the build already has, each new for each program:
 
-- the image: / is the tree, with own /proc, /dev, /run and pid, ipc, uts and network namespaces;
-- the installer: the host's programs read-only, the tree at /mnt/sysimage, for %pre and --nochroot.
+- the image: / is the tree;
+- the installer: the host's programs read-only, the tree at /mnt/sysimage, for %pre and --nochroot;
+- the transaction: the host's programs read-only, the tree at /tree, for dnf with the packages' scriptlets.
 
-There is no disk in their /dev, which holds 1 MiB: what writes to /dev/sda fills that. What a program
-leaves running dies with it.
+A room has pid, ipc, uts, cgroup, mount and network namespaces of its own, and in them neither CAP_SYS_ADMIN
+nor a way to it: nothing is mounted, unmounted or entered (`seccomp.FOREIGN`). It has no descriptor but pipes,
+no cache, and no disk: its /dev holds 1 MiB, which what writes to /dev/sda fills. What a program leaves behind
+dies with it. Its memory, processes and time have bounds.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import resource
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from builder.errors import CommandFailed
+from builder.errors import BuildError, CommandFailed
 from builder.image.build import TREE, Build
-from builder.image.isolation import mounts
+from builder.image.isolation import mounts, seccomp
+from builder.memory import available_memory
 from builder.runner import Completed
 
 RUN_BYTES = 64 << 20
@@ -45,6 +51,20 @@ SHIMMED = {
     "fstrim": "free space is never stored",
 }
 
+# What root of an image needs to install packages, make users and set owners (capabilities(7)).
+CAPABILITIES = (
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
+    "NET_BIND_SERVICE", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP",
+)  # fmt: skip
+# setfiles(8): the kernel asks for it to write security.selinux.
+LABELLING = ("SYS_ADMIN",)
+
+# Seconds that one program may take, a script or a whole transaction.
+LONGEST = 2 * 3600.0
+# Bytes kept of what one program says.
+LARGEST_OUTPUT = 16 << 20
+_API_FOLDERS = ("proc", "sys", "dev", "run")
+
 
 def run_in_image(
     build: Build,
@@ -56,6 +76,7 @@ def run_in_image(
     log: Path | None = None,
     binds: Sequence[tuple[str, str]] = (),
     shims: bool = False,
+    more: Sequence[str] = (),
 ) -> Completed:
     """Run a program of the image.
 
@@ -67,15 +88,18 @@ def run_in_image(
         log: gets its output; the default captures it.
         binds: read-only (source, target) pairs more.
         shims: put SHIMMED before everything in PATH.
+        more: capabilities besides CAPABILITIES.
 
     Raises:
         CommandFailed: as Runner.run.
     """
-    words = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network)]
+    _check_tree()
+    words = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network, more)]
     words += ["--ro-bind", "/sys", "/sys"]
     if network:
         words += ["--ro-bind", "/etc/resolv.conf", _resolver()]
-    return _run(build, words, argv, input=input, ok=ok, log=log, binds=binds, shims=shims)
+    words += _extras(build, binds, shims=shims)
+    return _run(build, words, argv, input=input, ok=ok, log=log)
 
 
 def run_in_installer(
@@ -89,24 +113,78 @@ def run_in_installer(
     binds: Sequence[tuple[str, str]] = (),
 ) -> Completed:
     """Run a program of the host, read-only, with the tree at /mnt/sysimage where `tree` says so."""
-    words: list[str | Path] = ["bwrap", "--clearenv"]
-    for name in ("/usr", "/etc"):
-        words += ["--ro-bind", name, name]
-    for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
-        if os.path.islink(name):
-            words += ["--symlink", os.readlink(name), name]
-        elif os.path.isdir(name):
-            words += ["--ro-bind", name, name]
+    words: list[str | Path] = ["bwrap", "--clearenv", *_host_programs()]
     for name in ("/tmp", "/var/tmp", "/root"):
-        words += ["--bind", f"/var/tmp/installer{name}", name]
         Path(f"/var/tmp/installer{name}").mkdir(parents=True, exist_ok=True)
+        words += ["--bind", f"/var/tmp/installer{name}", name]
     words += [*_rooms(network), "--ro-bind", "/sys", "/sys"]
     if tree:
         for name in ("/mnt/sysimage", "/mnt/sysroot"):
             words += ["--bind", TREE, name]
         # What kickstarts made for livecd-tools ask for.
         words += ["--setenv", "INSTALL_ROOT", "/mnt/sysimage", "--setenv", "LIVE_ROOT", "/mnt/sysimage"]
-    return _run(build, words, argv, ok=ok, log=log, binds=binds, shims=True)
+    words += _extras(build, binds, shims=True)
+    return _run(build, words, argv, ok=ok, log=log)
+
+
+def stream_transaction(build: Build, argv: Sequence[str], input: str) -> Iterator[str]:
+    """Run a program of the host that installs into the tree, at /tree; yield the lines of its stdout.
+
+    Raises:
+        CommandFailed: as Runner.stream.
+    """
+    words = _transaction(build, packages=len(build.facts.packages))
+    with seccomp.descriptor(seccomp.FOREIGN) as filter:
+        yield from build.runner.stream(
+            [*words, "--seccomp", str(filter), "--", *argv],
+            input=input,
+            log=build.log,
+            timeout=LONGEST,
+            pass_fds=[filter],
+            preexec=_limits(build),
+        )
+
+
+def run_on_tree(
+    build: Build,
+    argv: Sequence[str],
+    *,
+    ok: Sequence[int] = (0,),
+    log: Path | None = None,
+    packages: int = 0,
+) -> Completed:
+    """Run a program of the host on the tree, at /tree, in a room as that of the transaction.
+
+    Args:
+        argv, ok, log: as of `run_in_image`.
+        packages: how many it enters into the database (`Build.reproducible_environment`).
+    """
+    return _run(build, _transaction(build, packages=packages), argv, ok=ok, log=log)
+
+
+def _transaction(build: Build, *, packages: int) -> list[str | Path]:
+    _check_tree()
+    words: list[str | Path] = ["bwrap", "--clearenv", *_host_programs()]
+    for name in ("/tmp", "/var/tmp", "/root"):
+        words += ["--size", str(RUN_BYTES), "--tmpfs", name]
+    words += [*_rooms(False), "--ro-bind", "/sys", "/sys", "--bind", TREE, TREE]
+    for folder in (Path("/cache"), Path("/repos"), build.work / "dnfworker", build.work / "keys"):
+        if folder.exists():
+            words += ["--ro-bind", folder, folder]
+    # The same once more, for scriptlets, which see the tree as their root.
+    words += [
+        "--proc",
+        TREE / "proc",
+        "--dev-bind",
+        "/tmp/dev",
+        TREE / "dev",
+        "--ro-bind",
+        "/sys",
+        TREE / "sys",
+    ]
+    words += ["--size", str(RUN_BYTES), "--tmpfs", TREE / "run"]
+    make_shims()
+    return [*words, *_environment(build, packages=packages)]
 
 
 def make_shims() -> None:
@@ -121,6 +199,35 @@ def make_shims() -> None:
         mounts.make_devices("/tmp/dev")
 
 
+def _check_tree() -> None:
+    """Have the folders on which a room mounts its own: links there would lead the mounts elsewhere.
+
+    Raises:
+        BuildError: a script or a package put something else there.
+    """
+    for name in _API_FOLDERS:
+        folder = TREE / name
+        if not os.path.lexists(folder):
+            folder.mkdir()
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise BuildError(
+                f"/{name} of the image is not a folder",
+                hint="a script or a package put something else there: no program can run in such an image",
+            )
+
+
+def _host_programs() -> list[str | Path]:
+    words: list[str | Path] = []
+    for name in ("/usr", "/etc"):
+        words += ["--ro-bind", name, name]
+    for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
+        if os.path.islink(name):
+            words += ["--symlink", os.readlink(name), name]
+        elif os.path.isdir(name):
+            words += ["--ro-bind", name, name]
+    return words
+
+
 def _resolver() -> str:
     """Return where the image looks for its resolver: often behind a link into /run."""
     link = TREE / "etc/resolv.conf"
@@ -131,14 +238,43 @@ def _resolver() -> str:
     return "/etc/resolv.conf"
 
 
-def _rooms(network: bool) -> list[str | Path]:
+def _rooms(network: bool, more: Sequence[str] = ()) -> list[str | Path]:
     words: list[str | Path] = ["--proc", "/proc", "--dev-bind", "/tmp/dev", "/dev"]
     # A tmpfs of bubblewrap's own has no bound unless told.
     words += ["--size", str(RUN_BYTES), "--tmpfs", "/run"]
-    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session"]
+    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"]
+    words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    for name in (*CAPABILITIES, *more):
+        words += ["--cap-add", f"CAP_{name}"]
     if not network:
         words.append("--unshare-net")
     return words
+
+
+def _extras(build: Build, binds: Sequence[tuple[str, str]], *, shims: bool) -> list[str | Path]:
+    make_shims()
+    words: list[str | Path] = ["--ro-bind", "/tmp/shims", SHIMS] if shims else []
+    for source, target in binds:
+        words += ["--ro-bind", source, target]
+    return [*words, *_environment(build)]
+
+
+def _environment(build: Build, *, packages: int = 0) -> list[str]:
+    words = ["--chdir", "/"]
+    for name, value in (ENVIRONMENT | build.reproducible_environment(packages=packages)).items():
+        if value:
+            words += ["--setenv", name, value]
+    return [*words, "--setenv", "LC_ALL", "C.UTF-8"]
+
+
+def _limits(build: Build) -> Callable[[], None]:
+    """Return what bounds a program before it starts: what it may take of memory, as the tree may."""
+    most = available_memory() * build.options.memory_share // 100
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+    return limit
 
 
 def _run(
@@ -149,23 +285,20 @@ def _run(
     input: str | None = None,
     ok: Sequence[int],
     log: Path | None,
-    binds: Sequence[tuple[str, str]],
-    shims: bool,
 ) -> Completed:
-    make_shims()
-    if shims:
-        words += ["--ro-bind", "/tmp/shims", SHIMS]
-    for source, target in binds:
-        words += ["--ro-bind", source, target]
-    words += ["--chdir", "/"]
-    for name, value in (ENVIRONMENT | build.reproducible_environment()).items():
-        if value:
-            words += ["--setenv", name, value]
-    words += ["--setenv", "LC_ALL", "C.UTF-8"]
-    # A plain user's bubblewrap drops every capability; root of a namespace keeps them only when asked.
-    words += ["--cap-add", "ALL"]
     try:
-        return build.runner.run([*words, "--", *argv], input=input, ok=ok, log=log)
+        with seccomp.descriptor(seccomp.FOREIGN) as filter:
+            return build.runner.run(
+                [*words, "--seccomp", str(filter), "--", *argv],
+                input=input,
+                ok=ok,
+                log=log,
+                timeout=LONGEST,
+                largest=LARGEST_OUTPUT,
+                pass_fds=[filter],
+                preexec=_limits(build),
+            )
     except CommandFailed as error:
         error.message = error.message.replace("bwrap failed", f"{argv[0]} failed in the image", 1)
+        error.message = error.message.replace("bwrap did not end", f"{argv[0]} did not end in the image", 1)
         raise

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,18 @@ from builder.image.isolation.idmap import is_root
 from builder.image.isolation.namespaces import Bind
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.targets import Target
+
+# Starts a program with a text for its stdin, and yields the lines of its stdout.
+Start = Callable[[Sequence[str], str], Iterator[str]]
+# What an event of the worker must have.
+_EVENTS: dict[str, tuple[tuple[str, type], ...]] = {
+    "solved": (("packages", list), ("installed_size", int)),
+    "progress": (("done", int), ("total", int)),
+    "fetched": (),
+    "installed": (),
+    "warning": (("message", str),),
+    "error": (("kind", str), ("message", str)),
+}
 
 WORKER = Path(__file__).parent / "dnfworker"
 # dnf's Python module belongs to the system's Python, not to ours.
@@ -127,27 +138,23 @@ def _repository(repo: Repository, number: int) -> dict[str, Any]:
     }
 
 
-def copy_worker(work: Path) -> None:
-    """Copy the worker's files into the work folder, where root inside can read them."""
-    folder = work / "dnfworker"
-    folder.mkdir(exist_ok=True)
-    for source in WORKER.glob("*.py"):
-        shutil.copyfile(source, folder / source.name)
-        (folder / source.name).chmod(0o644)
-    folder.chmod(0o755)
+def read_worker() -> dict[str, bytes]:
+    """Return the worker's files by name: root inside may not be able to read where they lie."""
+    return {source.name: source.read_bytes() for source in WORKER.glob("*.py")}
 
 
-def ask(build: Build, **changes: object) -> Iterator[dict[str, Any]]:
+def ask(build: Build, *, start: Start | None = None, **changes: object) -> Iterator[dict[str, Any]]:
     """Run the worker with the build's request, `changes` applied; yield its events.
 
     Warnings go to the user, an `error` event is raised.
+
+    Args:
+        start: starts a program and yields its lines; None: here, which is right before the tree is there.
     """
-    request = {**build.request, **changes}
     argv = [os.fspath(system_python()), "-B", "-s", os.fspath(build.work / "dnfworker")]
     ended = False
-    env = build.reproducible_environment(packages=len(build.facts.packages))
-    for line in build.runner.stream(argv, input=json.dumps(request), log=build.log, env=env):
-        event = json.loads(line)
+    for line in (start or _start_here(build))(argv, json.dumps({**build.request, **changes})):
+        event = _event(line, build)
         if event["event"] == "warning":
             build.warn(event["message"])
         elif event["event"] == "error":
@@ -157,3 +164,22 @@ def ask(build: Build, **changes: object) -> Iterator[dict[str, Any]]:
             yield event
     if not ended:
         raise BuildError("dnf ended before its work was done", log=build.log)
+
+
+def _start_here(build: Build) -> Start:
+    return lambda argv, request: build.runner.stream(
+        argv, input=request, log=build.log, env=build.reproducible_environment()
+    )
+
+
+def _event(line: str, build: Build) -> dict[str, Any]:
+    """Return an event; scriptlets run next to the worker, and may have said anything in its place."""
+    try:
+        event = json.loads(line)
+        if isinstance(event, dict) and all(
+            type(event[name]) is kind for name, kind in _EVENTS[event["event"]]
+        ):
+            return event
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise BuildError(f"dnf's worker said something unexpected: {line[:80]}", log=build.log)

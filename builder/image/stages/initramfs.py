@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: MIT
 """Make a generic initramfs for each kernel by the image's own dracut(8), or take it from the cache.
 
-The cache's key is everything that dracut reads: the packages, and the files that configure it.
+Before %post, so that what goes into the cache comes from packages and the kickstart's commands alone. Scripts
+may change what dracut reads: then it is made once more, for this image only. The cache is the outside's: an
+entry's name says the packages and the digest of all else that dracut reads, and the digest of its content.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
+import re
 from pathlib import Path
 
 from builder.errors import BuildError, InputError
-from builder.files import digest_of, remove_stale, sha256_file, write_atomic
-from builder.image.build import TREE, Build
+from builder.files import digest_of, remove_stale, write_atomic
+from builder.image.build import Build, Initramfs
 from builder.image.disk import layout
+from builder.image.isolation.door import Request
 from builder.image.isolation.sandbox import run_in_image
-from builder.image.stages import bootfiles
 from builder.image.tree import tree
 from builder.image.tree.cpio import device_nodes
+from builder.image.tree.files import changed_since
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
+from builder.kickstart.plan import ScriptSection
 
-# Where a build's cache of initramfs is bound inside.
-CACHE = Path("/initramfs")
 # So many are kept: about 25 MB each.
 KEPT = 20
 
@@ -31,6 +34,7 @@ INPUTS = (
     "etc/vconsole.conf", "etc/locale.conf", "etc/crypttab", "etc/udev/rules.d", "etc/sysctl.conf",
     "etc/sysctl.d", "etc/systemd/system.conf", "etc/systemd/journald.conf", "etc/ld.so.conf.d",
     "etc/lvm", "etc/multipath.conf", "etc/mdadm.conf", "etc/cmdline.d",
+    "etc/alternatives", "etc/ld.so.conf", "etc/ld.so.preload",
 )  # fmt: skip
 # As dracut leaves it: there may be secrets in an initramfs.
 MODE = 0o600
@@ -38,59 +42,122 @@ OPTIONS = ("--force", "--no-hostonly", "--reproducible", "--quiet")
 
 
 def run(build: Build) -> str:
-    """Make what is missing in /boot."""
+    """Make what is missing in /boot; where there is no dracut yet, scripts may still bring it."""
+    kernels = find_kernels()
+    if not kernels or not tree.path("/usr/bin/dracut").exists():
+        return "not yet"
+    cached = [_provide(build, kernel) for kernel in kernels]
+    return f"{', '.join(kernels)}  {'from the cache' if all(cached) else 'made by dracut'}"
+
+
+def renew(build: Build, since: int) -> bool:
+    """Make again what scripts made stale; say whether there was anything.
+
+    Args:
+        since: the time of the tree (`builder.image.tree.tree.now`) at which scripts began.
+    """
     kernels = find_kernels()
     if not kernels:
         if layout.has_loader(build.plan.bootloader):
             raise BuildError("no kernel is left in the image: a %post script removed it", log=build.log)
-        bootfiles.complete(build)
-        return "no kernel"
+        return False
     if not tree.path("/usr/bin/dracut").exists():
         raise InputError("%packages: there is no dracut in the image", hint="put dracut into %packages")
-    cached = [_make(build, kernel) for kernel in kernels]
-    bootfiles.complete(build)
-    how = "from the cache" if all(cached) else "made by dracut"
-    return f"{', '.join(kernels)}  {how}"
+    usr_changed = changed_since(tree.path("/usr"), since, but=("lib/sysimage",))
+    renewed = False
+    for kernel in kernels:
+        known = build.initramfs.get(kernel)
+        if known is None or usr_changed or known.inputs != digest_inputs():
+            _put(kernel, _run_dracut(build, kernel))
+            renewed = True
+        elif initramfs_of(kernel).lstat().st_ctime_ns > since:
+            _put(kernel, known.content)
+    return renewed
 
 
-def _make(build: Build, kernel: str) -> bool:
+def _provide(build: Build, kernel: str) -> bool:
     """Put kernel and initramfs into /boot; say whether the initramfs came from the cache."""
     install_kernel(kernel)
+    inputs = digest_inputs()
+    key = digest_of([kernel, inputs])
+    content = build.ask("initramfs", key) if _is_cacheable(build) else b""
+    cached = bool(content)
+    if not cached:
+        content = _run_dracut(build, kernel)
+        if _is_cacheable(build):
+            build.ask("keep initramfs", key, content)
+    _put(kernel, content)
+    build.initramfs[kernel] = Initramfs(inputs=inputs, content=content)
+    return cached
+
+
+def _is_cacheable(build: Build) -> bool:
+    """Say whether packages of known digests, and nothing else, have touched the tree so far."""
+    return not build.scripts(ScriptSection.PRE_INSTALL) and all(one.sha256 for one in build.facts.packages)
+
+
+def _run_dracut(build: Build, kernel: str) -> bytes:
     target = initramfs_of(kernel)
-    key = cache_key(build, kernel)
-    cached = CACHE / key
-    if cached.is_file():
-        shutil.copyfile(cached, target)
-        target.chmod(MODE)
-        os.utime(cached)
-        return True
-    argv = ["dracut", *OPTIONS, "--kver", kernel, f"/boot/initramfs-{kernel}.img"]
+    target.unlink(missing_ok=True)
+    argv = ["dracut", *OPTIONS, "--kver", kernel, str(target)]
     run_in_image(build, argv, log=build.log)
     if not target.is_file() or not target.stat().st_size:
         raise BuildError(f"dracut made no initramfs for kernel {kernel}", log=build.log)
-    made = target.read_bytes()
-    target.write_bytes(device_nodes() + made)
-    target.chmod(MODE)
-    write_atomic(cached, target.read_bytes(), mode=MODE)
-    _forget_old()
-    return False
+    return device_nodes() + target.read_bytes()
 
 
-def _forget_old() -> None:
+def _put(kernel: str, content: bytes) -> None:
+    """Put an initramfs into /boot, as a file of its own whatever stands there."""
+    target = initramfs_of(kernel)
+    target.unlink(missing_ok=True)
+    target.write_bytes(content, mode=MODE)
+
+
+def digest_inputs() -> str:
+    """Return the digest of what dracut reads besides the packages' programs."""
+    found = {}
+    for name in INPUTS:
+        top = tree.path(name)
+        for path in sorted([top, *top.rglob("*")]):
+            if path.is_symlink():
+                found[str(path)] = path.readlink()
+            elif path.is_file():
+                found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digest_of(found)
+
+
+def requests(build: Build, folder: Path) -> dict[str, Request]:
+    """Return what the inside may ask of the cache in `folder`: this image's packages only."""
+    packages = sorted((package.nevra, package.sha256) for package in build.facts.packages)
+    chosen = build.plan.packages
+    state = digest_of([packages, chosen.docs, chosen.languages, OPTIONS, device_nodes().hex()])
+
+    def place(key: str) -> str:
+        if not re.fullmatch("[0-9a-f]{64}", key):
+            raise BuildError("the build's inside asks for no name of a cached initramfs")
+        return digest_of([state, key])
+
+    def find(key: str, _: bytes) -> bytes:
+        for path in folder.glob(f"{place(key)}-*"):
+            content = path.read_bytes()
+            if path.name.endswith(f"-{hashlib.sha256(content).hexdigest()}"):
+                os.utime(path)
+                return content
+            path.unlink(missing_ok=True)
+        return b""
+
+    def keep(key: str, content: bytes) -> bytes:
+        path = folder / f"{place(key)}-{hashlib.sha256(content).hexdigest()}"
+        write_atomic(path, content, mode=MODE)
+        _forget_old(folder)
+        return b""
+
+    return {"initramfs": find, "keep initramfs": keep}
+
+
+def _forget_old(folder: Path) -> None:
     """Keep what was used last, and nothing of killed builds."""
-    remove_stale(CACHE)
-    by_use = sorted(CACHE.glob("[!.]*"), key=lambda path: path.stat().st_mtime)
+    remove_stale(folder)
+    by_use = sorted(folder.glob("[!.]*"), key=lambda path: path.stat().st_mtime)
     for path in by_use[:-KEPT]:
         path.unlink(missing_ok=True)
-
-
-def cache_key(build: Build, kernel: str) -> str:
-    """Return the digest of all that decides an initramfs."""
-    inputs = {}
-    for name in INPUTS:
-        path = TREE / name
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        inputs.update({os.fspath(file.relative_to(TREE)): sha256_file(file) for file in files})
-    nodes = device_nodes().hex()
-    packages = [(package.nevra, package.sha256) for package in build.facts.packages]
-    return digest_of([kernel, OPTIONS, nodes, sorted(packages), inputs])

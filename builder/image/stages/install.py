@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from functools import partial
 
 from builder.errors import BuildError
 from builder.image.build import TREE, Build
+from builder.image.isolation import sandbox
 from builder.image.packages import dnf
 from builder.image.tree import tree
+from builder.image.tree.files import TreePath
 from builder.image.tree.scripts import run_section
 from builder.kickstart.plan import ScriptSection
 
@@ -23,9 +25,8 @@ def run(build: Build) -> str:
     tree.mount_tree(build)
     run_section(build, ScriptSection.PRE_INSTALL)
     masked = _mask_initramfs()
-    with tree.api_mounts():
-        _make_database(build)
-        _install(build)
+    _make_database(build)
+    _install(build)
     for path in masked:
         path.unlink(missing_ok=True)
     _remove_unowned(build, masked[0].parent)
@@ -35,7 +36,8 @@ def run(build: Build) -> str:
 def _install(build: Build) -> None:
     assert build.step is not None
     wanted = {(package.nevra, package.sha256) for package in build.facts.packages}
-    for event in dnf.ask(build, until="install", offline=True):
+    transaction = partial(sandbox.stream_transaction, build)
+    for event in dnf.ask(build, start=transaction, until="install", offline=True, logs="/tmp"):
         if event["event"] == "progress":
             build.step.progress(f"{event['done']} of {event['total']}")
         elif event["event"] == "solved":
@@ -46,13 +48,12 @@ def _install(build: Build) -> None:
 
 def _make_database(build: Build) -> None:
     """Make an empty rpm database that knows the keys; rpm takes only packages signed by them."""
-    dbpath = TREE / str(build.target.rpm.dbpath).lstrip("/")
-    dbpath.mkdir(parents=True, exist_ok=True)
-    build.runner.run(["rpmdb", *_database(build), "--initdb"], log=build.log)
+    tree.path(str(build.target.rpm.dbpath)).mkdir(parents=True, exist_ok=True)
+    sandbox.run_on_tree(build, ["rpmdb", *_database(build), "--initdb"], log=build.log)
     keys = sorted((build.work / "keys").glob("*.asc"))
     if keys:
         command = ["rpmkeys", *_database(build), "--import", *map(str, keys)]
-        build.runner.run(command, env=build.reproducible_environment(packages=len(keys)), log=build.log)
+        sandbox.run_on_tree(build, command, log=build.log, packages=len(keys))
 
 
 def _database(build: Build) -> list[str]:
@@ -60,8 +61,8 @@ def _database(build: Build) -> list[str]:
     return ["--root", os.fspath(TREE), "--define", f"_dbpath {build.target.rpm.dbpath}"]
 
 
-def _mask_initramfs() -> list[Path]:
-    folder = TREE / "etc/kernel/install.d"
+def _mask_initramfs() -> list[TreePath]:
+    folder = tree.path("/etc/kernel/install.d")
     folder.mkdir(parents=True, exist_ok=True)
     links = []
     for name in MASKED:
@@ -70,9 +71,8 @@ def _mask_initramfs() -> list[Path]:
     return links
 
 
-def _remove_unowned(build: Build, folder: Path) -> None:
+def _remove_unowned(build: Build, folder: TreePath) -> None:
     """Remove a folder that only the mask needed: not when a package owns it or has put something there."""
-    name = f"/{folder.relative_to(TREE)}"
-    owned = build.runner.run(["rpm", *_database(build), "-qf", name], ok=()).returncode == 0
-    if not owned and not any(folder.iterdir()):
+    owned = sandbox.run_on_tree(build, ["rpm", *_database(build), "-qf", str(folder)], ok=()).returncode == 0
+    if not owned and not folder.names():
         folder.rmdir()

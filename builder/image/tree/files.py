@@ -17,7 +17,8 @@ import errno
 import fnmatch
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildError
@@ -361,29 +362,61 @@ def open_tree(folder: Path) -> TreePath:
     return TreePath(_Root(folder), PurePosixPath("/"))
 
 
-def walk(folder: int) -> Iterator[tuple[int, os.DirEntry[str]]]:
-    """Yield (descriptor of the folder, entry) of all below an open folder; a folder after what is in it.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A name in an open folder."""
 
-    A tree may be thousands of folders deep: depth costs neither calls nor descriptors.
+    folder: int
+    name: str
+    is_folder: bool
+    inode: int
+
+    def stat(self) -> os.stat_result:
+        """Return what stat(2) says of it; links are not followed."""
+        return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+
+
+def walk(folder: int, skipped: Collection[int] = ()) -> Iterator[Entry]:
+    """Yield all below an open folder; a folder after what is in it.
+
+    A tree may be thousands of folders deep: depth costs neither calls nor descriptors. The descriptor of an
+    entry is good until the next is asked for.
+
+    Args:
+        skipped: numbers of inodes of folders that are left out, with what is below.
     """
     here = os.open(".", _FOLDER, dir_fd=folder)
-    waiting: list[tuple[Iterator[os.DirEntry[str]], os.DirEntry[str] | None]] = [(_entries(here), None)]
+    waiting: list[tuple[Iterator[tuple[str, bool, int]], Entry | None]] = [(_entries(here), None)]
     try:
         while waiting:
             entries, above = waiting[-1]
-            entry = next(entries, None)
-            if entry is not None and entry.is_dir(follow_symlinks=False):
-                here = _move(here, entry.name)
-                waiting.append((_entries(here), entry))
-            elif entry is not None:
-                yield here, entry
-            else:
+            name, is_folder, inode = next(entries, ("", False, 0))
+            if not name:
                 waiting.pop()
                 if above is not None:
                     here = _move(here, "..")
-                    yield here, above
+                    yield replace(above, folder=here)
+            elif not is_folder:
+                yield Entry(here, name, is_folder, inode)
+            elif inode not in skipped:
+                above = Entry(here, name, is_folder, inode)
+                here = _move(here, name)
+                waiting.append((_entries(here), above))
     finally:
         os.close(here)
+
+
+def changed_since(top: TreePath, moment: int, *, but: tuple[str, ...] = ()) -> bool:
+    """Say whether anything in the folder `top`, at any depth, was changed after `moment` (ns, by ctime).
+
+    Args:
+        but: folders below that do not count.
+    """
+    skipped = {(top / name).stat().st_ino for name in but if (top / name).is_dir()}
+    with top._opened(os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+        if os.fstat(descriptor).st_ctime_ns > moment:
+            return True
+        return any(entry.stat().st_ctime_ns > moment for entry in walk(descriptor, skipped))
 
 
 def _move(here: int, name: str) -> int:
@@ -392,9 +425,9 @@ def _move(here: int, name: str) -> int:
     return there
 
 
-def _entries(folder: int) -> Iterator[os.DirEntry[str]]:
+def _entries(folder: int) -> Iterator[tuple[str, bool, int]]:
     with os.scandir(folder) as entries:
-        return iter(list(entries))
+        return iter([(entry.name, entry.is_dir(follow_symlinks=False), entry.inode()) for entry in entries])
 
 
 def _remove(folder: int, name: str) -> None:
@@ -403,11 +436,9 @@ def _remove(folder: int, name: str) -> None:
         return
     top = os.open(name, _FOLDER, dir_fd=folder)
     try:
-        for descriptor, entry in walk(top):
-            if entry.is_dir(follow_symlinks=False):
-                os.rmdir(entry.name, dir_fd=descriptor)
-            else:
-                os.unlink(entry.name, dir_fd=descriptor)
+        for entry in walk(top):
+            remove = os.rmdir if entry.is_folder else os.unlink
+            remove(entry.name, dir_fd=entry.folder)
     finally:
         os.close(top)
     os.rmdir(name, dir_fd=folder)

@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 from builder.image.tree import tree
+from builder.image.tree.files import TreePath
 from builder.versions import version_key
 
 
 def find_kernels() -> tuple[str, ...]:
     """Return the versions of the image's kernels, newest first."""
-    folder = tree.path("/usr/lib/modules")
-    found = [path.parent.name for path in folder.glob("*/vmlinuz")] if folder.is_dir() else []
+    found = [path.parent.name for path in tree.path("/usr/lib/modules").glob("*/vmlinuz") if path.is_file()]
     return tuple(sorted(found, key=version_key, reverse=True))
 
 
@@ -21,9 +18,9 @@ def install_kernel(version: str) -> None:
     """Copy a kernel to /boot where its package has not."""
     target = tree.path("/boot") / f"vmlinuz-{version}"
     if not target.exists():
-        shutil.copyfile(tree.path(f"/usr/lib/modules/{version}/vmlinuz"), target)
+        target.write_bytes(tree.path(f"/usr/lib/modules/{version}/vmlinuz").read_bytes())
 
 
-def initramfs_of(version: str) -> Path:
+def initramfs_of(version: str) -> TreePath:
     """Return where the initramfs of a kernel lies."""
     return tree.path("/boot") / f"initramfs-{version}.img"

@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import Build
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
+from builder.image.tree.files import open_tree
 from builder.kickstart.plan import Script, ScriptSection
 from builder.runner import Completed, last_words
 
-# Where the installer's room keeps /tmp, so that a later script and the reader find what %pre wrote there.
-INSTALLER_TMP = Path("/var/tmp/installer/tmp")
+# Where the installer's room keeps /tmp, /var/tmp and /root, so that a later script and the reader find what
+# %pre wrote there. As foreign as the tree of the image.
+INSTALLER = Path("/var/tmp/installer")
+LARGEST_INCLUDE = 1 << 20
 
 
 def run_section(build: Build, section: ScriptSection) -> int:
@@ -42,6 +44,7 @@ def _run(build: Build, script: Script, name: str) -> None:
     build.written(f"--- %{script.section} of {script.place}")
     done = _start(build, script, body, output)
     said = output.read_text(errors="replace") if output.exists() else ""
+    output.unlink(missing_ok=True)
     # The runner's own line about bubblewrap is not the script's.
     said = said.partition("\n")[2]
     build.written(said)
@@ -82,22 +85,20 @@ def _keep_log(script: Script, said: str) -> None:
         if script.log.startswith(prefix + "/"):
             tree.write(script.log.removeprefix(prefix), said, mode=0o600)
             return
-    target = INSTALLER_TMP / Path(script.log).name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(said)
+    INSTALLER.mkdir(exist_ok=True)
+    folder = open_tree(INSTALLER) / "tmp"
+    folder.mkdir(exist_ok=True)
+    (folder / PurePosixPath(script.log).name).write_text(said)
 
 
 def collect_files(names: tuple[str, ...]) -> dict[str, str]:
     """Return the text of the files that %pre wrote, by the absolute names that the kickstart includes."""
-    found = {}
+    found: dict[str, str] = {}
+    if not INSTALLER.is_dir():
+        return found
+    installer = open_tree(INSTALLER)
     for name in names:
-        for folder in ("/tmp", "/var/tmp", "/root"):
-            path = Path("/var/tmp/installer" + name)
-            if name.startswith(folder + "/") and path.is_file() and not path.is_symlink():
-                found[name] = path.read_text(errors="replace")
+        path = installer / name
+        if name.startswith(("/tmp/", "/var/tmp/", "/root/")) and path.is_file():
+            found[name] = path.read_bytes(limit=LARGEST_INCLUDE).decode(errors="replace")
     return found
-
-
-def forget_installer() -> None:
-    """Remove what the installer's room kept."""
-    shutil.rmtree("/var/tmp/installer", ignore_errors=True)

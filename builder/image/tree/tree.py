@@ -8,8 +8,8 @@ gone when the build's process is. Everything here runs inside (`builder.image.is
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from builder.errors import BuildError
@@ -17,6 +17,7 @@ from builder.image.build import TREE, Build
 from builder.image.disk.layout import capacity
 from builder.image.disk.placement import Usage
 from builder.image.isolation import mounts
+from builder.image.tree.files import TreePath, open_tree
 from builder.memory import available_memory
 from builder.sizes import MIB
 
@@ -24,6 +25,8 @@ from builder.sizes import MIB
 SMALLEST = 4 * MIB
 # Seen by the sandbox as mounts of their own: nothing written there is of the image.
 API_FOLDERS = ("proc", "sys", "dev", "run")
+# Inside, the file that --keep packs the tree into.
+SAVED = Path("/tree.tar")
 
 
 def bounds(build: Build, available: int) -> dict[str, Usage]:
@@ -56,26 +59,10 @@ def mount_tree(build: Build) -> None:
         mounts.mount("image", os.fspath(folder), "tmpfs", 0, options)
 
 
-@contextmanager
-def api_mounts() -> Iterator[None]:
-    """Mount /proc, /sys, /dev and /run of the tree while packages are installed."""
-    for name in API_FOLDERS:
-        (TREE / name).mkdir(exist_ok=True)
-    mounts.mount("proc", f"{TREE}/proc", "proc", mounts.MS_NOSUID | mounts.MS_NODEV)
-    mounts.bind("/sys", f"{TREE}/sys")
-    mounts.make_devices(f"{TREE}/dev")
-    mounts.mount("run", f"{TREE}/run", "tmpfs", mounts.MS_NOSUID, f"mode=755,{mounts.SCRATCH}")
-    try:
-        yield
-    finally:
-        for name in reversed(API_FOLDERS):
-            mounts.unmount(f"{TREE}/{name}")
-
-
 def save(build: Build) -> None:
     """Pack the tree as it is into the work folder, for a look: it goes with the build otherwise."""
     folders = [f"--exclude=./{name}/*" for name in API_FOLDERS]
-    words = ["tar", "--create", f"--file={build.work}/tree.tar", "--xattrs", "--xattrs-include=*"]
+    words = ["tar", "--create", f"--file={SAVED}", "--xattrs", "--xattrs-include=*"]
     build.runner.run([*words, *folders, f"--directory={TREE}", "."], ok=(), log=build.log)
 
 
@@ -93,36 +80,30 @@ def separate(mountpoints: Mapping[str, object] | tuple[str, ...], parent: Path) 
     return folders
 
 
-def path(name: str) -> Path:
-    """Return the path inside the tree of an absolute path of the image, links of the image followed.
+@cache
+def _root() -> TreePath:
+    return open_tree(TREE)
 
-    An absolute link in the image must not lead out of it.
+
+def path(name: str) -> TreePath:
+    """Return a path of the image; every link in it is the image's (`builder.image.tree.files`)."""
+    return _root() / name
+
+
+def now() -> int:
+    """Return the time of the tree, in nanoseconds: what is changed from here on has a later ctime.
+
+    No program can set a ctime (inode(7)).
     """
-    current = TREE
-    parts = [part for part in name.split("/") if part]
-    followed = 0
-    while parts:
-        part = parts.pop(0)
-        if part == "..":
-            current = current.parent if current != TREE else TREE
-            continue
-        candidate = current / part
-        if candidate.is_symlink():
-            followed += 1
-            if followed > 40:
-                raise BuildError(f"{name}: too many links in the image")
-            link = os.readlink(candidate)
-            if link.startswith("/"):
-                current = TREE
-            parts = [word for word in link.split("/") if word] + parts
-            continue
-        current = candidate
-    return current
+    marker = path("/.openstack-builder-time")
+    marker.touch()
+    moment = marker.lstat().st_ctime_ns
+    marker.unlink()
+    return moment
 
 
 def write(name: str, text: str, *, mode: int = 0o644) -> None:
     """Write a file of the image, its folders made when missing."""
     target = path(name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text)
-    target.chmod(mode)
+    target.write_text(text, mode=mode)

@@ -7,12 +7,11 @@ of the image's packages is told with the line, before a program is asked.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 
 from builder.errors import InputError
-from builder.image.build import TREE, Build
+from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings.programs import has_program, run_for, told
 from builder.kickstart.plan import Group, Password, Place, SshKey, User
@@ -169,10 +168,8 @@ def _authorize(key: SshKey) -> None:
     folder = tree.path(home) / ".ssh"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "authorized_keys"
-    with file.open("a") as stream:
-        stream.write(key.key.rstrip("\n") + "\n")
+    known = file.read_text() if file.is_file() else ""
+    file.write_text(known + key.key.rstrip("\n") + "\n", mode=0o600)
     folder.chmod(0o700)
-    file.chmod(0o600)
     for path in (folder, file):
-        os.chown(path, uid, gid)
-    assert folder.is_relative_to(TREE)
+        path.chown(uid, gid)
