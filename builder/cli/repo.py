@@ -16,7 +16,8 @@ from builder.rpm.check.package import BuiltPackage, read_package
 from builder.rpm.check.run import target_of
 from builder.rpm.repository.comps import render_comps
 from builder.rpm.repository.make import LocalRepository, make_repository
-from builder.rpm.repository.sign import SigningKey
+from builder.rpm.repository.metadata import refuse_twins
+from builder.rpm.repository.sign import SigningKey, check_key
 from builder.targets import Target
 
 SUMMARY = "Make a dnf repository of the RPMs in a folder, or in each folder below it; sign it with --sign."
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Make them; print their folders."""
     found = find_folders(args.folder)
-    key = choose_key(args, context.runner)
+    key = choose_key(args, context.runner, [one.target for one in found])
     made = [make(one, key=key, url=args.url, context=context) for one in found]
     if args.json:
         context.report.json([show(one, repository) for one, repository in zip(found, made, strict=True)])
@@ -91,9 +92,10 @@ def read_folder(folder: Path, rpms: Sequence[Path]) -> Found:
     """Return what RPMs of a folder are.
 
     Raises:
-        InputError: they are not of one target.
+        InputError: they are not of one target, or one is there twice.
     """
     packages = tuple(read_package(path) for path in rpms)
+    refuse_twins(packages)
     targets = [target_of(package) for package in packages]
     for package, target in zip(packages, targets, strict=True):
         if target != targets[0]:
@@ -107,6 +109,8 @@ def read_folder(folder: Path, rpms: Sequence[Path]) -> Found:
 
 def make(one: Found, *, key: SigningKey | None, url: str | None, context: Context) -> LocalRepository:
     """Make the repository of one folder."""
+    if key is not None:
+        check_key(key, [one.target])
     label = f"{one.target.name}, {len(one.packages)} packages"
     with context.report.step("repository", label) as step:
         repository = make_repository(

@@ -22,7 +22,7 @@ from builder.rpm.build.plan import Backend, BuildPlan, Settings, plan_builds
 from builder.rpm.build.rpmbuild import rpm_version
 from builder.rpm.build.run import BuildResult, build_all, choose_work
 from builder.rpm.repository.make import LocalRepository
-from builder.rpm.repository.sign import SigningKey
+from builder.rpm.repository.sign import SigningKey, check_key
 from builder.rpm.spec.packages import find_packages, pair
 from builder.targets import select
 
@@ -91,6 +91,8 @@ def run_builds(
     One that fails keeps none of the others from being built.
     """
     plans = _plan(args, context, backend)
+    if key is not None:
+        check_key(key, [plan.target for plan in plans])
     outcomes = _build(plans, args, context, binary=binary)
     results = [outcome for outcome in outcomes if isinstance(outcome, BuildResult)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, BuildError)]

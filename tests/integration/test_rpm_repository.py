@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builder import __version__
+from builder.rpm.repository.metadata import find_faults
 from tests.support.rpm_tool import builder
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
@@ -179,7 +182,8 @@ def test_failed_signing_leaves_the_old_repository_as_it_was(built: Path, tmp_pat
 
     assert done.returncode == 1
     assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
-    assert "can gpg sign with this key without asking?" in done.stderr
+    assert "error: rpmsign: signing failed: " in done.stderr
+    assert "unlock the key there first" in done.stderr
     assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before
     assert [path.name for path in (built / "el9").glob(".openstack-builder-*")] == []
 
@@ -210,3 +214,54 @@ def test_bad_input_is_one_clear_line(built: Path, words: list[str], message: str
     assert len(errors) == 1
     assert message in errors[0]
     assert list(built.rglob("repo")) == []
+
+
+def createrepos() -> list[str]:
+    """Return the createrepo_c of this host, and a newer one where NEW_CREATEREPO_C names it."""
+    return [path for path in (shutil.which("createrepo_c"), os.environ.get("NEW_CREATEREPO_C")) if path]
+
+
+@pytest.mark.parametrize("program", createrepos())
+def test_metadata_is_what_the_oldest_yum_reads(
+    built: Path, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{Path(program).parent}:{os.environ['PATH']}")
+    builder("repo", built / "el8", cwd=built)
+
+    repodata = built / "el8" / "repo" / "repodata"
+    assert {path.suffix for path in repodata.iterdir()} <= {".gz", ".xml"}
+    assert {"primary", "filelists", "other", "comps"} <= {
+        path.name.split("-", 1)[1].split(".")[0] for path in repodata.glob("*-*")
+    }
+    assert list(find_faults(repodata.parent)) == []
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda repo: next(repo.glob("*.rpm")).write_bytes(b"other"), "sha256 of openstack-utils"),
+        (lambda repo: next(repo.glob("*.rpm")).unlink(), "listed and not there"),
+        (lambda repo: shutil.copy(next(repo.glob("*.rpm")), repo / "more.rpm"), "there and not listed"),
+        (lambda repo: next(repo.glob("repodata/*primary*")).unlink(), "is not there"),
+        (lambda repo: next(repo.glob("repodata/*primary*")).write_bytes(b"x"), "is not that of repomd.xml"),
+    ],
+    ids=["other bytes", "missing RPM", "unlisted RPM", "missing metadata", "damaged metadata"],
+)
+def test_metadata_that_does_not_fit_is_found(built: Path, harm: Callable[[Path], object], said: str) -> None:
+    builder("repo", built / "el8", cwd=built)
+    repository = built / "el8" / "repo"
+
+    harm(repository)
+
+    assert said in "\n".join(find_faults(repository))
+
+
+def test_same_package_under_two_names_is_refused(built: Path) -> None:
+    (rpm,) = (built / "el8").glob("*.noarch.rpm")
+    shutil.copy(rpm, built / "el8" / "again.rpm")
+
+    done = builder("repo", built / "el8", cwd=built, ok=False)
+
+    assert done.returncode == 2
+    assert f"again.rpm and {rpm.name} are the same file:" in done.stderr
+    assert not (built / "el8" / "repo").exists()

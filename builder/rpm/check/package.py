@@ -102,6 +102,13 @@ class BuiltPackage:
     requires: tuple[Dependency, ...]
     provides: tuple[Dependency, ...]
     scriptlets: tuple[Scriptlet, ...]
+    epoch: int = 0
+    arch: str = "noarch"
+
+    @property
+    def evr(self) -> str:
+        """Its epoch (where it has one), version and release."""
+        return f"{f'{self.epoch}:' if self.epoch else ''}{self.version}-{self.release}"
 
     @cached_property
     def by_path(self) -> Mapping[str, PackagedFile]:
@@ -142,6 +149,8 @@ def read_package(path: Path) -> BuiltPackage:
         requires=_dependencies(rpm, header, "requires"),
         provides=_dependencies(rpm, header, "provides"),
         scriptlets=_read_scriptlets(rpm, header),
+        epoch=header[rpm.RPMTAG_EPOCH] or 0,
+        arch=header[rpm.RPMTAG_ARCH],
     )
 
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from builder.errors import InputError
 from builder.files import digest_of, explain, locked, replace_folder, sha256_file, work_folder
 from builder.repofile import repo_file
+from builder.rpm.repository.metadata import make_metadata
 from builder.rpm.repository.sign import SigningKey, export_key, sign_detached, sign_rpms
 from builder.runner import Runner
 
-FORMAT = 2
+FORMAT = 3
 KEY_FILE = "RPM-GPG-KEY-local"
 STATE_FILE = "repository.json"
 
@@ -117,14 +118,11 @@ def _fill(
         os.utime(path, (epoch, epoch))
     groups = fresh / "comps.xml"
     groups.write_text(comps, encoding="utf-8")
-    runner.run(
-        ["createrepo_c", "--quiet", "--no-database", "--revision", str(epoch),
-         "--set-timestamp-to-revision", "--groupfile", groups.resolve(), fresh]
-    )  # fmt: skip
+    make_metadata(fresh, epoch=epoch, groups=groups, runner=runner)
     groups.unlink()
     if key:
-        sign_detached(fresh / "repodata" / "repomd.xml", key, runner)
-        (fresh / KEY_FILE).write_text(export_key(key, runner), encoding="utf-8")
+        sign_detached(fresh / "repodata" / "repomd.xml", key)
+        (fresh / KEY_FILE).write_text(export_key(key), encoding="utf-8")
     for path in fresh.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
 

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Signs RPMs and repository metadata with gpg.
 
-The key is the packager's (named, in their GNUPGHOME) or one of this machine, made when first asked for:
+The key is the packager's (named, in their folder of gpg) or one of this machine, made when first asked for:
 good enough for gpgcheck between our own two stages, and for nothing else.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder import tools
-from builder.errors import CommandFailed, InputError
+from builder.data import did_you_mean
+from builder.errors import CommandFailed, InputError, Problem
 from builder.files import cache_folder, locked
+from builder.rpm.repository.keyring import Keyring, home_of_user, terminal, words_of
+from builder.rpm.repository.keys import NAMES, Key, choose, objections, read_keys
 from builder.runner import Runner
+from builder.targets import Target
 
 LOCAL_NAME = "openstack-builder on this machine"
 
@@ -29,35 +33,90 @@ Name-Real: {LOCAL_NAME}
 Expire-Date: 0
 %commit
 """
+_HINT = (
+    "gpg asks its agent for the passphrase: unlock the key there first (gpg --sign), "
+    "or set GPG_TTY=$(tty) so that it can ask you"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SigningKey:
-    """A key that can sign, and the gpg folder it is in (None: the user's)."""
+    """A key that can sign, and the folder of gpg that it is in; `digests` are those of its own signatures."""
 
-    fingerprint: str
-    home: Path | None = None
+    key: Key
+    ring: Keyring
+    digests: tuple[int, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the key, or subkey, that signs."""
+        return self.key.fingerprint
 
 
 def find_key(name: str, *, home: Path | None, runner: Runner) -> SigningKey:
-    """Return the secret key that gpg knows as `name`.
+    """Return the secret key that gpg knows as `name`, one that can sign now.
+
+    Args:
+        home: folder of gpg; None for that of GNUPGHOME, or gpg's default.
 
     Raises:
-        InputError: gpg has no such secret key.
+        InputError: gpg has no such secret key, or none that may sign, with the reason for each.
     """
-    if home is not None and not home.is_dir():
-        raise InputError(f"--gnupghome {home}: no such folder")
-    done = runner.run([*_gpg(home), "--with-colons", "--list-secret-keys", name], ok=())
-    _stop_agent(home, runner)
-    fields = (line.split(":") for line in done.stdout.splitlines())
-    fingerprint = next((field[9] for field in fields if field[0] == "fpr"), None)
-    if done.returncode != 0 or fingerprint is None:
-        where = f" in {home}" if home else ""
-        raise InputError(
-            f'gpg has no secret key "{name}"{where}',
-            hint="gpg --list-secret-keys shows those that it has; --local-key makes one for this machine",
+    ring = Keyring(home=home_of_user(home), runner=runner)
+    with ring.opened() as opened:
+        done = opened.gpg("--with-colons", "--list-secret-keys", name, ok=())
+        keys = read_keys(done.stdout)
+        chosen = choose(keys)
+        if chosen is None:
+            raise _no_key(name, keys, ring.home, words_of(done.stderr), opened.gpg("--with-colons",
+                          "--list-secret-keys", ok=()).stdout)  # fmt: skip
+        exported = opened.gpg("--export-options", "export-minimal", "--armor", "--export", chosen.primary)
+        # Packets, not keys: the digest of each signature (gpg(1), --list-packets).
+        packets = opened.gpg("--list-packets", input=exported.stdout, ok=()).stdout
+    digests = tuple(int(number) for number in re.findall(r"digest algo (\d+)", packets))
+    return SigningKey(key=chosen, ring=ring, digests=digests)
+
+
+def _no_key(name: str, keys: Sequence[Key], home: Path | None, said: str, listing: str) -> InputError:
+    where = f" in {home}" if home else ""
+    if not keys:
+        users = [line.split(":")[9] for line in listing.splitlines() if line.startswith("uid:")]
+        hint = did_you_mean(name, users) if users else "--local-key makes one for this machine"
+        # What gpg says of a key that is not there is our own sentence.
+        extra = f" ({said})" if said and "No secret key" not in said else ""
+        return InputError(f'gpg has no secret key "{name}"{where}{extra}', hint=hint)
+    problems = [
+        Problem(message=f"{'subkey' if key.is_subkey else 'key'} {key.fingerprint} {key.why_not()}")
+        for key in keys
+        if key.why_not()
+    ]
+    return InputError(
+        problems=[Problem(message=f'no key of "{name}"{where} can sign'), *problems],
+        hint="gpg --quick-set-expire prolongs a key; --local-key makes one for this machine",
+    )
+
+
+def check_key(key: SigningKey, targets: Sequence[Target]) -> None:
+    """Refuse a key whose signatures the rpm of a target cannot verify.
+
+    Raises:
+        InputError: with every target and reason.
+    """
+    name = NAMES.get(key.key.algorithm, str(key.key.algorithm))
+    problems = [
+        Problem(
+            message=f"key {key.fingerprint} ({name}, {key.key.bits} bits): rpm of {target.name} cannot "
+            f"verify its signatures: {reason}"
         )
-    return SigningKey(fingerprint=fingerprint, home=home)
+        for target in {each.name: each for each in targets}.values()
+        for reason in objections(key.key, target, digests=key.digests)
+    ]
+    if problems:
+        raise InputError(
+            problems=problems,
+            hint="a primary key of RSA, 3072 bits, is verified everywhere: "
+            "gpg --quick-generate-key NAME rsa3072 sign",
+        )
 
 
 def local_key(runner: Runner) -> SigningKey:
@@ -68,56 +127,44 @@ def local_key(runner: Runner) -> SigningKey:
         try:
             return find_key(f"={LOCAL_NAME}", home=home, runner=runner)
         except InputError:
-            runner.run([*_gpg(home), "--generate-key"], input=_LOCAL_KEY)
+            with Keyring(home=home, runner=runner).opened() as opened:
+                opened.gpg("--generate-key", input=_LOCAL_KEY)
             return find_key(f"={LOCAL_NAME}", home=home, runner=runner)
 
 
-def export_key(key: SigningKey, runner: Runner) -> str:
+def export_key(key: SigningKey) -> str:
     """Return the public key, armoured."""
-    return runner.run([*_gpg(key.home), "--armor", "--export-options", "export-minimal", "--export",
-                       key.fingerprint]).stdout  # fmt: skip
+    with key.ring.opened() as opened:
+        options = ("--armor", "--export-options", "export-minimal", "--export")
+        return opened.gpg(*options, key.key.primary).stdout
 
 
 def sign_rpms(files: Sequence[Path], key: SigningKey, runner: Runner) -> None:
     """Sign RPMs in place.
 
     Raises:
-        CommandFailed: gpg would not sign (a passphrase without an agent, an expired key).
+        CommandFailed: gpg would not sign (no passphrase in the agent, a card that is not there).
     """
-    # Debian's rpm looks for gpg under another name.
-    argv: list[str | os.PathLike[str]] = ["rpmsign", "--addsign", "--define", f"__gpg {tools.find('gpg')}",
-                                          "--define", f"_gpg_name {key.fingerprint}"]  # fmt: skip
-    if key.home:
-        argv += ["--define", f"_gpg_path {key.home}"]
-    with _agent(key, runner):
-        runner.run([*argv, *files], hint="can gpg sign with this key without asking?")
+    with key.ring.opened() as opened:
+        # Debian's rpm looks for gpg under another name (packaging.md, section 8). The "!" has gpg sign with
+        # just this key, not with the newest subkey.
+        argv: list[str | os.PathLike[str]] = [
+            "rpmsign", "--addsign", "--define", f"__gpg {tools.find('gpg')}",
+            "--define", f"_gpg_name {key.fingerprint}!", "--define", "_gpg_digest_algo sha256",
+        ]  # fmt: skip
+        if opened.home:
+            argv += ["--define", f"_gpg_path {opened.home}"]
+        done = runner.run([*argv, *files], ok=(), env=terminal())
+    if done.returncode != 0:
+        raise CommandFailed(f"rpmsign: {words_of(done.stderr) or done.stderr.strip()[-300:]}", hint=_HINT)
 
 
-def sign_detached(file: Path, key: SigningKey, runner: Runner) -> Path:
+def sign_detached(file: Path, key: SigningKey) -> Path:
     """Sign a file; the armoured signature stands beside it as FILE.asc. Return its path."""
     signature = file.with_name(file.name + ".asc")
-    argv = [*_gpg(key.home), "--yes", "--local-user", key.fingerprint, "--armor", "--detach-sign",
-            "--output", str(signature), str(file)]  # fmt: skip
-    with _agent(key, runner):
-        runner.run(argv, hint="can gpg sign with this key without asking?")
+    with key.ring.opened() as opened:
+        opened.gpg(
+            "--yes", "--local-user", f"{key.fingerprint}!", "--digest-algo", "SHA256", "--armor",
+            "--output", str(signature), "--detach-sign", str(file), hint=_HINT,
+        )  # fmt: skip
     return signature
-
-
-def _gpg(home: Path | None) -> list[str]:
-    argv = ["gpg", "--batch", "--no-tty", "--quiet"]
-    return [*argv, "--homedir", str(home)] if home else argv
-
-
-@contextlib.contextmanager
-def _agent(key: SigningKey, runner: Runner) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        _stop_agent(key.home, runner)
-
-
-def _stop_agent(home: Path | None, runner: Runner) -> None:
-    """End the agent that gpg started for a folder of ours; the user's own agent is left alone."""
-    if home is not None:
-        with contextlib.suppress(CommandFailed):
-            runner.run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], ok=())
