@@ -15,12 +15,16 @@ EXAMPLE = "  openstack-builder images"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
+    parser.add_argument("--names", action="store_true", help="print the names only, one per line")
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Print the images."""
     images = load_images()
+    if args.names:
+        context.report.result("\n".join(image.name for image in images))
+        return 0
     if args.json:
         context.report.json([_as_json(image) for image in images])
         return 0

@@ -19,12 +19,16 @@ EXAMPLE = "  openstack-builder targets 'epel-*'"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("pattern", nargs="*", default=["*"], help="name or glob (default: all)")
+    parser.add_argument("--names", action="store_true", help="print the names only, one per line")
     parser.add_argument("--json", action="store_true", help="print everything that is known about them")
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Print the table, or JSON."""
     targets = select(args.pattern)
+    if args.names:
+        context.report.result("\n".join(target.name for target in targets))
+        return 0
     packages = find_packages(SOURCE, ["*"])
     if args.json:
         context.report.json([as_data(target, packages) for target in targets])

@@ -15,6 +15,7 @@ import pytest
 from builder import cli
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).with_name("openstack-builder")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -70,6 +71,25 @@ def test_completion_offers_commands_in_a_shell() -> None:
     done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "verify"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(("rpm", "-t", "epel-1"), "epel-10", id="targets"),
+        pytest.param(("targets", "fedora-1"), "fedora-17", id="pattern of targets"),
+        pytest.param(("image", "jeos-fix"), "jeos-fixture", id="images"),
+    ],
+)
+def test_completion_offers_names_out_of_the_data(words: tuple[str, ...], expected: str) -> None:
+    script = (
+        f"source builder/completion/openstack-builder; COMP_WORDS=({PROGRAM} {' '.join(words)}); "
+        f'COMP_CWORD={len(words)}; _openstack_builder; echo "${{COMPREPLY[@]}}"'
+    )
+
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == [expected]
 
 
 def test_the_man_page_names_every_command_and_renders_without_complaint() -> None:

@@ -7,8 +7,9 @@ specs/checks/provides.yaml knows of the target, each entry with its source. Else
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,12 +26,20 @@ PROVIDES = SPECS / "checks/provides.yaml"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """What a source tells of some targets: capabilities that they have, and such that they lack."""
+    """What a source says of some targets: capabilities that they have, and such that they lack.
+
+    `targets` are names or globs; one that begins with "!" takes targets out again.
+    """
 
     source: str = field(metadata=FROM_KEY)
     targets: tuple[str, ...]
     has: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+
+    def is_about(self, target: str) -> bool:
+        """Say whether it holds for a target."""
+        taken = [pattern.removeprefix("!") for pattern in self.targets if pattern.startswith("!")]
+        return _matches(target, self.targets) and not _matches(target, taken)
 
 
 def unsatisfied_requirement(package: BuiltPackage, context: Context) -> Iterator[str]:
@@ -69,7 +78,7 @@ def _known(target: str, *, has: bool) -> dict[str, str]:
     """Return capability -> source for what is known that a target has, or lacks."""
     rows = load(PROVIDES, dict[str, Known]).values()
     return {
-        name: row.source for row in rows if target in row.targets for name in (row.has if has else row.lacks)
+        name: row.source for row in rows if row.is_about(target) for name in (row.has if has else row.lacks)
     }
 
 
@@ -111,3 +120,7 @@ def _unresolved(context: Context) -> Mapping[str, tuple[str, ...]]:
 
 
 RULES = (unsatisfied_requirement, unknown_requirement)
+
+
+def _matches(target: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(target, pattern) for pattern in patterns)
