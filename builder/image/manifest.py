@@ -10,6 +10,7 @@ from builder.files import digests_of_file
 from builder.image.build import Build
 from builder.image.disk.placement import DiskLayout
 from builder.image.packages import repomd
+from builder.image.tree.files import TreePath
 from builder.kickstart.plan import ImagePlan
 from builder.manifest import (
     ImageFile,
@@ -112,7 +113,7 @@ def describe_file(path: Path) -> ImageFile:
     return ImageFile(path=path.name, size=path.stat().st_size, sha256=sha256, sha512=sha512, md5=md5)
 
 
-def read_os_release(tree: Path) -> OperatingSystem:
+def read_os_release(tree: TreePath) -> OperatingSystem:
     """Return what the image calls itself (os-release(5)); unknown words as that page defines them."""
     fields = {"ID": "linux", "VERSION_ID": "", "PRETTY_NAME": "Linux"}
     for name in ("etc/os-release", "usr/lib/os-release"):

@@ -7,6 +7,7 @@ its file system and the written grub.cfg. Whole guests are booted in tests/guest
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import struct
 import subprocess
@@ -19,6 +20,7 @@ from builder import tools
 from builder.errors import BuildError
 from builder.image.disk import bootloader, filesystems, layout
 from builder.image.disk.placement import DiskLayout
+from builder.image.tree.files import open_tree
 from builder.kickstart.plan import Bootloader, Disk, Partition
 from builder.report import Report
 from builder.runner import Runner
@@ -60,7 +62,7 @@ def assemble(tmp_path: Path, runner: Runner, *partitions: Partition, label: str 
     placed = layout.place(
         layout.complete(Disk(label=label, partitions=partitions), LOADER), seed="test", content={}
     )
-    bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner)
+    bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
     with (tree / "boot/grub2/grub.cfg").open("a") as file:
         boot = "" if placed.mounted("/boot") else "/boot"
         file.write(
@@ -90,7 +92,7 @@ def write_disk(tree: Path, disk: Path, placed: DiskLayout, work: Path, runner: R
     for mountpoint, source in reversed(sources.items()):
         if mountpoint != "/":
             shutil.copytree(source, tree / mountpoint.lstrip("/"), symlinks=True, dirs_exist_ok=True)
-    bootloader.embed(tree, disk, placed)
+    bootloader.embed(open_tree(tree), disk, placed)
 
 
 def boot(disk: Path, work: Path, *, uefi: bool) -> str:
@@ -181,7 +183,7 @@ def test_a_signed_loader_is_taken_as_it_is(tmp_path: Path, runner: Runner) -> No
         (tree / "boot/efi/EFI/fedora" / name).write_text(f"signed {name} blscfg")
     placed = layout.place(layout.complete(Disk(partitions=(BOOT, ROOT)), LOADER), seed="s", content={})
 
-    firmware = bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner)
+    firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
 
     fallback = tree / "boot/efi/EFI/BOOT"
     assert firmware.names == ("bios", "uefi")
@@ -209,7 +211,7 @@ def test_programs_of_usr_lib_efi_are_brought_to_the_partition(tmp_path: Path, ru
         path.write_text(f"{name} blscfg")
     placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
 
-    firmware = bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner)
+    firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
 
     assert firmware.names == ("uefi",)
     esp = tree / "boot/efi/EFI"
@@ -232,7 +234,7 @@ def test_shim_with_its_fallback_program_starts_the_distribution_itself(
             (tree / "boot/efi/EFI" / folder / name).write_text(f"{name} blscfg")
     placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
 
-    firmware = bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner)
+    firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
 
     assert firmware.names == ("uefi",)
     assert not (tree / "boot/efi/EFI/BOOT/grubx64.efi").exists()
@@ -265,7 +267,7 @@ def test_without_kernel_or_loader_it_says_what_to_add(tmp_path: Path, runner: Ru
 
     for name, hint in (("no kernel", "add kernel to %packages"), ("no loader", "add grub2-pc")):
         with pytest.raises(BuildError) as caught:
-            bootloader.write_boot_files(tmp_path / name, placed, bootloader=LOADER, runner=runner)
+            bootloader.write_boot_files(open_tree(tmp_path / name), placed, bootloader=LOADER, runner=runner)
         assert caught.value.hint
         assert caught.value.hint.startswith(hint)
 
@@ -277,7 +279,7 @@ def test_no_loader_where_none_is_wanted(tmp_path: Path, runner: Runner, loader: 
     tree = tmp_path / "tree"
     make_tree(tree)
 
-    firmware = bootloader.write_boot_files(tree, placed, bootloader=loader, runner=runner)
+    firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=loader, runner=runner)
 
     assert firmware.names == ()
     assert len(placed.partitions) == 1
@@ -288,14 +290,14 @@ def test_what_scripts_edited_stays(tmp_path: Path, runner: Runner) -> None:
     tree = tmp_path / "tree"
     make_tree(tree, "6.1.0-1", platforms=("i386-pc",))
     placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
-    bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner)
+    bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
     config, entry = tree / "boot/grub2/grub.cfg", tree / "boot/loader/entries/image-6.1.0-1.conf"
     config.write_text(config.read_text().replace("set timeout=0", "set timeout=7"))
     entry.write_text(entry.read_text().replace("net.ifnames=0", "net.ifnames=0 quiet"))
     (tree / "etc/default/grub").write_text("GRUB_TIMEOUT=7\n")
     (tree / "boot/vmlinuz-6.2.0-1").write_text("fake kernel")
 
-    bootloader.write_boot_files(tree, placed, bootloader=LOADER, keep=True, runner=runner)
+    bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, keep=True, runner=runner)
 
     text = config.read_text()
     assert "set timeout=7" in text
@@ -316,7 +318,9 @@ def test_what_scripts_edited_stays(tmp_path: Path, runner: Runner) -> None:
         "etc/kernel/cmdline",
     ],
 )
-def test_a_link_that_leads_out_is_not_followed(tmp_path: Path, runner: Runner, link: str) -> None:
+def test_a_link_that_leads_out_leads_to_a_place_of_the_image(
+    tmp_path: Path, runner: Runner, link: str
+) -> None:
     tree, outside = tmp_path / "tree", tmp_path / "outside"
     make_tree(tree, "6.1.0-1", platforms=("i386-pc",))
     outside.mkdir()
@@ -324,8 +328,9 @@ def test_a_link_that_leads_out_is_not_followed(tmp_path: Path, runner: Runner, l
     (tree / link).symlink_to(outside)
     placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
 
-    with pytest.raises(BuildError, match=f"/{link} is a link to"):
-        bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner)
+    # The place is not there in the image; what the link means in the guest may well be done.
+    with contextlib.suppress(BuildError, FileNotFoundError, FileExistsError):
+        bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
 
     assert list(outside.iterdir()) == []
 
@@ -342,7 +347,7 @@ def test_the_images_own_tool_is_run_as_the_image_knows_it(tmp_path: Path, runner
         asked.append(list(argv))
         (tree / argv[argv.index("-o") + 1].lstrip("/")).write_bytes(b"core")
 
-    bootloader.write_boot_files(tree, placed, bootloader=LOADER, runner=runner, run=run)
+    bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner, run=run)
 
     (argv,) = asked
     assert argv[:3] == ["/usr/bin/grub2-mkimage", "-d", "/usr/lib/grub/i386-pc"]

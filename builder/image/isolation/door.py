@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import time
 import traceback
@@ -93,6 +94,9 @@ class Door:
     def fail(self, error: BaseException) -> None:
         """Send an error; nothing may follow."""
         story = None
+        if isinstance(error, OSError):
+            where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+            error = BuildError(f"inside the build: {where}{(error.strerror or str(error)).lower()}")
         if not isinstance(error, BuildError):
             story = "".join(traceback.format_exception(error))
             error = BuildError(f"internal error inside the build: {error!r}")

@@ -20,7 +20,6 @@ from builder.image.isolation.mounts import (
     MS_PRIVATE,
     MS_RDONLY,
     MS_REC,
-    SCRATCH,
     bind,
     make_devices,
     mount,
@@ -33,6 +32,7 @@ CODE = Path(__file__).resolve().parents[2]
 WRITABLE = ("tree", "work", "tmp", "run", "var/tmp")
 # Folders of sysfs that only administrate the host: cgroups, security modules, tracing.
 _COVERED = ("fs", "kernel/debug", "kernel/tracing", "kernel/security", "kernel/config")
+_OWN = "size=256m,nr_inodes=16k"
 _EMPTY = "mode=755,size=4k,nr_inodes=8"
 
 
@@ -68,7 +68,7 @@ def make_root(stage: Path, binds: tuple[Bind, ...]) -> None:
         os.makedirs(f"{base}/{name}")
     for name in WRITABLE:
         os.makedirs(f"{base}/{name}")
-        mount("tmpfs", f"{base}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,{SCRATCH}")
+        mount("tmpfs", f"{base}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,{_OWN}")
     os.symlink("../run", f"{base}/var/run")
     make_devices(f"{base}/dev")
     # Our own Python and code, wherever they are: modules are imported when they are needed.

@@ -8,7 +8,7 @@ completed, not written again, when the initramfs are there.
 from __future__ import annotations
 
 from builder.errors import InputError
-from builder.image.build import TREE, Build
+from builder.image.build import Build
 from builder.image.disk import bootloader, layout
 from builder.image.disk.bootloader import Firmware
 from builder.image.disk.filesystems import rehearse
@@ -54,7 +54,7 @@ def _write(build: Build, *, keep: bool) -> Firmware:
         build.facts.layout, build.plan.bootloader, arguments
     )
     return bootloader.write_boot_files(
-        TREE,
+        tree.path("/"),
         build.facts.layout,
         bootloader=build.plan.bootloader,
         arguments=arguments,

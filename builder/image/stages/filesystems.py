@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.image import manifest
-from builder.image.build import TREE, Build
+from builder.image.build import Build
 from builder.image.disk import bootloader, filesystems, layout
 from builder.image.tree import tree
 
@@ -31,7 +31,7 @@ def run(build: Build) -> str:
         epoch=build.options.source_date_epoch,
         work=scratch,
     )
-    bootloader.embed(TREE, build.disk, placed)
-    build.facts.os = manifest.read_os_release(TREE)
+    bootloader.embed(tree.path("/"), build.disk, placed)
+    build.facts.os = manifest.read_os_release(tree.path("/"))
     used = sum(usage.bytes for usage in content.values())
     return f"{placed.size >> 20} MiB, {used / 1e6:.0f} MB used"

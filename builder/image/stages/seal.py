@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import CommandFailed
-from builder.image.build import TREE, Build
-from builder.image.isolation.sandbox import run_in_image
-from builder.image.tree import tree
+from builder.image.build import Build
+from builder.image.isolation.sandbox import LABELLING, run_in_image
+from builder.image.tree import databases, tree
+from builder.image.tree.files import TreePath
 from builder.image.tree.settings.security import selinux_contexts
 
 # Removed, whatever they are. Globs from the root of the image.
@@ -53,37 +52,37 @@ EMPTIED = ("var/log/**/*",)
 
 def run(build: Build) -> str:
     """Clean, label, set the times."""
-    removed = sum(_remove(path) for pattern in REMOVED for path in TREE.glob(pattern))
-    emptied = sum(_empty(path) for pattern in EMPTIED for path in TREE.glob(pattern))
-    _settle_history(TREE / HISTORY, build.options.source_date_epoch)
+    root = tree.path("/")
+    removed = sum(_remove(path) for pattern in REMOVED for path in root.glob(pattern))
+    emptied = sum(_empty(path) for pattern in EMPTIED for path in root.glob(pattern))
+    with databases.copied(root / HISTORY) as history:
+        if history:
+            _settle_history(history, build.options.source_date_epoch)
     for name in DATABASES:
-        _close_database(TREE / name)
+        with databases.copied(root / name) as database:
+            if database:
+                _close_database(database)
     _machine_identity(build)
     labelled = _label(build)
-    clamp_times(build.options.source_date_epoch)
+    clamp_times(root, build.options.source_date_epoch)
     said = f"{removed + emptied} removed or emptied"
     return said + (", labelled" if labelled else "")
 
 
-def _remove(path: Path) -> int:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _remove(path: TreePath) -> int:
+    path.remove()
     return 1
 
 
-def _empty(path: Path) -> int:
+def _empty(path: TreePath) -> int:
     if path.is_symlink() or not path.is_file() or path.stat().st_size == 0:
         return 0
-    os.truncate(path, 0)
+    path.truncate()
     return 1
 
 
 def _settle_history(path: Path, epoch: int) -> None:
     """Leave no time behind `epoch` in dnf's history, and no user of the build's host."""
-    if not path.is_file():
-        return
     with contextlib.closing(sqlite3.connect(path)) as connection:
         change = "UPDATE trans SET dt_begin = min(dt_begin, ?1), dt_end = min(dt_end, ?1), user_id = -1"
         connection.execute(change, (epoch,))
@@ -92,8 +91,6 @@ def _settle_history(path: Path, epoch: int) -> None:
 
 def _close_database(path: Path) -> None:
     """Bring the write-ahead log into the database: without it the file alone is not whole, and smaller."""
-    if not path.is_file():
-        return
     with contextlib.closing(sqlite3.connect(path)) as connection:
         # https://www.sqlite.org/wal.html: leaving WAL mode checkpoints and removes -wal and -shm.
         connection.execute("PRAGMA journal_mode=DELETE").fetchone()
@@ -101,19 +98,19 @@ def _close_database(path: Path) -> None:
 
 def _machine_identity(build: Build) -> None:
     """Leave machine-id(5) empty, so that each guest gets its own at boot; no name of the build's host."""
-    machine_id = TREE / "etc/machine-id"
-    if (TREE / "etc").is_dir():
+    machine_id = tree.path("/etc/machine-id")
+    if machine_id.parent.is_dir():
         machine_id.unlink(missing_ok=True)
         machine_id.touch(mode=0o444)
-    dbus = TREE / "var/lib/dbus/machine-id"
+    dbus = tree.path("/var/lib/dbus/machine-id")
     if dbus.exists() and not dbus.is_symlink():
         dbus.unlink()
         dbus.symlink_to("/etc/machine-id")
-    if build.plan.hostname is None:
-        (TREE / "etc/hostname").unlink(missing_ok=True)
-    resolv = TREE / "etc/resolv.conf"
+    if build.plan.hostname is None and machine_id.parent.is_dir():
+        tree.path("/etc/hostname").unlink(missing_ok=True)
+    resolv = tree.path("/etc/resolv.conf")
     if resolv.is_file() and not resolv.is_symlink():
-        os.truncate(resolv, 0)
+        resolv.truncate()
 
 
 def _label(build: Build) -> bool:
@@ -123,7 +120,7 @@ def _label(build: Build) -> bool:
         return False
     if not tree.path("/usr/sbin/setfiles").exists():
         build.warn("the image has a SELinux policy but no setfiles: it relabels at its first boot")
-        (TREE / ".autorelabel").touch()
+        tree.path("/.autorelabel").touch()
         return False
     # In threads, one a processor, since policycoreutils 3.4: else a third of the whole build.
     usage = run_in_image(build, ["setfiles"], ok=()).stderr
@@ -144,24 +141,15 @@ def _label(build: Build) -> bool:
         "/",
     ]
     try:
-        run_in_image(build, argv, log=build.log)
+        run_in_image(build, argv, log=build.log, more=LABELLING)
     except CommandFailed as error:
         error.hint = "the policy in the image cannot label it; selinux --disabled does without"
         raise
     return True
 
 
-def clamp_times(epoch: int) -> None:
+def clamp_times(root: TreePath, epoch: int) -> None:
     """Bring every time behind `epoch` back to it: the same inputs give the same bytes."""
-    for entry in everything(TREE):
-        if entry.stat(follow_symlinks=False).st_mtime > epoch:
-            os.utime(entry.path, (epoch, epoch), follow_symlinks=False)
-
-
-def everything(folder: str | Path) -> Iterator[os.DirEntry[str]]:
-    """Yield all below `folder`, what is in a folder before the folder itself."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from everything(entry.path)
-            yield entry
+    for entry in root.walk():
+        if entry.stat().st_mtime > epoch:
+            os.utime(entry.name, (epoch, epoch), dir_fd=entry.folder, follow_symlinks=False)

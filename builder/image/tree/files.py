@@ -190,6 +190,11 @@ class TreePath:
             else:
                 yield path
 
+    def walk(self, skipped: Collection[int] = ()) -> Iterator[Entry]:
+        """Yield all below the folder (`walk`)."""
+        with self._opened(os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+            yield from walk(descriptor, skipped)
+
     # -- reading -----------------------------------------------------------------------------
 
     def read_bytes(self, *, limit: int = LARGEST) -> bytes:
@@ -251,8 +256,11 @@ class TreePath:
             return
         if parents and not self.parent.is_dir():
             self.parent.mkdir(parents=True, exist_ok=True)
-        with self._parent() as (folder, name):
-            os.mkdir(name, mode, dir_fd=folder)
+        try:
+            with self._parent() as (folder, name):
+                os.mkdir(name, mode, dir_fd=folder)
+        except FileExistsError as error:
+            raise BuildError(f"{self} of the image is there already, and not a folder") from error
 
     def symlink_to(self, target: str) -> None:
         """Make a link that says `target`."""
@@ -413,10 +421,9 @@ def changed_since(top: TreePath, moment: int, *, but: tuple[str, ...] = ()) -> b
         but: folders below that do not count.
     """
     skipped = {(top / name).stat().st_ino for name in but if (top / name).is_dir()}
-    with top._opened(os.O_RDONLY | os.O_DIRECTORY) as descriptor:
-        if os.fstat(descriptor).st_ctime_ns > moment:
-            return True
-        return any(entry.stat().st_ctime_ns > moment for entry in walk(descriptor, skipped))
+    if top.stat().st_ctime_ns > moment:
+        return True
+    return any(entry.stat().st_ctime_ns > moment for entry in top.walk(skipped))
 
 
 def _move(here: int, name: str) -> int:

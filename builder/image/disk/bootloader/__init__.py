@@ -14,8 +14,9 @@ from pathlib import Path
 
 from builder.errors import BuildError
 from builder.image.disk import layout as layouts
-from builder.image.disk.bootloader import bios, entries, grubimage, links, menu, uefi
+from builder.image.disk.bootloader import bios, entries, grubimage, menu, uefi
 from builder.image.disk.placement import DiskLayout
+from builder.image.tree.files import TreePath
 from builder.kickstart.plan import Bootloader
 from builder.runner import Runner
 
@@ -52,7 +53,7 @@ def kernel_arguments(
 
 
 def write_boot_files(
-    tree: Path,
+    tree: TreePath,
     layout: DiskLayout,
     *,
     bootloader: Bootloader,
@@ -70,21 +71,18 @@ def write_boot_files(
         tree: the whole image: /boot and /boot/efi are seen in it.
         arguments: as in `kernel_arguments`.
         keep: leave edited files alone.
-        run: runs a program of the image (grub-mkimage), argv as the image knows it; None: by chroot(8).
-            An image whose scripts have run needs the sandbox: they may have put anything there.
+        run: runs a program of the image (grub-mkimage), argv as the image knows it, in a room of its own;
+            None: the host's is used in its place.
 
     Returns:
         the firmware that will be able to boot it.
 
     Raises:
-        BuildError: no kernel, no boot loader that fits the disk, or a link that leads out of the image.
+        BuildError: no kernel, or no boot loader that fits the disk.
     """
     if not layouts.has_loader(bootloader):
         return Firmware()
-    links.refuse_leading_out(tree)
-    programs = grubimage.Programs(
-        runner=runner, of_image=run or (lambda argv: runner.run(["chroot", str(tree), *argv]))
-    )
+    programs = grubimage.Programs(runner=runner, of_image=run)
     command_line = kernel_arguments(layout, bootloader, arguments)
     for_bios, for_uefi = bios.is_possible(tree, layout), uefi.is_possible(tree, layout)
     if not (for_bios or for_uefi):
@@ -116,7 +114,7 @@ def write_boot_files(
     return Firmware(bios=for_bios, uefi=for_uefi)
 
 
-def embed(tree: Path, disk_file: Path, layout: DiskLayout) -> None:
+def embed(tree: TreePath, disk_file: Path, layout: DiskLayout) -> None:
     """Patch GRUB for BIOS into `disk_file`, where `write_boot_files` has left one in `tree`.
 
     Raises:

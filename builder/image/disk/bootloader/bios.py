@@ -8,13 +8,13 @@ osbuild's stage org.osbuild.grub2.inst does the same).
 
 from __future__ import annotations
 
-import shutil
 import struct
 from pathlib import Path
 
 from builder.errors import BuildError
 from builder.image.disk.bootloader import grubimage
 from builder.image.disk.placement import KIB, SECTOR, DiskLayout
+from builder.image.tree.files import TreePath
 
 MODULES = "usr/lib/grub/i386-pc"
 FOLDER = "boot/grub2/i386-pc"
@@ -32,27 +32,27 @@ def has_place(layout: DiskLayout) -> bool:
     return layout.label == "msdos" or layout.of_type("biosboot") is not None
 
 
-def is_possible(tree: Path, layout: DiskLayout) -> bool:
+def is_possible(tree: TreePath, layout: DiskLayout) -> bool:
     """Say whether the image has GRUB's modules for BIOS, and the disk a place."""
     return has_place(layout) and (tree / MODULES / "boot.img").is_file()
 
 
-def reads_entries(tree: Path) -> bool:
+def reads_entries(tree: TreePath) -> bool:
     """Say whether this GRUB reads Boot Loader Specification entries by itself."""
     return (tree / MODULES / "blscfg.mod").is_file()
 
 
-def write_files(tree: Path, layout: DiskLayout, *, keep: bool, programs: grubimage.Programs) -> None:
+def write_files(tree: TreePath, layout: DiskLayout, *, keep: bool, programs: grubimage.Programs) -> None:
     """Write what grub-install would leave in /boot/grub2/i386-pc: the modules, boot.img, core.img."""
     folder = tree / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((tree / MODULES).iterdir()):
         if path.suffix in (".mod", ".lst") or path.name == "boot.img":
-            shutil.copy2(path, folder / path.name)
+            path.copy_to(folder / path.name)
     grubimage.make(tree, layout, "i386-pc", tree / CORE, modules=("biosdisk",), keep=keep, programs=programs)
 
 
-def embed(tree: Path, disk_file: Path, layout: DiskLayout) -> None:
+def embed(tree: TreePath, disk_file: Path, layout: DiskLayout) -> None:
     """Patch boot.img and core.img and write them into the disk file.
 
     Raises:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
-from pathlib import Path
 
 from builder.errors import BuildError
 from builder.image.disk.bootloader import grubimage
 from builder.image.disk.placement import DiskLayout
+from builder.image.tree.files import TreePath
 from builder.versions import compare_versions
 
 ENTRIES = "boot/loader/entries"
@@ -29,7 +29,9 @@ class Kernel:
     rescue: bool = False
 
 
-def update(tree: Path, layout: DiskLayout, command_line: Sequence[str], *, keep: bool) -> tuple[Kernel, ...]:
+def update(
+    tree: TreePath, layout: DiskLayout, command_line: Sequence[str], *, keep: bool
+) -> tuple[Kernel, ...]:
     """Make the entries of `tree` fit the disk, write the missing ones, return all, newest first.
 
     Paths become those that GRUB sees. Options become `command_line`; with `keep` only those of new
@@ -111,7 +113,7 @@ def _parse(text: str, stem: str) -> Kernel:
     )
 
 
-def _write(tree: Path, layout: DiskLayout, version: str, command_line: Sequence[str]) -> Kernel:
+def _write(tree: TreePath, layout: DiskLayout, version: str, command_line: Sequence[str]) -> Kernel:
     """Write the entry of a kernel that has none."""
     initramfs = _find_initramfs(tree, layout, version)
     kernel = Kernel(
@@ -132,7 +134,7 @@ def _write(tree: Path, layout: DiskLayout, version: str, command_line: Sequence[
     return kernel
 
 
-def _with_initramfs(text: str, tree: Path, layout: DiskLayout) -> str:
+def _with_initramfs(text: str, tree: TreePath, layout: DiskLayout) -> str:
     """Return the entry with its initramfs, which may have been made after it."""
     if re.search(r"^initrd ", text, re.MULTILINE):
         return text
@@ -141,7 +143,7 @@ def _with_initramfs(text: str, tree: Path, layout: DiskLayout) -> str:
     return f"{text}initrd {initramfs}\n" if initramfs else text
 
 
-def _find_initramfs(tree: Path, layout: DiskLayout, version: str) -> str | None:
+def _find_initramfs(tree: TreePath, layout: DiskLayout, version: str) -> str | None:
     """Return the initramfs of a kernel as GRUB sees it."""
     for name in (f"initramfs-{version}.img", f"initrd.img-{version}", f"initrd-{version}"):
         if (tree / "boot" / name).is_file():
@@ -149,7 +151,7 @@ def _find_initramfs(tree: Path, layout: DiskLayout, version: str) -> str | None:
     return None
 
 
-def _pretty_name(tree: Path) -> str:
+def _pretty_name(tree: TreePath) -> str:
     for name in ("etc/os-release", "usr/lib/os-release"):
         path = tree / name
         if path.is_file():

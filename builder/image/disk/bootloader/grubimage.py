@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import shutil
+import secrets
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from builder import tools
 from builder.image.disk.placement import DiskLayout
+from builder.image.tree.files import TreePath
 from builder.runner import Runner
 
 # What GRUB needs until it can load more from /boot/grub2, and what a menu uses.
@@ -25,20 +26,21 @@ OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Programs:
-    """How to run programs: the host's by `runner`, the image's by `of_image` (argv as it knows it)."""
+    """How to run programs: the host's by `runner`, the image's by `of_image`, its
+    argv as it knows it; None: they are not run."""
 
     runner: Runner
-    of_image: Callable[[Sequence[str]], object]
+    of_image: Callable[[Sequence[str]], object] | None
 
 
 MKIMAGE = "grub-mkimage"
 
 
 def make(
-    tree: Path,
+    tree: TreePath,
     layout: DiskLayout,
     target: str,
-    output: Path,
+    output: TreePath,
     *,
     modules: Sequence[str],
     keep: bool,
@@ -55,35 +57,64 @@ def make(
         BuildError: grub-mkimage failed or is nowhere.
     """
     folder = tree / "usr/lib/grub" / target
-    known_as = [tree / "usr/bin" / name for name in tools.names(MKIMAGE)]
+    known_as = [tree / "usr/bin" / name for name in tools.names(MKIMAGE)] if programs.of_image else []
     tool = next((path for path in known_as if path.is_file()), None)
     if keep and _is_newer(output, [*folder.iterdir(), *([tool] if tool else [])]):
         return
     known = {path.stem for path in folder.glob("*.mod")}
     names = [*modules, *MODULES, *(name for name in OPTIONAL if name in known)]
-    work = Path(tempfile.mkdtemp(prefix=".grub-", dir=output.parent))
+    words = ["-O", target, "-p", prefix(layout)]
+    early = early_configuration(layout)
+    if tool:
+        made = _by_image(tree, tool, ["-d", str(folder), *words], names, early, programs)
+    else:
+        made = _by_host(folder, words, names, early, programs)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.unlink(missing_ok=True)
+    output.write_bytes(made, mode=0o644)
+
+
+def _by_image(
+    tree: TreePath, tool: TreePath, words: Sequence[str], names: Sequence[str], early: str, programs: Programs
+) -> bytes:
+    """Run the tool that came with the modules: it fits them, a newer or older one may not."""
+    assert programs.of_image is not None
+    work = tree / f"boot/.openstack-builder-{secrets.token_hex(8)}"
+    work.mkdir(mode=0o700)
     try:
-        early = work / "early.cfg"
-        early.write_text(early_configuration(layout))
-
-        def seen(path: Path) -> str:
-            return f"/{path.relative_to(tree)}" if tool else str(path)
-
-        made = work / "image"
-        argv = ["-d", seen(folder), "-O", target, "-p", prefix(layout)]
-        argv += ["-c", seen(early), "-o", seen(made), *names]
-        if tool:
-            # The tool that came with the modules fits them; a newer or older one may not.
-            programs.of_image([seen(tool), *argv])
-        else:
-            programs.runner.run([MKIMAGE, *argv])
-        made.chmod(0o644)
-        made.replace(output)
+        (work / "early.cfg").write_text(early)
+        programs.of_image([str(tool), *words, "-c", f"{work}/early.cfg", "-o", f"{work}/image", *names])
+        return (work / "image").read_bytes()
     finally:
-        shutil.rmtree(work)
+        work.remove()
 
 
-def _is_newer(output: Path, inputs: Sequence[Path]) -> bool:
+def _by_host(
+    folder: TreePath, words: Sequence[str], names: Sequence[str], early: str, programs: Programs
+) -> bytes:
+    """Run the host's tool, on copies: in the tree, a link could stand for any file of the host."""
+    with tempfile.TemporaryDirectory(prefix="openstack-builder-") as temporary:
+        work = Path(temporary)
+        (work / "modules").mkdir()
+        for path in folder.iterdir():
+            if path.is_file():
+                path.copy_out(work / "modules" / path.name)
+        (work / "early.cfg").write_text(early)
+        argv: list[str | Path] = [
+            "-d",
+            work / "modules",
+            *words,
+            "-c",
+            work / "early.cfg",
+            "-o",
+            work / "image",
+            *names,
+        ]
+        programs.runner.run([MKIMAGE, *argv])
+        return (work / "image").read_bytes()
+
+
+def _is_newer(output: TreePath, inputs: Sequence[TreePath]) -> bool:
     """Say whether `output` was made when all `inputs` were there: by ctime, which no package sets."""
     return output.is_file() and output.lstat().st_ctime >= max(path.lstat().st_ctime for path in inputs)
 

@@ -9,16 +9,15 @@ them; elsewhere the menu is written out, between two marks.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from builder.errors import BuildError
 from builder.image.disk.bootloader import grubimage
 from builder.image.disk.bootloader.entries import Kernel
 from builder.image.disk.placement import DiskLayout
+from builder.image.tree.files import TreePath
 from builder.kickstart.plan import Bootloader, Password
 
 HEADER = "# Written with the image. grub2-mkconfig replaces it."
@@ -31,7 +30,7 @@ Merge = Callable[[str, str], str]
 
 
 def write(
-    tree: Path,
+    tree: TreePath,
     layout: DiskLayout,
     bootloader: Bootloader,
     *,
@@ -193,7 +192,7 @@ def hash_password(password: Password) -> str | None:
 
 
 def _write_defaults(
-    tree: Path, bootloader: Bootloader, command_line: Sequence[str], *, reads_entries: bool
+    tree: TreePath, bootloader: Bootloader, command_line: Sequence[str], *, reads_entries: bool
 ) -> None:
     """Set our keys in /etc/default/grub, whatever else stands there."""
     ours = [word for word in command_line if not word.startswith("root=") and word not in ("ro", "rw")]
@@ -234,7 +233,7 @@ def _old(old: str, new: str) -> str:
     return old
 
 
-def _write_file(path: Path, text: str, *, mode: int, merge: Merge | None) -> None:
+def _write_file(path: TreePath, text: str, *, mode: int, merge: Merge | None) -> None:
     """Write a file of the image; `merge` decides between what is there and `text`.
 
     A link (EL's grubenv leads to the EFI partition, which BIOS does not read) becomes a file.
@@ -244,6 +243,4 @@ def _write_file(path: Path, text: str, *, mode: int, merge: Merge | None) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink():
         path.unlink()
-    with path.open("w", errors="surrogateescape") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
+    path.write_text(text, errors="surrogateescape", mode=mode)

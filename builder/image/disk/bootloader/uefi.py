@@ -8,12 +8,11 @@ Boot; otherwise an image is made from its modules. Their packages put them into 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from builder.image.disk.bootloader import grubimage
 from builder.image.disk.placement import DiskLayout
+from builder.image.tree.files import TreePath
 from builder.versions import version_key
 
 MODULES = "usr/lib/grub/x86_64-efi"
@@ -22,14 +21,14 @@ _SHIM, _GRUB = "shimx64.efi", "grubx64.efi"
 _EXTRA = ("efi_gop", "efi_uga")
 
 
-def is_possible(tree: Path, layout: DiskLayout) -> bool:
+def is_possible(tree: TreePath, layout: DiskLayout) -> bool:
     """Say whether there is an EFI system partition, and in the image something to boot from it."""
     return layout.esp is not None and (
         find_signed_grub(tree, layout) is not None or (tree / MODULES / "kernel.img").is_file()
     )
 
 
-def reads_entries(tree: Path, layout: DiskLayout) -> bool:
+def reads_entries(tree: TreePath, layout: DiskLayout) -> bool:
     """Say whether this GRUB reads Boot Loader Specification entries by itself."""
     signed = find_signed_grub(tree, layout)
     if signed:
@@ -37,10 +36,10 @@ def reads_entries(tree: Path, layout: DiskLayout) -> bool:
     return (tree / MODULES / "blscfg.mod").is_file()
 
 
-def find_signed_grub(tree: Path, layout: DiskLayout) -> Path | None:
+def find_signed_grub(tree: TreePath, layout: DiskLayout) -> TreePath | None:
     """Return the distribution's GRUB, when it brings a shim too."""
     roots = (_esp(tree, layout) / "EFI", *_stores(tree))
-    names: dict[str, dict[str, Path]] = {}
+    names: dict[str, dict[str, TreePath]] = {}
     for root in roots:
         for program in (_SHIM, _GRUB):
             for path in sorted(root.glob(f"*/{program}")):
@@ -51,7 +50,7 @@ def find_signed_grub(tree: Path, layout: DiskLayout) -> Path | None:
     return None
 
 
-def write_files(tree: Path, layout: DiskLayout, *, keep: bool, programs: grubimage.Programs) -> None:
+def write_files(tree: TreePath, layout: DiskLayout, *, keep: bool, programs: grubimage.Programs) -> None:
     """Write EFI/BOOT, and the stubs that lead GRUB to the grub.cfg in /boot."""
     esp = _esp(tree, layout)
     fallback = esp / "EFI/BOOT"
@@ -86,12 +85,12 @@ def stub(layout: DiskLayout) -> str:
     )
 
 
-def _esp(tree: Path, layout: DiskLayout) -> Path:
+def _esp(tree: TreePath, layout: DiskLayout) -> TreePath:
     assert layout.esp is not None
     return tree / (layout.esp.mountpoint or "/boot/efi").lstrip("/")
 
 
-def _stores(tree: Path) -> Iterator[Path]:
+def _stores(tree: TreePath) -> Iterator[TreePath]:
     """Yield the EFI folders in /usr/lib/efi, of each name the newest version first."""
     for name in sorted((tree / STORE).glob("*")):
         versions = sorted(path.name for path in name.glob("*") if (path / "EFI").is_dir())
@@ -99,14 +98,14 @@ def _stores(tree: Path) -> Iterator[Path]:
             yield name / version / "EFI"
 
 
-def _copy_missing(source: Path, target: Path) -> None:
+def _copy_missing(source: TreePath, target: TreePath) -> None:
     for path in sorted(source.rglob("*")):
         if path.is_file():
             _copy_file(path, target / path.relative_to(source))
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def _copy_file(source: TreePath, target: TreePath) -> None:
     """Copy a program with its time, where there is none yet."""
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
+        source.copy_to(target)
