@@ -41,7 +41,7 @@ LINTERS = {
     "mypy": [BIN / "mypy", "--no-error-summary"],
     "shellcheck": ["shellcheck", "--shell=bash", "--severity=style", *scripts()],
     "vermin": [BIN / "vermin", "--quiet", "-t=3.6-", "--no-tips", "--eval-annotations", ROOT / "utils"],
-    "yamllint": [BIN / "yamllint", "--strict", "-d", YAML, "specs", "kickstarts", "tests"],
+    "yamllint": [BIN / "yamllint", "--strict", "-d", YAML, "builder", "specs", "kickstarts", "tests"],
 }
 
 

@@ -24,8 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import zstandard
-
+from builder import zstd
 from builder.errors import BuildError
 from builder.files import explain
 from builder.runner import Runner, last_words
@@ -56,7 +55,7 @@ class Format:
 
 
 def _zstd(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data)
+    return zstd.compress(data, ZSTD_LEVEL)
 
 
 def _deflate(data: bytes) -> bytes:

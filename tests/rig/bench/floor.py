@@ -21,9 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import zstandard
-
-from builder import tools
+from builder import tools, zstd
 
 # zstd, as the build writes it, in the clusters that cost qemu-img the least.
 QEMU_IMG = ("-c", "-W", "-m", "8", "-O", "qcow2", "-o", "compression_type=zstd,cluster_size=2M")
@@ -66,9 +64,8 @@ def read_package(path: Path, *, docs: bool) -> tuple[bytes, set[str]]:
     raw = path.read_bytes()
     _, end = read_header(raw, LEAD)
     header, payload = read_header(raw, -(-end // 8) * 8)
-    reader = zstandard.ZstdDecompressor().stream_reader(memoryview(raw)[payload:])
     names = set() if docs else set(documentation(header))
-    return reader.read(), names
+    return zstd.decompress(raw[payload:]), names
 
 
 def read_header(raw: bytes, start: int) -> tuple[dict[int, tuple[int, int, bytes]], int]:

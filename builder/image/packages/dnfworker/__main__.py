@@ -81,6 +81,8 @@ def configure(request):
         conf.tsflags = ["nodocs"]
     for name, value in request["macros"].items():
         rpm.addMacro(name, value)
+    # The users that packages declare are made by sysusers.py, with whatever rpm.
+    rpm.delMacro("__systemd_sysusers")
     return dnf.Base(conf)
 
 
@@ -250,10 +252,9 @@ def fetch(base, packages, repositories):
 class Transaction(dnf.callback.TransactionProgress):
     """Tells about the installation, and makes users before the package that declares them."""
 
-    def __init__(self, root, make_users):
+    def __init__(self, root):
         super().__init__()
         self.root = root
-        self.make_users = make_users
         self.errors = []
         self.last = 0
 
@@ -268,8 +269,6 @@ class Transaction(dnf.callback.TransactionProgress):
             sys.stderr.flush()
 
     def filelog(self, package, action):
-        if not self.make_users:
-            return
         lines = declared_users(str(one) for one in package.provides)
         if lines:
             sysusers.make(self.root, lines)
@@ -352,8 +351,7 @@ def install(base, request):
     """Run the transaction."""
     complaints = run_once(base._ts)
     digest_once(base._ts)
-    version = tuple(int(word) for word in rpm.__version__.split(".")[:2])
-    display = Transaction(request["root"], make_users=version < (4, 19))
+    display = Transaction(request["root"])
     try:
         base.do_transaction(display=display)
     except dnf.exceptions.Error as error:

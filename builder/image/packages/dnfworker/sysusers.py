@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Make users and groups of sysusers.d(5) lines in a tree, in the plain files of passwd(5) and group(5).
 
-For packages that only declare their users: an rpm before 4.19 unpacks their files as root otherwise.
-Runs beside dnf under the system's Python.
+For packages that only declare their users. An rpm before 4.19 would unpack their files as root; later ones
+run a program of the host's (%__systemd_sysusers), whose choice of ids depends on the host.
+Runs next to dnf, under the system's Python.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import os
 import shlex
 
-# Free ids are taken downwards from here, as systemd-sysusers does.
+# Free ids are taken downwards from the last, as systemd-sysusers does. Those below the first are given out by
+# distributions and by our catalogue (Fedora's SYS_UID_MIN in /etc/login.defs).
 LAST_SYSTEM_ID = 999
+FIRST_SYSTEM_ID = 201
 
 
 def make(root, lines):
@@ -99,7 +102,8 @@ def choose(wanted, *tables):
     taken = {int(fields[2]) for table in tables for fields in table.values()}
     if wanted and wanted.isdigit() and int(wanted) not in taken:
         return int(wanted)
-    return next(number for number in range(LAST_SYSTEM_ID, 0, -1) if number not in taken)
+    free = range(LAST_SYSTEM_ID, FIRST_SYSTEM_ID - 1, -1)
+    return next(number for number in free if number not in taken)
 
 
 def read(path):

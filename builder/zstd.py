@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Zstandard (RFC 8878): Python's own from 3.14 on, PyPI's zstandard before it."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+
+    ZstdError = zstd.ZstdError
+
+    def compress(data: bytes, level: int) -> bytes:
+        """Return one frame that holds `data`."""
+        return zstd.compress(data, level)
+
+    def decompress(data: bytes) -> bytes:
+        """Return what the frames hold.
+
+        Raises:
+            ZstdError: they are damaged.
+        """
+        return zstd.decompress(data)
+
+else:
+    import zstandard
+
+    ZstdError = zstandard.ZstdError
+
+    def compress(data: bytes, level: int) -> bytes:
+        """Return one frame that holds `data`."""
+        return zstandard.ZstdCompressor(level=level).compress(data)
+
+    def decompress(data: bytes) -> bytes:
+        """Return what the frames hold.
+
+        Raises:
+            ZstdError: they are damaged.
+        """
+        # A frame need not say how long its content is, as one call of ZstdDecompressor.decompress wants it.
+        return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(data)
