@@ -105,3 +105,29 @@ def test_what_is_missing_is_named_by_all_its_names(tmp_path: Path, monkeypatch: 
 
 def test_what_is_missing_may_be_no_program() -> None:
     assert tools.missing("python3-dnf").message == "dnf's Python module is not installed"
+
+
+# Part of every system, or of what another package of the lists needs.
+BASE = {"openssh", "policycoreutils", "rpm", "rpm2cpio", "systemd", "util-linux"}
+LISTS = {
+    "debian": ("builder/requirements/debian*.txt", "tests/rig/*/debian.txt"),
+    "fedora": (
+        "builder/requirements/redhat*.txt",
+        "builder/requirements/fedora*.txt",
+        "tests/rig/*/redhat.txt",
+    ),
+    "el": ("builder/requirements/redhat*.txt", "builder/requirements/el*.txt", "tests/rig/*/redhat.txt"),
+}
+
+
+@pytest.mark.parametrize("family", LISTS)
+def test_make_setup_installs_what_the_table_names(family: str) -> None:
+    listed = {
+        name for pattern in LISTS[family] for path in ROOT.glob(pattern) for name in path.read_text().split()
+    }
+    named = {
+        (tool.el or tool.fedora) if family == "el" else getattr(tool, family)
+        for tool in tools.table().values()
+    }
+
+    assert named - listed - BASE == set()

@@ -63,7 +63,7 @@ def ensure_user(root, paths, name, wanted=None, gecos=None, home=None, shell=Non
     owner = owner_of(root, uid_text)
     uid = owner if owner is not None else gid
     if uid in taken:
-        uid = choose(None, read(paths["group"]), users)
+        uid = gid if gid not in taken else choose(None, read(paths["group"]), users)
     # An account is never left open to a login.
     row = "%s:x:%d:%d:%s:%s:%s" % (name, uid, gid, gecos or "", home or "/", shell or "/usr/sbin/nologin")
     append(paths["passwd"], row)

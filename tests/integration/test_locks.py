@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The locks, resolved by pip for every Python of a host: nobody should need a compiler for `make setup`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
+# Lock -> packages that come as source only, with what building them takes. All else has a wheel for every
+# Python above.
+SOURCE_ONLY = {
+    "builder/requirements/core.txt": {"pykickstart": "Python alone", "rpmlint": "Python alone"},
+    "builder/requirements/dev.txt": {"pykickstart": "Python alone", "rpmlint": "Python alone"},
+    "builder/requirements/bench.txt": {"pykickstart": "Python alone", "rpmlint": "Python alone"},
+    "builder/requirements/dib.txt": {"pykickstart": "Python alone", "rpmlint": "Python alone"},
+    "builder/requirements/koji.txt": {
+        "pykickstart": "Python alone",
+        "rpmlint": "Python alone",
+        "koji": "Python alone",
+        "gssapi": "a compiler and Kerberos: the -koji lists of system packages",
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("lock", SOURCE_ONLY)
+def test_packages_without_a_wheel_are_known(lock: str, python: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--dry-run",
+                "--ignore-installed",
+                "--no-deps",
+            ),
+            *("--python-version", python, "--implementation", "cp", "--target", tmp_path / "nothing"),
+            *("--require-hashes", "-r", ROOT / lock, "--report", report),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(report.read_text())["install"]
+    without = {
+        item["metadata"]["name"].lower()
+        for item in found
+        if not item["download_info"]["url"].endswith(".whl")
+    }
+    assert without == set(SOURCE_ONLY[lock]), f"{lock} on Python {python}"
+
+
+def test_every_lock_is_looked_at() -> None:
+    locks = [path for path in (ROOT / "builder/requirements").glob("*.txt") if "--hash" in path.read_text()]
+
+    assert {str(path.relative_to(ROOT)) for path in locks} == set(SOURCE_ONLY)
