@@ -199,6 +199,20 @@ def test_what_post_edits_of_the_boot_files_stays(bench: Bench) -> None:
     assert "GRUB_EDITED=1" in look.text("/etc/default/grub")
 
 
+def test_a_package_that_installs_its_boot_loader_finds_it_done_later(bench: Bench) -> None:
+    done = bench.build(kickstart(packages="grub2-pc"))
+
+    look = bench.look()
+    assert "warning" not in done.stderr
+    assert look.text("/var/lib/grub2-pc") == "done\n"
+    assert (
+        "not now: the boot loader is installed when the disk is written"
+        in (bench.out / "test.log").read_text()
+    )
+    # No package of the image owns the folder of the boot entries.
+    assert look.exists(f"/boot/loader/entries/synthetic-{KERNEL}.conf")
+
+
 def test_pre_install_runs_on_the_empty_tree_before_packages(bench: Bench) -> None:
     text = kickstart(
         tail="%pre-install --erroronfail\ntest ! -e /mnt/sysimage/usr/bin/sh\n"

@@ -184,6 +184,7 @@ def _transaction(build: Build, *, packages: int) -> list[str | Path]:
     ]
     words += ["--size", str(RUN_BYTES), "--tmpfs", TREE / "run"]
     make_shims()
+    words += ["--ro-bind", "/tmp/shims", TREE / SHIMS.relative_to("/")]
     return [*words, *_environment(build, packages=packages)]
 
 

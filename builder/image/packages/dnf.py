@@ -12,6 +12,7 @@ from typing import Any
 from builder import tools
 from builder.errors import BuildError, InputError
 from builder.image.build import Build, failure
+from builder.image.isolation import sandbox
 from builder.image.isolation.idmap import is_root
 from builder.image.isolation.namespaces import Bind
 from builder.kickstart.plan import ImagePlan, Repository
@@ -57,6 +58,8 @@ def make_request(plan: ImagePlan, target: Target) -> dict[str, Any]:
         # Not ours to own: rpm would fail to chown what is mounted there.
         "_netsharedpath": "/proc:/sys:/dev:/run",
         "_pkgverify_level": "all" if plan.gpgcheck else "digest",
+        # Scriptlets find first what the build does itself: grub2-pc of Fedora 45 runs grub2-install.
+        "_install_script_path": f"{sandbox.SHIMS}:/sbin:/bin:/usr/sbin:/usr/bin",
     }
     if languages is not None:
         macros["_install_langs"] = ":".join(languages) or "none"
