@@ -134,8 +134,8 @@ class Target:
     `release` is the release of specs/releases.yaml that is built for it ("none": openstack-utils only);
     `packages` the package manager, and so the format of its cache; `ksversion` pykickstart's name of
     its kickstart syntax; `mock` the name of its configuration in mock; `koji` the hub that builds for it,
-    None where the user must name one; `python` is None where it has
-    no Python 3.6 or later.
+    None where the user must name one; `python` is None where it has no Python 3.6 or later; `xfs` the
+    features of mkfs.xfs(8) that its kernel and GRUB do not read, as 0.
     """
 
     name: str = field(metadata=FROM_KEY)
@@ -152,6 +152,7 @@ class Target:
     ksversion: str
     mock: str | None = None
     koji: Koji | None = None
+    xfs: Mapping[str, int] = field(default_factory=dict)
     gpgkeys: tuple[GpgKey, ...] = ()
     repositories: Mapping[str, Repository] = field(default_factory=dict)
 

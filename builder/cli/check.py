@@ -9,7 +9,6 @@ from pathlib import Path
 
 from builder.cli import Context
 from builder.errors import InputError
-from builder.image.disk import layout
 from builder.kickstart.choices import Choices
 from builder.kickstart.findings import Findings
 from builder.kickstart.images import Image, find_image, guess_target, load_images
@@ -77,11 +76,13 @@ def check(image: Image, *, ksversion: str | None) -> Checked:
         default_version=image.target.ksversion if image.target else None,
     )
     target = image.target or guess_target(kickstart.syntax.name)
-    choices = Choices(name=image.name, repositories=image.repositories, default_user=image.default_user)
+    choices = Choices(
+        name=image.name,
+        repositories=image.repositories,
+        default_user=image.default_user,
+        disk_size=image.disk_size,
+    )
     plan = plan_kickstart(kickstart, target=target, choices=choices)
-    # Where a line is wrong, what the disk as a whole lacks may only follow from that.
-    refused = [one for one in layout.check_plan(plan) if one.where or not findings.errors]
-    findings.errors += [one for one in refused if one not in findings.errors]
     return Checked(path=image.path, plan=plan, findings=findings)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from builder.cli import Context
 from builder.errors import InputError
 from builder.image.build import Options
-from builder.image.disk import layout
 from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
+from builder.kickstart.disk.wanted import DEFAULT_MEMORY
 from builder.kickstart.images import Image, find_image
 from builder.kickstart.plan import ImagePlan, ScriptSection
 from builder.kickstart.planner import load_plan
@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--arch", default=ARCHITECTURE, help=argparse.SUPPRESS)
     what.add_argument("--ksversion", metavar="V", help="kickstart syntax, such as F45 or RHEL9")
     what.add_argument("--size", metavar="SIZE", help="size of the disk (4G, 4096M); default: what is planned")
+    what.add_argument(
+        "--memory", metavar="SIZE", help="memory of the guest, for swap --recommended; default: 2G"
+    )
     what.add_argument("--compat", action="store_true", help="a qcow2 for clouds with a qemu before 5.1")
     where = parser.add_argument_group("where packages come from")
     where.add_argument(
@@ -74,9 +77,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
     target = image.require_target()
     choices = _choices(args, image)
     plan = load_plan(image.path, target=target, choices=choices)
-    # Before %pre scripts run, too: they cannot change what a line says.
-    if problems := layout.check_plan(plan):
-        raise InputError(problems=problems)
     if args.plan:
         _tell(plan, context.report)
         if args.json:
@@ -97,7 +97,8 @@ def _choices(args: argparse.Namespace, image: Image) -> Choices:
         tree=parse_url("--tree", args.tree) if args.tree else None,
         gpg_keys=tuple(args.gpgkey) or image.gpg_keys,
         gpgcheck=not args.no_gpgcheck,
-        disk_size=parse_size(args.size) if args.size else None,
+        disk_size=parse_size(args.size) if args.size else image.disk_size,
+        memory=parse_size(args.memory, "--memory") if args.memory else DEFAULT_MEMORY,
         ksversion=args.ksversion,
         default_user=image.default_user,
     )

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
+from builder.formats.partitions import PartitionTable, read_table
 from builder.guest import filesystems
 from builder.guest.filesystems import FileSystem
 from builder.guest.outcome import not_applicable, not_done
-from builder.guest.partitions import PartitionTable, read_table
 from builder.guest.tree import Tree
 from builder.manifest import ImageManifest
 from builder.runner import Runner

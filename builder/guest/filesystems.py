@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from builder.formats.partitions import Partition
 from builder.guest.outcome import not_done
-from builder.guest.partitions import Partition
 from builder.runner import Runner
 
 EXT = ("ext2", "ext3", "ext4")

@@ -16,7 +16,7 @@ from builder.kickstart.plan import ImagePlan, Repository
 
 # The code that decides what comes out: the modules of these folders, and those that stand above all folders.
 BUILDER = Path(builder.__file__).parent
-CODE = (BUILDER / "image", BUILDER / "kickstart")
+CODE = (BUILDER / "image", BUILDER / "kickstart", BUILDER / "formats")
 PLACES = ("place", "places", "unresolved_includes")
 
 

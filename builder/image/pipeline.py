@@ -91,6 +91,8 @@ STAGES = (
     Stage("qcow2", convert.run, Room.HOST),
 )
 TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
+# What file systems need, where the plan has one.
+TOOLS_OF = {"xfs": ("mkfs.xfs",), "vfat": ("mkfs.vfat", "mcopy"), "efi": ("mkfs.vfat", "mcopy")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +112,6 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
         InputError: the plan cannot be built on this host or from these repositories.
         PermissionMissing, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
     """
-    plan = replace(plan, disk=layout.complete(plan.disk, plan.bootloader))
     check_host(plan, target)
     states = repomd.read_states(plan)
     epoch = options.source_date_epoch or max(state.time for state in states)
@@ -160,8 +161,10 @@ def check_host(plan: ImagePlan, target: Target) -> None:
     Raises:
         InputError, ToolMissing, PermissionMissing: with the way out.
     """
-    if problems := layout.check_plan(plan):
-        raise InputError(problems=problems)
+    if not plan.disk.is_resolved:
+        raise InputError(
+            f"{plan.name}: the partitions are not known: %pre has not been run, or has not made them"
+        )
     if not plan.repositories:
         raise InputError(
             f"{plan.name}: no repository to take packages from",
@@ -172,7 +175,8 @@ def check_host(plan: ImagePlan, target: Target) -> None:
             f"{target.name}: its rpm database is Berkeley DB, which the rpm of this host cannot write",
             hint="build this image on a host of that release",
         )
-    for tool in TOOLS:
+    kinds = {volume.fstype for volume in plan.disk.volumes}
+    for tool in (*TOOLS, *(name for kind in sorted(kinds) for name in TOOLS_OF.get(kind, ()))):
         tools.find(tool)
     dnf.system_python()
     load_rpm()

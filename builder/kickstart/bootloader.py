@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from builder.kickstart.placeholders import is_placeholder
-from builder.kickstart.plan import Bootloader, Disk, Password
+from builder.kickstart.plan import Bootloader, Disk, Password, Volume
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
 
@@ -72,11 +72,22 @@ def _plan_password(ks: Kickstart, line: Command) -> Password:
 def check_root(ks: Kickstart, bootloader: Bootloader, disk: Disk) -> None:
     """Warn about a root= of the author's own that is not the root of the plan, as far as one can tell."""
     given = re.findall(r'(?:^|\s)"?root=([^\s"]+)', bootloader.append)
-    root = next((part for part in disk.partitions if part.mountpoint == "/"), None)
-    if not given or root is None or (root.label and given[-1] == f"LABEL={root.label}"):
+    root = disk.holding("/")
+    if not given or root is None or given[-1] in _names_of(root, disk):
         return
     ks.findings.warn(
         bootloader.place,
         f"bootloader --append: root={given[-1]} is not known to be the root of this disk",
         "leave root= out, or give part / a --label and write root=LABEL=",
     )
+
+
+def _names_of(volume: Volume, disk: Disk) -> list[str]:
+    """Return what root= may say for `volume`: its label, and the devices of a logical volume."""
+    names = [f"LABEL={volume.label}"] if volume.label else []
+    for group in disk.groups:
+        for one in group.volumes:
+            if one is volume:
+                mapped = "-".join(name.replace("-", "--") for name in (group.name, one.name))
+                names += [f"/dev/{group.name}/{one.name}", f"/dev/mapper/{mapped}"]
+    return names

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import InputError
+from builder.kickstart.disk.wanted import DEFAULT_MEMORY
 from builder.kickstart.plan import Repository
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
@@ -21,7 +22,7 @@ class Choices:
     `repositories` (--repo) replace every url, repo and medium line of the kickstart, `tree` (--tree) its
     url and medium lines; `extra_repositories` (--add-repo) come beside whatever there is.
     `gpg_keys` (--gpgkey) and `fingerprints` are used for repositories without keys of their own.
-    `disk_size` is in MiB.
+    `disk_size` and `memory` of the guest are in MiB.
     """
 
     name: str | None = None
@@ -32,6 +33,7 @@ class Choices:
     fingerprints: tuple[str, ...] = ()
     gpgcheck: bool = True
     disk_size: int | None = None
+    memory: int = DEFAULT_MEMORY
     ksversion: str | None = None
     default_user: str | None = None
 
@@ -75,7 +77,7 @@ def parse_url(option: str, text: str) -> str:
     raise InputError(f"{option}: {text} is neither a URL nor a folder", hint="give https://... or a folder")
 
 
-def parse_size(text: str) -> int:
+def parse_size(text: str, option: str = "--size") -> int:
     """Return the MiB of a size such as 4G, 4096M or 4096 (MiB, as in kickstart).
 
     Raises:
@@ -83,5 +85,5 @@ def parse_size(text: str) -> int:
     """
     match = re.fullmatch(r"(\d+)\s*([MGT]?)i?B?", text, re.IGNORECASE)
     if not match or int(match[1]) == 0:
-        raise InputError(f"--size {text}: not a size", hint="for example --size 4G")
+        raise InputError(f"{option} {text}: not a size", hint=f"for example {option} 4G")
     return int(match[1]) * {"": 1, "M": 1, "G": 1024, "T": 1024 * 1024}[match[2].upper()]

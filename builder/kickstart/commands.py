@@ -20,7 +20,8 @@ _ENCRYPTION = (
     "encryption is not built",
     "leave it out: a cloud encrypts volumes itself, and a key in an image is no secret",
 )
-_LVM = ("LVM is not built", "use part lines or autopart --type=plain")
+_EXISTING_VOLUME = ("the disk of an image is new, there is nothing to reuse", "remove it")
+_THIN = ("thin pools and caches are not built", "write a linear volume: logvol with --size or --grow")
 _EXISTING = (
     "needs a disk that holds partitions already, and the disk of an image is new",
     "give --size (and --grow) and let the layout be made",
@@ -35,23 +36,28 @@ _SOURCE_MEDIUM = (
     "give --tree URL or --repo NAME=URL, or a url line",
 )
 
+_ENCRYPTED = {
+    "--encrypted --passphrase --escrowcert --backuppassphrase --cipher --luks-version --pbkdf "
+    "--pbkdf-iterations --pbkdf-memory --pbkdf-time": _ENCRYPTION
+}
+_HARDWARE_ENCRYPTED = {**_ENCRYPTED, "--hw-passphrase": _ENCRYPTION}
+
 _PARTITION = honoured(
-    "--fstype --type --size --grow --maxsize --label --fsoptions --mkfsoptions --recommended",
+    "--fstype --type --size --grow --maxsize --label --fsoptions --mkfsoptions --recommended --hibernation "
+    "--onpart --usepart",
     harmless={
         "--asprimary": "every partition is a primary one",
         "--active": "firmware does not look at the active flag",
         "--ondisk --ondrive": _ONE_DISK,
     },
     refused={
-        "--onpart --usepart --noformat --resize": _EXISTING,
+        "--noformat --resize": _EXISTING,
         "--onbiosdisk --start --end": ("places on the disk are chosen by the layout", "leave it out"),
         "--bytes-per-inode --fsprofile": (
             "is not handled",
             "give mke2fs's options in --mkfsoptions, such as -i 8192 or -T small",
         ),
-        "--hibernation": ("a guest of a cloud does not hibernate to a size known here", "give --size"),
-        "--encrypted --passphrase --escrowcert --backuppassphrase --cipher --hw-passphrase "
-        "--luks-version --pbkdf --pbkdf-iterations --pbkdf-memory --pbkdf-time": _ENCRYPTION,
+        **_HARDWARE_ENCRYPTED,
     },
     repeatable=True,
 )
@@ -147,22 +153,40 @@ COMMANDS: dict[str, Row] = {
     "partition": _PARTITION,
     "reqpart": honoured("--add-boot"),
     "autopart": honoured(
-        "--type --nolvm --fstype --noboot --noswap",
-        harmless={"--nohome": "/home has no partition of its own on a disk below 50 GiB"},
-        refused={
-            "--hibernation": ("a guest of a cloud does not hibernate", "leave it out"),
-            "--encrypted --passphrase --escrowcert --backuppassphrase --cipher --hw-passphrase "
-            "--luks-version --pbkdf --pbkdf-iterations --pbkdf-memory --pbkdf-time": _ENCRYPTION,
-        },
+        "--type --nolvm --fstype --noboot --noswap --nohome --hibernation",
+        refused=_HARDWARE_ENCRYPTED,
     ),
-    "volgroup": refused(*_LVM),
-    "logvol": refused(*_LVM),
-    "btrfs": refused("btrfs volumes are not built", "use part lines with ext4"),
+    "volgroup": honoured(
+        "--pesize --reserved-space --reserved-percent",
+        refused={"--noformat --useexisting": _EXISTING_VOLUME},
+        repeatable=True,
+    ),
+    "logvol": honoured(
+        "--vgname --name --size --grow --maxsize --percent --recommended --hibernation --label --fstype "
+        "--fsoptions --mkfsoptions",
+        refused={
+            "--thinpool --thin --poolname --chunksize --metadatasize --profile --cachesize --cachemode "
+            "--cachepvs": _THIN,
+            "--noformat --useexisting --resize": _EXISTING_VOLUME,
+            "--fsprofile --bytes-per-inode": (
+                "is not handled",
+                "give mke2fs's options in --mkfsoptions, such as -i 8192 or -T small",
+            ),
+            **_ENCRYPTED,
+        },
+        repeatable=True,
+    ),
+    "btrfs": honoured(
+        "--label --metadata --subvol --name --parent --mkfsoptions",
+        harmless={"--data": "data is there once: an image has one disk"},
+        refused={"--noformat --useexisting": _EXISTING_VOLUME},
+        repeatable=True,
+    ),
     "raid": refused("a guest has one disk", "use part lines"),
     "stratispool": refused("Stratis is not built", "use part lines with ext4"),
     "stratisfs": refused("Stratis is not built", "use part lines with ext4"),
     "mount": refused("mounts what a disk holds already, and the disk of an image is new", "use part lines"),
-    "snapshot": refused(*_LVM),
+    "snapshot": refused("thin pools are not built", "take snapshots in the guest"),
     "iscsi": refused(*_STORAGE_NETWORK),
     "iscsiname": refused(*_STORAGE_NETWORK),
     "fcoe": refused(*_STORAGE_NETWORK),

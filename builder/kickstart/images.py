@@ -49,7 +49,8 @@ class ImageEntry:
 
     `kickstart` is relative to the file. `repos` replace the kickstart's own sources (as --repo, which
     goes before them), `gpgkeys` (files or URLs) are for repositories without keys of their own, where
-    the target's do not fit. `default_user` is whom cloud-init makes: Glance's os_admin_user.
+    the target's do not fit. `default_user` is whom cloud-init makes: Glance's os_admin_user. `disk_size`
+    (MiB) is that of the disk where --size says none.
     """
 
     name: str = field(metadata=FROM_KEY)
@@ -58,6 +59,7 @@ class ImageEntry:
     kickstart: str
     target: str
     default_user: str | None = None
+    disk_size: int | None = None
     repos: Mapping[str, Source] = field(default_factory=dict)
     gpgkeys: tuple[str, ...] = ()
 
@@ -74,6 +76,7 @@ class Image:
     target: Target | None = None
     summary: str = ""
     default_user: str | None = None
+    disk_size: int | None = None
     repositories: tuple[Repository, ...] = ()
     gpg_keys: tuple[str, ...] = ()
 
@@ -125,6 +128,7 @@ def _image(entry: ImageEntry, kickstart: Path, target: Target | None) -> Image:
         target=target,
         summary=entry.summary,
         default_user=entry.default_user,
+        disk_size=entry.disk_size,
         repositories=tuple(source.as_repository() for source in entry.repos.values()),
         gpg_keys=entry.gpgkeys,
     )

@@ -216,32 +216,125 @@ class Certificate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Partition:
-    """One partition to be, in the order of the disk; `size` is final (`grow` has been worked in).
+class Subvolume:
+    """A subvolume of a btrfs.
 
-    `mountpoint` is None for swap, biosboot and prepboot. The EFI system partition is always `efi`.
+    `path` leads to it from the top level (`root`, `root/var`). `mountpoint` is None for one that is only
+    there. `fsoptions` are those of its line in fstab, without subvol=.
+    """
+
+    path: str
+    mountpoint: str | None = None
+    fsoptions: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Volume:
+    """What a partition and a logical volume have in common: a size, and what is written into it.
+
+    `size` is final: `grow` and `max_size` have been worked in. `mountpoint` is None for swap, biosboot,
+    prepboot and lvm, and for a btrfs of which only subvolumes are mounted. The EFI system partition is
+    always `efi`.
     """
 
     mountpoint: str | None
-    fstype: str  # ext2 ext3 ext4 xfs btrfs vfat efi swap biosboot prepboot
+    fstype: str  # ext2 ext3 ext4 xfs btrfs vfat efi swap biosboot prepboot lvm
     size: int
     grow: bool = False
     max_size: int | None = None
     label: str | None = None
     fsoptions: str | None = None
     mkfsoptions: str | None = None
+    subvolumes: tuple[Subvolume, ...] = ()
+    place: Place | None = None
+
+    @property
+    def mountpoints(self) -> tuple[str, ...]:
+        """Where it and its subvolumes are mounted."""
+        below = [one.mountpoint for one in self.subvolumes if one.mountpoint]
+        return ((self.mountpoint,) if self.mountpoint else ()) + tuple(below)
+
+    @property
+    def where(self) -> str:
+        """What messages call it: its mount point, or else its kind."""
+        return (self.mountpoints or (self.fstype,))[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """Where a partition lies that a %pre script has made. `start` and `length` are bytes."""
+
+    number: int
+    start: int
+    length: int
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition(Volume):
+    """One partition to be, in the order of the disk.
+
+    `name` is what `volgroup` and `btrfs` lines call it: `pv.01`, `btrfs.007`. `onpart` is the device of
+    --onpart, `extent` the place of what %pre has made there: None before %pre has run.
+    """
+
+    name: str | None = None
+    onpart: str | None = None
+    extent: Extent | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogicalVolume(Volume):
+    """A linear logical volume; `percent` has been worked into its size."""
+
+    name: str
+    percent: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VolumeGroup:
+    """A volume group of LVM on one or more partitions.
+
+    `members` are names of partitions; `extent_size` is in KiB. `reserved` MiB, or `reserved_percent` of
+    its room where that is more, stay free.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    volumes: tuple[LogicalVolume, ...] = ()
+    extent_size: int = 4096
+    reserved: int = 0
+    reserved_percent: int = 0
     place: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Disk:
-    """The disk: its table (gpt or msdos), partitions from 1 MiB on, and size (1 MiB stays free behind a
-    gpt's last partition). `size` is None only while an unresolved include may hold the partitions.
+    """The disk: its table (gpt or msdos), partitions from 1 MiB on, volume groups, and size.
+
+    1 MiB stays free after a gpt's last partition. `size` is None only while an unresolved include may
+    hold the partitions.
     """
 
     label: str = "gpt"
     partitions: tuple[Partition, ...] = ()
+    groups: tuple[VolumeGroup, ...] = ()
     size: int | None = None
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """Partitions and logical volumes."""
+        return (*self.partitions, *(one for group in self.groups for one in group.volumes))
+
+    def holding(self, mountpoint: str) -> Volume | None:
+        """Return what is mounted at `mountpoint`."""
+        return next((one for one in self.volumes if mountpoint in one.mountpoints), None)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether every size is known; False while %pre has yet to make the partitions."""
+        return self.size is not None and all(one.extent or not one.onpart for one in self.partitions)
 
 
 class ScriptSection(StrEnum):

@@ -7,18 +7,23 @@ No root, no network, no tools: a plan depends on the kickstart's files, the targ
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.kickstart import accounts, addons, network, packages, scripts, sources, storage, system
+from builder.formats.partitions import PartitionTable
+from builder.kickstart import accounts, addons, network, packages, scripts, sources, system
 from builder.kickstart.bootloader import check_root, plan_bootloader
 from builder.kickstart.choices import Choices
 from builder.kickstart.commands import MODELS
+from builder.kickstart.disk import Habits, Wanted, plan_disk
+from builder.kickstart.disk.boot import plan_firmware
 from builder.kickstart.findings import Findings
-from builder.kickstart.layout import plan_firmware
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.read import Kickstart, read_kickstart
 from builder.targets import Family, Target
+
+EL_XFS, FEDORA_BTRFS = 7, 33
 
 
 def load_plan(
@@ -27,6 +32,7 @@ def load_plan(
     target: Target,
     choices: Choices | None = None,
     pre_files: Mapping[str, str] | None = None,
+    pre_disk: PartitionTable | None = None,
 ) -> ImagePlan:
     """Return the plan of the kickstart `path` for `target`.
 
@@ -34,12 +40,16 @@ def load_plan(
         choices: what the command line decides.
         pre_files: what the %pre scripts wrote, by absolute path. None while they have not been run: a
             plan with `unresolved_includes` is then a plan of the rest.
+        pre_disk: the partition table that the %pre scripts left on the disk; None while they have not
+            been run: the disk of a plan with --onpart is then not resolved.
 
     Raises:
         InputError: every mistake of the kickstart, at once.
     """
     findings = Findings()
-    plan = make_plan(path, findings, target=target, choices=choices or Choices(), pre_files=pre_files)
+    plan = make_plan(
+        path, findings, target=target, choices=choices or Choices(), pre_files=pre_files, pre_disk=pre_disk
+    )
     findings.check()
     return plan
 
@@ -51,6 +61,7 @@ def make_plan(
     target: Target,
     choices: Choices,
     pre_files: Mapping[str, str] | None = None,
+    pre_disk: PartitionTable | None = None,
 ) -> ImagePlan:
     """Return the plan and note what is wrong in `findings`: with errors there, the plan is not to be used."""
     kickstart = read_kickstart(
@@ -60,10 +71,12 @@ def make_plan(
         default_version=target.ksversion,
         pre_files=pre_files,
     )
-    return plan_kickstart(kickstart, target=target, choices=choices)
+    return plan_kickstart(kickstart, target=target, choices=choices, pre_disk=pre_disk)
 
 
-def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImagePlan:
+def plan_kickstart(
+    ks: Kickstart, *, target: Target, choices: Choices, pre_disk: PartitionTable | None = None
+) -> ImagePlan:
     """Return the plan of a kickstart that has been read."""
     lang, extra_langs = system.plan_lang(ks)
     root_password, root_ssh_password, root_place = accounts.plan_root(ks)
@@ -75,13 +88,18 @@ def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImageP
     enabled_setup, disabled_setup, set_up_again = system.plan_setup(ks, chosen.names)
     authselect, authselect_place = accounts.plan_authselect(ks)
     bootloader = plan_bootloader(ks, addons.plan_addons(ks))
-    disk = storage.plan_disk(
-        ks, default=default_file_system(target), bootloader=bootloader, disk_size=choices.disk_size
+    name = choices.name or ks.path.stem
+    wanted = Wanted(
+        habits=habits_of(target, hostname or name),
+        size=choices.disk_size,
+        memory=choices.memory,
+        made=pre_disk,
     )
+    disk = plan_disk(ks, wanted=wanted, bootloader=bootloader)
     check_root(ks, bootloader, disk)
     _say_unresolved(ks)
     plan = ImagePlan(
-        name=choices.name or ks.path.stem,
+        name=name,
         target=target.name,
         releasever=target.releasever,
         ksversion=ks.syntax.name,
@@ -126,9 +144,20 @@ def plan_kickstart(ks: Kickstart, *, target: Target, choices: Choices) -> ImageP
     return dataclasses.replace(plan, warnings=tuple(ks.findings.warnings), notes=tuple(ks.findings.notes))
 
 
-def default_file_system(target: Target) -> str:
-    """Return the file system of a release where a line names none (Anaconda's product defaults)."""
-    return "xfs" if target.family is Family.EL and int(target.releasever) >= 7 else "ext4"
+def habits_of(target: Target, name: str) -> Habits:
+    """Return what the installer of `target` does where a kickstart does not say (Anaconda's profiles).
+
+    EL 7 and later: LVM with xfs. Fedora: btrfs since 33, compressed since 34, without swap (zram has come
+    in its place). Before: LVM with ext4. A volume group has `name` in its own, so that no two images' meet.
+    """
+    release = int(target.releasever)
+    group = re.sub(r"[^A-Za-z0-9_.]", "_", f"{target.family.value}_{name}")[:100]
+    if target.family is Family.EL:
+        return Habits(file_system="xfs" if release >= EL_XFS else "ext4", group=group)
+    if release < FEDORA_BTRFS:
+        return Habits(group=group)
+    compression = "zstd:1" if release > FEDORA_BTRFS else None
+    return Habits(scheme="btrfs", swap=False, compression=compression, group=group)
 
 
 def _leave_only_models(ks: Kickstart) -> None:

@@ -13,11 +13,11 @@ from builder.kickstart.plan import (
     ImagePlan,
     NetworkInterface,
     Packages,
-    Partition,
     Password,
     Place,
     Repository,
     Script,
+    Volume,
 )
 
 
@@ -46,21 +46,30 @@ def _disk(plan: ImagePlan) -> list[tuple[str, str]]:
     size = f"{disk.size} MiB" if disk.size is not None else "size not known yet"
     ways = f"boots by {' and '.join(plan.firmware)}" if plan.firmware else "does not boot by itself"
     rows = [("disk", f"{disk.label}, {size}, {ways}")]
-    rows += [("disk", f"{number} {_partition(part)}") for number, part in enumerate(disk.partitions, 1)]
+    for number, part in enumerate(disk.partitions, 1):
+        rows += [("disk", f"{number} {line}") for line in _volume(part, part.name)]
+    for group in disk.groups:
+        rows.append(("disk", f"volume group {group.name} on {' '.join(group.members)}"))
+        rows += [("disk", f"  {line}") for volume in group.volumes for line in _volume(volume, volume.name)]
     if plan.firmware:
         timeout = f", timeout {loader.timeout} s" if loader.timeout is not None else ""
         rows.append(("kernel", f"{loader.append or 'no arguments'}{timeout}"))
     return rows
 
 
-def _partition(part: Partition) -> str:
-    words = [f"{part.mountpoint or part.fstype:<12} {part.size:>6} MiB  {part.fstype:<8}"]
-    words += [f"label {part.label}"] if part.label else []
-    words += ["grows"] if part.grow else []
-    words += [f"up to {part.max_size} MiB"] if part.max_size else []
-    words += [f"mounted {part.fsoptions}"] if part.fsoptions else []
-    words += [f"made with {part.mkfsoptions}"] if part.mkfsoptions else []
-    return " ".join(words).rstrip()
+def _volume(volume: Volume, name: str | None) -> list[str]:
+    """Return the line of a partition or logical volume, and those of its subvolumes."""
+    size = f"{volume.size:>6} MiB" if volume.size else "size by %pre"
+    words = [f"{volume.mountpoint or name or volume.fstype:<12} {size}  {volume.fstype:<8}"]
+    words += [f"named {name}"] if name and volume.mountpoint else []
+    words += [f"label {volume.label}"] if volume.label else []
+    words += ["grows"] if volume.grow else []
+    words += [f"up to {volume.max_size} MiB"] if volume.max_size else []
+    words += [f"mounted {volume.fsoptions}"] if volume.fsoptions else []
+    words += [f"made with {volume.mkfsoptions}"] if volume.mkfsoptions else []
+    lines = [" ".join(words).rstrip()]
+    below = [f"  subvolume {one.path:<12} {one.mountpoint or ''}".rstrip() for one in volume.subvolumes]
+    return lines + below
 
 
 def _repository(repository: Repository) -> str:

@@ -18,19 +18,29 @@ import pytest
 
 from builder import tools
 from builder.errors import BuildError
-from builder.image.disk import bootloader, filesystems, layout
+from builder.image.disk import bootloader
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import open_tree
-from builder.kickstart.plan import Bootloader, Disk, Partition
+from builder.kickstart.plan import Bootloader, Partition, Subvolume
 from builder.report import Report
 from builder.runner import Runner
+from tests.support import disks
+from tests.support.disks import place
 
-EPOCH = 1_750_000_000
 GRUB = Path("/usr/lib/grub")
 OVMF = Path("/usr/share/OVMF")
 LOADER = Bootloader(append="net.ifnames=0 console=tty0 console=ttyS0,115200n8", timeout=0)
 ROOT = Partition(mountpoint="/", fstype="ext4", size=64)
 BOOT = Partition(mountpoint="/boot", fstype="ext4", size=32)
+XFS = Partition(mountpoint="/", fstype="xfs", size=320)
+BTRFS = Partition(
+    mountpoint=None,
+    fstype="btrfs",
+    size=320,
+    subvolumes=(Subvolume(path="system", mountpoint="/", fsoptions="compress=zstd:1"),),
+)
+BIOS = Partition(mountpoint=None, fstype="biosboot", size=1)
+EFI = Partition(mountpoint="/boot/efi", fstype="efi", size=32)
 
 pytestmark = pytest.mark.skipif(
     not (GRUB / "i386-pc/boot.img").is_file(), reason="needs GRUB's modules (grub-pc-bin)"
@@ -59,12 +69,11 @@ def assemble(tmp_path: Path, runner: Runner, *partitions: Partition, label: str 
     """Make a disk whose grub.cfg says on the serial line what GRUB found, then resets the machine."""
     tree, disk = tmp_path / "tree", tmp_path / "disk"
     make_tree(tree, "6.1.0-1", "6.10.0-1")
-    placed = layout.place(
-        layout.complete(Disk(label=label, partitions=partitions), LOADER), seed="test", content={}
-    )
+    firmware = (BIOS, EFI) if label == "gpt" else ()
+    placed = place(*firmware, *partitions, label=label)
     bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
     with (tree / "boot/grub2/grub.cfg").open("a") as file:
-        boot = "" if placed.mounted("/boot") else "/boot"
+        boot = placed.boot.top + ("" if placed.mounted("/boot") else "/boot")
         file.write(
             'echo "grub says: $grub_platform $prefix timeout=$timeout default=$default"\n'
             f"if [ -f {boot}/vmlinuz-6.10.0-1 ]; then\n  echo kernel found\nfi\n"
@@ -77,8 +86,7 @@ def assemble(tmp_path: Path, runner: Runner, *partitions: Partition, label: str 
 def write_disk(tree: Path, disk: Path, placed: DiskLayout, work: Path, runner: Runner) -> None:
     """Write the tree, one folder a file system, as the namespaces of a build show it."""
     sources: dict[str, Path] = {}
-    for number, one in enumerate(reversed(placed.filesystems)):
-        assert one.mountpoint
+    for number, one in enumerate(reversed(placed.mounts)):
         source = tree / one.mountpoint.lstrip("/")
         if one.mountpoint != "/":
             moved = work / f"filesystem-{number}"
@@ -87,8 +95,7 @@ def write_disk(tree: Path, disk: Path, placed: DiskLayout, work: Path, runner: R
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             source = moved
         sources[one.mountpoint] = source
-    layout.write_table(disk, placed, runner=runner)
-    filesystems.write_all(disk, placed, sources, runner=runner, epoch=EPOCH, work=work)
+    disks.write_disk(disk, placed, sources, runner=runner, work=work)
     for mountpoint, source in reversed(sources.items()):
         if mountpoint != "/":
             shutil.copytree(source, tree / mountpoint.lstrip("/"), symlinks=True, dirs_exist_ok=True)
@@ -137,6 +144,8 @@ def boot(disk: Path, work: Path, *, uefi: bool) -> str:
         pytest.param("gpt", (BOOT, ROOT), "/grub2", id="gpt, /boot apart"),
         pytest.param("gpt", (ROOT,), "/boot/grub2", id="gpt", marks=pytest.mark.slow),
         pytest.param("msdos", (ROOT,), "/boot/grub2", id="msdos, in the gap"),
+        pytest.param("gpt", (XFS,), "/boot/grub2", id="xfs"),
+        pytest.param("gpt", (BTRFS,), "/system/boot/grub2", id="subvolume of btrfs"),
     ],
 )
 def test_bios_finds_the_menu(
@@ -181,7 +190,7 @@ def test_a_signed_loader_is_taken_as_it_is(tmp_path: Path, runner: Runner) -> No
     (tree / "boot/efi/EFI/fedora").mkdir(parents=True)
     for name in ("shimx64.efi", "grubx64.efi", "mmx64.efi"):
         (tree / "boot/efi/EFI/fedora" / name).write_text(f"signed {name} blscfg")
-    placed = layout.place(layout.complete(Disk(partitions=(BOOT, ROOT)), LOADER), seed="s", content={})
+    placed = place(BIOS, EFI, BOOT, ROOT)
 
     firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
 
@@ -190,7 +199,7 @@ def test_a_signed_loader_is_taken_as_it_is(tmp_path: Path, runner: Runner) -> No
     assert (fallback / "BOOTX64.EFI").read_text() == "signed shimx64.efi blscfg"
     assert (fallback / "grubx64.efi").read_text() == "signed grubx64.efi blscfg"
     stub = (tree / "boot/efi/EFI/fedora/grub.cfg").read_text()
-    assert f"--fs-uuid --set=dev {placed.boot.uuid}\nset prefix=($dev)/grub2\n" in stub
+    assert f"--fs-uuid --set=dev {placed.boot.placed.uuid}\nset prefix=($dev)/grub2\n" in stub
     assert (fallback / "grub.cfg").read_text() == stub
     assert "menuentry" in (tree / "boot/grub2/grub.cfg").read_text(), "this BIOS GRUB has no blscfg"
 
@@ -209,7 +218,7 @@ def test_programs_of_usr_lib_efi_are_brought_to_the_partition(tmp_path: Path, ru
         path = tree / "usr/lib/efi" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{name} blscfg")
-    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+    placed = place(BIOS, EFI, ROOT)
 
     firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
 
@@ -232,7 +241,7 @@ def test_shim_with_its_fallback_program_starts_the_distribution_itself(
         (tree / "boot/efi/EFI" / folder).mkdir(parents=True)
         for name in names:
             (tree / "boot/efi/EFI" / folder / name).write_text(f"{name} blscfg")
-    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+    placed = place(BIOS, EFI, ROOT)
 
     firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
 
@@ -261,7 +270,7 @@ def test_the_first_sectors_are_those_that_grub_bios_setup_writes(tmp_path: Path,
 
 
 def test_without_kernel_or_loader_it_says_what_to_add(tmp_path: Path, runner: Runner) -> None:
-    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+    placed = place(BIOS, EFI, ROOT)
     make_tree(tmp_path / "no kernel")
     make_tree(tmp_path / "no loader", "6.1.0-1", platforms=())
 
@@ -274,8 +283,7 @@ def test_without_kernel_or_loader_it_says_what_to_add(tmp_path: Path, runner: Ru
 
 @pytest.mark.parametrize("loader", [Bootloader(location="none"), Bootloader(disabled=True)])
 def test_no_loader_where_none_is_wanted(tmp_path: Path, runner: Runner, loader: Bootloader) -> None:
-    disk = layout.complete(Disk(partitions=(ROOT,)), loader)
-    placed = layout.place(disk, seed="s", content={})
+    placed = place(ROOT)
     tree = tmp_path / "tree"
     make_tree(tree)
 
@@ -289,7 +297,7 @@ def test_no_loader_where_none_is_wanted(tmp_path: Path, runner: Runner, loader: 
 def test_what_scripts_edited_stays(tmp_path: Path, runner: Runner) -> None:
     tree = tmp_path / "tree"
     make_tree(tree, "6.1.0-1", platforms=("i386-pc",))
-    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+    placed = place(BIOS, EFI, ROOT)
     bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
     config, entry = tree / "boot/grub2/grub.cfg", tree / "boot/loader/entries/image-6.1.0-1.conf"
     config.write_text(config.read_text().replace("set timeout=0", "set timeout=7"))
@@ -326,7 +334,7 @@ def test_a_link_that_leads_out_leads_to_a_place_of_the_image(
     outside.mkdir()
     (tree / link).parent.mkdir(parents=True, exist_ok=True)
     (tree / link).symlink_to(outside)
-    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+    placed = place(BIOS, EFI, ROOT)
 
     # The place is not there in the image; what the link means in the guest may well be done.
     with contextlib.suppress(BuildError, FileNotFoundError, FileExistsError):
@@ -340,7 +348,7 @@ def test_the_images_own_tool_is_run_as_the_image_knows_it(tmp_path: Path, runner
     make_tree(tree, "6.1.0-1", platforms=("i386-pc",))
     (tree / "usr/bin").mkdir()
     (tree / "usr/bin/grub2-mkimage").touch()
-    placed = layout.place(layout.complete(Disk(partitions=(ROOT,)), LOADER), seed="s", content={})
+    placed = place(BIOS, EFI, ROOT)
     asked: list[list[str]] = []
 
     def run(argv: Sequence[str]) -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
 import stat
 import struct
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,32 +19,20 @@ from typing import TypeVar
 import pytest
 
 from builder.errors import BuildError, InputError, PermissionMissing
-from builder.image.disk import filesystems, layout
-from builder.image.disk.placement import MIB, DiskLayout, Placed, Usage
+from builder.image.disk.filesystems import rehearse, writer_for
+from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.usage import measure
+from builder.image.disk.placement import MIB, Placed, Usage
+from builder.image.disk.table import write_table
 from builder.image.isolation.mounts import mount
-from builder.kickstart.plan import Disk, Partition
+from builder.kickstart.plan import Partition
 from builder.report import Report
 from builder.runner import Runner
+from tests.support.disks import place, tool, write_disk
 from tests.support.inside import call_inside
+from tests.support.trees import EPOCH, HUGE_PIECE_AT, make_tree, survey
 
 T = TypeVar("T")
-
-EPOCH = 1_750_000_000
-CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)  # cap_net_raw+ep, revision 2
-LABEL = b"system_u:object_r:passwd_file_t:s0\0"
-ACL = struct.pack("<I", 2) + b"".join(
-    struct.pack("<HHI", tag, permissions, number)
-    for tag, permissions, number in (
-        (0x01, 6, 0xFFFFFFFF),
-        (0x02, 4, 1000),
-        (0x04, 4, 0xFFFFFFFF),
-        (0x10, 4, 0xFFFFFFFF),
-        (0x20, 0, 0xFFFFFFFF),
-    )
-)
-LONG = b"l" * 255
-HUGE = 5 * (1 << 30)
-HUGE_PIECE_AT = 3 * (1 << 30)
 
 
 @pytest.fixture
@@ -67,131 +53,7 @@ def inside(tmp_path: Path, runner: Runner) -> Callable[[Callable[[], T]], T]:
     return run
 
 
-def place(*partitions: Partition, label: str = "gpt") -> DiskLayout:
-    return layout.place(Disk(label=label, partitions=partitions), seed="test", content={})
-
-
-def tool(*argv: str | bytes, ok: tuple[int, ...] = (0,)) -> bytes:
-    done = subprocess.run(
-        argv,
-        capture_output=True,
-        check=False,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-    )
-    assert done.returncode in ok, (argv, done.stdout, done.stderr)
-    return done.stdout
-
-
 # -- ext4: whatever a package or a script may leave ------------------------------------------
-
-
-def make_tree(tree: bytes) -> None:
-    """Make everything that a writer could lose. Times are fixed where a program can set them."""
-
-    def path(name: bytes) -> bytes:
-        return tree + b"/" + name
-
-    def write(name: bytes, data: bytes = b"", mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> bytes:
-        with open(path(name), "wb") as file:
-            file.write(data)
-        os.chown(path(name), *owner)
-        os.chmod(path(name), mode)
-        return path(name)
-
-    os.chmod(tree, 0o555)
-    os.setxattr(tree, "security.selinux", b"system_u:object_r:root_t:s0\0")
-    write(b"setuid", b"#!", 0o4755)
-    write(b"setgid", b"#!", 0o2755, (0, 22))
-    write(b"nothing", b"secret", 0o000, (1000, 1000))
-    write(b"nobody", b"x", 0o640, (65534, 65534))
-    for size in (0, 1, 4095, 4096, 4097, 200_000):
-        write(b"size-%d" % size, os.urandom(size))
-    for name in (
-        b"new\nline",
-        "ñandú-日本".encode(),
-        b"latin-\xe9",
-        LONG,
-        b"-dash",
-        b" \"q\\uote' $x *",
-        b"%s;|&",
-    ):
-        write(name, name)
-    os.mkdir(path(b"sticky"))
-    os.chmod(path(b"sticky"), 0o1777)
-    os.mkdir(path(b"setgid-folder"))
-    os.chown(path(b"setgid-folder"), 0, 100)
-    os.chmod(path(b"setgid-folder"), 0o2770)
-    os.setxattr(path(b"setgid-folder"), "system.posix_acl_default", ACL)
-    for length in (1, 59, 60, 61, 4000):
-        os.symlink(b"t" * length, path(b"link-%d" % length))
-    os.lchown(path(b"link-60"), 7, 7)
-    os.setxattr(path(b"link-1"), "security.selinux", LABEL, follow_symlinks=False)
-    os.mkfifo(path(b"fifo"), 0o600)
-    with socket.socket(socket.AF_UNIX) as listener:
-        os.chdir(tree)
-        listener.bind("socket")
-        os.chdir("/")
-    write(b"capable", b"ELF", 0o755)
-    os.setxattr(path(b"capable"), "security.capability", CAPABILITY)
-    os.setxattr(path(b"capable"), "security.selinux", LABEL)
-    os.link(path(b"capable"), path(b"capable-too"))
-    os.mkdir(path(b"deep"))
-    os.link(path(b"capable"), path(b"deep/capable-three"))
-    write(b"labelled", b"x")
-    os.setxattr(path(b"labelled"), "security.selinux", LABEL)
-    write(b"many-attributes", b"x")
-    os.setxattr(path(b"many-attributes"), "security.selinux", LABEL)
-    for index in range(8):
-        os.setxattr(path(b"many-attributes"), b"user.number-%d" % index, b"v" * (index * 40))
-    write(b"large-attribute", b"x")
-    os.setxattr(path(b"large-attribute"), "user.large", b"L" * 3500)
-    write(b"acl", b"x", 0o640)
-    os.setxattr(path(b"acl"), "system.posix_acl_access", ACL)
-    with open(path(b"sparse"), "wb") as file:
-        file.write(b"begin")
-        file.seek(HUGE_PIECE_AT)
-        file.write(b"piece")
-        file.truncate(HUGE)
-    folder = b"deep"
-    for _ in range(12):
-        folder += b"/d"
-        os.mkdir(path(folder))
-    write(folder + b"/bottom", b"bottom")
-    os.mkdir(path(b"crowd"))
-    for index in range(2000):
-        write(b"crowd/%s-%04d" % (b"n" * 40, index), b"")
-    for name, moment in ((b"size-1", 631152000), (b"size-0", 2_300_000_000), (b"size-4096", EPOCH + 5)):
-        os.utime(path(name), (moment, moment))
-
-
-def survey(tree: bytes) -> dict[bytes, dict[str, object]]:
-    """Return what the tree holds, path by path."""
-    found = {b"": describe(tree)}
-    for base, folders, files in os.walk(tree):
-        for name in (*folders, *files):
-            path = os.path.join(base, name)
-            found[os.path.relpath(path, tree)] = describe(path)
-    return found
-
-
-def describe(path: bytes) -> dict[str, object]:
-    info = os.lstat(path)
-    facts: dict[str, object] = {
-        "mode": info.st_mode,
-        "owner": (info.st_uid, info.st_gid),
-        "mtime": min(int(info.st_mtime), EPOCH),
-        "links": 0 if stat.S_ISDIR(info.st_mode) else info.st_nlink,
-        "size": 0 if stat.S_ISDIR(info.st_mode) else info.st_size,
-    }
-    if stat.S_ISREG(info.st_mode) and info.st_size < MIB:
-        facts["content"] = hashlib.sha256(Path(os.fsdecode(path)).read_bytes()).hexdigest()
-    if stat.S_ISLNK(info.st_mode):
-        facts["content"] = os.readlink(path)
-    facts["attributes"] = {
-        name: os.getxattr(path, name, follow_symlinks=False)
-        for name in os.listxattr(path, follow_symlinks=False)
-    }
-    return facts
 
 
 class Debugfs:
@@ -264,22 +126,14 @@ def test_ext4_keeps_everything_a_tree_can_hold(
     inside: Callable[..., T], tmp_path: Path, runner: Runner
 ) -> None:
     placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=200, label="root"))
-    disk, root = tmp_path / "disk", placed_layout.root
+    disk, root = tmp_path / "disk", placed_layout.root.placed
 
     def build() -> tuple[dict[bytes, dict[str, object]], Usage]:
         mount("tmpfs", "/tree", "tmpfs", 0, "mode=755,size=400m")
         make_tree(b"/tree")
         expected = survey(b"/tree")
-        layout.write_table(Path("/work/disk"), placed_layout, runner=runner)
-        filesystems.write_all(
-            Path("/work/disk"),
-            placed_layout,
-            {"/": Path("/tree")},
-            runner=runner,
-            epoch=EPOCH,
-            work=Path("/work"),
-        )
-        return expected, filesystems.measure(Path("/tree"))
+        write_disk(Path("/work/disk"), placed_layout, {"/": Path("/tree")}, runner=runner, work=Path("/work"))
+        return expected, measure(Path("/tree"))
 
     expected, usage = inside(build)
 
@@ -318,7 +172,7 @@ def test_ext4_keeps_everything_a_tree_can_hold(
 def used_bytes(disk: Path, placed: Placed) -> int:
     """Return what content takes: the blocks that an empty file system of this size has more."""
     free = superblock(f"{disk}?offset={placed.start}")["Free blocks"]
-    return filesystems.writer_for("ext4").capacity(placed.size).bytes - int(free) * 4096  # type: ignore[union-attr]
+    return writer_for("ext4").capacity(placed.size).bytes - int(free) * 4096  # type: ignore[union-attr]
 
 
 def superblock(device: str) -> dict[str, str]:
@@ -342,8 +196,7 @@ def test_equal_trees_give_equal_bytes_at_another_time(
             for number in range(5):
                 (folder / f"EFI/BOOT/file {number}").write_bytes(b"x" * number * 1000)
         disk = Path(f"/work/{name}.raw")
-        layout.write_table(disk, placed_layout, runner=runner)
-        filesystems.write_all(disk, placed_layout, folders, runner=runner, epoch=EPOCH, work=Path("/work"))
+        write_disk(disk, placed_layout, folders, runner=runner, work=Path("/work"))
 
     inside(lambda: build("one"))
     time.sleep(2.1)  # FAT tells two seconds apart
@@ -382,16 +235,14 @@ def test_capacity_is_what_mke2fs_leaves_free(
     tmp_path: Path, runner: Runner, fstype: str, size: int, options: str | None
 ) -> None:
     placed_layout = place(Partition(mountpoint="/", fstype=fstype, size=size, mkfsoptions=options))
-    disk, root = tmp_path / "disk", placed_layout.root
-    layout.write_table(disk, placed_layout, runner=runner)
-
-    filesystems.write_all(disk, placed_layout, {}, runner=runner, epoch=EPOCH, work=tmp_path)
+    disk, root = tmp_path / "disk", placed_layout.root.placed
+    write_disk(disk, placed_layout, {}, runner=runner, work=tmp_path)
 
     told = superblock(f"{disk}?offset={root.start}")
     block = int(told["Block size"])
     # The root folder and lost+found count as content.
     free = int(told["Free blocks"]) * block + block + 16 * 1024
-    capacity = filesystems.writer_for(fstype).capacity(root.size, options)  # type: ignore[union-attr]
+    capacity = writer_for(fstype).capacity(root.size, options)  # type: ignore[union-attr]
     assert capacity.inodes == int(told["Free inodes"]) + 1
     assert capacity.bytes <= free
     assert capacity.bytes >= free - 64 * 1024 - (free // 500 if fstype == "ext2" else 0)
@@ -399,10 +250,8 @@ def test_capacity_is_what_mke2fs_leaves_free(
 
 def test_ext4_has_the_features_that_old_kernels_and_grub_read(tmp_path: Path, runner: Runner) -> None:
     placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=300, label="root"))
-    disk, root = tmp_path / "disk", placed_layout.root
-    layout.write_table(disk, placed_layout, runner=runner)
-
-    filesystems.write_all(disk, placed_layout, {}, runner=runner, epoch=None, work=tmp_path)
+    disk, root = tmp_path / "disk", placed_layout.root.placed
+    write_disk(disk, placed_layout, {}, runner=runner, work=tmp_path)
 
     told = superblock(f"{disk}?offset={root.start}")
     assert set(told["Filesystem features"].split()) == {
@@ -417,12 +266,11 @@ def test_ext4_has_the_features_that_old_kernels_and_grub_read(tmp_path: Path, ru
 
 def test_ext4_grows_to_twenty_times_its_size(tmp_path: Path, runner: Runner) -> None:
     placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=100))
-    disk, root = tmp_path / "disk", placed_layout.root
+    disk, root = tmp_path / "disk", placed_layout.root.placed
     source = tmp_path / "source"
     source.mkdir()
     (source / "file").write_text("kept")
-    layout.write_table(disk, placed_layout, runner=runner)
-    filesystems.write_all(disk, placed_layout, {"/": source}, runner=runner, epoch=EPOCH, work=tmp_path)
+    write_disk(disk, placed_layout, {"/": source}, runner=runner, work=tmp_path)
     partition = tmp_path / "partition"
     with disk.open("rb") as file, partition.open("wb") as out:
         file.seek(root.start)
@@ -439,9 +287,7 @@ def test_ext4_grows_to_twenty_times_its_size(tmp_path: Path, runner: Runner) -> 
 def test_free_space_is_not_allocated(tmp_path: Path, runner: Runner) -> None:
     placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=8000))
     disk = tmp_path / "disk"
-    layout.write_table(disk, placed_layout, runner=runner)
-
-    filesystems.write_all(disk, placed_layout, {}, runner=runner, epoch=EPOCH, work=tmp_path)
+    write_disk(disk, placed_layout, {}, runner=runner, work=tmp_path)
 
     assert disk.stat().st_blocks * 512 < 24 * MIB
 
@@ -451,10 +297,9 @@ def test_content_that_mke2fs_cannot_fit_is_an_error_about_the_size(tmp_path: Pat
     disk, source = tmp_path / "disk", tmp_path / "source"
     source.mkdir()
     (source / "file").write_bytes(os.urandom(20 * MIB))
-    layout.write_table(disk, placed_layout, runner=runner)
 
     with pytest.raises(BuildError, match="/: the content does not fit into 16 MiB"):
-        filesystems.write_all(disk, placed_layout, {"/": source}, runner=runner, epoch=EPOCH, work=tmp_path)
+        write_disk(disk, placed_layout, {"/": source}, runner=runner, work=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -475,7 +320,7 @@ def test_wrong_mkfsoptions_are_found_before_anything_is_built(
     )
 
     with pytest.raises(InputError) as caught:
-        filesystems.rehearse(placed_layout, runner=runner, work=tmp_path)
+        rehearse(Disk(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
 
     assert said in caught.value.message
     assert "/data" in caught.value.message
@@ -485,7 +330,7 @@ def test_wrong_mkfsoptions_are_found_before_anything_is_built(
 def test_good_mkfsoptions_pass_the_rehearsal(tmp_path: Path, runner: Runner) -> None:
     placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=64, mkfsoptions="-m 1 -O ^64bit"))
 
-    filesystems.rehearse(placed_layout, runner=runner, work=tmp_path)
+    rehearse(Disk(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
 
     assert not (tmp_path / "rehearsal").exists()
 
@@ -504,8 +349,9 @@ def test_vfat_keeps_names_bytes_and_times(
         Partition(mountpoint="/boot/efi", fstype="efi", size=size, label="esp"),
         Partition(mountpoint="/", fstype="ext4", size=8),
     )
-    esp = placed_layout.esp
-    assert esp is not None
+    mount = placed_layout.esp
+    assert mount is not None
+    esp = mount.placed
     disk, source = tmp_path / "disk", tmp_path / "source"
     contents = {
         "EFI/BOOT/BOOTX64.EFI": os.urandom(300_000),
@@ -520,11 +366,7 @@ def test_vfat_keeps_names_bytes_and_times(
     if os.geteuid() != 0:
         pytest.skip("files of another owner than root are refused; a build runs as root of its namespace")
     os.utime(source / "-dash.txt", (EPOCH - 100, EPOCH - 100))
-    layout.write_table(disk, placed_layout, runner=runner)
-
-    filesystems.write_all(
-        disk, placed_layout, {"/boot/efi": source}, runner=runner, epoch=EPOCH, work=tmp_path
-    )
+    write_disk(disk, placed_layout, {"/boot/efi": source}, runner=runner, work=tmp_path)
 
     with disk.open("rb") as file:
         file.seek(esp.start + serial_at)
@@ -582,12 +424,9 @@ def test_vfat_refuses_what_it_would_lose(
     disk, source = tmp_path / "disk", tmp_path / "source"
     (source / "EFI").mkdir(parents=True)
     make(source / "EFI")
-    layout.write_table(disk, placed_layout, runner=runner)
 
     with pytest.raises(BuildError, match=reason) as caught:
-        filesystems.write_all(
-            disk, placed_layout, {"/boot/efi": source}, runner=runner, epoch=EPOCH, work=tmp_path
-        )
+        write_disk(disk, placed_layout, {"/boot/efi": source}, runner=runner, work=tmp_path)
 
     assert "/boot/efi" in caught.value.message
     assert "\n" not in caught.value.message
@@ -603,9 +442,7 @@ def test_swap_is_what_mkswap_writes(tmp_path: Path, runner: Runner) -> None:
     )
     disk, placed = tmp_path / "disk", placed_layout.of_type("swap")
     assert placed is not None
-    layout.write_table(disk, placed_layout, runner=runner)
-
-    filesystems.write_all(disk, placed_layout, {}, runner=runner, epoch=EPOCH, work=tmp_path)
+    write_disk(disk, placed_layout, {}, runner=runner, work=tmp_path)
 
     reference = tmp_path / "reference"
     reference.touch(mode=0o600)
@@ -626,7 +463,7 @@ def test_the_table_is_what_the_layout_says(tmp_path: Path, runner: Runner, label
     )
     disk = tmp_path / "disk"
 
-    layout.write_table(disk, placed_layout, runner=runner)
+    write_table(disk, placed_layout, runner=runner)
 
     import json
 

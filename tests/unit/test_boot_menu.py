@@ -71,7 +71,7 @@ def test_the_kernel_gets_root_ro_and_the_kickstarts_words(
 
     words = bootloader.kernel_arguments(disk, Bootloader(append=append), arguments)
 
-    assert " ".join(words) == expected.format(disk.root.uuid)
+    assert " ".join(words) == expected.format(disk.root.placed.uuid)
 
 
 @pytest.mark.parametrize(

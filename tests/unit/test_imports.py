@@ -16,7 +16,7 @@ BUILDER = ROOT / "builder"
 LAYERS = (
     ("errors", "sizes", "repofile"),
     ("destination",),
-    ("data", "report", "files", "memory", "pipes", "places", "zstd"),
+    ("data", "formats", "report", "files", "memory", "pipes", "places", "zstd"),
     ("tools", "manifest", "releases"),
     ("versions",),
     ("runner", "http"),

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.kickstart.choices import Choices
+from builder.kickstart.disk.sizes import Wish, choose_disk_size, share
 from builder.kickstart.findings import Findings
-from builder.kickstart.layout import share
-from builder.kickstart.plan import ImagePlan, Partition
+from builder.kickstart.plan import ImagePlan
 from tests.support.kickstart_text import plan_text, told
 
 REST = "rootpw --lock\n%packages\n%end\n"
@@ -31,16 +31,29 @@ def plan_disk(
 # lines, size of the disk -> partitions in their order, size of the disk
 LAYOUTS = {
     "as small as the lines ask for": (
-        "part /boot/efi --size=50\npart biosboot --size=1\npart / --fstype=ext4 --size=1024 --grow\n",
+        "part /boot/efi --size=50\npart biosboot --size=1\npart / --fstype=ext4 --size=1024\n",
         None,
         [("biosboot", 1), ("/boot/efi", 50), ("/", 1024)],
         1077,
     ),
-    "/ that only grows gets a disk that holds a system": (
+    "what grows gets the usual disk, however small it begins": (
         "part biosboot --size=1\npart / --fstype=ext4 --size=1 --grow\n",
         None,
         [("biosboot", 1), ("/", 5117)],
         5120,
+    ),
+    "and however large": (
+        "part biosboot --size=1\npart / --fstype=ext4 --size=1024 --grow\n",
+        None,
+        [("biosboot", 1), ("/", 5117)],
+        5120,
+    ),
+    "but not less than it asks for": ("part / --fstype=ext4 --size=9000 --grow\n", None, [("/", 9000)], 9001),
+    "nor more than it can take": (
+        "part / --fstype=ext4 --size=900 --grow --maxsize=1500\n",
+        None,
+        [("/", 1500)],
+        1501,
     ),
     "/ is last, whatever the order of the lines": (
         "part / --fstype=ext4 --size=900\npart swap --size=100\npart /srv --fstype=ext4 --size=10\n"
@@ -92,7 +105,13 @@ LAYOUTS = {
         [("biosboot", 1), ("/boot/efi", 32), ("/", 500)],
         535,
     ),
-    "autopart": (
+    "reqpart on msdos": (
+        "clearpart --disklabel=msdos\nreqpart --add-boot\npart / --fstype=ext4 --size=500\n",
+        None,
+        [("/boot", 1024), ("/", 500)],
+        1525,
+    ),
+    "autopart --type=plain": (
         "autopart --type=plain\n",
         None,
         [("biosboot", 1), ("/boot/efi", 64), ("/boot", 1024), ("/", 4029)],
@@ -103,6 +122,24 @@ LAYOUTS = {
         3000,
         [("biosboot", 1), ("/boot/efi", 64), ("/", 2933)],
         3000,
+    ),
+    "autopart of a large disk has /home": (
+        "autopart --type=plain --noboot\n",
+        60_000,
+        [("biosboot", 1), ("/boot/efi", 64), ("/home", 19663), ("/", 40270)],
+        60_000,
+    ),
+    "autopart --nohome": (
+        "autopart --type=plain --noboot --nohome\n",
+        60_000,
+        [("biosboot", 1), ("/boot/efi", 64), ("/", 59933)],
+        60_000,
+    ),
+    "swap for hibernation": (
+        "part swap --hibernation\npart / --fstype=ext4 --size=500\n",
+        None,
+        [("swap", 4096), ("/", 500)],
+        4597,
     ),
     "swap as recommended": (
         "part swap --recommended\npart / --fstype=ext4 --size=500\n",
@@ -124,6 +161,9 @@ def test_layout(
     assert plan.disk.size == total
 
 
+BOOT = "part /boot --fstype=ext4 --size=200\n"
+PV = BOOT + "part pv.1 --size=900\nvolgroup vg pv.1\n"
+
 MISTAKES = {
     "no /": ("part /srv --fstype=ext4 --size=1\n", "test.ks: no partition for /"),
     "no partitions at all": ("zerombr\n", "test.ks: no partition for /"),
@@ -136,7 +176,6 @@ MISTAKES = {
     ),
     "unknown file system": ("part / --fstype=zfs --size=9\n", "test.ks:1: part --fstype=zfs: is not handled"),
     "no mount point": ("part foo --fstype=ext4 --size=9\n", 'test.ks:1: part: "foo" is not a mount point'),
-    "LVM": ("part pv.01 --size=9\n", "test.ks:1: part pv.01: LVM"),
     "vfat on /": ("part / --fstype=vfat --size=9\n", "test.ks:1: part /: vfat cannot hold a system"),
     "two disks": (
         "part / --fstype=ext4 --size=9 --ondisk=sda\npart /srv --fstype=ext4 --size=9 --ondisk=sdb\n",
@@ -144,7 +183,7 @@ MISTAKES = {
     ),
     "tiny ESP": (
         "part /boot/efi --size=2\npart / --fstype=ext4 --size=9\n",
-        "test.ks:1: part /boot/efi: 2 MiB",
+        "test.ks:1: part /boot/efi: 2 MiB is too small",
     ),
     "gpt that nothing boots": (
         "clearpart --all --disklabel=gpt\npart / --fstype=ext4 --size=9\n",
@@ -163,8 +202,34 @@ MISTAKES = {
         "part / --fstype=ext4 --size=9 --fsoptions='a b'\n",
         'test.ks:1: part --fsoptions="a b": a blank would end the field',
     ),
-    "autopart of LVM": ("autopart\n", "test.ks:1: autopart: its default, LVM or btrfs, is not built"),
-    "autopart of btrfs": ("autopart --type=btrfs\n", "test.ks:1: autopart: only --type=plain is built"),
+    "autopart of thin pools": ("autopart --type=thinp\n", "test.ks:1: autopart --type=thinp: thin pools"),
+    "autopart of a release's btrfs with another file system": (
+        "autopart --fstype=xfs\n",
+        "test.ks:1: autopart --fstype=xfs: autopart makes btrfs here",
+    ),
+    "autopart of btrfs with another file system": (
+        "autopart --type=btrfs --fstype=xfs\n",
+        "test.ks:1: autopart: autopart --fstype cannot be used with --type=btrfs",
+    ),
+    "biosboot on msdos": (
+        "clearpart --disklabel=msdos\npart biosboot --size=1\npart / --fstype=ext4 --size=9\n",
+        "test.ks:2: part biosboot: an msdos disk has no use for it",
+    ),
+    "small xfs": ("part / --fstype=xfs --size=299\n", "test.ks:1: part /: 299 MiB are too small for xfs"),
+    "small btrfs": ("part / --fstype=btrfs --size=99\n", "test.ks:1: part /: 99 MiB are too small for btrfs"),
+    "mounted twice": (
+        PV + "logvol / --vgname=vg --name=a --size=10 --fstype=ext4\n"
+        "logvol / --vgname=vg --name=b --size=10 --fstype=ext4\n",
+        "test.ks:5: /: mounted twice",
+    ),
+    "/boot on LVM": (
+        "part pv.1 --size=900\nvolgroup vg pv.1\nlogvol / --vgname=vg --name=root --size=500 --fstype=xfs\n",
+        "test.ks:3: /boot lies on LVM",
+    ),
+    "boot loader in a partition": (
+        "bootloader --location=partition\npart / --fstype=ext4 --size=9\n",
+        "test.ks:1: bootloader --location=partition: GRUB cannot be embedded",
+    ),
     "table of another machine": (
         "clearpart --all --disklabel=dasd\npart / --fstype=ext4 --size=9\n",
         "test.ks:1: clearpart --disklabel=dasd: is not handled",
@@ -172,6 +237,72 @@ MISTAKES = {
     "partition of a disk that is there": (
         "part / --fstype=ext4 --onpart=sda1\n",
         "test.ks:1: part --onpart: needs a disk that holds partitions already",
+    ),
+    "volume group without its partition": (
+        BOOT + "volgroup vg pv.1\nlogvol / --vgname=vg --name=root --size=500 --fstype=xfs\n",
+        "test.ks:2: volgroup vg: no part line makes pv.1",
+    ),
+    "partition without its volume group": (
+        "part pv.1 --size=9\npart / --fstype=ext4 --size=9\n",
+        "test.ks:1: part pv.1: no volgroup line uses it",
+    ),
+    "volume without its group": (
+        "part / --fstype=ext4 --size=9\nlogvol /srv --vgname=vg --name=s --size=9 --fstype=ext4\n",
+        "test.ks:2: logvol --vgname=vg: no volgroup line makes it",
+    ),
+    "volumes that do not fit": (
+        PV + "logvol / --vgname=vg --name=root --size=950 --fstype=xfs\n",
+        "test.ks:3: volgroup vg: its volumes need 56 MiB more than the 896 MiB it has",
+    ),
+    "thin pool": (
+        PV + "logvol none --vgname=vg --thinpool --name=pool --size=100\n",
+        "test.ks:4: logvol --thinpool: thin pools and caches are not built",
+    ),
+    "encrypted volume": (
+        PV + "logvol / --vgname=vg --name=root --size=500 --encrypted\n",
+        "test.ks:4: logvol --encrypted: encryption is not built",
+    ),
+    "firmware's partition on LVM": (
+        PV + "logvol /boot/efi --vgname=vg --name=efi --size=50 --fstype=efi\n"
+        "logvol / --vgname=vg --name=root --size=100 --fstype=ext4\n",
+        "test.ks:4: logvol /boot/efi: firmware does not read LVM",
+    ),
+    "btrfs of two partitions": (
+        BOOT + "part btrfs.1 --size=400\npart btrfs.2 --size=400\nbtrfs / btrfs.1 btrfs.2\n",
+        "test.ks:4: btrfs /: a volume of 2 partitions",
+    ),
+    "subvolume of nothing": (
+        "part / --fstype=ext4 --size=9\nbtrfs /home --subvol --name=home LABEL=none\n",
+        "test.ks:2: btrfs --subvol --name=home: there is no volume LABEL=none",
+    ),
+    "option of mkfs that is ours": (
+        "part / --fstype=ext4 --size=9 --mkfsoptions='-U random'\n",
+        "test.ks:1: part /: --mkfsoptions: -U cannot be used",
+    ),
+    "extended option of mkfs that is ours": (
+        "part / --fstype=ext4 --size=9 --mkfsoptions='-E offset=5'\n",
+        "test.ks:1: part /: --mkfsoptions: offset comes from the plan",
+    ),
+    "feature of xfs": (
+        "part / --fstype=xfs --size=900 --mkfsoptions='-m rmapbt=1'\n",
+        "test.ks:1: part /: --mkfsoptions: -m rmapbt=1 is not supported",
+    ),
+    "option of mkfs.xfs": (
+        "part / --fstype=xfs --size=900 --mkfsoptions='-r rtdev=/dev/sda'\n",
+        "test.ks:1: part /: --mkfsoptions: -r of mkfs.xfs cannot be used",
+    ),
+    "options for swap": (
+        "part swap --size=9 --mkfsoptions=-f\npart / --fstype=ext4 --size=9\n",
+        "test.ks:1: part swap: swap takes no --mkfsoptions",
+    ),
+    "label of xfs": (
+        "part / --fstype=xfs --size=900 --label=abcdefghijklm\n",
+        'test.ks:1: part --label="abcdefghijklm": not a label of xfs',
+    ),
+    "two names of a volume": (
+        PV + "logvol / --vgname=vg --name=a --size=10 --fstype=ext4\n"
+        "logvol /srv --vgname=vg --name=a --size=10 --fstype=ext4\n",
+        "test.ks:5: logvol --name=a: a second one in vg",
     ),
 }
 
@@ -223,22 +354,22 @@ def test_firmware_that_can_boot_the_disk(
 
 
 DEFAULTS = {
-    "Fedora": ("fedora-45", "F45", "ext4", False),
-    "EL 6": ("epel-6", "RHEL6", "ext4", False),
-    "EL 9, whose xfs is not written": ("epel-9", "RHEL9", "ext4", True),
+    "Fedora": ("fedora-45", "F45", "ext4"),
+    "EL 6": ("epel-6", "RHEL6", "ext4"),
+    "EL 9": ("epel-9", "RHEL9", "xfs"),
 }
 
 
-@pytest.mark.parametrize(("target", "version", "fstype", "warned"), DEFAULTS.values(), ids=DEFAULTS)
+@pytest.mark.parametrize(("target", "version", "fstype"), DEFAULTS.values(), ids=DEFAULTS)
 def test_file_system_where_the_line_names_none(
-    tmp_path: Path, target: str, version: str, fstype: str, warned: bool
+    tmp_path: Path, target: str, version: str, fstype: str
 ) -> None:
     plan, findings = plan_text(
         tmp_path, "part / --size=900\n%packages\n%end\n", target=target, choices=Choices(ksversion=version)
     )
 
     assert plan.disk.partitions[-1].fstype == fstype
-    assert any("ext4 is taken" in problem.message for problem in findings.warnings) is warned
+    assert not findings.warnings
 
 
 def test_file_system_that_is_named_is_kept(tmp_path: Path) -> None:
@@ -260,31 +391,129 @@ def test_swap_of_autopart_is_that_of_the_release(tmp_path: Path) -> None:
     assert "swap" not in dict(disk_of(fedora))
 
 
-PARTS = st.lists(
+SCHEMES = {
+    "Fedora since 33": ("fedora-45", "F45", "btrfs", [("root", "/"), ("home", "/home")]),
+    "EL": ("epel-9", "RHEL9", "lvm", [("swap", None), ("root", "/")]),
+    "Fedora before": ("fedora-17", "F17", "lvm", [("swap", None), ("root", "/")]),
+}
+
+
+@pytest.mark.parametrize(("target", "version", "kind", "volumes"), SCHEMES.values(), ids=SCHEMES)
+def test_bare_autopart_is_that_of_the_release(
+    tmp_path: Path, target: str, version: str, kind: str, volumes: list[tuple[str, str | None]]
+) -> None:
+    text = "autopart\nrootpw --lock x\n%packages\n%end\n"
+    plan, findings = plan_text(tmp_path, text, target=target, choices=Choices(ksversion=version))
+
+    assert not findings.errors, told(findings, tmp_path)
+    last = plan.disk.partitions[-1]
+    assert last.fstype == kind
+    found = [(one.path, one.mountpoint) for one in last.subvolumes]
+    found += [(one.name, one.mountpoint) for group in plan.disk.groups for one in group.volumes]
+    assert found == volumes
+    assert [part.mountpoint for part in plan.disk.partitions[:3]] == [None, "/boot/efi", "/boot"]
+
+
+VOLUMES = {
+    "growing takes the rest": ("logvol / --vgname=vg --name=root --size=100 --grow --fstype=xfs\n", [896]),
+    "sizes are whole extents": ("logvol / --vgname=vg --name=root --size=398 --fstype=xfs\n", [400]),
+    "up to its maximum": (
+        "logvol / --vgname=vg --name=root --size=400 --grow --maxsize=600 --fstype=xfs\n",
+        [600],
+    ),
+    "a part of what is left": (
+        "logvol swap --vgname=vg --name=swap --size=96\n"
+        "logvol / --vgname=vg --name=root --percent=50 --fstype=xfs\n",
+        [96, 400],
+    ),
+    "two share": (
+        "logvol / --vgname=vg --name=root --size=300 --grow --fstype=xfs\n"
+        "logvol /srv --vgname=vg --name=srv --size=100 --grow --fstype=ext4\n",
+        [672, 224],
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "sizes"), VOLUMES.values(), ids=VOLUMES)
+def test_sizes_of_logical_volumes(tmp_path: Path, lines: str, sizes: list[int]) -> None:
+    plan, findings = plan_disk(tmp_path, PV + lines)
+
+    assert not findings.errors, told(findings, tmp_path)
+    assert [volume.size for volume in plan.disk.groups[0].volumes] == sizes
+
+
+def test_a_partition_of_lvm_grows_to_what_its_volumes_need(tmp_path: Path) -> None:
+    lines = (
+        BOOT + "part pv.1 --size=1 --grow\nvolgroup vg pv.1\n"
+        "logvol / --vgname=vg --name=root --size=8000 --fstype=xfs\n"
+    )
+
+    plan, findings = plan_disk(tmp_path, lines)
+
+    assert not findings.errors, told(findings, tmp_path)
+    assert disk_of(plan) == [("/boot", 200), ("lvm", 8001)]
+
+
+def test_btrfs_as_fedoras_cloud_kickstart_has_it(tmp_path: Path) -> None:
+    lines = (
+        "part biosboot --size=1\npart /boot --fstype=ext4 --size=1000\n"
+        'part btrfs.007 --fstype="btrfs" --size=2000 --grow\n'
+        "btrfs none --label=fedora btrfs.007\n"
+        "btrfs /home --subvol --name=home LABEL=fedora\nbtrfs / --subvol --name=root LABEL=fedora\n"
+        "btrfs /var --subvol --name=root/var LABEL=fedora\n"
+    )
+
+    plan, findings = plan_disk(tmp_path, lines)
+
+    assert not findings.errors, told(findings, tmp_path)
+    volume = plan.disk.partitions[-1]
+    assert (volume.fstype, volume.label, volume.mountpoint, volume.size) == ("btrfs", "fedora", None, 4117)
+    assert [(one.path, one.mountpoint) for one in volume.subvolumes] == [
+        ("home", "/home"),
+        ("root", "/"),
+        ("root/var", "/var"),
+    ]
+
+
+def test_swap_is_recommended_for_the_guests_memory(tmp_path: Path) -> None:
+    text = "part swap --recommended\npart / --fstype=ext4 --size=500\n" + REST
+    plan, _ = plan_text(tmp_path, text, choices=Choices(ksversion="F45", memory=1024))
+
+    assert disk_of(plan)[0] == ("swap", 2048)
+
+
+WISHES = st.lists(
     st.tuples(st.integers(1, 5000), st.booleans(), st.none() | st.integers(1, 9000)), min_size=1, max_size=6
 )
 
 
-@given(free=st.integers(0, 100_000), rows=PARTS)
+def wishes(rows: list[tuple[int, bool, int | None]]) -> list[Wish]:
+    return [Wish(size, grow, None if limit is None else max(limit, size)) for size, grow, limit in rows]
+
+
+@given(free=st.integers(0, 100_000), rows=WISHES)
 def test_shared_space_is_never_lost_nor_made(free: int, rows: list[tuple[int, bool, int | None]]) -> None:
-    parts = [
-        Partition(
-            mountpoint=f"/{number}",
-            fstype="ext4",
-            size=size,
-            grow=grow,
-            max_size=max(limit, size) if limit is not None else None,
-        )
-        for number, (size, grow, limit) in enumerate(rows)
-    ]
+    wanted = wishes(rows)
 
-    grown = share(free, parts)
+    sizes = share(free, wanted)
 
-    given_out = sum(part.size for part in grown) - sum(part.size for part in parts)
+    given_out = sum(sizes) - sum(wish.size for wish in wanted)
     assert 0 <= given_out <= free
-    for before, after in zip(parts, grown, strict=True):
-        assert after.size >= before.size
-        assert after.size == before.size or before.grow
-        assert before.max_size is None or after.size <= before.max_size
-    if any(part.grow and part.max_size is None for part in parts):
+    for wish, size in zip(wanted, sizes, strict=True):
+        assert size >= wish.size
+        assert size == wish.size or wish.grow
+        assert wish.limit is None or size <= wish.limit
+    if any(wish.grow and wish.limit is None for wish in wanted):
         assert given_out == free
+
+
+@given(rows=WISHES)
+def test_the_size_of_a_disk_does_not_jump_with_a_number(rows: list[tuple[int, bool, int | None]]) -> None:
+    """A MiB more in a line never makes the disk smaller, and never larger by more than that MiB."""
+    before = wishes(rows)
+    more = [Wish(before[0].size + 1, before[0].grow, before[0].limit and before[0].limit + 1), *before[1:]]
+
+    first = choose_disk_size(sum(one.size for one in before), before)
+    second = choose_disk_size(sum(one.size for one in more), more)
+
+    assert 0 <= second - first <= 1

@@ -33,6 +33,14 @@ BRIDGE = "network --device=br0 --bridgeslaves=eth0 "
 TEAM = "network --device=team0 --teamslaves=eth0 "
 CERTIFICATE = "%certificate --filename=a.pem "
 
+GROUP = (
+    "part pv.1 --size=5001\nvolgroup vg pv.1\nlogvol /a --vgname=vg --name=a --size=1 --fstype=ext4 --grow"
+)
+VOLUME = "part pv.1 --size=5001\nvolgroup vg pv.1\nlogvol /a --vgname=vg --name=a --fstype=ext4 --size=40 "
+SWAP = "part pv.1 --size=5001\nvolgroup vg pv.1\nlogvol swap --vgname=vg --name=a --size=40 "
+BTRFS = "part btrfs.1 --size=900\nbtrfs none --label=a btrfs.1\n"
+SECOND_BTRFS = "part btrfs.2 --size=900\nbtrfs none --label=b btrfs.2\n"
+
 # (command, option) -> a line without the option, a line with it, the syntax where that is not F45.
 # A plan must tell the two apart: that is what honoured means.
 EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -132,9 +140,12 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
         "bootloader --password=grub.pbkdf2.sha512.1.a.b --iscrypted",
     ),
     ("bootloader", "--disabled"): ("bootloader", "bootloader --disabled"),
-    ("clearpart", "--disklabel"): ("", "clearpart --all --disklabel=msdos"),
-    ("part", "--fstype"): (PART, PART.replace("ext4", "xfs")),
-    ("part", "--type"): (PART, PART.replace("--fstype=ext4", "--type=xfs")),
+    ("clearpart", "--disklabel"): (
+        "part / --fstype=ext4 --size=9\nbootloader --location=none",
+        "part / --fstype=ext4 --size=9\nbootloader --location=none\nclearpart --disklabel=gpt",
+    ),
+    ("part", "--fstype"): (PART, PART.replace("ext4", "ext3")),
+    ("part", "--type"): (PART, PART.replace("--fstype=ext4", "--type=ext3")),
     ("part", "--size"): (PART, PART.replace("=10", "=11")),
     ("part", "--grow"): (PART, PART + "--grow"),
     ("part", "--maxsize"): (PART, PART + "--maxsize=20"),
@@ -142,12 +153,44 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("part", "--fsoptions"): (PART, PART + "--fsoptions=noatime"),
     ("part", "--mkfsoptions"): (PART, PART + "--mkfsoptions='-m 0'"),
     ("part", "--recommended"): ("part swap --size=10", "part swap --recommended"),
+    ("part", "--hibernation"): ("part swap --size=10", "part swap --hibernation"),
+    ("part", "--onpart"): ("", "part / --fstype=ext4 --onpart=vda1\n%pre\n%end"),
+    ("part", "--usepart"): ("", "part / --fstype=ext4 --usepart=vda1\n%pre\n%end"),
     ("reqpart", "--add-boot"): ("reqpart", "reqpart --add-boot"),
     ("autopart", "--type"): ("", "autopart --type=plain"),
     ("autopart", "--nolvm"): ("", "autopart --nolvm"),
     ("autopart", "--fstype"): ("autopart --type=plain", "autopart --type=plain --fstype=xfs"),
     ("autopart", "--noboot"): ("autopart --type=plain", "autopart --type=plain --noboot"),
     ("autopart", "--noswap"): ("autopart --type=plain", "autopart --type=plain --noswap", "RHEL9"),
+    ("autopart", "--nohome"): ("autopart", "autopart --nohome"),
+    ("autopart", "--hibernation"): ("autopart", "autopart --hibernation"),
+    ("volgroup", "--pesize"): (GROUP, GROUP.replace("vg pv.1", "vg pv.1 --pesize=8192")),
+    ("volgroup", "--reserved-space"): (GROUP, GROUP.replace("vg pv.1", "vg pv.1 --reserved-space=8")),
+    ("volgroup", "--reserved-percent"): (GROUP, GROUP.replace("vg pv.1", "vg pv.1 --reserved-percent=8")),
+    ("logvol", "--vgname"): ("", VOLUME),
+    ("logvol", "--name"): (VOLUME, VOLUME.replace("--name=a", "--name=b")),
+    ("logvol", "--size"): (VOLUME, VOLUME.replace("--size=40", "--size=80")),
+    ("logvol", "--grow"): (VOLUME, VOLUME + "--grow"),
+    ("logvol", "--maxsize"): (VOLUME + "--grow", VOLUME + "--grow --maxsize=60"),
+    ("logvol", "--percent"): (VOLUME, VOLUME.replace("--size=40", "--percent=50")),
+    ("logvol", "--recommended"): (SWAP, SWAP.replace("--size=40", "--recommended")),
+    ("logvol", "--hibernation"): (SWAP, SWAP.replace("--size=40", "--hibernation")),
+    ("logvol", "--label"): (VOLUME, VOLUME + "--label=l"),
+    ("logvol", "--fstype"): (VOLUME, VOLUME.replace("ext4", "ext3")),
+    ("logvol", "--fsoptions"): (VOLUME, VOLUME + "--fsoptions=noatime"),
+    ("logvol", "--mkfsoptions"): (VOLUME, VOLUME + "--mkfsoptions='-m 0'"),
+    ("btrfs", "--label"): (BTRFS, BTRFS.replace("--label=a", "--label=b")),
+    ("btrfs", "--metadata"): (BTRFS, BTRFS.replace("--label=a", "--label=a --metadata=single")),
+    ("btrfs", "--mkfsoptions"): (BTRFS, BTRFS.replace("--label=a", "--label=a --mkfsoptions='-m single'")),
+    ("btrfs", "--subvol"): (BTRFS, BTRFS + "btrfs /srv --subvol --name=s LABEL=a"),
+    ("btrfs", "--name"): (
+        BTRFS + "btrfs /srv --subvol --name=s LABEL=a",
+        BTRFS + "btrfs /srv --subvol --name=t LABEL=a",
+    ),
+    ("btrfs", "--parent"): (
+        BTRFS + SECOND_BTRFS + "btrfs /srv --subvol --name=s LABEL=a",
+        BTRFS + SECOND_BTRFS + "btrfs /srv --subvol --name=s --parent=LABEL=b LABEL=a",
+    ),
     ("url", "--url"): ("", URL),
     ("url", "--mirrorlist"): ("", "url --mirrorlist=https://m.example/list"),
     ("url", "--metalink"): ("", "url --metalink=https://m.example/link"),
@@ -256,20 +299,21 @@ def test_every_honoured_option_has_an_effect_to_show() -> None:
 
 def _plan(folder: Path, line: str, ksversion: str) -> ImagePlan:
     name = line.split(maxsplit=1)[0] if line else ""
-    disk = "" if name == "autopart" else DISK
+    disk = "" if name == "autopart" or line.startswith("part / ") else DISK
     rest = "%packages\ninitial-setup\n%end\n"
     if name == "%packages":
         line, rest = f"{line}\nbash\n%end", ""
     elif name.startswith("%"):
         line = f"{line}\necho\n%end"
-    plan, findings = plan_text(folder, f"{disk}{line}\n{rest}", ksversion=ksversion)
+    target = "epel-9" if ksversion.startswith("RHEL") else "fedora-45"
+    plan, findings = plan_text(folder, f"{disk}{line}\n{rest}", ksversion=ksversion, target=target)
     assert not findings.errors, told(findings, folder)
     return _comparable(plan)
 
 
 def _comparable(plan: ImagePlan) -> ImagePlan:
     """Return the plan without what differs by the text alone: places, digests, findings."""
-    clean = dataclasses.replace(
+    plan = dataclasses.replace(
         plan,
         kickstart_digests=(),
         warnings=(),
@@ -279,13 +323,22 @@ def _comparable(plan: ImagePlan) -> ImagePlan:
         services_place=None,
         authselect_place=None,
         packages=dataclasses.replace(plan.packages, places={}),
-        users=tuple(dataclasses.replace(user, place=None) for user in plan.users),
-        repositories=tuple(dataclasses.replace(source, place=None) for source in plan.repositories),
     )
-    if clean.firewall is not None:
-        clean = dataclasses.replace(clean, firewall=dataclasses.replace(clean.firewall, place=None))
-    parts = tuple(dataclasses.replace(part, place=None) for part in clean.disk.partitions)
-    return dataclasses.replace(clean, disk=dataclasses.replace(clean.disk, partitions=parts))
+    clean = _without_places(plan)
+    assert isinstance(clean, ImagePlan)
+    return clean
+
+
+def _without_places(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(_without_places(one) for one in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        changed = {
+            name: None if name == "place" else _without_places(inner) for name, inner in fields.items()
+        }
+        return dataclasses.replace(value, **changed)
+    return value
 
 
 @pytest.mark.parametrize(("word", "lines"), EFFECTS.items(), ids=[" ".join(word) for word in EFFECTS])

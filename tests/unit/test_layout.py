@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.errors import BuildError, InputError
-from builder.image.disk import layout
+from builder.errors import BuildError
+from builder.image.disk import layout, table
 from builder.image.disk.placement import Usage
-from builder.kickstart.plan import Bootloader, Disk, Partition, Place
+from builder.kickstart.plan import (
+    Disk,
+    Extent,
+    LogicalVolume,
+    Partition,
+    Place,
+    Subvolume,
+    VolumeGroup,
+)
 from builder.sizes import MIB
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=1000)
@@ -20,7 +28,6 @@ BOOT = Partition(mountpoint="/boot", fstype="ext4", size=200)
 SWAP = Partition(mountpoint=None, fstype="swap", size=64)
 BIOS = Partition(mountpoint=None, fstype="biosboot", size=1)
 EFI = Partition(mountpoint="/boot/efi", fstype="efi", size=50)
-GRUB = Bootloader()
 
 
 def place(disk: Disk, seed: str = "seed", **content: Usage) -> layout.DiskLayout:
@@ -31,26 +38,8 @@ def shapes(placed: layout.DiskLayout) -> list[tuple[str, int, int]]:
     return [(one.where, one.start // MIB, one.size // MIB) for one in placed.partitions]
 
 
-@pytest.mark.parametrize(
-    ("disk", "loader", "expected"),
-    [
-        pytest.param(Disk(partitions=(ROOT,)), GRUB, [None, "/boot/efi", "/"], id="both are added"),
-        pytest.param(Disk(partitions=(BIOS, ROOT)), GRUB, [None, "/"], id="BIOS only, as written"),
-        pytest.param(Disk(partitions=(EFI, ROOT)), GRUB, ["/boot/efi", "/"], id="UEFI only, as written"),
-        pytest.param(
-            Disk(partitions=(replace(EFI, fstype="vfat"), ROOT)), GRUB, ["/boot/efi", "/"], id="ESP as vfat"
-        ),
-        pytest.param(Disk(label="msdos", partitions=(ROOT,)), GRUB, ["/"], id="msdos has a gap"),
-        pytest.param(Disk(partitions=(ROOT,)), Bootloader(location="none"), ["/"], id="no loader"),
-        pytest.param(Disk(partitions=(ROOT,)), Bootloader(disabled=True), ["/"], id="disabled"),
-    ],
-)
-def test_a_disk_gets_what_its_boot_loader_needs(disk: Disk, loader: Bootloader, expected: list[str]) -> None:
-    assert [one.mountpoint for one in layout.complete(disk, loader).partitions] == expected
-
-
-def test_root_is_last_and_everything_starts_at_a_mib() -> None:
-    placed = place(Disk(partitions=(ROOT, BIOS, EFI, BOOT, SWAP)))
+def test_everything_starts_at_a_mib_in_the_order_of_the_plan() -> None:
+    placed = place(Disk(partitions=(BIOS, EFI, BOOT, SWAP, ROOT)))
 
     assert shapes(placed) == [
         ("biosboot", 1, 1),
@@ -63,35 +52,71 @@ def test_root_is_last_and_everything_starts_at_a_mib() -> None:
     assert [one.number for one in placed.partitions] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(
-    ("partitions", "size", "expected"),
-    [
-        pytest.param((replace(ROOT, grow=True),), 5000, [4998], id="takes the rest"),
-        pytest.param((ROOT,), 5000, [1000], id="does not grow unasked"),
-        pytest.param((replace(ROOT, grow=True, max_size=3000),), 5000, [3000], id="up to its maximum"),
-        pytest.param(
-            (replace(BOOT, grow=True), replace(ROOT, grow=True)), 2402, [400, 2000], id="shares by size"
-        ),
-        pytest.param(
-            (replace(BOOT, grow=True, max_size=300), replace(ROOT, grow=True)),
-            2402,
-            [300, 2100],
-            id="what one cannot take the other gets",
-        ),
-        pytest.param((replace(ROOT, grow=True),), None, [1000], id="a disk without a size does not grow"),
-    ],
+def test_partitions_of_pre_stay_where_they_are() -> None:
+    root = replace(ROOT, extent=Extent(number=4, start=9 * MIB, length=900 * MIB + 512, name="system"))
+    free = Partition(
+        mountpoint=None, fstype="unused", size=2, extent=Extent(number=2, start=5 * MIB, length=2 * MIB)
+    )
+
+    placed = place(Disk(partitions=(free, root), size=1000))
+
+    assert [(one.number, one.start, one.size, one.name) for one in placed.partitions] == [
+        (2, 5 * MIB, 2 * MIB, "unused2"),
+        (4, 9 * MIB, 900 * MIB + 512, "system"),
+    ]
+    lines = table.sfdisk_script(placed).splitlines()
+    assert lines[-1].startswith(f"disk4 : start={9 * 2048}, size={900 * 2048 + 1}, ")
+
+
+GROUP = VolumeGroup(
+    name="vg",
+    members=("pv.1", "pv.2"),
+    volumes=(
+        LogicalVolume(name="swap", mountpoint=None, fstype="swap", size=64),
+        LogicalVolume(name="root", mountpoint="/", fstype="xfs", size=400),
+    ),
 )
-def test_growing(partitions: tuple[Partition, ...], size: int | None, expected: list[int]) -> None:
-    placed = place(Disk(partitions=partitions, size=size))
+MEMBERS = (
+    Partition(mountpoint=None, fstype="lvm", size=301, name="pv.1"),
+    Partition(mountpoint=None, fstype="lvm", size=202, name="pv.2"),
+)
 
-    assert [one.size // MIB for one in placed.partitions] == expected
-    assert placed.size == (size or 1002) * MIB
+
+def test_volumes_go_on_in_the_next_partition() -> None:
+    placed = place(Disk(partitions=(BOOT, *MEMBERS), groups=(GROUP,)))
+
+    (group,) = placed.groups
+    swap, root = group.volumes
+    assert [(one.partition, one.extents) for one in group.members] == [(2, 75), (3, 50)]
+    assert [(one.member, one.first_extent, one.extents) for one in swap.pieces] == [(0, 0, 16)]
+    assert [(one.member, one.first_extent, one.extents) for one in root.pieces] == [(0, 16, 59), (1, 0, 41)]
+    assert root.start == placed.partitions[1].start + MIB + 64 * MIB
+    assert placed.root.placed is root
+    assert placed.boot.placed is placed.partitions[0]
+    assert [one.type for one in placed.partitions[1:]] == [layout.GPT_TYPES["lvm"]] * 2
 
 
-def test_a_partition_without_a_size_gets_its_content_and_some_room() -> None:
-    placed = place(Disk(partitions=(replace(ROOT, size=0),)), root=Usage(bytes=500 * MIB, inodes=9000))
+def test_subvolumes_are_mounted_by_name() -> None:
+    volume = Partition(
+        mountpoint=None,
+        fstype="btrfs",
+        size=900,
+        name="btrfs.1",
+        subvolumes=(
+            Subvolume(path="root", mountpoint="/", fsoptions="compress=zstd:1"),
+            Subvolume(path="home", mountpoint="/home"),
+            Subvolume(path="spare"),
+        ),
+    )
+    placed = place(Disk(partitions=(volume,)))
 
-    assert placed.root.size == 664 * MIB
+    uuid = placed.partitions[0].uuid
+    assert table.fstab(placed).splitlines()[1:] == [
+        f"UUID={uuid} / btrfs subvol=root,compress=zstd:1 0 0",
+        f"UUID={uuid} /home btrfs subvol=home 0 0",
+    ]
+    assert (placed.root.mountpoint, placed.root.top, placed.boot.top) == ("/", "/root", "/root")
+    assert list(layout.capacity(Disk(partitions=(volume,)))) == ["/"], "they share their room"
 
 
 def test_content_that_does_not_fit_is_told_in_mib_with_the_line() -> None:
@@ -117,109 +142,6 @@ def test_files_that_do_not_fit_are_told_in_inodes() -> None:
     assert "-N" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(
-    ("disk", "loader", "message", "hint"),
-    [
-        pytest.param(Disk(partitions=(BOOT,)), GRUB, "no partition for /", "add: part /", id="no root"),
-        pytest.param(
-            Disk(partitions=(replace(ROOT, fstype="xfs"),)), GRUB, "xfs is not supported", "ext4", id="xfs"
-        ),
-        pytest.param(
-            Disk(partitions=(replace(ROOT, fstype="btrfs"),)), GRUB, "btrfs is not", "ext4", id="btrfs"
-        ),
-        pytest.param(Disk(partitions=(replace(ROOT, fstype="ntfs"),)), GRUB, "not known", "ext4", id="ntfs"),
-        pytest.param(
-            Disk(partitions=(ROOT,)),
-            Bootloader(location="partition"),
-            "--location=partition",
-            "mbr",
-            id="partition",
-        ),
-        pytest.param(
-            Disk(label="msdos", partitions=(BIOS, ROOT)),
-            GRUB,
-            "biosboot partition needs a GPT",
-            "gpt",
-            id="msdos",
-        ),
-        pytest.param(
-            Disk(label="msdos", partitions=(EFI, BOOT, SWAP, SWAP, ROOT)),
-            GRUB,
-            "4 partitions, not 5",
-            "gpt",
-            id="5",
-        ),
-        pytest.param(
-            Disk(partitions=(BOOT, ROOT), size=1000), GRUB, "202 MiB too small", "larger", id="small disk"
-        ),
-        pytest.param(
-            Disk(partitions=(replace(ROOT, max_size=10),)), GRUB, "above --maxsize=10", "lower", id="maxsize"
-        ),
-        pytest.param(
-            Disk(partitions=(replace(SWAP, size=0), ROOT)),
-            GRUB,
-            "swap needs a size",
-            "--size",
-            id="swap size",
-        ),
-        pytest.param(
-            Disk(partitions=(replace(ROOT, fstype="vfat"),)),
-            GRUB,
-            "vfat cannot hold /",
-            "ext4",
-            id="vfat root",
-        ),
-        pytest.param(
-            Disk(partitions=(replace(ROOT, mkfsoptions="-U random"),)),
-            GRUB,
-            "-U cannot be used",
-            "-U",
-            id="-U",
-        ),
-        pytest.param(
-            Disk(partitions=(replace(ROOT, mkfsoptions="-E offset=5"),)), GRUB, "offset", "offset", id="-E"
-        ),
-        pytest.param(
-            Disk(partitions=(replace(ROOT, label="x" * 17),)), GRUB, "too long for ext4", "16", id="label"
-        ),
-        pytest.param(
-            Disk(partitions=(replace(EFI, label="x" * 12), ROOT)),
-            GRUB,
-            "vfat cannot hold",
-            "11",
-            id="fat label",
-        ),
-        pytest.param(
-            Disk(partitions=(replace(SWAP, label="x" * 16), ROOT)),
-            GRUB,
-            "too long for swap",
-            "15",
-            id="swap label",
-        ),
-    ],
-)
-def test_what_cannot_be_is_refused_with_the_way_out(
-    disk: Disk, loader: Bootloader, message: str, hint: str
-) -> None:
-    (problem,) = layout.check(disk, loader)
-
-    assert message in problem.message
-    assert hint in (problem.hint or "")
-
-
-def test_all_problems_are_told_at_once() -> None:
-    with pytest.raises(InputError) as caught:
-        place(Disk(partitions=(replace(BOOT, fstype="xfs"), replace(SWAP, size=0))))
-
-    assert len(caught.value.problems) == 3
-
-
-def test_a_good_disk_has_no_problems() -> None:
-    disk = Disk(partitions=(BIOS, EFI, BOOT, SWAP, replace(ROOT, mkfsoptions="-m 1 -E lazy_itable_init=0")))
-
-    assert layout.check(disk, GRUB) == ()
-
-
 def test_identifiers_come_from_the_seed_and_the_mount_point() -> None:
     disk = Disk(partitions=(BIOS, EFI, BOOT, SWAP, ROOT))
     first, again, other = place(disk), place(disk), place(disk, seed="other")
@@ -231,7 +153,7 @@ def test_identifiers_come_from_the_seed_and_the_mount_point() -> None:
     uuids = [one.uuid for one in first.partitions if one.uuid] + [one.partuuid for one in first.partitions]
     assert len(set(uuids)) == len(uuids)
     without_boot = place(Disk(partitions=(BIOS, EFI, SWAP, ROOT)))
-    assert without_boot.root.uuid == first.root.uuid
+    assert without_boot.root.placed.uuid == first.root.placed.uuid
 
 
 def test_identifiers_do_not_depend_on_the_content() -> None:
@@ -245,7 +167,7 @@ def test_fstab_names_every_file_system_by_uuid() -> None:
     placed = place(Disk(partitions=(BIOS, SWAP, data, EFI, BOOT, ROOT)))
     uuid = {one.where: one.uuid for one in placed.partitions}
 
-    assert layout.fstab(placed).splitlines()[1:] == [
+    assert table.fstab(placed).splitlines()[1:] == [
         f"UUID={uuid['/']} / ext4 defaults 0 1",
         f"UUID={uuid['/boot']} /boot ext4 defaults 0 2",
         f"UUID={uuid['/boot/efi']} /boot/efi vfat umask=0077,shortname=winnt 0 2",
@@ -257,12 +179,12 @@ def test_fstab_names_every_file_system_by_uuid() -> None:
 def test_the_msdos_table_marks_the_boot_partition() -> None:
     placed = place(Disk(label="msdos", partitions=(BOOT, ROOT)))
 
-    lines = layout.sfdisk_script(placed).splitlines()
+    lines = table.sfdisk_script(placed).splitlines()
 
     assert lines[0] == "label: dos"
     assert lines[4:] == [
-        "start=2048, size=409600, type=83, bootable",
-        "start=411648, size=2048000, type=83",
+        "disk1 : start=2048, size=409600, type=83, bootable",
+        "disk2 : start=411648, size=2048000, type=83",
     ]
     assert [one.partuuid for one in placed.partitions] == [
         f"{placed.identifier[2:]}-01",
@@ -272,23 +194,12 @@ def test_the_msdos_table_marks_the_boot_partition() -> None:
 
 @given(
     sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=6),
-    grow=st.lists(st.booleans(), min_size=6, max_size=6),
-    limits=st.lists(st.one_of(st.none(), st.integers(0, 3000)), min_size=6, max_size=6),
     spare=st.integers(0, 20000),
     label=st.sampled_from(["gpt", "msdos"]),
 )
-def test_partitions_never_overlap_leave_the_disk_or_shrink(
-    sizes: list[int], grow: list[bool], limits: list[int | None], spare: int, label: str
-) -> None:
-    sizes = sizes[:4] if label == "msdos" else sizes
+def test_partitions_never_overlap_or_leave_the_disk(sizes: list[int], spare: int, label: str) -> None:
     partitions = tuple(
-        Partition(
-            mountpoint="/" if index == 0 else f"/m{index}",
-            fstype="ext4",
-            size=size,
-            grow=grow[index],
-            max_size=None if limits[index] is None else size + (limits[index] or 0),
-        )
+        Partition(mountpoint=f"/m{index}" if index else "/", fstype="ext4", size=size)
         for index, size in enumerate(sizes)
     )
     disk = Disk(label=label, partitions=partitions, size=sum(sizes) + 2 + spare)
@@ -296,13 +207,7 @@ def test_partitions_never_overlap_leave_the_disk_or_shrink(
     placed = place(disk)
 
     end = MIB
-    wanted = {one.mountpoint: one for one in partitions}
-    for one in placed.partitions:
-        asked = wanted[one.mountpoint]
-        assert one.start == end
-        assert one.size >= asked.size * MIB
-        assert asked.grow or one.size == asked.size * MIB
-        assert asked.max_size is None or one.size <= asked.max_size * MIB
+    for one, asked in zip(placed.partitions, partitions, strict=True):
+        assert (one.start, one.size) == (end, asked.size * MIB)
         end += one.size
-    assert placed.partitions[-1].mountpoint == "/"
     assert end + (MIB if label == "gpt" else 0) <= placed.size == (disk.size or 0) * MIB

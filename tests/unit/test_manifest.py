@@ -119,7 +119,7 @@ def test_partitions_are_those_of_the_layout() -> None:
     made = manifest.describe_partitions(placed)
 
     assert (made[1].number, made[1].mountpoint, made[1].fstype, made[1].label) == (2, "/", "ext4", "root")
-    assert (made[1].uuid, made[1].partuuid) == (placed.root.uuid, placed.root.partuuid)
+    assert (made[1].uuid, made[1].partuuid) == (placed.partitions[1].uuid, placed.partitions[1].partuuid)
     assert (made[1].start, made[1].size) == (2 * MIB, 1500 * MIB)
 
 

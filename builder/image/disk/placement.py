@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where each partition lies and what identifies it, as data.
+"""Where each partition and volume lies and what identifies it, as data.
 
 Made by `builder.image.disk.layout`, read by the file system writers, the boot loader and the manifest. All
 sizes are bytes.
@@ -7,8 +7,10 @@ sizes are bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from builder.kickstart.plan import Subvolume
 from builder.sizes import KIB as KIB
 from builder.sizes import MIB as MIB
 
@@ -28,31 +30,115 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placed:
-    """One partition on the disk.
+    """What is written somewhere on the disk.
 
-    `fstype` is what is written into it: ext2 ext3 ext4 xfs btrfs vfat swap, or biosboot and prepboot,
-    which no file system fills. `type` is the GUID of a GPT or the hexadecimal code of an msdos table.
-    `uuid` is the file system's own; of vfat its volume id as blkid shows it (`1A2B-3C4D`).
+    `fstype` is what is written: ext2 ext3 ext4 xfs btrfs vfat swap; or biosboot, prepboot, lvm and unused,
+    which no file system fills. `uuid` is the file system's own; of vfat its volume id as blkid shows it
+    (`1A2B-3C4D`).
     """
 
-    number: int
     mountpoint: str | None
     fstype: str
     start: int
     size: int
-    type: str
-    name: str
-    partuuid: str
     uuid: str | None = None
     hash_seed: str | None = None
     label: str | None = None
     fsoptions: str | None = None
     mkfsoptions: str | None = None
+    subvolumes: tuple[Subvolume, ...] = ()
 
     @property
     def where(self) -> str:
         """What messages call it: the mount point, or else the kind."""
-        return self.mountpoint or self.fstype
+        return next((one.mountpoint for one in self.mounts), self.fstype)
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Where it and its subvolumes are mounted."""
+        own = [Mount(mountpoint=self.mountpoint, placed=self)] if self.mountpoint else []
+        return (
+            *own,
+            *(
+                Mount(mountpoint=one.mountpoint, placed=self, subvolume=one)
+                for one in self.subvolumes
+                if one.mountpoint
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mount:
+    """A mount point and what is mounted there: a file system, or a subvolume of one."""
+
+    mountpoint: str
+    placed: Placed
+    subvolume: Subvolume | None = None
+
+    @property
+    def options(self) -> str:
+        """The options of its line in fstab; empty: none in particular."""
+        if self.subvolume is None:
+            return self.placed.fsoptions or ""
+        words = [f"subvol={self.subvolume.path}", self.subvolume.fsoptions or ""]
+        return ",".join(word for word in words if word)
+
+    @property
+    def top(self) -> str:
+        """The path of its root from the root of the file system, as GRUB sees it: empty, or `/root`."""
+        return f"/{self.subvolume.path}" if self.subvolume else ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedPartition(Placed):
+    """One partition. `type` is the GUID of a GPT or the hexadecimal code of an msdos table."""
+
+    number: int
+    type: str
+    name: str
+    partuuid: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A run of extents of a logical volume on one physical volume; `start` and `size` are on the disk."""
+
+    member: int
+    first_extent: int
+    extents: int
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedVolume(Placed):
+    """A linear logical volume; where it has one piece, `start` is that of the piece."""
+
+    name: str
+    id: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedMember:
+    """A physical volume of a group: the partition that it fills."""
+
+    partition: int
+    id: str
+    start: int
+    size: int
+    extents: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedGroup:
+    """A volume group; identifiers are LVM's, without dashes."""
+
+    name: str
+    id: str
+    extent: int
+    members: tuple[PlacedMember, ...]
+    volumes: tuple[PlacedVolume, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,35 +148,47 @@ class DiskLayout:
     label: str
     identifier: str
     size: int
-    partitions: tuple[Placed, ...]
+    partitions: tuple[PlacedPartition, ...]
+    groups: tuple[PlacedGroup, ...] = ()
 
-    def mounted(self, mountpoint: str) -> Placed | None:
-        """Return the partition of `mountpoint`."""
-        return next((one for one in self.partitions if one.mountpoint == mountpoint), None)
+    @property
+    def volumes(self) -> tuple[Placed, ...]:
+        """Partitions and logical volumes."""
+        return (*self.partitions, *(one for group in self.groups for one in group.volumes))
 
-    def of_type(self, fstype: str) -> Placed | None:
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Everything that is mounted, parents before their children."""
+        found = [mount for placed in self.volumes for mount in placed.mounts]
+        return tuple(sorted(found, key=lambda mount: mount.mountpoint.rstrip("/").split("/")))
+
+    def mounted(self, mountpoint: str) -> Mount | None:
+        """Return what is mounted at `mountpoint`."""
+        return next((mount for mount in self.mounts if mount.mountpoint == mountpoint), None)
+
+    def of_type(self, fstype: str) -> PlacedPartition | None:
         """Return the first partition of `fstype`."""
         return next((one for one in self.partitions if one.fstype == fstype), None)
 
     @property
-    def root(self) -> Placed:
-        """The partition of /; `layout.check` has seen that there is one."""
+    def root(self) -> Mount:
+        """What is mounted at /; the planner has seen that there is one."""
         root = self.mounted("/")
         assert root is not None
         return root
 
     @property
-    def boot(self) -> Placed:
-        """The partition that holds /boot."""
+    def boot(self) -> Mount:
+        """What holds /boot."""
         return self.mounted("/boot") or self.root
 
     @property
-    def esp(self) -> Placed | None:
+    def esp(self) -> Mount | None:
         """The EFI system partition."""
         return self.mounted("/boot/efi") or self.mounted("/efi")
 
-    @property
-    def filesystems(self) -> tuple[Placed, ...]:
-        """The partitions that are mounted, parents before their children."""
-        mounted = [one for one in self.partitions if one.mountpoint]
-        return tuple(sorted(mounted, key=lambda one: (one.mountpoint or "").rstrip("/").split("/")))
+    def logical(self) -> Iterator[tuple[PlacedGroup, PlacedVolume]]:
+        """Yield the logical volumes with their groups."""
+        for group in self.groups:
+            for volume in group.volumes:
+                yield group, volume

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 from builder.errors import InputError
 from builder.image.build import Build
-from builder.image.disk import bootloader, layout
+from builder.image.disk import bootloader, layout, table
 from builder.image.disk.bootloader import Firmware
 from builder.image.disk.filesystems import rehearse
+from builder.image.disk.filesystems.disk import Disk
 from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
+from builder.kickstart.disk.boot import has_loader
 from builder.kickstart.plan import SELinux
 
 
 def run(build: Build) -> str:
     """Place the partitions and write the files that know of them."""
     placed = layout.place(build.plan.disk, seed=build.seed, content={})
-    rehearse(placed, runner=build.runner, work=build.work)
+    disk = Disk(file=build.disk, runner=build.runner, epoch=0, work=build.work, xfs=build.target.xfs)
+    rehearse(disk, placed)
     build.facts.layout = placed
-    tree.write("/etc/fstab", layout.fstab(placed))
+    tree.write("/etc/fstab", table.fstab(placed))
     kernels = find_kernels()
-    if not kernels and layout.has_loader(build.plan.bootloader):
+    if not kernels and has_loader(build.plan.bootloader):
         raise InputError(
             "%packages: no package of the image brings a kernel",
             hint="put kernel-core into %packages, or write bootloader --location=none",
@@ -37,7 +40,7 @@ def run(build: Build) -> str:
     firmware = _write(build, keep=False)
     names = [name for name, can in (("BIOS", firmware.bios), ("UEFI", firmware.uefi)) if can]
     esp = any(one.fstype == "efi" for one in build.plan.disk.partitions)
-    if esp and layout.has_loader(build.plan.bootloader) and not firmware.uefi:
+    if esp and has_loader(build.plan.bootloader) and not firmware.uefi:
         build.warn("the disk has an EFI partition, and no package of the image boots by UEFI")
     return " and ".join(names) or "none"
 

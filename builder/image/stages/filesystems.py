@@ -7,30 +7,39 @@ from pathlib import Path
 
 from builder.image import manifest
 from builder.image.build import Build
-from builder.image.disk import bootloader, filesystems, layout
+from builder.image.disk import bootloader, filesystems, layout, table
+from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.usage import measure
+from builder.image.disk.volumes.metadata import write_groups
 from builder.image.tree import tree
+
+# For small files of the writers.
+SCRATCH = Path("/tmp/writers")
 
 
 def run(build: Build) -> str:
     """Write the disk."""
     assert build.facts.layout is not None
-    mountpoints = tuple(one.mountpoint for one in build.facts.layout.filesystems if one.mountpoint)
-    sources = tree.separate(mountpoints, Path("/tmp/filesystems"))
-    content = {mountpoint: filesystems.measure(folder) for mountpoint, folder in sources.items()}
+    own = [point for placed in build.facts.layout.volumes for point in layout.own_mountpoints(placed)]
+    sources = tree.separate(tuple(own), Path("/tmp/filesystems"))
+    content = {mountpoint: measure(folder) for mountpoint, folder in sources.items()}
     # Once more, with what is there by now: nothing moves, and what does not fit is told with numbers.
     placed = layout.place(build.plan.disk, seed=build.seed, content=content)
     build.facts.layout = placed
-    layout.write_table(build.disk, placed, runner=build.runner)
-    scratch = Path("/tmp/writers")
-    scratch.mkdir()
-    filesystems.write_all(
-        build.disk,
-        placed,
-        sources,
+    table.write_table(build.disk, placed, runner=build.runner)
+    write_groups(build.disk, placed, epoch=build.options.source_date_epoch)
+    for mount in placed.mounts:
+        if mount.mountpoint not in sources:
+            sources[mount.mountpoint] = tree.below(sources, mount.mountpoint)
+    SCRATCH.mkdir()
+    disk = Disk(
+        file=build.disk,
         runner=build.runner,
         epoch=build.options.source_date_epoch,
-        work=scratch,
+        work=SCRATCH,
+        xfs=build.target.xfs,
     )
+    filesystems.write_all(disk, placed, sources)
     bootloader.embed(tree.path("/"), build.disk, placed)
     build.facts.os = manifest.read_os_release(tree.path("/"))
     used = sum(usage.bytes for usage in content.values())

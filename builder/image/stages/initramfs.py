@@ -16,13 +16,13 @@ from pathlib import Path
 from builder.errors import BuildError, InputError
 from builder.files import digest_of, remove_stale, write_atomic
 from builder.image.build import Build, Initramfs
-from builder.image.disk import layout
 from builder.image.isolation.door import Request
 from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
 from builder.image.tree.cpio import device_nodes
 from builder.image.tree.files import changed_since
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
+from builder.kickstart.disk.boot import has_loader
 from builder.kickstart.plan import ScriptSection
 
 # So many are kept: about 25 MB each.
@@ -58,7 +58,7 @@ def renew(build: Build, since: int) -> bool:
     """
     kernels = find_kernels()
     if not kernels:
-        if layout.has_loader(build.plan.bootloader):
+        if has_loader(build.plan.bootloader):
             raise BuildError("no kernel is left in the image: a %post script removed it", log=build.log)
         return False
     if not tree.path("/usr/bin/dracut").exists():

@@ -80,6 +80,15 @@ def separate(mountpoints: Mapping[str, object] | tuple[str, ...], parent: Path) 
     return folders
 
 
+def below(sources: Mapping[str, Path], mountpoint: str) -> Path:
+    """Return where the content of `mountpoint` lies that is a folder of another one in `sources`."""
+    parent = max(
+        (one for one in sources if f"{mountpoint}/".startswith(one.rstrip("/") + "/")),
+        key=lambda one: len(one),
+    )
+    return sources[parent] / mountpoint.removeprefix(parent).lstrip("/")
+
+
 @cache
 def _root() -> TreePath:
     return open_tree(TREE)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.image.disk import layout as layouts
 from builder.image.disk.bootloader import bios, entries, grubimage, menu, uefi
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import TreePath
+from builder.kickstart.disk.boot import has_loader
 from builder.kickstart.plan import Bootloader
 from builder.runner import Runner
 
@@ -46,10 +46,23 @@ def kernel_arguments(
     given = (*arguments, *re.findall(r'(?:[^\s"]|"[^"]*"|"[^"]*$)+', bootloader.append))
     words = []
     if not any(word.startswith("root=") for word in given):
-        words.append(f"root=UUID={layout.root.uuid}")
+        words += _root_words(layout)
     if not {"ro", "rw"} & set(given):
         words.append("ro")
     return (*words, *given)
+
+
+def _root_words(layout: DiskLayout) -> list[str]:
+    """Return how dracut finds the root and what must be there with it (dracut.cmdline(7))."""
+    root = layout.root
+    words = [f"root=UUID={root.placed.uuid}"]
+    if root.subvolume is not None:
+        words.append(f"rootflags=subvol={root.subvolume.path}")
+    early = [mount.placed for mount in (root, layout.mounted("/usr")) if mount is not None]
+    words += [
+        f"rd.lvm.lv={group.name}/{volume.name}" for group, volume in layout.logical() if volume in early
+    ]
+    return words
 
 
 def write_boot_files(
@@ -80,7 +93,7 @@ def write_boot_files(
     Raises:
         BuildError: no kernel, or no boot loader that fits the disk.
     """
-    if not layouts.has_loader(bootloader):
+    if not has_loader(bootloader):
         return Firmware()
     programs = grubimage.Programs(runner=runner, of_image=run)
     command_line = kernel_arguments(layout, bootloader, arguments)

@@ -20,6 +20,8 @@ MODULES = (
     *("test", "echo", "ls", "cat", "minicmd", "serial", "terminal", "loadenv", "gzio", "sleep", "reboot"),
     *("halt", "regexp", "all_video"),
 )
+# Modules that read /boot, of file systems that are not in MODULES.
+READERS = {"xfs": "xfs", "btrfs": "btrfs"}
 # Named only where the image's GRUB has them: distributions differ.
 OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version")
 
@@ -63,6 +65,8 @@ def make(
         return
     known = {path.stem for path in folder.glob("*.mod")}
     names = [*modules, *MODULES, *(name for name in OPTIONAL if name in known)]
+    if (reader := READERS.get(layout.boot.placed.fstype)) is not None:
+        names.append(reader)
     words = ["-O", target, "-p", prefix(layout)]
     early = early_configuration(layout)
     if tool:
@@ -121,7 +125,7 @@ def _is_newer(output: TreePath, inputs: Sequence[TreePath]) -> bool:
 
 def early_configuration(layout: DiskLayout) -> str:
     """Return the commands that GRUB's core runs first: find the file system of /boot."""
-    return f"search.fs_uuid {layout.boot.uuid} root\nset prefix=($root){prefix(layout)}\n"
+    return f"search.fs_uuid {layout.boot.placed.uuid} root\nset prefix=($root){prefix(layout)}\n"
 
 
 def prefix(layout: DiskLayout) -> str:
@@ -130,5 +134,8 @@ def prefix(layout: DiskLayout) -> str:
 
 
 def boot_path(layout: DiskLayout) -> str:
-    """Return /boot as GRUB sees it: empty where it is a file system of its own."""
-    return "" if layout.mounted("/boot") else "/boot"
+    """Return /boot as GRUB sees it: empty where it is a file system of its own.
+
+    Of a btrfs GRUB sees the top level, and its subvolumes as folders.
+    """
+    return layout.boot.top + ("" if layout.mounted("/boot") else "/boot")

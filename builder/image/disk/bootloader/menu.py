@@ -106,7 +106,7 @@ def render(
         "    password_pbkdf2 root ${GRUB2_PASSWORD}",
         "  fi",
         "fi",
-        f"search --no-floppy --fs-uuid --set=root {layout.boot.uuid}",
+        f"search --no-floppy --fs-uuid --set=root {layout.boot.placed.uuid}",
         "",
     ]
     if reads_entries:

@@ -78,7 +78,7 @@ def stub(layout: DiskLayout) -> str:
     """Return the grub.cfg of an EFI folder: it only leads to the real one."""
     path = grubimage.prefix(layout)
     return (
-        f"search --no-floppy --fs-uuid --set=dev {layout.boot.uuid}\n"
+        f"search --no-floppy --fs-uuid --set=dev {layout.boot.placed.uuid}\n"
         f"set prefix=($dev){path}\n"
         "export prefix\n"
         "configfile $prefix/grub.cfg\n"
@@ -87,7 +87,7 @@ def stub(layout: DiskLayout) -> str:
 
 def _esp(tree: TreePath, layout: DiskLayout) -> TreePath:
     assert layout.esp is not None
-    return tree / (layout.esp.mountpoint or "/boot/efi").lstrip("/")
+    return tree / layout.esp.mountpoint.lstrip("/")
 
 
 def _stores(tree: TreePath) -> Iterator[TreePath]:

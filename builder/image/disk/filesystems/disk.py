@@ -1,22 +1,72 @@
 # SPDX-License-Identifier: MIT
-"""The disk file that is written into, and what every writer needs beside it."""
+"""The disk file that is written into, and what every writer needs along with it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.runner import Runner
+
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Disk:
     """A disk file.
 
-    `epoch`: no time in its file systems is later, where given. `work`: folder for small files of writers.
+    `epoch`: no time in its file systems is later. `work`: folder for small files of writers. `xfs`: features
+    of the target's xfs (see `builder.targets`).
     """
 
     file: Path
     runner: Runner
-    epoch: int | None
+    epoch: int
     work: Path
+    xfs: Mapping[str, int] = field(default_factory=dict)
+
+
+def copy_data(source: Path, target: Path, start: int) -> None:
+    """Copy what `source` holds to `target`, from byte `start` on; holes and blocks of zeros stay holes."""
+    descriptor = os.open(target, os.O_WRONLY)
+    try:
+        with source.open("rb", buffering=0) as file:
+            _copy(file.fileno(), descriptor, [(0, os.fstat(file.fileno()).st_size, start)])
+    finally:
+        os.close(descriptor)
+
+
+def copy_pieces(source: Path, target: Path, pieces: list[tuple[int, int, int]]) -> None:
+    """Copy (start in `source`, bytes, start in `target`) pieces; holes stay holes."""
+    descriptor = os.open(target, os.O_WRONLY)
+    try:
+        with source.open("rb", buffering=0) as file:
+            _copy(file.fileno(), descriptor, pieces)
+    finally:
+        os.close(descriptor)
+
+
+def _copy(source: int, target: int, pieces: list[tuple[int, int, int]]) -> None:
+    zeros = bytes(4096)
+    for first, size, start in pieces:
+        position, end = first, first + size
+        while position < end:
+            try:
+                position = os.lseek(source, position, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    break
+                raise
+            if position >= end:
+                break
+            raw = os.pread(source, min(_PIECE, end - position), position)
+            if not raw:
+                break
+            for place in range(0, len(raw), 4096):
+                block = raw[place : place + 4096]
+                if block != zeros[: len(block)]:
+                    os.pwrite(target, block, start + position - first + place)
+            position += len(raw)

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import os
 import re
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import BuildError, CommandFailed, Problem
-from builder.image.disk.filesystems import extinodes, options
+from builder.errors import BuildError, CommandFailed
+from builder.image.disk.filesystems import extinodes
 from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.source import source_of
 from builder.image.disk.placement import KIB, MIB, Placed, Usage
-from builder.kickstart.plan import Partition
+from builder.kickstart.disk import options
 from builder.runner import Completed
 
 # What mke2fs uses when --mkfsoptions say nothing else.
@@ -51,22 +52,8 @@ CONFIGURATION = """\
 \t}
 """
 
-# Options of mke2fs that are ours to set, or that would write something else than a file system.
-_RESERVED = {
-    "d": "the content comes from the packages",
-    "U": "the UUID comes from the plan",
-    "F": "nothing is there to be forced over",
-    "n": "the file system has to be written",
-    "S": "the file system has to be written",
-    "c": "a file has no bad blocks",
-    "l": "a file has no bad blocks",
-    "z": "there is nothing to undo",
-    "t": "the type is --fstype",
-}
-
 SMALL = 512 * MIB
 MINIMUM = 2 * MIB
-LABEL_BYTES = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,36 +72,6 @@ class ExtWriter:
 
     fstype: str
 
-    def check(self, partition: Partition) -> tuple[Problem, ...]:
-        """Return what mke2fs would not take, or what is ours to say."""
-        problems = []
-        words = options.split(partition.mkfsoptions)
-        for word in words:
-            reason = _RESERVED.get(word[1:2]) if word.startswith("-") else None
-            if reason:
-                problems.append(
-                    options.refuse(
-                        partition,
-                        f"--mkfsoptions: {word[:2]} cannot be used: {reason}",
-                        f"leave {word[:2]} away",
-                    )
-                )
-        for extended in options.values(partition.mkfsoptions, "E"):
-            problems += [
-                options.refuse(partition, f"--mkfsoptions: {name} comes from the plan", f"leave {name} away")
-                for name in ("offset", "hash_seed")
-                if re.search(rf"\b{name}=", extended)
-            ]
-        if len((partition.label or "").encode()) > LABEL_BYTES:
-            problems.append(
-                options.refuse(
-                    partition,
-                    f"label {partition.label!r} is too long for {self.fstype}",
-                    f"use {LABEL_BYTES} bytes or less",
-                )
-            )
-        return tuple(problems)
-
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
         """Return what root may fill: all but the metadata (the 5 % kept for root are root's)."""
         geometry = plan_geometry(self.fstype, size, mkfsoptions)
@@ -127,27 +84,27 @@ class ExtWriter:
             inodes=max(0, geometry.inodes - 10),
         )
 
-    def write(self, disk: Disk, placed: Placed, source: Path | None) -> None:
-        """Write it with the content of `source`.
+    def write(self, disk: Disk, placed: Placed, sources: Mapping[str, Path]) -> None:
+        """Write it with the content of its source.
 
         Raises:
             BuildError: mke2fs failed; where the content did not fit, that is what it says.
         """
         configuration = disk.work / "mke2fs.conf"
         configuration.write_text(CONFIGURATION)
+        source = source_of(placed.mountpoint, sources).folder
         root = source.stat() if source is not None else None
         argv = ["mke2fs", "-q", "-F", "-t", self.fstype, *self._arguments(placed, root)]
         if source is not None:
             argv += ["-d", str(source)]
         argv += [str(disk.file), f"{placed.size // KIB}k"]
-        latest = int(time.time()) if disk.epoch is None else disk.epoch
         # The first is e2fsprogs' own and older, the second came with 1.47.1.
-        env = {"E2FSPROGS_FAKE_TIME": str(latest), "SOURCE_DATE_EPOCH": str(latest)}
+        env = {"E2FSPROGS_FAKE_TIME": str(disk.epoch), "SOURCE_DATE_EPOCH": str(disk.epoch)}
         env["MKE2FS_CONFIG"] = str(configuration)
         done = disk.runner.run(argv, env=env, ok=())
         if done.returncode:
             raise _failure(placed, done)
-        extinodes.finish(disk.file, placed.start, epoch=latest, root=root)
+        extinodes.finish(disk.file, placed.start, epoch=disk.epoch, root=root)
 
     def _arguments(self, placed: Placed, root: os.stat_result | None) -> list[str]:
         owner = f"root_owner={root.st_uid}:{root.st_gid}" if root else "root_owner=0:0"

@@ -9,14 +9,14 @@ Layout: Documentation/filesystems/ext4 of Linux (super.rst, group_descr.rst, ino
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
+
+from builder.formats.crc32c import crc32c
 
 _MAGIC = 0xEF53
 _INCOMPAT_64BIT = 0x80
@@ -85,7 +85,7 @@ def _read_superblock(file: BinaryIO, offset: int) -> _Superblock:
         inode_size=struct.unpack_from("<H", raw, 0x58)[0],
         descriptor_size=struct.unpack_from("<H", raw, 0xFE)[0] if wide else 32,
         with_checksums=with_checksums,
-        seed=_crc32c()(0xFFFFFFFF, raw[0x68:0x78]) if with_checksums else 0,
+        seed=crc32c(raw[0x68:0x78]) if with_checksums else 0,
     )
 
 
@@ -126,48 +126,12 @@ def _clamp_inode(raw: bytearray, base: int, number: int, super_: _Superblock, ep
 
 
 def _set_checksum(raw: bytearray, base: int, number: int, super_: _Superblock, *, has_high: bool) -> None:
-    crc = _crc32c()
     struct.pack_into("<H", raw, base + _CHECKSUM_LOW, 0)
     if has_high:
         struct.pack_into("<H", raw, base + _CHECKSUM_HIGH, 0)
     inode = bytes(raw[base : base + super_.inode_size])
-    value = crc(super_.seed, struct.pack("<I", number) + inode[_GENERATION : _GENERATION + 4])
-    value = crc(value, inode)
+    value = crc32c(struct.pack("<I", number) + inode[_GENERATION : _GENERATION + 4], super_.seed)
+    value = crc32c(inode, value)
     struct.pack_into("<H", raw, base + _CHECKSUM_LOW, value & 0xFFFF)
     if has_high:
         struct.pack_into("<H", raw, base + _CHECKSUM_HIGH, value >> 16)
-
-
-@cache
-def _crc32c() -> Callable[[int, bytes], int]:
-    """Return CRC-32C as e2fsprogs computes it: its own library's where it can be loaded."""
-    try:
-        function = ctypes.CDLL("libext2fs.so.2").ext2fs_crc32c_le
-    except (OSError, AttributeError):
-        return _slow_crc32c
-    function.argtypes = (ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t)
-    function.restype = ctypes.c_uint32
-
-    def fast(value: int, data: bytes) -> int:
-        result: int = function(value, data, len(data))
-        return result
-
-    return fast
-
-
-@cache
-def _table() -> tuple[int, ...]:
-    table = []
-    for index in range(256):
-        value = index
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return tuple(table)
-
-
-def _slow_crc32c(value: int, data: bytes) -> int:
-    table = _table()
-    for byte in data:
-        value = value >> 8 ^ table[(value ^ byte) & 0xFF]
-    return value

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import struct
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import Problem
 from builder.image.disk.filesystems.disk import Disk
-from builder.image.disk.filesystems.options import refuse
 from builder.image.disk.placement import Placed, Usage
-from builder.kickstart.plan import Partition
 
 PAGE = 4096
 SIGNATURE = b"SWAPSPACE2"
@@ -23,25 +21,14 @@ LABEL_BYTES = 16
 class SwapWriter:
     """Writes swap areas for machines with pages of 4 KiB."""
 
-    def check(self, partition: Partition) -> tuple[Problem, ...]:
-        """Return why `partition` cannot be a swap area."""
-        problems = []
-        if len((partition.label or "").encode()) > LABEL_BYTES - 1:
-            problems.append(
-                refuse(partition, f"label {partition.label!r} is too long for swap", "use 15 bytes or less")
-            )
-        if partition.mkfsoptions:
-            problems.append(refuse(partition, "swap takes no --mkfsoptions", "leave --mkfsoptions away"))
-        return tuple(problems)
-
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
         """Return nothing: no file lies on swap."""
         del size, mkfsoptions
         return Usage()
 
-    def write(self, disk: Disk, placed: Placed, source: Path | None) -> None:
+    def write(self, disk: Disk, placed: Placed, sources: Mapping[str, Path]) -> None:
         """Write the header; the rest stays unallocated."""
-        del source
+        del sources
         header = bytearray(PAGE)
         label = (placed.label or "").encode()[: LABEL_BYTES - 1]
         identity = uuid.UUID(placed.uuid).bytes if placed.uuid else bytes(16)

@@ -10,19 +10,18 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import BuildError, CommandFailed, Problem
-from builder.image.disk.filesystems import options
+from builder.errors import BuildError, CommandFailed
 from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.source import source_of
 from builder.image.disk.placement import KIB, MIB, SECTOR, Placed, Usage
-from builder.kickstart.plan import Partition
+from builder.kickstart.disk import options
 
 FAT32_FROM = 512 * MIB
 FAT16_FROM = 8 * MIB
-LABEL_BYTES = 11
 LARGEST_FILE = 4 * 1024 * MIB - 1
 # VFAT long names: everything but these; and 255 units of UTF-16 (Microsoft's fatgen103).
 _FORBIDDEN = re.compile(r'[\x00-\x1f"*/:<>?\\|]')
@@ -34,29 +33,6 @@ _CLUSTER = 32 * KIB
 class VfatWriter:
     """Writes FAT12, FAT16 or FAT32, as the size asks for."""
 
-    def check(self, partition: Partition) -> tuple[Problem, ...]:
-        """Return what mkfs.vfat would not take, or what is ours to say."""
-        problems = []
-        label = partition.label or ""
-        if len(label) > LABEL_BYTES or not label.isascii() or _FORBIDDEN.search(label):
-            problems.append(
-                options.refuse(
-                    partition,
-                    f"vfat cannot hold the label {label!r}",
-                    f"use {LABEL_BYTES} ASCII letters or less",
-                )
-            )
-        problems += [
-            options.refuse(partition, f"--mkfsoptions: {word} is ours to set", f"leave {word} away")
-            for word in options.split(partition.mkfsoptions)
-            if word[:2] in ("-C", "-i", "-c", "-l") or word.startswith("--offset")
-        ]
-        if partition.mountpoint == "/":
-            problems.append(
-                options.refuse(partition, "vfat cannot hold /: it knows no owners", "use --fstype=ext4")
-            )
-        return tuple(problems)
-
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
         """Return what fits, files of half a cluster of 4 KiB lost on average included by `measure`."""
         del mkfsoptions
@@ -64,19 +40,18 @@ class VfatWriter:
         data = size - size // 256 - 64 * KIB
         return Usage(bytes=max(0, data), inodes=max(16, data // (4 * KIB)))
 
-    def write(self, disk: Disk, placed: Placed, source: Path | None) -> None:
-        """Write it with the content of `source`.
+    def write(self, disk: Disk, placed: Placed, sources: Mapping[str, Path]) -> None:
+        """Write it with the content of its source.
 
         Raises:
             BuildError: something in `source` cannot be held by FAT, or does not fit.
         """
+        source = source_of(placed.mountpoint, sources).folder
         folders, files = ((), ()) if source is None else survey(source, placed)
         env = {"TZ": "UTC", "MTOOLS_SKIP_CHECK": "1", "MTOOLSRC": os.devnull}
-        if disk.epoch is not None:
-            env["SOURCE_DATE_EPOCH"] = str(disk.epoch)
+        env["SOURCE_DATE_EPOCH"] = str(disk.epoch)
         argv = ["mkfs.vfat", "-F", _bits(placed.size), "-h", str(placed.start // SECTOR)]
-        if disk.epoch is not None:
-            argv.append("--invariant")  # it also sets a volume id: -i comes later and wins
+        argv.append("--invariant")  # it also sets a volume id: -i comes later and wins
         argv += ["--offset", str(placed.start // SECTOR), *options.split(placed.mkfsoptions)]
         if placed.uuid:
             argv += ["-i", placed.uuid.replace("-", "")]
@@ -186,10 +161,8 @@ def _new(name: str) -> str:
     return f"::/{_existing(parent)}/{last}" if parent else f"::/{last}"
 
 
-def _clamp(source: Path, names: list[str], epoch: int | None) -> None:
+def _clamp(source: Path, names: list[str], epoch: int) -> None:
     """Make no file newer than `epoch`: mcopy takes the times from the tree."""
-    if epoch is None:
-        return
     for name in names:
         if os.stat(source / name).st_mtime > epoch:
             os.utime(source / name, (epoch, epoch))

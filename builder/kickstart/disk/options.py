@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import shlex
 
-from builder.errors import Problem
-from builder.kickstart.plan import Partition
-
 
 def split(mkfsoptions: str | None) -> list[str]:
     """Return the words of `mkfsoptions`; a quote that is not closed makes it one word."""
@@ -39,9 +36,3 @@ def without(mkfsoptions: str | None, letter: str) -> list[str]:
         elif not word.startswith(f"-{letter}"):
             kept.append(word)
     return kept
-
-
-def refuse(partition: Partition, message: str, hint: str) -> Problem:
-    """Return the problem of `partition`, with its place in the kickstart."""
-    where = str(partition.place) if partition.place else f"part {partition.mountpoint or partition.fstype}"
-    return Problem(message=message, where=where, hint=hint)

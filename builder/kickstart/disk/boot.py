@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Order on the disk, and what firmware can boot from it.
+
+Order: what firmware wants first, then /boot, then the rest as written, swap before /, and what holds / last,
+so that a guest can grow it (image guide: the root partition is the last one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from builder.kickstart.disk.lines import ESP_SIZE, SMALLEST_ESP
+from builder.kickstart.plan import Bootloader, Disk, Partition, Place, VolumeGroup
+from builder.kickstart.read import Kickstart
+
+_PRIMARY = 4  # partitions of an msdos table
+
+
+def has_loader(bootloader: Bootloader) -> bool:
+    """Say whether a boot loader is wanted."""
+    return not bootloader.disabled and bootloader.location != "none"
+
+
+def order(parts: Sequence[Partition], groups: Sequence[VolumeGroup]) -> list[Partition]:
+    """Return `parts` as they will lie."""
+    first = {"biosboot": 0, "prepboot": 1, "efi": 2}
+    of_root = {
+        member
+        for group in groups
+        if any("/" in one.mountpoints for one in group.volumes)
+        for member in group.members
+    }
+
+    def weight(part: Partition) -> int:
+        if "/" in part.mountpoints or part.name in of_root:
+            return 9
+        if part.mountpoint == "/boot":
+            return 3
+        return first.get(part.fstype, 5 if part.fstype == "swap" else 4)
+
+    return sorted(parts, key=weight)
+
+
+def plan_firmware(disk: Disk, bootloader: Bootloader) -> tuple[str, ...]:
+    """Return the ways in which the disk boots: bios, uefi."""
+    if not has_loader(bootloader):
+        return ()
+    kinds = {part.fstype for part in disk.partitions}
+    bios = disk.label == "msdos" or "biosboot" in kinds
+    return (("bios",) if bios else ()) + (("uefi",) if "efi" in kinds else ())
+
+
+def check(ks: Kickstart, disk: Disk, bootloader: Bootloader, *, has_root_error: bool) -> None:
+    """Note what keeps `disk` from being a bootable one.
+
+    Args:
+        has_root_error: a line that may have been the one of / is wrong, and that has been noted.
+    """
+    line = ks.last("part", "partition", "autopart", "reqpart", "clearpart")
+    place = line.place if line is not None else None
+    root = disk.holding("/")
+    if root is None and not has_root_error:
+        ks.findings.error(
+            None, f"{ks.path}: no partition for /", "add part / --fstype=ext4 --size=2048 --grow"
+        )
+    if root is not None and root.fstype in ("vfat", "efi"):
+        ks.findings.error(root.place, f"part /: {root.fstype} cannot hold a system", "write --fstype=ext4")
+    _check_mount_points(ks, disk)
+    if disk.label == "msdos" and len(disk.partitions) > _PRIMARY:
+        ks.findings.error(
+            place,
+            f"{len(disk.partitions)} partitions on an msdos disk: it has room for four",
+            "clearpart --disklabel=gpt",
+        )
+    for part in disk.partitions:
+        if disk.label == "msdos" and part.fstype == "biosboot":
+            ks.findings.error(
+                part.place,
+                "part biosboot: an msdos disk has no use for it",
+                "remove it (GRUB lies before the first partition), or write clearpart --disklabel=gpt",
+            )
+        if part.fstype == "efi" and 0 < part.size < SMALLEST_ESP:
+            ks.findings.error(
+                part.place,
+                f"part /boot/efi: {part.size} MiB is too small",
+                f"use at least {SMALLEST_ESP} MiB ({ESP_SIZE} recommended)",
+            )
+    if has_loader(bootloader) and root is not None:
+        _check_loader(ks, disk, bootloader, place)
+
+
+def _check_mount_points(ks: Kickstart, disk: Disk) -> None:
+    seen: set[str] = set()
+    for volume in disk.volumes:
+        for mountpoint in volume.mountpoints:
+            if mountpoint in seen:
+                ks.findings.error(volume.place, f"{mountpoint}: mounted twice", "remove one of the lines")
+            seen.add(mountpoint)
+
+
+def _check_loader(ks: Kickstart, disk: Disk, bootloader: Bootloader, place: Place | None) -> None:
+    kinds = {part.fstype for part in disk.partitions}
+    if bootloader.location == "partition":
+        line = ks.last("bootloader")
+        ks.findings.error(
+            line.place if line is not None else None,
+            "bootloader --location=partition: GRUB cannot be embedded in a file system",
+            "use --location=mbr (with a biosboot partition on gpt) or --location=none",
+        )
+    boot = disk.holding("/boot") or disk.holding("/")
+    if boot is not None and boot not in disk.partitions:
+        ks.findings.error(
+            boot.place,
+            "/boot lies on LVM: firmware's GRUB needs it on a partition",
+            "add part /boot --fstype=ext4 --size=1024",
+        )
+    if disk.label == "gpt" and not kinds & {"biosboot", "efi"}:
+        ks.findings.error(
+            place,
+            "no firmware can boot this gpt disk: it has neither a biosboot partition nor /boot/efi",
+            "add reqpart, or part biosboot --size=1 and part /boot/efi --size=64",
+        )
+    elif disk.label == "gpt" and "biosboot" not in kinds:
+        ks.findings.warn(place, "no biosboot partition: the image boots by UEFI only", "add reqpart")
+    elif "efi" not in kinds:
+        ks.findings.note(place, "no /boot/efi partition: the image boots by BIOS only")

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""`part --onpart`: partitions that a %pre script has made on the image's disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from builder.formats.partitions import PartitionTable
+from builder.kickstart.plan import Extent, Partition
+from builder.kickstart.read import Kickstart
+
+MIB = 1 << 20
+_DEVICE = re.compile(r"(?:/dev/)?(?:[a-z]+|(?:nvme\d+n\d+|mmcblk\d+)p)(\d+)")
+_DISK = re.compile(r"(?:/dev/)?([a-z]+|nvme\d+n\d+|mmcblk\d+)")
+# What %pre may call the one disk of an image, whatever its lines name.
+USUAL_NAMES = ("vda", "sda")
+
+
+def number_of(device: str) -> int | None:
+    """Return the number of a partition: 4 of `vda4` and `/dev/nvme0n1p4`; None: not a partition's name."""
+    found = _DEVICE.fullmatch(device)
+    return int(found[1]) if found else None
+
+
+def disk_names(ks: Kickstart) -> tuple[str, ...]:
+    """Return the names that the disk has for the lines of the kickstart: vda, sda, and what they name."""
+    names = dict.fromkeys(USUAL_NAMES)
+    for line in ks.all("part", "partition"):
+        for device in (str(line.get("disk", "")), re.sub(r"p?\d+$", "", str(line.get("onPart", "")))):
+            if found := _DISK.fullmatch(device):
+                names[found[1]] = None
+    return tuple(names)
+
+
+def check_lines(ks: Kickstart, parts: Sequence[Partition]) -> None:
+    """Note --onpart lines that can mean nothing."""
+    on = [part for part in parts if part.onpart]
+    scripts = bool(ks.all_sections("%pre"))
+    for part in on:
+        if not scripts:
+            ks.findings.error(
+                part.place,
+                "part --onpart: needs a disk that holds partitions already, and the disk of an image is new",
+                "give --size (and --grow), or make the partitions in a %pre script",
+            )
+        elif number_of(part.onpart or "") is None:
+            ks.findings.error(
+                part.place, f"part --onpart={part.onpart}: not a partition", "write a name such as vda4"
+            )
+    others = [part for part in parts if not part.onpart]
+    if on and others:
+        ks.findings.error(
+            others[0].place,
+            f"part {others[0].where}: a new partition next to those of --onpart",
+            "make all partitions in %pre, or none",
+        )
+
+
+def take_places(ks: Kickstart, parts: Sequence[Partition], table: PartitionTable) -> list[Partition]:
+    """Return the partitions of `table` in its order, with what part lines put into them.
+
+    What %pre has made and no line names stays, and nothing is written into it.
+    """
+    entries = {entry.number: entry for entry in table.partitions}
+    lines: dict[int, Partition] = {}
+    for part in parts:
+        number = number_of(part.onpart or "") or 0
+        if number not in entries:
+            have = ", ".join(map(str, entries)) or "none"
+            ks.findings.error(
+                part.place,
+                f"part --onpart={part.onpart}: %pre has made no such partition (it made {have})",
+                "correct the name, or the %pre script",
+            )
+        elif number in lines:
+            ks.findings.error(part.place, f"part --onpart={part.onpart}: a second line for it")
+        else:
+            lines[number] = part
+    found = []
+    for number, entry in entries.items():
+        extent = Extent(number=number, start=entry.start, length=entry.size, name=entry.name)
+        kind = entry.kind if entry.kind in ("biosboot", "prepboot") else "unused"
+        part = lines.get(number) or Partition(mountpoint=None, fstype=kind, size=0)
+        found.append(dataclasses.replace(part, size=entry.size // MIB, extent=extent))
+    return found

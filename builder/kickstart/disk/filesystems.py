@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""What each file system can be asked for: labels, sizes, options of its mkfs. Pure, so that a plan is judged
+before anything is built.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from builder.kickstart.disk import options
+from builder.kickstart.findings import Findings
+from builder.kickstart.plan import Volume
+
+# Kinds of partitions that hold no file system.
+RAW = ("biosboot", "prepboot", "lvm", "unused")
+EXT = ("ext2", "ext3", "ext4")
+
+# Message, way out.
+Refusal = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """One file system. `label` is the longest in bytes, `least` the smallest size in MiB."""
+
+    label: int = 0
+    least: int = 1
+    why_least: str = ""
+    refuse: Callable[[str | None], Iterator[Refusal]]
+
+
+def _refuse_ext(given: str | None) -> Iterator[Refusal]:
+    reserved = {
+        "d": "the content comes from the packages",
+        "U": "the UUID comes from the plan",
+        "F": "there is nothing to force",
+        "n": "the file system has to be written",
+        "S": "the file system has to be written",
+        "c": "a file has no bad blocks",
+        "l": "a file has no bad blocks",
+        "z": "there is nothing to undo",
+        "t": "the type is --fstype",
+    }
+    for word in options.split(given):
+        reason = reserved.get(word[1:2]) if word.startswith("-") else None
+        if reason:
+            yield f"--mkfsoptions: {word[:2]} cannot be used: {reason}", f"remove {word[:2]}"
+    for extended in options.values(given, "E"):
+        for name in ("offset", "hash_seed"):
+            if re.search(rf"\b{name}=", extended):
+                yield f"--mkfsoptions: {name} comes from the plan", f"remove {name}"
+
+
+def _refuse_vfat(given: str | None) -> Iterator[Refusal]:
+    for word in options.split(given):
+        if word[:2] in ("-C", "-i", "-c", "-l") or word.startswith("--offset"):
+            yield f"--mkfsoptions: {word} cannot be used: the plan sets it", f"remove {word}"
+
+
+def _refuse_all(kind: str) -> Callable[[str | None], Iterator[Refusal]]:
+    def refuse(given: str | None) -> Iterator[Refusal]:
+        if given:
+            yield f"{kind} takes no --mkfsoptions", "remove --mkfsoptions"
+
+    return refuse
+
+
+# Suboptions of mkfs.xfs(8) that may be given, by option; a value narrows them to it.
+_XFS: dict[str, dict[str, str | None]] = {
+    "m": {"bigtime": None, "inobtcount": None, "reflink": None, "finobt": "1", "crc": "1", "rmapbt": "0"},
+    "i": {"size": None, "sparse": None, "maxpct": None, "nrext64": None, "attr": "2", "exchange": "0"},
+    "n": {"size": "4096", "ftype": "1", "version": "2", "parent": "0"},
+    "d": {"agcount": None, "agsize": None},
+    "l": {"size": None, "internal": "1", "version": "2", "lazy-count": "1"},
+    "b": {"size": "4096"},
+    "s": {"size": "512"},
+}
+
+
+def xfs_suboptions(given: str | None) -> dict[str, dict[str, str]]:
+    """Return the suboptions of mkfs.xfs that `given` holds, by option: {"m": {"bigtime": "0"}}."""
+    found: dict[str, dict[str, str]] = {}
+    for letter in _XFS:
+        for value in options.values(given, letter):
+            for word in value.split(","):
+                name, equals, setting = word.partition("=")
+                if name:
+                    found.setdefault(letter, {})[name] = setting if equals else "1"
+    return found
+
+
+def _refuse_xfs(given: str | None) -> Iterator[Refusal]:
+    unknown = [word for word in _letters(given) if word not in _XFS and word not in ("f", "K", "q")]
+    for letter in unknown:
+        yield f"--mkfsoptions: -{letter} of mkfs.xfs cannot be used", f"remove -{letter}"
+    for letter, pairs in xfs_suboptions(given).items():
+        for name, value in pairs.items():
+            if name not in _XFS[letter]:
+                yield f"--mkfsoptions: -{letter} {name}= of mkfs.xfs cannot be used", f"remove {name}="
+            elif _XFS[letter][name] not in (None, value):
+                wanted = _XFS[letter][name]
+                yield f"--mkfsoptions: -{letter} {name}={value} is not supported", f"write {name}={wanted}"
+
+
+def _letters(given: str | None) -> Iterator[str]:
+    words = iter(options.split(given))
+    for word in words:
+        if word.startswith("-") and len(word) >= 2:
+            yield word[1]
+            if len(word) == 2 and word[1] not in "fKqN":
+                next(words, None)
+
+
+_BTRFS_PROFILES = {"d": ("single",), "m": ("single", "dup")}
+
+
+def btrfs_metadata(given: str | None) -> str:
+    """Return the profile of metadata that `given` asks for: dup (mkfs.btrfs's default) or single."""
+    found = options.values(given, "m") or options.values(given, "-metadata=")
+    return found[-1].lower() if found else "dup"
+
+
+def _refuse_btrfs(given: str | None) -> Iterator[Refusal]:
+    for letter in _letters(given):
+        if letter not in _BTRFS_PROFILES:
+            yield f"--mkfsoptions: -{letter} of mkfs.btrfs cannot be used", f"remove -{letter}"
+    for letter, known in _BTRFS_PROFILES.items():
+        for value in options.values(given, letter):
+            if value.lower() not in known:
+                yield (
+                    f"--mkfsoptions: -{letter} {value}: an image has one disk",
+                    f"write -{letter} {known[-1]}",
+                )
+
+
+# Longest labels: mke2fs(8), mkfs.xfs(8), mkfs.btrfs(8), mkfs.vfat(8), mkswap(8).
+# xfs: mkfs.xfs(8) of xfsprogs 5.19 and later refuses less than 300 MB.
+KINDS = {
+    **dict.fromkeys(EXT, Kind(label=16, refuse=_refuse_ext)),
+    "xfs": Kind(label=12, least=300, why_least="mkfs.xfs makes none that is smaller", refuse=_refuse_xfs),
+    "btrfs": Kind(label=255, least=256, why_least="its metadata needs room", refuse=_refuse_btrfs),
+    "vfat": Kind(label=11, refuse=_refuse_vfat),
+    "efi": Kind(label=11, refuse=_refuse_vfat),
+    "swap": Kind(label=15, refuse=_refuse_all("swap")),
+    **{name: Kind(refuse=_refuse_all(name)) for name in RAW},
+}
+# What a kickstart may name.
+FILE_SYSTEMS = (*EXT, "xfs", "btrfs", "vfat", "efi", "swap", "biosboot", "prepboot")
+
+
+def check(findings: Findings, volume: Volume, command: str) -> None:
+    """Note what `volume` asks of its file system that cannot be done; `command` is the line's name."""
+    kind = KINDS[volume.fstype]
+    label, what = volume.label or "", f"{command} {volume.where}"
+    if len(label.encode()) > kind.label or re.search(r"[^\x21-\x7e]|[\"'\\]", label):
+        findings.error(
+            volume.place,
+            f'{command} --label="{label}": not a label of {volume.fstype}',
+            f"plain text of at most {kind.label} bytes" if kind.label else "remove --label",
+        )
+    if volume.fstype in ("vfat", "efi") and re.search(r'["*/:<>?\\|]', label):
+        findings.error(volume.place, f'{command} --label="{label}": not a label of vfat', "use letters")
+    if re.search(r"\s", volume.fsoptions or ""):
+        findings.error(
+            volume.place,
+            f'{command} --fsoptions="{volume.fsoptions}": a blank would end the field in fstab',
+            "write commas",
+        )
+    for message, way_out in kind.refuse(volume.mkfsoptions):
+        findings.error(volume.place, f"{what}: {message}", way_out)
+
+
+def check_size(findings: Findings, volume: Volume, command: str) -> None:
+    """Note a file system that is too small to be made; sizes must be final."""
+    kind = KINDS[volume.fstype]
+    if volume.size < kind.least:
+        findings.error(
+            volume.place,
+            f"{command} {volume.where}: {volume.size} MiB are too small for {volume.fstype}: "
+            f"{kind.why_least}",
+            f"use --size={kind.least} or more, or --fstype=ext4",
+        )

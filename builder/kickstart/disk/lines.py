@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""`part` lines become partitions, each with the size it asks for."""
+
+from __future__ import annotations
+
+import re
+
+from builder.kickstart.disk import filesystems
+from builder.kickstart.disk.filesystems import FILE_SYSTEMS
+from builder.kickstart.disk.sizes import recommend_swap
+from builder.kickstart.disk.wanted import Wanted
+from builder.kickstart.plan import Partition, Place
+from builder.kickstart.read import Kickstart
+from builder.kickstart.syntax import Command
+
+BIOSBOOT_SIZE = 1
+# The file system is FAT32 from 33 MiB on; GRUB alone needs less than 4.
+ESP_SIZE, SMALLEST_ESP = 64, 8
+BOOT_SIZE = 1024
+
+_BARE = ("swap", "biosboot", "prepboot")
+# What `volgroup` and `btrfs` lines name.
+_MEMBER = re.compile(r"(pv|btrfs)\.\S+")
+
+
+def plan_partitions(ks: Kickstart, wanted: Wanted) -> list[Partition]:
+    """Return the partitions of part lines; of two for one mount point the last."""
+    found: dict[str, Partition] = {}
+    disks: dict[str, Place] = {}
+    for line in ks.all("part", "partition"):
+        if disk := str(line.get("disk", "")):
+            disks.setdefault(disk.removeprefix("/dev/"), line.place)
+        part = _plan_partition(ks, line, wanted)
+        if part is None:
+            continue
+        single = part.fstype in ("biosboot", "prepboot")
+        key = part.mountpoint or part.name or (part.fstype if single else f"{line.place}")
+        if (earlier := found.pop(key, None)) is not None:
+            where = f"{earlier.place.file}:{earlier.place.line}" if earlier.place else "an earlier line"
+            ks.findings.warn(line.place, f"{line.name} {key}: a second one; this line wins over {where}")
+        found[key] = part
+    if len(disks) > 1:
+        names = ", ".join(disks)
+        ks.findings.error(
+            list(disks.values())[1], f"part --ondisk: an image has one disk, not {names}", "name one disk"
+        )
+    return list(found.values())
+
+
+def _plan_partition(ks: Kickstart, line: Command, wanted: Wanted) -> Partition | None:
+    mountpoint, fstype = str(line.get("mountpoint", "")), str(line.get("fstype", ""))
+    name = mountpoint if _MEMBER.fullmatch(mountpoint) else None
+    if mountpoint.startswith("raid."):
+        ks.findings.error(line.place, f"part {mountpoint}: a guest has one disk, RAID is not built")
+        return None
+    if name is not None:
+        fstype = "lvm" if name.startswith("pv.") else "btrfs"
+    else:
+        chosen = choose_file_system(ks, line, mountpoint, fstype, wanted)
+        if chosen is None:
+            return None
+        fstype = chosen
+    sized = read_size(ks, line, fstype, wanted)
+    if sized is None:
+        return None
+    size, grow, maximum = sized
+    bare = fstype in _BARE or name is not None
+    part = Partition(
+        mountpoint=None if bare else mountpoint,
+        fstype=fstype,
+        size=size,
+        grow=grow,
+        max_size=maximum,
+        label=str(line.get("label", "")) or None,
+        fsoptions=str(line.get("fsopts", "")) or None,
+        mkfsoptions=str(line.get("mkfsopts", "")) or None,
+        place=line.place,
+        name=name,
+        onpart=str(line.get("onPart", "")) or None,
+    )
+    filesystems.check(ks.findings, part, line.name)
+    return part
+
+
+def choose_file_system(
+    ks: Kickstart, line: Command, mountpoint: str, fstype: str, wanted: Wanted
+) -> str | None:
+    """Return what is written for a part or logvol line; None: a mistake, which is noted."""
+    if mountpoint in _BARE:
+        fstype = mountpoint
+    if mountpoint == "/boot/efi" and fstype in ("", "vfat", "efi"):
+        fstype = "efi"
+    fstype = fstype or wanted.habits.file_system
+    if fstype not in FILE_SYSTEMS:
+        near = f"one of {', '.join(FILE_SYSTEMS)}"
+        ks.findings.error(line.place, f"{line.name} --fstype={fstype}: is not handled", near)
+        return None
+    if fstype == "efi" and mountpoint != "/boot/efi":
+        ks.findings.error(
+            line.place, f"{line.name} {mountpoint} --fstype=efi: belongs on /boot/efi", "or write vfat"
+        )
+        return None
+    if fstype not in _BARE and not re.fullmatch(r"/[^\s\\]*", mountpoint):
+        ks.findings.error(
+            line.place, f'{line.name}: "{mountpoint}" is not a mount point', "write an absolute path"
+        )
+        return None
+    return fstype
+
+
+def read_size(
+    ks: Kickstart, line: Command, fstype: str, wanted: Wanted
+) -> tuple[int, bool, int | None] | None:
+    """Return (size, grows, largest) of a part or logvol line in MiB; None: a mistake, which is noted.
+
+    A partition of --onpart has the size that %pre gave it: 0 here.
+    """
+    grow = bool(line.get("grow", False))
+    size = line.get("size")
+    if fstype == "swap" and (line.get("recommended", False) or line.get("hibernation", False)):
+        hibernation = bool(line.get("hibernation", False))
+        swap = recommend_swap(wanted.memory, hibernation=hibernation, disk=wanted.size)
+        option = "--hibernation" if hibernation else "--recommended"
+        ks.findings.note(line.place, f"swap {option}: {swap} MiB, for {wanted.memory} MiB of memory")
+        return swap, False, None
+    if line.get("onPart"):
+        return 0, False, None
+    if fstype == "biosboot":
+        return int(size or BIOSBOOT_SIZE), False, None
+    if size is None and (grow or line.get("percent")):
+        size = 1
+    if size is None or int(size) <= 0:
+        ks.findings.error(line.place, f"{line.name}: has no size", "add --size=MIB")
+        return None
+    maximum = int(line.get("maxSizeMB", 0)) or None
+    if maximum is not None and maximum < int(size):
+        ks.findings.error(
+            line.place, f"{line.name} --maxsize={maximum}: is less than --size={size}", "raise it"
+        )
+    return int(size), grow, maximum

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Arithmetic of sizes: how free space is shared, how much swap a machine gets. Pure; MiB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Partitions begin at 1 MiB, and the copy of a GPT needs room after the last one.
+HEAD = 1
+TAIL = 1
+
+# The disk of a kickstart in which something grows and nothing says up to where: 5 GiB, as osbuild's
+# generic-openstack. A guest grows it further at its first boot.
+DEFAULT_DISK = 5120
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What something asks for: a size, whether it grows, and up to where."""
+
+    size: int
+    grow: bool = False
+    limit: int | None = None
+
+    @property
+    def most(self) -> int | None:
+        """The largest size it can reach; None: any."""
+        return self.limit if self.grow else self.size
+
+
+def share(free: int, wishes: Sequence[Wish]) -> list[int]:
+    """Return the size of each of `wishes` after `free` has been given to those that grow.
+
+    They share in proportion to their sizes, none beyond its limit; what one cannot take goes to the others
+    (blivet's partitioning.py does so).
+    """
+    sizes = [wish.size for wish in wishes]
+    growing = [index for index, wish in enumerate(wishes) if wish.grow]
+    while free > 0 and growing:
+        total = sum(max(sizes[index], 1) for index in growing)
+        given = 0
+        full = []
+        for index in growing:
+            portion = free * max(sizes[index], 1) // total
+            limit = wishes[index].limit
+            if limit is not None and sizes[index] + portion >= limit:
+                portion = max(limit - sizes[index], 0)
+                full.append(index)
+            sizes[index] += portion
+            given += portion
+        free -= given
+        if not full:
+            sizes[growing[-1]] += free  # what rounding left
+            break
+        growing = [index for index in growing if index not in full]
+    return sizes
+
+
+def choose_disk_size(needed: int, wishes: Sequence[Wish]) -> int:
+    """Return the size of a disk for which nobody has chosen one.
+
+    Nothing grows: what is needed. Something grows: DEFAULT_DISK where that is more, but not more than
+    everything together can take.
+    """
+    if not any(wish.grow for wish in wishes):
+        return needed
+    limits = [wish.most for wish in wishes]
+    known = [limit for limit in limits if limit is not None]
+    spare = needed - sum(wish.size for wish in wishes)
+    most = spare + sum(known) if len(known) == len(limits) else DEFAULT_DISK
+    return max(needed, min(DEFAULT_DISK, most))
+
+
+def recommend_swap(memory: int, *, hibernation: bool = False, disk: int | None = None) -> int:
+    """Return the MiB of swap that Anaconda recommends for `memory` MiB (blivet: swap_suggestion).
+
+    Without hibernation at most a tenth of a disk whose size is known.
+    """
+    gib = 1024
+    if memory < 2 * gib:
+        plain, extra = 2.0, 1.0
+    elif memory < 8 * gib:
+        plain, extra = 1.0, 1.0
+    elif memory < 64 * gib:
+        plain, extra = 0.5, 1.0
+    else:
+        return 4 * gib + (memory if hibernation else 0)
+    if hibernation:
+        return int(memory * (plain + extra))
+    size = int(memory * plain)
+    return min(size, disk // 10) if disk else size

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Disk files with file systems in them, and the programs that judge them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from builder.image.disk import filesystems, layout, table
+from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.placement import DiskLayout
+from builder.image.disk.volumes.metadata import write_groups
+from builder.kickstart import plan
+from builder.kickstart.plan import Partition, VolumeGroup
+from builder.runner import Runner
+from tests.support.trees import EPOCH
+
+
+def place(*partitions: Partition, label: str = "gpt", groups: tuple[VolumeGroup, ...] = ()) -> DiskLayout:
+    """Return where the partitions lie, without a plan of a kickstart."""
+    disk = plan.Disk(label=label, partitions=partitions, groups=groups)
+    return layout.place(disk, seed="test", content={})
+
+
+def write_disk(
+    file: Path,
+    placed: DiskLayout,
+    sources: Mapping[str, Path],
+    *,
+    runner: Runner,
+    work: Path,
+    epoch: int = EPOCH,
+    xfs: Mapping[str, int] | None = None,
+) -> None:
+    """Write table, volume groups and file systems, as the disk stage of a build does."""
+    table.write_table(file, placed, runner=runner)
+    write_groups(file, placed, epoch=epoch)
+    disk = Disk(file=file, runner=runner, epoch=epoch, work=work)
+    filesystems.write_all(replace(disk, xfs=xfs or {}), placed, sources)
+
+
+def tool(*argv: str | bytes, ok: tuple[int, ...] = (0,)) -> bytes:
+    done = subprocess.run(
+        argv,
+        capture_output=True,
+        check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+    )
+    assert done.returncode in ok, (argv, done.stdout, done.stderr)
+    return done.stdout
