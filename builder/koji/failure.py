@@ -18,7 +18,8 @@ PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     "build.log": (
         re.compile(r"^(?:.*?: )?(?:fatal )?error: (?!Bad exit status)(?P<why>.+)$", re.IGNORECASE),
         re.compile(r"^(?P<why>(?:\w+Error|\w+Exception): .+)$"),
-        re.compile(r"^(?P<why>.*(?:command not found|No such file or directory|No space left on device).*)$"),
+        re.compile(r"^(?P<why>.*(?:: not found|command not found|No such file or directory)\s*)$"),
+        re.compile(r"^(?P<why>.*No space left on device.*)$"),
         re.compile(r"^error: (?P<why>Bad exit status.+)$"),
     ),
     "root.log": (

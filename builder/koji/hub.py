@@ -50,7 +50,8 @@ class Call:
 class Profile:
     """What a profile says: the addresses, and how often to ask while tasks run (seconds).
 
-    `options` is everything that Koji's library read for it; it may hold secrets.
+    `options` is everything that Koji's library read for it; it may hold secrets. `config` is the file that it
+    was read from, where one was named.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Profile:
     topurl: str | None
     poll_interval: float
     options: dict[str, Any]
+    config: Path | None = None
 
     def task_page(self, task: int) -> str:
         """Return the address of the page that shows a task."""
@@ -95,6 +97,7 @@ def read_profile(name: str, config: Path | None = None) -> Profile:
         topurl=options["topurl"],
         poll_interval=max(1.0, float(options["poll_interval"])),
         options=options,
+        config=config,
     )
 
 

@@ -7,6 +7,7 @@ ends. An interruption ends the watching, not the tasks.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,10 @@ class Watch:
 
 def resume_command(hub: Hub, ids: Sequence[int]) -> str:
     """Return the command that watches the tasks again."""
-    return f"openstack-builder koji watch --profile {hub.profile.name} {' '.join(map(str, ids))}"
+    words = ["openstack-builder", "koji", "watch", "--profile", hub.profile.name]
+    if hub.profile.config is not None:
+        words += ["--config", str(hub.profile.config)]
+    return shlex.join([*words, *map(str, ids)])
 
 
 def _duration(seconds: float) -> str:

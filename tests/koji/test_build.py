@@ -175,7 +175,7 @@ def test_an_interrupted_watch_says_how_to_go_on(hub: HubUnderTest, source: Path)
     with pytest.raises(KeyboardInterrupt):
         Watch(hub=session, report=Report(err=said), pause=interrupt).follow([task])
 
-    assert f"openstack-builder koji watch --profile here {task}" in said.getvalue()
+    assert f"koji watch --profile here --config {hub.config} {task}" in said.getvalue()
 
 
 def test_a_failed_build_names_task_host_log_and_the_first_real_error(hub: HubUnderTest, source: Path) -> None:
@@ -204,6 +204,11 @@ def test_a_failed_build_names_task_host_log_and_the_first_real_error(hub: HubUnd
             {"root.log": "DEBUG:   - nothing provides python3dist(x) needed by y\n", "build.log": ""},
             ("root.log", "nothing provides python3dist(x) needed by y"),
             id="a requirement of a requirement",
+        ),
+        pytest.param(
+            {"build.log": "x: 29: %{__python3}: not found\nerror: Bad exit status from x (%check)\n"},
+            ("build.log", "x: 29: %{__python3}: not found"),
+            id="a program that is not there",
         ),
         pytest.param(
             {"build.log": "error: Bad exit status from /var/tmp/rpm-tmp.x (%install)\n"},
