@@ -353,7 +353,7 @@ def test_killed_in_the_middle_the_next_run_makes_the_rest_once(person: Person, k
         with person.filling("--service", "glance", SERVICE_ENDPOINT=f"{proxy.url}/v3") as process:
             wait_for(lambda: sum(seen.path == "/v3/endpoints" for seen in proxy.seen) > 3)
             process.kill()
-    stale = person.folder / ".keystonerc_admin.sample-data.999999999"
+    stale = person.folder / ".keystonerc_admin.openstack-utils.0123abcd"
     stale.write_text("half")
 
     run = person.fill("--service", "glance")

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILDER = ROOT / "builder"
+UTILS = ROOT / "utils" / "openstack_utils"
 # Lower may not import higher. What stands side by side in one row does not import each other either,
 # but for the pairs of ALLOWED.
 LAYERS = (
@@ -103,6 +104,83 @@ def test_only_main_exits_and_only_the_report_prints() -> None:
             assert name != "print", f"{relative}:{node.lineno}"
             if name in ("sys.exit", "exit", "quit"):
                 assert relative == "__main__.py", f"{relative}:{node.lineno}"
+
+
+# The same of openstack_utils.
+UTILITY_LAYERS = (
+    ("errors",),
+    ("host",),
+    ("storage", "services"),
+    ("editor",),
+    ("ini",),
+    ("config", "keystone"),
+    ("db", "sample_data", "service"),
+    ("status",),
+)
+
+
+def utilities() -> list[Path]:
+    """Return the modules of openstack_utils; what a package bundles is not ours."""
+    return [path for path in sorted(UTILS.rglob("*.py")) if UTILS / "bundled" not in path.parents]
+
+
+def test_imports_of_the_utilities_go_down_only() -> None:
+    rank = {name: number for number, row in enumerate(UTILITY_LAYERS) for name in row}
+    wrong = []
+    for path in utilities():
+        own = path.relative_to(UTILS).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        assert own in rank, f"{own} has no layer"
+        for name in imports_of(path, "openstack_utils"):
+            other = name.split(".")[1]
+            if other not in (own, "VERSION", "bundled", "__init__") and rank[other] >= rank[own]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+
+    assert wrong == []
+
+
+def imports_of(path: Path, package: str) -> set[str]:
+    """Return the modules of `package` that one of its modules imports, by their full names."""
+    folder = UTILS.parent if package == "openstack_utils" else ROOT
+    own = path.relative_to(folder).with_suffix("").parts
+    found = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = own[: len(own) - node.level] if node.level else ()
+            base = ".".join((*start, node.module) if node.module else start)
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                as_path = folder.joinpath(*name.split("."))
+                is_module = as_path.with_suffix(".py").is_file() or as_path.is_dir()
+                found.add(name if is_module else base)
+    return {name for name in found if name.startswith(package + ".")}
+
+
+@pytest.mark.parametrize("package", ["builder", "openstack_utils"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    folder = UTILS.parent if package == "openstack_utils" else ROOT
+    graph = {
+        ".".join(path.relative_to(folder).with_suffix("").parts): imports_of(path, package)
+        for path in (utilities() if package == "openstack_utils" else modules())
+        if path.name != "__init__.py"
+    }
+    while leaves := [name for name, used in graph.items() if not used & graph.keys()]:
+        for name in leaves:
+            del graph[name]
+    while tops := [name for name in graph if not any(name in used for used in graph.values())]:
+        for name in tops:
+            del graph[name]
+
+    assert sorted(graph) == []
+
+
+def test_one_module_of_the_utilities_starts_processes() -> None:
+    for path in utilities():
+        if "subprocess" in imported(path):
+            assert path.relative_to(UTILS).as_posix() == "host/processes.py", path
 
 
 def test_utils_and_builder_never_meet() -> None:

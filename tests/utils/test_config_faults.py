@@ -143,7 +143,7 @@ def test_sigkill_at_any_step_leaves_every_file_whole_and_the_next_run_cleans_up(
         texts = without_backup(outcome.texts)
         assert set(texts.values()) <= {OLD, NEW}
         assert set(old_files(case)) <= set(texts)
-        assert all(".openstack-config." in name for name in outcome.work)
+        assert all(".openstack-utils." in name for name in outcome.work)
         seen.add(texts["f"])
         again = run(folder, shim, RUNS[case][1], 0, "none")
         assert again.code == 0, again.err

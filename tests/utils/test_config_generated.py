@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openstack_utils.config import arguments
-from openstack_utils.editor import oslo
 from openstack_utils.config.change import Change
 from openstack_utils.config.command import Console
+from openstack_utils.editor import oslo
 from openstack_utils.errors import UtilityError
 
 from .oslo_oracle import Sections, read_by_oslo, read_option

@@ -5,20 +5,23 @@ import json
 from pathlib import Path
 
 import pytest
-from openstack_utils.db import arguments, passwords, plan as db_plan, schema
+from openstack_utils.db import arguments, schema
+from openstack_utils.db import plan as db_plan
 from openstack_utils.db.catalogue import Catalogue, Places
-from openstack_utils.host.programs import interpreter_of
 from openstack_utils.db.server.statements import (
     ACCOUNT,
-    Change,
     DATABASE,
     GRANT,
-    MySQL,
     PASSWORD,
+    Change,
+    MySQL,
     PostgreSQL,
 )
 from openstack_utils.db.urls import parse
 from openstack_utils.errors import UsageError
+from openstack_utils.host import passwords
+from openstack_utils.host.masking import Secrets
+from openstack_utils.host.programs import interpreter_of
 
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
@@ -34,14 +37,14 @@ def catalogue(folder=""):
 def wanted(service, **more):
     urls = {each.name: parse(URL) for each in service.databases}
     values = {"urls": urls, "hosts": ("localhost", "127.0.0.1"), "charset": "utf8mb4", "password": "pw"}
-    return db_plan.Wanted(**dict(values, **more))
+    return db_plan.Desired(**dict(values, **more))
 
 
 def test_all_is_made_where_nothing_is():
     service = catalogue().service("keystone", "current")
     (option, _), *_ = service.options
 
-    plan = db_plan.make_plan(service, wanted(service), db_plan.There(values={option: None}))
+    plan = db_plan.make_plan(service, wanted(service), db_plan.State(values={option: None}))
 
     assert plan.changes == (
         Change(ACCOUNT, "", "keystone", "localhost"),
@@ -57,7 +60,7 @@ def test_what_is_there_is_left_and_what_is_missing_is_made():
     service = catalogue().service("keystone", "current")
     (option, _), *_ = service.options
     local = Change(ACCOUNT, "", "keystone", "localhost")
-    there = db_plan.There(
+    there = db_plan.State(
         frozenset(["keystone"]), frozenset([local]),
         frozenset([Change(GRANT, "keystone", "keystone", "localhost")]), {option: URL},
     )  # fmt: skip
@@ -74,7 +77,7 @@ def test_what_is_there_is_left_and_what_is_missing_is_made():
 def test_a_password_is_set_anew_when_it_is_asked_for_only():
     service = catalogue().service("keystone", "current")
     accounts = frozenset(Change(ACCOUNT, "", "keystone", host) for host in ("localhost", "127.0.0.1"))
-    there = db_plan.There(frozenset(["keystone"]), accounts)
+    there = db_plan.State(frozenset(["keystone"]), accounts)
 
     kept = db_plan.make_plan(service, wanted(service), there)
     given = db_plan.make_plan(service, wanted(service, is_given=True), there)
@@ -97,7 +100,7 @@ def test_a_url_stays_when_it_says_the_same(old, is_kept):
     service = catalogue().service("keystone", "current")
     (option, _), *_ = service.options
 
-    plan = db_plan.make_plan(service, wanted(service), db_plan.There(values={option: old}))
+    plan = db_plan.make_plan(service, wanted(service), db_plan.State(values={option: old}))
 
     assert (option not in plan.values) == is_kept
 
@@ -162,9 +165,7 @@ def test_every_name_of_the_catalogue_needs_no_quoting():
                 assert (database + facts["account"]).replace("_", "").isalnum()
 
 
-@pytest.mark.parametrize(
-    ("word", "name"), [("quantum", "neutron"), ("nova", "nova"), ("horizon", "horizon")]
-)
+@pytest.mark.parametrize(("word", "name"), [("quantum", "neutron"), ("nova", "nova"), ("horizon", "horizon")])
 def test_names_and_former_names(word, name):
     assert catalogue().resolve(word) == name
 
@@ -175,13 +176,14 @@ def test_services_with_a_database():
     }  # fmt: skip
 
 
+KEYSTONE, REGISTRY = "keystone/keystone.conf", "glance/glance-registry.conf"
 RELEASES = {
-    "essex by its key": ("keystone", "keystone/keystone.conf", "[sql]\nconnection = mysql://k:k@h/k\n", "essex"),
-    "current by its key": ("keystone", "keystone/keystone.conf", "[database]\nconnection = x://h/k\n", "current"),
-    "essex commented": ("keystone", "keystone/keystone.conf", "[sql]\n# connection = mysql://k:k@h/k\n", "essex"),
+    "essex by its key": ("keystone", KEYSTONE, "[sql]\nconnection = mysql://k:k@h/k\n", "essex"),
+    "current by its key": ("keystone", KEYSTONE, "[database]\nconnection = x://h/k\n", "current"),
+    "essex commented": ("keystone", KEYSTONE, "[sql]\n# connection = mysql://k:k@h/k\n", "essex"),
     "nothing": ("keystone", "keystone/keystone.conf", "[DEFAULT]\n", "current"),
     "essex nova": ("nova", "nova/nova.conf", "[DEFAULT]\nsql_connection = mysql://n:n@h/n\n", "essex"),
-    "essex glance": ("glance", "glance/glance-registry.conf", "[DEFAULT]\nsql_connection = sqlite:///x\n", "essex"),
+    "essex glance": ("glance", REGISTRY, "[DEFAULT]\nsql_connection = sqlite:///x\n", "essex"),
     "quantum": (
         "neutron", "quantum/plugins/openvswitch/ovs_quantum_plugin.ini",
         "[DATABASE]\nsql_connection = mysql://q:q@h/ovs_quantum\n", "essex",
@@ -267,7 +269,7 @@ def test_usage_is_refused(words, text):
 
 
 def test_secrets_are_masked_in_every_form():
-    secrets = passwords.Secrets(["keystone"])
+    secrets = Secrets(["keystone"])
     secrets.add("p@s's")
     secrets.add("keystone")
 

@@ -40,7 +40,9 @@ def test_man_page_has_an_example_for_every_service():
 
 
 def test_man_page_is_good_roff():
-    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", MAN], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", MAN], capture_output=True, text=True, check=False
+    )
 
     assert [line for line in done.stderr.splitlines() if "an.tmac" not in line] == []
     assert "Tested by its configuration and SQL" in done.stdout

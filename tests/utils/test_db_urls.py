@@ -73,7 +73,10 @@ def test_options_of_the_query():
     ("url", "template"),
     [
         ("mysql://n:p@db/nova", "{scheme}://{username}:{password}@{hostname}/nova_cell0"),
-        ("mysql://n:p@db:1/nova?a=b", "{scheme}://{username}:{password}@{hostname}:{port}/nova_cell0?{query}"),
+        (
+            "mysql://n:p@db:1/nova?a=b",
+            "{scheme}://{username}:{password}@{hostname}:{port}/nova_cell0?{query}",
+        ),
         ("mysql://n:p@[::1]/nova", "{scheme}://{username}:{password}@[{hostname}]/nova_cell0"),
         ("mysql://n:p@/nova?unix_socket=/s", "{scheme}://{username}:{password}@/nova_cell0?{query}"),
     ],

@@ -13,13 +13,11 @@ from .config_tool import UTILS
 
 sys.path.insert(0, str(UTILS))
 
-from openstack_utils.sample_data import (
-    passwords as sample_passwords,
-    plan as sample_plan,
-    profiles,
-    state as sample_state,
-)
 from openstack_utils.errors import UsageError
+from openstack_utils.sample_data import passwords as sample_passwords
+from openstack_utils.sample_data import plan as sample_plan
+from openstack_utils.sample_data import profiles
+from openstack_utils.sample_data import state as sample_state
 from openstack_utils.sample_data.apply import request_for
 from openstack_utils.sample_data.model import Assignment, Desired, Endpoint, Role, Service, User
 

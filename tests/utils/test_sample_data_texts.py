@@ -11,16 +11,16 @@ from .config_tool import UTILS
 
 sys.path.insert(0, str(UTILS))
 
+from openstack_utils.errors import UsageError
 from openstack_utils.keystone import credentials
 from openstack_utils.sample_data import (
     arguments,
     from_yaml,
-    passwords as sample_passwords,
     profiles,
     rcfiles,
 )
-from openstack_utils.storage import private_files
-from openstack_utils.errors import UsageError
+from openstack_utils.sample_data import passwords as sample_passwords
+from openstack_utils.storage import private_files, work_files
 
 URL = "http://10.0.0.5:5000/v3"
 
@@ -226,9 +226,9 @@ def test_private_files_are_never_open_to_others_and_stale_ones_go(tmp_path: Path
     path.write_text("old")
     path.chmod(0o644)
     link.symlink_to(path)
-    (tmp_path / ".rc.sample-data.999999999").write_text("half")
+    (tmp_path / ".rc.openstack-utils.0123abcd").write_text("half")
 
-    private_files.remove_stale(str(tmp_path))
+    work_files.remove_stale_in(str(tmp_path))
     assert private_files.write_private(str(link), "new") is True
     assert private_files.write_private(str(link), "new") is False
 

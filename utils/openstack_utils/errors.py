@@ -16,12 +16,22 @@ class UtilityError(Exception):
         self.message = message
         self.hint = hint
         self.plain = plain
+        # The last lines of the output of a program that failed.
+        self.details = []
 
 
 class UsageError(UtilityError):
     """The command line, or what it names, makes no sense."""
 
     exit_code = 2
+
+
+class UsageErrors(UsageError):
+    """All mistakes of one input; `messages` has one line for each."""
+
+    def __init__(self, messages, hint=None):
+        super().__init__("\n".join(messages), hint)
+        self.messages = list(messages)
 
 
 class StorageError(UsageError):
@@ -48,3 +58,15 @@ class UnreachableError(UtilityError):
     """A server, or the way to it, failed."""
 
     exit_code = 5
+
+
+def named(path, error):
+    """The same error with the file's name in front."""
+    if error.message.startswith(path):
+        return error
+    return type(error)("%s: %s" % (path, error.message), hint=error.hint, plain=error.plain)
+
+
+def reason_of(error):
+    """What the system says of an OSError, in lower case."""
+    return (error.strerror or str(error)).lower()

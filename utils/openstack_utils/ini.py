@@ -16,10 +16,9 @@ about a service's file is checked before it is written; StorageError and UsageEr
 line and reason. All errors are `openstack_utils.errors.UtilityError`.
 """
 
-from .config.get import named
 from .editor import comments, document, oslo
 from .editor.edits import Editor
-from .errors import UsageError, UtilityError
+from .errors import UsageError, UtilityError, named
 from .storage import descriptors, transaction
 
 
@@ -38,7 +37,7 @@ class IniFile:
         if undecodable:
             parsed.problems.insert(0, undecodable)
         self.problems = parsed.problems
-        self._editor = Editor(parsed, oslo, exact)
+        self._editor = Editor(parsed, oslo, document.KEEP_ALL if exact else document.AS_WRITTEN)
 
     def sections(self):
         """The names of all sections, each once, in file order."""
@@ -116,7 +115,7 @@ def read(path):
     return IniFile(path, descriptors.read_file(path))
 
 
-class edit:  # noqa: N801 - reads as a verb: `with ini.edit(paths) as files`
+class edit:
     """Edit several files in one transaction; see the module's own text.
 
     `create` makes missing files (mode 0640), `backup` is a suffix under which the old text stays,
@@ -135,9 +134,7 @@ class edit:  # noqa: N801 - reads as a verb: `with ini.edit(paths) as files`
         self.transaction.__enter__()
         try:
             opened = self.transaction.open(self.paths, self.paths if self.create else ())
-            self.pairs = [
-                (opened[path], IniFile(path, opened[path].data, self.exact)) for path in self.paths
-            ]
+            self.pairs = [(opened[path], IniFile(path, opened[path].data, self.exact)) for path in self.paths]
         except BaseException:
             self.transaction.__exit__()
             raise

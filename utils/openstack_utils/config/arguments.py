@@ -44,9 +44,10 @@ OPTIONS = {
     "strict-exit": "no",
 }
 # What crudini 0.9.6 knows: an abbreviation that was unique there stays so.
-OLD = (
-    "get set del merge existing format ini-options inplace list list-sep output verbose help version"
-).split()
+OLD = frozenset(
+    ["get", "set", "del", "merge", "existing", "format", "ini-options", "inplace", "list", "list-sep"]
+    + ["output", "verbose", "help", "version"]
+)
 CHOICES = {
     "existing": ("file", "section", "param"),
     "format": ("sh", "ini", "lines"),
@@ -66,8 +67,8 @@ class Operation:
         self.value_file = None
 
     @property
-    def told(self):
-        """The arguments as --verbose tells them: a value from a file stays untold."""
+    def shown(self):
+        """The arguments as --verbose prints them: without a value that came from a file."""
         return self.arguments[: -1 if self.value_file is not None else None]
 
     def argument(self, index):
@@ -140,7 +141,7 @@ def parse(argv):
 
 def _complete(name):
     """The full name of a possibly abbreviated option."""
-    known = OPERATIONS + tuple(OPTIONS)
+    known = [*OPERATIONS, *OPTIONS]
     if name in known:
         return name
     found = [full for full in known if full.startswith(name)] if name else []
@@ -230,8 +231,7 @@ def _check_operation(operation):
     count = len(operation.arguments)
     if count < fewest or (most is not None and count > most):
         raise UsageError(
-            "--%s takes %s, not %d argument%s"
-            % (operation.kind, names, count, "" if count == 1 else "s"),
+            "--%s takes %s, not %d argument%s" % (operation.kind, names, count, "" if count == 1 else "s"),
             hint="quote values that hold blanks" if count > fewest else None,
         )
     if operation.all and operation.kind not in ("get", "set"):

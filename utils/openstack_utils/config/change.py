@@ -2,10 +2,11 @@
 """openstack-config's operations that change files: edit in memory, verify, then write."""
 
 from ..editor import document
-from ..errors import MissingError, StorageError, UsageError, UtilityError
+from ..errors import MissingError, UsageError, UtilityError, named
+from ..host.console import one_line, write_stdout
 from ..storage import descriptors, transaction
-from .command import one_line, write_stdout
-from .get import named, open_editor, read_data, report_problems
+from .apply import Applying, verified
+from .reading import open_editor, read_data, report_problems
 
 CREATING = ("set", "merge", "add")
 
@@ -19,6 +20,8 @@ class Change:
         self.console = console
         self.existing = request.option("existing")
         self.changes = []
+        # The settings of --merge.
+        self.source = None
 
     def run(self):
         self._check_default()
@@ -67,7 +70,6 @@ class Change:
             if operation.value_file is not None:
                 value = document.decode(read_data(operation.value_file))[0]
                 operation.arguments.append(_without_last_newline(value))
-        self.source = None
         if merging:
             origin = "-" if source is None else source
             name = "stdin" if origin == "-" else origin
@@ -101,17 +103,21 @@ class Change:
             if request.option("dry-run"):
                 self._tell_dry_run(files.files)
                 return 0
-            if inplace:
-                from ..storage import inplace as writer
-
-                written = writer.commit(files, self._suffix())
-            else:
-                written = files.commit(self._suffix())
+            commit = self._writer()
+            written = commit(files, self._suffix()) if commit else files.commit(self._suffix())
             for file in written:
                 if file.data is None:
                     self.console.note("created %s (mode 0640)" % file.path)
         self._tell_changes()
         return 0
+
+    def _writer(self):
+        """What writes files in place; None without --inplace."""
+        if not self.request.option("inplace"):
+            return None
+        from ..storage import inplace
+
+        return inplace.commit
 
     def _suffix(self):
         backup = self.request.option("backup")
@@ -120,17 +126,18 @@ class Change:
     def edit(self, path, data, operations=None):
         """The new bytes of a file after its operations."""
         editor = open_editor(self.request, self.dialect, path, data)
+        apply = Applying(self.request, self.dialect, self.source)
         verbose = self.request.option("verbose")
         for operation in operations or self.request.operations:
             before = editor.document.text() if verbose else None
             try:
-                self._apply(editor, operation)
+                apply.do(editor, operation)
             except UtilityError as error:
                 raise named(path, error) from None
             changed = verbose and editor.document.text() != before
             self.changes.append((operation, changed))
         self._lay_out(editor.document)
-        return self._verify(path, data, editor)
+        return verified(path, data, editor, self.request, self.console)
 
     def _lay_out(self, parsed):
         request = self.request
@@ -143,106 +150,6 @@ class Change:
 
             spacing.space_sections(parsed)
 
-    def _apply(self, editor, operation):
-        kind, section, name = operation.kind, operation.section, operation.name
-        if kind == "merge":
-            from . import merge
-
-            editor.exact = editor.exact or "quotes"
-            merge.merge(editor, self.source, section, self._set_one, self._need_existing)
-            return
-        if kind in ("set", "add", "del"):
-            self._need_existing(editor, section, name if kind != "add" else None)
-        if name is None:
-            if kind == "set" and section == "DEFAULT" and self.dialect.INHERITS:
-                editor.head_global()
-            elif kind == "set":
-                editor.add_section(section)
-            elif kind == "del":
-                editor.delete_section(section)
-        elif kind == "set" and operation.all:
-            editor.set_all(section, name, operation.arguments[3:])
-        elif kind == "set":
-            self._set_one(editor, section, name, operation.value)
-        elif kind == "add":
-            editor.add(section, name, operation.value)
-        elif kind == "del":
-            self._delete(editor, section, name, operation.value)
-        else:
-            from ..editor import comments
-
-            change = comments.comment if kind == "comment" else comments.uncomment
-            change(editor, section, name, operation.value)
-
-    def _set_one(self, editor, section, name, value):
-        if section == "DEFAULT" and self.dialect.INHERITS:
-            editor.head_global()
-        if self._list is None or value is None:
-            editor.set(section, name, value)
-            return
-        if editor.exact is True and self.dialect.NAME == "oslo":
-            value = self.dialect.escape(value)
-        if self.dialect.INHERITS and not editor.has_section(section):
-            # The new section then has [DEFAULT]'s list to add to.
-            editor.add_section(section)
-        old = (editor.values(section, name) or [None])[-1]
-        self._set_list(editor, section, name, self._list.add(old, value))
-
-    @staticmethod
-    def _set_list(editor, section, name, value):
-        """Set a value made from one that was read: its quotes are text, its `$` are not."""
-        exact, editor.exact = editor.exact, "quotes"
-        editor.set(section, name, value)
-        editor.exact = exact
-
-    def _delete(self, editor, section, name, value):
-        if value is None:
-            editor.delete(section, name)
-        elif self._list is None:
-            if not editor.delete_value(section, name, value) and self.existing in ("all", "param"):
-                raise MissingError("parameter not found: %s = %s" % (name, value))
-        elif editor.values(section, name):
-            old = editor.values(section, name)[-1]
-            self._set_list(editor, section, name, self._list.remove(old, value))
-
-    @property
-    def _list(self):
-        """The style of --list, or None without it."""
-        if not self.request.option("list"):
-            return None
-        from ..editor import lists
-
-        return lists.ListStyle(self.request.option("list-sep"))
-
-    def _need_existing(self, editor, section, name):
-        if self.existing in ("all", "section", "param"):
-            editor.need_section(section)
-        if self.existing in ("all", "param") and name is not None:
-            editor.need_option(section, name)
-
-    def _verify(self, path, data, editor):
-        """Read the result as its service will; refuse what would not come back as meant."""
-        text = editor.document.text()
-        new = document.encode(text)
-        if new == data:
-            return new
-        undecodable = document.find_undecodable(text)
-        again = self.dialect.parse(text, self.request.ini_option("ignoreindent"))
-        problems = ([undecodable] if undecodable else []) + again.problems
-        if problems and self.dialect.UNREADABLE == "refuse":
-            raise UsageError(
-                "%s:%d: %s: oslo.config could not read the result"
-                % (path, problems[0].line, problems[0].reason),
-                hint="repair that line first; for files of other programs use --dialect "
-                "crudini or --dialect systemd",
-            )
-        lost = _first_difference(editor.document, again, self.dialect)
-        if lost and self.dialect.UNREADABLE == "error":
-            self.console.warn("%s: %s will not be read back as given" % (path, lost))
-        elif lost:
-            raise StorageError("%s: %s would not be read back as given" % (path, lost))
-        return new
-
     def _finish_one(self, path, data, new):
         """The result of the single file of a call with --output or stdin."""
         output = self.request.option("output") or "-"
@@ -253,10 +160,7 @@ class Change:
             if not self.request.option("diff"):
                 write_stdout(new)
         else:
-            writer = None
-            if self.request.option("inplace"):
-                from ..storage.inplace import commit as writer
-            transaction.write_output(output, new, self.console.note, writer)
+            transaction.write_output(output, new, self.console.note, self._writer())
         self._tell_changes()
 
     def _show_diff(self, triples):
@@ -283,7 +187,7 @@ class Change:
         if self.console.crudini:
             changes = [(changes[-1][0], any(changed for _, changed in changes))]
         for operation, changed in changes:
-            words = ["--" + operation.kind] + operation.told
+            words = ["--" + operation.kind] + operation.shown
             state = "changed: " if changed else "unchanged: "
             self.console.say(state + one_line(" ".join([shell_quote(word) for word in words])))
 
@@ -292,23 +196,3 @@ def _without_last_newline(text):
     if text.endswith("\r\n"):
         return text[:-2]
     return text[:-1] if text.endswith("\n") else text
-
-
-def _first_difference(meant, found, dialect):
-    """Name the first option or section that reads differently from what was meant, or None."""
-    if len(meant.sections) != len(found.sections):
-        return "a section"
-    for section, other in zip(meant.sections, found.sections):
-        where = section.name or "DEFAULT"
-        if section.name != other.name:
-            return "the section [%s]" % where
-        ours = [item for item in section.items if item.kind == document.OPTION]
-        theirs = [item for item in other.items if item.kind == document.OPTION]
-        for item, read in zip(ours, theirs):
-            if item.name == read.name and item.text == read.text and item.value is None:
-                continue
-            if item.name != read.name or dialect.read_value(item) != dialect.read_value(read):
-                return "%s in [%s]" % (item.name, where)
-        if len(ours) != len(theirs):
-            return "an option of [%s]" % where
-    return None

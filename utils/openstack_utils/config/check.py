@@ -2,7 +2,7 @@
 """openstack-config --check: will the service read the file, and does it know the options."""
 
 from ..editor.document import OPTION, decode
-from .get import read_data
+from .reading import read_data
 
 
 class Finding:

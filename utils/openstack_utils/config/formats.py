@@ -27,7 +27,8 @@ def plain_values(values):
 def render(style, editor, section, name, every, spaced=True):
     """What `--get` prints for one operation with `--format=style`.
 
-    Without `spaced`, `ini` has no blanks around the `=`. With `every` (--all) a repeated option is printed once for each of its values.
+    Without `spaced`, `ini` has no blanks around the `=`. With `every` (--all) a repeated option is
+    printed once for each of its values.
     """
     style = "ini=" if style == "ini" and not spaced else style
     if name is not None:

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""openstack-config --get, and reading a file for every other operation."""
+"""openstack-config --get."""
 
-from ..editor import document
-from ..editor.edits import Editor
-from ..errors import UtilityError
-from ..storage import descriptors
+from ..errors import UtilityError, named
+from .reading import open_editor, read_data, report_problems
 
 
 def get(request, dialect, console):
@@ -43,44 +41,3 @@ def _render(request, editor, operation):
         values = editor.get(section, name)
         lines = [value or "" for value in (values if operation.all else values[-1:])]
     return "".join([line + "\n" for line in lines])
-
-
-def read_data(path):
-    """The bytes of a file, or of stdin for `-`."""
-    if path != "-":
-        return descriptors.read_file(path)
-    try:
-        return descriptors.read_all(0, "stdin")
-    except UtilityError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno == 9:
-            raise UtilityError("stdin: is closed", plain="stdin is closed") from None
-        raise
-
-
-def open_editor(request, dialect, path, data):
-    """An Editor over the bytes of a file; raises UtilityError if the dialect cannot read them."""
-    text, undecodable = document.decode(data or b"")
-    ignore_indent = request.ini_option("ignoreindent")
-    parsed = dialect.parse(text, ignore_indent)
-    if undecodable:
-        parsed.problems.insert(0, undecodable)
-    if parsed.problems and dialect.UNREADABLE == "error":
-        problem = parsed.problems[0]
-        message = "%s:%d: %s" % (path, problem.line, problem.reason)
-        raise UtilityError(message, plain="Error parsing " + message)
-    return Editor(parsed, dialect, bool(request.option("escape")), ignore_indent)
-
-
-def report_problems(editor, dialect, path, console):
-    """Warn of the first line that the file's own reader will not read."""
-    problems = editor.document.problems
-    if problems:
-        reader = "oslo.config cannot read this file" if dialect.NAME == "oslo" else "skipped"
-        console.warn("%s:%d: %s; %s" % (path, problems[0].line, problems[0].reason, reader))
-
-
-def named(path, error):
-    """The same error with the file's name in front."""
-    if error.message.startswith(path):
-        return error
-    return type(error)("%s: %s" % (path, error.message), hint=error.hint, plain=error.plain)

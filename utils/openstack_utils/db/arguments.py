@@ -44,6 +44,7 @@ class _Once(argparse.Action):
     """One action a run; the last one counted, which nobody meant."""
 
     def __call__(self, parser, options, values, option_string=None):
+        del values, option_string
         if options.action not in (None, self.const):
             parser.error("--%s and --%s exclude each other" % (options.action, self.const))
         options.action = self.const
@@ -60,32 +61,36 @@ def make_parser():
         add_help=False,
         allow_abbrev=False,
     )
-    what = parser.add_argument_group("what to do")
+    _add_what(parser.add_argument_group("what to do").add_argument)
+    _add_passwords(parser.add_argument_group("passwords").add_argument)
+    _add_server(parser.add_argument_group("server").add_argument)
+    _add_more(parser.add_argument_group("more").add_argument)
+    return parser
+
+
+def _add_what(add):
     for name, text in (
         ("init", "make what is missing: database, account, configuration, tables"),
         ("update", "bring the tables to the installed code"),
         ("check", "tell whether all is there and current"),
         ("drop", "drop all databases and accounts of the service"),
     ):
-        what.add_argument(
-            "--" + name, dest="action", action=_Once, nargs=0, const=name, default=None, help=text
-        )
-    add = what.add_argument
+        add("--" + name, dest="action", action=_Once, nargs=0, const=name, default=None, help=text)
     add("--service", metavar="NAME", action="append", default=[], help="keystone, nova ... (repeat it)")
     add("--all-installed", action="store_true", help="every service whose files and programs are here")
     add("--release", metavar="NAME", default="auto", help="essex, current, or auto: by the files (auto)")
     add("--dry-run", action="store_true", help="print SQL, options and commands; change nothing")
 
-    passwords = parser.add_argument_group("passwords")
-    add = passwords.add_argument
+
+def _add_passwords(add):
     add("--password-file", metavar="FILE", help="the service's; - is stdin, or asks without echo")
     add("--generate-password", action="store_true", help="a new one")
     add("-p", "--password", metavar="PW", help="the service's; everybody can read it")
     add("--rootpw-file", metavar="FILE", help="of the server's root; - is stdin, or asks without echo")
     add("-r", "--rootpw", metavar="PW", help="of the server's root; everybody can read it")
 
-    server = parser.add_argument_group("server")
-    add = server.add_argument
+
+def _add_server(add):
     add("--engine", choices=("mysql", "postgresql"), help="that of the configuration, or mysql")
     add("--host", metavar="HOST", help="that of the configuration, or this one")
     add("--port", metavar="PORT", type=_port, help="3306, 5432")
@@ -100,8 +105,8 @@ def make_parser():
     )
     add("--charset", metavar="NAME", type=_word, help="of new databases (utf8mb4; essex: utf8)")
 
-    more = parser.add_argument_group("more")
-    add = more.add_argument
+
+def _add_more(add):
     add("-y", "--yes", action="store_true", help="ask nothing")
     add("--root", metavar="DIR", default="", help="work on the files below DIR")
     add("--config-dir", metavar="DIR", default="", help="DIR in place of /etc")
@@ -109,7 +114,6 @@ def make_parser():
     add("-q", "--quiet", action="store_true", help="errors and warnings only")
     add("--version", action="version", version="%s %s" % (PROGRAM, VERSION))
     add("-h", "--help", action="help", help="show this")
-    return parser
 
 
 def parse(argv):

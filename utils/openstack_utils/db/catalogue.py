@@ -6,7 +6,7 @@ Names of databases, accounts and programs come from here and from nowhere else.
 
 import difflib
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from .. import ini
 from ..errors import UsageError, UtilityError
@@ -46,7 +46,7 @@ class Command(NamedTuple):
     databases: tuple
     run: tuple
     done: tuple
-    requires: Option
+    requires: Optional[Option]
 
 
 class Service(NamedTuple):
@@ -60,7 +60,7 @@ class Service(NamedTuple):
     check: dict
     drivers: dict
     charset: str
-    places: object
+    places: Any
 
     @property
     def options(self):

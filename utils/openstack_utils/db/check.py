@@ -21,9 +21,9 @@ ORDER = (
 class Check:
     """--check of one service: with the URLs of its files, as the service, without root."""
 
-    def __init__(self, work):
-        self.work = work
-        self.service = work.service
+    def __init__(self, task):
+        self.task = task
+        self.service = task.service
 
     def run(self):
         """Return the Outcome; its result is the state of the service."""
@@ -31,21 +31,21 @@ class Check:
             states, error = self._states()
         except (UtilityError, Interrupted) as problem:
             error = as_error(problem)
-            self.work.fail(error)
-            return self.work.outcome(FAILED, error)
+            self.task.fail(error)
+            return self.task.outcome(FAILED, error)
         state = min(states.values(), key=ORDER.index)
         if error is not None:
-            self.work.fail(error)
+            self.task.fail(error)
         elif state != schema.CURRENT:
             # The result says all: nothing more is told.
             error = UtilityError("the database is not current")
-        return self.work.outcome(state, error, databases=states)
+        return self.task.outcome(state, error, databases=states)
 
     def _states(self):
         """Return ({database: state}, the error that explains the worst of them or None)."""
-        work = self.work
-        urls = urls_by_database(self.service, work.files.read())
-        work.engine = next((url.engine for url in urls.values()), None)
+        task = self.task
+        urls = urls_by_database(self.service, task.files.read())
+        task.engine = next((url.engine for url in urls.values()), None)
         states, found, error = {}, {}, None
         for each in self.service.databases:
             url = urls.get(each.name)
@@ -55,7 +55,7 @@ class Check:
                 error = error or UtilityError("the URL of %s %s" % (each.name, what))
                 continue
             try:
-                connection = work.connect(url)
+                connection = task.connect(url)
                 try:
                     found[each.name] = (connection.revisions(), connection.table_names())
                 finally:
@@ -80,7 +80,7 @@ class Check:
         if check is None:
             return None
         try:
-            programs = self.work.programs(())
+            programs = self.task.programs(())
             code, _ = programs.output(self.service.argv(check["run"], {}))
         except UtilityError:
             return None
@@ -92,30 +92,30 @@ class Check:
 class Update:
     """--update of one service: its tables become those that the installed code wants."""
 
-    def __init__(self, work):
-        self.work = work
-        self.service = work.service
+    def __init__(self, task):
+        self.task = task
+        self.service = task.service
 
     def run(self):
-        work = self.work
-        with work.locked():
+        task = self.task
+        with task.locked():
             try:
                 return self._run()
             except (UtilityError, OSError, Interrupted) as problem:
                 error = as_error(problem)
-                work.fail(error)
-                return work.outcome(FAILED, error)
+                task.fail(error)
+                return task.outcome(FAILED, error)
 
     def _run(self):
-        work, service = self.work, self.service
-        urls = urls_by_database(service, work.files.read())
+        task, service = self.task, self.service
+        urls = urls_by_database(service, task.files.read())
         for each in service.databases:
             url = urls.get(each.name)
             if url is None or url.engine is None:
                 raise UtilityError("no file has the URL of %s" % each.name, hint="--init sets it up")
-            work.engine = url.engine
+            task.engine = url.engine
             try:
-                connection = work.connect(url)
+                connection = task.connect(url)
             except MissingDatabase as error:
                 raise MissingError(error.message, hint="--init makes it") from None
             try:
@@ -124,65 +124,63 @@ class Update:
             finally:
                 connection.close()
         commands, left_out = db_plan.commands_of(service, urls, option_value)
-        if work.options.dry_run:
+        if task.options.dry_run:
             lines = [" ".join(service.argv(command.run, urls)) for command in commands]
-            return work.outcome(UPDATED, plan=lines)
-        programs = work.programs(commands)
-        work.tell_left_out(left_out, urls)
-        work.sync(programs, commands, urls)
-        work.say("done")
-        return work.outcome(UPDATED, databases=sorted(urls), log=work.log)
+            return task.outcome(UPDATED, plan=lines)
+        programs = task.programs(commands)
+        task.tell_left_out(left_out, urls)
+        task.sync(programs, commands, urls)
+        task.say("done")
+        return task.outcome(UPDATED, databases=sorted(urls), log=task.log)
 
 
 class Drop:
     """--drop of one service: all its databases, and its accounts at all hosts."""
 
-    def __init__(self, work):
-        self.work = work
-        self.service = work.service
+    def __init__(self, task):
+        self.task = task
+        self.service = task.service
 
     def plan(self):
         """Return the Changes to take back: databases, then accounts."""
-        admin = self.work.admin
+        admin = self.task.admin
         names = [each.name for each in self.service.databases]
         there = admin.databases(names)
         changes = [
-            Change(DATABASE, each.name, each.account)
-            for each in self.service.databases
-            if each.name in there
+            Change(DATABASE, each.name, each.account) for each in self.service.databases if each.name in there
         ]
         for account in dict.fromkeys(each.account for each in self.service.databases):
             changes += [Change(ACCOUNT, "", account, host) for host in sorted(admin.hosts(account))]
         return changes
 
     def dry_run(self):
-        dialect = self.work.admin.dialect
+        dialect = self.task.admin.dialect
         lines = [statement.shown() for each in self.plan() for statement in dialect.drop(each)]
-        return self.work.outcome(DROPPED if lines else UNCHANGED, plan=lines)
+        return self.task.outcome(DROPPED if lines else UNCHANGED, plan=lines)
 
     def run(self):
-        work = self.work
+        task = self.task
         dropped = []
-        with work.locked():
+        with task.locked():
             try:
                 self._drop(dropped)
             except (UtilityError, OSError, Interrupted) as problem:
                 error = as_error(problem)
-                work.fail(error)
-                return work.outcome(FAILED, error, dropped=dropped)
+                task.fail(error)
+                return task.outcome(FAILED, error, dropped=dropped)
         if not dropped:
-            work.say("unchanged: it has neither database nor account")
-        return work.outcome(DROPPED if dropped else UNCHANGED, dropped=dropped)
+            task.say("unchanged: it has neither database nor account")
+        return task.outcome(DROPPED if dropped else UNCHANGED, dropped=dropped)
 
     def _drop(self, dropped):
-        work = self.work
+        task = self.task
         for change in self.plan():
-            work.stop.check()
-            work.say("drops the %s" % (change,))
-            work.admin.drop(change)
+            task.stop.check()
+            task.say("drops the %s" % (change,))
+            task.admin.drop(change)
             dropped.append(str(change))
-        if work.journal.read():
-            for kept in work.journal.files:
-                if work.files.restore(kept):
-                    work.say("puts back %s" % kept.path)
-            work.journal.close()
+        if task.journal.read():
+            for old in task.journal.files:
+                if task.files.restore(old):
+                    task.say("puts back %s" % old.path)
+            task.journal.close()

@@ -3,21 +3,22 @@
 
 import json
 import os
-import signal
 import sys
 import time
 
-from ..errors import DeclinedError, UnreachableError, UsageError, UtilityError
-from ..host.console import Console, exit_code
+from ..errors import UnreachableError, UsageError, UtilityError
+from ..host import passwords, signals
+from ..host.console import Console, exit_code, is_terminal
+from ..host.masking import Secrets
 from ..host.signals import Stop
 from ..host.workers import Workers
-from . import arguments, passwords
+from . import arguments
 from .catalogue import Catalogue, Places
 from .check import Check, Drop, Update
 from .init import Init
 from .server import local
-from .server.login import Door, place_of
-from .task import FAILED, NONE, Outcome, Work, as_error, urls_by_database
+from .server.login import RootLogin, place_of
+from .task import FAILED, NONE, ServiceOutcome, Task, as_error, urls_by_database
 
 # A service's command needs some hundred megabytes, and one processor while it imports.
 AT_ONCE = max(4, os.cpu_count() or 1)
@@ -26,13 +27,13 @@ AT_ONCE = max(4, os.cpu_count() or 1)
 def main(argv=None):
     """Run the command with the arguments behind its name; return the exit code."""
 
-    def work():
+    def task():
         options = arguments.parse(sys.argv[1:] if argv is None else argv)
         run = Run(options, Console(options.quiet))
         run.catch_signals()
         return run.run()
 
-    return exit_code(work)
+    return exit_code(task)
 
 
 class Run:
@@ -43,10 +44,10 @@ class Run:
         self.console = console
         self.stop = Stop()
         self.catalogue = Catalogue(Places(options.root, options.config_dir))
-        self.secrets = passwords.Secrets(self.catalogue.names)
+        self.secrets = Secrets(self.catalogue.names)
         self.password = None
         self.root_password = None
-        self.doors = {}
+        self.connections = {}
         self.is_working = False
 
     def catch_signals(self):
@@ -58,31 +59,28 @@ class Run:
                 raise KeyboardInterrupt
             self.stop.request(number)
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, handle)
+        signals.catch(handle)
 
     def run(self):
         """Do it all; return the exit code."""
         outcomes, services = self._services()
         self._read_passwords()
         width = max([len(service.name) for service in services] or [0])
-        works = [
-            Work(service, self.options, self.console, self.secrets, self.stop, width)
-            for service in services
+        tasks = [
+            Task(service, self.options, self.console, self.secrets, self.stop, width) for service in services
         ]
         ready = []
-        for work in works:
+        for task in tasks:
             try:
-                self._prepare(work)
-                ready.append(work)
+                self._prepare(task)
+                ready.append(task)
             except UtilityError as error:
-                work.fail(error)
-                outcomes.append(work.outcome(FAILED, error))
+                task.fail(error)
+                outcomes.append(task.outcome(FAILED, error))
         if self.options.action == "drop" and not self.options.dry_run:
             self._confirm_drop(ready)
-        outcomes += self._work(ready)
-        order = [work.service.name for work in works]
+        outcomes += self._do_all(ready)
+        order = [task.service.name for task in tasks]
         outcomes.sort(key=lambda each: order.index(each.name) if each.name in order else -1)
         self._tell(outcomes)
         return next((each.exit_code for each in outcomes if each.exit_code), 0)
@@ -100,7 +98,7 @@ class Run:
         outcomes, services = [], []
         for name in dict.fromkeys(catalogue.resolve(word) for word in options.service):
             if not catalogue.has_database(name):
-                outcomes.append(Outcome(name, NONE))
+                outcomes.append(ServiceOutcome(name, NONE))
                 continue
             services.append(catalogue.service(name, options.release))
         return outcomes, services
@@ -109,9 +107,7 @@ class Run:
         options, console = self.options, self.console
         for name in ("password", "rootpw"):
             if getattr(options, name) is not None:
-                console.warn(
-                    "--%s shows in the list of processes: --%s-file does not" % (name, name)
-                )
+                console.warn("--%s shows in the list of processes: --%s-file does not" % (name, name))
         if options.password is not None:
             self.password = passwords.check(options.password, "the password")
         elif options.password_file:
@@ -125,51 +121,51 @@ class Run:
         self.secrets.add(self.password)
         self.secrets.add(self.root_password)
 
-    def _prepare(self, work):
+    def _prepare(self, task):
         """Find out what a service needs a human or root for, before anything is changed."""
         options = self.options
         if options.action in ("check", "update"):
             return
-        values = self._values(work)
-        urls = urls_by_database(work.service, values)
+        values = self._values(task)
+        urls = urls_by_database(task.service, values)
         for url in urls.values():
             self.secrets.add(url.password)
         old = next((url for url in urls.values() if url.engine), None)
-        work.engine = options.engine or (old.engine if old else "mysql")
-        if work.engine == "postgresql" and options.grant_from:
+        task.engine = options.engine or (old.engine if old else "mysql")
+        if task.engine == "postgresql" and options.grant_from:
             raise UsageError(
                 "--grant-from is MySQL's", hint="with PostgreSQL pg_hba.conf says who may come from where"
             )
-        for database in work.service.databases:
-            if work.engine not in database.engines:
-                message = "%s does not run on %s" % (work.service.name, work.engine)
+        for database in task.service.databases:
+            if task.engine not in database.engines:
+                message = "%s does not run on %s" % (task.service.name, task.engine)
                 raise UsageError(message, hint="--engine %s" % " or ".join(database.engines))
         if options.action == "init":
-            self._confirm_engine(work, urls)
-        work.admin = self._door(place_of(work.engine, options, old))
+            self._confirm_engine(task, urls)
+        task.admin = self._connection(place_of(task.engine, options, old))
 
-    def _values(self, work):
+    def _values(self, task):
         try:
-            return work.files.read()
+            return task.files.read()
         except UtilityError:
             # What is left of a service that was removed can be dropped all the same.
             if self.options.action == "drop":
                 return {}
             raise
 
-    def _door(self, place):
+    def _connection(self, place):
         """Return the connection as root; one for all services of a server."""
-        if place not in self.doors:
-            door = Door(place, self.secrets, self.root_password, self._ask_root, self._ensure)
-            connection = self.doors[place] = door.enter()
+        if place not in self.connections:
+            login = RootLogin(place, self.secrets, self.root_password, self._ask_root, self._ensure)
+            connection = self.connections[place] = login.log_in()
             if connection.is_fresh and place.engine == "mysql":
                 self._set_root_password(connection)
-        return self.doors[place]
+        return self.connections[place]
 
     def _set_root_password(self, connection):
         """Give root of a server that this run has installed the password that was given, or asked for."""
         password = self.root_password
-        if password is None and self._is_terminal():
+        if password is None and is_terminal():
             password = passwords.ask_twice("new password of the database server's root")
         if not password:
             self.console.warn(
@@ -181,7 +177,7 @@ class Run:
             local.set_root_password(connection.driver, password)
 
     def _ask_root(self):
-        if self.options.rootpw_file == "-" or not self._is_terminal():
+        if self.options.rootpw_file == "-" or not is_terminal():
             return None
         return self.secrets.add(passwords.ask("password of the database server's root"))
 
@@ -193,71 +189,63 @@ class Run:
             raise UnreachableError(error.message, hint=hint) from None
         return local.ensure(engine, options.root, self._ask, self.console.note)
 
-    def _confirm_engine(self, work, urls):
+    def _confirm_engine(self, task, urls):
         """Ask before a URL of another kind of database is replaced."""
-        others = {url.scheme.partition("+")[0] for url in urls.values() if url.engine != work.engine}
+        others = {url.scheme.partition("+")[0] for url in urls.values() if url.engine != task.engine}
         if others and not self.options.dry_run:
             question = "%s: the configuration names %s: replace it by %s?" % (
-                work.service.name, " and ".join(sorted(others)), work.engine,
+                task.service.name, " and ".join(sorted(others)), task.engine,
             )  # fmt: skip
             self._need_yes(question)
 
-    def _confirm_drop(self, works):
+    def _confirm_drop(self, tasks):
         lines = []
-        for work in works:
-            lines += ["%s: %s" % (work.service.name, change) for change in Drop(work).plan()]
+        for task in tasks:
+            lines += ["%s: %s" % (task.service.name, change) for change in Drop(task).plan()]
         if lines and not self.options.yes:
             for line in lines:
                 self.console.say(line)
             self._need_yes("drop this, with all that is in it?")
 
     def _need_yes(self, question):
-        if not self._ask(question):
-            raise DeclinedError("declined: nothing changed", hint="--yes answers every question")
+        if not self.options.yes:
+            self.console.need_yes(question)
 
     def _ask(self, question):
-        """Ask on the terminal; --yes answers yes, and where there is no terminal the answer is no."""
-        if self.options.yes:
-            return True
-        self.console.say(question + " [y/N]")
-        if not self._is_terminal():
-            return False
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-    def _is_terminal(self):
-        return sys.stdin is not None and sys.stdin.isatty()
+        """Ask on the terminal; --yes answers yes."""
+        return self.options.yes or self.console.ask(question)
 
     # The work
 
-    def _work(self, works):
+    def _do_all(self, tasks):
         """Do the services at the same time; return their Outcomes, in their order."""
         outcomes = {}
 
-        def do(work):
+        def do(task):
             started = time.monotonic()
             try:
-                outcome = self._action(work)()
+                outcome = self._action(task)()
             except BaseException as problem:
                 error = as_error(problem)
-                work.fail(error)
-                outcome = work.outcome(FAILED, error)
+                task.fail(error)
+                outcome = task.outcome(FAILED, error)
             outcome.seconds = time.monotonic() - started
-            outcomes[work] = outcome
+            outcomes[task] = outcome
 
         self.is_working = True
         try:
-            Workers(AT_ONCE).run([lambda work=work: do(work) for work in works])
+            Workers(AT_ONCE).run([lambda task=task: do(task) for task in tasks])
         finally:
             self.is_working = False
-        return [outcomes[work] for work in works]
+        return [outcomes[task] for task in tasks]
 
-    def _action(self, work):
+    def _action(self, task):
         options = self.options
         if options.action == "check":
-            return Check(work).run
+            return Check(task).run
         if options.action == "update":
-            return Update(work).run
-        made = Init(work, self.password) if options.action == "init" else Drop(work)
+            return Update(task).run
+        made = Init(task, self.password) if options.action == "init" else Drop(task)
         return made.dry_run if options.dry_run else made.run
 
     # After

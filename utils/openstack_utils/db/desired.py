@@ -6,8 +6,9 @@ Options come first, then what the configuration says already, then what the serv
 
 import socket
 
-from ..keystone.credentials import is_local
-from . import passwords, plan
+from ..host import passwords
+from ..host.addresses import is_local
+from . import plan
 from .server.login import is_here
 from .task import urls_by_database
 from .urls import DEFAULT_PORTS, LOOPBACK
@@ -16,50 +17,48 @@ from .urls import DEFAULT_PORTS, LOOPBACK
 class Chooser:
     """Chooses for one service in one run. `given` is the password of the command line, or None."""
 
-    def __init__(self, work, given):
-        self.work = work
+    def __init__(self, task, given):
+        self.task = task
         self.given = given
         # Made once a run, and only where no other is known.
         self.generated = None
 
     def choose(self, values):
-        """Return what is Wanted, for the values that the options have now."""
-        work, service = self.work, self.work.service
+        """Return the Desired state, for the values that the options have now."""
+        task, service = self.task, self.task.service
         old = urls_by_database(service, values)
-        port, at, listens, seen = work.admin.facts()
+        port, at, listens, seen = task.admin.facts()
         preferences = self._preferences(old, port, at, listens)
         password, is_given = self._password(old)
-        work.secrets.add(password)
+        task.secrets.add(password)
         urls = {}
         for each in service.databases:
             if not each.beside:
                 known = old.get(each.name)
-                urls[each.name] = plan.compose(
-                    known, each, password, preferences, service.drivers
-                )
+                urls[each.name] = plan.compose(known, each, password, preferences, service.drivers)
         for each in service.databases:
             if each.beside:
                 urls[each.name] = urls[each.beside]._replace(database=each.name)
-        return plan.Wanted(
+        return plan.Desired(
             urls,
             self._hosts(urls, seen),
-            work.options.charset or service.charset,
+            task.options.charset or service.charset,
             password,
-            is_owned=work.engine == "postgresql",
+            is_owned=task.engine == "postgresql",
             is_given=is_given,
         )
 
     def _preferences(self, old, port, at, listens):
-        work, options = self.work, self.work.options
+        task, options = self.task, self.task.options
         preferences = plan.Preferences(
-            work.engine, options.host or "", str(options.port or ""), "", options.ssl_ca
+            task.engine, options.host or "", str(options.port or ""), "", options.ssl_ca
         )
-        is_new = not any(url.engine == work.engine for url in old.values())
+        is_new = not any(url.engine == task.engine for url in old.values())
         if options.host or not (is_new or options.socket):
             return preferences
         if not listens:
             return preferences._replace(socket=at)
-        if work.admin.place.socket and port != DEFAULT_PORTS[work.engine]:
+        if task.admin.place.socket and port != DEFAULT_PORTS[task.engine]:
             return preferences._replace(port=str(port))
         return preferences
 
@@ -67,27 +66,27 @@ class Chooser:
         """Return (password, whether this run asked for it)."""
         if self.given is not None:
             return self.given, True
-        if not self.work.options.generate_password:
+        if not self.task.options.generate_password:
             for url in old.values():
-                if url.engine == self.work.engine and url.password:
+                if url.engine == self.task.engine and url.password:
                     return url.password, False
         self.generated = self.generated or passwords.generate()
-        return self.generated, self.work.options.generate_password
+        return self.generated, self.task.options.generate_password
 
     def _hosts(self, urls, seen):
         """The hosts that the account may log in from."""
-        work = self.work
-        if work.engine == "postgresql":
+        task = self.task
+        if task.engine == "postgresql":
             return ("",)
-        if work.options.grant_from:
-            return tuple(dict.fromkeys(work.options.grant_from))
-        place = work.admin.place
+        if task.options.grant_from:
+            return tuple(dict.fromkeys(task.options.grant_from))
+        place = task.admin.place
         if not place.socket and not is_here(place.host):
             return (seen,)
         hosts = ["localhost", "127.0.0.1"]
         for url in urls.values():
             # By an address of its own a host reaches itself from that address.
-            if url.host and url.host not in LOOPBACK and is_local("//%s" % url.place()):
+            if url.host and url.host not in LOOPBACK and is_local(url.host):
                 hosts.append(_address(url.host))
         return tuple(dict.fromkeys(hosts))
 

@@ -6,7 +6,7 @@ import os
 
 from .. import ini
 from ..errors import MissingError, UtilityError
-from .journal import Kept
+from .journal import Backup
 
 SUFFIX = ".openstack-db-old"
 
@@ -44,7 +44,7 @@ class Files:
             raise MissingError(error.message, hint=hint) from None
 
     def write(self, values, backup=True):
-        """Set options, {option: text}, in all files or in none; return the Kept of those changed.
+        """Set options, {option: text}, in all files or in none; return the Backups of those changed.
 
         With `backup` the old text stays beside each file until the run has ended well.
         """
@@ -52,35 +52,33 @@ class Files:
         if not paths:
             return []
         suffix = SUFFIX if backup else None
-        with ini.edit(
-            paths, backup=suffix, exact=False, notify=self.notify, check=self.check
-        ) as files:
+        with ini.edit(paths, backup=suffix, exact=False, notify=self.notify, check=self.check) as files:
             for file in files:
                 for option, text in values.items():
                     if option.path == file.path:
                         _set(file, option, text)
             digests = {file.path: _digest(file.text()) for file in files}
-        return [Kept(path, backup_of(path), digests[path]) for path in paths]
+        return [Backup(path, backup_of(path), digests[path]) for path in paths]
 
-    def restore(self, kept):
+    def restore(self, old):
         """Put a file back as it was; only our options where somebody else has changed it since."""
-        if not os.path.exists(kept.backup):
+        if not os.path.exists(old.backup):
             return False
-        with open(kept.path, "rb") as file:
+        with open(old.path, "rb") as file:
             now = file.read()
-        if kept.digest == _digest(now):
-            os.rename(kept.backup, kept.path)
+        if old.digest == _digest(now):
+            os.rename(old.backup, old.path)
             return True
-        before = ini.read(kept.backup)
-        with ini.edit([kept.path], exact=False, notify=self.notify) as (file,):
+        before = ini.read(old.backup)
+        with ini.edit([old.path], exact=False, notify=self.notify) as (file,):
             for option, _ in self.service.options:
-                if option.path == kept.path:
+                if option.path == old.path:
                     value = before.value(option.section, option.key)
                     if value is None:
                         file.delete(option.section, option.key)
                     else:
                         file.set(option.section, option.key, value)
-        os.unlink(kept.backup)
+        os.unlink(old.backup)
         return True
 
 
@@ -98,10 +96,10 @@ def option_value(option):
 
 
 def _set(file, option, text):
-    if not file.values(option.section, option.key):
-        # The example of a distribution becomes the option itself (83f9679 of openstack-utils).
-        if "://" in (file.example(option.section, option.key) or ""):
-            file.uncomment(option.section, option.key)
+    is_set = bool(file.values(option.section, option.key))
+    # The example of a distribution becomes the option itself (83f9679 of openstack-utils).
+    if not is_set and "://" in (file.example(option.section, option.key) or ""):
+        file.uncomment(option.section, option.key)
     file.set(option.section, option.key, text)
 
 

@@ -10,112 +10,110 @@ from .files import option_value
 from .server.connection import DeniedError
 from .server.statements import ACCOUNT, DATABASE, TABLES, Change
 from .task import CREATED, FAILED, UNCHANGED, as_error
-from .undo import Making
+from .undo import UndoLog
 
 
 class Init:
     """--init of one service. `password` is the one of the command line, or None."""
 
-    def __init__(self, work, password=None):
-        self.work = work
-        self.service = work.service
-        self.chooser = Chooser(work, password)
-        self.making = Making(work)
+    def __init__(self, task, password=None):
+        self.task = task
+        self.service = task.service
+        self.chooser = Chooser(task, password)
+        self.undo = UndoLog(task)
 
     def run(self):
         """Do it; return the Outcome. After an error what was done is taken back."""
-        work = self.work
-        with work.locked():
+        task = self.task
+        with task.locked():
             try:
                 return self._run()
             except (Exception, Interrupted) as problem:
                 error = as_error(problem)
-                work.fail(error)
-                taken, left = self.making.take_back()
+                task.fail(error)
+                taken, left = self.undo.take_back()
         if taken:
-            work.say("taken back: %s" % ", ".join(taken))
+            task.say("taken back: %s" % ", ".join(taken))
         if left:
-            work.say("left behind: %s; the next --init or --drop takes them" % ", ".join(left))
-        return work.outcome(FAILED, error, taken_back=taken, left_behind=left)
+            task.say("left behind: %s; the next --init or --drop takes them" % ", ".join(left))
+        return task.outcome(FAILED, error, taken_back=taken, left_behind=left)
 
     def dry_run(self):
         """Return the Outcome of what would be done, as text."""
-        work, service = self.work, self.service
-        wanted, there = self._look()
-        plan = db_plan.make_plan(service, wanted, there)
+        task, service = self.task, self.service
+        desired, state = self._look()
+        plan = db_plan.make_plan(service, desired, state)
         lines = [
             statement.shown()
             for change in plan.changes
-            for statement in work.admin.dialect.make(change, wanted.password, wanted.charset)
+            for statement in task.admin.dialect.make(change, desired.password, desired.charset)
         ]
         names = {option: database.name for option, database in service.options}
-        lines += ["%s = %s" % (each, wanted.urls[names[each]].masked()) for each in plan.values]
-        commands, _ = db_plan.commands_of(service, self._new_databases(there), option_value)
-        lines += [" ".join(service.argv(command.run, wanted.urls)) for command in commands]
-        return work.outcome(CREATED if lines else UNCHANGED, plan=lines)
+        lines += ["%s = %s" % (each, desired.urls[names[each]].masked()) for each in plan.values]
+        commands, _ = db_plan.commands_of(service, self._new_databases(state), option_value)
+        lines += [" ".join(service.argv(command.run, desired.urls)) for command in commands]
+        return task.outcome(CREATED if lines else UNCHANGED, plan=lines)
 
     def _run(self):
-        work, service, making = self.work, self.service, self.making
-        making.resume()
-        wanted, there = self._look()
-        self._check_accounts(wanted, there)
-        new = self._new_databases(there)
-        own = making.own(ACCOUNT)
-        if wanted.is_given and not own and self._is_let_in(wanted, there):
-            wanted = wanted._replace(is_given=False)
-        plan = db_plan.make_plan(service, wanted, there, own)
+        task, service, undo = self.task, self.service, self.undo
+        undo.resume()
+        desired, state = self._look()
+        self._check_accounts(desired, state)
+        new = self._new_databases(state)
+        own = undo.own(ACCOUNT)
+        if desired.is_given and not own and self._is_let_in(desired, state):
+            desired = desired._replace(is_given=False)
+        plan = db_plan.make_plan(service, desired, state, own)
         commands, left_out = db_plan.commands_of(service, new, option_value)
         if not plan.changes and not plan.values and not commands:
-            self._connect_all(wanted)
-            work.journal.close()
-            work.say("unchanged")
-            return work.outcome(UNCHANGED, databases=sorted(wanted.urls))
+            self._connect_all(desired)
+            task.journal.close()
+            task.say("unchanged")
+            return task.outcome(UNCHANGED, databases=sorted(desired.urls))
         # What is missing for the commands is told before anything is changed.
-        programs = work.programs(commands)
+        programs = task.programs(commands)
         # Tables in a database that was there, and empty, are made by this run too.
-        tables = [Change(TABLES, name) for name in new if commands and name in there.databases]
-        making.change_server(plan.changes + tuple(tables), wanted.password, wanted.charset)
-        making.change_files(plan.values)
-        self._connect_all(wanted)
-        work.tell_left_out(left_out, wanted.urls)
-        work.sync(programs, commands, wanted.urls)
-        self._check_tables(wanted, new if commands else ())
-        work.stop.check()
-        work.journal.close()
-        work.say("done")
-        return work.outcome(
+        tables = [Change(TABLES, name) for name in new if commands and name in state.databases]
+        undo.change_server(plan.changes + tuple(tables), desired.password, desired.charset)
+        undo.change_files(plan.values)
+        self._connect_all(desired)
+        task.tell_left_out(left_out, desired.urls)
+        task.sync(programs, commands, desired.urls)
+        self._check_tables(desired, new if commands else ())
+        task.stop.check()
+        task.journal.close()
+        task.say("done")
+        return task.outcome(
             CREATED,
-            databases=sorted(wanted.urls),
-            accounts=wanted.accounts(service),
+            databases=sorted(desired.urls),
+            accounts=desired.accounts(service),
             files=sorted({option.path for option in plan.values}),
-            log=work.log if commands else None,
+            log=task.log if commands else None,
         )
 
     # What is there
 
     def _look(self):
-        """Return what is Wanted, and what is There."""
-        admin, values = self.work.admin, self.work.files.read()
-        wanted = self.chooser.choose(values)
+        """Return the Desired state, and the State."""
+        admin, values = self.task.admin, self.task.files.read()
+        desired = self.chooser.choose(values)
         accounts, grants = set(), set()
         for account in {each.account for each in self.service.databases}:
             hosts = admin.hosts(account)
             accounts.update(Change(ACCOUNT, "", account, host) for host in hosts)
             if hosts:
                 grants.update(admin.grants(account))
-        databases = admin.databases(list(wanted.urls))
-        there = db_plan.There(
-            frozenset(databases), frozenset(accounts), frozenset(grants), values
-        )
-        return wanted, there
+        databases = admin.databases(list(desired.urls))
+        state = db_plan.State(frozenset(databases), frozenset(accounts), frozenset(grants), values)
+        return desired, state
 
-    def _new_databases(self, there):
+    def _new_databases(self, state):
         """Return the databases that need tables. Refuses old tables, which --update is for."""
-        admin, service = self.work.admin, self.service
-        own = {change.database for kind in (DATABASE, TABLES) for change in self.making.own(kind)}
+        admin, service = self.task.admin, self.service
+        own = {change.database for kind in (DATABASE, TABLES) for change in self.undo.own(kind)}
         new, old, graphs = [], [], None
         for each in service.databases:
-            if each.name not in there.databases or each.name in own:
+            if each.name not in state.databases or each.name in own:
                 new.append(each.name)
                 continue
             tables = admin.table_names(each.name)
@@ -129,48 +127,48 @@ class Init:
                     old.append(each.name)
             elif each.migrations:
                 text = "%s has tables of an unknown version, which stay: --update migrates them"
-                self.work.say(text % each.name)
+                self.task.say(text % each.name)
         if old and not new:
             message = "%s: its tables are older than the installed code" % ", ".join(old)
             raise UtilityError(message, hint="--update migrates them")
         return new
 
-    def _check_accounts(self, wanted, there):
+    def _check_accounts(self, desired, state):
         """Refuse to guess the password of an account that is there."""
-        if wanted.is_given or self.chooser.generated is None:
+        if desired.is_given or self.chooser.generated is None:
             return
-        own = self.making.own(ACCOUNT)
-        for change in wanted.account_changes(self.service):
-            if change in there.accounts and change not in own:
+        own = self.undo.own(ACCOUNT)
+        for change in desired.account_changes(self.service):
+            if change in state.accounts and change not in own:
                 raise UtilityError(
                     "the %s is there, and no file has its password" % (change,),
                     hint="--password-file gives it, --generate-password sets a new one,"
                     " --drop takes all away",
                 )
 
-    def _is_let_in(self, wanted, there):
+    def _is_let_in(self, desired, state):
         """Whether all accounts are there and have the password of this run already."""
-        if not there.accounts.issuperset(wanted.account_changes(self.service)):
+        if not state.accounts.issuperset(desired.account_changes(self.service)):
             return False
         try:
-            self._connect_all(wanted)
+            self._connect_all(desired)
         except UtilityError:
             return False
         return True
 
-    def _connect_all(self, wanted):
+    def _connect_all(self, desired):
         """Log in as the service, to each of its databases."""
-        for url in wanted.urls.values():
+        for url in desired.urls.values():
             try:
-                self.work.connect(url).close()
+                self.task.connect(url).close()
             except DeniedError as error:
                 message = "%s: the account may be there with another password" % error.message
                 hint = "--password-file or --generate-password sets it anew"
                 raise UtilityError(message, hint=hint) from None
 
-    def _check_tables(self, wanted, names):
+    def _check_tables(self, desired, names):
         for name in names:
-            connection = self.work.connect(wanted.urls[name])
+            connection = self.task.connect(desired.urls[name])
             try:
                 if not connection.table_names():
                     raise UtilityError("%s has no tables, although its command ended well" % name)

@@ -13,14 +13,13 @@ from typing import NamedTuple
 
 from ..errors import UtilityError
 from ..storage.descriptors import system_error, unlink
-from ..storage.private_files import remove_stale, write_private
+from ..storage.private_files import write_private
+from ..storage.work_files import remove_stale_in
 from .server.statements import Change
 
-MARK = ".openstack-db."
 
-
-class Kept(NamedTuple):
-    """A changed file: its name, that of the old text, and the digest of the new one ("" until then)."""
+class Backup(NamedTuple):
+    """The old text of the file `path`, in `backup`; `digest` is of the new text, "" until that is written."""
 
     path: str
     backup: str
@@ -41,7 +40,7 @@ class Journal:
             with open(self.path, encoding="utf-8") as file:
                 data = json.load(file)
             self.changes = [Change(*each) for each in data["changes"]]
-            self.files = [Kept(*each) for each in data["files"]]
+            self.files = [Backup(*each) for each in data["files"]]
         except FileNotFoundError:
             return False
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -67,8 +66,8 @@ class Journal:
 
     def close(self):
         """All is done, or taken back: nothing of the run is left to tell."""
-        for kept in self.files:
-            unlink(kept.backup)
+        for old in self.files:
+            unlink(old.backup)
         self.changes, self.files = [], []
         unlink(self.path)
 
@@ -77,14 +76,14 @@ class Journal:
             unlink(self.path)
             return
         data = {"changes": self.changes, "files": self.files}
-        write_private(self.path, json.dumps(data, indent=1) + "\n", MARK)
+        write_private(self.path, json.dumps(data, indent=1) + "\n")
 
 
 def make_folder(folder):
     """Make the folder for locks and journals; remove what killed runs left there."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        remove_stale(folder, MARK)
+        remove_stale_in(folder)
     except OSError as error:
         raise system_error(folder, error) from None
 

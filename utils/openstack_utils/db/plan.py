@@ -7,7 +7,7 @@ from . import urls as db_urls
 from .server.statements import ACCOUNT, DATABASE, GRANT, PASSWORD, Change
 
 
-class Wanted(NamedTuple):
+class Desired(NamedTuple):
     """What a service is to have: its URLs, and where its accounts may log in from."""
 
     urls: dict
@@ -29,7 +29,7 @@ class Wanted(NamedTuple):
         return sorted(change.login for change in self.account_changes(service))
 
 
-class There(NamedTuple):
+class State(NamedTuple):
     """What a server and the configuration have already."""
 
     databases: frozenset = frozenset()
@@ -45,30 +45,30 @@ class Plan(NamedTuple):
     values: dict
 
 
-def make_plan(service, wanted, there, own=()):
+def make_plan(service, desired, state, own=()):
     """Return the Plan. Accounts of `own` are those of an unfinished run: they get the password anew."""
     changes = []
-    for change in wanted.account_changes(service):
-        if change not in there.accounts:
+    for change in desired.account_changes(service):
+        if change not in state.accounts:
             changes.append(change)
-        elif wanted.is_given or change in own:
+        elif desired.is_given or change in own:
             changes.append(change._replace(kind=PASSWORD))
     # PostgreSQL makes a database for its owner, who has to be there.
     changes += [
         Change(DATABASE, each.name, each.account)
         for each in service.databases
-        if each.name not in there.databases
+        if each.name not in state.databases
     ]
     for each in service.databases:
-        for host in wanted.hosts:
+        for host in desired.hosts:
             change = Change(GRANT, each.name, each.account, host)
-            is_owned = wanted.is_owned and each.name not in there.databases
-            if change not in there.grants and not is_owned:
+            is_owned = desired.is_owned and each.name not in state.databases
+            if change not in state.grants and not is_owned:
                 changes.append(change)
     values = {}
     for option, database in service.options:
-        if option in there.values:
-            url, old = wanted.urls[database.name], there.values[option]
+        if option in state.values:
+            url, old = desired.urls[database.name], state.values[option]
             if old is None or not _says(old, url):
                 values[option] = url.text()
     return Plan(tuple(changes), values)
@@ -122,7 +122,6 @@ def compose(old, database, password, preferences, drivers):
         url = url.with_option("sslmode", "verify-full")
         return url.with_option("sslrootcert", preferences.ssl_ca)
     return url
-
 
 
 def commands_of(service, new, values):

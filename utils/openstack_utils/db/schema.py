@@ -6,9 +6,9 @@ are; it reads them without running them.
 """
 
 import json
-import os
-import subprocess
 
+from ..errors import UtilityError
+from ..host import processes
 from ..host.programs import find_program, interpreter_of
 
 CURRENT, BEHIND, EMPTY, MISSING, UNKNOWN = "current", "behind", "empty", "missing", "unknown"
@@ -59,17 +59,8 @@ def read_graphs(service):
     if not folders or interpreter is None:
         return {}
     try:
-        done = subprocess.run(
-            [interpreter, "-I", "-c", READER] + folders,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
-            timeout=60,
-        )
-        return json.loads(done.stdout.decode()) if done.returncode == 0 else {}
-    except (OSError, ValueError, subprocess.SubprocessError):
+        return json.loads(processes.run([interpreter, "-I", "-c", READER] + folders, limit=60).out)
+    except (OSError, ValueError, UtilityError):
         return {}
 
 

@@ -5,11 +5,12 @@ import contextlib
 import os
 
 from ..errors import AccessError, UtilityError
-from ..host import programs as db_programs
+from ..host.programs import find_program, identity_of
 from ..host.signals import Interrupted
 from .files import Files
 from .journal import Journal, locked, make_folder
-from .server.connection import connect
+from .programs import Programs, give_log_back
+from .server.connect import connect
 from .server.login import service_place
 from .urls import parse
 
@@ -17,7 +18,7 @@ CREATED, UNCHANGED, UPDATED, DROPPED, FAILED = "created", "unchanged", "updated"
 NONE = "has no database"
 
 
-class Outcome:
+class ServiceOutcome:
     """What became of one service. `facts` is what --json tells besides."""
 
     def __init__(self, name, result, error=None, **facts):
@@ -40,7 +41,7 @@ class Outcome:
         return data
 
 
-class Work:
+class Task:
     """One service in one run. `admin` is the connection as root, where the action needs one."""
 
     def __init__(self, service, options, console, secrets, stop, width=0):
@@ -67,7 +68,7 @@ class Work:
     def fail(self, error):
         """Tell of an error at once, with the last words of the command that failed."""
         mask = self.secrets.mask
-        for line in getattr(error, "details", ()):
+        for line in error.details:
             self.console.say("%s  | %s" % (self.service.name.ljust(self.width), mask(line)))
         self.console.say("error: %s: %s" % (self.service.name, mask(error.message)))
         if error.hint:
@@ -77,7 +78,7 @@ class Work:
         """Return the Outcome, with those facts that say something."""
         facts = {key: value for key, value in facts.items() if value not in (None, [], ())}
         service = self.service
-        return Outcome(
+        return ServiceOutcome(
             service.name, result, error, release=service.release, engine=self.engine, **facts
         )
 
@@ -92,14 +93,14 @@ class Work:
     def programs(self, commands):
         """Return what runs the service's commands; AccessError when one of them is not installed."""
         for command in commands:
-            if db_programs.find_program(command.run[0]) is None:
+            if find_program(command.run[0]) is None:
                 hint = "install the package of %s first" % self.service.name
                 raise AccessError("%s is not installed" % command.run[0], hint=hint)
         places = self.service.places
         must_exist = not places.root and not places.config_dir
-        identity = db_programs.identity_of(self.service.user, places.root, must_exist)
-        db_programs.give_log_back(self.service.name, identity, places.root)
-        return db_programs.Programs(identity, self.log, self.secrets, self.stop)
+        identity = identity_of(self.service.user, places.root, must_exist)
+        give_log_back(self.service.name, identity, places.root)
+        return Programs(identity, self.log, self.secrets, self.stop)
 
     def connect(self, url):
         """Return a connection as the service."""
@@ -137,11 +138,11 @@ def urls_by_database(service, values):
 
 
 def as_error(error):
-    """Return an error of ours for any; an interruption too is told as one."""
+    """Return an error of ours for any; of an interruption too."""
     if isinstance(error, Interrupted):
-        told = UtilityError("interrupted")
-        told.exit_code = 130
-        return told
+        stopped = UtilityError("interrupted")
+        stopped.exit_code = 130
+        return stopped
     if isinstance(error, UtilityError):
         return error
     if isinstance(error, OSError) and error.strerror:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a run makes on the server and in files, and how all of it is taken back.
+"""The undo log: what a run makes on the server and in files, and how all of it is taken back.
 
 A change is noted in the journal before it is made. After a failure the newest is taken back first; a run
-after a SIGKILL takes over what the journal tells.
+after a SIGKILL takes over what the journal has.
 """
 
 import os
@@ -10,7 +10,7 @@ import time
 
 from ..errors import UnreachableError, UtilityError
 from .files import backup_of
-from .journal import Kept
+from .journal import Backup
 from .server.connection import ServerError
 from .server.statements import ACCOUNT, DATABASE, GRANT, PASSWORD, TABLES
 
@@ -20,12 +20,12 @@ RELEASE_SECONDS = 5
 VERSIONS = (("alembic_version", "version_num"), ("migrate_version", "version"))
 
 
-class Making:
+class UndoLog:
     """The changes of one service in one run."""
 
-    def __init__(self, work):
-        self.work = work
-        self.journal = work.journal
+    def __init__(self, task):
+        self.task = task
+        self.journal = task.journal
         # What can be taken back: (Change, the statement that does it or None for the usual one).
         self.made = []
 
@@ -38,50 +38,50 @@ class Making:
 
         A database whose first migration was cut short is of no use to anybody: it is emptied.
         """
-        work, journal = self.work, self.journal
+        task, journal = self.task, self.journal
         if not journal.read():
             return
-        work.say("goes on where a run that was cut short stopped")
-        there = work.admin.databases([each.name for each in work.service.databases])
+        task.say("goes on where a run that was cut short stopped")
+        there = task.admin.databases([each.name for each in task.service.databases])
         for change in list(journal.changes):
             if not self._is_there(change, there):
                 journal.forget(change)
             elif change.kind in (DATABASE, TABLES) and self._is_half_made(change.database):
-                work.admin.clear(change.database)
+                task.admin.clear(change.database)
         self.made = [(change, None) for change in journal.changes if change.kind != PASSWORD]
 
     def _is_there(self, change, databases):
         if change.kind in (DATABASE, TABLES):
             return change.database in databases
         if change.kind == GRANT:
-            return change in self.work.admin.grants(change.account)
-        return change.host in self.work.admin.hosts(change.account)
+            return change in self.task.admin.grants(change.account)
+        return change.host in self.task.admin.hosts(change.account)
 
     def _is_half_made(self, database):
         """Whether a database has tables, and no version of them is noted yet."""
-        admin = self.work.admin
+        admin = self.task.admin
         tables = admin.table_names(database)
         for table, column in VERSIONS:
             if table in tables:
                 return not admin.rows_of(database, table, column)
         return bool(tables)
 
-    # Making
+    # Changing
 
     def change_server(self, changes, password, charset):
         """Make Changes, in their order."""
-        work = self.work
+        task = self.task
         told = [str(change) for change in changes if change.kind in (ACCOUNT, DATABASE, PASSWORD)]
         if told:
-            work.say("makes %s" % ", ".join(told))
+            task.say("makes %s" % ", ".join(told))
         for change in changes:
-            work.stop.check()
+            task.stop.check()
             back = None
             if change.kind == PASSWORD:
-                back = work.admin.old_password(change.account, change.host)
+                back = task.admin.old_password(change.account, change.host)
             self.journal.add(change)
             try:
-                work.admin.make(change, password, charset)
+                task.admin.make(change, password, charset)
             except UnreachableError:
                 # Perhaps it was made all the same.
                 self.made.append((change, back))
@@ -93,18 +93,18 @@ class Making:
 
     def change_files(self, values):
         """Set options, {option: text}."""
-        work, journal = self.work, self.journal
+        task, journal = self.task, self.journal
         if not values:
             return
-        work.stop.check()
+        task.stop.check()
         paths = list(dict.fromkeys(option.path for option in values))
-        work.say("writes %s" % ", ".join(paths))
+        task.say("writes %s" % ", ".join(paths))
         # An unfinished run has kept the text from before it: that is the one to go back to. All old texts
         # are kept before the first file changes: where one is missing none has changed.
-        again = {kept.path: kept for kept in journal.files if os.path.exists(kept.backup)}
-        journal.set_files([again.get(path) or Kept(path, backup_of(path)) for path in paths])
+        again = {old.path: old for old in journal.files if os.path.exists(old.backup)}
+        journal.set_files([again.get(path) or Backup(path, backup_of(path)) for path in paths])
         try:
-            written = work.files.write(values, backup=not again.keys() >= set(paths))
+            written = task.files.write(values, backup=not again.keys() >= set(paths))
         except BaseException:
             journal.set_files(again.values())
             raise
@@ -115,13 +115,13 @@ class Making:
     def take_back(self):
         """Take all back that can be; return (what was, what is left behind), in words."""
         taken, left = [], []
-        for kept in list(self.journal.files):
+        for old in list(self.journal.files):
             try:
-                if self.work.files.restore(kept):
-                    taken.append(kept.path)
-                self.journal.set_files(each for each in self.journal.files if each != kept)
+                if self.task.files.restore(old):
+                    taken.append(old.path)
+                self.journal.set_files(each for each in self.journal.files if each != old)
             except (UtilityError, OSError) as problem:
-                left.append("%s (%s)" % (kept.path, problem))
+                left.append("%s (%s)" % (old.path, problem))
         is_gone = False
         for change, back in reversed(self.made):
             try:
@@ -132,14 +132,14 @@ class Making:
                     continue
             except UtilityError as problem:
                 is_gone = isinstance(problem, UnreachableError)
-                self.work.say("cannot take back the %s: %s" % (change, problem.message))
+                self.task.say("cannot take back the %s: %s" % (change, problem.message))
             left.append(str(change))
         if not left:
             self.journal.close()
         return taken, left
 
     def _take_back(self, change, back):
-        admin = self.work.admin
+        admin = self.task.admin
         deadline = time.monotonic() + RELEASE_SECONDS
         while True:
             try:
@@ -164,7 +164,7 @@ class Making:
 
     def _reconnect(self):
         try:
-            self.work.admin.reconnect()
+            self.task.admin.reconnect()
         except UnreachableError:
             # The next turn tries again, until it is too late.
             return

@@ -6,7 +6,7 @@ it, oslo.config no `$`, alembic and crudini nothing of theirs either.
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple, Optional
 from urllib.parse import quote, unquote
 
 ENGINES = {"mysql": "mysql", "mariadb": "mysql", "postgresql": "postgresql", "postgres": "postgresql"}
@@ -22,7 +22,7 @@ class Url(NamedTuple):
 
     scheme: str
     user: str = ""
-    password: str = None
+    password: Optional[str] = None
     host: str = ""
     port: str = ""
     database: str = ""
@@ -114,7 +114,7 @@ def parse(text):
     if password is not None:
         password = unquote(password.replace("$$", "$"))
         password = _from_pymysql(password) if scheme.endswith("+pymysql") else password
-    place = _PLACE.match(rest)
+    place: Any = _PLACE.match(rest)
     path, _, query = rest[place.end() :].partition("?")
     return Url(
         scheme,

@@ -10,6 +10,7 @@ import re
 
 from ..errors import StorageError
 from .document import (
+    AS_WRITTEN,
     BLANK,
     COMMENT,
     OPTION,
@@ -45,10 +46,7 @@ def parse(text, ignore_indent=False):
     option, between = None, []
     for number, line in enumerate(lines, 1):
         bare = line.strip()
-        if ignore_indent:
-            start = bare[:1]
-        else:
-            start = line[0]
+        start = bare[:1] if ignore_indent else line[0]
         if not bare or start in "#;%":
             # Whether it belongs to a continued value shows in the lines that follow.
             item = Item(COMMENT if bare else BLANK, line)
@@ -96,7 +94,7 @@ def _split(line):
     body = line.rstrip()
     indent = line[: len(line) - len(line.lstrip())]
     found = OPTION_LINE.match(body.lstrip())
-    before, value = indent + found.group(1) + found.group(2), found.group(3)
+    before, value = indent + found.group(1) + found.group(2), found.group(3)  # type: ignore[union-attr]
     semicolon = value.find(";")
     if semicolon > 0 and value[semicolon - 1].isspace():
         kept = value[:semicolon].rstrip()
@@ -136,15 +134,15 @@ def check_name(name):
         raise StorageError("the name '%s' holds '='" % name, plain=plain)
 
 
-def meaning(value, exact=False):
+def meaning(value, keeping=AS_WRITTEN):
     """What a value must equal to count as unchanged: crudini compares it as given."""
-    del exact
+    del keeping
     return value or ""
 
 
-def render(name, value, like=None, exact=False, newline="\n", indent="", area=None):
+def render(name, value, like=None, keeping=AS_WRITTEN, newline="\n", indent="", area=None):
     """Return the Item for `name` = `value`; without a value a new option is a flag."""
-    del exact, area
+    del keeping, area
     end, deeper, comment, before = newline, INDENT, "", indent + name + " = "
     if like is not None:
         end = line_end(like.text) or newline

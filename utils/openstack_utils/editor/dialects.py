@@ -16,9 +16,13 @@ NAMES = ("oslo", "crudini", "systemd")
 def dialect(name="oslo"):
     """Return the dialect called `name`; only that one is imported."""
     if name == "crudini":
-        from . import crudini as found
-    elif name == "systemd":
-        from . import systemd as found
-    else:
-        from . import oslo as found
-    return found
+        from . import crudini
+
+        return crudini
+    if name == "systemd":
+        from . import systemd
+
+        return systemd
+    from . import oslo
+
+    return oslo

@@ -9,6 +9,9 @@ travel as lone surrogates (`surrogateescape`), so they survive as well.
 import io
 
 BLANK, COMMENT, OPTION, OTHER = range(4)
+# What of a value is text: all but quotes around it and `$`, which the service's reader interprets; the
+# quotes too, for values that were read, in which a `$` still names an option; everything.
+AS_WRITTEN, KEEP_QUOTES, KEEP_ALL = range(3)
 
 
 class Item:
@@ -18,7 +21,7 @@ class Item:
     in; for an edited option it is what the edit meant to store.
     """
 
-    __slots__ = ("kind", "text", "name", "value")
+    __slots__ = ("kind", "name", "text", "value")
 
     def __init__(self, kind, text, name=None, value=None):
         self.kind = kind
@@ -30,7 +33,7 @@ class Item:
 class Section:
     """A header line and the items below it; the area above the first header has name None."""
 
-    __slots__ = ("name", "header", "items")
+    __slots__ = ("header", "items", "name")
 
     def __init__(self, name, header=""):
         self.name = name
@@ -54,7 +57,7 @@ class Problem:
 class Document:
     """A whole file. `sections[0]` is always the area above the first header."""
 
-    __slots__ = ("sections", "problems", "newline", "bom")
+    __slots__ = ("bom", "newline", "problems", "sections")
 
     def __init__(self, newline="\n", bom=""):
         self.sections = [Section(None)]

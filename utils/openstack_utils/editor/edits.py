@@ -7,7 +7,7 @@ an edit is about. Files are the business of `transaction`.
 
 from ..errors import MissingError
 from . import placement
-from .document import OPTION, OTHER
+from .document import AS_WRITTEN, OPTION, OTHER
 
 GLOBAL = ("", "DEFAULT")
 
@@ -15,14 +15,14 @@ GLOBAL = ("", "DEFAULT")
 class Editor:
     """One document, one dialect.
 
-    `exact` writes values so that they are read back as given: True, or "quotes" for values that
-    were read from a file, in which a `$` may name another option.
+    `keeping` says what of a value is written so that it is read back as given: AS_WRITTEN, KEEP_QUOTES or
+    KEEP_ALL of `document`.
     """
 
-    def __init__(self, document, dialect, exact=False, keep_indent=False):
+    def __init__(self, document, dialect, keeping=AS_WRITTEN, keep_indent=False):
         self.document = document
         self.dialect = dialect
-        self.exact = exact
+        self.keeping = keeping
         self.keep_indent = keep_indent
 
     # Looking
@@ -44,9 +44,9 @@ class Editor:
 
     def find_sections(self, name):
         """All occurrences of a section; '' and DEFAULT also mean the area above all headers."""
-        names = (name,)
+        names = [name]
         if self.is_global(name):
-            names = (None, "DEFAULT") if self.dialect.DEFAULT_IS_GLOBAL else (None,)
+            names = [None, "DEFAULT"] if self.dialect.DEFAULT_IS_GLOBAL else [None]
         return [section for section in self.document.sections if section.name in names]
 
     def has_section(self, name):
@@ -236,7 +236,7 @@ class Editor:
             name,
             value,
             like,
-            exact=self.exact,
+            keeping=self.keeping,
             newline=self.document.newline,
             indent=self._indent(section) if self.keep_indent and like is None else "",
             area=section.name,
@@ -245,7 +245,7 @@ class Editor:
     def _holds(self, item, value):
         if item.kind != OPTION:
             return value is None and self.dialect.INHERITS
-        return self.dialect.read_value(item) == self.dialect.meaning(value, self.exact)
+        return self.dialect.read_value(item) == self.dialect.meaning(value, self.keeping)
 
     def _end_of(self, section):
         if self.dialect.BEHIND_EXAMPLE:

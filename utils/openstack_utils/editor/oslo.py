@@ -10,8 +10,10 @@ removed; repeated sections are merged, repeated options are kept as a list.
 
 from ..errors import StorageError
 from .document import (
+    AS_WRITTEN,
     BLANK,
     COMMENT,
+    KEEP_ALL,
     OPTION,
     OTHER,
     Document,
@@ -31,8 +33,6 @@ BEHIND_EXAMPLE = True
 # Reading warns, since somebody has to repair the file; writing refuses.
 UNREADABLE = "refuse"
 QUOTES = ('"', "'")
-# For values that oslo.config has read: quotes in them are text, a `$` still names an option.
-QUOTES_ONLY = "quotes"
 
 
 def parse(text, ignore_indent=False):
@@ -193,15 +193,15 @@ def escape(value):
     return "".join(written)
 
 
-def encode_value(value, exact):
+def encode_value(value, keeping):
     """Return the lines to write for `value`, or raise StorageError with the reason.
 
-    Blanks at the ends of the first line, and a lone quote, are protected by quotes. With `exact`
-    surrounding quotes are protected too, and `$` unless `exact` is QUOTES_ONLY.
+    Blanks at the ends of the first line, and a lone quote, are protected by quotes. With
+    KEEP_QUOTES surrounding quotes are protected too, with KEEP_ALL also `$`.
     """
     if "\r" in value:
         raise StorageError("the value holds a carriage return, which would end the line")
-    if exact and exact != QUOTES_ONLY:
+    if keeping == KEEP_ALL:
         value = escape(value)
     lines = value.split("\n")
     for line in lines[1:]:
@@ -213,27 +213,27 @@ def encode_value(value, exact):
             )
     first = lines[0]
     quoted = bool(first) and first[0] == first[-1] and first[0] in QUOTES
-    if first != first.strip() or first in QUOTES or (quoted and exact):
+    if first != first.strip() or first in QUOTES or (quoted and keeping != AS_WRITTEN):
         lines[0] = '"%s"' % first
     return lines
 
 
-def meaning(value, exact=False):
+def meaning(value, keeping=AS_WRITTEN):
     """What oslo.config reads once `value` is written."""
-    return _read_back(encode_value(value or "", exact))
+    return _read_back(encode_value(value or "", keeping))
 
 
 def _read_back(lines):
     return "\n".join([unquote(lines[0].strip())] + lines[1:])
 
 
-def render(name, value, like=None, exact=False, newline="\n", indent="", area=None):
+def render(name, value, like=None, keeping=AS_WRITTEN, newline="\n", indent="", area=None):
     """Return the Item for `name` = `value`; a value of None is written as an empty one.
 
     `like` is the option it replaces, whose spelling, separator and indentation are kept.
     """
     del area
-    lines = encode_value(value or "", exact)
+    lines = encode_value(value or "", keeping)
     end, deeper, prefix = newline, "  ", indent + name + " = "
     if like is not None:
         end = line_end(like.text)

@@ -13,7 +13,7 @@ def space_assignments(document, spaced):
     for section in document.sections:
         for item in section.items:
             if item.kind == OPTION:
-                indent, name, sign, rest = ASSIGNMENT.match(item.text).groups()
+                indent, name, sign, rest = ASSIGNMENT.match(item.text).groups()  # type: ignore[union-attr]
                 item.text = indent + name + (" %s " % sign if spaced else sign) + rest
 
 

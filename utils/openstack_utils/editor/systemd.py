@@ -11,6 +11,7 @@ import re
 
 from ..errors import StorageError
 from .document import (
+    AS_WRITTEN,
     BLANK,
     COMMENT,
     OPTION,
@@ -170,14 +171,14 @@ def check_name(name):
         raise StorageError("the name '%s' is none that systemd would read" % name)
 
 
-def meaning(value, exact=False):
-    del exact
+def meaning(value, keeping=AS_WRITTEN):
+    del keeping
     return value or ""
 
 
-def render(name, value, like=None, exact=False, newline="\n", indent="", area=None):
+def render(name, value, like=None, keeping=AS_WRITTEN, newline="\n", indent="", area=None):
     """Return the Item for `name`=`value`; `area` is its section, None in an environment file."""
-    del exact
+    del keeping
     value = value or ""
     before, end = indent + name + "=", newline
     if like is not None:

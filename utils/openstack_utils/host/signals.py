@@ -1,5 +1,33 @@
 # SPDX-License-Identifier: MIT
-"""Being stopped by a signal: at once, or at the next moment that suits."""
+"""Being stopped by a signal: at once, or at the next moment that suits.
+
+The module `signal` makes enumerations when it is imported, which costs as much as an edit of a file:
+`_signal` below it does not.
+"""
+
+
+def catch(handle):
+    """Call `handle(number, frame)` on INT, TERM and HUP; return {number: handler before}.
+
+    A signal that is ignored (nohup) stays so. Outside of the main thread nothing is changed: there the
+    signals are somebody else's.
+    """
+    import _signal  # type: ignore[import-not-found]
+
+    before = {}
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        try:
+            if _signal.getsignal(number) is not _signal.SIG_IGN:
+                before[number] = _signal.signal(number, handle)
+        except ValueError:
+            break
+    return before
+
+
+def interrupt(number, frame):
+    """End the run as Ctrl-C does."""
+    del number, frame
+    raise KeyboardInterrupt
 
 
 class Signals:
@@ -11,15 +39,7 @@ class Signals:
         self.pending = None
 
     def catch(self):
-        import _signal
-
-        for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
-            try:
-                if _signal.getsignal(number) is not _signal.SIG_IGN:
-                    self.before[number] = _signal.signal(number, self._handle)
-            except ValueError:
-                # Not the main thread (the engine as a library): signals are somebody else's.
-                return
+        self.before = catch(self._handle)
 
     def release(self):
         import _signal

@@ -37,8 +37,7 @@ class Workers:
         batch = _Batch(tasks)
         # Daemons: an interrupted run ends at once and not with the last answer.
         threads = [
-            threading.Thread(target=batch.work, daemon=True)
-            for _ in range(min(self.count, len(tasks)))
+            threading.Thread(target=batch.work, daemon=True) for _ in range(min(self.count, len(tasks)))
         ]
         for thread in threads:
             thread.start()

@@ -8,18 +8,18 @@ it stands in a file (0600), so that a run after a killed one still gets in.
 
 import json
 import os
-import shutil
 
-from ..errors import UtilityError
-from ..sample_data.passwords import new_password
+from ..errors import UnreachableError
+from ..host import processes
+from ..host.masking import Secrets
+from ..host.passwords import generate
+from ..host.programs import find_program, identity_of
 from ..storage.private_files import write_private
 from .client import RemoteError
 
 PROGRAM = "keystone-manage"
 NOTE = ".openstack-keystone-sample-data.bootstrap"
 DEFAULT_CONF = "/etc/keystone/keystone.conf"
-# What of our own environment a child has no business with.
-SECRETS = ("_PASSWORD", "_TOKEN", "_SECRET")
 SECONDS = 300
 
 
@@ -30,7 +30,7 @@ class Bootstrap:
         self.conf = conf
         self.note = os.path.join(folder, NOTE)
         self.user = user
-        self.program = shutil.which(PROGRAM)
+        self.program = find_program(PROGRAM)
 
     @property
     def is_possible(self):
@@ -52,7 +52,7 @@ class Bootstrap:
         `urls` maps interface -> URL of the identity service; `url` is where we reach it.
         Raises UtilityError.
         """
-        password = new_password()
+        password = generate()
         write_private(self.note, json.dumps({"url": url, "password": password}) + "\n")
         words = ["bootstrap", "--bootstrap-username", "admin", "--bootstrap-project-name", "admin"]
         words += ["--bootstrap-role-name", "admin", "--bootstrap-service-name", "keystone"]
@@ -79,57 +79,21 @@ class Bootstrap:
             pass
 
     def _run(self, words, extra):
-        import subprocess
-
         argv = [self.program]
         if self.conf != DEFAULT_CONF:
-            argv += ["--config-file", self.conf]
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.endswith(SECRETS) and not name.startswith("OS_")
-        }
-        environment.update(extra, LC_ALL="C.UTF-8")
+            argv += ["--config-file", os.path.abspath(self.conf)]
+        identity = identity_of(self.user, must_exist=False)
         try:
-            done = subprocess.run(
-                argv + words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                timeout=SECONDS,
-                preexec_fn=_becoming(self.user),
-            )
-        except subprocess.TimeoutExpired:
+            done = processes.run(argv + words, limit=SECONDS, ok=None, identity=identity, extra=extra)
+        except UnreachableError:
             message = "%s %s did not end within %d s" % (PROGRAM, words[0], SECONDS)
             raise RemoteError(message, hint="does its database answer?") from None
-        except OSError as error:
-            raise UtilityError("%s: %s" % (self.program, error.strerror.lower())) from None
-        said = done.stdout.decode("utf-8", "replace")
-        if done.returncode != 0:
-            lines = (done.stderr.decode("utf-8", "replace") or said).strip().splitlines()
-            last = lines[-1].strip() if lines else "it said nothing"
+        if done.code != 0:
+            lines = (done.err or done.out).strip().splitlines()
+            secrets = Secrets()
             for secret in extra.values():
-                last = last.replace(secret, "***")
-            message = "%s %s ended with status %d: %s" % (PROGRAM, words[0], done.returncode, last)
+                secrets.add(secret)
+            last = secrets.mask(lines[-1].strip()) if lines else "no output"
+            message = "%s %s %s: %s" % (PROGRAM, words[0], processes.how_it_ended(done.code), last)
             raise RemoteError(message, hint="are the tables there? openstack-db --init makes them")
-        return said
-
-
-def _becoming(user):
-    """Return what makes a child of root that user, so that no log file is root's; None to stay as we are."""
-    import pwd
-
-    if os.geteuid() != 0:
-        return None
-    try:
-        account = pwd.getpwnam(user)
-    except KeyError:
-        return None
-
-    def become():
-        os.initgroups(user, account.pw_gid)
-        os.setgid(account.pw_gid)
-        os.setuid(account.pw_uid)
-
-    return become
+        return done.out

@@ -250,9 +250,7 @@ def _query(query):
 
 def _tls(cacert, insecure, cert, key):
     if cacert and not os.path.exists(cacert):
-        raise UtilityError(
-            "%s: no such file" % cacert, hint="--cacert names a file of PEM certificates"
-        )
+        raise UtilityError("%s: no such file" % cacert, hint="--cacert names a file of PEM certificates")
     try:
         context = ssl.create_default_context(cafile=cacert or None)
         if cert:
@@ -269,7 +267,7 @@ def _tls(cacert, insecure, cert, key):
 
 def _proxy_for(parts):
     """Return the parts of the proxy's URL, or None. Loopback is never reached through a proxy."""
-    from urllib.request import getproxies_environment, proxy_bypass_environment
+    from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
     host = parts.hostname or ""
     if host == "localhost" or host == "::1" or host.startswith("127."):
@@ -311,11 +309,7 @@ def _said(raw):
 def _passwords(value):
     if isinstance(value, dict):
         for name, item in value.items():
-            if (
-                name in ("password", "secret", "original_password")
-                and isinstance(item, str)
-                and item
-            ):
+            if name in ("password", "secret", "original_password") and isinstance(item, str) and item:
                 yield item
             else:
                 yield from _passwords(item)

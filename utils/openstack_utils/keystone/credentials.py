@@ -8,7 +8,7 @@ import os
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import UsageError, UtilityError
+from ..errors import UsageError, UtilityError, reason_of
 
 CLOUD_FILES = (
     "clouds.yaml",
@@ -17,7 +17,7 @@ CLOUD_FILES = (
 )
 
 
-class Login(NamedTuple):
+class Credentials(NamedTuple):
     """How to log in. `auth` are the names of keystoneauth's options; `source` tells where they are from."""
 
     url: str
@@ -46,9 +46,7 @@ def normalise_url(url):
     except ValueError:
         good = False
     if not good:
-        raise UsageError(
-            '"%s" is not the URL of a Keystone' % url, hint="such as http://localhost:5000/v3"
-        )
+        raise UsageError('"%s" is not the URL of a Keystone' % url, hint="such as http://localhost:5000/v3")
     path = parts.path.rstrip("/")
     for version in ("/v2.0", "/v3"):
         if path.endswith(version):
@@ -75,7 +73,7 @@ def from_environment(environment):
     if not is_enough(auth) or not environment.get("OS_AUTH_URL"):
         return None
     insecure = environment.get("OS_INSECURE", "").lower() in ("1", "true", "yes", "on")
-    return Login(
+    return Credentials(
         normalise_url(environment["OS_AUTH_URL"]),
         auth,
         "the OS_* variables",
@@ -121,7 +119,7 @@ def from_cloud(name, environment):
         message = "%s: cloud %s: auth has no %s" % (path, name, "password" if url else "auth_url")
         raise UsageError(message)
     verify = cloud.get("verify", True)
-    return Login(
+    return Credentials(
         normalise_url(str(url)),
         {key: str(value) for key, value in auth.items() if value is not None},
         "the cloud %s of %s" % (name, path),
@@ -162,33 +160,12 @@ def user_body(user_id, password, project_id=None):
     return {"auth": {"identity": identity, "scope": scope}}
 
 
-def is_local(url):
-    """Say whether a URL leads to this host: whether its address can be bound."""
-    import socket
-
-    host = urlsplit(url).hostname
-    try:
-        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    for family, kind, protocol, _, address in found:
-        with socket.socket(family, kind, protocol) as probe:
-            try:
-                probe.bind(address)
-            except OSError:
-                continue
-            return True
-    return False
-
-
 def import_yaml(what):
     """Return PyYAML. Raises UtilityError, exit 4, when it is not installed."""
     try:
         import yaml
     except ImportError:
-        error = UtilityError(
-            "%s cannot be read without PyYAML" % what, hint="install python3-pyyaml"
-        )
+        error = UtilityError("%s cannot be read without PyYAML" % what, hint="install python3-pyyaml")
         error.exit_code = 4
         raise error from None
     return yaml
@@ -199,15 +176,13 @@ def _clouds(yaml, path):
         with open(path, encoding="utf-8") as file:
             text = yaml.safe_load(file)
     except OSError as error:
-        raise UsageError("%s: %s" % (path, error.strerror.lower())) from None
+        raise UsageError("%s: %s" % (path, reason_of(error))) from None
     except UnicodeDecodeError:
         raise UsageError("%s: not UTF-8 text" % path) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "%s:%d" % (path, mark.line + 1) if mark else path
-        raise UsageError(
-            "%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")
-        ) from None
+        raise UsageError("%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")) from None
     clouds = text.get("clouds") if isinstance(text, dict) else None
     if not isinstance(clouds, dict):
         raise UsageError("%s: no mapping clouds: at the top" % path)

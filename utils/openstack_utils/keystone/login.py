@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The way into a Keystone: which login, waiting for it to come up, SERVICE_TOKEN, bootstrap.
+"""Logging in to Keystone: which login, waiting for it to come up, SERVICE_TOKEN, bootstrap.
 
 In this order: --os-cloud or OS_CLOUD; the OS_* variables; SERVICE_TOKEN; the sample data's own admin
 at --auth-url, SERVICE_ENDPOINT or localhost. Where admin is refused on Keystone's own host, admin_token
@@ -7,17 +7,18 @@ of KEYSTONE_CONF is tried, and keystone-manage bootstrap if no account was ever 
 """
 
 import os
+from urllib.parse import urlsplit
 
 from ..errors import UsageError, UtilityError
-from ..sample_data import model
+from ..host.addresses import is_local
 from ..services import load_services
 from . import credentials
 from .bootstrap import DEFAULT_CONF, Bootstrap
 from .client import Identity, RemoteError, Transport, wait_for
 
 
-class Entered:
-    """Where we are: an Identity with a token, and who we are to it.
+class Session:
+    """An Identity with a token, and who we are to it.
 
     `is_empty`: nobody can log in, as nothing is there yet (--dry-run only).
     `wrong_passwords`: users (name -> False) whose password has to be replaced in this run.
@@ -43,10 +44,10 @@ class Entered:
         self._done = done
 
     def as_owner(self, user, user_id, project_id=None):
-        """Return the Identity that is told the EC2 credentials of a User, and can make some for a project.
+        """Return the Identity that may read the EC2 credentials of a User, and make some for a project.
 
-        That is ours. But of credentials Keystone says nothing to SERVICE_TOKEN (30.0 answers HTTP 500),
-        so the user himself has to log in. Raises RemoteError.
+        That is ours. But to SERVICE_TOKEN Keystone shows no credentials (30.0 answers HTTP 500), so the
+        user himself has to log in. Raises RemoteError.
         """
         if not self.by_service_token:
             return self.identity
@@ -55,7 +56,7 @@ class Entered:
         except RemoteError as error:
             if error.status == 401:
                 error.message = (
-                    "SERVICE_TOKEN is told no EC2 credentials, and the login of %s with %s is refused"
+                    "SERVICE_TOKEN cannot read EC2 credentials, and the login of %s with %s is refused"
                     % (user.name, user.variable)
                 )
                 error.hint = "set %s to the password of %s" % (user.variable, user.name)
@@ -67,8 +68,11 @@ class Entered:
             self._done()
 
 
-class Door:
-    """Finds the login (`login`) at once, and gets in later, when all else is checked."""
+class Login:
+    """Finds the credentials at once, and logs in later, when all else is checked.
+
+    `is_bootstrapped`: this run has made the user admin.
+    """
 
     def __init__(self, options, environment, passwords, console):
         self.options = options
@@ -77,12 +81,9 @@ class Door:
         self.console = console
         self._catalogue = None
         self.service_token = ""
-        self.login = self._find_login()
-        password = self.login.auth.get("password")
-        if password and self.login.user == "admin" and passwords.lookup("ADMIN_PASSWORD") is None:
-            # The admin who logs in is the admin of the sample data: that password stays.
-            passwords.given["ADMIN_PASSWORD"] = password
-        if options.insecure or self.login.insecure:
+        self.is_bootstrapped = False
+        self.credentials = self._find_credentials()
+        if options.insecure or self.credentials.insecure:
             console.warn("the certificate of Keystone is not checked")
         self.identity = Identity(self._transport())
 
@@ -97,8 +98,8 @@ class Door:
     def conf(self):
         return self.options.keystone_conf or DEFAULT_CONF
 
-    def enter(self, urls, region):
-        """Return where we are, an Entered. `urls` and `region` are for bootstrap.
+    def log_in(self, urls, region):
+        """Log in; return the Session. `urls` and `region` are for bootstrap.
 
         Raises RemoteError, UtilityError.
         """
@@ -107,35 +108,23 @@ class Door:
         if self.service_token:
             wait_for(self._try_service_token, options.wait, self.console.note)
             if domain in self._domains():
-                return Entered(self.identity, domain, by_service_token=True)
+                return Session(self.identity, domain, by_service_token=True)
             message = "%s: there is no domain %s" % (self.identity.url, domain)
-            hint = (
-                "without SERVICE_TOKEN, on Keystone's own host, keystone-manage bootstrap makes it"
-            )
+            hint = "without SERVICE_TOKEN, on Keystone's own host, keystone-manage bootstrap makes it"
             missing = RemoteError(message, hint=hint, status=404)
             if domain != "default":
                 raise missing
             self.service_token = ""
-            return self._enter_otherwise(missing, urls, region, domain)
+            return self._log_in_otherwise(missing, urls, region, domain)
         try:
-            user_id = wait_for(lambda: self._log_in(self.login), options.wait, self.console.note)
+            user_id = wait_for(lambda: self._log_in(self.credentials), options.wait, self.console.note)
         except RemoteError as error:
-            if error.status != 401 or self.login.user != "admin":
+            if error.status != 401 or self.credentials.user != "admin":
                 raise self._explained(error) from None
-            return self._enter_otherwise(error, urls, region, domain)
-        return Entered(self.identity, domain, user_id=user_id)
+            return self._log_in_otherwise(error, urls, region, domain)
+        return Session(self.identity, domain, user_id=user_id)
 
-    def complete(self, desired):
-        """Return the wanted objects with admin among them where bootstrap has made that user."""
-        if self._bootstrapped and not any(user.name == "admin" for user in desired.users):
-            password, variable = self.passwords(["ADMIN_PASSWORD"])
-            admin = model.User("admin", password, variable)
-            return desired._replace(users=(admin,) + desired.users)
-        return desired
-
-    _bootstrapped = False
-
-    def _find_login(self):
+    def _find_credentials(self):
         options, environment = self.options, self.environment
         if options.os_cloud:
             login = credentials.from_cloud(options.os_cloud, environment)
@@ -146,22 +135,16 @@ class Door:
                 login = login._replace(url=credentials.normalise_url(options.auth_url))
             return login
         token = self.passwords.lookup("SERVICE_TOKEN")
-        endpoint = (
-            options.auth_url
-            or environment.get("SERVICE_ENDPOINT")
-            or environment.get("OS_AUTH_URL")
-        )
+        endpoint = options.auth_url or environment.get("SERVICE_ENDPOINT") or environment.get("OS_AUTH_URL")
         if token:
             self.service_token = token
         url = endpoint or "http://localhost:%d/v3" % (options.port or 5000)
         auth = {"username": "admin", "project_name": "admin", "password": ""}
         cacert, region = environment.get("OS_CACERT", ""), environment.get("OS_REGION_NAME", "")
-        return credentials.Login(
-            credentials.normalise_url(url), auth, "ADMIN_PASSWORD", region, cacert
-        )
+        return credentials.Credentials(credentials.normalise_url(url), auth, "ADMIN_PASSWORD", region, cacert)
 
     def _transport(self):
-        options, login = self.options, self.login
+        options, login = self.options, self.credentials
         return Transport(
             login.url,
             cacert=options.cacert or login.cacert or None,
@@ -201,40 +184,36 @@ class Door:
                 )
             raise
 
-    def _enter_otherwise(self, refused, urls, region, domain):
+    def _log_in_otherwise(self, refused, urls, region, domain):
         """Get in where admin is refused: only on Keystone's own host, and only without harm."""
         bootstrap = Bootstrap(self.conf, self.options.output, self._keystone_user())
         choice = self.options.bootstrap or "auto"
-        noted = bootstrap.noted_password(self.login.url)
+        noted = bootstrap.noted_password(self.credentials.url)
         if noted:
             self.console.note("an earlier run was killed after its bootstrap; going on with it")
-            return self._enter_bootstrapped(bootstrap, noted, domain)
+            return self._log_in_bootstrapped(bootstrap, noted, domain)
         if (
-            not credentials.is_local(self.login.url)
+            not is_local(urlsplit(self.credentials.url).hostname)
             or choice == "never"
             or not bootstrap.is_possible
         ):
             raise self._explained(refused, bootstrap)
         if choice == "auto" and bootstrap.has_accounts():
             if self._try_admin_token():
-                return Entered(self.identity, domain, by_service_token=True)
+                return Session(self.identity, domain, by_service_token=True)
             raise self._explained(refused, bootstrap)
         if self.options.dry_run:
             self.console.note("keystone-manage bootstrap would be run first: nothing is there yet")
-            return Entered(self.identity, domain, is_empty=choice == "auto")
+            return Session(self.identity, domain, is_empty=choice == "auto")
         self.console.note("running    keystone-manage bootstrap")
-        return self._enter_bootstrapped(
-            bootstrap, bootstrap.run(urls, region, self.login.url), domain
-        )
+        return self._log_in_bootstrapped(bootstrap, bootstrap.run(urls, region, self.credentials.url), domain)
 
-    def _enter_bootstrapped(self, bootstrap, password, domain):
+    def _log_in_bootstrapped(self, bootstrap, password, domain):
         auth = {"username": "admin", "project_name": "admin", "password": password}
-        user_id = self._log_in(self.login._replace(auth=auth, source="bootstrap"))
-        self._bootstrapped = True
+        user_id = self._log_in(self.credentials._replace(auth=auth, source="bootstrap"))
+        self.is_bootstrapped = True
         wrong = {"admin": False}
-        return Entered(
-            self.identity, domain, user_id=user_id, wrong_passwords=wrong, done=bootstrap.forget
-        )
+        return Session(self.identity, domain, user_id=user_id, wrong_passwords=wrong, done=bootstrap.forget)
 
     def _try_admin_token(self):
         """Try admin_token of keystone.conf, which somebody must have set; say whether it opens."""
@@ -261,27 +240,22 @@ class Door:
     def _explained(self, error, bootstrap=None):
         """Return the error of a refused login with what can be done about it."""
         if error.status == 401:
-            who = self.login.auth.get("username") or "the user"
-            error.message = (
-                "%s refuses the login of %s with the password or token of %s (HTTP 401)"
-                % (
-                    self.login.url,
-                    who,
-                    self.login.source,
-                )
+            who = self.credentials.auth.get("username") or "the user"
+            error.message = "%s refuses the login of %s with the password or token of %s (HTTP 401)" % (
+                self.credentials.url,
+                who,
+                self.credentials.source,
             )
             if (
                 bootstrap is not None
                 and bootstrap.is_possible
-                and credentials.is_local(self.login.url)
+                and is_local(urlsplit(self.credentials.url).hostname)
             ):
                 error.hint = "--bootstrap=always sets the password of admin anew"
-            elif bootstrap is not None and self.login.source == "ADMIN_PASSWORD":
-                error.hint = (
-                    "set ADMIN_PASSWORD; if nothing is there yet, run this on Keystone's own host"
-                )
+            elif bootstrap is not None and self.credentials.source == "ADMIN_PASSWORD":
+                error.hint = "set ADMIN_PASSWORD; if nothing is there yet, run this on Keystone's own host"
             else:
-                error.hint = "correct %s" % self.login.source
+                error.hint = "correct %s" % self.credentials.source
         elif error.status == 404 and not error.hint:
             error.hint = "is that the address of a Keystone with the Identity API v3?"
         return error
@@ -309,6 +283,4 @@ def _log_in_as(identity, user_id, password, project_id=None):
 def check_conf(path):
     """Raise UsageError for a KEYSTONE_CONF that is not there."""
     if path and not os.path.exists(path):
-        raise UsageError(
-            "%s: no such file" % path, hint="--keystone-conf, or the variable KEYSTONE_CONF"
-        )
+        raise UsageError("%s: no such file" % path, hint="--keystone-conf, or the variable KEYSTONE_CONF")

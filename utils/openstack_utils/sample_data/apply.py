@@ -33,7 +33,7 @@ RESULTS = {
 NOT_DONE = "not done"
 
 
-class Outcome(NamedTuple):
+class StepOutcome(NamedTuple):
     """How a step ended: one of RESULTS or NOT_DONE, and the object as Keystone shows it now."""
 
     step: sample_plan.Step
@@ -53,17 +53,17 @@ class Stopped(Exception):
 
 def foresee(plan):
     """Return the Outcomes that a plan would have (--dry-run)."""
-    return [Outcome(step, RESULTS[step.action], step.found, step.note) for step in plan]
+    return [StepOutcome(step, RESULTS[step.action], step.found, step.note) for step in plan]
 
 
-def apply_plan(entered, plan, workers, *, tell=None):
-    """Do the steps in the Keystone that was `entered`; return their Outcomes in the same order.
+def apply_plan(session, plan, workers, *, tell=None):
+    """Do the steps in the Keystone of a Session; return their StepOutcomes in the same order.
 
     The password of the user who is logged in is changed after everything else: it revokes the token.
     `tell(outcome)` is called for each change as soon as it is made. Raises Stopped at the first failure.
     """
-    run = _Run(entered, plan, tell)
-    last = [step for step in run.open if _is_own_password(step, entered.user_id)]
+    run = _Run(session, plan, tell)
+    last = [step for step in run.open if _is_own_password(step, session.user_id)]
     try:
         workers.run_tasks([run.task(step) for step in run.open if step not in last])
         workers.run_tasks([run.task(step) for step in last])
@@ -149,8 +149,8 @@ def _is_own_password(step, own_id):
 class _Run:
     """What is known while the steps are done."""
 
-    def __init__(self, entered, plan, tell):
-        self.entered = entered
+    def __init__(self, session, plan, tell):
+        self.session = session
         self.plan = plan
         self.tell = tell
         self.done = {}
@@ -160,9 +160,7 @@ class _Run:
             if step.found is not None and "id" in step.found:
                 self.ids[_key(step)] = step.found["id"]
         self.users = {step.wanted.name: step.wanted for step in plan if step.kind == "user"}
-        self.open = [
-            step for step in plan if step.action in (sample_plan.CREATE, sample_plan.UPDATE)
-        ]
+        self.open = [step for step in plan if step.action in (sample_plan.CREATE, sample_plan.UPDATE)]
 
     def task(self, step):
         changes = [change[0] for change in step.changes]
@@ -178,12 +176,12 @@ class _Run:
         for step in self.plan:
             outcome = self.done.get(id(step))
             if outcome is None and step in self.open:
-                outcome = Outcome(step, NOT_DONE)
-            done.append(outcome or Outcome(step, RESULTS[step.action], step.found, step.note))
+                outcome = StepOutcome(step, NOT_DONE)
+            done.append(outcome or StepOutcome(step, RESULTS[step.action], step.found, step.note))
         return done
 
     def _do(self, step):
-        method, path, body = request_for(step, self.ids, self.entered.domain)
+        method, path, body = request_for(step, self.ids, self.session.domain)
         result, note = RESULTS[step.action], step.note
         try:
             answer = self._identity_for(step).call(method, path, body)
@@ -194,7 +192,7 @@ class _Run:
                 error.message = "%s %s: %s" % (step.kind, step.name, error.message)
                 raise
             result, note = "unchanged", "made by somebody else just now"
-        outcome = Outcome(step, result, found, note)
+        outcome = StepOutcome(step, result, found, note)
         with self.lock:
             self.done[id(step)] = outcome
             if found is not None and "id" in found:
@@ -204,18 +202,16 @@ class _Run:
 
     def _identity_for(self, step):
         if step.kind != "ec2 credentials":
-            return self.entered.identity
+            return self.session.identity
         user, project = step.wanted
-        return self.entered.as_owner(
-            self.users[user], self.ids["user", user], self.ids["project", project]
-        )
+        return self.session.as_owner(self.users[user], self.ids["user", user], self.ids["project", project])
 
     def _found_meanwhile(self, step):
         """Return an object that Keystone says exists, though it did not when the plan was made."""
         if step.action != sample_plan.CREATE or step.kind not in ("role", "project", "user"):
             return None
-        query = {} if step.kind == "role" else {"domain_id": self.entered.domain}
-        return find(self.entered.identity, COLLECTIONS[step.kind], step.wanted.name, **query)
+        query = {} if step.kind == "role" else {"domain_id": self.session.domain}
+        return find(self.session.identity, COLLECTIONS[step.kind], step.wanted.name, **query)
 
 
 def _puts_in_place(step, ec2):

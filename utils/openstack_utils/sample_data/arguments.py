@@ -59,8 +59,14 @@ def make_parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
     )
-    what = parser.add_argument_group("what to make")
-    add = what.add_argument
+    _add_what(parser.add_argument_group("what to make").add_argument)
+    _add_how(parser.add_argument_group("how").add_argument)
+    _add_login(parser.add_argument_group("login").add_argument)
+    _add_output(parser.add_argument_group("output").add_argument)
+    return parser
+
+
+def _add_what(add):
     add("--profile", metavar="NAME", help="current (default) or essex: the objects of 2012.1")
     add(
         "--service",
@@ -114,8 +120,8 @@ def make_parser():
     add("--keystone-port", metavar="PORT", help="port of the identity endpoints (KEYSTONE_PORT)")
     add("--domain", metavar="ID", help="id of the domain of users and projects (default)")
 
-    how = parser.add_argument_group("how")
-    add = how.add_argument
+
+def _add_how(add):
     add("--dry-run", action="store_true", help="read only; say what would be done")
     add(
         "--update",
@@ -135,8 +141,8 @@ def make_parser():
         help="random ones, kept in DIR/sample-data-passwords",
     )
 
-    door = parser.add_argument_group("getting in")
-    add = door.add_argument
+
+def _add_login(add):
     add("--os-cloud", metavar="NAME", help="a cloud of clouds.yaml (OS_CLOUD)")
     add(
         "--auth-url",
@@ -170,8 +176,8 @@ def make_parser():
     )
     add("--threads", metavar="N", type=_threads, default=4, help="requests at the same time (4)")
 
-    out = parser.add_argument_group("output")
-    add = out.add_argument
+
+def _add_output(add):
     add("--output", metavar="DIR", default=".", help="folder for keystonerc_*, ec2rc (.)")
     add("--no-files", action="store_true", help="write none of them")
     add("--clouds-file", metavar="FILE", help="add the accounts to this clouds.yaml")
@@ -186,7 +192,6 @@ def make_parser():
     add("-v", "--verbose", action="store_true", help="tell of unchanged objects too")
     add("--version", action="version", version="%s %s" % (PROGRAM, VERSION))
     add("-h", "--help", action="help", help="show this")
-    return parser
 
 
 def parse(argv, environment=None):
@@ -200,8 +205,7 @@ def parse(argv, environment=None):
     options.keystone_conf = options.keystone_conf or environment.get("KEYSTONE_CONF") or ""
     options.os_cloud = options.os_cloud or environment.get("OS_CLOUD") or ""
     options.addresses = {
-        kind: getattr(options, kind + "_address")
-        or environment.get("CONTROLLER_%s_ADDRESS" % kind.upper())
+        kind: getattr(options, kind + "_address") or environment.get("CONTROLLER_%s_ADDRESS" % kind.upper())
         for kind in ("public", "internal", "admin")
     }
     options.port = _port(options.keystone_port or environment.get("KEYSTONE_PORT") or "0")
@@ -226,9 +230,7 @@ def _endpoints(options, environment):
     # Upstream's scripts asked only whether these are empty.
     enabled, disabled = environment.get("ENABLE_ENDPOINTS"), environment.get("DISABLE_ENDPOINTS")
     if enabled and disabled:
-        raise UsageError(
-            "ENABLE_ENDPOINTS and DISABLE_ENDPOINTS are both set", hint="unset one of them"
-        )
+        raise UsageError("ENABLE_ENDPOINTS and DISABLE_ENDPOINTS are both set", hint="unset one of them")
     return not disabled
 
 
@@ -252,9 +254,7 @@ def _check(options):
 
 def _port(text):
     if not text.isdigit() or int(text) > 65535:
-        raise UsageError(
-            '"%s" is not a port' % text, hint="--keystone-port, or the variable KEYSTONE_PORT"
-        )
+        raise UsageError('"%s" is not a port' % text, hint="--keystone-port, or the variable KEYSTONE_PORT")
     return int(text)
 
 

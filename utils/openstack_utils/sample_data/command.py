@@ -2,10 +2,9 @@
 """openstack-keystone-sample-data: log in, read, plan, apply, write the files, tell."""
 
 import os
-import signal
 import sys
 
-from ..errors import DeclinedError
+from ..host import signals
 from ..host.console import Console, exit_code
 from ..host.workers import Workers
 from ..keystone import login
@@ -14,6 +13,7 @@ from . import arguments, report
 from . import files as sample_files
 from . import plan as sample_plan
 from .apply import NOT_DONE, Stopped, apply_plan, foresee
+from .model import User
 from .passwords import DEFAULT, FILE_NAME, Passwords, read_passwords, render_passwords
 from .profiles import Choices, build, identity_urls, variable
 from .state import State, read_state
@@ -23,17 +23,11 @@ def main(argv=None):
     """Run the command with the arguments behind its name; return the exit code."""
 
     def work():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+        signals.catch(signals.interrupt)
         options = arguments.parse(sys.argv[1:] if argv is None else argv)
         return Run(options, os.environ, Console(options.quiet, options.verbose)).run()
 
     return exit_code(work)
-
-
-def _interrupt(number, frame):
-    del number, frame
-    raise KeyboardInterrupt
 
 
 class Run:
@@ -52,25 +46,40 @@ class Run:
         options, console = self.options, self.console
         login.check_conf(options.keystone_conf)
         sample_files.check_folder(options)
-        door = login.Door(options, self.environment, self.passwords, console)
-        desired, choices = self._desired(door)
+        keystone = login.Login(options, self.environment, self.passwords, console)
+        self._adopt_admin_password(keystone.credentials)
+        desired, choices = self._desired(keystone)
         self._warn_of_passwords()
-        entered = door.enter(identity_urls(choices), choices.region)
-        desired = door.complete(desired)
+        session = keystone.log_in(identity_urls(choices), choices.region)
+        if keystone.is_bootstrapped:
+            desired = self._with_admin(desired)
         try:
-            state, plan = self._plan(entered, desired)
+            state, plan = self._plan(session, desired)
             if options.prune:
-                state, plan = self._prune(entered, desired, state, plan)
+                state, plan = self._prune(session, desired, state, plan)
             desired = self._keep_passwords(desired, plan)
             self._warn_of_borrowed(plan)
-            outcomes = self._apply(entered, plan)
+            outcomes = self._apply(session, plan)
         except Stopped as stopped:
             return self._stopped(stopped)
-        entered.done()
+        session.done()
         files = sample_files.Writer(options, choices, desired, console)
-        written = files.write(outcomes, state, entered) if not options.dry_run else []
+        written = files.write(outcomes, state, session) if not options.dry_run else []
         self._tell(outcomes, written)
         return 1 if any(outcome.result == "conflict" for outcome in outcomes) else 0
+
+    def _adopt_admin_password(self, credentials):
+        """The admin who logs in is the admin of the sample data: that password stays."""
+        password = credentials.auth.get("password")
+        if password and credentials.user == "admin" and self.passwords.lookup("ADMIN_PASSWORD") is None:
+            self.passwords.given["ADMIN_PASSWORD"] = password
+
+    def _with_admin(self, desired):
+        """Return the desired objects with admin, whom bootstrap has made, among them."""
+        if any(user.name == "admin" for user in desired.users):
+            return desired
+        password, name = self.passwords(["ADMIN_PASSWORD"])
+        return desired._replace(users=(User("admin", password, name),) + desired.users)
 
     def _read_passwords(self):
         options, given = self.options, {}
@@ -99,26 +108,22 @@ class Run:
         ]
         for user in lost:
             del self.passwords.made[user.variable]
-            self.console.note(
-                "the password of %s is not known; --update sets a new one" % user.name
-            )
+            self.console.note("the password of %s is not known; --update sets a new one" % user.name)
         if self.passwords.made and not self.options.dry_run:
             values = dict(self.passwords.kept, **self.passwords.made)
             if sample_files.write(self._password_file, render_passwords(values)):
                 self.console.note("written    %s" % self._password_file)
-        users = tuple(
-            user._replace(password="") if user in lost else user for user in desired.users
-        )
+        users = tuple(user._replace(password="") if user in lost else user for user in desired.users)
         return desired._replace(users=users)
 
-    def _desired(self, door):
+    def _desired(self, keystone):
         options = self.options
         region = (
-            options.region or self.environment.get("REGION") or door.login.region or "RegionOne"
+            options.region or self.environment.get("REGION") or keystone.credentials.region or "RegionOne"
         )
         choices = Choices(
             options.profile,
-            door.login.url,
+            keystone.credentials.url,
             region,
             options.services,
             options.optional,
@@ -131,7 +136,7 @@ class Run:
             from . import from_yaml
 
             return from_yaml.read_desired(options.file, choices, self.passwords), choices
-        return build(door.catalogue, choices, self.passwords), choices
+        return build(keystone.catalogue, choices, self.passwords), choices
 
     def _warn_of_passwords(self):
         passwords, warn = self.passwords, self.console.warn
@@ -146,20 +151,18 @@ class Run:
         if names:
             self.console.warn("%s not set: ADMIN_PASSWORD is used" % names)
 
-    def _plan(self, entered, desired):
+    def _plan(self, session, desired):
         options = self.options
-        if entered.is_empty:
+        if session.is_empty:
             state = State()
         else:
             test = login.test_password if options.update else None
-            state = read_state(entered, desired, self.workers, test_password=test)
-        state.passwords.update(entered.wrong_passwords)
-        plan = sample_plan.make_plan(
-            desired, state, update=options.update, forced=entered.wrong_passwords
-        )
+            state = read_state(session, desired, self.workers, test_password=test)
+        state.passwords.update(session.wrong_passwords)
+        plan = sample_plan.make_plan(desired, state, update=options.update, forced=session.wrong_passwords)
         return state, plan
 
-    def _prune(self, entered, desired, state, plan):
+    def _prune(self, session, desired, state, plan):
         surplus = sample_plan.find_surplus(desired, state)
         if not surplus:
             return state, plan
@@ -171,26 +174,20 @@ class Run:
         self._confirm(len(surplus))
         for each in surplus:
             try:
-                entered.identity.call("DELETE", each.path)
+                session.identity.call("DELETE", each.path)
             except RemoteError as error:
                 # Gone with its service, or by somebody else.
                 if error.status != 404:
                     raise Stopped(error, _not_done(plan)) from None
             self.deleted.append(each)
             self.console.note("deleted    %s" % each.name)
-        return self._plan(entered, desired)
+        return self._plan(session, desired)
 
     def _confirm(self, number):
-        if self.options.yes:
-            return
-        declined = DeclinedError("--prune: nothing deleted", hint="--yes deletes without asking")
-        if not sys.stdin.isatty():
-            raise declined
-        self.console.say("delete these %d objects? [y/N]" % number)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise declined
+        if not self.options.yes:
+            self.console.need_yes("delete these %d objects?" % number, "--prune: nothing deleted")
 
-    def _apply(self, entered, plan):
+    def _apply(self, session, plan):
         options, console = self.options, self.console
 
         def tell(outcome):
@@ -204,7 +201,7 @@ class Run:
         for step in plan:
             if step.action in (sample_plan.KEEP, sample_plan.CONFLICT):
                 tell(foresee([step])[0])
-        return apply_plan(entered, plan, self.workers, tell=tell)
+        return apply_plan(session, plan, self.workers, tell=tell)
 
     def _stopped(self, stopped):
         """Say what was and what was not done; return the exit code."""
@@ -227,24 +224,16 @@ class Run:
     def _tell(self, outcomes, written):
         options, console = self.options, self.console
         differing = [each for each in outcomes if each.result == "unchanged" and each.step.changes]
-        if any(
-            change[0] in ("url", "enabled") for each in differing for change in each.step.changes
-        ):
+        if any(change[0] in ("url", "enabled") for each in differing for change in each.step.changes):
             console.warn("objects that differ: %d; --update mends them" % len(differing))
         elif differing:
             console.note("objects described otherwise: %d; --update changes that" % len(differing))
         if any(outcome.result == "conflict" for outcome in outcomes):
-            console.warn(
-                "something is there twice: --prune --yes keeps one of each, or delete it by hand"
-            )
+            console.warn("something is there twice: --prune --yes keeps one of each, or delete it by hand")
         if not options.update:
-            tested = [
-                each for each in outcomes if each.step.kind == "user" and each.result == "unchanged"
-            ]
+            tested = [each for each in outcomes if each.step.kind == "user" and each.result == "unchanged"]
             if tested:
-                console.note(
-                    "the passwords of users who were there are not tested; --update does it"
-                )
+                console.note("the passwords of users who were there are not tested; --update does it")
         if options.json:
             console.result(self._json(outcomes, files=written))
             return
@@ -275,9 +264,9 @@ def _label(outcome):
 
 
 def _not_done(plan):
-    from .apply import Outcome
+    from .apply import StepOutcome
 
     return [
-        Outcome(step, NOT_DONE) if step.action in (sample_plan.CREATE, sample_plan.UPDATE) else each
+        StepOutcome(step, NOT_DONE) if step.action in (sample_plan.CREATE, sample_plan.UPDATE) else each
         for step, each in zip(plan, foresee(plan))
     ]

@@ -3,9 +3,10 @@
 
 import os
 
-from ..errors import AccessError, UsageError, UtilityError
+from ..errors import AccessError, UsageError, UtilityError, reason_of
 from ..keystone.credentials import import_yaml
-from ..storage.private_files import remove_stale, write_private
+from ..storage.private_files import write_private
+from ..storage.work_files import remove_stale_in
 from . import rcfiles
 from .profiles import identity_urls
 
@@ -17,9 +18,9 @@ def check_folder(options):
         return
     try:
         os.makedirs(folder, exist_ok=True)
-        remove_stale(folder)
+        remove_stale_in(folder)
     except OSError as error:
-        raise UtilityError("%s: %s" % (folder, error.strerror.lower())) from None
+        raise UtilityError("%s: %s" % (folder, reason_of(error))) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise AccessError("%s: permission denied" % folder, hint="--output names another folder")
 
@@ -45,9 +46,9 @@ class Writer:
         }
         self.written = []
 
-    def write(self, outcomes, state, entered):
+    def write(self, outcomes, state, session):
         """Write what was asked for."""
-        known = self._known_passwords(outcomes, state, entered)
+        known = self._known_passwords(outcomes, state, session)
         if not self.options.no_files:
             for user in self.people:
                 self._keystonerc(user, user.name in known)
@@ -56,7 +57,7 @@ class Writer:
             self._clouds_file()
         return self.written
 
-    def _known_passwords(self, outcomes, state, entered):
+    def _known_passwords(self, outcomes, state, session):
         """Return the names of users whose password is known to be the wanted one."""
         known = {name for name, right in state.passwords.items() if right}
         for outcome in outcomes:
@@ -66,7 +67,7 @@ class Writer:
             if outcome.result == "created" or (outcome.result == "updated" and changed):
                 known.add(outcome.step.wanted.name)
             # Whoever has logged in has shown the password.
-            if entered.user_id and (outcome.found or {}).get("id") == entered.user_id:
+            if session.user_id and (outcome.found or {}).get("id") == session.user_id:
                 known.add(outcome.step.wanted.name)
         return known
 
@@ -76,21 +77,15 @@ class Writer:
             self.console.detail("kept       %s" % path)
             return
         if not is_known:
-            self.console.warn(
-                "%s: the password of %s was not tested; --update does it" % (path, user.name)
-            )
+            self.console.warn("%s: the password of %s was not tested; --update does it" % (path, user.name))
         text = rcfiles.render_keystonerc(user.name, user.password, user.home, **self.place)
         self._write(path, text)
 
     def _ec2rc(self, outcomes):
         found = [each for each in outcomes if each.step.kind == "ec2 credentials" and each.found]
-        credentials = [
-            (each.step.wanted.user, each.found["access"], each.found["secret"]) for each in found
-        ]
+        credentials = [(each.step.wanted.user, each.found["access"], each.found["secret"]) for each in found]
         if credentials:
-            self._write(
-                os.path.join(self.options.output, "ec2rc"), rcfiles.render_ec2rc(credentials)
-            )
+            self._write(os.path.join(self.options.output, "ec2rc"), rcfiles.render_ec2rc(credentials))
 
     def _clouds_file(self):
         """Add the accounts to a clouds.yaml; other lines of it, comments too, stay as they are."""
@@ -137,9 +132,5 @@ def _insert(text, entries):
     for index, line in enumerate(lines):
         if line.split("#")[0].rstrip() == "clouds:":
             head = "".join(lines[: index + 1])
-            return (
-                (head if head.endswith("\n") else head + "\n")
-                + entries
-                + "".join(lines[index + 1 :])
-            )
+            return (head if head.endswith("\n") else head + "\n") + entries + "".join(lines[index + 1 :])
     return None

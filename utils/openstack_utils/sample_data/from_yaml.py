@@ -7,7 +7,7 @@ assignments, services, ec2. openstack-keystone-sample-data(1) explains them.
 
 from urllib.parse import urlsplit
 
-from ..errors import UsageError
+from ..errors import UsageError, UsageErrors, reason_of
 from ..keystone.credentials import import_yaml
 from .model import (
     INTERFACES,
@@ -37,21 +37,19 @@ def read_desired(path, choices, passwords):
         with open(path, encoding="utf-8") as file:
             node = yaml.compose(file, Loader=yaml.SafeLoader)
     except OSError as error:
-        raise UsageError("%s: %s" % (path, error.strerror.lower())) from None
+        raise UsageError("%s: %s" % (path, reason_of(error))) from None
     except UnicodeDecodeError:
         raise UsageError("%s: not UTF-8 text" % path) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "%s:%d" % (path, mark.line + 1) if mark else path
-        raise UsageError(
-            "%s: not YAML: %s" % (where, getattr(error, "problem", None) or error)
-        ) from None
+        raise UsageError("%s: not YAML: %s" % (where, getattr(error, "problem", None) or error)) from None
     reader = _Reader(yaml, path)
     desired = reader.read(node, choices, passwords) if node is not None else None
     if node is None:
         raise UsageError("%s: the file is empty" % path)
     if reader.problems:
-        raise UsageError("\n".join(text for _, text in sorted(reader.problems)), hint=reader.hint)
+        raise UsageErrors([text for _, text in sorted(reader.problems)], hint=reader.hint)
     return desired
 
 
@@ -67,8 +65,7 @@ class _Reader:
     def read(self, node, choices, passwords):
         keys = self.mapping(node, KEYS)
         projects = {
-            name: Project(name, self.text(value, ""))
-            for name, _, value in self.pairs(keys.get("projects"))
+            name: Project(name, self.text(value, "")) for name, _, value in self.pairs(keys.get("projects"))
         }
         roles = [Role(self.text(each)) for each in self.items(keys.get("roles"))]
         users = self.users(keys.get("users"), passwords)
@@ -84,9 +81,7 @@ class _Reader:
         for each in self.items(keys.get("ec2")):
             values = self.mapping(each, ("user", "project"), required=("user", "project"))
             user = self.known("user", self.text(values.get("user")), users, each)
-            ec2.append(
-                Ec2(user, self.known("project", self.text(values.get("project")), projects, each))
-            )
+            ec2.append(Ec2(user, self.known("project", self.text(values.get("project")), projects, each)))
         return Desired(
             regions=(Region(choices.region),) if endpoints else (),
             roles=tuple(roles),
@@ -109,9 +104,7 @@ class _Reader:
                 where = variable(name)
                 if not passwords.generate and passwords.lookup(where) is None:
                     self.wrong(key, "user %s has no password" % name)
-                    self.hint = (
-                        "set password: there, or the variable %s, or --generate-passwords" % where
-                    )
+                    self.hint = "set password: there, or the variable %s, or --generate-passwords" % where
                 else:
                     password, where = passwords([where])
             email, text = (
@@ -125,9 +118,7 @@ class _Reader:
         """Return the assignments, and user -> the first project of each."""
         found, homes = [], {}
         for each in self.items(node):
-            values = self.mapping(
-                each, ("user", "project", "roles"), required=("user", "project", "roles")
-            )
+            values = self.mapping(each, ("user", "project", "roles"), required=("user", "project", "roles"))
             user = self.known("user", self.text(values.get("user")), users, each)
             project = self.known("project", self.text(values.get("project")), projects, each)
             homes.setdefault(user, project)
@@ -151,9 +142,7 @@ class _Reader:
                 if kind == "identity" and not url:
                     url = identity_urls(choices)[interface]
                 if url and choices.endpoints:
-                    address = (
-                        choices.addresses.get(interface) or urlsplit(choices.identity_url).hostname
-                    )
+                    address = choices.addresses.get(interface) or urlsplit(choices.identity_url).hostname
                     url = url.replace("{host}", bracket(address))
                     endpoints.append(Endpoint(kind, title, interface, choices.region, url))
         return services, endpoints
@@ -169,9 +158,7 @@ class _Reader:
 
     def is_empty(self, node):
         return node is None or (
-            isinstance(node, self.yaml.ScalarNode)
-            and node.value in ("", "~", "null")
-            and node.style is None
+            isinstance(node, self.yaml.ScalarNode) and node.value in ("", "~", "null") and node.style is None
         )
 
     def text(self, node, default=None):

@@ -5,15 +5,14 @@ A file of passwords has lines NAME=VALUE as a shell reads them (`export` and quo
 that it can be sourced as well.
 """
 
-import os
 import shlex
 
-from ..errors import UsageError, UtilityError
+from ..errors import UsageError, UtilityError, reason_of
+from ..host.passwords import generate
 
 # What Keystone 2012.1's script used, spelled so.
 DEFAULT = "secrete"
 FILE_NAME = "sample-data-passwords"
-LENGTH = 20
 
 
 class Passwords:
@@ -51,16 +50,11 @@ class Passwords:
             if value is not None:
                 return value, name
         if self.generate:
-            self.made[variables[0]] = new_password()
+            self.made[variables[0]] = generate()
             return self.made[variables[0]], variables[0]
         value = self.lookup("ADMIN_PASSWORD")
         (self.borrowed if value else self.defaulted).append(variables[0])
         return value or self.default, "ADMIN_PASSWORD"
-
-
-def new_password():
-    """Return a random password that needs no quoting in any shell, file or URL."""
-    return os.urandom(LENGTH).hex()
 
 
 def parse_passwords(text, name):
@@ -79,9 +73,7 @@ def parse_passwords(text, name):
         for word in words:
             variable, equals, value = word.partition("=")
             if not equals or not variable.isidentifier():
-                raise UsageError(
-                    "%s:%d: not NAME=VALUE" % (name, number), hint="quote values with blanks"
-                )
+                raise UsageError("%s:%d: not NAME=VALUE" % (name, number), hint="quote values with blanks")
             values[variable] = value
     return values
 
@@ -96,13 +88,11 @@ def read_passwords(path, stdin):
     except UnicodeDecodeError:
         raise UsageError("%s: not UTF-8 text" % path) from None
     except OSError as error:
-        raise UtilityError("%s: %s" % (path, error.strerror.lower())) from None
+        raise UtilityError("%s: %s" % (path, reason_of(error))) from None
 
 
 def render_passwords(values):
     """Return the text of a file of passwords."""
     head = "# Made by openstack-keystone-sample-data. Source it, or give it to --passwords-file.\n"
-    lines = [
-        "export %s=%s\n" % (name, shlex.quote(value)) for name, value in sorted(values.items())
-    ]
+    lines = ["export %s=%s\n" % (name, shlex.quote(value)) for name, value in sorted(values.items())]
     return head + "".join(lines)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Wanted objects against what is there: the steps that make the one from the other. Pure.
+"""The desired objects against the state of Keystone: the steps that make the one from the other. Pure.
 
 Objects are the same by their natural key: region id; name of role, project and user (as Keystone
 matched it); type and name of a service; service, interface and region of an endpoint; the tuple of
@@ -51,8 +51,7 @@ def make_plan(desired, state, *, update=False, forced=()):
     steps += [_implied(each, state) for each in desired.implied]
     steps += [_assignment(each, state) for each in desired.assignments]
     steps += [
-        _endpoint(each, services.get((each.type, each.title)), state, update)
-        for each in desired.endpoints
+        _endpoint(each, services.get((each.type, each.title)), state, update) for each in desired.endpoints
     ]
     steps += [_ec2(each, state) for each in desired.ec2]
     return steps
@@ -98,21 +97,11 @@ def _surplus_endpoints(desired, state, kept):
 
 
 def _surplus_roles(desired, state):
-    users = {
-        state.users[each.name]["id"]: each.name
-        for each in desired.users
-        if each.name in state.users
-    }
+    users = {state.users[each.name]["id"]: each.name for each in desired.users if each.name in state.users}
     projects = {
-        state.projects[each.name]["id"]: each.name
-        for each in desired.projects
-        if each.name in state.projects
+        state.projects[each.name]["id"]: each.name for each in desired.projects if each.name in state.projects
     }
-    roles = {
-        state.roles[each.name]["id"]: each.name
-        for each in desired.roles
-        if each.name in state.roles
-    }
+    roles = {state.roles[each.name]["id"]: each.name for each in desired.roles if each.name in state.roles}
     wanted = set()
     for each in desired.assignments:
         wanted.add(_assignment_key(each, state))
@@ -177,9 +166,7 @@ def _service(wanted, state, update):
     same = _same_service(wanted, state)
     if len(same) > 1:
         ids = ", ".join(sorted(each["id"] for each in same))
-        return Step(
-            CONFLICT, "service", wanted, None, (), "it is there %d times: %s" % (len(same), ids)
-        )
+        return Step(CONFLICT, "service", wanted, None, (), "it is there %d times: %s" % (len(same), ids))
     if not same:
         others = [each for each in state.services if each["type"] == wanted.type]
         if others:
@@ -213,9 +200,7 @@ def _endpoint(wanted, service, state, update):
     ]
     if len(same) > 1:
         ids = ", ".join(sorted(each["id"] for each in same))
-        return Step(
-            CONFLICT, "endpoint", wanted, None, (), "it is there %d times: %s" % (len(same), ids)
-        )
+        return Step(CONFLICT, "endpoint", wanted, None, (), "it is there %d times: %s" % (len(same), ids))
     if not same:
         return Step(CREATE, "endpoint", wanted)
     (found,) = same
@@ -256,6 +241,4 @@ def _ec2(wanted, state):
 def _fit(service, desired, state):
     """Return how many wanted endpoints hang on a service that is there."""
     urls = {each.url for each in desired.endpoints}
-    return sum(
-        each["service_id"] == service["id"] and each["url"] in urls for each in state.endpoints
-    )
+    return sum(each["service_id"] == service["id"] and each["url"] in urls for each in state.endpoints)

@@ -43,9 +43,7 @@ def profiles(catalogue):
     return [
         name
         for name in catalogue["releases"]
-        if any(
-            _release(project, name).get("accounts") for project in catalogue["projects"].values()
-        )
+        if any(_release(project, name).get("accounts") for project in catalogue["projects"].values())
     ]
 
 
@@ -83,9 +81,7 @@ def build(catalogue, choices, passwords):
         projects=tuple(Project(*pair) for pair in accounts["projects"].items()),
         users=tuple(users),
         services=tuple(services),
-        implied=tuple(
-            Implied(prior, role) for prior, few in accounts["implied"].items() for role in few
-        ),
+        implied=tuple(Implied(prior, role) for prior, few in accounts["implied"].items() for role in few),
         assignments=tuple(assignments),
         endpoints=tuple(endpoints),
         ec2=tuple(Ec2(each["user"], each["project"]) for each in accounts["ec2"]),
@@ -106,9 +102,7 @@ def variable(user):
 def identity_urls(choices):
     """Return interface -> URL of the Keystone that is being filled."""
     return {
-        interface: with_address(
-            choices.identity_url, choices.addresses.get(interface), choices.port
-        )
+        interface: with_address(choices.identity_url, choices.addresses.get(interface), choices.port)
         for interface in INTERFACES
     }
 

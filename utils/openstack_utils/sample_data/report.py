@@ -15,9 +15,7 @@ WORDS = {"conflict": "conflicts"}
 
 def tell_outcome(console, outcome, dry_run=False):
     """Say what became of one object."""
-    result = (
-        "would be " if dry_run and outcome.result in ("created", "updated") else ""
-    ) + outcome.result
+    result = ("would be " if dry_run and outcome.result in ("created", "updated") else "") + outcome.result
     text = "%-9s  %s %s" % (result, outcome.step.kind, outcome.step.name)
     changes = "; ".join(show_change(change) for change in outcome.step.changes)
     more = ", ".join(part for part in (outcome.note, changes) if part)
@@ -57,9 +55,7 @@ def render_json(outcomes, **more):
     """Return the result for machines."""
     counts = count(outcomes, more.get("deleted", ()))
     data = dict(more)
-    data["summary"] = {
-        WORDS.get(name, name).replace(" ", "_"): number for name, number in counts.items()
-    }
+    data["summary"] = {WORDS.get(name, name).replace(" ", "_"): number for name, number in counts.items()}
     data["objects"] = [_object(outcome) for outcome in outcomes]
     return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
@@ -79,19 +75,12 @@ def _object(outcome):
 
 def render_table(names, rows):
     """Return a table like those of the keystone command of 2012."""
-    widths = [
-        max([len(name)] + [len(str(row[index])) for row in rows])
-        for index, name in enumerate(names)
-    ]
+    widths = [max([len(name)] + [len(str(row[index])) for row in rows]) for index, name in enumerate(names)]
     rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+\n"
     head = "|" + "|".join(" %s " % name.center(width) for name, width in zip(names, widths)) + "|\n"
     text = rule + head + rule
     for row in rows:
-        text += (
-            "|"
-            + "|".join(" %s " % str(cell).ljust(width) for cell, width in zip(row, widths))
-            + "|\n"
-        )
+        text += "|" + "|".join(" %s " % str(cell).ljust(width) for cell, width in zip(row, widths)) + "|\n"
     return text + rule
 
 
@@ -107,16 +96,12 @@ def render_tables(outcomes):
         if "id" not in found:
             continue
         if outcome.step.kind == "user":
-            users.append(
-                (found["id"], found.get("enabled", True), found.get("email") or "", found["name"])
-            )
+            users.append((found["id"], found.get("enabled", True), found.get("email") or "", found["name"]))
         elif outcome.step.kind == "service":
             services.append((found["name"], found["type"], urls.get(wanted.type, "")))
     text = ""
     if users:
-        text += render_table(
-            ("id", "enabled", "email", "name"), sorted(users, key=lambda row: row[3])
-        )
+        text += render_table(("id", "enabled", "email", "name"), sorted(users, key=lambda row: row[3]))
     if services:
         text += render_table(("name", "type", "public URL"), services)
     return text

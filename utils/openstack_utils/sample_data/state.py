@@ -31,14 +31,14 @@ class State:
         self.passwords = {}
 
 
-def read_state(entered, desired, workers, *, test_password=None):
-    """Return the State of the `desired` objects in the Keystone that was `entered`.
+def read_state(session, desired, workers, *, test_password=None):
+    """Return the State of the `desired` objects in the Keystone of a Session.
 
     `test_password(identity, user_id, password)` says whether a login succeeds; without it no
     password is tested. Raises RemoteError.
     """
-    identity, state = entered.identity, State()
-    page = {"domain_id": entered.domain, "limit": PAGE}
+    identity, state = session.identity, State()
+    page = {"domain_id": session.domain, "limit": PAGE}
     tasks = [
         _reader(identity, kind, [each.name for each in wanted], there, query)
         for kind, wanted, there, query in (
@@ -57,7 +57,7 @@ def read_state(entered, desired, workers, *, test_password=None):
     ids = sorted(state.projects[name]["id"] for name in named if name in state.projects)
     tasks = [_assignment_reader(identity, each, state) for each in ids]
     owners = {each.user for each in desired.ec2}.intersection(state.users)
-    tasks += [_ec2_reader(entered, user, state) for user in desired.users if user.name in owners]
+    tasks += [_ec2_reader(session, user, state) for user in desired.users if user.name in owners]
     if test_password is not None:
         tasks += [
             _password_tester(identity, user, state, test_password)
@@ -105,9 +105,7 @@ def _reader(identity, kind, names, target, query):
         domain = {"domain_id": query["domain_id"]} if "domain_id" in query else {}
         for name in names:
             found = there.get(name)
-            if found is None and not (
-                is_whole and not any(is_similar(name, each) for each in there)
-            ):
+            if found is None and not (is_whole and not any(is_similar(name, each) for each in there)):
                 found = find(identity, kind, name, **domain)
             if found is not None:
                 target[name] = found
@@ -127,11 +125,9 @@ def _read_catalog(identity, desired, state):
     endpoints = identity.get("/endpoints")
     state.endpoints = endpoints["endpoints"]
     if endpoints.get("truncated"):
-        types = {service.type for service in desired.services}
-        ids = [each["id"] for each in state.services if each["type"] in types]
-        state.endpoints = [
-            each for one in ids for each in _list(identity, "endpoints", service_id=one)
-        ]
+        wanted = {service.type for service in desired.services}
+        ids = [each["id"] for each in state.services if each["type"] in wanted]
+        state.endpoints = [each for one in ids for each in _list(identity, "endpoints", service_id=one)]
     # A region that an endpoint names is there; only another is looked for.
     state.regions = {each["region_id"] for each in state.endpoints if each.get("region_id")}
     if any(region.name not in state.regions for region in desired.regions):
@@ -154,10 +150,10 @@ def _assignment_reader(identity, project, state):
     return run
 
 
-def _ec2_reader(entered, user, state):
+def _ec2_reader(session, user, state):
     def run():
         user_id = state.users[user.name]["id"]
-        answer = entered.as_owner(user, user_id).get("/users/%s/credentials/OS-EC2" % user_id)
+        answer = session.as_owner(user, user_id).get("/users/%s/credentials/OS-EC2" % user_id)
         for each in answer["credentials"]:
             state.ec2.setdefault((user.name, each["tenant_id"]), each)
 

@@ -83,7 +83,7 @@ def sync_folder(folder):
 
 
 def unlink(path):
-    if path is not None:
+    if path:
         try:
             os.unlink(path)
         except OSError:

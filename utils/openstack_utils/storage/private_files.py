@@ -3,47 +3,32 @@
 
 import os
 
-from ..errors import AccessError, UtilityError
+from .descriptors import system_error, unlink, write_all
+from .transaction import OpenFile
+from .work_files import create_work_file
 
-MARK = ".sample-data."
 
-
-def write_private(path, text, mark=MARK):
+def write_private(path, text):
     """Write `path` with mode 0600; return whether it has changed. A link is followed.
-
-    `mark` is what tells whose work files stand beside it.
 
     Raises UtilityError, AccessError where the system forbids it.
     """
-    path = os.path.realpath(path)
+    file = OpenFile(path)
     data = text.encode("utf-8", "surrogateescape")
-    folder, name = os.path.split(path)
-    work = os.path.join(folder, ".%s%s%d" % (name, mark, os.getpid()))
     try:
-        if _has(path, data):
+        if _has(file.real, data):
             return False
-        descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(work, path)
-        except BaseException:
-            os.unlink(work)
-            raise
+        file.work, file.work_descriptor = create_work_file(file)
+        write_all(file.work_descriptor, data)
+        os.fsync(file.work_descriptor)
+        os.rename(file.work, file.real)
+        file.work = ""
     except OSError as error:
-        kind = AccessError if isinstance(error, PermissionError) else UtilityError
-        raise kind("%s: %s" % (path, error.strerror.lower())) from None
+        raise system_error(path, error) from None
+    finally:
+        unlink(file.work)
+        file.close()
     return True
-
-
-def remove_stale(folder, mark=MARK):
-    """Remove the work files that killed runs left in a folder."""
-    for name in os.listdir(folder):
-        start, found, number = name.rpartition(mark)
-        if found and start.startswith(".") and number.isdigit() and not _is_alive(int(number)):
-            os.unlink(os.path.join(folder, name))
 
 
 def _has(path, data):
@@ -53,13 +38,3 @@ def _has(path, data):
             return file.read() == data and os.fstat(file.fileno()).st_mode & 0o777 == 0o600
     except (FileNotFoundError, PermissionError):
         return False
-
-
-def _is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -3,7 +3,7 @@
 
 All files are locked (on the file itself, no lock files), read, edited by the caller, written to
 work files beside them and synced; only then the first is renamed. An error or a signal before the
-end takes the renames back. Work files are called `.NAME.openstack-config.XXXXXXXX`; those of a
+end takes the renames back. Work files are called `.NAME.openstack-utils.XXXXXXXX`; those of a
 killed run are removed by the next one.
 """
 
@@ -47,7 +47,7 @@ class OpenFile:
         self.data = None
         self.new = None
         # The work file with the new text, the name that keeps the old one, and how far it got.
-        self.work = None
+        self.work = ""
         self.work_descriptor = None
         self.old = None
         self.renamed = False
@@ -67,7 +67,7 @@ class Transaction:
 
     def __init__(self, notify=None, check=None):
         self.files = []
-        self.notify = notify or (lambda text: None)
+        self.notify = notify or (lambda _text: None)
         self.check = check
         self.signals = Signals()
 
@@ -123,8 +123,7 @@ class Transaction:
         file.status = os.fstat(descriptor)
         if file.status.st_nlink > 1 and not inplace:
             raise UtilityError(
-                "%s: has %d hard links, replacing it would split them"
-                % (file.path, file.status.st_nlink),
+                "%s: has %d hard links, replacing it would split them" % (file.path, file.status.st_nlink),
                 hint="use --inplace",
             )
         file.data = read_all(descriptor, file.path)
@@ -184,15 +183,14 @@ class Transaction:
 
     def _prepare(self, file):
         """Write and sync the work file with the new text, with the old file's attributes."""
-        file.work, file.work_descriptor = create_work_file(file)
+        hint = "the folder %s cannot be written; use --inplace" % file.folder
+        file.work, file.work_descriptor = create_work_file(file, hint)
         try:
             write_all(file.work_descriptor, file.new)
             if file.descriptor is None:
                 os.fchmod(file.work_descriptor, CREATED_MODE)
             else:
-                attributes.copy_attributes(
-                    file.descriptor, file.status, file.work_descriptor, file.path
-                )
+                attributes.copy_attributes(file.descriptor, file.status, file.work_descriptor, file.path)
             os.fsync(file.work_descriptor)
         except OSError as error:
             raise system_error(file.path, error) from error
@@ -268,7 +266,7 @@ class Transaction:
                 except OSError as error:
                     self.notify(
                         "%s: could not be put back (%s), the old text is in %s"
-                        % (file.path, os.strerror(error.errno), file.old)
+                        % (file.path, os.strerror(error.errno or 0), file.old)
                     )
                     file.old = None
             unlink(file.work)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The files beside a file that a run needs while it replaces it, and those that a killed run left.
 
-They are called `.NAME.openstack-config.XXXXXXXX`. While a run lives it holds a lock on each. What a
-killed --inplace leaves is called `.NAME.openstack-config-backup.XXXXXXXX` and holds the old text.
+They are called `.NAME.openstack-utils.XXXXXXXX`. While a run lives it holds a lock on each: one whose lock
+is free is stale. What a killed --inplace leaves is called `.NAME.openstack-utils-backup.XXXXXXXX` and holds
+the old text.
 """
 
 import errno
@@ -11,12 +12,15 @@ import os
 
 from .descriptors import read_all, system_error
 
-MARK = ".openstack-config."
-COPY_MARK = ".openstack-config-backup."
+MARK = ".openstack-utils."
+COPY_MARK = ".openstack-utils-backup."
 
 
-def create_work_file(file):
-    """Create and lock an empty file beside `file`; return (name, descriptor)."""
+def create_work_file(file, hint=None):
+    """Create and lock an empty file next to `file`; return (name, descriptor).
+
+    `hint` is for a folder that cannot be written.
+    """
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     while True:
         name = work_name(file)
@@ -25,10 +29,8 @@ def create_work_file(file):
         except FileExistsError:
             continue
         except OSError as error:
-            hint = None
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                hint = "the folder %s cannot be written; use --inplace" % file.folder
-            raise system_error(file.path, error, hint) from error
+            is_forbidden = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            raise system_error(file.path, error, hint if is_forbidden else None) from error
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return name, descriptor
 
@@ -40,9 +42,9 @@ def work_name(file):
 def remove_stale(file, notify):
     """Remove work files that a killed run left for this file.
 
-    Called with the file's lock held, if there is a file. A work file whose lock is free belongs to nobody; one that is
-    another name of the file itself is what a run keeps for taking back. A copy that a killed
-    --inplace left is removed only if the file still has that text.
+    Called with the file's lock held, if there is a file. A work file whose lock is free belongs to
+    nobody; one that is another name of the file itself is what a run keeps for taking back. A copy that
+    a killed --inplace left is removed only if the file still has that text.
     """
     prefix = "." + file.base + MARK
     copy_prefix = "." + file.base + COPY_MARK
@@ -69,6 +71,26 @@ def remove_stale(file, notify):
             else:
                 text = "an --inplace edit of %s was cut short: its old text is in %s"
                 notify(text % (file.path, path))
+        except OSError:
+            pass
+        finally:
+            os.close(descriptor)
+
+
+def remove_stale_in(folder):
+    """Remove the work files that killed runs left in a folder; copies of --inplace stay."""
+    for name in os.listdir(folder):
+        start, found, ending = name.rpartition(MARK)
+        if not found or not start.startswith(".") or len(ending) != 8:
+            continue
+        path = os.path.join(folder, name)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
         except OSError:
             pass
         finally:

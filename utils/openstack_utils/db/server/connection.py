@@ -8,7 +8,7 @@ server does not let us in, MissingDatabase, UtilityError for the rest.
 
 import contextlib
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from ...errors import AccessError, UnreachableError, UtilityError
 from .statements import DIALECTS, TABLES
@@ -40,26 +40,21 @@ class Place(NamedTuple):
     """Where a server is: a socket (of PostgreSQL: its folder), or host and port."""
 
     engine: str
-    socket: str = None
+    socket: Optional[str] = None
     host: str = ""
-    port: int = None
+    port: Optional[int] = None
     ssl_ca: str = ""
 
     def __str__(self):
         return self.socket or "%s%s" % (self.host, ":%d" % self.port if self.port else "")
 
 
-def connect(place, user, password, secrets, database=None, uid=None):
-    """Return a Connection. `password` may be None: the socket tells who we are, or that we are `uid`."""
-    if place.engine == "mysql":
-        from .mysql import MySQLConnection as kind
-    else:
-        from .postgresql import PostgreSQLConnection as kind
-    return kind(place, user, password, secrets, database, uid)
-
-
 class Connection:
-    """An open connection; threads take turns."""
+    """An open connection; threads take turns. What an engine does in its own way is in its own class."""
+
+    # Error codes of the server: what a statement is about is not there; it is in use.
+    ABSENT: tuple = ()
+    IN_USE: tuple = ()
 
     def __init__(self, place, user, password, secrets, database, uid):
         self.place = place
@@ -71,9 +66,29 @@ class Connection:
         self.is_fresh = False
         self._login = (user, password, database)
         self._lock = threading.RLock()
-        self._driver = None
-        self.driver = None
+        self._driver: Any = None
+        self.driver: Any = None
         self.reconnect()
+
+    def _open(self, user, password, database):
+        """Return the driver's own connection."""
+        raise NotImplementedError
+
+    def translated_errors(self):
+        """Return a context in which the driver's errors come out as ours."""
+        raise NotImplementedError
+
+    def _inside(self, database):
+        """Return a context that gives a connection which sees the tables of a database."""
+        raise NotImplementedError
+
+    def table_names(self, database=None):
+        """Return the tables of a database, or of the connection's own."""
+        raise NotImplementedError
+
+    def clear(self, database):
+        """Drop all that is in a database."""
+        raise NotImplementedError
 
     def reconnect(self):
         """Connect, or once more where the connection was lost."""

@@ -6,13 +6,12 @@ A server that this run installs or starts is also enabled, so that the services 
 """
 
 import os
-import subprocess
-import tempfile
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ...errors import AccessError, DeclinedError, UtilityError
-from ...host.programs import find_program, search_path
+from ...host import processes
+from ...host.programs import find_program
 
 INSTALL_SECONDS = 1800
 START_SECONDS = 300
@@ -32,7 +31,7 @@ class Engine(NamedTuple):
     packages: dict
     services: tuple
     sockets: tuple
-    data: str = None
+    data: Optional[str] = None
 
 
 # mariadb-server is in Fedora since 19 and EL since 7; its unit has the aliases mysql and mysqld, so that the
@@ -60,7 +59,7 @@ class Prepared(NamedTuple):
     """A server that runs: whether this run installed it, and its socket (PostgreSQL's: the folder)."""
 
     fresh: bool
-    socket: str = None
+    socket: Optional[str] = None
 
 
 class Systemd:
@@ -70,13 +69,13 @@ class Systemd:
 
     def has(self, service):
         # --value is not in EL 7.
-        return "LoadState=loaded" in _run(["systemctl", "show", "-p", "LoadState", service + ".service"])[1]
+        return "LoadState=loaded" in _run(["systemctl", "show", "-p", "LoadState", service + ".service"]).out
 
     def is_running(self, service):
-        return _run(["systemctl", "is-active", service + ".service"])[0] == 0
+        return _run(["systemctl", "is-active", service + ".service"]).code == 0
 
     def is_enabled(self, service):
-        return _run(["systemctl", "is-enabled", service + ".service"])[0] == 0
+        return _run(["systemctl", "is-enabled", service + ".service"]).code == 0
 
     def start(self, service):
         hint = "journalctl -u %s.service tells more" % service
@@ -90,7 +89,7 @@ class Systemd:
         del service
         # The word without dashes is the one that EL 7's and today's both take.
         options = {"PGSETUP_INITDB_OPTIONS": "--auth-host=md5"}
-        _must(["postgresql-setup", "initdb"], START_SECONDS, env=options)
+        _must(["postgresql-setup", "initdb"], START_SECONDS, extra=options)
 
     def can_prepare(self):
         return find_program("postgresql-setup") is not None
@@ -105,10 +104,10 @@ class SysV:
         return os.access("/etc/init.d/" + service, os.X_OK)
 
     def is_running(self, service):
-        return _run(["service", service, "status"])[0] == 0
+        return _run(["service", service, "status"]).code == 0
 
     def is_enabled(self, service):
-        return _run(["chkconfig", service])[0] == 0
+        return _run(["chkconfig", service]).code == 0
 
     def start(self, service):
         _must(["service", service, "start"], START_SECONDS)
@@ -175,7 +174,8 @@ def _find_service(init, wanted):
 def _consent(ask, question):
     if os.geteuid() != 0:
         raise AccessError(
-            "only root can install and start a database server", hint="run as root, or name another with --host"
+            "only root can install and start a database server",
+            hint="run as root, or name another with --host",
         )
     if not ask(question):
         raise DeclinedError("no database server runs here", hint="--host names one on another host")
@@ -253,7 +253,7 @@ def set_root_password(connection, password):
 
 def password_statements(version, accounts, password):
     """Return (SQL, values) for the version: pairs of user and host in `accounts` are '' and root's."""
-    statements = [("DROP USER ''@%s", (host,)) for user, host in accounts if user == ""]
+    statements: list = [("DROP USER ''@%s", (host,)) for user, host in accounts if user == ""]
     hosts = [host for user, host in accounts if user == "root"]
     # The account that we are in by comes last.
     for host in sorted(hosts, key="localhost".__eq__):
@@ -283,44 +283,20 @@ def _number(version):
 # -- programs ----------------------------------------------------------------------------------------
 
 
-def _run(argv, seconds=60, env=None):
-    """Run a program; return (exit status, stdout, stderr)."""
-    program = find_program(argv[0])
-    if program is None:
-        raise AccessError("%s is not installed" % argv[0])
-    environment = dict({"PATH": search_path(), "LC_ALL": "C.UTF-8", "HOME": "/root"}, **(env or {}))
-    # Files and no pipes: a daemon that keeps its end open would hold us up.
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = subprocess.Popen(
-            [program] + argv[1:], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd="/", env=environment
-        )
-        try:
-            child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            child.terminate()
-            raise UtilityError("%s did not end within %d s" % (" ".join(argv), seconds)) from None
-        except BaseException:
-            # Asked and waited for, never killed: rpm would be left in the middle of its work.
-            child.terminate()
-            child.wait()
-            raise
-        return child.returncode, _text(out), _text(err)
+def _run(argv, seconds=60, extra=None):
+    """Run a program; return its Done. It is never killed: rpm could be in the middle of its work."""
+    return processes.run(argv, limit=seconds, ok=None, extra=extra, patience=None)
 
 
-def _text(file):
-    file.seek(0)
-    return file.read().decode("utf-8", "replace")
-
-
-def _must(argv, seconds=60, hint=None, env=None):
-    code, out, err = _run(argv, seconds, env)
-    if code != 0:
-        said = _last_words(err.strip() or out)
-        raise UtilityError("%s ended with %d%s" % (" ".join(argv), code, said), hint=hint)
+def _must(argv, seconds=60, hint=None, extra=None):
+    done = _run(argv, seconds, extra)
+    if done.code != 0:
+        said = _last_words(done.err.strip() or done.out)
+        raise UtilityError("%s %s%s" % (" ".join(argv), processes.how_it_ended(done.code), said), hint=hint)
 
 
 def _last_words(said):
-    """Return the line that most likely tells why: the last that says `error`, else the last one."""
+    """Return the line that most likely names the cause: the last that says `error`, else the last one."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if "error" in line.lower()] or lines
     return ": " + telling[-1] if telling else ""

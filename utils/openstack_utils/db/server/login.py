@@ -8,15 +8,16 @@ import os
 import pwd
 
 from ...errors import AccessError, UnreachableError
-from ...keystone.credentials import is_local
+from ...host.addresses import is_local
 from .. import urls
-from .connection import DeniedError, Place, connect
+from .connect import connect
+from .connection import DeniedError, Place
 from .local import ENGINES
 
 ROOT = {"mysql": "root", "postgresql": "postgres"}
 
 
-class Door:
+class RootLogin:
     """The way into one server.
 
     `ask` asks for root's password and returns None where nobody is there to ask; `ensure(engine, error)`
@@ -35,25 +36,25 @@ class Door:
         """Whether the server is on this host."""
         return bool(self.place.socket) or is_here(self.place.host)
 
-    def enter(self):
+    def log_in(self):
         """Return a Connection as root.
 
         Raises UnreachableError (also when no local server may be started), AccessError when root is
         not let in.
         """
         try:
-            return self._enter()
+            return self._log_in()
         except UnreachableError as error:
             if not self.is_local or self.ensure is None:
                 raise
             prepared = self.ensure(self.place.engine, error)
             if prepared.socket:
                 self.place = self.place._replace(socket=_for_engine(self.place.engine, prepared.socket))
-            connection = self._enter()
+            connection = self._log_in()
             connection.is_fresh = prepared.fresh
             return connection
 
-    def _enter(self):
+    def _log_in(self):
         denied, unreachable = None, None
         for place in self._places():
             for password in self._passwords(place):
@@ -65,11 +66,11 @@ class Door:
                     unreachable = unreachable or error
                     break
         if denied is None:
-            raise unreachable
+            raise unreachable or UnreachableError("%s: no answer" % (self.place,))
         if self.password is None:
             self.password = self.ask()
             if self.password is not None:
-                return self._enter()
+                return self._log_in()
         raise AccessError(denied.message, hint="--rootpw-file, or run as root") from None
 
     def _places(self):
@@ -101,7 +102,7 @@ class Door:
 
 def is_here(host):
     """Whether a host is this one."""
-    return not host or host in urls.LOOPBACK or is_local("//" + _bracketed(host))
+    return not host or host in urls.LOOPBACK or is_local(host)
 
 
 def place_of(engine, options, url):
@@ -147,7 +148,3 @@ def _uid(user):
         return pwd.getpwnam(user).pw_uid
     except KeyError:
         return None
-
-
-def _bracketed(host):
-    return "[%s]" % host if ":" in host else host

@@ -1,55 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""The passwords of a run: given, asked for, found or made; and taking them out of every text.
+"""Passwords: read from a file, stdin or a terminal without echo, or made; never from a command line.
 
-A password is read from a file, stdin or a terminal without echo. Given as an option it works too,
-with a warning, since everybody can read a command line.
+Given as an option a password works too, with a warning, since everybody can read a command line.
 """
 
-import getpass
 import os
-import secrets
 import string
 import sys
 
-from ..errors import UsageError, UtilityError
-from . import urls
+from ..errors import UsageError, UtilityError, reason_of
 
 LENGTH = 32
 SPECIAL = "-_"
 
 
-class Secrets:
-    """Passwords that must not be shown. A name of the catalogue hides nothing, and stays readable."""
-
-    def __init__(self, names=()):
-        self._names = frozenset(names)
-        self._texts = []
-
-    def add(self, password):
-        """Remember a password, in every form in which it may be written; return it."""
-        if password and password not in self._names:
-            forms = {password, password.replace("$", "$$"), urls.encode(password)}
-            forms.add(urls.encode(urls.for_pymysql(password)))
-            forms.update((repr(password)[1:-1], password.replace("'", "''")))
-            forms.add(password.replace("\\", "\\\\").replace("'", "\\'"))
-            # The longest first: a shorter one may be a part of it.
-            known = forms.union(self._texts)
-            self._texts = sorted(known, key=len, reverse=True)
-        return password
-
-    def mask(self, text):
-        for secret in self._texts:
-            text = text.replace(secret, "***")
-        return text
-
-
 def generate():
-    """Return a new password, of characters that need no encoding anywhere."""
+    """Return a new password, of characters that need no quoting in a shell, a file or a URL."""
+    import secrets
+
     letters = string.ascii_letters + string.digits + SPECIAL
     kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits, SPECIAL)
     while True:
         password = "".join(secrets.choice(letters) for _ in range(LENGTH))
-        # What the policies of servers ask for; no option of a command begins so.
+        # The policies of servers ask for each kind; no option of a command begins with a letter or digit.
         if password[0].isalnum() and all(set(kind).intersection(password) for kind in kinds):
             return password
 
@@ -57,7 +30,7 @@ def generate():
 def read_password(source, what):
     """Return the password in a file, without the end of its line; `-` is stdin or the terminal.
 
-    Raises UsageError for what is no password, UtilityError for a file that cannot be read.
+    Raises UsageError for what cannot be a password, UtilityError for a file that cannot be read.
     """
     if source == "-" and sys.stdin is not None and sys.stdin.isatty():
         return ask_twice(what)
@@ -74,9 +47,10 @@ def read_password(source, what):
             with open(source, "rb") as file:
                 data = file.read(65536)
     except OSError as error:
-        raise UtilityError("%s: %s" % (source, error.strerror.lower())) from None
+        raise UtilityError("%s: %s" % (source, reason_of(error))) from None
     try:
-        text = data.decode("utf-8")
+        # Editors of Windows begin a file with a byte order mark.
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError("%s: %s is not UTF-8 text" % (source, what)) from None
     text = text[:-1] if text.endswith("\n") else text
@@ -84,7 +58,7 @@ def read_password(source, what):
 
 
 def check(password, what):
-    """Refuse a password that no configuration file or terminal can hold."""
+    """Return the password; refuse one that no configuration file or terminal can hold (UsageError)."""
     try:
         password.encode("utf-8")
     except UnicodeEncodeError:
@@ -96,6 +70,8 @@ def check(password, what):
 
 def ask(what):
     """Ask on the terminal, without echo. Raises UsageError at the end of the input."""
+    import getpass
+
     try:
         return check(getpass.getpass("%s: " % what), what)
     except EOFError:
