@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from openstack_utils.editor import document
+from openstack_utils.editor import NAMES, document
+from openstack_utils.editor import load_dialect as dialect
 from openstack_utils.editor.comments import comment, uncomment
-from openstack_utils.editor.dialects import NAMES, dialect
 from openstack_utils.editor.edits import Editor
 
 from .config_tool import config

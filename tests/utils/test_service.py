@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.catalogue.hostdata import render_services
-from builder.catalogue.load import load_catalogue
 from openstack_utils.errors import UsageError, UtilityError
 from openstack_utils.service import rows, states, verbs
 from openstack_utils.service.known import Known
 from openstack_utils.service.selection import Host, choose
 from openstack_utils.service.systemd import Systemd
 from openstack_utils.service.sysv import Sysv
+
+from builder.catalogue.hostdata import render_services
+from builder.catalogue.load import load_catalogue
 
 UTILS = Path(__file__).resolve().parents[2] / "utils"
 DATA = json.loads(render_services(load_catalogue()))

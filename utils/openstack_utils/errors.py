@@ -60,6 +60,14 @@ class UnreachableError(UtilityError):
     exit_code = 5
 
 
+class Interrupted(BaseException):
+    """A signal asked to stop."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
+
+
 def named(path, error):
     """The same error with the file's name in front."""
     if error.message.startswith(path):

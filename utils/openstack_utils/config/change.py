@@ -2,11 +2,12 @@
 """openstack-config's operations that change files: edit in memory, verify, then write."""
 
 from ..editor import document
+from ..editor.edits import Editor
 from ..errors import MissingError, UsageError, UtilityError, named
 from ..host.console import one_line, write_stdout
 from ..storage import descriptors, transaction
 from .apply import Applying, verified
-from .reading import open_editor, read_data, report_problems
+from .reading import open_file, read_data, report_problems
 
 CREATING = ("set", "merge", "add")
 
@@ -73,7 +74,7 @@ class Change:
         if merging:
             origin = "-" if source is None else source
             name = "stdin" if origin == "-" else origin
-            self.source = open_editor(self.request, self.dialect, name, read_data(origin))
+            self.source = open_file(self.request, self.dialect, name, read_data(origin))
             report_problems(self.source, self.dialect, name, self.console)
 
     def _read_or_empty(self, path):
@@ -125,7 +126,7 @@ class Change:
 
     def edit(self, path, data, operations=None):
         """The new bytes of a file after its operations."""
-        editor = open_editor(self.request, self.dialect, path, data)
+        editor = open_file(self.request, self.dialect, path, data, Editor)
         apply = Applying(self.request, self.dialect, self.source)
         verbose = self.request.option("verbose")
         for operation in operations or self.request.operations:

@@ -7,10 +7,9 @@ Without --strict-exit every error is 1, as in the whole history of the tool.
 import os
 import sys
 
-from ..editor import document
-from ..editor.dialects import dialect as load_dialect
-from ..errors import UtilityError
-from ..host import console, signals
+from ..editor import document, load_dialect
+from ..errors import Interrupted, UtilityError
+from ..host import console
 from . import arguments as config_arguments
 
 
@@ -29,7 +28,7 @@ def main(argv=None):
     except UtilityError as error:
         terminal.error(error)
         return error.exit_code if strict else 1
-    except signals.Interrupted as stop:
+    except Interrupted as stop:
         return 128 + stop.number
     except KeyboardInterrupt:
         return 130

@@ -2,7 +2,7 @@
 """openstack-config --get."""
 
 from ..errors import UtilityError, named
-from .reading import open_editor, read_data, report_problems
+from .reading import open_file, read_data, report_problems
 
 
 def get(request, dialect, console):
@@ -11,7 +11,7 @@ def get(request, dialect, console):
     for operation in request.operations:
         path = operation.path
         if path not in editors:
-            editors[path] = open_editor(request, dialect, path, read_data(path))
+            editors[path] = open_file(request, dialect, path, read_data(path))
             report_problems(editors[path], dialect, path, console)
         try:
             console.result(_render(request, editors[path], operation))

@@ -2,7 +2,7 @@
 """Reading the files that openstack-config is about."""
 
 from ..editor import document
-from ..editor.edits import Editor
+from ..editor.reader import Reader
 from ..errors import UtilityError
 from ..storage import descriptors
 
@@ -19,8 +19,11 @@ def read_data(path):
         raise
 
 
-def open_editor(request, dialect, path, data):
-    """An Editor over the bytes of a file; raises UtilityError if the dialect cannot read them."""
+def open_file(request, dialect, path, data, kind=Reader):
+    """Return a Reader, or an Editor as `kind`, of the bytes of a file.
+
+    Raises UtilityError if the dialect cannot read them.
+    """
     text, undecodable = document.decode(data or b"")
     ignore_indent = request.ini_option("ignoreindent")
     parsed = dialect.parse(text, ignore_indent)
@@ -31,7 +34,7 @@ def open_editor(request, dialect, path, data):
         message = "%s:%d: %s" % (path, problem.line, problem.reason)
         raise UtilityError(message, plain="Error parsing " + message)
     keeping = document.KEEP_ALL if request.option("escape") else document.AS_WRITTEN
-    return Editor(parsed, dialect, keeping, ignore_indent)
+    return kind(parsed, dialect, keeping, ignore_indent)
 
 
 def report_problems(editor, dialect, path, console):

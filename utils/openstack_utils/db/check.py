@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """--check, --update and --drop."""
 
-from ..errors import MissingError, UnreachableError, UtilityError
-from ..host.signals import Interrupted
+from ..errors import Interrupted, MissingError, UnreachableError, UtilityError
 from . import plan as db_plan
 from . import schema
 from .files import option_value

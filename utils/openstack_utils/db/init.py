@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """--init: databases, accounts, configuration and tables of a service; all of it, or nothing."""
 
-from ..errors import UtilityError
-from ..host.signals import Interrupted
+from ..errors import Interrupted, UtilityError
 from . import plan as db_plan
 from . import schema
 from .desired import Chooser

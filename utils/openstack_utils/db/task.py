@@ -4,9 +4,8 @@
 import contextlib
 import os
 
-from ..errors import AccessError, UtilityError
+from ..errors import AccessError, Interrupted, UtilityError
 from ..host.programs import find_program, identity_of
-from ..host.signals import Interrupted
 from .files import Files
 from .journal import Journal, locked, make_folder
 from .programs import Programs, give_log_back

@@ -85,8 +85,11 @@ def stream(argv, take, *, identity=None, stop=None):
         end(child, PATIENCE)
 
 
-def start(argv, *, identity=None, extra=None, **streams):
-    """Start a program; return its Popen. Raises AccessError when it is not installed."""
+def start(argv, *, identity=None, extra=None, apart=True, **streams):
+    """Start a program; return its Popen. Unless it is `apart`, the terminal's signals reach it too.
+
+    Raises AccessError when it is not installed.
+    """
     program = find_program(argv[0])
     if program is None:
         raise AccessError("%s is not installed" % argv[0])
@@ -99,7 +102,7 @@ def start(argv, *, identity=None, extra=None, **streams):
         stdin=subprocess.DEVNULL,
         cwd="/",
         env=dict(plain_environment(identity), **(extra or {})),
-        start_new_session=True,
+        start_new_session=apart,
         **streams,
     )
 

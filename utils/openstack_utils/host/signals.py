@@ -5,6 +5,8 @@ The module `signal` makes enumerations when it is imported, which costs as much 
 `_signal` below it does not.
 """
 
+from ..errors import Interrupted
+
 
 def catch(handle):
     """Call `handle(number, frame)` on INT, TERM and HUP; return {number: handler before}.
@@ -61,14 +63,6 @@ class Signals:
             self.pending = number
         else:
             raise Interrupted(number)
-
-
-class Interrupted(BaseException):
-    """A signal asked to stop."""
-
-    def __init__(self, number):
-        super().__init__(number)
-        self.number = number
 
 
 class Stop:

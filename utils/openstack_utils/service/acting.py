@@ -6,7 +6,7 @@ import tempfile
 from typing import NamedTuple
 
 from ..errors import AccessError
-from ..host import commands
+from ..host import processes
 
 # What systemctl, polkit, D-Bus, chkconfig and init scripts say to who may not.
 REFUSED = ("access denied", "authentication required", "permission denied", "not authorized", "only root",
@@ -45,7 +45,7 @@ def act(commands, tell):
 def show(argv):
     """Run a command whose text is the result, to our own stdout; return its exit code."""
     sys.stdout.flush()
-    child = commands.start(argv)
+    child = processes.start(argv, apart=False)
     return child.wait()
 
 
@@ -55,7 +55,7 @@ def _run(argv):
     What it writes goes to a file: a daemon that an init script starts may keep a pipe open for ever.
     """
     with tempfile.TemporaryFile() as file:
-        child = commands.start(argv, stdout=file, stderr=file)
+        child = processes.start(argv, apart=False, stdout=file, stderr=file)
         code = child.wait()
         file.seek(0)
         lines = file.read().decode("utf-8", "replace").split("\n")

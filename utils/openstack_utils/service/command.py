@@ -4,8 +4,8 @@
 import json
 import sys
 
-from ..host.console import Console, exit_code
 from ..errors import UtilityError
+from ..host.console import Console, exit_code
 from ..services import load_services
 from . import acting, arguments, rows, verbs
 from .inits import find_init
@@ -124,7 +124,7 @@ class Run:
                     rows.data(each.service),
                     command=each.argv,
                     result=each.result,
-                    **({"error": each.error} if each.error else {})
+                    **({"error": each.error} if each.error else {}),
                 )
                 for each in outcomes
             ],

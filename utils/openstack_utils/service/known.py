@@ -4,7 +4,7 @@
 import difflib
 import fnmatch
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ..errors import UsageError
 
@@ -112,9 +112,9 @@ class Matcher(NamedTuple):
     """What a word of the command line selects: a project, one service, or those whose name matches."""
 
     word: str
-    project: str = None
-    name: str = None
-    pattern: str = None
+    project: Optional[str] = None
+    name: Optional[str] = None
+    pattern: Optional[str] = None
 
     def selects(self, unit, kind):
         """Say whether it selects a unit of this host (named without suffix) of a Kind."""

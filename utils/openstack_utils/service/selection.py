@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Which services of this host are meant: by words, by whether they are enabled, in the catalogue's order."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ..errors import UsageError, UtilityError
 from . import hosted, verbs
 from .known import Kind
 from .states import State
 
-# The site of httpd has neither daemon nor unit.
 SITE_RANK = (float("inf"), 0)
 
 
@@ -17,7 +16,7 @@ class Service(NamedTuple):
 
     unit: str
     kind: Kind
-    state: State = None
+    state: Optional[State] = None
     # What runs it where it has no unit of its own: httpd.
     host: str = ""
 
@@ -34,12 +33,10 @@ class Host:
         names = init.installed()
         ours = {name: known.kind(name) for name in names}
         self.templates = {name[:-1] for name, kind in ours.items() if kind and name.endswith("@")}
-        found = [
-            Service(name, kind) for name, kind in ours.items() if kind and not name.endswith("@")
-        ]
+        found = [Service(name, kind) for name, kind in ours.items() if kind and not name.endswith("@")]
         own = {name for each in found for name in (each.unit, each.kind.name)}
         found += [
-            Service(name, known.kinds.get(name) or Kind(name, _site_project(known, name), SITE_RANK), None, host)
+            Service(name, known.kinds.get(name) or _site(known, name), None, host)
             for name, host in ((name, hosted.UNIT) for name in hosted.in_httpd(known, root))
             if name not in own
         ]  # fmt: skip
@@ -74,9 +71,7 @@ class Host:
         for matcher in matchers:
             if not any(matcher.selects(each.unit, each.kind) for each in services):
                 raise UtilityError("%s: none of its services is installed here" % matcher.word)
-        return [
-            each for each in services if any(match.selects(each.unit, each.kind) for match in matchers)
-        ]
+        return [each for each in services if any(match.selects(each.unit, each.kind) for match in matchers)]
 
     def _with_instances(self, matchers):
         """Add the instances that run, and those that are named whole, where there are templates."""
@@ -91,9 +86,7 @@ class Host:
         for matcher in matchers:
             if _instance(matcher):
                 base, _, instance = matcher.name.partition("@")
-                more |= {
-                    "%s@%s" % (name, instance) for name in wanted if name in (base, "openstack-" + base)
-                }
+                more |= {"%s@%s" % (name, instance) for name in wanted if name in (base, "openstack-" + base)}
         there = {each.unit for each in self.services}
         new = [name for name in more - there if name.partition("@")[0] in self.templates]
         return sort(self.services + [Service(name, self.known.kind(name)) for name in new])
@@ -133,6 +126,11 @@ def choose(services, verb, everything=False, now=False):
 
 def _instance(matcher):
     return bool(matcher.name and "@" in matcher.name)
+
+
+def _site(known, name):
+    """Return the Kind of a site of httpd, which has neither daemon nor unit."""
+    return Kind(name, _site_project(known, name), SITE_RANK)
 
 
 def _site_project(known, name):

@@ -4,7 +4,7 @@
 import os
 import re
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "Result", "ExecStart",
@@ -27,8 +27,8 @@ class State(NamedTuple):
     active: str
     sub: str = ""
     boot: str = ""
-    pid: int = None
-    since: float = None
+    pid: Optional[int] = None
+    since: Optional[float] = None
     result: str = ""
     runs_in: str = ""
 

@@ -3,7 +3,7 @@
 
 import os
 
-from ..host import commands
+from ..host import processes
 from .states import PROPERTIES, read_show
 
 NAME = "systemd"
@@ -36,16 +36,14 @@ class Systemd:
                     found.add(name[: -len(SUFFIX)])
                 elif name.endswith(PULLED):
                     found.update(
-                        each[: -len(SUFFIX)]
-                        for each in _names(path)
-                        if each.endswith(SUFFIX) and "@" in each
+                        each[: -len(SUFFIX)] for each in _names(path) if each.endswith(SUFFIX) and "@" in each
                     )
         return found
 
     def running_instances(self, limit=None):
         """Return the names of instances of templates that systemd has loaded."""
         argv = ["systemctl", "list-units", "--all", "--full", "--no-pager", "--type=service"]
-        done = commands.output(argv, limit)
+        done = processes.run(argv, limit=limit)
         names = [word for line in done.out.splitlines() for word in line.split()[:2]]
         return {
             name[: -len(SUFFIX)] for name in names if name.endswith(SUFFIX) and not name.startswith("@")
@@ -57,7 +55,7 @@ class Systemd:
         if not units:
             return {}
         argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES)]
-        done = commands.output(argv + [unit + SUFFIX for unit in units], limit)
+        done = processes.run(argv + [unit + SUFFIX for unit in units], limit=limit)
         return read_show(done.out)
 
     def argv(self, verb, units, now=False):

@@ -6,7 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import UsageError
-from ..host import commands
+from ..host import processes
 from . import verbs
 from .states import read_status
 
@@ -45,7 +45,7 @@ class Sysv:
 
         def ask(unit):
             boot = "enabled" if unit in enabled else "disabled"
-            done = commands.output(["service", unit, "status"], limit, ok=None)
+            done = processes.run(["service", unit, "status"], limit=limit, ok=None)
             return unit, read_status(unit, done.code, done.raw, boot)
 
         with ThreadPoolExecutor(len(units)) as pool:
@@ -64,7 +64,7 @@ class Sysv:
     def level(self):
         """Return the runlevel; where init cannot say, that of a server."""
         if self._level is None:
-            done = commands.output(["runlevel"], 5, ok=None)
+            done = processes.run(["runlevel"], limit=5, ok=None)
             words = done.out.split()
             good = done.code == 0 and len(words) == 2 and words[1] in ("2", "3", "4", "5")
             self._level = words[1] if good else USUAL_LEVEL

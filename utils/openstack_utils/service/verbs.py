@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What can be done to services: the verbs of systemctl(1) that take units, and those of init scripts. Pure."""
+"""What can be done to services: verbs of systemctl(1) that take units, and of init scripts. Pure."""
 
 import difflib
 
