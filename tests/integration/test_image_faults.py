@@ -20,7 +20,7 @@ from builder.runner import Runner
 from tests.rig.fixture import spoil
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
-from tests.support.imaging import Bench, host_state, kickstart, processes_of
+from tests.support.imaging import Bench, kickstart, processes_of, traces
 
 STAGES = (
     "solve",
@@ -89,7 +89,6 @@ def test_an_error_names_its_cause_and_leaves_nothing(
     code: int,
     words: tuple[str, ...],
 ) -> None:
-    before = host_state()
     shutil.rmtree(bench.out, ignore_errors=True)
 
     done = bench.build(text, *options, ok=False)
@@ -99,7 +98,7 @@ def test_an_error_names_its_cause_and_leaves_nothing(
     assert "Traceback" not in done.stderr
     assert bench.leftovers() == []
     assert not bench.image.exists()
-    assert host_state() == before
+    assert traces(bench.folder) == []
 
 
 def test_an_unreachable_repository_is_the_remote_side_failing(bench: Bench) -> None:
@@ -245,7 +244,6 @@ def test_killed_in_any_stage_it_leaves_the_old_image_and_the_next_run_cleans_up(
     stage: str,
 ) -> None:
     bench.build(kickstart())
-    before = host_state()
     pause = 30 if stage == "scripts" else 0.2
 
     # A build that was done before the signal came proves nothing: once more.
@@ -257,7 +255,7 @@ def test_killed_in_any_stage_it_leaves_the_old_image_and_the_next_run_cleans_up(
 
     assert bench.image.read_bytes() == old
     _wait_until_gone(bench.out)
-    assert host_state() == before
+    assert traces(bench.folder) == []
     assert all(name.startswith(".openstack-builder-") for name in bench.leftovers())
     bench.build(kickstart())
     assert bench.leftovers() == []
@@ -266,7 +264,6 @@ def test_killed_in_any_stage_it_leaves_the_old_image_and_the_next_run_cleans_up(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 def test_interrupted_it_leaves_nothing(bench: Bench, number: signal.Signals) -> None:
     shutil.rmtree(bench.out, ignore_errors=True)
-    before = host_state()
 
     code, said = _stop_in(bench, kickstart(tail="%post\nsleep 30\n%end\n"), "scripts", number)
 
@@ -274,7 +271,7 @@ def test_interrupted_it_leaves_nothing(bench: Bench, number: signal.Signals) -> 
     assert "interrupted" in said
     assert bench.leftovers() == []
     _wait_until_gone(bench.out)
-    assert host_state() == before
+    assert traces(bench.folder) == []
 
 
 def test_killed_at_random_moments_it_never_leaves_half_an_image(bench: Bench) -> None:
@@ -282,7 +279,6 @@ def test_killed_at_random_moments_it_never_leaves_half_an_image(bench: Bench) ->
     print(f"seed {seed}")
     chance = random.Random(seed)
     shutil.rmtree(bench.out, ignore_errors=True)
-    before = host_state()
     for _ in range(4):
         text = kickstart(tail=f"%post\necho {chance.random()}\n%end\n")
         process = subprocess.Popen(
@@ -297,7 +293,7 @@ def test_killed_at_random_moments_it_never_leaves_half_an_image(bench: Bench) ->
                 ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=bench.image.parent, check=True
             )
 
-    assert host_state() == before
+    assert traces(bench.folder) == []
     bench.build(kickstart())
     assert bench.leftovers() == []
 

@@ -130,10 +130,14 @@ class Look:
         return self.ask(f"stat {path}").split("Inode:")[1].split()[0]
 
 
-def host_state() -> dict[str, object]:
-    """Return what a build must leave as it was: mounts, loop devices, processes of ours."""
+def traces(*marks: str | Path) -> list[str]:
+    """Return the host's mounts and loop devices that name one of `marks`: a folder of the test, say.
+
+    What else the machine mounts meanwhile is none of a test's business.
+    """
     loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=False).stdout
-    return {"mounts": Path("/proc/self/mounts").read_text(), "loops": loops}
+    lines = [*Path("/proc/self/mounts").read_text().splitlines(), *loops.splitlines()]
+    return [line for line in lines if any(str(mark) in line for mark in marks)]
 
 
 def processes_of(folder: Path) -> list[str]:

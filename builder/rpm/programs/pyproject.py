@@ -10,6 +10,10 @@ package: paths and interpreter are the target's, and byte code is left to it.
     python -P -m builder.rpm.programs.pyproject list ROOT SITELIB MODULE...
 
 `build` is for the source tree in the current folder; `list` writes to stdout what `%files -f` reads.
+
+Why not the library installer: each of its three outputs would have to be written again. It gives a command
+whose interpreter has options (-sP, as Fedora's have) a preamble of /bin/sh, leaves the shebang of scripts
+without them, and always writes RECORD, by which pip would remove what is rpm's (installer 1.1).
 """
 
 from __future__ import annotations
