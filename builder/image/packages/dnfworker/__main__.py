@@ -351,6 +351,8 @@ def install(base, request):
     """Run the transaction."""
     complaints = run_once(base._ts)
     digest_once(base._ts)
+    # Plugins of the host's rpm act on the host (systemd-inhibit, fapolicyd, audit) or as the host is set up.
+    base._ts.addTsFlag(rpm.RPMTRANS_FLAG_NOPLUGINS)
     display = Transaction(request["root"])
     try:
         base.do_transaction(display=display)
