@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Zstandard (RFC 8878): Python's own from 3.14 on, PyPI's zstandard before it."""
+"""Zstandard (RFC 8878): Python's own from 3.14 on, PyPI's zstandard before."""
 
 from __future__ import annotations
 

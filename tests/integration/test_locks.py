@@ -60,7 +60,9 @@ def test_packages_without_a_wheel_are_known(lock: str, python: str, tmp_path: Pa
         for item in found
         if not item["download_info"]["url"].endswith(".whl")
     }
-    assert without == set(SOURCE_ONLY[lock]), f"{lock} on Python {python}"
+    # From 3.15 on rpmlint is the system's: what it wants has no wheel.
+    left_out = {"rpmlint"} if python == "3.15" else set()
+    assert without == set(SOURCE_ONLY[lock]) - left_out, f"{lock} on Python {python}"
 
 
 def test_every_lock_is_looked_at() -> None:
