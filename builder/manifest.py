@@ -104,7 +104,12 @@ class UserEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What the kickstart set, as far as an image can be held to it later. `boot_timeout` is in seconds."""
+    """What the kickstart set, as far as an image can be held to it later. `boot_timeout` is in seconds.
+
+    `passwords` are the accounts that it gives one, `ssh_keys` the accounts that it gives keys and the files
+    of keys that its scripts write, `kept` what it put on purpose where a build cleans up. None: not
+    recorded, by an older builder.
+    """
 
     hostname: str | None
     timezone: str | None
@@ -117,6 +122,9 @@ class Settings:
     kernel_arguments: str
     boot_timeout: int | None = None
     users: tuple[UserEntry, ...]
+    passwords: tuple[str, ...] | None = None
+    ssh_keys: tuple[str, ...] | None = None
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,6 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--json", action="store_true", help="print the plan, or the manifest, as JSON")
     how.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: out")
     how.add_argument("--network", action="store_true", help="give %%pre and %%post the host's network")
+    how.add_argument(
+        "--keep-file", action="append", default=[], metavar="PATH",
+        help="leave this file of the image where it would be cleaned away; may be repeated",
+    )  # fmt: skip
     how.add_argument("--keep", action="store_true", help="leave the work folder for a look")
     how.add_argument(
         "--memory-share", type=int, default=50, metavar="PERCENT",
@@ -73,6 +78,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
         raise InputError(f"--arch {args.arch}: only {ARCHITECTURE} can be built for now")
     if not 1 <= args.memory_share <= 90:
         raise InputError(f"--memory-share {args.memory_share}: not from 1 to 90")
+    for path in args.keep_file:
+        if not re.fullmatch(r"(/[^/\0]+)+", path):
+            raise InputError(f"--keep-file {path}: not a path of the image", hint="such as /etc/machine-id")
     image = find_image(args.image, target=args.target)
     target = image.require_target()
     choices = _choices(args, image)
@@ -122,6 +130,7 @@ def _build(
         keep=args.keep,
         compat=args.compat,
         memory_share=args.memory_share,
+        keep_files=tuple(args.keep_file),
         source_date_epoch=_epoch(),
     )
     if any(script.section == ScriptSection.PRE for script in plan.scripts):

@@ -12,6 +12,7 @@ from builder.errors import BuildError, InputError, Problem, RemoteError
 from builder.image.disk.bootloader import Firmware
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation.door import Door
+from builder.image.observed import Observed
 from builder.kickstart.plan import ImagePlan, Script
 from builder.manifest import OperatingSystem
 from builder.report import Report, Step
@@ -29,6 +30,7 @@ class Options:
     """How to build, as the command line says it.
 
     `memory_share` is the part of the available memory, in percent, that the image's trees may take.
+    `keep_files` are paths of the image that are not cleaned away, whatever they are.
     """
 
     out: Path
@@ -36,6 +38,7 @@ class Options:
     keep: bool = False
     compat: bool = False
     memory_share: int = 50
+    keep_files: tuple[str, ...] = ()
     source_date_epoch: int
 
 
@@ -54,11 +57,20 @@ class Package:
 
 @dataclass(kw_only=True)
 class Facts:
-    """What the stages found out, for those behind them; travels between the processes of a build."""
+    """What the stages found out, for those behind them; travels between the processes of a build.
+
+    `authored` has what scripts and commands made in places that are cleaned: path -> who; `kept` what is
+    left of it in the end. Settings are observed after the packages, after the commands, and at the end.
+    """
 
     packages: tuple[Package, ...] = ()
     installed_size: int = 0
     warnings: list[str] = field(default_factory=list)
+    authored: dict[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    after_packages: Observed | None = None
+    after_commands: Observed | None = None
+    at_end: Observed | None = None
     layout: DiskLayout | None = None
     firmware: Firmware | None = None
     kernel_arguments: tuple[str, ...] = ()

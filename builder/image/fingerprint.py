@@ -32,7 +32,10 @@ def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.Sta
     wanted = _without_places(asdict(plan))
     sources = [(state.name, state.sha256) for state in states]
     return digest_of(
-        [__version__, code, wanted, sources, options.network, options.compat, options.source_date_epoch]
+        [
+            *(__version__, code, wanted, sources),
+            *(options.network, options.compat, options.keep_files, options.source_date_epoch),
+        ]
     )
 
 

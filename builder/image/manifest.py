@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builder import __version__
 from builder.files import digests_of_file
-from builder.image.build import Build
+from builder.image.build import Build, Facts
 from builder.image.disk.placement import DiskLayout
 from builder.image.packages import repomd
 from builder.image.tree.files import TreePath
@@ -63,7 +63,7 @@ def describe(build: Build, image: Path, states: tuple[repomd.State, ...]) -> Ima
             fingerprint=build.seed,
         ),
         warnings=tuple(facts.warnings),
-        settings=describe_settings(plan, facts.kernel_arguments),
+        settings=describe_settings(plan, facts),
         stages=tuple(StageTime(name=name, seconds=round(seconds, 2)) for name, seconds in facts.stages),
         artifact=describe_file(image),
     )
@@ -86,25 +86,60 @@ def describe_partitions(layout: DiskLayout) -> tuple[PartitionEntry, ...]:
     )
 
 
-def describe_settings(plan: ImagePlan, kernel_arguments: tuple[str, ...]) -> Settings:
-    """Return what the kickstart set, as far as an image can be held to it later."""
+def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:
+    """Return what the kickstart set, as far as an image can be held to it later.
+
+    A command counts unless a script changed what it had set: then what the script left counts.
+    """
+    commands, end = facts.after_commands, facts.at_end
+
+    def told(name: str, planned: str | None) -> str | None:
+        if commands is None or end is None or getattr(commands, name) == getattr(end, name):
+            return planned
+        left: str | None = getattr(end, name)
+        return left
+
+    def still(name: str) -> bool:
+        unit = name if "." in name else f"{name}.service"
+        return commands is None or end is None or (unit in commands.enabled) == (unit in end.enabled)
+
     root = plan.root_password
+    root_locked = root.locked or not (root.hash or root.plain)
+    if commands is not None and end is not None and commands.root_locked != end.root_locked:
+        root_locked = end.root_locked
     return Settings(
-        hostname=plan.hostname,
-        timezone=plan.timezone.name,
-        lang=plan.lang,
-        keymap=plan.keyboard.keymap,
-        selinux=plan.selinux.value if plan.selinux else None,
-        root_locked=root.locked or not (root.hash or root.plain),
-        services_enabled=tuple(plan.services_enabled),
-        services_disabled=tuple(plan.services_disabled),
-        kernel_arguments=" ".join(kernel_arguments),
+        hostname=end.hostname if end and "/etc/hostname" in facts.kept else told("hostname", plan.hostname),
+        timezone=told("timezone", plan.timezone.name),
+        lang=told("lang", plan.lang),
+        keymap=told("keymap", plan.keyboard.keymap),
+        selinux=told("selinux", plan.selinux.value if plan.selinux else None),
+        root_locked=root_locked,
+        services_enabled=tuple(name for name in plan.services_enabled if still(name)),
+        services_disabled=tuple(name for name in plan.services_disabled if still(name)),
+        kernel_arguments=" ".join(facts.kernel_arguments),
         boot_timeout=plan.bootloader.timeout,
         users=tuple(
             UserEntry(name=user.name, groups=tuple(user.groups), locked=user.password.locked)
             for user in plan.users
         ),
+        passwords=_passwords(facts),
+        ssh_keys=_ssh_keys(plan, facts),
+        kept=facts.kept,
     )
+
+
+def _passwords(facts: Facts) -> tuple[str, ...]:
+    """Return the accounts whose password is the kickstart's, not a package's."""
+    if facts.after_packages is None or facts.at_end is None:
+        return ()
+    before = facts.after_packages.passwords
+    return tuple(sorted(name for name, hash in facts.at_end.passwords.items() if before.get(name) != hash))
+
+
+def _ssh_keys(plan: ImagePlan, facts: Facts) -> tuple[str, ...]:
+    """Return the files of keys that the kickstart wrote, and the users of its sshkey lines."""
+    written = [path for path in facts.authored if path.endswith("/.ssh/authorized_keys")]
+    return tuple(sorted({*(key.user for key in plan.ssh_keys), *written}))
 
 
 def describe_file(path: Path) -> ImageFile:

@@ -15,7 +15,9 @@ import pytest
 
 from builder.errors import InputError
 from builder.image import manifest
+from builder.image.build import Facts
 from builder.image.disk import layout
+from builder.image.observed import Observed
 from builder.kickstart.plan import (
     Bootloader,
     Disk,
@@ -23,6 +25,7 @@ from builder.kickstart.plan import (
     Partition,
     Password,
     SELinux,
+    SshKey,
     User,
 )
 from builder.manifest import as_data, read_manifest, write_manifest
@@ -70,7 +73,8 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
         ],
         "settings": [
             *("hostname", "timezone", "lang", "keymap", "selinux", "root_locked", "services_enabled"),
-            *("services_disabled", "kernel_arguments", "boot_timeout", "users"),
+            *("services_disabled", "kernel_arguments", "boot_timeout", "users", "passwords", "ssh_keys"),
+            "kept",
         ],
         "artifact": ["path", "size", "sha256", "sha512", "md5"],
     }
@@ -96,13 +100,54 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
 
 
 def test_settings_are_those_of_the_kickstart_without_its_secrets() -> None:
-    made = manifest.describe_settings(PLAN, ("root=UUID=1", "ro"))
+    made = manifest.describe_settings(PLAN, Facts(kernel_arguments=("root=UUID=1", "ro")))
 
     assert (made.hostname, made.selinux, made.boot_timeout) == ("guest", "enforcing", 5)
     assert made.root_locked is False
     assert made.kernel_arguments == "root=UUID=1 ro"
     assert [user.name for user in made.users] == ["admin"]
     assert "secret" not in repr(made)
+
+
+def observed(**changes: object) -> Observed:
+    """Return what an image of PLAN says of itself, with `changes`."""
+    as_planned: dict[str, object] = {
+        "hostname": "guest", "timezone": "Etc/UTC", "lang": "C.UTF-8", "keymap": "us",
+        "selinux": "enforcing", "passwords": {"root": "$6$a"}, "root_locked": False,
+        "enabled": ("sshd.service",),
+    }  # fmt: skip
+    return Observed(**{**as_planned, **changes})  # type: ignore[arg-type]
+
+
+def test_what_a_script_changes_counts_and_not_what_a_command_had_said() -> None:
+    facts = Facts(
+        after_packages=observed(passwords={}),
+        after_commands=observed(),
+        at_end=observed(
+            hostname="other", timezone="Europe/Vienna", passwords={"admin": "$6$b"}, root_locked=True,
+            enabled=(),
+        ),
+        authored={"/root/.ssh/authorized_keys": "%post", "/root/note": "%post"},
+        kept=("/root/note",),
+    )  # fmt: skip
+    plan = dataclasses.replace(
+        PLAN, services_enabled=("sshd", "other"), ssh_keys=(SshKey(user="admin", key="k"),)
+    )
+
+    made = manifest.describe_settings(plan, facts)
+
+    assert (made.hostname, made.timezone, made.root_locked) == ("other", "Europe/Vienna", True)
+    assert made.services_enabled == ("other",)
+    assert made.passwords == ("admin",)
+    assert made.ssh_keys == ("/root/.ssh/authorized_keys", "admin")
+    assert made.kept == ("/root/note",)
+    assert "$6$" not in repr(made)
+
+
+def test_setting_that_the_build_failed_to_make_is_still_asked_for() -> None:
+    facts = Facts(after_commands=observed(lang=None), at_end=observed(lang=None))
+
+    assert manifest.describe_settings(PLAN, facts).lang == PLAN.lang
 
 
 def test_partitions_are_those_of_the_layout() -> None:

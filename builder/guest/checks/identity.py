@@ -45,8 +45,16 @@ def _planned_users(evidence: ImageEvidence) -> set[str]:
     if not evidence.has_manifest:
         return set()
     settings = evidence.manifest.settings
+    if settings.passwords is not None:
+        return set(settings.passwords)
     planned = {user.name for user in settings.users}
     return planned | (set() if settings.root_locked else {"root"})
+
+
+def _is_kept(evidence: ImageEvidence, path: str) -> bool:
+    """Tell whether the kickstart put a file on purpose where a build cleans up."""
+    kept = evidence.manifest.settings.kept if evidence.has_manifest else ()
+    return any(path == one or path.startswith(f"{one}/") for one in kept)
 
 
 def _no_passwords(evidence: ImageEvidence) -> Outcome:
@@ -69,8 +77,9 @@ def _no_passwords(evidence: ImageEvidence) -> Outcome:
 def _no_host_keys(evidence: ImageEvidence) -> Outcome:
     if not evidence.tree.exists("/etc/ssh"):
         raise not_applicable("the image has no /etc/ssh")
-    keys = [name for name in evidence.tree.names("/etc/ssh") if re.match(r"ssh_host_.*key", name)]
-    return judge_all([f"/etc/ssh/{name}" for name in keys], "/etc/ssh has no ssh_host_*")
+    names = [name for name in evidence.tree.names("/etc/ssh") if re.match(r"ssh_host_.*key", name)]
+    keys = [f"/etc/ssh/{name}" for name in names if not _is_kept(evidence, f"/etc/ssh/{name}")]
+    return judge_all(keys, "/etc/ssh has no ssh_host_*" if not names else "only those kept on purpose")
 
 
 def _no_authorized_keys(evidence: ImageEvidence) -> Outcome:
@@ -84,17 +93,24 @@ def _no_authorized_keys(evidence: ImageEvidence) -> Outcome:
     for user, home in sorted(homes.items()):
         path = f"{home}/.ssh/authorized_keys"
         if evidence.tree.lines(path):
-            # The manifest names no keys: a user of the kickstart may have one by its `sshkey`.
-            (planned if user in _planned_users(evidence) - {"root"} else found).append(path)
+            (planned if _has_planned_key(evidence, user, path) else found).append(path)
     told = f"only {', '.join(planned)}, of users that the kickstart makes" if planned else "none"
     return judge_all(found, told)
+
+
+def _has_planned_key(evidence: ImageEvidence, user: str, path: str) -> bool:
+    known = evidence.manifest.settings.ssh_keys if evidence.has_manifest else None
+    if known is not None:
+        return user in known or path in known
+    # An older manifest names no keys: a user of the kickstart may have one by its `sshkey`.
+    return user in _planned_users(evidence) - {"root"}
 
 
 def _machine_id(evidence: ImageEvidence) -> Outcome:
     if not evidence.tree.exists("/etc/machine-id"):
         return failed("/etc/machine-id is not there: a read-only start could not make one")
     content = evidence.tree.text("/etc/machine-id").strip()
-    if content not in ("", "uninitialized"):
+    if content not in ("", "uninitialized") and not _is_kept(evidence, "/etc/machine-id"):
         return failed(f"/etc/machine-id is `{content[:40]}`")
     legacy = "/var/lib/dbus/machine-id"
     if evidence.tree.link(legacy) is None and evidence.tree.text(legacy).strip():
@@ -110,7 +126,8 @@ def _no_random_seed(evidence: ImageEvidence) -> Outcome:
         "/boot/efi/loader/random-seed",
         "/var/lib/systemd/credential.secret",
     )
-    return judge_all([path for path in places if evidence.tree.exists(path)], "none")
+    found = [path for path in places if evidence.tree.exists(path) and not _is_kept(evidence, path)]
+    return judge_all(found, "none")
 
 
 def _resolv_conf(evidence: ImageEvidence) -> Outcome:
@@ -118,6 +135,8 @@ def _resolv_conf(evidence: ImageEvidence) -> Outcome:
     target = evidence.tree.link(path)
     if target is not None:
         return passed(f"a link to {target}")
+    if _is_kept(evidence, path):
+        return passed("written by the kickstart")
     servers = [line for line in evidence.tree.lines(path) if line.startswith(("nameserver", "search"))]
     return judge_all([f"{path} has `{line}`" for line in servers], "empty or absent")
 
@@ -128,7 +147,9 @@ def _network(evidence: ImageEvidence) -> Outcome:
     problems += [
         f"/etc/udev/rules.d/{name}"
         for name in rules
-        if re.match(r"7[05]-persistent-(net|cd)", name) and evidence.tree.lines(f"/etc/udev/rules.d/{name}")
+        if re.match(r"7[05]-persistent-(net|cd)", name)
+        and evidence.tree.lines(f"/etc/udev/rules.d/{name}")
+        and not _is_kept(evidence, f"/etc/udev/rules.d/{name}")
     ]
     folders = (
         "/etc/sysconfig/network-scripts",
@@ -144,7 +165,7 @@ def _network(evidence: ImageEvidence) -> Outcome:
         path
         for folder in ("/var/lib/dhclient", "/var/lib/dhcp", "/var/lib/NetworkManager")
         for path in evidence.tree.files(folder)
-        if "lease" in path or "secret_key" in path
+        if ("lease" in path or "secret_key" in path) and not _is_kept(evidence, path)
     ]
     problems += [f"{path} is left" for path in leases]
     return judge_all(problems, "no rule, connection or lease bound to a machine")
@@ -185,6 +206,8 @@ def _lvm(evidence: ImageEvidence) -> Outcome:
     path = "/etc/lvm/devices/system.devices"
     if not evidence.tree.exists("/etc/lvm"):
         raise not_applicable("the image has no LVM")
+    if _is_kept(evidence, path):
+        return passed(f"{path} is the kickstart's")
     return judge_all([path] if evidence.tree.exists(path) else [], f"no {path}")
 
 
@@ -204,6 +227,7 @@ def _no_junk(evidence: ImageEvidence) -> Outcome:
             problems.append(path)
     problems += [path for path in ("/var/lib/cloud/instance", "/var/lib/cloud/data") if tree.exists(path)]
     problems += [f"{folder}/.build" for folder in (evidence.database, "") if tree.exists(f"{folder}/.build")]
+    problems = [path for path in problems if not _is_kept(evidence, path)]
     return judge_all(problems, "no package cache, log, kickstart or left-over in /tmp, /var, /root")
 
 

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 from builder.errors import BuildError
-from builder.image.build import TREE, Build
+from builder.image.build import Build
 from builder.image.isolation import sandbox
-from builder.image.packages import dnf
+from builder.image.packages import dnf, rpmdb
 from builder.image.tree import tree
 from builder.image.tree.files import TreePath
 from builder.image.tree.scripts import run_section
@@ -49,16 +48,11 @@ def _install(build: Build) -> None:
 def _make_database(build: Build) -> None:
     """Make an empty rpm database that knows the keys; rpm takes only packages signed by them."""
     tree.path(str(build.target.rpm.dbpath)).mkdir(parents=True, exist_ok=True)
-    sandbox.run_on_tree(build, ["rpmdb", *_database(build), "--initdb"], log=build.log)
+    sandbox.run_on_tree(build, ["rpmdb", *rpmdb.options(build), "--initdb"], log=build.log)
     keys = sorted((build.work / "keys").glob("*.asc"))
     if keys:
-        command = ["rpmkeys", *_database(build), "--import", *map(str, keys)]
+        command = ["rpmkeys", *rpmdb.options(build), "--import", *map(str, keys)]
         sandbox.run_on_tree(build, command, log=build.log, packages=len(keys))
-
-
-def _database(build: Build) -> list[str]:
-    """Return the options that lead rpm to the image's database."""
-    return ["--root", os.fspath(TREE), "--define", f"_dbpath {build.target.rpm.dbpath}"]
 
 
 def _mask_initramfs() -> list[TreePath]:
@@ -73,6 +67,8 @@ def _mask_initramfs() -> list[TreePath]:
 
 def _remove_unowned(build: Build, folder: TreePath) -> None:
     """Remove a folder that only the mask needed: not when a package owns it or has put something there."""
-    owned = sandbox.run_on_tree(build, ["rpm", *_database(build), "-qf", str(folder)], ok=()).returncode == 0
+    owned = (
+        sandbox.run_on_tree(build, ["rpm", *rpmdb.options(build), "-qf", str(folder)], ok=()).returncode == 0
+    )
     if not owned and not folder.names():
         folder.rmdir()

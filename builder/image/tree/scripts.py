@@ -12,6 +12,7 @@ from builder.image.build import Build
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
 from builder.image.tree.files import open_tree
+from builder.image.tree.traces import noting
 from builder.kickstart.plan import Script, ScriptSection
 from builder.runner import Completed, last_words
 
@@ -31,7 +32,11 @@ def run_section(build: Build, section: ScriptSection) -> int:
     for number, script in enumerate(scripts, 1):
         if build.step is not None:
             build.step.progress(f"%{section} {number} of {len(scripts)}")
-        _run(build, script, f"{section}-{number}")
+        if section == ScriptSection.PRE:
+            _run(build, script, f"{section}-{number}")
+            continue
+        with noting(build, f"%{section} of {script.place}"):
+            _run(build, script, f"{section}-{number}")
     return len(scripts)
 
 

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""What the files of an image say of its settings at one moment of its build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observed:
+    """Settings as files have them; None where there is no such file or key.
+
+    `passwords` are accounts with a usable password -> its hash, `enabled` the units that something wants.
+    """
+
+    hostname: str | None
+    timezone: str | None
+    lang: str | None
+    keymap: str | None
+    selinux: str | None
+    passwords: dict[str, str]
+    root_locked: bool
+    enabled: tuple[str, ...]

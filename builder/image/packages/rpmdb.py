@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""The rpm database of the image, read by the host's rpm."""
+
+from __future__ import annotations
+
+import os
+
+from builder.image.build import TREE, Build, Package
+from builder.image.isolation import sandbox
+from builder.image.tree import tree
+
+_FORM = "%{NEVRA}|%{NAME}|%{ARCH}|%{LONGSIZE}\\n"
+
+
+def options(build: Build) -> list[str]:
+    """Return the options that lead rpm to the image's database."""
+    return ["--root", os.fspath(TREE), "--define", f"_dbpath {build.target.rpm.dbpath}"]
+
+
+def installed(build: Build) -> tuple[Package, ...]:
+    """Return the packages that are in the image by now: scripts may have removed some and added others."""
+    if not tree.path(str(build.target.rpm.dbpath)).is_dir():
+        return ()
+    known = {package.nevra: package for package in build.facts.packages}
+    rows = sandbox.run_on_tree(build, ["rpm", *options(build), "-qa", "--qf", _FORM]).stdout.splitlines()
+    found = []
+    for row in rows:
+        nevra, name, arch, size = row.split("|")
+        if name != "gpg-pubkey":
+            of_script = Package(
+                name=name, nevra=nevra, arch=arch, repo="", sha256="", size=int(size), path=""
+            )
+            found.append(known.get(nevra, of_script))
+    return tuple(found)
