@@ -6,7 +6,6 @@ import os
 from ..host import processes
 from .states import PROPERTIES, read_show
 
-NAME = "systemd"
 FOLDERS = (
     "/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/generator.late",
@@ -18,6 +17,8 @@ PULLED = (".wants", ".requires")
 
 class Systemd:
     """This host's systemd. `root` is where its folders are looked for, / but in tests."""
+
+    name = "systemd"
 
     def __init__(self, root="/"):
         self.folders = [os.path.join(root, folder[1:]) for folder in FOLDERS]

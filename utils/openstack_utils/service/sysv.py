@@ -5,12 +5,11 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-from ..errors import UsageError
+from ..errors import UnreachableError, UsageError
 from ..host import processes
 from . import verbs
 from .states import read_status
 
-NAME = "sysv"
 SCRIPTS = ("/etc/rc.d/init.d", "/etc/init.d")
 LINKS = ("/etc/rc.d/rc%s.d", "/etc/rc%s.d")
 LINK = re.compile(r"S[0-9][0-9](.+)")
@@ -20,6 +19,8 @@ VERBS = ("start", "stop", "restart", "reload", "try-restart", "condrestart", "fo
 
 class Sysv:
     """This host's init scripts. `root` is where their folders are looked for, / but in tests."""
+
+    name = "sysv"
 
     def __init__(self, root="/"):
         self.root = root
@@ -45,7 +46,11 @@ class Sysv:
 
         def ask(unit):
             boot = "enabled" if unit in enabled else "disabled"
-            done = processes.run(["service", unit, "status"], limit=limit, ok=None)
+            try:
+                done = processes.run(["service", unit, "status"], limit=limit, ok=None)
+            except UnreachableError:
+                # One that hangs (rhbz#971606) is unknown, and the others are not.
+                return unit, read_status(unit, None, b"", boot)
             return unit, read_status(unit, done.code, done.raw, boot)
 
         with ThreadPoolExecutor(len(units)) as pool:

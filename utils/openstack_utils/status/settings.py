@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Options of the services' configuration files, read by the ini engine; what may not be read is noted."""
+
+import os
+
+from .. import ini
+from ..errors import UtilityError
+
+
+class Settings:
+    """The files of the catalogue where they stand in this run (see db.catalogue.Places)."""
+
+    def __init__(self, places):
+        self.places = places
+        self.closed = set()
+        self._files = {}
+
+    def exists(self, path):
+        return os.path.exists(self.places.path(path))
+
+    def is_closed(self, path):
+        """Say whether a file is there, or its folder, and not for us to read."""
+        path = self.places.path(path)
+        try:
+            os.stat(path)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return not os.access(path, os.R_OK)
+
+    def value(self, path, section, key):
+        """Return the value of an option, None where it is not set or its file cannot be read."""
+        if path not in self._files:
+            self._files[path] = self._read(path)
+        file = self._files[path]
+        return file.value(section, key) if file is not None else None
+
+    def _read(self, path):
+        if self.is_closed(path):
+            self.closed.add(path)
+            return None
+        try:
+            return ini.read(self.places.path(path))
+        except UtilityError:
+            return None
