@@ -39,6 +39,30 @@ class Completed:
     stderr: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Child:
+    """What is special about a program that is started.
+
+    `cwd` is the folder that it starts in, if not ours; `pass_fds` are open in it; `preexec` is called in it
+    before exec. With `group` it is the head of a process group, and all of that ends when it does or we do:
+    for programs that run scripts, and from a thread; not for one that asks on the terminal.
+    """
+
+    cwd: Path | None = None
+    pass_fds: tuple[int, ...] = ()
+    preexec: Callable[[], None] | None = None
+    group: bool = False
+
+    def prepare(self) -> None:
+        """Run between fork and exec."""
+        die_with_parent()
+        if self.preexec:
+            self.preexec()
+
+
+ORDINARY = Child()
+
+
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent dies. Runs between fork and exec."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -61,17 +85,14 @@ class Runner:
         self,
         argv: Sequence[str | os.PathLike[str]],
         *,
-        cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         input: str | bytes | None = None,
         log: Path | None = None,
         ok: Sequence[int] = (0,),
         hint: str | None = None,
         timeout: float | None = None,
-        pass_fds: Sequence[int] = (),
-        preexec: Callable[[], None] | None = None,
-        group: bool = False,
         largest: int = pipes.LARGEST,
+        child: Child = ORDINARY,
     ) -> Completed:
         """Run a program to its end.
 
@@ -84,47 +105,28 @@ class Runner:
             ok: exit statuses that are no failure; empty: any.
             hint: for the error, when it fails.
             timeout: seconds, then it is killed and CommandFailed raised.
-            preexec: called in the child before exec.
-            group: it is the head of a process group, and all of that ends when it does or we do. For
-                programs that run scripts, and from a thread; not for one that asks on the terminal.
             largest: bytes that are kept of what it says.
+            child: what is special about it.
 
         Raises:
             ToolMissing: the program is not installed.
             CommandFailed: an exit status not in `ok`, with the last line that the program said.
         """
-        words = [tools.find(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
-        shown = shlex.join([os.fspath(argv[0]), *words[1:]])
+        words, shown = _words(argv)
         self.report.debug(f"+ {shown}")
         data = input.encode() if isinstance(input, str) else input
-        logged = pipes.Logged(log, largest) if log else None
         out, err = pipes.Captured(largest), pipes.Captured(largest)
-
-        def prepare() -> None:
-            die_with_parent()
-            if preexec:
-                preexec()
-
+        logged = pipes.Logged(log, largest) if log else None
         try:
             if logged:
                 logged.write(f"+ {shown}\n".encode())
-            process = subprocess.Popen(
-                words,
-                cwd=cwd,
-                env=clean_environment(env),
-                stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if logged else subprocess.PIPE,
-                pass_fds=tuple(pass_fds),
-                preexec_fn=prepare,
-                process_group=0 if group else None,
-            )
-            with self._watched(process, group=group):
+            process = _start(words, env, child, has_input=data is not None, joined=logged is not None)
+            with self._watched(process, group=child.group):
                 for pipe, piece in pipes.exchange(process, data, timeout):
                     (logged or (out if pipe is process.stdout else err)).write(piece)
         except TimeoutError as error:
             raise CommandFailed(
-                f"{argv[0]} did not end within {timeout:.0f} s", hint=hint, log=log
+                f"{_name(argv)} did not end within {timeout:.0f} s", hint=hint, log=log
             ) from error
         finally:
             if logged:
@@ -133,16 +135,7 @@ class Runner:
             self.report.debug((out.text + err.text).rstrip())
         if ok and process.returncode not in ok:
             said = last_words(err.text or out.text or (_tail(log) if log else ""))
-            how = (
-                f"killed by {signal.Signals(-process.returncode).name}"
-                if process.returncode < 0
-                else (f"exit status {process.returncode}")
-            )
-            raise CommandFailed(
-                f"{os.path.basename(os.fspath(argv[0]))} failed ({how})" + (f": {said}" if said else ""),
-                hint=hint,
-                log=log,
-            )
+            raise CommandFailed(_failure(argv, process.returncode, said), hint=hint, log=log)
         return Completed(returncode=process.returncode, stdout=out.text, stderr=err.text)
 
     def end(self) -> None:
@@ -185,40 +178,25 @@ class Runner:
         log: Path,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
-        pass_fds: Sequence[int] = (),
-        preexec: Callable[[], None] | None = None,
+        child: Child = ORDINARY,
     ) -> Iterator[str]:
         """Run a program and yield the lines of its stdout as they come; stderr goes to `log`.
 
         Args:
-            input, env, timeout, pass_fds, preexec: as of `run`.
+            input, env, timeout, child: as of `run`.
 
         Raises:
             CommandFailed: the exit status, at the end, is not 0, or it did not end in time, or a line of it
                 is longer than any that is expected.
         """
-        words = [tools.find(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
-        self.report.debug(f"+ {shlex.join(words)}")
-        name = os.path.basename(os.fspath(argv[0]))
-
-        def prepare() -> None:
-            die_with_parent()
-            if preexec:
-                preexec()
-
+        words, shown = _words(argv)
+        self.report.debug(f"+ {shown}")
+        name = _name(argv)
         logged = pipes.Logged(log)
-        process = subprocess.Popen(
-            words,
-            env=clean_environment(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=tuple(pass_fds),
-            preexec_fn=prepare,
-        )
+        process = _start(words, env, child, has_input=True, joined=False)
         begun = b""
         try:
-            with self._watched(process, group=False):
+            with self._watched(process, group=child.group):
                 for pipe, piece in pipes.exchange(process, input.encode(), timeout):
                     if pipe is not process.stdout:
                         logged.write(piece)
@@ -232,9 +210,7 @@ class Runner:
         finally:
             logged.close()
         if process.returncode:
-            raise CommandFailed(
-                f"{name} failed (exit status {process.returncode}): {last_words(_tail(log))}", log=log
-            )
+            raise CommandFailed(_failure(argv, process.returncode, last_words(_tail(log))), log=log)
 
     def spawn(
         self,
@@ -250,8 +226,8 @@ class Runner:
         Args:
             detached: it outlives us, in a session of its own (a server started for the user).
         """
-        words = [tools.find(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
-        self.report.debug(f"+ {shlex.join(words)} &")
+        words, shown = _words(argv)
+        self.report.debug(f"+ {shown} &")
         with log.open("ab") as stream:
             return subprocess.Popen(
                 words,
@@ -263,6 +239,39 @@ class Runner:
                 start_new_session=detached,
                 preexec_fn=None if detached else die_with_parent,
             )
+
+
+def _words(argv: Sequence[str | os.PathLike[str]]) -> tuple[list[str], str]:
+    """Return the words to start, the program by its full path, and how they are shown."""
+    words = [os.fspath(word) for word in argv]
+    return [tools.find(words[0]), *words[1:]], shlex.join(words)
+
+
+def _name(argv: Sequence[str | os.PathLike[str]]) -> str:
+    return os.path.basename(os.fspath(argv[0]))
+
+
+def _start(
+    words: Sequence[str], env: Mapping[str, str] | None, child: Child, *, has_input: bool, joined: bool
+) -> Process:
+    """Start a program on pipes; with `joined` its stderr goes where its stdout does."""
+    return subprocess.Popen(
+        words,
+        cwd=child.cwd,
+        env=clean_environment(env),
+        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if joined else subprocess.PIPE,
+        pass_fds=child.pass_fds,
+        preexec_fn=child.prepare,
+        process_group=0 if child.group else None,
+    )
+
+
+def _failure(argv: Sequence[str | os.PathLike[str]], status: int, said: str) -> str:
+    """Return what a failure is called: the program, how it ended, what it said last."""
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    return f"{_name(argv)} failed ({how})" + (f": {said}" if said else "")
 
 
 # What a child may know of our environment. Proxies and mirrors of the user are honoured.

@@ -15,6 +15,7 @@ import pytest
 
 from builder import __version__
 from builder.places import SPECS
+from builder.rpm.build.archive import is_generated
 from builder.targets import find_target
 from tests.support.rpm_tool import ROOT, builder, copy_sources, query, the_rpm
 
@@ -43,7 +44,7 @@ def test_everything_of_utils_is_packaged(built: Path, target: str) -> None:
     expected = {"/usr/share/openstack-utils/services.json"}
     for path in sorted((ROOT / "utils").rglob("*")):
         part, _, rest = str(path.relative_to(ROOT / "utils")).partition("/")
-        if path.is_dir() or "__pycache__" in rest or path.name == "services.json":
+        if path.is_dir() or is_generated(f"utils/{part}/{rest}") or path.name == "services.json":
             continue
         place = {
             "bin": f"/usr/bin/{rest}",

@@ -25,7 +25,7 @@ from builder.errors import BuildError, CommandFailed
 from builder.image.build import TREE, Build
 from builder.image.isolation import mounts, seccomp
 from builder.memory import available_memory
-from builder.runner import Completed
+from builder.runner import Child, Completed
 
 RUN_BYTES = 64 << 20
 SHIMS = Path("/run/openstack-builder/bin")
@@ -140,8 +140,7 @@ def stream_transaction(build: Build, argv: Sequence[str], input: str) -> Iterato
             input=input,
             log=build.log,
             timeout=LONGEST,
-            pass_fds=[filter],
-            preexec=_limits(build),
+            child=Child(pass_fds=(filter,), preexec=_limits(build)),
         )
 
 
@@ -296,8 +295,7 @@ def _run(
                 log=log,
                 timeout=LONGEST,
                 largest=LARGEST_OUTPUT,
-                pass_fds=[filter],
-                preexec=_limits(build),
+                child=Child(pass_fds=(filter,), preexec=_limits(build)),
             )
     except CommandFailed as error:
         error.message = error.message.replace("bwrap failed", f"{argv[0]} failed in the image", 1)

@@ -38,7 +38,7 @@ INPUTS = (
     "specs/services",
 )
 GENERATED = "utils/openstack_utils/services.json"
-IGNORED_FOLDERS = frozenset({"__pycache__", ".mypy_cache", ".pytest_cache", ".hypothesis"})
+IGNORED_FOLDERS = frozenset({"__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", ".hypothesis"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from builder.errors import CommandFailed, InputError, ToolMissing
 from builder.rpm.build.failure import explain_failure
 from builder.rpm.build.plan import BuildPlan
 from builder.rpm.spec.parse import condition_options
-from builder.runner import Runner
+from builder.runner import Child, Runner
 from builder.targets import Target
 
 # The same bytes from the same input; a chroot has no SOURCE_DATE_EPOCH, so the changelog gives the time.
@@ -60,7 +60,7 @@ def run_mock(plan: BuildPlan, srpm: Path, result: Path, *, log: Path, runner: Ru
         CommandFailed: mock or the build failed, with rpmbuild's own reason where it says one.
     """
     try:
-        runner.run(mock_command(plan, srpm, result), log=log, group=True)
+        runner.run(mock_command(plan, srpm, result), log=log, child=Child(group=True))
     except CommandFailed as error:
         said = result / "build.log"
         if not said.exists():

@@ -22,7 +22,7 @@ from builder.rpm.build.failure import explain_failure
 from builder.rpm.build.plan import BuildPlan
 from builder.rpm.spec.macros import macro_options, target_macros
 from builder.rpm.spec.parse import condition_options
-from builder.runner import Runner
+from builder.runner import Child, Runner
 
 # High enough to be nobody's: shells take 10 and up for themselves, and 255.
 _DESCRIPTOR = 198
@@ -65,9 +65,7 @@ def run_rpmbuild(
                 "BUILDER_PYTHON": sys.executable,
             },
             log=log,
-            pass_fds=(descriptor, _DESCRIPTOR),
-            preexec=take_number,
-            group=True,
+            child=Child(pass_fds=(descriptor, _DESCRIPTOR), preexec=take_number, group=True),
         )
     except CommandFailed as error:
         text = log.read_text(errors="replace")

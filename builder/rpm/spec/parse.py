@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from builder.rpm.build.failure import explain_failure
 from builder.rpm.spec.macros import macro_options, target_macros
 from builder.rpm.spec.packages import Package
-from builder.runner import Runner
+from builder.runner import Child, Runner
 from builder.targets import Target
 
 
@@ -34,7 +34,7 @@ def parse_spec(
             ],
             # The user's ~/.rpmmacros takes no part.
             env={"HOME": "/"},
-            pass_fds=(descriptor,),
+            child=Child(pass_fds=(descriptor,)),
             ok=(),
         )
     finally:

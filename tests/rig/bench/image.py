@@ -22,7 +22,7 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.files import remove_tree, work_folder
 from builder.report import Report, format_table
-from builder.runner import Runner, clean_environment
+from builder.runner import Child, Runner, clean_environment
 from tests.rig.bench import dib
 from tests.rig.bench.measure import Failed, Measured, measure, median
 
@@ -96,7 +96,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        made = runner.run([sys.executable, "-m", "tests.rig.fixture", "build"], cwd=CHECKOUT)
+        made = runner.run([sys.executable, "-m", "tests.rig.fixture", "build"], child=Child(cwd=CHECKOUT))
         with work_folder(CHECKOUT / "out", "bench") as work:
             bench = Bench(work=work, fixture=Path(made.stdout.strip()), report=report, runner=runner)
             rows, parts = measure_all(bench, args.runs, with_dib=not args.without_dib)
