@@ -242,7 +242,7 @@ def test_openstack_utils_is_installed_and_runs(
     machine.write("/etc/keystone/keystone.conf", "[database]\n#connection = <None>\n")
     machine.run(["openstack-config", "--set", "/etc/keystone/keystone.conf", "database", "connection", "x"])
     assert machine.read("/etc/keystone/keystone.conf").endswith("\nconnection = x\n")
-    for command in ("openstack-db", "openstack-keystone-sample-data"):
-        assert machine.run([command, "--help"]).stdout.startswith("usage: ")
+    for name in ("db", "keystone-sample-data", "service", "status"):
+        assert machine.run([f"openstack-{name}", "--help"]).stdout.startswith("usage: ")
     machine.remove("openstack-utils")
     assert not machine.path("/usr/bin/openstack-config").exists()

@@ -336,6 +336,104 @@ def test_the_line_that_says_why(case: str) -> None:
     assert failures.choose(lines) == said
 
 
+# The cloud
+
+SERVERS = [{"status": "ACTIVE"}, {"status": "ERROR"}, {"status": "ACTIVE"}]
+COMPUTE = {"binary": "nova-compute", "status": "enabled", "updated_at": "2026-11-26T10:00:00"}
+AGENT = {"agent_type": "L3 agent", "host": "net1", "alive": False, "admin_state_up": True}
+
+
+class CloudDouble(Double):
+    """A double of a cloud: Keystone, Nova and Neutron at one address; users are not for us to see."""
+
+    def do_POST(self) -> None:
+        """Log in whoever has the password."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if body["auth"]["identity"]["password"]["user"]["password"] != "right":
+            self.reply(401, {"error": {"message": "The request you have made requires authentication."}})
+            return
+        here = "http://{}:{}".format(*self.server.server_address[:2])
+        urls = {"compute": here + "/compute", "network": here + "/net"}
+        catalog = [
+            {"type": kind, "endpoints": [{"interface": "public", "region": "RegionOne", "url": url}]}
+            for kind, url in urls.items()
+        ]
+        self.reply(201, {"token": {"user": {"name": "admin"}, "catalog": catalog}})
+
+    def do_GET(self) -> None:
+        """Answer a listing; servers come in two pages."""
+        path, _, query = self.path.partition("?")
+        link = {"rel": "next", "href": f"http://elsewhere/compute/servers/detail?marker=2&{query}"}
+        more = {} if "marker" in query else {"servers_links": [link]}
+        found = {
+            "/compute/servers/detail": {"servers": SERVERS[2:] if "marker" in query else SERVERS[:2], **more},
+            "/compute/flavors": {"flavors": [{}]},
+            "/compute/os-services": {
+                "services": [
+                    {**COMPUTE, "host": "c1", "state": "up"},
+                    {**COMPUTE, "host": "c2", "state": "down"},
+                ]
+            },
+            "/net/v2.0/networks": {"networks": [{}, {}]},
+            "/net/v2.0/agents": {"agents": [AGENT]},
+        }.get(path)
+        self.reply(403 if found is None else 200, found or {"error": {"message": "no"}})
+
+    def reply(self, status: int, value: object) -> None:
+        """Send JSON, and a token to whom it is due."""
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("X-Subject-Token", "t0ken")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def ask_cloud(folder: Path, password: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command with OS_* variables for a double of a cloud."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), CloudDouble) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        done = run(
+            "--config-dir", os.fspath(folder), "--json",
+            OS_AUTH_URL=f"http://127.0.0.1:{server.server_address[1]}/v3", OS_USERNAME="admin",
+            OS_PASSWORD=password, OS_PROJECT_NAME="admin",
+        )  # fmt: skip
+        server.shutdown()
+    return done
+
+
+def test_the_cloud_is_counted_and_agents_that_are_down_are_named(tmp_path: Path) -> None:
+    done = ask_cloud(tmp_path, "right")
+
+    found = findings(done)
+    assert (found["servers"]["state"], found["servers"]["states"]) == ("3", {"ACTIVE": 2, "ERROR": 1})
+    assert (found["networks"]["state"], found["flavors"]["state"]) == ("2", "1")
+    assert found["compute services"]["state"] == "1 of 2 up"
+    assert json.loads(done.stdout)["not_well"] == ["nova-compute on c2", "L3 agent on net1"]
+    assert done.returncode == 1
+    # No image service in the catalog, and users are not for this one to see.
+    assert not {"images", "volume services", "users"} & set(found)
+    assert "users: users may not be listed by this user" in json.loads(done.stdout)["left_out"]
+
+
+def test_a_refused_login_is_not_well_and_shows_no_password(tmp_path: Path) -> None:
+    done = ask_cloud(tmp_path, "wr0ngW0rd")
+
+    (login,) = findings(done).values()
+    assert (login["kind"], login["well"]) == ("login", False)
+    assert "HTTP 401" in login["error"]
+    assert "wr0ngW0rd" not in done.stdout + done.stderr
+    assert done.returncode == 1
+
+
+def test_a_cloud_that_is_not_in_clouds_yaml_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "clouds.yaml").write_text("clouds: {}\n")
+    done = run("--os-cloud", "nosuch", OS_CLIENT_CONFIG_FILE=os.fspath(tmp_path / "clouds.yaml"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no cloud nosuch" in done.stderr
+
+
 # The command
 
 

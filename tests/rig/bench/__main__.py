@@ -20,7 +20,14 @@ from tests.rig.bench import machine
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 # Suite -> the option that says how often each measure is taken.
-SUITES = {"image": "--runs", "config": "--rounds", "sample_data": "--runs", "db": "--runs", "rpm": "--runs"}
+SUITES = {
+    "image": "--runs",
+    "config": "--rounds",
+    "sample_data": "--runs",
+    "db": "--runs",
+    "rpm": "--runs",
+    "status": "--runs",
+}
 
 
 def main() -> int:

@@ -283,5 +283,5 @@ def _judge_cloud(url, answers):
 
 
 def nothing_here(report):
-    """Say whether no project is on this host."""
-    return not any(each.kind == "project" for each in report.sections)
+    """Say whether no project is on this host, and no cloud was asked."""
+    return not any(each.kind in ("project", "cloud") for each in report.sections)
