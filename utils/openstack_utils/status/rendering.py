@@ -54,18 +54,19 @@ def data(report):
                 "name": section.name or section.kind,
                 "title": section.title,
                 "release": section.release or None,
-                "findings": [
-                    dict(
-                        {"kind": each.kind, "name": each.name, "state": each.state, "well": each.well},
-                        **{key: value for key, value in each.facts.items() if key not in ("kind", "state")},
-                    )
-                    for each in section.findings
-                ],
+                "findings": [finding(each) for each in section.findings],
             }
             for section in report.sections
         ],
         "left_out": report.left_out,
     }
+
+
+def finding(each):
+    """Return a Finding as a dictionary: what all have, then what is known of its kind."""
+    found = {"kind": each.kind, "name": each.name, "state": each.state, "well": each.well}
+    found.update((key, value) for key, value in each.facts.items() if key != "kind")
+    return found
 
 
 def as_json(report, one_line=False):
