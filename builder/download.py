@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Files from elsewhere that go into a package: each by URL and sha256, fetched once and kept.
 
-Proxies and SSL_CERT_FILE of the environment are honoured. A file of PyPI is looked for on the index that
-pip takes as well, where its own URL gives nothing: a mirror holds the same bytes.
+pypi://NAME/FILE is a file of the Python package index: of the one that pip is set to, whichever that is.
 """
 
 from __future__ import annotations
@@ -22,8 +21,6 @@ from builder.errors import CommandFailed, InputError, RemoteError
 from builder.files import cache_folder, locked, sha256_file, write_atomic
 from builder.runner import Runner
 
-PYPI = frozenset({"files.pythonhosted.org", "pypi.org", "pypi.io"})
-PIPS_OWN = "https://pypi.org/simple"
 SECONDS = 60
 
 
@@ -36,8 +33,8 @@ class Remote:
     name: str
 
     def __post_init__(self) -> None:
-        if urllib.parse.urlsplit(self.url).scheme not in ("https", "http", "file"):
-            raise ValueError(f'url "{self.url}" is none of https, http, file')
+        if urllib.parse.urlsplit(self.url).scheme not in ("https", "http", "file", "pypi"):
+            raise ValueError(f'url "{self.url}" is none of https, http, file, pypi')
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(f'sha256 "{self.sha256}" is not 64 hex digits')
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+~-]*", self.name):
@@ -76,19 +73,22 @@ def place_in_cache(source: Remote) -> Path:
 
 
 def _download(source: Remote, runner: Runner) -> bytes:
-    try:
-        return _read(source.url)
-    except _NotThere as error:
-        reason = str(error)
-    if urllib.parse.urlsplit(source.url).hostname in PYPI:
-        pip = _pip_settings(runner)
-        for index in f"{pip.get('index-url', PIPS_OWN)} {pip.get('extra-index-url', '')}".split():
-            try:
-                return _read_from_index(index, source.name, certificates=pip.get("cert"))
-            except _NotThere as error:
-                reason += f"; pip's index: {error}"
+    if urllib.parse.urlsplit(source.url).scheme != "pypi":
+        try:
+            return _read(source.url)
+        except _NotThere as error:
+            raise RemoteError(f"{http.mask(source.url)}: {error}", hint="is there a network?") from error
+    pip = _pip_settings(runner)
+    indexes = f"{pip.get('index-url') or _default_index(runner)} {pip.get('extra-index-url', '')}".split()
+    reasons = []
+    for index in indexes:
+        try:
+            return _read_from_index(index, source.name, certificates=pip.get("cert"))
+        except _NotThere as error:
+            reasons.append(f"{http.mask(index)}: {error}")
     raise RemoteError(
-        f"{http.mask(source.url)}: {reason}", hint="is there a network? http_proxy and pip's index count"
+        f"{source.name}: {'; '.join(reasons) or 'pip has no index'}",
+        hint="is there a network? `pip config list` shows the index that is asked; http_proxy counts",
     )
 
 
@@ -113,6 +113,15 @@ def _read_from_index(index: str, name: str, *, certificates: str | None) -> byte
         if urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2] == name:
             return _read(url, certificates=certificates)
     raise _NotThere(f"{http.without_login(page)} has no {name}")
+
+
+def _default_index(runner: Runner) -> str:
+    """Return the index that pip asks when nothing is set, which pip alone knows."""
+    program = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+    try:
+        return runner.run([sys.executable, "-c", program]).stdout.strip()
+    except CommandFailed:
+        return ""
 
 
 def _pip_settings(runner: Runner) -> Mapping[str, str]:

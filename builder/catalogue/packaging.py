@@ -14,32 +14,27 @@ from builder.data import FROM_KEY
 
 MODE = re.compile(r"0[0-7]{3}")
 PACKAGE = re.compile(r"[a-z][a-z0-9+.-]*")
-VERSION = re.compile(r"[0-9][0-9a-z.~^]*")
+# No part of it is empty. ~ sorts before the end of the version (1.0~rc1 before 1.0), ^ after it.
+VERSION = re.compile(r"[0-9][0-9a-z]*([.~^][0-9a-z]+)*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceArchive:
-    """The project's source distribution, which Source0 names."""
+    """The project's source distribution in the Python package index: its name there, and the sha256."""
 
     where: str = ""
-    url: str
+    project: str
     sha256: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"https://\S+\.tar\.gz", self.url):
-            raise ValueError(f'source: "{self.url}" is not of the form https://….tar.gz')
+        full(PROGRAM, self.project, "the name of a project of the Python package index")
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError("source: sha256 is not 64 lower-case hex digits")
 
     @property
-    def file(self) -> str:
-        """The name of the archive."""
-        return self.url.rpartition("/")[2]
-
-    @property
-    def folder(self) -> str:
-        """The folder in it."""
-        return self.file.removesuffix(".tar.gz")
+    def file_name(self) -> str:
+        """What its files begin with (PEP 625): the name with underscores."""
+        return re.sub(r"[-_.]+", "_", self.project).lower()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,6 +153,8 @@ class OwnFile:
 class Packaging:
     """How a project is packaged for one release.
 
+    `version` is rpm's, `upstream` the project's own where that is another: 31.0.0~rc1 is 31.0.0.0rc1 there.
+    `epoch` counts before all versions: 0 is none.
     `code` is the package that holds the Python code (`modules`), built from `source` or, without one, by
     others; `bundled`: it may also be built into the environment of openstack-python-bundled.
     `common` holds what belongs to no single service. `commands` are programs of /usr/bin in it,
@@ -167,7 +164,9 @@ class Packaging:
 
     where: str = ""
     name: str
+    epoch: int = 0
     version: str
+    upstream: str | None = None
     release: int = 1
     license: str
     url: str
@@ -194,8 +193,14 @@ class Packaging:
                 raise ValueError(f'rpm: "{name}" is not the name of a package')
         if not VERSION.fullmatch(self.version):
             raise ValueError(f'rpm: version "{self.version}" is not that of a package')
-        if not self.changelog or self.changelog[0].version != f"{self.version}-{self.release}":
-            raise ValueError(f"rpm: the newest entry of changelog is not of {self.version}-{self.release}")
+        if self.epoch < 0:
+            raise ValueError(f"rpm: epoch {self.epoch} is not a number from 0")
+        if "~" in self.version and self.upstream is None and self.source is not None:
+            raise ValueError(f"rpm: upstream: what the project calls {self.version} is missing")
+        if self.upstream is not None:
+            full(VERSION, self.upstream, "a version")
+        if not self.changelog or self.changelog[0].version != self.evr:
+            raise ValueError(f"rpm: the newest entry of changelog is not of {self.evr}")
         if (self.source is None) is not (self.modules == ()):
             raise ValueError("rpm: source and modules: both or none")
         if self.source is None and (self.files or self.links or self.bundled):
@@ -204,6 +209,16 @@ class Packaging:
         dates = [change.date for change in self.changelog]
         if dates != sorted(dates, reverse=True):
             raise ValueError("rpm: changelog: the newest entry stands first")
+
+    @property
+    def evr(self) -> str:
+        """Its epoch (where it has one), version and release, as the changelog names it."""
+        return f"{f'{self.epoch}:' if self.epoch else ''}{self.version}-{self.release}"
+
+    @property
+    def same(self) -> str:
+        """What a requirement of a package of the same build ends in, in a spec."""
+        return f"{'%{epoch}:' if self.epoch else ''}%{{version}}-%{{release}}"
 
     def _check_texts(self) -> None:
         full(URL, self.url, "an address like https://docs.openstack.org/nova/latest/")

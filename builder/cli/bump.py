@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import re
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from builder.errors import InputError
 from builder.files import write_atomic
 from builder.places import SOURCE, require_checkout
 from builder.render.tree import render_tree
-from builder.rpm.spec.bump import Bump, bump_catalogue, bump_spec
+from builder.rpm.spec.bump import Bump, bump_catalogue, bump_spec, today
+from builder.rpm.spec.mentions import find_mentions
 from builder.rpm.spec.packages import UTILS, Package, find_packages
 from builder.targets import load_targets
 
@@ -36,8 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("package", help="name of the package")
     parser.add_argument("--openstack", metavar="RELEASE", help="release of OpenStack, where it is in several")
     parser.add_argument("--version", metavar="V", help="new version (default: as it is)")
+    parser.add_argument("--upstream", metavar="V",
+                        help="name of it upstream (default: 31.0.0.0rc1 for 31.0.0~rc1)")  # fmt: skip
     parser.add_argument("--release", type=int, metavar="N", help="new release (default: the next, or 1)")
     parser.add_argument("--sha256", metavar="HASH", help="of the new version's source")
+    parser.add_argument(
+        "--allow-downgrade",
+        action="store_true",
+        help="take a version that is lower than that which is there",
+    )
     parser.add_argument("-m", "--message", action="append", required=True, metavar="TEXT",
                         help="line of the changelog entry; may be repeated")  # fmt: skip
     parser.add_argument("--date", type=_date, metavar="YYYY-MM-DD", help="of the entry (default: today)")
@@ -52,9 +59,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
         version=args.version,
         release=args.release,
         messages=tuple(args.message),
-        date=args.date or _today(),
+        date=args.date or today(),
         packager=args.packager,
         sha256=args.sha256,
+        upstream=args.upstream,
+        downgrade=args.allow_downgrade,
     )
     require_checkout(args.source)
     package = _choose(args.source, args.package, args.openstack)
@@ -81,7 +90,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
         changed += write_specs(files, catalogue, args.source / "specs")
     for one in changed:
         context.report.result(show_path(one))
-    context.report.note(f"{package.name} is {bumped.version}-{bumped.release} now")
+    context.report.note(f"{package.name} is {bumped.evr} now")
+    if bumped.version != bumped.before and package.release is not None:
+        name = package.name.removeprefix("openstack-")
+        for mention in find_mentions(args.source, name, bumped.before):
+            context.report.warn(f"{mention}: still says {bumped.before}")
     return 0
 
 
@@ -121,13 +134,6 @@ def _write_own_version(root: Path, version: str) -> list[Path]:
         return []
     write_atomic(path, after)
     return [path]
-
-
-def _today() -> datetime.date:
-    """Return the date of SOURCE_DATE_EPOCH, else today's, in UTC."""
-    given = os.environ.get("SOURCE_DATE_EPOCH", "")
-    now = datetime.datetime.now(datetime.UTC)
-    return (datetime.datetime.fromtimestamp(int(given), datetime.UTC) if given.isdecimal() else now).date()
 
 
 def _date(text: str) -> datetime.date:

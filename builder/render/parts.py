@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,8 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
     if is_common and around.user.provider is None:
         account = around.user
     requires = [*_of_family(package, packaging), *package.requires]
+    # The catalogue names a package of the same build without its epoch, which stands in one place.
+    requires = [re.sub(r" = %\{version\}-%\{release\}$", f" = {packaging.same}", each) for each in requires]
     recommends = [*package.recommends]
     if any("/logrotate.d/" in entry.path for entry in mine):
         (recommends if around.modern else requires).append("logrotate")
@@ -100,10 +103,10 @@ def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entri
 def _of_family(package: SubPackage, packaging: Packaging) -> list[str]:
     """Return what a package needs of its own SRPM, or of the code that others build."""
     if package.name != packaging.common:
-        return [f"{packaging.common} = %{{version}}-%{{release}}"]
+        return [f"{packaging.common} = {packaging.same}"]
     if packaging.source is None:
         return []
-    return [f"{packaging.code} = %{{version}}-%{{release}}"]
+    return [f"{packaging.code} = {packaging.same}"]
 
 
 def _flag(name: str, main: str) -> str:

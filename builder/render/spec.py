@@ -82,6 +82,7 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         documents=sources[-2:] if packaging.source is None else (),
         commands=commands_of(facts, packaging),
         applications=[service.wsgi.file for service in facts.services.values() if service.wsgi],
+        upstream="%{upstream_version}" if packaging.upstream else "%{version}",
         account=around.user if around.user.provider is None else None,
         main=next((part for part in parts if not part.flag), None),
         parts=[part for part in parts if part.flag],

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,9 +12,16 @@ from pathlib import Path
 import pytest
 
 from builder.places import SPECS
-from tests.support.rpm_tool import builder
+from tests.support import rpm_tool
 
+# A day in the future of every date below: none is refused because the test runs early.
+LATER = "1830000000"
 PACKAGER = "OpenStack utilities packagers <packagers@openstack-utils.example>"
+
+
+def builder(*words: str | Path, cwd: Path, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run openstack-builder at that day."""
+    return rpm_tool.builder(*words, cwd=cwd, ok=ok, **{"SOURCE_DATE_EPOCH": LATER, **env})
 
 
 @pytest.fixture
@@ -138,11 +146,12 @@ def test_new_version_has_another_source(tree: Path, tmp_path: Path) -> None:
     assert "a new version has another source" in refused.stderr
     assert texts(tree) == before
 
-    builder(*words, "--sha256", "ab" * 32, cwd=tmp_path)
+    builder(*words, "--sha256", "AB" * 32, cwd=tmp_path)
     spec = (tree / "specs/current/openstack-keystone.spec").read_text()
     assert "Version:          30.1.0\nRelease:          1%{?dist}\n" in spec
-    assert f"# sha256: {'ab' * 32}\nSource0:          https://files.pythonhosted.org/" in spec
-    assert "keystone-30.1.0.tar.gz" in spec
+    assert f"# sha256: {'ab' * 32}\nSource0:          %{{pypi_source keystone %{{version}}}}\n" in spec
+    assert "%changelog\n* Tue Dec 01 2026 " in spec
+    assert "> - 1:30.1.0-1\n- New version\n" in spec
     assert set(changes(before, texts(tree))) == {
         "specs/services/keystone.yaml",
         "specs/current/openstack-keystone.spec",
@@ -160,7 +169,15 @@ WRONG = {
     "date": (["openstack-utils", "--date", "yesterday"], '"yesterday" is not a date'),
     "earlier date": (["openstack-utils", "--date", "2020-01-01"], "2020-01-01 is before the newest entry"),
     "packager": (["openstack-utils", "--packager", "me"], '--packager "me" is not of the form Name'),
-    "empty message": (["openstack-utils", "-m", " "], "--message: one line of text each"),
+    "empty message": (["openstack-utils", "-m", " "], "-m: the value is empty"),
+    "lower version": (["openstack-utils", "--version", "2026.1"], "2026.1-1 is lower than 2026.2-1"),
+    "pre-release": (["openstack-utils", "--version", "2026.2~rc1"], "2026.2~rc1-1 is lower than 2026.2-1"),
+    "empty part": (["openstack-utils", "--version", "2027..1"], '--version "2027..1" is not that of a'),
+    "empty last part": (["openstack-utils", "--version", "2027."], '--version "2027." is not that of a'),
+    "future": (["openstack-utils", "--date", "2099-01-01"], "2099-01-01 is in the future"),
+    "control character": (["openstack-utils", "-m", "a\x1b[2J"], "--message: the control character U+001B"),
+    "hyphen": (["openstack-utils", "-m", "- New"], '--message "- New": the hyphen of the entry'),
+    "short digest": (["openstack-utils", "--sha256", "abc"], "--sha256 abc: not 64 hex digits"),
 }  # fmt: skip
 
 
@@ -179,3 +196,55 @@ def test_bad_input_is_one_clear_line_and_changes_nothing(
     assert len(errors) == 1
     assert message in errors[0]
     assert texts(tree) == before
+
+
+def bump_keystone(tree: Path, tmp_path: Path, *words: str) -> tuple[str, str]:
+    """Bump Keystone of release current; return its catalogue file and its spec."""
+    builder("bump", "openstack-keystone", "--openstack", "current", "--source", tree, "--date", "2026-12-01",
+            "-m", "New version", *words, cwd=tmp_path)  # fmt: skip
+    catalogue = (tree / "specs/services/keystone.yaml").read_text()
+    return catalogue, (tree / "specs/current/openstack-keystone.spec").read_text()
+
+
+def test_pre_release_has_a_name_of_its_own_upstream(tree: Path, tmp_path: Path) -> None:
+    catalogue, spec = bump_keystone(tree, tmp_path, "--version", "31.0.0~rc1", "--sha256", "ab" * 32)
+
+    assert "      version: 31.0.0~rc1\n      upstream: 31.0.0.0rc1\n" in catalogue
+    assert "%global upstream_version 31.0.0.0rc1\n" in spec
+    assert "Source0:          %{pypi_source keystone %{upstream_version}}\n" in spec
+    assert "%autosetup -n keystone-%{upstream_version}\n" in spec
+
+    catalogue, spec = bump_keystone(tree, tmp_path, "--version", "31.0.0", "--sha256", "cd" * 32)
+
+    assert "upstream" not in catalogue.partition("  current:")[2].partition("changelog")[0]
+    assert "%{pypi_source keystone %{version}}" in spec
+
+
+def test_lower_version_on_purpose_is_taken(tree: Path, tmp_path: Path) -> None:
+    words = ("--version", "29.0.0", "--sha256", "ab" * 32, "--allow-downgrade")
+
+    assert "      version: 29.0.0\n" in bump_keystone(tree, tmp_path, *words)[0]
+
+
+def test_day_padded_with_a_blank_is_read(tree: Path, tmp_path: Path) -> None:
+    spec = tree / "specs/openstack-utils.spec"
+    text = re.sub(r"(?<=%changelog\n)\* \w+ \w+ \d+ \d+", "* Thu Nov  5 2026", spec.read_text())
+    spec.write_text(text)
+
+    builder("bump", "openstack-utils", "--source", tree, "-m", "x", "--date", "2026-11-06", cwd=tmp_path)
+
+    assert "%changelog\n* Fri Nov 06 2026 " in spec.read_text()
+
+
+def test_other_places_that_hold_the_version_are_named(tree: Path, tmp_path: Path) -> None:
+    (tree / "list.in").write_text("# lists\nkeystone==30.0.0\nkeystone==30.0.0.1\nglance==30.0.0\n")
+
+    done = builder("bump", "openstack-keystone", "--openstack", "current", "--source", tree, "-m", "New",
+                   "--date", "2026-12-01", "--version", "30.0.1", "--sha256", "ab" * 32,
+                   cwd=tmp_path)  # fmt: skip
+
+    told = [line for line in done.stderr.splitlines() if "still says 30.0.0" in line]
+    assert [line for line in told if "/list.in:" in line or " tree/list.in:" in line] == [
+        "warning: tree/list.in:2: still says 30.0.0"
+    ]
+    assert any("openstack-python-bundled/requirements.in:3" in line for line in told)

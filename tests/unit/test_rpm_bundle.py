@@ -19,22 +19,22 @@ from builder.rpm.spec.packages import ENVIRONMENT, ENVIRONMENT_PYTHON, find_pack
 from builder.runner import Runner
 from builder.targets import select
 
-PYPI = "https://files.pythonhosted.org/packages/aa"
+INDEX = "https://index.example/packages/aa"
 ROOT = SPECS.parent
 
 
 def report(**changes: object) -> str:
-    archive = {"url": f"{PYPI}/Oslo.Config-1.0.post2.whl", "archive_info": {"hashes": {"sha256": "a" * 64}}}
+    archive = {"url": f"{INDEX}/Oslo.Config-1.0.post2.whl", "archive_info": {"hashes": {"sha256": "a" * 64}}}
     item = {"metadata": {"name": "Oslo.Config", "version": "1.0.post2"}, "download_info": archive | changes}
     return json.dumps({"install": [item]})
 
 
-def test_spec_tells_url_digest_and_version_as_rpm_has_it() -> None:
+def test_spec_tells_file_digest_and_version_as_rpm_has_it() -> None:
     block = render_block(read_report(report()))
 
     assert block.splitlines() == [
         f"# sha256: {'a' * 64}",
-        f"Source:           {PYPI}/Oslo.Config-1.0.post2.whl",
+        "Source:           Oslo.Config-1.0.post2.whl",
         "Provides:         bundled(python3dist(oslo-config)) = 1.0^post2",
     ]
 
@@ -46,8 +46,8 @@ def test_spec_tells_url_digest_and_version_as_rpm_has_it() -> None:
         pytest.param({"archive_info": {}}, id="no digest"),
     ],
 )
-def test_only_files_of_pypi_with_a_digest_are_taken(changes: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="not a file of PyPI with a sha256"):
+def test_only_files_of_an_index_with_a_digest_are_taken(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="not a file of an index with a sha256"):
         read_report(report(**changes))
 
 
@@ -66,7 +66,7 @@ def bundled() -> dict[str, Distribution]:
         re.MULTILINE,
     )
     return {
-        name: Distribution(name=name, version=version.replace("^", "."), url=url, sha256=sha256)
+        name: Distribution(name=name, version=version.replace("^", "."), file=url, sha256=sha256)
         for sha256, url, name, version in rows
     }
 
@@ -74,7 +74,7 @@ def bundled() -> dict[str, Distribution]:
 def test_each_file_is_of_the_version_provided_and_for_the_python_of_the_environment() -> None:
     assert len(bundled()) > 100
     for name, distribution in bundled().items():
-        file = distribution.url.rpartition("/")[2]
+        file = distribution.file
         stem = re.sub(r"[-_.]+", "-", file).lower()
         assert stem.startswith(f"{name}-{distribution.version}-".replace(".", "-")), file
         if file.endswith(".whl"):

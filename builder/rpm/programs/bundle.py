@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes into openstack-python-bundled.spec what pip resolved: each wheel with its URL, sha256 and version.
+"""Writes into openstack-python-bundled.spec what pip resolved: each wheel with its name, sha256 and version.
 
 A step of builder/requirements/lock (`make lock`), not of a build: a build reads the spec only.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import urllib.parse
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class Distribution:
 
     name: str
     version: str
-    url: str
+    file: str
     sha256: str
 
     @property
@@ -43,17 +44,18 @@ def read_report(text: str) -> list[Distribution]:
     """Return what a report of pip says would be installed, sorted by name.
 
     Raises:
-        ValueError: a file does not come from PyPI, or has no sha256.
+        ValueError: a file does not come from an index, or has no sha256.
     """
     found = []
     for item in json.loads(text)["install"]:
         url = item["download_info"]["url"]
         sha256 = item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
-        if not url.startswith("https://files.pythonhosted.org/") or not sha256:
-            raise ValueError(f"{url}: not a file of PyPI with a sha256")
+        if not re.match(r"https?://", url) or not sha256:
+            raise ValueError(f"{url}: not a file of an index with a sha256")
         name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
         version = item["metadata"]["version"]
-        found.append(Distribution(name=name, version=version, url=url, sha256=sha256))
+        file = urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2]
+        found.append(Distribution(name=name, version=version, file=file, sha256=sha256))
     return sorted(found, key=lambda distribution: distribution.name)
 
 
@@ -63,7 +65,7 @@ def render_block(distributions: Collection[Distribution]) -> str:
     def lines() -> Iterator[str]:
         for distribution in distributions:
             yield f"# sha256: {distribution.sha256}"
-            yield f"Source:           {distribution.url}"
+            yield f"Source:           {distribution.file}"
             yield f"Provides:         bundled(python3dist({distribution.name})) = {distribution.rpm_version}"
 
     return "".join(f"{line}\n" for line in lines())

@@ -12,15 +12,27 @@ to it; it leaves `%` in an entry single, and writes Dec 1 for Dec 01 (specfile 0
 from __future__ import annotations
 
 import datetime
+import os
 import re
 from dataclasses import dataclass
 
 import yaml
 
+from builder.catalogue.texts import find_fault
 from builder.errors import InputError
 from builder.rpm.spec.tags import read_spec
+from builder.versions import compare_versions
 
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 PACKAGER = re.compile(r"[^<>\n]+ <[^<>@ ]+@[^<>@ ]+>")
+
+
+def today() -> datetime.date:
+    """Return the date of SOURCE_DATE_EPOCH, else today's, in UTC."""
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.datetime.now(datetime.UTC)
+    return (datetime.datetime.fromtimestamp(int(given), datetime.UTC) if given.isdecimal() else now).date()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +40,8 @@ class Bump:
     """What to write; None is what follows from what stands there.
 
     A new version begins with release 1, the same version gets the next release; the packager is the one of
-    the newest entry. `sha256` is that of the source, whose URL has the version in it.
+    the newest entry. `sha256` is that of the source, whose name has the version in it; `upstream` what the
+    project itself calls the version, where rpm writes it in another way; `downgrade`: it may be lower.
     """
 
     version: str | None
@@ -37,10 +50,16 @@ class Bump:
     date: datetime.date
     packager: str | None
     sha256: str | None
+    upstream: str | None = None
+    downgrade: bool = False
 
     def __post_init__(self) -> None:
-        if self.version is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+~^]*", self.version):
-            raise InputError(f'--version "{self.version}" is not that of a package')
+        for option, version in (("--version", self.version), ("--upstream", self.upstream)):
+            # No part is empty: rpm takes 30..1 for 30.1, and the archive has neither name.
+            if version is not None and not re.fullmatch(r"[A-Za-z0-9]+([._+~^][A-Za-z0-9]+)*", version):
+                raise InputError(f'{option} "{version}" is not that of a package')
+        if self.sha256 is not None and not re.fullmatch(r"[0-9A-Fa-f]{64}", self.sha256):
+            raise InputError(f"--sha256 {self.sha256}: not 64 hex digits")
         if self.release is not None and self.release < 1:
             raise InputError(f"--release {self.release}: one at least")
         if self.packager is not None and not PACKAGER.fullmatch(self.packager):
@@ -48,27 +67,44 @@ class Bump:
         for message in self.messages:
             if not message.strip() or "\n" in message:
                 raise InputError("--message: one line of text each", hint="repeat --message for more lines")
+            if fault := find_fault(message):
+                raise InputError(f"--message: {fault}")
+            if message.lstrip().startswith("- "):
+                raise InputError(f'--message "{message}": the hyphen of the entry is put before it')
 
     def following(self, version: str, release: int) -> tuple[str, int]:
         """Return version and release that follow those that stand there.
 
         Raises:
-            InputError: they are the same.
+            InputError: they are the same, or lower.
         """
         new = self.version or version
         number = self.release or (1 if new != version else release + 1)
-        if (new, number) == (version, release):
+        order = compare_versions(f"{new}-{number}", f"{version}-{release}")
+        if order == 0:
             raise InputError(f"it is {version}-{release} already")
+        if order < 0 and not self.downgrade:
+            raise InputError(
+                f"{new}-{number} is lower than {version}-{release}: no host would be upgraded to it",
+                hint="a pre-release is 31.0.0~rc1, lower than 31.0.0; --allow-downgrade takes it",
+            )
         return new, number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bumped:
-    """A changed text, and what it says now."""
+    """A changed text, and what it says now; `before` is the version that stood there."""
 
     text: str
+    before: str
     version: str
     release: int
+    epoch: int = 0
+
+    @property
+    def evr(self) -> str:
+        """Epoch (where there is one), version and release."""
+        return f"{f'{self.epoch}:' if self.epoch else ''}{self.version}-{self.release}"
 
 
 def bump_spec(text: str, bump: Bump) -> Bumped:
@@ -83,13 +119,16 @@ def bump_spec(text: str, bump: Bump) -> Bumped:
     if number is None:
         raise InputError(f'Release: "{tags["Release"][2]}" is not a number and %{{?dist}}')
     version, release = bump.following(tags["Version"][2], int(number[1]))
-    entry = re.search(r"^%changelog\n\* \w{3} (\w{3} \d\d \d{4}) (.+?) - \S+$", text, re.MULTILINE)
+    # A day below 10 may have a blank in place of its zero, as date(1) writes it.
+    entry = re.search(r"^%changelog\n\* \w{3} (\w{3} +\d{1,2} \d{4}) (.+?) - \S+$", text, re.MULTILINE)
     if entry is None:
         raise InputError(
             "%changelog: no entry of the form * Wed Nov 25 2026 Name <address> - VERSION-RELEASE"
         )
     _check_date(bump.date, datetime.datetime.strptime(entry[1], "%b %d %Y").date())
-    lines = [f"* {bump.date:%a %b %d %Y} {bump.packager or entry[2]} - {version}-{release}"]
+    epoch = int(spec.tags["epoch"]) if spec.tags.get("epoch", "").isdecimal() else 0
+    evr = f"{f'{epoch}:' if epoch else ''}{version}-{release}"
+    lines = [f"* {_day(bump.date)} {bump.packager or entry[2]} - {evr}"]
     lines += ["- " + message.replace("%", "%%") for message in bump.messages]
     edits = [
         (tags["Version"][0], tags["Version"][1], version),
@@ -99,7 +138,9 @@ def bump_spec(text: str, bump: Bump) -> Bumped:
     main = next((one for one in spec.sources if one.is_remote and tags["Version"][2] in one.location), None)
     if main is not None and version != tags["Version"][2]:
         edits.append(_new_digest(text, main.sha256, bump))
-    return Bumped(text=_splice(text, edits), version=version, release=release)
+    return Bumped(
+        text=_splice(text, edits), before=tags["Version"][2], version=version, release=release, epoch=epoch
+    )
 
 
 def bump_catalogue(text: str, openstack: str, bump: Bump) -> Bumped:
@@ -116,12 +157,14 @@ def bump_catalogue(text: str, openstack: str, bump: Bump) -> Bumped:
     release_node = _child(rpm, "release")
     old = str(version_node.value)
     version, release = bump.following(old, int(str(release_node.value)) if release_node else 1)
+    epoch_node = _child(rpm, "epoch")
+    epoch = int(str(epoch_node.value)) if epoch_node else 0
     newest = changelog.value[0]
     _check_date(bump.date, datetime.date.fromisoformat(str(_need(newest, "date").value)))
     fields = [
         f'date: "{bump.date:%Y-%m-%d}"',
         f"packager: {_scalar(bump.packager or str(_need(newest, 'packager').value))}",
-        f"version: {_scalar(f'{version}-{release}')}",
+        f"version: {_scalar(f'{epoch}:{version}-{release}' if epoch else f'{version}-{release}')}",
         f"changes: {_flow(bump.messages)}",
     ]
     margin = " " * newest.start_mark.column
@@ -139,13 +182,41 @@ def bump_catalogue(text: str, openstack: str, bump: Bump) -> Bumped:
         edits.append((at, at, f"\n{column}release: {release}"))
     source = _child(rpm, "source")
     if source is not None and version != old:
-        url, digest = _need(source, "url"), _need(source, "sha256")
-        edits.append(_replace(url, str(url.value).replace(old, version)))
-        edits.append(_new_digest(text, str(digest.value), bump))
-    return Bumped(text=_splice(text, edits), version=version, release=release)
+        edits.append(_new_digest(text, str(_need(source, "sha256").value), bump))
+        edits += _new_upstream(text, rpm, version_node, bump)
+    return Bumped(text=_splice(text, edits), before=old, version=version, release=release, epoch=epoch)
+
+
+def _new_upstream(
+    text: str, rpm: yaml.Node | None, version: yaml.Node, bump: Bump
+) -> list[tuple[int, int, str]]:
+    """Return the edits that say what the project itself calls the new version, where it is not rpm's.
+
+    OpenStack's pre-releases have a part more: rpm's 31.0.0~rc1 is 31.0.0.0rc1 (pbr, its semver.rst).
+    """
+    assert bump.version is not None
+    name = bump.upstream or (bump.version.replace("~", ".0") if "~" in bump.version else None)
+    node = _child(rpm, "upstream")
+    if node is not None:
+        if name is not None:
+            return [_replace(node, _scalar(name))]
+        begin = text.rindex("\n", 0, node.start_mark.index)
+        return [(begin, node.end_mark.index, "")]
+    if name is None or rpm is None:
+        return []
+    at = text.index("\n", version.end_mark.index)
+    return [(at, at, f"\n{' ' * rpm.start_mark.column}upstream: {_scalar(name)}")]
+
+
+def _day(date: datetime.date) -> str:
+    """Return a day as rpm reads it, in English whatever the locale."""
+    return f"{DAYS[date.weekday()]} {MONTHS[date.month - 1]} {date:%d %Y}"
 
 
 def _check_date(date: datetime.date, newest: datetime.date) -> None:
+    # A fixed clock may be behind: both it and the real one are no future.
+    if date > max(today(), datetime.datetime.now(datetime.UTC).date()):
+        raise InputError(f"{date} is in the future", hint="--date tells another")
     if date < newest:
         raise InputError(
             f"{date} is before the newest entry of the changelog ({newest})", hint="--date tells another"
@@ -154,12 +225,12 @@ def _check_date(date: datetime.date, newest: datetime.date) -> None:
 
 def _new_digest(text: str, old: str | None, bump: Bump) -> tuple[int, int, str]:
     """Return the edit that puts the sha256 of the new source in place of the old one."""
-    if bump.sha256 is None or not re.fullmatch(r"[0-9a-f]{64}", bump.sha256):
+    if bump.sha256 is None:
         raise InputError(
             "a new version has another source", hint="--sha256 HASH tells its sha256, of 64 hex digits"
         )
     at = text.index(old or "")
-    return at, at + len(old or ""), bump.sha256
+    return at, at + len(old or ""), bump.sha256.lower()
 
 
 def _line(text: str, tag: str) -> tuple[int, int, str]:

@@ -25,7 +25,8 @@ class SourceFiles:
 def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None) -> SourceFiles:
     """Return where each source of a spec comes from.
 
-    A local file stands in the folder of the spec, or in the folder there that has the spec's name.
+    A local file stands in the folder of the spec, or in the folder there that has the spec's name. One with
+    a sha256 and without a URL is a file of the Python package index.
 
     Args:
         made: the name of the archive that will be made.
@@ -51,7 +52,8 @@ def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None)
         try:
             if source.sha256 is None:
                 raise ValueError('needs a line "# sha256: …" above it')
-            remote.append(Remote(url=source.location, sha256=source.sha256, name=source.name))
+            url = source.location if "://" in source.location else f"pypi:///{source.location}"
+            remote.append(Remote(url=url, sha256=source.sha256, name=source.name))
         except ValueError as error:
             problems.append(Problem(where=_where(spec, source), message=f"{source.tag}: {error}"))
     if problems:

@@ -38,8 +38,8 @@ class SpecSource:
 
     @property
     def is_remote(self) -> bool:
-        """Say whether it has a URL."""
-        return "://" in self.location
+        """Say whether it has a URL, or is a file of the Python package index (its sha256 says which)."""
+        return "://" in self.location or (self.sha256 is not None and "/" not in self.location)
 
     @property
     def needs_rpm(self) -> bool:
@@ -91,5 +91,9 @@ def read_spec(text: str) -> SpecText:
 
 
 def expand(text: str, macros: Mapping[str, str]) -> str:
-    """Return `text` with %{NAME} and %{?NAME} replaced by what is known of NAME; the rest as it is."""
-    return re.sub(r"%\{\??(\w+)\}", lambda match: macros.get(match[1], match[0]), text)
+    """Return `text` with %{NAME} and %{?NAME} replaced by what is known of NAME; the rest as it is.
+
+    %{pypi_source NAME VERSION} becomes what specs/macros/redhat makes of it.
+    """
+    known = re.sub(r"%\{\??(\w+)\}", lambda match: macros.get(match[1], match[0]), text)
+    return re.sub(r"%\{pypi_source (\S+) ([^\s%{}]+)\}", r"pypi://\1/\1-\2.tar.gz", known)
