@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builder.catalogue.load import load_catalogue
 from builder.catalogue.model import Catalogue
+from builder.rpm.check.lifecycle import Act, Event, observe
 from builder.rpm.check.package import BuiltPackage
 from builder.runner import Runner
 from builder.targets import Target
@@ -38,6 +39,16 @@ class Context:
         for package in self.packages:
             found[package.source] = (*found.get(package.source, ()), package)
         return found
+
+    def lifecycle(self, package: BuiltPackage) -> dict[Event, tuple[Act, ...]]:
+        """Return what the scriptlets of a package do to services; they are run once."""
+        if package.path not in self._lifecycles:
+            self._lifecycles[package.path] = observe(package, self.work / "scriptlets", self.runner)
+        return self._lifecycles[package.path]
+
+    @cached_property
+    def _lifecycles(self) -> dict[Path, dict[Event, tuple[Act, ...]]]:
+        return {}
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from builder.rpm.check.context import Rule
-from builder.rpm.check.rules import files, lint, payload, places, requirements, scripts, services
+from builder.rpm.check.rules import files, lifecycle, lint, payload, places, requirements, scripts, services
 
 RULES: tuple[Rule, ...] = (
     *payload.RULES,
@@ -12,6 +12,7 @@ RULES: tuple[Rule, ...] = (
     *files.RULES,
     *scripts.RULES,
     *services.RULES,
+    *lifecycle.RULES,
     *requirements.RULES,
     *lint.RULES,
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Do the units work, and do the scriptlets look after every service?"""
+"""Do the units work?"""
 
 from __future__ import annotations
 
@@ -15,13 +15,6 @@ from builder.targets import Init
 UNITS = "/usr/lib/systemd/system/"
 # systemd's own units, without which none of a package's can be loaded.
 HOST_UNITS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
-# The scriptlets that name a service. Fedora 17's %post is for all units (daemon-reload); %postun names those
-# that an upgrade restarts, which not every service is.
-WANTED = {
-    Init.SYSTEMD: ("%post", "%preun"),
-    Init.SYSTEMD_PLAIN: ("%preun",),
-    Init.SYSV: ("%post", "%preun"),
-}
 EXEC = re.compile(r"^Exec(?:Start|StartPre|StartPost|Reload|Stop|StopPost)=[-@:+!|]*(\S+)", re.MULTILINE)
 
 
@@ -44,18 +37,6 @@ def daemon_not_among_the_packages(package: BuiltPackage, context: Context) -> It
         for command in dict.fromkeys(EXEC.findall(unit.text or "")):
             if command not in context.paths and f"/usr/bin/{command}" not in context.paths:
                 yield f"{unit.path}: {command} is in none of the packages that are checked"
-
-
-def service_without_scriptlets(package: BuiltPackage, context: Context) -> Iterator[str]:
-    scripts = [file for file in package.files if file.path.startswith("/etc/rc.d/init.d/")]
-    for file in (*_services(package), *scripts):
-        name = file.path.rpartition("/")[2]
-        if "[Install]" not in (file.text or "") and name.endswith(".service"):
-            continue
-        for wanted in WANTED[context.target.init]:
-            text = " ".join(one.text for one in package.scriptlets if one.name == wanted)
-            if not re.search(rf"(?<![\w-]){re.escape(name)}", text):
-                yield f"{file.path}: {wanted} does not name it"
 
 
 def _services(package: BuiltPackage) -> list[PackagedFile]:
@@ -81,4 +62,4 @@ def _unpack(package: BuiltPackage, root: Path, context: Context) -> None:
             program.chmod(0o755)
 
 
-RULES = (unit_does_not_verify, daemon_not_among_the_packages, service_without_scriptlets)
+RULES = (unit_does_not_verify, daemon_not_among_the_packages)
