@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from builder.rpm.check.package import BuiltPackage, Scriptlet
-from builder.runner import Runner
+from builder.runner import Child, Runner
 
 SECONDS = 30.0
 HOST = "host/usr"
@@ -133,7 +133,7 @@ def _run(scriptlet: Scriptlet, argument: int, root: Path, runner: Runner) -> Ite
             "--proc", "/proc", "--dev", "/dev", "--chdir", "/",
             *scriptlet.interpreter.split(), "-c", scriptlet.text, "scriptlet", str(argument),
         ],
-        ok=(), timeout=SECONDS, group=True,
+        ok=(), timeout=SECONDS, child=Child(group=True),
     )  # fmt: skip
     for line in calls.read_text(errors="replace").splitlines():
         words = line.split(PART)
