@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _show_plan(
     args: argparse.Namespace,
     context: Context,
-    local: source.Source,
+    local: source.LocalImage,
     wanted: description.Description,
     decision: Decision,
     cloud_name: str,

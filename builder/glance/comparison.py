@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from builder import files
 from builder.errors import RemoteError
 from builder.glance.images import Image
-from builder.glance.source import Source
+from builder.glance.source import LocalImage
 
 CONVERTED = "converted by the cloud, not compared"
 NO_HASH = "the cloud gives no hash, not compared"
 
 
-def compare(image: Image, source: Source, digests: Mapping[str, str], disk_format: str) -> str:
+def compare(image: Image, source: LocalImage, digests: Mapping[str, str], disk_format: str) -> str:
     """Compare the cloud's hash of `image` with `digests`, those of the bytes that were sent.
 
     Returns:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import InputError, Problem
-from builder.glance.source import Source
+from builder.glance.source import LocalImage
 from builder.manifest import ImageManifest
 from builder.sizes import GIB
 
@@ -60,7 +60,7 @@ class Description:
 
 
 def describe(
-    source: Source,
+    source: LocalImage,
     *,
     name: str | None = None,
     visibility: str | None = None,

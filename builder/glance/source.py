@@ -19,7 +19,7 @@ CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class LocalImage:
     """A qcow2 file.
 
     `digests` are what it ought to have by its manifest, or was found to have; `manifest` is None
@@ -38,7 +38,7 @@ class Source:
         return self.manifest is not None
 
 
-def read(path: Path) -> Source:
+def read(path: Path) -> LocalImage:
     """Return what is known of the image `path` without reading it whole.
 
     Raises:
@@ -53,7 +53,7 @@ def read(path: Path) -> Source:
     virtual_size = _read_header(path, header)
     manifest = _read_manifest(path, size)
     digests = {name: getattr(manifest.artifact, name) for name in ALGORITHMS} if manifest else {}
-    return Source(path=path, size=size, virtual_size=virtual_size, manifest=manifest, digests=digests)
+    return LocalImage(path=path, size=size, virtual_size=virtual_size, manifest=manifest, digests=digests)
 
 
 def compute_digests(path: Path) -> dict[str, str]:
@@ -61,7 +61,7 @@ def compute_digests(path: Path) -> dict[str, str]:
     return dict(zip(ALGORITHMS, files.digests_of_file(path, *ALGORITHMS), strict=True))
 
 
-def check_digests(source: Source, found: Mapping[str, str]) -> None:
+def check_digests(source: LocalImage, found: Mapping[str, str]) -> None:
     """Compare what was read with what the file ought to be.
 
     Raises:
@@ -91,7 +91,7 @@ class Body:
         progress: called with the number of bytes sent so far.
     """
 
-    def __init__(self, source: Source, progress: Callable[[int], None]) -> None:
+    def __init__(self, source: LocalImage, progress: Callable[[int], None]) -> None:
         self.source = source
         self.sent = 0
         self.digests: Mapping[str, str] = {}

@@ -16,7 +16,7 @@ from builder.glance.cloud import Answer
 from builder.glance.decision import Decision, decide
 from builder.glance.description import FIELDS, UPLOADER, Description
 from builder.glance.images import RETRYABLE, Image, Images
-from builder.glance.source import Body, Source
+from builder.glance.source import Body, LocalImage
 from builder.glance.trouble import ConnectionLost
 from builder.report import Report, Step
 from builder.sizes import MIB
@@ -28,7 +28,7 @@ FINISH = 600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class UploadResult:
     """How it ended: `uploaded` or `already there`, bytes sent, and what was compared."""
 
     result: str
@@ -52,7 +52,7 @@ class Outcome:
         }
 
 
-def examine(local: Source, description: Description, images: Images, report: Report) -> Decision:
+def examine(local: LocalImage, description: Description, images: Images, report: Report) -> Decision:
     """Look at the cloud's images of this name and decide what to do; changes nothing.
 
     Raises:
@@ -72,8 +72,8 @@ def examine(local: Source, description: Description, images: Images, report: Rep
 
 
 def upload(
-    local: Source, description: Description, decision: Decision, images: Images, report: Report
-) -> Outcome:
+    local: LocalImage, description: Description, decision: Decision, images: Images, report: Report
+) -> UploadResult:
     """Do what `decision` says.
 
     Raises:
@@ -84,7 +84,7 @@ def upload(
     if decision.finished is not None:
         _tell_differences(decision.finished, description, report)
         compared = comparison.compare(decision.finished, local, local.digests, description.disk_format)
-        return Outcome(
+        return UploadResult(
             result="already there", image=decision.finished, sent=0, seconds=0.0, compared=compared
         )
     if decision.busy is not None:
@@ -98,7 +98,7 @@ def upload(
 class _Transfer:
     """One upload under way; `_image_id` is what has to go when it fails."""
 
-    def __init__(self, local: Source, description: Description, images: Images, report: Report) -> None:
+    def __init__(self, local: LocalImage, description: Description, images: Images, report: Report) -> None:
         self._local = local
         self._images = images
         self._report = report
@@ -107,7 +107,7 @@ class _Transfer:
         self._image_id: str | None = None
         self._sent = 0
 
-    def run(self, orphan: Image | None) -> Outcome:
+    def run(self, orphan: Image | None) -> UploadResult:
         """Create (or take over), send, compare; delete what there is when anything goes wrong."""
         begun = time.monotonic()
         try:
@@ -120,7 +120,7 @@ class _Transfer:
             raise
         if not compared.endswith(" equal"):
             self._report.warn(f"image {image.id}: {compared}")
-        return Outcome(
+        return UploadResult(
             result="uploaded",
             image=self._unmark(image),
             sent=self._sent,
@@ -259,7 +259,7 @@ def changes(image: Image, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     return patch
 
 
-def _decide(local: Source, description: Description, found: tuple[Image, ...]) -> Decision:
+def _decide(local: LocalImage, description: Description, found: tuple[Image, ...]) -> Decision:
     return decide(
         found,
         size=local.size,

@@ -43,7 +43,7 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Package:
+class ChosenPackage:
     """One package that goes into the image; `path` is where its file is inside."""
 
     name: str
@@ -63,7 +63,7 @@ class Facts:
     left of it in the end. Settings are observed after the packages, after the commands, and at the end.
     """
 
-    packages: tuple[Package, ...] = ()
+    packages: tuple[ChosenPackage, ...] = ()
     installed_size: int = 0
     warnings: list[str] = field(default_factory=list)
     authored: dict[str, str] = field(default_factory=dict)

@@ -64,8 +64,8 @@ from builder.versions import load_rpm
 class Room(Enum):
     """Where a stage runs."""
 
-    NETWORK = "inside, with the network"
-    APART = "inside, with the tree"
+    ONLINE = "inside, with the network"
+    OFFLINE = "inside, with the tree and without the network"
     HOST = "outside"
 
 
@@ -79,15 +79,15 @@ class Stage:
 
 
 STAGES = (
-    Stage("solve", solve.run, Room.NETWORK),
-    Stage("fetch", fetch.run, Room.NETWORK),
-    Stage("install", install.run, Room.APART),
-    Stage("configure", configure.run, Room.APART),
-    Stage("boot files", bootfiles.run, Room.APART),
-    Stage("initramfs", initramfs.run, Room.APART),
-    Stage("scripts", scripts.run, Room.APART),
-    Stage("seal", seal.run, Room.APART),
-    Stage("disk", filesystems.run, Room.APART),
+    Stage("solve", solve.run, Room.ONLINE),
+    Stage("fetch", fetch.run, Room.ONLINE),
+    Stage("install", install.run, Room.OFFLINE),
+    Stage("configure", configure.run, Room.OFFLINE),
+    Stage("boot files", bootfiles.run, Room.OFFLINE),
+    Stage("initramfs", initramfs.run, Room.OFFLINE),
+    Stage("scripts", scripts.run, Room.OFFLINE),
+    Stage("seal", seal.run, Room.OFFLINE),
+    Stage("disk", filesystems.run, Room.OFFLINE),
     Stage("qcow2", convert.run, Room.HOST),
 )
 TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
@@ -204,9 +204,9 @@ def _run_inside(build: Build, room: Room, stages: list[tuple[int, Stage]]) -> An
     given |= {f"dnfworker/{name}": text for name, text in dnf.read_worker().items()}
     binds = [
         *dnf.repository_binds(build.plan),
-        Bind(source=cache, target="/cache", writable=room == Room.NETWORK),
+        Bind(source=cache, target="/cache", writable=room == Room.ONLINE),
     ]
-    if room == Room.APART:
+    if room == Room.OFFLINE:
         _check_room(build)
         files = (build.disk, build.work / tree.SAVED.name) if build.options.keep else (build.disk,)
         for path in files:
@@ -222,20 +222,20 @@ def _run_inside(build: Build, room: Room, stages: list[tuple[int, Stage]]) -> An
         try:
             return pack(_run_group(build, stages))
         finally:
-            if build.options.keep and room == Room.APART:
+            if build.options.keep and room == Room.OFFLINE:
                 tree.save(build)
 
     # Builds side by side read the packages together; only one at a time fetches.
-    with locked(cache.parent / f"{cache.name}.lock", shared=room == Room.APART):
+    with locked(cache.parent / f"{cache.name}.lock", shared=room == Room.OFFLINE):
         facts = run_inside(
             inside,
             log=build.log,
             binds=tuple(binds),
-            network=room == Room.NETWORK or build.options.network,
+            network=room == Room.ONLINE or build.options.network,
             requests=initramfs.requests(build, cache_folder("initramfs")),
             runner=build.runner,
         )
-    if room == Room.APART:
+    if room == Room.OFFLINE:
         for path in files:
             idmap.take_back(path)
     return facts

@@ -19,7 +19,7 @@ IMAGES_FILE = KICKSTARTS / "images.yaml"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class RepositoryEntry:
     """A repository that goes before those of the kickstart; one of three kinds of URL."""
 
     name: str = field(metadata=FROM_KEY)
@@ -60,7 +60,7 @@ class ImageEntry:
     target: str
     default_user: str | None = None
     disk_size: int | None = None
-    repos: Mapping[str, Source] = field(default_factory=dict)
+    repos: Mapping[str, RepositoryEntry] = field(default_factory=dict)
     gpgkeys: tuple[str, ...] = ()
 
 

@@ -13,7 +13,7 @@ from builder.catalogue.user import User
 from builder.render.accounts import account_provides, member_provides
 from builder.render.entries import Entry, Only
 from builder.render.escapes import paragraph
-from builder.render.services import Surroundings
+from builder.render.services import ProjectContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,12 +60,14 @@ class Part:
         return tuple(name for name in self.services if f"{name}.service" in self.restarted)
 
 
-def list_parts(packaging: Packaging, around: Surroundings, entries: Sequence[Entry]) -> list[Part]:
+def list_parts(packaging: Packaging, around: ProjectContext, entries: Sequence[Entry]) -> list[Part]:
     """Return the binary packages of a project, in the order of the catalogue."""
     return [_part(package, packaging, around, entries) for package in packaging.packages.values()]
 
 
-def _part(package: SubPackage, packaging: Packaging, around: Surroundings, entries: Sequence[Entry]) -> Part:
+def _part(
+    package: SubPackage, packaging: Packaging, around: ProjectContext, entries: Sequence[Entry]
+) -> Part:
     mine = [entry for entry in entries if entry.package == package.name]
     services = [each for each in around.release.services.values() if each.home == package.name]
     is_common = package.name == packaging.common

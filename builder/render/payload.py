@@ -15,7 +15,7 @@ from builder.render.accounts import member_line, sysusers_line
 from builder.render.entries import Entry, Kind, Only
 from builder.render.environment import render
 from builder.render.services import (
-    Surroundings,
+    ProjectContext,
     render_init,
     render_sysconfig,
     render_unit,
@@ -35,9 +35,9 @@ def commands_of(release: ProjectRelease, packaging: Packaging) -> tuple[str, ...
     return tuple(dict.fromkeys((*packaging.commands, *run)))
 
 
-def list_payload(project: Project, around: Surroundings, packaging: Packaging) -> tuple[Entry, ...]:
+def list_payload(project: Project, around: ProjectContext, packaging: Packaging) -> tuple[Entry, ...]:
     """Return everything that the packages hold, in the order in which %files lists it."""
-    parts: tuple[Callable[[Project, Surroundings, Packaging], Iterator[Entry]], ...] = (
+    parts: tuple[Callable[[Project, ProjectContext, Packaging], Iterator[Entry]], ...] = (
         _commands,
         _services,
         _configuration,
@@ -52,7 +52,7 @@ def list_payload(project: Project, around: Surroundings, packaging: Packaging) -
     return tuple(entry for part in parts for entry in part(project, around, packaging))
 
 
-def _commands(_project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+def _commands(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
     homes = {service.run[0]: service.home for service in around.release.services.values() if service.run}
     for command in commands_of(around.release, packaging):
         path = f"/usr/bin/{command}"
@@ -60,7 +60,7 @@ def _commands(_project: Project, around: Surroundings, packaging: Packaging) -> 
         yield Entry(package=packaging.common if common else homes[path], path=path, mode="0755")
 
 
-def _services(project: Project, around: Surroundings, _packaging: Packaging) -> Iterator[Entry]:
+def _services(project: Project, around: ProjectContext, _packaging: Packaging) -> Iterator[Entry]:
     only = Only.SYSTEMD if around.sysv else Only.EVERYWHERE
     for service in around.release.services.values():
         unit = f"{service.name}.service"
@@ -107,7 +107,7 @@ def _services(project: Project, around: Surroundings, _packaging: Packaging) -> 
             )
 
 
-def _configuration(project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+def _configuration(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
     names = [path.rpartition("/")[2] for path in around.release.configuration]
     for config in around.release.configuration.values():
         text = None
@@ -134,7 +134,7 @@ def _kind_of(config: ConfigurationFile) -> Kind:
     return Kind.GHOST if config.set is None and config.source is None else Kind.CONFIG
 
 
-def _manuals(project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+def _manuals(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
     """One page for all of a project; %install makes a link to it for each command without one."""
     if packaging.source is None:
         return
@@ -153,14 +153,14 @@ def _manuals(project: Project, around: Surroundings, packaging: Packaging) -> It
         yield Entry(package=packaging.common, path=COMMAND_PAGES)
 
 
-def _files(_project: Project, _around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+def _files(_project: Project, _around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
     for path, source in packaging.files.items():
         yield Entry(package=packaging.common, path=path, upstream=source)
     for path, target in packaging.links.items():
         yield Entry(package=packaging.common, path=path, link=target)
 
 
-def _own(_project: Project, _around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+def _own(_project: Project, _around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
     for own in packaging.own.values():
         kind = Kind.CONFIG if own.config else Kind.FILE
         yield Entry(
@@ -175,7 +175,7 @@ def _own(_project: Project, _around: Surroundings, packaging: Packaging) -> Iter
         )
 
 
-def _site(project: Project, around: Surroundings, _packaging: Packaging) -> Iterator[Entry]:
+def _site(project: Project, around: ProjectContext, _packaging: Packaging) -> Iterator[Entry]:
     site = around.release.site
     if site is None:
         return
@@ -197,7 +197,7 @@ def _site(project: Project, around: Surroundings, _packaging: Packaging) -> Iter
     )
 
 
-def _rights(project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+def _rights(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
     name = packaging.name
     user = around.user.name
     if packaging.sudo:
@@ -250,7 +250,7 @@ def _rights(project: Project, around: Surroundings, packaging: Packaging) -> Ite
                 )
 
 
-def _housekeeping(_project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+def _housekeeping(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
     name = packaging.name
     log = f"/var/log/{around.user.name}"
     if log in around.release.folders:
@@ -291,7 +291,7 @@ def _housekeeping(_project: Project, around: Surroundings, packaging: Packaging)
         )
 
 
-def _folders(_project: Project, around: Surroundings, packaging: Packaging) -> Iterator[Entry]:
+def _folders(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
     for folder in around.release.folders.values():
         if folder.is_volatile and around.sysv:
             yield _folder(folder, around, packaging, Kind.FOLDER, Only.SYSV)
@@ -309,7 +309,7 @@ def _folders(_project: Project, around: Surroundings, packaging: Packaging) -> I
             )
 
 
-def _folder(folder: Folder, around: Surroundings, packaging: Packaging, kind: Kind, only: Only) -> Entry:
+def _folder(folder: Folder, around: ProjectContext, packaging: Packaging, kind: Kind, only: Only) -> Entry:
     return Entry(
         package=folder.package or packaging.common,
         path=folder.path,

@@ -64,7 +64,7 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Surroundings:
+class ProjectContext:
     """What a service has in common with the others of its project and release.
 
     `modern` is False where a target's systemd is that of Fedora 17, `sysv` True where one has none.
@@ -84,7 +84,7 @@ class Surroundings:
         return self.user.main_group
 
 
-def render_unit(service: Service, around: Surroundings, *, instances: bool = False) -> str:
+def render_unit(service: Service, around: ProjectContext, *, instances: bool = False) -> str:
     """Return the unit file of a service, or that of its instances (NAME@.service)."""
     user = service.user or around.user.name
     hardened = around.modern and service.hardening == "full"
@@ -115,7 +115,7 @@ def render_unit(service: Service, around: Surroundings, *, instances: bool = Fal
     return render("unit", unit=unit)
 
 
-def command_of(service: Service, around: Surroundings, *, instances: bool = False) -> str:
+def command_of(service: Service, around: ProjectContext, *, instances: bool = False) -> str:
     """Return ExecStart= of a unit."""
     if service.wsgi:
         return f"uwsgi --ini {uwsgi_path(service, around.project)}"
@@ -124,13 +124,13 @@ def command_of(service: Service, around: Surroundings, *, instances: bool = Fals
     return " ".join(escapes.unit_word(word, instance=instances) for word in argv) + options
 
 
-def render_uwsgi(service: Service, around: Surroundings) -> str:
+def render_uwsgi(service: Service, around: ProjectContext) -> str:
     """Return the configuration of the uwsgi that runs a WSGI service."""
     assert service.wsgi is not None
     return render("uwsgi.ini", service=service, port=around.release.ports[service.wsgi.port])
 
 
-def render_init(service: Service, around: Surroundings) -> str:
+def render_init(service: Service, around: ProjectContext) -> str:
     """Return the SysV init script of a service."""
     words = [word for word in service.run[1:] if word.startswith("/etc/")]
     values = {

@@ -18,7 +18,7 @@ from builder.render.environment import render
 from builder.render.escapes import paragraph
 from builder.render.parts import Part, branch, list_parts
 from builder.render.payload import commands_of, list_payload
-from builder.render.services import Surroundings
+from builder.render.services import ProjectContext
 from builder.targets import Init, Target
 
 COLUMN = 18
@@ -100,9 +100,9 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
 
 def _surroundings(
     project: Project, release: str, catalogue: Catalogue, targets: Sequence[Target], *, url: str
-) -> Surroundings:
+) -> ProjectContext:
     inits = {target.init for target in targets}
-    return Surroundings(
+    return ProjectContext(
         profile=catalogue.releases[release],
         project=project.project,
         release=project.releases[release],

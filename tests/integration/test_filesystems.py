@@ -19,10 +19,10 @@ from typing import TypeVar
 import pytest
 
 from builder.errors import BuildError, InputError, PermissionMissing
-from builder.image.disk.filesystems import rehearse, writer_for
+from builder.image.disk.filesystems import try_mkfs_options, writer_for
 from builder.image.disk.filesystems.disk import Disk
 from builder.image.disk.filesystems.usage import measure
-from builder.image.disk.placement import MIB, Placed, Usage
+from builder.image.disk.placement import MIB, PlacedContent, Usage
 from builder.image.disk.table import write_table
 from builder.image.isolation.mounts import mount
 from builder.kickstart.plan import Partition
@@ -169,7 +169,7 @@ def test_ext4_keeps_everything_a_tree_can_hold(
     assert usage.inodes >= len(inodes) - 2
 
 
-def used_bytes(disk: Path, placed: Placed) -> int:
+def used_bytes(disk: Path, placed: PlacedContent) -> int:
     """Return what content takes: the blocks that an empty file system of this size has more."""
     free = superblock(f"{disk}?offset={placed.start}")["Free blocks"]
     return writer_for("ext4").capacity(placed.size).bytes - int(free) * 4096  # type: ignore[union-attr]
@@ -320,7 +320,7 @@ def test_wrong_mkfsoptions_are_found_before_anything_is_built(
     )
 
     with pytest.raises(InputError) as caught:
-        rehearse(Disk(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
+        try_mkfs_options(Disk(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
 
     assert said in caught.value.message
     assert "/data" in caught.value.message
@@ -330,7 +330,7 @@ def test_wrong_mkfsoptions_are_found_before_anything_is_built(
 def test_good_mkfsoptions_pass_the_rehearsal(tmp_path: Path, runner: Runner) -> None:
     placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=64, mkfsoptions="-m 1 -O ^64bit"))
 
-    rehearse(Disk(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
+    try_mkfs_options(Disk(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
 
     assert not (tmp_path / "rehearsal").exists()
 

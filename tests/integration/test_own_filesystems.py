@@ -18,7 +18,7 @@ import pytest
 from builder import tools
 from builder.errors import BuildError, PermissionMissing
 from builder.image.disk.filesystems.disk import copy_pieces
-from builder.image.disk.placement import MIB, DiskLayout, Placed, PlacedVolume
+from builder.image.disk.placement import MIB, DiskLayout, PlacedContent, PlacedVolume
 from builder.image.isolation.mounts import mount
 from builder.kickstart.plan import LogicalVolume, Partition, Subvolume, VolumeGroup
 from builder.report import Report
@@ -92,7 +92,7 @@ def write(
     return found
 
 
-def take_out(disk: Path, placed: Placed, target: Path) -> Path:
+def take_out(disk: Path, placed: PlacedContent, target: Path) -> Path:
     """Copy a partition or volume into a file of its own."""
     pieces = [(placed.start, placed.size, 0)]
     if isinstance(placed, PlacedVolume):

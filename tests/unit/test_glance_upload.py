@@ -75,7 +75,7 @@ def test_min_disk_without_manifest_is_the_virtual_size_rounded_up(
 ) -> None:
     image = qcow2(tmp_path / "b.qcow2", size=size)
     local = source.read(image)
-    known = source.Source(
+    known = source.LocalImage(
         path=image, size=local.size, virtual_size=local.virtual_size, digests=source.compute_digests(image)
     )
 
@@ -179,14 +179,14 @@ def test_what_could_be_compared_is_told(tmp_path: Path, fields: dict[str, Any], 
     values = {
         key: hashlib.new(known[v], b"bytes").hexdigest() if v in known else v for key, v in fields.items()
     }
-    local = source.Source(path=path, size=5, virtual_size=5)
+    local = source.LocalImage(path=path, size=5, virtual_size=5)
     digests = {name: hashlib.new(name, b"bytes").hexdigest() for name in source.ALGORITHMS}
 
     assert comparison.compare(remote(**values), local, digests, "qcow2") == said
 
 
 def test_other_size_in_the_same_format_is_no_conversion(tmp_path: Path) -> None:
-    local = source.Source(path=tmp_path / "f", size=6, virtual_size=6)
+    local = source.LocalImage(path=tmp_path / "f", size=6, virtual_size=6)
 
     with pytest.raises(RemoteError, match="5 bytes, 6 were sent"):
         comparison.compare(remote(), local, {}, "qcow2")

@@ -11,13 +11,13 @@ import pytest
 
 from builder.errors import InputError
 from builder.report import Report
-from builder.rpm.build.archive import Source, changelog_date, is_generated, make_archive, source_date
+from builder.rpm.build.archive import ArchiveFile, changelog_date, is_generated, make_archive, source_date
 from builder.rpm.spec.packages import Package
 from builder.runner import Runner
 
 SOURCES = (
-    Source(name="a/tool", data=b"#!/bin/sh\n", executable=True),
-    Source(name="b", data=b"text\n"),
+    ArchiveFile(name="a/tool", data=b"#!/bin/sh\n", executable=True),
+    ArchiveFile(name="b", data=b"text\n"),
 )
 
 

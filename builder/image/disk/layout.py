@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from builder.errors import BuildError
 from builder.image.disk import filesystems, volumes
-from builder.image.disk.placement import MIB, DiskLayout, Placed, PlacedPartition, Usage
+from builder.image.disk.placement import MIB, DiskLayout, PlacedContent, PlacedPartition, Usage
 from builder.kickstart.disk.filesystems import RAW
 from builder.kickstart.plan import Disk, Partition, Volume
 
@@ -41,7 +41,7 @@ MSDOS_TYPES = {
 ESP_OPTIONS = "umask=0077,shortname=winnt"
 
 
-def own_mountpoints(volume: Volume | Placed) -> tuple[str, ...]:
+def own_mountpoints(volume: Volume | PlacedContent) -> tuple[str, ...]:
     """Return the mount points of a volume that do not lie below another of its own.
 
     Subvolumes share the room of their file system: while building, those below another are plain folders.
@@ -151,7 +151,7 @@ def _role(partition: Partition) -> str:
     return "root" if "/" in partition.mountpoints else "data"
 
 
-def _check_fit(placed: Placed, volume: Volume, content: Mapping[str, Usage]) -> None:
+def _check_fit(placed: PlacedContent, volume: Volume, content: Mapping[str, Usage]) -> None:
     writer = filesystems.writer_for(placed.fstype)
     if writer is None or placed.fstype in RAW:
         return

@@ -29,7 +29,7 @@ class Usage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Placed:
+class PlacedContent:
     """What is written somewhere on the disk.
 
     `fstype` is what is written: ext2 ext3 ext4 xfs btrfs vfat swap; or biosboot, prepboot, lvm and unused,
@@ -72,7 +72,7 @@ class Mount:
     """A mount point and what is mounted there: a file system, or a subvolume of one."""
 
     mountpoint: str
-    placed: Placed
+    placed: PlacedContent
     subvolume: Subvolume | None = None
 
     @property
@@ -90,7 +90,7 @@ class Mount:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlacedPartition(Placed):
+class PlacedPartition(PlacedContent):
     """One partition. `type` is the GUID of a GPT or the hexadecimal code of an msdos table."""
 
     number: int
@@ -111,7 +111,7 @@ class Piece:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlacedVolume(Placed):
+class PlacedVolume(PlacedContent):
     """A linear logical volume; where it has one piece, `start` is that of the piece."""
 
     name: str
@@ -152,7 +152,7 @@ class DiskLayout:
     groups: tuple[PlacedGroup, ...] = ()
 
     @property
-    def volumes(self) -> tuple[Placed, ...]:
+    def volumes(self) -> tuple[PlacedContent, ...]:
         """Partitions and logical volumes."""
         return (*self.partitions, *(one for group in self.groups for one in group.volumes))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from builder.image.build import TREE, Build, Package
+from builder.image.build import TREE, Build, ChosenPackage
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
 
@@ -17,7 +17,7 @@ def options(build: Build) -> list[str]:
     return ["--root", os.fspath(TREE), "--define", f"_dbpath {build.target.rpm.dbpath}"]
 
 
-def installed(build: Build) -> tuple[Package, ...]:
+def installed(build: Build) -> tuple[ChosenPackage, ...]:
     """Return the packages that are in the image by now: scripts may have removed some and added others."""
     if not tree.path(str(build.target.rpm.dbpath)).is_dir():
         return ()
@@ -27,7 +27,7 @@ def installed(build: Build) -> tuple[Package, ...]:
     for row in rows:
         nevra, name, arch, size = row.split("|")
         if name != "gpg-pubkey":
-            of_script = Package(
+            of_script = ChosenPackage(
                 name=name, nevra=nevra, arch=arch, repo="", sha256="", size=int(size), path=""
             )
             found.append(known.get(nevra, of_script))

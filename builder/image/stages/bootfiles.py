@@ -11,7 +11,7 @@ from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.disk import bootloader, layout, table
 from builder.image.disk.bootloader import Firmware
-from builder.image.disk.filesystems import rehearse
+from builder.image.disk.filesystems import try_mkfs_options
 from builder.image.disk.filesystems.disk import Disk
 from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
@@ -24,7 +24,7 @@ def run(build: Build) -> str:
     """Place the partitions and write the files that know of them."""
     placed = layout.place(build.plan.disk, seed=build.seed, content={})
     disk = Disk(file=build.disk, runner=build.runner, epoch=0, work=build.work, xfs=build.target.xfs)
-    rehearse(disk, placed)
+    try_mkfs_options(disk, placed)
     build.facts.layout = placed
     tree.write("/etc/fstab", table.fstab(placed))
     kernels = find_kernels()

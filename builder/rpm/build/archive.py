@@ -42,7 +42,7 @@ IGNORED_FOLDERS = frozenset({"__pycache__", ".ruff_cache", ".mypy_cache", ".pyte
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class ArchiveFile:
     """One file of the archive: its name there, its bytes, and whether it can be run."""
 
     name: str
@@ -55,13 +55,15 @@ def archive_name(package: Package) -> str | None:
     return f"{package.name}-{package.version}.tar.gz" if package.name == UTILS else None
 
 
-def collect_sources(root: Path, runner: Runner) -> tuple[Source, ...]:
+def collect_sources(root: Path, runner: Runner) -> tuple[ArchiveFile, ...]:
     """Return the files of the archive, sorted by name.
 
     Raises:
         InputError: a file that must be there is not, or a link stands among them.
     """
-    sources = [Source(name="services.json", data=render_services(load_catalogue(root / "specs")).encode())]
+    sources = [
+        ArchiveFile(name="services.json", data=render_services(load_catalogue(root / "specs")).encode())
+    ]
     names = git_files(root, runner)
     for name in walk_files(root) if names is None else names:
         path = root / name
@@ -70,7 +72,7 @@ def collect_sources(root: Path, runner: Runner) -> tuple[Source, ...]:
         if path.is_symlink() or not path.is_file():
             raise InputError(f"{path} is not a plain file", hint="the package holds plain files only")
         executable = bool(path.stat().st_mode & 0o100)
-        sources.append(Source(name=name, data=path.read_bytes(), executable=executable))
+        sources.append(ArchiveFile(name=name, data=path.read_bytes(), executable=executable))
     for needed in PACKED:
         if not any(source.name == needed or source.name.startswith(f"{needed}/") for source in sources):
             raise InputError(f"{root / needed} is missing: this is no checkout of openstack-utils")
@@ -136,13 +138,13 @@ def changelog_date(spec: str) -> int:
     return calendar.timegm(date) + 12 * 3600
 
 
-def digest_of_sources(sources: tuple[Source, ...]) -> str:
+def digest_of_sources(sources: tuple[ArchiveFile, ...]) -> str:
     """Return a digest over names, bytes and modes."""
     return digest_of([[source.name, source.data.hex(), source.executable] for source in sources])
 
 
 @cache
-def make_archive(sources: tuple[Source, ...], *, prefix: str, epoch: int) -> bytes:
+def make_archive(sources: tuple[ArchiveFile, ...], *, prefix: str, epoch: int) -> bytes:
     """Return a .tar.gz of `sources` below `prefix`/: no owner, mode or time of this machine is in it."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:

@@ -30,7 +30,7 @@ class Artifact:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Manifest:
+class BuildManifest:
     """What one build of one package for one target made.
 
     `inputs` is the digest of everything that decides the bytes; two builds with equal inputs are equal.
@@ -64,25 +64,25 @@ def describe(path: Path) -> Artifact:
     )
 
 
-def as_data(manifest: Manifest) -> dict[str, object]:
+def as_data(manifest: BuildManifest) -> dict[str, object]:
     """Return a manifest as JSON has it."""
     return {"format": FORMAT, **dataclasses.asdict(manifest)}
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: BuildManifest) -> None:
     """Write a manifest into `folder`."""
     text = json.dumps(as_data(manifest), indent=2) + "\n"
     write_atomic(manifest_path(folder, manifest.package), text)
 
 
-def read_manifest(folder: Path, package: str) -> Manifest | None:
+def read_manifest(folder: Path, package: str) -> BuildManifest | None:
     """Return the manifest of an earlier build; None when there is none that we can read."""
     try:
         data = json.loads(manifest_path(folder, package).read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:
             return None
         artifacts = tuple(Artifact(**artifact) for artifact in data.pop("artifacts"))
-        return Manifest(artifacts=artifacts, **data)
+        return BuildManifest(artifacts=artifacts, **data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

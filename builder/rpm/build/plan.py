@@ -14,7 +14,13 @@ from pathlib import Path
 from builder.download import place_in_cache
 from builder.errors import InputError, Problem
 from builder.files import digest_of, sha256_file
-from builder.rpm.build.archive import Source, archive_name, collect_sources, digest_of_sources, source_date
+from builder.rpm.build.archive import (
+    ArchiveFile,
+    archive_name,
+    collect_sources,
+    digest_of_sources,
+    source_date,
+)
 from builder.rpm.programs import pyproject
 from builder.rpm.programs.pyproject import build_tools
 from builder.rpm.spec.macros import target_macros
@@ -59,7 +65,7 @@ class BuildPlan:
     target: Target
     settings: Settings
     sources: SourceFiles
-    archive: tuple[Source, ...]
+    archive: tuple[ArchiveFile, ...]
     epoch: int
     without: tuple[str, ...]
 
@@ -167,7 +173,7 @@ def _plan(
     target: Target,
     settings: Settings,
     *,
-    archive: tuple[Source, ...],
+    archive: tuple[ArchiveFile, ...],
     epoch: int,
     runner: Runner,
 ) -> BuildPlan:

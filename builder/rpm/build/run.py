@@ -16,7 +16,14 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.files import cache_folder, explain, locked, remove_stale, work_folder, write_atomic
 from builder.memory import folder_in_memory, has_room
-from builder.rpm.build.manifest import Artifact, Manifest, are_intact, describe, read_manifest, write_manifest
+from builder.rpm.build.manifest import (
+    Artifact,
+    BuildManifest,
+    are_intact,
+    describe,
+    read_manifest,
+    write_manifest,
+)
 from builder.rpm.build.mock import run_mock
 from builder.rpm.build.plan import Backend, BuildPlan
 from builder.rpm.build.rpmbuild import run_rpmbuild
@@ -31,7 +38,7 @@ ROOM = 256 << 20
 class BuildResult:
     """What a build gave; `changed` is False when the earlier one was still good."""
 
-    manifest: Manifest
+    manifest: BuildManifest
     folder: Path
     changed: bool
     seconds: float
@@ -118,7 +125,7 @@ def build(plan: BuildPlan, *, binary: bool, work: Path, runner: Runner) -> Build
         for artifact in earlier.artifacts if earlier else ():
             if artifact.path not in {new.path for new in artifacts}:
                 (plan.folder / artifact.path).unlink(missing_ok=True)
-        manifest = Manifest(
+        manifest = BuildManifest(
             package=package,
             target=plan.target.name,
             version=plan.package.version,

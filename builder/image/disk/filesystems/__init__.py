@@ -19,7 +19,7 @@ from builder.image.disk.filesystems.ext import ExtWriter
 from builder.image.disk.filesystems.swap import SwapWriter
 from builder.image.disk.filesystems.vfat import VfatWriter
 from builder.image.disk.filesystems.xfs import XfsWriter
-from builder.image.disk.placement import DiskLayout, Placed, PlacedVolume, Usage
+from builder.image.disk.placement import DiskLayout, PlacedContent, PlacedVolume, Usage
 from builder.kickstart.disk.filesystems import RAW
 from builder.kickstart.plan import Volume
 
@@ -30,7 +30,7 @@ class Writer(Protocol):
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
         """Return what fits into a file system of `size` bytes."""
 
-    def write(self, disk: Disk, placed: Placed, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Make the file system at `placed`, filled with what the folders of its mount points hold.
 
         Args:
@@ -61,7 +61,7 @@ def writer_for(fstype: str) -> Writer | None:
 def identify(
     volume: Volume, what: str, uuid: Callable[[str], str], number: Callable[[str], int]
 ) -> dict[str, Any]:
-    """Return the fields of `placement.Placed` that say what is written; `what` names it for identifiers."""
+    """Return the fields of `PlacedContent` that say what is written; `what` names it for identifiers."""
     fstype = "vfat" if volume.fstype == "efi" else volume.fstype
     identity: str | None = None
     if fstype == "vfat":
@@ -115,7 +115,7 @@ def _write_in_pieces(writer: Writer, disk: Disk, placed: PlacedVolume, sources: 
         os.truncate(disk.file, end)
 
 
-def rehearse(disk: Disk, layout: DiskLayout) -> None:
+def try_mkfs_options(disk: Disk, layout: DiskLayout) -> None:
     """Make the file systems that have --mkfsoptions once, empty, before anything else is done.
 
     Only mkfs knows which options it takes; without this a typing error would come up after everything has

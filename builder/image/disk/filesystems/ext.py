@@ -18,7 +18,7 @@ from builder.errors import BuildError, CommandFailed
 from builder.image.disk.filesystems import extinodes
 from builder.image.disk.filesystems.disk import Disk
 from builder.image.disk.filesystems.source import source_of
-from builder.image.disk.placement import KIB, MIB, Placed, Usage
+from builder.image.disk.placement import KIB, MIB, PlacedContent, Usage
 from builder.kickstart.disk import options
 from builder.runner import Completed
 
@@ -84,7 +84,7 @@ class ExtWriter:
             inodes=max(0, geometry.inodes - 10),
         )
 
-    def write(self, disk: Disk, placed: Placed, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Write it with the content of its source.
 
         Raises:
@@ -106,7 +106,7 @@ class ExtWriter:
             raise _failure(placed, done)
         extinodes.finish(disk.file, placed.start, epoch=disk.epoch, root=root)
 
-    def _arguments(self, placed: Placed, root: os.stat_result | None) -> list[str]:
+    def _arguments(self, placed: PlacedContent, root: os.stat_result | None) -> list[str]:
         owner = f"root_owner={root.st_uid}:{root.st_gid}" if root else "root_owner=0:0"
         extended = [f"offset={placed.start}", owner, "lazy_itable_init=1", "lazy_journal_init=1"]
         if placed.hash_seed:
@@ -120,7 +120,7 @@ class ExtWriter:
         return argv
 
 
-def _failure(placed: Placed, done: Completed) -> BuildError:
+def _failure(placed: PlacedContent, done: Completed) -> BuildError:
     """Return the error that tells what mke2fs said; its first line names the reason, usage follows."""
     if re.search(r"could not allocate (block|inode)|no space left", done.stderr, re.IGNORECASE):
         return BuildError(

@@ -17,7 +17,7 @@ from pathlib import Path
 from builder.errors import BuildError, CommandFailed
 from builder.image.disk.filesystems.disk import Disk
 from builder.image.disk.filesystems.source import source_of
-from builder.image.disk.placement import KIB, MIB, SECTOR, Placed, Usage
+from builder.image.disk.placement import KIB, MIB, SECTOR, PlacedContent, Usage
 from builder.kickstart.disk import options
 
 FAT32_FROM = 512 * MIB
@@ -40,7 +40,7 @@ class VfatWriter:
         data = size - size // 256 - 64 * KIB
         return Usage(bytes=max(0, data), inodes=max(16, data // (4 * KIB)))
 
-    def write(self, disk: Disk, placed: Placed, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Write it with the content of its source.
 
         Raises:
@@ -80,7 +80,7 @@ class VfatWriter:
             )
 
 
-def survey(source: Path, placed: Placed) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def survey(source: Path, placed: PlacedContent) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the folders and the files below `source`, sorted, as names relative to it.
 
     Raises:

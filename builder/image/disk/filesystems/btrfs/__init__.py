@@ -19,7 +19,7 @@ from builder.image.disk.filesystems.btrfs.compression import compression_of
 from builder.image.disk.filesystems.btrfs.filesystem import FileSystem, Wanted
 from builder.image.disk.filesystems.disk import Disk
 from builder.image.disk.filesystems.source import CannotHold, NoRoom, Source
-from builder.image.disk.placement import MIB, Mount, Placed, Usage
+from builder.image.disk.placement import MIB, Mount, PlacedContent, Usage
 from builder.kickstart.disk.filesystems import btrfs_metadata
 
 # Up to the second superblock, where the system chunks lie, and what rounding takes.
@@ -36,7 +36,7 @@ class BtrfsWriter:
         room = size - _FIXED - copies * max(METADATA_SPARE, size // 50)
         return Usage(bytes=max(0, room), inodes=max(0, room // 2048))
 
-    def write(self, disk: Disk, placed: Placed, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Write it with its subvolumes, each with the content of its source.
 
         Raises:
@@ -64,7 +64,7 @@ class BtrfsWriter:
             os.close(descriptor)
 
 
-def _wanted(placed: Placed, sources: Mapping[str, Path]) -> list[Wanted]:
+def _wanted(placed: PlacedContent, sources: Mapping[str, Path]) -> list[Wanted]:
     """Return the top level and the subvolumes, those first that others lie in."""
     top = Mount(mountpoint=placed.mountpoint, placed=placed) if placed.mountpoint else None
     found = [Wanted(path="", source=_source(top, placed, sources), compression=compression_of(placed))]
@@ -75,7 +75,7 @@ def _wanted(placed: Placed, sources: Mapping[str, Path]) -> list[Wanted]:
     return found
 
 
-def _source(mount: Mount | None, placed: Placed, sources: Mapping[str, Path]) -> Source:
+def _source(mount: Mount | None, placed: PlacedContent, sources: Mapping[str, Path]) -> Source:
     """Return what goes to `mount`: what lies below other mount points of the same file system does not."""
     folder = sources.get(mount.mountpoint) if mount else None
     others = (sources.get(one.mountpoint) for one in placed.mounts if one != mount)

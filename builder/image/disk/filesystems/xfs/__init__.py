@@ -22,7 +22,7 @@ from builder.image.disk.filesystems.xfs.btrees import finish
 from builder.image.disk.filesystems.xfs.content import Content
 from builder.image.disk.filesystems.xfs.inodes import BILLION, Inodes
 from builder.image.disk.filesystems.xfs.space import Space
-from builder.image.disk.placement import MIB, Placed, Usage
+from builder.image.disk.placement import MIB, PlacedContent, Usage
 from builder.kickstart.disk.filesystems import xfs_suboptions
 
 # Stated, because the default differs by xfsprogs: 64 MiB is that of 5.15 and later up to 128 GiB.
@@ -53,7 +53,7 @@ class XfsWriter:
         inodes = size * _MAXPCT // 100 // (int(inode) if inode.isdigit() else _INODE)
         return Usage(bytes=max(0, room), inodes=inodes)
 
-    def write(self, disk: Disk, placed: Placed, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Make it at its place with the content of its source.
 
         Raises:
@@ -86,7 +86,7 @@ class XfsWriter:
             os.close(descriptor)
 
 
-def _make_empty(disk: Disk, placed: Placed, empty: Path) -> None:
+def _make_empty(disk: Disk, placed: PlacedContent, empty: Path) -> None:
     with empty.open("wb") as file:
         file.truncate(placed.size)
     for argv in _attempts(disk, placed):
@@ -102,7 +102,7 @@ def _make_empty(disk: Disk, placed: Placed, empty: Path) -> None:
     )
 
 
-def _attempts(disk: Disk, placed: Placed) -> list[list[str]]:
+def _attempts(disk: Disk, placed: PlacedContent) -> list[list[str]]:
     """Return the command for the newest xfsprogs, then for older ones."""
     options = {letter: dict(pairs) for letter, pairs in _DEFAULTS.items()}
     options.setdefault("n", {})["parent"] = "0"
@@ -122,7 +122,7 @@ def _attempts(disk: Disk, placed: Placed) -> list[list[str]]:
     return found
 
 
-def _command(options: Mapping[str, Mapping[str, str]], placed: Placed) -> list[str]:
+def _command(options: Mapping[str, Mapping[str, str]], placed: PlacedContent) -> list[str]:
     argv = ["mkfs.xfs", "-q", "-f", "-K"]
     for letter, pairs in options.items():
         if pairs:
