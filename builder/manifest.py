@@ -51,13 +51,16 @@ class PartitionEntry:
 class InstalledPackage:
     """An installed package: `name-[epoch:]version-release.arch`, the digest and size of its file.
 
-    `size` is what it takes when installed, in bytes; `sha256` is None where no repository gave one.
+    `size` is what it takes when installed, in bytes; `sha256` is None where no repository gave one. `sigmd5`
+    is the digest of header and payload by which Koji knows it, `key` the id of the key that signed it.
     """
 
     nevra: str
     name: str
     sha256: str | None
     size: int
+    sigmd5: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

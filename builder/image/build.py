@@ -44,7 +44,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChosenPackage:
-    """One package that goes into the image; `path` is where its file is inside."""
+    """One package that goes into the image; `path` is where its file is inside.
+
+    `sigmd5` (hex) and `key`, the id of the key that signed it, are known when it is installed.
+    """
 
     name: str
     nevra: str
@@ -53,6 +56,8 @@ class ChosenPackage:
     sha256: str
     size: int
     path: str
+    sigmd5: str | None = None
+    key: str | None = None
 
 
 @dataclass(kw_only=True)

@@ -47,7 +47,14 @@ def describe(build: Build, image: Path, states: tuple[repomd.State, ...]) -> Ima
         min_disk=-(-facts.layout.size // GIB),
         partitions=describe_partitions(facts.layout),
         packages=tuple(
-            InstalledPackage(nevra=one.nevra, name=one.name, sha256=one.sha256 or None, size=one.size)
+            InstalledPackage(
+                nevra=one.nevra,
+                name=one.name,
+                sha256=one.sha256 or None,
+                size=one.size,
+                sigmd5=one.sigmd5,
+                key=one.key,
+            )
             for one in packages
         ),
         inputs=Inputs(

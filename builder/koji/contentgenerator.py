@@ -7,6 +7,7 @@ and who may import for each (`koji grant-cg-access`); ours is called openstack-b
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 import re
@@ -21,10 +22,10 @@ from builder import __version__
 from builder.errors import BuildError, InputError, RemoteError
 from builder.files import sha256_file
 from builder.koji.hub import Call, Hub, Lost
+from builder.manifest import ImageManifest
 
 GENERATOR = "openstack-builder"
 BUILDROOT = 1
-METADATA = "metadata.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +58,8 @@ class Component:
 class Import:
     """An image to import.
 
-    `files` are the image and what stands with it; `manifest` is the image's manifest as JSON has it;
-    `tools` are name and version of the programs that made it.
+    `files` are the image and what stands with it; `tools` are name and version of the programs that made it;
+    `started` and `ended` are seconds since the epoch.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Import:
     release: str
     source: str
     files: tuple[Path, ...]
-    manifest: Mapping[str, Any]
+    manifest: ImageManifest
     components: tuple[Component, ...]
     host_os: str
     started: int
@@ -95,11 +96,11 @@ def check(wanted: Import) -> None:
     for path in wanted.files:
         if path.is_symlink() or not path.is_file():
             raise InputError(f"{path} is not a regular file")
-    artifact = wanted.manifest["artifact"]
-    image = next((path for path in wanted.files if path.name == artifact["path"]), None)
+    artifact = wanted.manifest.artifact
+    image = next((path for path in wanted.files if path.name == artifact.path), None)
     if image is None:
-        raise InputError(f"{artifact['path']}, which the manifest describes, is not among the files")
-    if image.stat().st_size != artifact["size"] or sha256_file(image) != artifact["sha256"]:
+        raise InputError(f"{artifact.path}, which the manifest describes, is not among the files")
+    if image.stat().st_size != artifact.size or sha256_file(image) != artifact.sha256:
         raise InputError(
             f"{image} is not the image that its manifest describes", hint="build it again, then import it"
         )
@@ -111,7 +112,7 @@ def describe(wanted: Import, *, build_id: int | None = None) -> dict[str, Any]:
     Args:
         build_id: the build that was reserved for it.
     """
-    arch = str(wanted.manifest["architecture"])
+    arch = wanted.manifest.architecture
     build: dict[str, Any] = {
         "name": wanted.name,
         "version": wanted.version,
@@ -119,7 +120,7 @@ def describe(wanted: Import, *, build_id: int | None = None) -> dict[str, Any]:
         "source": wanted.source,
         "start_time": wanted.started,
         "end_time": wanted.ended,
-        "extra": {"typeinfo": {"image": {"target": wanted.manifest["target"], "arch": arch}}},
+        "extra": {"typeinfo": {"image": {"target": wanted.manifest.target, "arch": arch}}},
     }
     if wanted.owner:
         build["owner"] = wanted.owner
@@ -139,8 +140,11 @@ def describe(wanted: Import, *, build_id: int | None = None) -> dict[str, Any]:
                 "components": [],
                 "extra": {
                     GENERATOR: {
-                        "fingerprint": wanted.manifest["inputs"]["fingerprint"],
-                        "repositories": wanted.manifest["inputs"]["repositories"],
+                        "fingerprint": wanted.manifest.inputs.fingerprint,
+                        "repositories": [
+                            dataclasses.asdict(repository)
+                            for repository in wanted.manifest.inputs.repositories
+                        ],
                     }
                 },
             }
@@ -150,7 +154,6 @@ def describe(wanted: Import, *, build_id: int | None = None) -> dict[str, Any]:
 
 
 def _output(path: Path, wanted: Import, arch: str, components: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    artifact = wanted.manifest["artifact"]
     entry: dict[str, Any] = {
         "buildroot_id": BUILDROOT,
         "filename": path.name,
@@ -161,7 +164,7 @@ def _output(path: Path, wanted: Import, arch: str, components: Sequence[Mapping[
         "type": "log",
         "extra": {},
     }
-    if path.name == artifact["path"]:
+    if path.name == wanted.manifest.artifact.path:
         # The type by which hub and Brew know image files; the archive type follows from the file's name.
         entry |= {
             "type": "image",

@@ -12,10 +12,13 @@ import pytest
 
 from builder.errors import InputError, RemoteError
 from builder.koji.builds import submit_once
+from builder.koji.components import list_components
 from builder.koji.contentgenerator import GENERATOR, Component, Import, check, describe, import_image
 from builder.koji.images import ImageSubmission, check_name, find_submitted, require_image_builds
+from builder.manifest import ImageFile, InstalledPackage, as_data
 from tests.koji.conftest import HubUnderTest, no_pause
 from tests.koji.stand_in_hub import GENERIC, NOT_ALLOWED
+from tests.support.manifests import MANIFEST
 
 
 def image_submission() -> ImageSubmission:
@@ -71,16 +74,13 @@ def wanted(tmp_path: Path) -> Import:
     """An image of a few bytes with the manifest that describes it."""
     image = tmp_path / "jeos.qcow2"
     image.write_bytes(b"QFI\xfb" + b"image" * 1000)
-    manifest = {
-        "name": "jeos", "target": "epel-9", "architecture": "x86_64",
-        "artifact": {
-            "path": image.name, "size": image.stat().st_size,
-            "sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
-        },
-        "inputs": {"fingerprint": "f" * 64, "repositories": [{"name": "baseos", "url": "https://x"}]},
-    }  # fmt: skip
+    file = ImageFile(
+        path=image.name, size=image.stat().st_size, sha512="", md5="",
+        sha256=hashlib.sha256(image.read_bytes()).hexdigest(),
+    )  # fmt: skip
+    manifest = replace(MANIFEST, artifact=file)
     path = tmp_path / "jeos.manifest.json"
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(as_data(manifest)))
     component = Component(
         name="bash", epoch=None, version="5.2", release="1.el9", arch="x86_64",
         sigmd5="a" * 32, signature="8cd08a6e",
@@ -105,7 +105,7 @@ def test_the_metadata_is_that_of_format_version_0(wanted: Import) -> None:
             "arch": "x86_64", "sigmd5": "a" * 32, "signature": "8cd08a6e",
         }
     ]  # fmt: skip
-    assert image["checksum"] == wanted.manifest["artifact"]["sha256"]
+    assert image["checksum"] == wanted.manifest.artifact.sha256
     assert set(image["extra"]) == {"image"}
     assert log["type"] == "log"
     assert {output["buildroot_id"] for output in metadata["output"]} == {metadata["buildroots"][0]["id"]}
@@ -176,3 +176,27 @@ def test_an_image_that_its_manifest_does_not_describe_is_refused(wanted: Import)
 def test_a_release_that_koji_cannot_take_apart_is_refused(wanted: Import, release: str) -> None:
     with pytest.raises(InputError, match="--release"):
         check(replace(wanted, release=release))
+
+
+@pytest.mark.parametrize(
+    ("nevra", "epoch", "version", "release", "arch"),
+    [
+        pytest.param("bash-5.2-1.el9.x86_64", None, "5.2", "1.el9", "x86_64", id="plain"),
+        pytest.param("grub2-tools-1:2.12-3.fc45.noarch", 1, "2.12", "3.fc45", "noarch", id="epoch"),
+    ],
+)
+def test_the_packages_of_a_manifest_are_its_components(
+    nevra: str, epoch: int | None, version: str, release: str, arch: str
+) -> None:
+    package = InstalledPackage(nevra=nevra, name="x", sha256=None, size=1, sigmd5="b" * 32, key="8cd08a6e")
+
+    (component,) = list_components(replace(MANIFEST, packages=(package,)))
+
+    assert (component.epoch, component.version) == (epoch, version)
+    assert (component.release, component.arch) == (release, arch)
+    assert (component.sigmd5, component.signature) == ("b" * 32, "8cd08a6e")
+
+
+def test_a_manifest_without_the_digests_is_refused() -> None:
+    with pytest.raises(InputError, match=r"has no sigmd5 of kernel-6-1\.x86_64"):
+        list_components(MANIFEST)

@@ -95,6 +95,7 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
     }
     assert written["packages"][0] == {
         "nevra": "kernel-6-1.x86_64", "name": "kernel", "sha256": None, "size": 7,
+        "sigmd5": None, "key": None,
     }  # fmt: skip
     assert written["stages"] == [{"name": "install", "seconds": 1.25}]
 

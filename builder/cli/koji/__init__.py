@@ -12,19 +12,23 @@ from typing import cast
 from builder.cli import Command, Context, Parser
 from builder.koji.hub import Hub, Profile, read_profile
 
-SUMMARY = "Build packages and images on a Koji hub; watch and fetch what it makes."
+SUMMARY = "Build packages and images on a Koji hub; watch and fetch what it makes; import our images."
 EXAMPLE = """\
   openstack-builder koji build 'openstack-*' -t epel-9 -t fedora-45
   openstack-builder koji watch 123456
   openstack-builder koji fetch 123456 --repo
-  openstack-builder koji image jeos-fedora-45 --tree https://mirror.example/45/os"""
+  openstack-builder koji image jeos-fedora-45 --tree https://mirror.example/45/os
+  openstack-builder koji import out/jeos-epel-9/jeos-epel-9.qcow2 --release 1 --dry-run"""
 
 ACTIONS = {
     "build": "submit packages and watch their builds",
     "watch": "watch tasks that were submitted",
     "fetch": "fetch RPMs, source RPM and logs of a build",
     "image": "submit the kickstart of an image and watch its build",
+    "import": "import an image that was built here as a build of the hub",
 }
+# `import` is a word of Python's.
+MODULES = {"import": "import_image"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _load(action: str) -> Command:
-    return cast("Command", importlib.import_module(f"builder.cli.koji.{action}"))
+    return cast("Command", importlib.import_module(f"builder.cli.koji.{MODULES.get(action, action)}"))
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 
 from builder.image.build import TREE, Build, ChosenPackage
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
 
-_FORM = "%{NEVRA}|%{NAME}|%{ARCH}|%{LONGSIZE}\\n"
+# A package has at most one of the two signatures of its header (rpm's docs/manual/tags.md).
+_SIGNED = "%|RSAHEADER?{%{RSAHEADER:pgpsig}}:{%|DSAHEADER?{%{DSAHEADER:pgpsig}}:{}|}|"
+_FORM = "%{NEVRA}|%{NAME}|%{ARCH}|%{LONGSIZE}|%{SIGMD5}|" + _SIGNED + "\\n"
 
 
 def options(build: Build) -> list[str]:
@@ -25,10 +29,17 @@ def installed(build: Build) -> tuple[ChosenPackage, ...]:
     rows = sandbox.run_on_tree(build, ["rpm", *options(build), "-qa", "--qf", _FORM]).stdout.splitlines()
     found = []
     for row in rows:
-        nevra, name, arch, size = row.split("|")
+        nevra, name, arch, size, sigmd5, signature = row.split("|")
         if name != "gpg-pubkey":
             of_script = ChosenPackage(
                 name=name, nevra=nevra, arch=arch, repo="", sha256="", size=int(size), path=""
             )
-            found.append(known.get(nevra, of_script))
+            key = re.search(r"Key ID ([0-9a-f]+)", signature)
+            found.append(
+                replace(
+                    known.get(nevra, of_script),
+                    sigmd5=sigmd5 if re.fullmatch(r"[0-9a-f]{32}", sigmd5) else None,
+                    key=key[1] if key else None,
+                )
+            )
     return tuple(found)
