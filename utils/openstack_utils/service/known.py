@@ -6,7 +6,7 @@ import fnmatch
 import re
 from typing import NamedTuple, Optional
 
-from ..errors import UsageError
+from ..errors import UsageError, UtilityError
 
 # What others package beyond the catalogue is ours to list all the same.
 OURS = re.compile(r"(openstack|neutron|quantum)-[A-Za-z0-9_.-]+(@[^@]*)?")
@@ -29,7 +29,13 @@ class Known:
     """services.json, asked about services."""
 
     def __init__(self, data):
-        """Take the content of services.json (see services.load_services)."""
+        """Take the content of services.json (see services.load_services).
+
+        Raises UtilityError for one of before there was an order.
+        """
+        if "order" not in data:
+            hint = "install openstack-utils again; in a checkout run `make setup`"
+            raise UtilityError("services.json has no order of the projects", hint=hint)
         self.data = data
         self.kinds = {}
         self.projects = {}

@@ -10,7 +10,7 @@ from ..host.console import Console, exit_code
 from ..service.known import Known
 from ..services import load_services
 from . import arguments, rendering
-from .looking import Looker, nothing_here
+from .looking import Looker
 
 # Home, and nothing below: what was there is written over, without a flicker.
 CLEAR = "\x1b[H\x1b[2J"
@@ -33,9 +33,9 @@ def once(looker, options, console):
     report = looker.look()
     if options.json:
         console.result(rendering.as_json(report))
-    elif not nothing_here(report):
+    elif not report.is_empty:
         console.result(rendering.text(report))
-    if nothing_here(report):
+    if report.is_empty:
         what = " of %s" % ", ".join(options.project) if options.project else ""
         raise UtilityError("nothing of OpenStack%s is on this host" % what)
     return int(bool(report.not_well))

@@ -18,7 +18,7 @@ def files(facts):
     return sorted({each["file"] for base in facts["databases"].values() for each in base["connection"]})
 
 
-def check(project, release, settings, limit):
+def check(project, settings, limit):
     """Return {database: state} of a project.
 
     Raises LeftOut where its configuration may not be read, UtilityError where there is no answer: its
@@ -28,7 +28,7 @@ def check(project, release, settings, limit):
     if closed:
         raise LeftOut("%s may not be read" % closed[0])
     argv = [sys.executable, "-I", _launcher(), "--check", "--service", project.name, "--json", "--quiet"]
-    argv += ["--release", release] if release else []
+    argv += ["--release", project.release]
     places = settings.places
     argv += ["--root", places.root] if places.root else []
     argv += ["--config-dir", places.config_dir] if places.config_dir else []

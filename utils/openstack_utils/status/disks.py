@@ -25,8 +25,12 @@ class Room(NamedTuple):
         return (share < LOW_SHARE and self.free < LOW_BYTES) or self.inodes_free < LOW_SHARE
 
 
-def look(path):
-    """Return the Room of the file system that a folder is on; None where it is not there."""
+def look(path, limit):
+    """Return the Room of the file system that a folder is on; None where it is not there.
+
+    What hangs (NFS) cannot be ended from here: nobody waits for it beyond the limit.
+    """
+    del limit
     try:
         status = os.stat(path)
         found = os.statvfs(path)

@@ -9,7 +9,7 @@ what is not there at all does not count.
 from typing import NamedTuple, Optional
 
 from ..service import rows
-from . import buses, cloud
+from . import cloud
 
 # States of openstack-db that nobody can call wrong.
 FINE, UNSURE = ("current",), ("unknown",)
@@ -198,11 +198,6 @@ def agents(question, answer):
                 "last seen %s" % each.since if each.since else "", facts=facts,
             ))  # fmt: skip
     return found
-
-
-def merge_local(places, has_local):
-    """Return the (host, port) pairs to ask: those of this host are a support's where one is here. Pure."""
-    return sorted(place for place in places if not (has_local and buses.is_local(place)))
 
 
 class _Row(NamedTuple):
