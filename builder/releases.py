@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from builder.data import FROM_KEY, load
 from builder.places import SPECS
+from builder.schema import FROM_KEY, load
 
 RELEASES = "releases.yaml"
 

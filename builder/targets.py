@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from builder.data import FROM_KEY, Reader, did_you_mean, nearest
 from builder.errors import InputError, Problem
 from builder.places import SPECS
 from builder.releases import release_names
+from builder.schema import FROM_KEY, Reader, did_you_mean, nearest
 
 # What the packager wrote and packages hold as it is.
 FILES = SPECS / "files"

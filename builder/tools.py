@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from builder.data import FROM_KEY, load
 from builder.errors import ToolMissing
+from builder.schema import FROM_KEY, load
 
 FILE = Path(__file__).with_name("tools.yaml")
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -12,10 +12,10 @@ from builder.catalogue.order import check_order
 from builder.catalogue.packaged import check_packages
 from builder.catalogue.supports import Support
 from builder.catalogue.texts import check_texts
-from builder.data import Reader, did_you_mean, show_path
 from builder.errors import Problem
 from builder.places import SPECS
 from builder.releases import RELEASES, ReleaseProfile
+from builder.schema import Reader, did_you_mean, show_path
 
 
 def load_catalogue(specs: Path = SPECS) -> Catalogue:

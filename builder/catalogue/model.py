@@ -20,8 +20,8 @@ from builder.catalogue.services import Service
 from builder.catalogue.supports import Support
 from builder.catalogue.texts import ACCOUNT, PATH, PATTERN, full
 from builder.catalogue.user import User
-from builder.data import FROM_KEY
 from builder.releases import ReleaseProfile
+from builder.schema import FROM_KEY
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")

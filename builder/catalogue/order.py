@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from builder.catalogue.model import Catalogue, ProjectRelease
-from builder.data import did_you_mean
 from builder.errors import Problem
+from builder.schema import did_you_mean
 
 
 def project_order(catalogue: Catalogue) -> list[str]:

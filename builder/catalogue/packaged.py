@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from builder.catalogue.claims import Claims
 from builder.catalogue.model import Catalogue, Project, ProjectRelease
-from builder.data import did_you_mean
 from builder.errors import Problem
+from builder.schema import did_you_mean
 from builder.targets import FILES, Init, load_targets
 
 OURS = ("openstack-", "neutron-", "quantum-")

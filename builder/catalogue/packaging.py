@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from builder.catalogue.texts import ACCOUNT, PATTERN, PROGRAM, REQUIREMENT, URL, full
 from builder.catalogue.user import User
-from builder.data import FROM_KEY
+from builder.schema import FROM_KEY
 
 MODE = re.compile(r"0[0-7]{3}")
 PACKAGE = re.compile(r"[a-z][a-z0-9+.-]*")

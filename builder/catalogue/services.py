@@ -14,7 +14,7 @@ from typing import Literal
 
 from builder.catalogue.options import Option
 from builder.catalogue.texts import ACCOUNT, ENVIRONMENT, PATH, full
-from builder.data import FROM_KEY
+from builder.schema import FROM_KEY
 
 UNIT_NAME = re.compile(r"[a-z][a-z0-9-]*")
 UNIT = re.compile(r"[A-Za-z0-9:_.@-]+\.(service|target|socket|mount|slice)")

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from builder.data import FROM_KEY
+from builder.schema import FROM_KEY
 
 # How one is asked whether it answers; utils/openstack_utils/status/supports.py speaks each.
 Talk = Literal["mysql", "postgresql", "amqp", "memcached", "ovsdb", "connect"]

@@ -11,7 +11,6 @@ from pathlib import Path
 from builder.catalogue.load import load_catalogue
 from builder.cli import Context
 from builder.cli.specs import write_specs
-from builder.data import show_path
 from builder.errors import InputError
 from builder.files import write_atomic
 from builder.places import SOURCE, require_checkout
@@ -19,6 +18,7 @@ from builder.render.tree import render_tree
 from builder.rpm.spec.bump import Bump, bump_catalogue, bump_spec, today
 from builder.rpm.spec.mentions import find_mentions
 from builder.rpm.spec.packages import UTILS, Package, find_packages
+from builder.schema import show_path
 from builder.targets import load_targets
 
 SUMMARY = "Write a new version or release and a changelog entry of a package where they stand."

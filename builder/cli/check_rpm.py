@@ -10,10 +10,10 @@ from itertools import groupby
 from pathlib import Path
 
 from builder.cli import Context
-from builder.data import did_you_mean
 from builder.errors import InputError
 from builder.rpm.check.finding import Finding, Level, load_checks
 from builder.rpm.check.run import check_files
+from builder.schema import did_you_mean
 
 SUMMARY = "Check RPMs against the target that they are for: rpmlint, and rules of our own."
 EXAMPLE = """\

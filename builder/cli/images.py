@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 
 from builder.cli import Context
-from builder.data import show_path
 from builder.kickstart.images import Image, load_images
+from builder.schema import show_path
 
 SUMMARY = "list the kickstarts of images.yaml"
 EXAMPLE = "  openstack-builder images"

@@ -10,12 +10,12 @@ from pathlib import Path
 from builder.catalogue.load import load_catalogue
 from builder.catalogue.model import Catalogue
 from builder.cli import Context
-from builder.data import show_path
 from builder.errors import BuildError
 from builder.files import write_atomic
 from builder.places import SPECS, require_checkout
 from builder.render.spec import RenderedFile
 from builder.render.tree import compare, render_tree
+from builder.schema import show_path
 from builder.targets import load_targets
 
 SUMMARY = "Make the specs of OpenStack's services, and the files beside them, from the catalogue."

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from builder.data import LOADER, show_path
 from builder.errors import InputError, Problem
+from builder.schema import LOADER, show_path
 
 FILE_VARIABLE = "OS_CLIENT_CONFIG_FILE"
 SECURE_VARIABLE = "OS_CLIENT_SECURE_FILE"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from builder.data import FROM_KEY, Reader, nearest, show_path
 from builder.errors import InputError, Problem
 from builder.kickstart.plan import Repository
 from builder.places import KICKSTARTS
+from builder.schema import FROM_KEY, Reader, nearest, show_path
 from builder.targets import Family, Target, find_target, load_targets
 
 IMAGES_FILE = KICKSTARTS / "images.yaml"

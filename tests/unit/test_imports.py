@@ -17,7 +17,7 @@ UTILS = ROOT / "utils" / "openstack_utils"
 LAYERS = (
     ("errors", "sizes", "repofile"),
     ("destination",),
-    ("data", "formats", "report", "files", "memory", "pipes", "places", "zstd"),
+    ("schema", "formats", "report", "files", "memory", "pipes", "places", "zstd"),
     ("tools", "manifest", "releases"),
     ("versions",),
     ("runner", "http"),

@@ -8,9 +8,9 @@ import os
 import re
 from pathlib import Path
 
-from builder.data import show_path
 from builder.errors import BuildError, CommandFailed, InputError, Problem
 from builder.rpm.spec.packages import Package
+from builder.schema import show_path
 from builder.targets import Target
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 
-from builder.data import FROM_KEY, load
 from builder.places import SPECS
+from builder.schema import FROM_KEY, load
 
 CHECKS = SPECS / "checks/rules.yaml"
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import tools
-from builder.data import did_you_mean
 from builder.errors import CommandFailed, InputError, Problem
 from builder.files import cache_folder, locked
 from builder.rpm.repository.keyring import Keyring, home_of_user, terminal, words_of
 from builder.rpm.repository.keys import NAMES, Key, choose, objections, read_keys
 from builder.runner import Runner
+from builder.schema import did_you_mean
 from builder.targets import Target
 
 LOCAL_NAME = "openstack-builder on this machine"

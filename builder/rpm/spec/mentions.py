@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.data import show_path
+from builder.schema import show_path
 
 # The catalogue itself, and what is made from it.
 OWN = ("specs/services", "specs/current", "specs/essex", "tests/golden")

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.data import nearest, show_path
 from builder.errors import InputError, Problem
 from builder.rpm.spec.tags import read_spec
+from builder.schema import nearest, show_path
 from builder.targets import NO_RELEASE, Target
 
 UTILS = "openstack-utils"

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.data import show_path
 from builder.download import Remote
 from builder.errors import InputError, Problem
 from builder.rpm.spec.tags import SpecSource
+from builder.schema import show_path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

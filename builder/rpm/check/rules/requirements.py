@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from builder.data import FROM_KEY, load
 from builder.errors import InputError, RemoteError
 from builder.places import SPECS
 from builder.rpm.check.context import Context
 from builder.rpm.check.package import BuiltPackage, Dependency
 from builder.runner import last_words
+from builder.schema import FROM_KEY, load
 
 PROVIDES = SPECS / "checks/provides.yaml"
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 import pytest
 
-from builder.data import FROM_KEY, Reader, load, nearest, show_path
 from builder.errors import InputError
+from builder.schema import FROM_KEY, Reader, load, nearest, show_path
 
 
 class Colour(StrEnum):
