@@ -42,7 +42,7 @@ def run_as_plain_user(
         folder: made the user's, with everything in it; also the place of the files that are bound.
     """
     stage = folder / "stage"
-    stage.mkdir()
+    stage.mkdir(exist_ok=True)
     row = f"{NAME}:x:{NUMBER}:{NUMBER}::{folder}:/bin/sh\n"
     (stage / "passwd").write_text(Path("/etc/passwd").read_text() + row)
     (stage / "group").write_text(Path("/etc/group").read_text() + f"{NAME}:x:{NUMBER}:\n")

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import TREE, Build
-from builder.image.isolation import mounts, seccomp
+from builder.image.isolation import capabilities, mounts, seccomp
 from builder.memory import available_memory
 from builder.runner import Child, Completed
 
@@ -50,14 +50,6 @@ SHIMMED = {
     "restorecon": "files are labelled when the image is sealed",
     "fstrim": "free space is never stored",
 }
-
-# What root of an image needs to install packages, make users and set owners (capabilities(7)).
-CAPABILITIES = (
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "NET_BIND_SERVICE", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP",
-)  # fmt: skip
-# setfiles(8): the kernel asks for it to write security.selinux.
-LABELLING = ("SYS_ADMIN",)
 
 # Seconds that one program may take, a script or a whole transaction.
 LONGEST = 2 * 3600.0
@@ -88,18 +80,18 @@ def run_in_image(
         log: gets its output; the default captures it.
         binds: read-only (source, target) pairs more.
         shims: put SHIMMED before everything in PATH.
-        more: capabilities besides CAPABILITIES.
+        more: capabilities besides those that root of an image has.
 
     Raises:
         CommandFailed: as Runner.run.
     """
     _check_tree()
-    words = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network, more)]
+    words = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network)]
     words += ["--ro-bind", "/sys", "/sys"]
     if network:
         words += ["--ro-bind", "/etc/resolv.conf", _resolver()]
     words += _extras(build, binds, shims=shims)
-    return _run(build, words, argv, input=input, ok=ok, log=log)
+    return _run(build, words, argv, input=input, ok=ok, log=log, more=more)
 
 
 def run_in_installer(
@@ -136,7 +128,7 @@ def stream_transaction(build: Build, argv: Sequence[str], input: str) -> Iterato
     words = _transaction(build, packages=len(build.facts.packages))
     with seccomp.descriptor(seccomp.FOREIGN) as filter:
         yield from build.runner.stream(
-            [*words, "--seccomp", str(filter), "--", *argv],
+            [*words, *_kept(), "--seccomp", str(filter), "--", *argv],
             input=input,
             log=build.log,
             timeout=LONGEST,
@@ -238,14 +230,12 @@ def _resolver() -> str:
     return "/etc/resolv.conf"
 
 
-def _rooms(network: bool, more: Sequence[str] = ()) -> list[str | Path]:
+def _rooms(network: bool) -> list[str | Path]:
     words: list[str | Path] = ["--proc", "/proc", "--dev-bind", "/tmp/dev", "/dev"]
     # A tmpfs of bubblewrap's own has no bound unless told.
     words += ["--size", str(RUN_BYTES), "--tmpfs", "/run"]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"]
-    words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    for name in (*CAPABILITIES, *more):
-        words += ["--cap-add", f"CAP_{name}"]
+    words += ["--die-with-parent", "--new-session"]
     if not network:
         words.append("--unshare-net")
     return words
@@ -267,12 +257,21 @@ def _environment(build: Build, *, packages: int = 0) -> list[str]:
     return [*words, "--setenv", "LC_ALL", "C.UTF-8"]
 
 
-def _limits(build: Build) -> Callable[[], None]:
-    """Return what bounds a program before it starts: what it may take of memory, as the tree may."""
+def _kept(more: Sequence[str] = ()) -> list[str]:
+    """Return bubblewrap's words for the capabilities that it leaves."""
+    words = ["--cap-drop", "ALL"]
+    for name in (*capabilities.OF_AN_IMAGE, *more):
+        words += ["--cap-add", f"CAP_{name}"]
+    return words
+
+
+def _limits(build: Build, more: Sequence[str] = ()) -> Callable[[], None]:
+    """Return what bounds a program before it starts: what it may do, and take of memory, as the tree may."""
     most = available_memory() * build.options.memory_share // 100
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        capabilities.bound((*capabilities.OF_AN_IMAGE, *more))
 
     return limit
 
@@ -285,17 +284,18 @@ def _run(
     input: str | None = None,
     ok: Sequence[int],
     log: Path | None,
+    more: Sequence[str] = (),
 ) -> Completed:
     try:
         with seccomp.descriptor(seccomp.FOREIGN) as filter:
             return build.runner.run(
-                [*words, "--seccomp", str(filter), "--", *argv],
+                [*words, *_kept(more), "--seccomp", str(filter), "--", *argv],
                 input=input,
                 ok=ok,
                 log=log,
                 timeout=LONGEST,
                 largest=LARGEST_OUTPUT,
-                child=Child(pass_fds=(filter,), preexec=_limits(build)),
+                child=Child(pass_fds=(filter,), preexec=_limits(build, more)),
             )
     except CommandFailed as error:
         error.message = error.message.replace("bwrap failed", f"{argv[0]} failed in the image", 1)

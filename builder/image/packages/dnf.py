@@ -6,29 +6,46 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from builder import tools
 from builder.errors import BuildError, InputError
-from builder.image.build import Build, failure
+from builder.image.build import Build, ChosenPackage, failure
 from builder.image.isolation import sandbox
 from builder.image.isolation.idmap import is_root
 from builder.image.isolation.namespaces import Bind
+from builder.image.isolation.wire import WireError, pack, unpack
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.targets import Target
 
 # Starts a program with a text for its stdin, and yields the lines of its stdout.
 Start = Callable[[Sequence[str], str], Iterator[str]]
-# What an event of the worker must have.
-_EVENTS: dict[str, tuple[tuple[str, type], ...]] = {
-    "solved": (("packages", list), ("installed_size", int)),
-    "progress": (("done", int), ("total", int)),
-    "fetched": (),
-    "installed": (),
-    "warning": (("message", str),),
-    "error": (("kind", str), ("message", str)),
-}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Spec:
+    name: str
+    nearest: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Event:
+    """What an event of the worker may have; which has what stands at its top."""
+
+    event: str
+    packages: tuple[ChosenPackage, ...] = ()
+    installed_size: int = 0
+    what: str = ""
+    done: int = 0
+    total: int = 0
+    kind: str = ""
+    message: str = ""
+    specs: tuple[_Spec, ...] = ()
+    details: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
 
 WORKER = Path(__file__).parent / "dnfworker"
 # dnf's Python module belongs to the system's Python, not to ours.
@@ -178,11 +195,7 @@ def _start_here(build: Build) -> Start:
 def _event(line: str, build: Build) -> dict[str, Any]:
     """Return an event; scriptlets run next to the worker, and may have said anything in its place."""
     try:
-        event = json.loads(line)
-        if isinstance(event, dict) and all(
-            type(event[name]) is kind for name, kind in _EVENTS[event["event"]]
-        ):
-            return event
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise BuildError(f"dnf's worker said something unexpected: {line[:80]}", log=build.log)
+        event: dict[str, Any] = pack(unpack(json.loads(line), _Event))
+    except (ValueError, RecursionError, WireError) as error:
+        raise BuildError(f"dnf's worker said something unexpected: {line[:80]}", log=build.log) from error
+    return event

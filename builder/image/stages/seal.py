@@ -14,7 +14,8 @@ from pathlib import Path
 
 from builder.errors import CommandFailed
 from builder.image.build import Build
-from builder.image.isolation.sandbox import LABELLING, run_in_image
+from builder.image.isolation.capabilities import LABELLING
+from builder.image.isolation.sandbox import run_in_image
 from builder.image.packages import rpmdb
 from builder.image.tree import databases, tree
 from builder.image.tree.cleaning import clean
