@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -27,6 +28,18 @@ def _interrupt(number: int, _frame: object) -> None:
     raise Interrupted(number)
 
 
+def adopt_source(argv: Sequence[str]) -> None:
+    """Let everything be read from the tree that --source names: templates, targets and checks too.
+
+    They are found when the modules that read them are imported (builder.places), so it is done before.
+    """
+    words = [*argv, ""]
+    for number, word in enumerate(argv):
+        option, equals, value = word.partition("=")
+        if option == "--source" and (value or words[number + 1]):
+            os.environ["OPENSTACK_BUILDER_SOURCE"] = value if equals else words[number + 1]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return the exit code."""
     from builder import cli
@@ -35,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(name, _interrupt)
     report = Report()
     try:
+        if argv is None:
+            adopt_source(sys.argv[1:])
         args = cli.parse(sys.argv[1:] if argv is None else list(argv))
         report = Report(quiet=args.quiet, verbose=args.verbose, debug=args.debug)
         return cli.run(args, report)

@@ -10,6 +10,7 @@ from builder.catalogue.claims import Claims
 from builder.catalogue.model import TEMPLATE, Catalogue, Project, ProjectRelease
 from builder.catalogue.order import check_order
 from builder.catalogue.packaged import check_packages
+from builder.catalogue.sense import check_sense
 from builder.catalogue.supports import Support
 from builder.catalogue.texts import check_texts
 from builder.errors import Problem
@@ -44,6 +45,7 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
     reader.problems.extend(check_catalogue(catalogue))
     reader.problems.extend(check_accounts(catalogue))
     reader.problems.extend(check_packages(catalogue))
+    reader.problems.extend(check_sense(catalogue))
     reader.check()
     return catalogue
 
@@ -51,7 +53,8 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
 def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
     """Return what is wrong across files and across keys."""
     claims = Claims()
-    for project in catalogue.projects.values():
+    # The older first: what two claim is told at the newcomer.
+    for project in sorted(catalogue.projects.values(), key=_since):
         owner = project.project
         for name in (owner, *project.aliases):
             yield from claims.claim("the name", name, owner, project.where)
@@ -70,6 +73,12 @@ def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
             for database in release.databases.values():
                 yield from claims.claim(f"in {name} the database", database.name, owner, database.where)
             yield from _check_release(release)
+
+
+def _since(project: Project) -> str:
+    """Return the date of a project's first entry in a changelog; empty for one without packages."""
+    packagings = (release.rpm for release in project.releases.values() if release.rpm)
+    return min((packaging.changelog[-1].date for packaging in packagings), default="")
 
 
 def check_accounts(catalogue: Catalogue) -> Iterator[Problem]:

@@ -74,7 +74,7 @@ class Database:
     """A database, and the options that hold the URL to it; without one it stands `beside` another.
 
     `account` of the server is the project's user when None. `migrations` is where the project's code
-    has the revisions of alembic, a path below site-packages.
+    has the revisions of alembic, a path below site-packages. `made_by_daemon`: no command makes its tables.
     """
 
     name: str = field(metadata=FROM_KEY)
@@ -84,6 +84,7 @@ class Database:
     account: str | None = None
     engines: tuple[Engine, ...] = ("mysql", "postgresql")
     migrations: str | None = None
+    made_by_daemon: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *((self.account,) if self.account is not None else ())):

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""What is well-formed in the catalogue and makes no sense is told with file and line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from builder.catalogue.load import load_catalogue
+from builder.catalogue.sense import find_license_fault
+from builder.errors import InputError
+from builder.places import SPECS
+from builder.rpm.build.failure import find_origin
+from builder.rpm.spec.packages import find_packages
+from tests.support.catalogue_copy import spoil
+
+# What stands in keystone.yaml, what stands there instead, what is told.
+SENSELESS = {
+    "folder of the system": ("/etc/keystone/fernet-keys: {mode", "/etc/cron.d: {mode", "cron.d is not a"),
+    "folder of another": ("/etc/keystone/fernet-keys: {mode", "/etc/glance/x: {mode", "glance/x is not a"),
+    "folder for everybody": ('fernet-keys: {mode: "0700"', 'fernet-keys: {mode: "0777"', "may write there"),
+    "folder to list only": ('fernet-keys: {mode: "0700"', 'fernet-keys: {mode: "0744"', "may list it and"),
+    "folder without entry": ('fernet-keys: {mode: "0700"', 'fernet-keys: {mode: "0600"', "may not read"),
+    "configuration for everybody": (
+        "sso_callback_template.html: {source", 'sso_callback_template.html: {mode: "0666", source',
+        "everybody may write it",
+    ),
+    "executable configuration": (
+        "sso_callback_template.html: {source", 'sso_callback_template.html: {mode: "0755", source',
+        "configuration is not executable",
+    ),
+    "licence": ("license: Apache-2.0", "license: ASL 2.0", '"ASL 2.0" is not an SPDX expression'),
+    "spelling of a licence": ("license: Apache-2.0", "license: apache-2.0", "is written Apache-2.0 in SPDX"),
+    "database without sync": ("- databases: [keystone]", "- databases: []", "no command of sync"),
+    "log folder": ("{log_file: /var/log/keystone/", "{log_file: /var/log/keyston/", "keyston is not among"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "said"), SENSELESS.values(), ids=SENSELESS)
+def test_what_makes_no_sense_is_told(tmp_path: Path, old: str, new: str, said: str) -> None:
+    lines = spoil(tmp_path, "keystone", old, new)
+
+    assert said in "\n".join(lines)
+    assert lines[0].startswith(f"error: {tmp_path}/specs/services/keystone.yaml:")
+
+
+def test_uid_that_is_taken_is_told_at_the_newcomer(tmp_path: Path) -> None:
+    specs = tmp_path / "specs"
+    shutil.copytree(SPECS, specs)
+    # Before all others in the alphabet, and younger than they.
+    text = (specs / "services/placement.yaml").read_text().replace("placement", "aardvark")
+    text = text.replace("aardvark\n  home", "aardvark\n  uid: 161\n  home").replace(
+        '"2026-11-25"', '"2026-11-26"'
+    )
+    (specs / "services/aardvark.yaml").write_text(text)
+
+    with pytest.raises(InputError) as caught:
+        load_catalogue(specs)
+
+    told = [line for line in caught.value.lines() if "the uid 161" in line]
+    assert len(told) == 1
+    assert "services/aardvark.yaml:" in told[0]
+    assert "the uid 161 is that of glance already" in told[0]
+
+
+@pytest.mark.parametrize("text", ["MIT", "Apache-2.0 AND MIT", "GPL-2.0-only OR (MIT AND BSD-3-Clause)"])
+def test_expressions_of_spdx_are_taken(text: str) -> None:
+    assert find_license_fault(text) is None
+
+
+@pytest.mark.parametrize(
+    ("needle", "file"),
+    [
+        ("Summary:          OpenStack Identity service", "      summary: OpenStack Identity service"),
+        ("License:          Apache-2.0", "      license: Apache-2.0"),
+        ("Keystone is the Identity service", "        Keystone is the Identity service"),
+    ],
+)
+def test_line_of_a_spec_leads_to_its_line_of_the_catalogue(needle: str, file: str) -> None:
+    package = next(
+        each for each in find_packages(SPECS.parent, ["openstack-keystone"]) if each.release == "current"
+    )
+    number = next(at for at, line in enumerate(package.text.splitlines(), 1) if line.startswith(needle))
+
+    origin = find_origin(package, number)
+
+    assert origin is not None
+    place, _, line = origin.rpartition(":")
+    assert place == "specs/services/keystone.yaml"
+    text = (SPECS.parent / place).read_text().splitlines()
+    assert any(file.strip() in each for each in text[int(line) - 1 : int(line) + 2])
