@@ -195,6 +195,89 @@ def test_merge_reads_stdin(folder: Path) -> None:
     assert config("--get", path, "s", "a").out == "2, 5\n"
 
 
+UNREADABLE = {
+    "bracket": ("[database\nconnection = x\n", 1),
+    "no equals sign": ("[database]\nconnection\n", 2),
+    "no name": ("[]\na = 1\n", 1),
+    "text behind the header": ("[database] # x\na = 1\n", 1),
+    "conflict": ("[database]\n<<<<<<< HEAD\na = 1\n", 2),
+    "JSON": ('{\n"database": {"connection": "x"}\n}\n', 1),
+    "YAML": ("database:\n  connection: x\n", 1),
+    "indented": ("  [database]\na = 1\n", 1),
+    "no header": ("a = 1\n", 1),
+    "latin-1": (b"[database]\n# caf\xe9\na = 1\n", 2),
+}
+
+
+@pytest.mark.parametrize(("source", "line"), UNREADABLE.values(), ids=UNREADABLE)
+def test_settings_that_the_service_could_not_read_are_refused_as_a_whole(
+    folder: Path, source: "str | bytes", line: int
+) -> None:
+    path, settings = folder / "f", folder / "settings"
+    path.write_text("[database]\nconnection = old\n")
+    settings.write_bytes(source if isinstance(source, bytes) else source.encode())
+
+    from_file = config("--strict-exit", "--from", settings, path)
+    from_stdin = config("--strict-exit", "--merge", path, stdin=source)
+
+    assert (from_file.code, from_stdin.code) == (2, 2)
+    assert from_file.err.startswith(f"error: {settings}:{line}: ")
+    assert from_stdin.err.startswith(f"error: stdin:{line}: ")
+    assert path.read_text() == "[database]\nconnection = old\n"
+
+
+def test_a_byte_order_mark_of_the_settings_is_read_over(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("[database]\nconnection = old\n")
+
+    assert config("--merge", path, stdin="\ufeff[database]\nconnection = new\n") == (0, "", "")
+
+    assert path.read_text() == "[database]\nconnection = new\n"
+
+
+def test_settings_for_one_section_need_no_header(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("[database]\nconnection = old\n")
+
+    assert config("--merge", path, "database", stdin="connection = new\n") == (0, "", "")
+
+    assert path.read_text() == "[database]\nconnection = new\n"
+
+
+@pytest.mark.parametrize("given", ["", "\n"])
+def test_an_empty_value_of_a_file_has_to_be_meant(folder: Path, given: str) -> None:
+    path = folder / "f"
+    path.write_text("[s]\na = 1\n")
+
+    refused = config("--set", "--value-file", "-", path, "s", "a", stdin=given)
+    text = path.read_text()
+    meant = config("--set", "--empty", "--value-file", "-", path, "s", "a", stdin=given)
+
+    assert (refused.code, refused.err.splitlines()[0]) == (1, "error: stdin: the value is empty")
+    assert text == "[s]\na = 1\n"
+    assert (meant.code, path.read_text()) == (0, "[s]\na =\n")
+
+
+def test_a_new_option_goes_behind_all_lines_of_its_example(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("[s]\n# usage =\n#     /var\n#     /home\n\n# Of another.\n# b = 1\n")
+
+    assert config("--set", path, "s", "usage", "/srv").code == 0
+
+    assert path.read_text() == (
+        "[s]\n# usage =\n#     /var\n#     /home\nusage = /srv\n\n# Of another.\n# b = 1\n"
+    )
+
+
+def test_json_is_utf8_whatever_the_file_holds(folder: Path) -> None:
+    path = folder / "f"
+    path.write_bytes(b"[s]\na = caf\xe9\nb = \xc3\xa9\n")
+
+    shown = config("--get", "--json", path, "s")
+
+    assert json.loads(shown.out.encode("utf-8", "strict")) == {"a": "caf\udce9", "b": "é"}
+
+
 @pytest.mark.parametrize("given", ["secret", "secret\n", "secret\r\n", "two\nlines\n", " a \n"])
 def test_a_value_comes_from_stdin_or_a_file(folder: Path, given: str) -> None:
     path, secret = folder / "f", folder / "secret"

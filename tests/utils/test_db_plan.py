@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from openstack_utils.db import arguments, schema
+from openstack_utils.db import arguments, names, schema
 from openstack_utils.db import plan as db_plan
 from openstack_utils.db.catalogue import Catalogue, Places
 from openstack_utils.db.server.statements import (
@@ -302,3 +302,43 @@ def test_a_password_of_a_file_keeps_its_blanks(tmp_path: Path) -> None:
     path.write_bytes("  ä  \r\n".encode())
 
     assert passwords.read_password(str(path), "the password") == "  ä  "
+
+
+NOVA = (
+    "nova",
+    {"database": "mysql+pymysql://cloud:p@h/cloud", "api_database": "mysql+pymysql://cloud:p@h/cloud_api"},
+)
+
+
+def test_names_of_novas_three_databases_are_those_of_its_urls() -> None:
+    service = catalogue().service("nova", "current")
+    values = {option: NOVA[1][option.section] for option, _ in service.options}
+
+    found = names.adopt(service, values)
+
+    assert [(each.name, each.account) for each in found.databases] == [
+        ("cloud_api", "cloud"), ("cloud", "cloud"), ("cloud_cell0", "cloud"),
+    ]  # fmt: skip
+    assert "{template:cloud_cell0}" in found.sync[1].run
+    assert found.sync[-1].databases == ("cloud_api", "cloud", "cloud_cell0")
+    assert names.foreign(service, found) == [
+        "database cloud_api", "account cloud", "database cloud", "database cloud_cell0",
+    ]  # fmt: skip
+    assert names.adopt(service, values, "postgresql") == service
+
+
+def test_options_that_name_different_databases_are_refused() -> None:
+    service = catalogue().service("glance", "essex")
+    options = [option for option, _ in service.options]
+    values = {option: f"mysql://glance:p@h/glance{number}" for number, option in enumerate(options)}
+
+    with pytest.raises(UsageError, match="name different databases or accounts"):
+        names.adopt(service, values)
+
+
+def test_short_passwords_are_masked_as_whole_words_only() -> None:
+    secrets = Secrets()
+    for password in ("a", "root", "s3cret-and-long"):
+        secrets.add(password)
+
+    assert secrets.mask("localhost: root, 'a', xs3cret-and-longx") == "localhost: root, '***', x***x"

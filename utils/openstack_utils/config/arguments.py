@@ -35,6 +35,7 @@ OPTIONS = {
     "all": "no",
     "from": "yes",
     "value-file": "yes",
+    "empty": "no",
     "escape": "no",
     "json": "no",
     "diff": "no",
@@ -178,12 +179,15 @@ def _argument(name, equals, argument, words):
 
 def _set_option(request, name, argument):
     if name == "ini-options":
-        for part in argument.split(","):
+        parts = tuple(part for part in argument.split(",") if part)
+        for part in parts:
             if part not in INI_OPTIONS:
                 raise UsageError("--ini-options=%s: choose from %s" % (part, ", ".join(INI_OPTIONS)))
-        argument = request.options.get(name, ()) + tuple(argument.split(","))
+        argument = request.options.get(name, ()) + parts
     elif name in CHOICES and argument is not True and argument not in CHOICES[name]:
-        raise UsageError("--%s=%s: choose from %s" % (name, argument, ", ".join(CHOICES[name])))
+        plain = "format not recognized: %s" % argument if name == "format" else None
+        message = "--%s=%s: choose from %s" % (name, argument, ", ".join(CHOICES[name]))
+        raise UsageError(message, plain=plain)
     elif name == "backup" and argument is not True and (not argument or "/" in argument):
         raise UsageError("--backup=%s: not a suffix of a file's name" % argument)
     elif name == "existing" and argument is True:
@@ -255,6 +259,8 @@ def _check_options(request, kinds, changing):
     ):
         if first in options and second in options and not (first == "output" and not changing):
             raise UsageError("--%s and --%s exclude each other" % (first, second))
+    if "empty" in options and not any(o.value_file is not None for o in request.operations):
+        raise UsageError("--empty goes with --value-file")
     if "schema" in options and "check" not in kinds:
         raise UsageError("--schema goes with --check")
     if "from" in options and "merge" not in kinds:

@@ -7,7 +7,7 @@ from ..errors import MissingError, UsageError, UtilityError, named
 from ..host.console import one_line, write_stdout
 from ..storage import descriptors, transaction
 from .apply import Applying, verified
-from .reading import open_file, read_data, report_problems
+from .reading import open_file, read_data
 
 CREATING = ("set", "merge", "add")
 
@@ -69,13 +69,37 @@ class Change:
             raise UsageError("stdin can be read only once", plain="stdin is closed")
         for operation in operations:
             if operation.value_file is not None:
-                value = document.decode(read_data(operation.value_file))[0]
-                operation.arguments.append(_without_last_newline(value))
+                value = _without_last_newline(document.decode(read_data(operation.value_file))[0])
+                if not value and not self.request.option("empty"):
+                    where = "stdin" if operation.value_file == "-" else operation.value_file
+                    raise UsageError("%s: the value is empty" % where, hint="--empty writes an empty value")
+                operation.arguments.append(value)
         if merging:
             origin = "-" if source is None else source
             name = "stdin" if origin == "-" else origin
-            self.source = open_file(self.request, self.dialect, name, read_data(origin))
-            report_problems(self.source, self.dialect, name, self.console)
+            # Editors of Windows begin a file with a byte order mark.
+            data = read_data(origin)
+            data = data[3:] if data.startswith(b"\xef\xbb\xbf") else data
+            self.source = open_file(self.request, self.dialect, name, data)
+            self._check_source(self.source.document.problems, name, operations[0].section)
+
+    def _check_source(self, problems, name, section):
+        """Hold the settings of --merge to the rules of the file that they go into.
+
+        Raises UsageError, with file and line, for what its reader would not read: a part of the settings is
+        worse than none. With `section` they need no header.
+        """
+        if section is not None:
+            problems = [problem for problem in problems if not problem.headless]
+        if not problems:
+            return
+        first = problems[0]
+        text = "%s:%d: %s" % (name, first.line, first.reason)
+        if self.dialect.UNREADABLE == "warning":
+            self.console.warn("%s; skipped" % text)
+            return
+        hint = "--merge FILE SECTION puts settings without a [section] into one" if first.headless else None
+        raise UsageError(text + "; nothing is changed", hint=hint)
 
     def _read_or_empty(self, path):
         try:

@@ -33,6 +33,8 @@ def check(request, dialect, console):
         found = [Finding(path, p.line, "error", p.reason) for p in problems]
         if schema is not None:
             found += check_options(path, parsed, dialect, schema)
+        elif dialect.NAME == "oslo":
+            found += _repeated(path, parsed)
         found.sort(key=lambda finding: finding.line)
         if not found and not request.option("json"):
             console.result("%s: ok, %s\n" % (path, _summary(parsed)))
@@ -42,6 +44,31 @@ def check(request, dialect, console):
     else:
         console.result("".join(["%s\n" % finding for finding in findings]))
     return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+def _repeated(path, parsed):
+    """Yield warnings of sections and options that are there more than once.
+
+    Without a schema nobody knows which options may repeat: of others only the last one counts.
+    """
+    headers, line = {}, 1
+    for section in parsed.sections:
+        if section.name in headers:
+            text = "the section [%s] is also on line %d" % (section.name, headers[section.name])
+            yield Finding(path, line, "warning", text)
+        elif section.name is not None:
+            headers[section.name] = line
+        line += _lines(section.text())
+    seen = {}
+    for section, item, number in numbered_options(parsed):
+        place = (section, item.name)
+        if place in seen:
+            text = "%s is also on line %d; unless it may repeat, the last one counts" % (
+                item.name,
+                seen[place],
+            )
+            yield Finding(path, number, "warning", text)
+        seen[place] = number
 
 
 def check_options(path, parsed, dialect, schema):
@@ -124,4 +151,6 @@ def _summary(parsed):
 def _json(findings):
     import json
 
-    return json.dumps([vars(finding) for finding in findings], ensure_ascii=False) + "\n"
+    from .formats import as_utf8
+
+    return as_utf8(json.dumps([vars(finding) for finding in findings], ensure_ascii=False)) + "\n"

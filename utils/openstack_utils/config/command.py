@@ -19,6 +19,8 @@ def main(argv=None):
     terminal = Console()
     console.fill_closed_streams()
     strict = "--strict-exit" in arguments
+    # What is wrong with the command line, too, is said in the words of the dialect.
+    terminal.crudini = "--dialect=crudini" in arguments
     try:
         request = config_arguments.parse(arguments)
         terminal.crudini = request.option("dialect") == "crudini"

@@ -86,7 +86,12 @@ def render_json(editor, section, name, every):
         data = _object(editor.listing(section), every)
     else:
         data = {known: _object(editor.listing(known), every) for known in editor.sections()}
-    return json.dumps(data, ensure_ascii=False) + "\n"
+    return as_utf8(json.dumps(data, ensure_ascii=False)) + "\n"
+
+
+def as_utf8(text):
+    """Return JSON without bytes that are not UTF-8: as the escapes of JSON that Python reads back."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _object(found, every):

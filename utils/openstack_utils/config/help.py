@@ -52,6 +52,7 @@ Options
   --all               every value of a repeated option
   --list              VALUE is one item of a list; --list-sep=STR says what separates items
   --value-file=FILE   take VALUE from a file or, with '-', from stdin
+  --empty             the value of --value-file may be empty
   --escape            write the value so that oslo.config reads back exactly what was given
   --format=FMT        of --get: sh, ini or lines;  --json: as JSON
   --ini-options=OPT   nospace, space, sectionspace, ignoreindent (with commas between)

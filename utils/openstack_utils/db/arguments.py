@@ -2,6 +2,7 @@
 """The command line of openstack-db: its options of 2012, and those since."""
 
 import argparse
+import os
 import re
 
 from .. import VERSION
@@ -119,6 +120,9 @@ def _add_more(add):
 def parse(argv):
     """Return the options. Raises UsageError."""
     options = make_parser().parse_args(argv)
+    # The services' commands run in another folder.
+    options.root = os.path.abspath(options.root) if options.root else ""
+    options.config_dir = os.path.abspath(options.config_dir) if options.config_dir else ""
     problems = []
     if options.action is None:
         problems.append("say --init, --update, --check or --drop")

@@ -2,12 +2,13 @@
 """--check, --update and --drop."""
 
 from ..errors import Interrupted, MissingError, UnreachableError, UtilityError
+from ..host.processes import how_it_ended
 from . import plan as db_plan
 from . import schema
 from .files import option_value
 from .server.connection import DeniedError, MissingDatabase
 from .server.statements import ACCOUNT, DATABASE, Change
-from .task import DROPPED, FAILED, UNCHANGED, UPDATED, as_error, urls_by_database
+from .task import DROPPED, FAILED, UNCHANGED, UPDATED, WOULD
 
 DENIED, UNREACHABLE, UNSET = "denied", "unreachable", "not set"
 # The state of a service is the worst of its databases'.
@@ -22,14 +23,17 @@ class Check:
 
     def __init__(self, task):
         self.task = task
-        self.service = task.service
+
+    @property
+    def service(self):
+        return self.task.service
 
     def run(self):
         """Return the Outcome; its result is the state of the service."""
         try:
             states, error = self._states()
         except (UtilityError, Interrupted) as problem:
-            error = as_error(problem)
+            error = self.task.as_error(problem)
             self.task.fail(error)
             return self.task.outcome(FAILED, error)
         state = min(states.values(), key=ORDER.index)
@@ -43,7 +47,7 @@ class Check:
     def _states(self):
         """Return ({database: state}, the error that explains the worst of them or None)."""
         task = self.task
-        urls = urls_by_database(self.service, task.files.read())
+        urls = task.adopt(task.files.read(with_defaults=True))
         task.engine = next((url.engine for url in urls.values()), None)
         states, found, error = {}, {}, None
         for each in self.service.databases:
@@ -65,27 +69,33 @@ class Check:
                 states[each.name], error = DENIED, error or problem
             except UnreachableError as problem:
                 states[each.name], error = UNREACHABLE, problem
-        told = self._ask_service() if len(found) == len(self.service.databases) else None
-        graphs = schema.read_graphs(self.service) if found and told is None else {}
+        said, why = self._ask_service() if len(found) == len(self.service.databases) else (None, None)
+        graphs = schema.read_graphs(self.service) if found and said is None else {}
         for name, (revisions, tables) in found.items():
             graph = graphs.get(self.service.database(name).migrations)
             judged = schema.judge(graph, revisions, tables)
-            states[name] = judged if told is None or judged == schema.EMPTY else told
+            states[name] = judged if said is None or judged == schema.EMPTY else said
+            if states[name] == schema.UNKNOWN:
+                error = error or why
         return {each.name: states[each.name] for each in self.service.databases}, error
 
     def _ask_service(self):
-        """Return what the service's own check says; None when it has none or says something else."""
-        check = self.service.check
-        if check is None:
-            return None
+        """Return (what the service's own check says or None, why it says nothing or None)."""
+        check, task = self.service.check, self.task
+        if check is None or task.files.overrides:
+            return None, None
+        argv = self.service.argv(check["run"], {})
         try:
-            programs = self.task.programs(())
-            code, _ = programs.output(self.service.argv(check["run"], {}))
-        except UtilityError:
-            return None
+            code, lines = task.programs(()).logged(argv)
+        except UtilityError as error:
+            return None, error
         if code == 0:
-            return schema.CURRENT
-        return schema.BEHIND if code in check["behind"] else None
+            return schema.CURRENT, None
+        if code in check["behind"]:
+            return schema.BEHIND, None
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+        message = "%s %s: %s" % (" ".join(argv), how_it_ended(code), said)
+        return None, UtilityError(message, hint="its whole output: %s" % task.log)
 
 
 class Update:
@@ -93,7 +103,10 @@ class Update:
 
     def __init__(self, task):
         self.task = task
-        self.service = task.service
+
+    @property
+    def service(self):
+        return self.task.service
 
     def run(self):
         task = self.task
@@ -101,13 +114,15 @@ class Update:
             try:
                 return self._run()
             except (UtilityError, OSError, Interrupted) as problem:
-                error = as_error(problem)
+                error = task.as_error(problem)
                 task.fail(error)
                 return task.outcome(FAILED, error)
 
     def _run(self):
-        task, service = self.task, self.service
-        urls = urls_by_database(service, task.files.read())
+        task = self.task
+        urls = task.adopt(task.files.read(with_defaults=True))
+        task.files.check_overrides()
+        service = self.service
         for each in service.databases:
             url = urls.get(each.name)
             if url is None or url.engine is None:
@@ -125,7 +140,7 @@ class Update:
         commands, left_out = db_plan.commands_of(service, urls, option_value)
         if task.options.dry_run:
             lines = [" ".join(service.argv(command.run, urls)) for command in commands]
-            return task.outcome(UPDATED, plan=lines)
+            return task.outcome(WOULD[UPDATED], plan=lines)
         programs = task.programs(commands)
         task.tell_left_out(left_out, urls)
         task.sync(programs, commands, urls)
@@ -134,11 +149,18 @@ class Update:
 
 
 class Drop:
-    """--drop of one service: all its databases, and its accounts at all hosts."""
+    """--drop of one service: all its databases, and its accounts at all hosts.
+
+    `kept` maps the accounts that stay to the databases of others that they are used for.
+    """
 
     def __init__(self, task):
         self.task = task
-        self.service = task.service
+        self.kept = {}
+
+    @property
+    def service(self):
+        return self.task.service
 
     def plan(self):
         """Return the Changes to take back: databases, then accounts."""
@@ -149,13 +171,22 @@ class Drop:
             Change(DATABASE, each.name, each.account) for each in self.service.databases if each.name in there
         ]
         for account in dict.fromkeys(each.account for each in self.service.databases):
+            others = self._others(account, names)
+            if others:
+                self.kept[account] = others
+                continue
             changes += [Change(ACCOUNT, "", account, host) for host in sorted(admin.hosts(account))]
         return changes
+
+    def _others(self, account, names):
+        """Return the databases of somebody else that an account is used for: it stays then."""
+        used = {change.database for change in self.task.admin.grants(account)}.difference(names)
+        return sorted(self.task.admin.databases(sorted(used))) if used else []
 
     def dry_run(self):
         dialect = self.task.admin.dialect
         lines = [statement.shown() for each in self.plan() for statement in dialect.drop(each)]
-        return self.task.outcome(DROPPED if lines else UNCHANGED, plan=lines)
+        return self.task.outcome(WOULD[DROPPED] if lines else UNCHANGED, plan=lines)
 
     def run(self):
         task = self.task
@@ -164,7 +195,7 @@ class Drop:
             try:
                 self._drop(dropped)
             except (UtilityError, OSError, Interrupted) as problem:
-                error = as_error(problem)
+                error = task.as_error(problem)
                 task.fail(error)
                 return task.outcome(FAILED, error, dropped=dropped)
         if not dropped:
@@ -173,7 +204,10 @@ class Drop:
 
     def _drop(self, dropped):
         task = self.task
-        for change in self.plan():
+        plan = self.plan()
+        for account, others in self.kept.items():
+            task.say("the account %s stays: it is used for %s" % (account, ", ".join(others)))
+        for change in plan:
             task.stop.check()
             task.say("drops the %s" % (change,))
             task.admin.drop(change)

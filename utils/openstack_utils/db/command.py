@@ -6,19 +6,19 @@ import os
 import sys
 import time
 
-from ..errors import UnreachableError, UsageError, UtilityError
+from ..errors import MissingError, UnreachableError, UsageError, UtilityError
 from ..host import passwords, signals
 from ..host.console import Console, exit_code, is_terminal
 from ..host.masking import Secrets
 from ..host.signals import Stop
 from ..host.workers import Workers
-from . import arguments
+from . import arguments, names
 from .catalogue import Catalogue, Places
 from .check import Check, Drop, Update
 from .init import Init
 from .server import local
 from .server.login import RootLogin, place_of
-from .task import FAILED, NONE, ServiceOutcome, Task, as_error, urls_by_database
+from .task import FAILED, NONE, ServiceOutcome, Task, urls_by_database
 
 # A service's command needs some hundred megabytes, and one processor while it imports.
 AT_ONCE = max(4, os.cpu_count() or 1)
@@ -126,12 +126,12 @@ class Run:
         options = self.options
         if options.action in ("check", "update"):
             return
-        values = self._values(task)
-        urls = urls_by_database(task.service, values)
-        for url in urls.values():
-            self.secrets.add(url.password)
+        values, catalogued = self._values(task), task.service
+        urls = urls_by_database(catalogued, values)
         old = next((url for url in urls.values() if url.engine), None)
         task.engine = options.engine or (old.engine if old else "mysql")
+        task.adopt(values)
+        names.check_own(task.service)
         if task.engine == "postgresql" and options.grant_from:
             raise UsageError(
                 "--grant-from is MySQL's", hint="with PostgreSQL pg_hba.conf says who may come from where"
@@ -143,11 +143,15 @@ class Run:
         if options.action == "init":
             self._confirm_engine(task, urls)
         task.admin = self._connection(place_of(task.engine, options, old))
+        if options.action == "init" and not options.dry_run:
+            self._confirm_names(task, names.foreign(catalogued, task.service))
 
     def _values(self, task):
         try:
-            return task.files.read()
-        except UtilityError:
+            values = task.files.read()
+            task.files.check_overrides()
+            return values
+        except MissingError:
             # What is left of a service that was removed can be dropped all the same.
             if self.options.action == "drop":
                 return {}
@@ -198,6 +202,17 @@ class Run:
             )  # fmt: skip
             self._need_yes(question)
 
+    def _confirm_names(self, task, foreign):
+        """Ask before anything is made under names that are the configuration's, not the catalogue's."""
+        databases = {each.name for each in task.service.databases}
+        missing = databases.difference(task.admin.databases(sorted(databases)))
+        for account in {each.account for each in task.service.databases}:
+            missing.update([] if task.admin.hosts(account) else [account])
+        asked = [words for words in foreign if words.split()[-1] in missing]
+        if asked:
+            question = "%s: the configuration names the %s, which the server does not have: make it?"
+            self._need_yes(question % (task.service.name, " and the ".join(asked)))
+
     def _confirm_drop(self, tasks):
         lines = []
         for task in tasks:
@@ -226,7 +241,7 @@ class Run:
             try:
                 outcome = self._action(task)()
             except BaseException as problem:
-                error = as_error(problem)
+                error = task.as_error(problem)
                 task.fail(error)
                 outcome = task.outcome(FAILED, error)
             outcome.seconds = time.monotonic() - started

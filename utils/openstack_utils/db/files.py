@@ -5,7 +5,8 @@ import hashlib
 import os
 
 from .. import ini
-from ..errors import MissingError, UtilityError
+from ..errors import MissingError, UsageError, UtilityError
+from . import dropins
 from .journal import Backup
 
 SUFFIX = ".openstack-db-old"
@@ -18,11 +19,14 @@ class Files:
         self.service = service
         self.notify = notify
         self.check = check
+        # {option: the file that wins over its own}
+        self.overrides = {}
 
-    def read(self):
+    def read(self, with_defaults=False):
         """Return {option: value as it is written, or None}; an optional option that is not set is left out.
 
-        Raises MissingError when a file is not there.
+        It is what the service itself will read: a file of a drop-in folder wins, and `with_defaults` the
+        distribution's come last (see `dropins`). Raises MissingError when a file is not there.
         """
         values, files = {}, {}
         for option, _ in self.service.options:
@@ -30,9 +34,24 @@ class Files:
                 files[option.path] = self._read_one(option)
             file = files[option.path]
             value = file.value(option.section, option.key) if file else None
+            above, below = dropins.around(option)
+            if above is not None:
+                self.overrides[option] = above
+                value = above.value
+            elif with_defaults and value is None and below is not None:
+                value = below.value
             if value is not None or not option.optional:
                 values[option] = value
         return values
+
+    def check_overrides(self):
+        """Raise UsageError where what we would write is not what the service would read."""
+        for option, found in self.overrides.items():
+            message = "%s sets [%s] %s, which wins over %s" % (
+                found.path, option.section, option.key, option.path,
+            )  # fmt: skip
+            hint = "move it there: openstack-config --del %s %s %s" % (found.path, option.section, option.key)
+            raise UsageError(message, hint=hint)
 
     def _read_one(self, option):
         try:

@@ -7,8 +7,8 @@ from . import schema
 from .desired import Chooser
 from .files import option_value
 from .server.connection import DeniedError
-from .server.statements import ACCOUNT, DATABASE, TABLES, Change
-from .task import CREATED, FAILED, UNCHANGED, as_error
+from .server.statements import ACCOUNT, CHARSET, DATABASE, TABLES, Change
+from .task import CREATED, FAILED, UNCHANGED, WOULD
 from .undo import UndoLog
 
 
@@ -17,9 +17,12 @@ class Init:
 
     def __init__(self, task, password=None):
         self.task = task
-        self.service = task.service
         self.chooser = Chooser(task, password)
         self.undo = UndoLog(task)
+
+    @property
+    def service(self):
+        return self.task.service
 
     def run(self):
         """Do it; return the Outcome. After an error what was done is taken back."""
@@ -28,7 +31,7 @@ class Init:
             try:
                 return self._run()
             except (Exception, Interrupted) as problem:
-                error = as_error(problem)
+                error = task.as_error(problem)
                 task.fail(error)
                 taken, left = self.undo.take_back()
         if taken:
@@ -51,7 +54,7 @@ class Init:
         lines += ["%s = %s" % (each, desired.urls[names[each]].masked()) for each in plan.values]
         commands, _ = db_plan.commands_of(service, self._new_databases(state), option_value)
         lines += [" ".join(service.argv(command.run, desired.urls)) for command in commands]
-        return task.outcome(CREATED if lines else UNCHANGED, plan=lines)
+        return task.outcome(WOULD[CREATED] if lines else UNCHANGED, plan=lines)
 
     def _run(self):
         task, service, undo = self.task, self.service, self.undo
@@ -71,9 +74,10 @@ class Init:
             return task.outcome(UNCHANGED, databases=sorted(desired.urls))
         # What is missing for the commands is told before anything is changed.
         programs = task.programs(commands)
+        changes = self._charset_changes(new, state, desired.charset) + plan.changes
         # Tables in a database that was there, and empty, are made by this run too.
         tables = [Change(TABLES, name) for name in new if commands and name in state.databases]
-        undo.change_server(plan.changes + tuple(tables), desired.password, desired.charset)
+        undo.change_server(changes + tuple(tables), desired.password, desired.charset)
         undo.change_files(plan.values)
         self._connect_all(desired)
         task.tell_left_out(left_out, desired.urls)
@@ -132,6 +136,29 @@ class Init:
             raise UtilityError(message, hint="--update migrates them")
         return new
 
+    def _charset_changes(self, new, state, charset):
+        """Return the Changes that give empty databases the right character set; say what stays wrong.
+
+        PostgreSQL cannot change an encoding. Raises UtilityError for an empty database that has another.
+        """
+        changes = []
+        for each in self.service.databases:
+            if each.name not in state.databases:
+                continue
+            now = self.task.admin.charset(each.name)
+            wanted = "UTF8" if self.task.engine == "postgresql" else charset
+            if _same_charset(now, wanted):
+                continue
+            if each.name not in new:
+                self.task.say("%s has the character set %s, not %s" % (each.name, now, wanted))
+            elif self.task.engine == "postgresql":
+                message = "the empty database %s has the encoding %s, not %s" % (each.name, now, wanted)
+                raise UtilityError(message, hint="--drop it, and --init makes it again")
+            else:
+                self.task.say("%s is empty: its character set %s becomes %s" % (each.name, now, wanted))
+                changes.append(Change(CHARSET, each.name, now))
+        return tuple(changes)
+
     def _check_accounts(self, desired, state):
         """Refuse to guess the password of an account that is there."""
         if desired.is_given or self.chooser.generated is None:
@@ -159,11 +186,18 @@ class Init:
         """Log in as the service, to each of its databases."""
         for url in desired.urls.values():
             try:
-                self.task.connect(url).close()
+                connection = self.task.connect(url)
             except DeniedError as error:
+                if error.hint:
+                    raise
                 message = "%s: the account may be there with another password" % error.message
                 hint = "--password-file or --generate-password sets it anew"
                 raise UtilityError(message, hint=hint) from None
+            try:
+                # An expired password lets in, and does nothing.
+                connection.query("SELECT 1")
+            finally:
+                connection.close()
 
     def _check_tables(self, desired, names):
         for name in names:
@@ -173,3 +207,9 @@ class Init:
                     raise UtilityError("%s has no tables, although its command ended well" % name)
             finally:
                 connection.close()
+
+
+def _same_charset(one, other):
+    """Whether two names mean one character set: utf8 is MySQL's old name of utf8mb3."""
+    names = {name.lower().replace("utf8mb3", "utf8") for name in (one, other)}
+    return len(names) == 1

@@ -29,6 +29,16 @@ class Programs:
         Raises AccessError when it is not installed, UtilityError when it ends with a code that is not
         `ok`: the end of its output is in `details`.
         """
+        code, lines = self.logged(argv)
+        if code not in ok:
+            message = "%s %s" % (" ".join(argv), processes.how_it_ended(code))
+            error = UtilityError(message, hint="its whole output: %s" % self.log)
+            error.details = [line for line in lines if line.strip()]
+            raise error
+        return code
+
+    def logged(self, argv):
+        """Run a command, its output to the log; return (exit code, the end of its output as lines)."""
         lines = []
         with _open_log(self.log) as log:
             log.write(time.strftime("%Y-%m-%d %H:%M:%S ") + "+ %s\n" % " ".join(argv))
@@ -40,18 +50,6 @@ class Programs:
 
             code = self._run(argv, take)
             log.write("exit %d\n" % code)
-        self.stop.check()
-        if code not in ok:
-            message = "%s %s" % (" ".join(argv), processes.how_it_ended(code))
-            error = UtilityError(message, hint="its whole output: %s" % self.log)
-            error.details = [line for line in lines if line.strip()]
-            raise error
-        return code
-
-    def output(self, argv):
-        """Run a command and return (code, the lines that it printed)."""
-        lines = []
-        code = self._run(argv, lines.append)
         self.stop.check()
         return code, lines
 

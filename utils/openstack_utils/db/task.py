@@ -6,6 +6,7 @@ import os
 
 from ..errors import AccessError, Interrupted, UtilityError
 from ..host.programs import find_program, identity_of
+from . import names
 from .files import Files
 from .journal import Journal, locked, make_folder
 from .programs import Programs, give_log_back
@@ -14,6 +15,8 @@ from .server.login import service_place
 from .urls import parse
 
 CREATED, UNCHANGED, UPDATED, DROPPED, FAILED = "created", "unchanged", "updated", "dropped", "failed"
+# The results of --dry-run.
+WOULD = {CREATED: "would create", UPDATED: "would update", DROPPED: "would drop"}
 NONE = "has no database"
 
 
@@ -60,18 +63,40 @@ class Task:
         """Where the output of the service's commands goes."""
         return os.path.join(self.service.places.logs, "db-%s.log" % self.service.name)
 
+    def adopt(self, values):
+        """Take over the names that the URLs have; return {database: Url}. Raises UsageError."""
+        self.service = names.adopt(self.service, values, self.engine)
+        urls = urls_by_database(self.service, values)
+        for url in urls.values():
+            self.secrets.add(url.password)
+        return urls
+
     def say(self, text):
-        """Tell of progress, in a line of this service."""
+        """Print progress, in a line of this service."""
         self.console.note("%s  %s" % (self.service.name.ljust(self.width), text))
 
     def fail(self, error):
-        """Tell of an error at once, with the last words of the command that failed."""
-        mask = self.secrets.mask
+        """Print an error at once, with the last lines of the command that failed.
+
+        What of it comes from outside is masked where it comes in; our own words are not.
+        """
         for line in error.details:
-            self.console.say("%s  | %s" % (self.service.name.ljust(self.width), mask(line)))
-        self.console.say("error: %s: %s" % (self.service.name, mask(error.message)))
+            self.console.say("%s  | %s" % (self.service.name.ljust(self.width), line))
+        self.console.say("error: %s: %s" % (self.service.name, error.message))
         if error.hint:
-            self.console.say("hint: %s" % mask(error.hint))
+            self.console.say("hint: %s" % error.hint)
+
+    def as_error(self, error):
+        """Return an error of ours for any; of an interruption too."""
+        if isinstance(error, Interrupted):
+            stopped = UtilityError("interrupted")
+            stopped.exit_code = 130
+            return stopped
+        if isinstance(error, UtilityError):
+            return error
+        if isinstance(error, OSError) and error.strerror:
+            return UtilityError("%s: %s" % (error.filename or "error", error.strerror.lower()))
+        return UtilityError("%s: %s" % (type(error).__name__, self.secrets.mask(str(error))))
 
     def outcome(self, result, error=None, **facts):
         """Return the Outcome, with those facts that say something."""
@@ -134,19 +159,6 @@ def urls_by_database(service, values):
         if database.beside in urls:
             urls[database.name] = urls[database.beside]._replace(database=database.name)
     return urls
-
-
-def as_error(error):
-    """Return an error of ours for any; of an interruption too."""
-    if isinstance(error, Interrupted):
-        stopped = UtilityError("interrupted")
-        stopped.exit_code = 130
-        return stopped
-    if isinstance(error, UtilityError):
-        return error
-    if isinstance(error, OSError) and error.strerror:
-        return UtilityError("%s: %s" % (error.filename or "error", error.strerror.lower()))
-    return UtilityError("%s: %s" % (type(error).__name__, error))
 
 
 def _short(argv):

@@ -12,7 +12,7 @@ from ..errors import UnreachableError, UtilityError
 from .files import backup_of
 from .journal import Backup
 from .server.connection import ServerError
-from .server.statements import ACCOUNT, DATABASE, GRANT, PASSWORD, TABLES
+from .server.statements import ACCOUNT, CHARSET, DATABASE, GRANT, PASSWORD, TABLES
 
 # How long a database may be in use by a command that has just been ended.
 RELEASE_SECONDS = 5
@@ -51,7 +51,7 @@ class UndoLog:
         self.made = [(change, None) for change in journal.changes if change.kind != PASSWORD]
 
     def _is_there(self, change, databases):
-        if change.kind in (DATABASE, TABLES):
+        if change.kind in (CHARSET, DATABASE, TABLES):
             return change.database in databases
         if change.kind == GRANT:
             return change in self.task.admin.grants(change.account)

@@ -3,7 +3,7 @@
 
 from ..errors import MissingError, StorageError
 from .document import COMMENT, Item, split_lines
-from .placement import commented_name
+from .placement import commented_name, is_further
 
 
 def comment(editor, section, name, value=None):
@@ -97,16 +97,17 @@ def _examples(editor, section, name):
             if commented is None or fold(commented) != fold(name):
                 continue
             end = index + 1
-            while end < len(items) and _is_further(items[end]):
+            while end < len(items) and _continues(editor, items[end - 1], items[end]):
                 end += 1
             found.append((occurrence, index, end - index))
     return found
 
 
-def _is_further(item):
-    """Whether a comment line continues an example: `#` and an indented rest."""
-    body = item.text[1:]
-    return item.kind == COMMENT and bool(body.strip()) and body.startswith(("  ", "\t"))
+def _continues(editor, line, next_line):
+    """Whether a comment line belongs to the example that the one above is of."""
+    if editor.dialect.NAME == "systemd" and line.text.rstrip("\r\n").endswith("\\"):
+        return next_line.kind == COMMENT
+    return is_further(next_line)
 
 
 def _missing(name, section, value):

@@ -45,13 +45,17 @@ class Section:
 
 
 class Problem:
-    """A line its reader would stumble over: line number (from 1) and reason."""
+    """A line its reader would stumble over: line number (from 1) and reason.
 
-    __slots__ = ("line", "reason")
+    `headless`: all that is wrong is that no [section] stands above the option.
+    """
 
-    def __init__(self, line, reason):
+    __slots__ = ("headless", "line", "reason")
+
+    def __init__(self, line, reason, headless=False):
         self.line = line
         self.reason = reason
+        self.headless = headless
 
 
 class Document:

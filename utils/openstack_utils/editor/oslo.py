@@ -75,12 +75,14 @@ def parse(text, ignore_indent=False):
                 items.append(Item(OTHER, line))
         else:
             name, reason = _option_name(bare)
+            headless = False
             if number == 1 and first == "\ufeff":
                 reason = "a byte order mark"
             elif name is not None and section.name is None:
                 reason = "the option '%s' stands above the first [section]" % name
+                headless = True
             if reason:
-                document.problems.append(Problem(number, reason))
+                document.problems.append(Problem(number, reason, headless))
             option = None if name is None else Item(OPTION, line, name)
             items.append(option or Item(OTHER, line, bare))
     return document

@@ -17,14 +17,22 @@ def commented_name(text):
 
 
 def behind_example(section, name):
-    """Index behind the first run of commented-out examples of `name`, or None."""
+    """Index behind the first run of commented-out examples of `name`, with all their lines, or None."""
     found = None
     for index, item in enumerate(section.items):
         if item.kind == COMMENT and name in item.text and commented_name(item.text) == name:
             found = index
-        elif found is not None:
+        elif found is not None and not is_further(item):
             break
+        elif found is not None:
+            found = index
     return None if found is None else found + 1
+
+
+def is_further(item):
+    """Whether a comment line continues an example: `#` and an indented rest."""
+    body = item.text[1:]
+    return item.kind == COMMENT and bool(body.strip()) and body.startswith(("  ", "\t"))
 
 
 def end_of(document, section):

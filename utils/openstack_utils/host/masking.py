@@ -2,17 +2,23 @@
 """Taking passwords out of texts that come from outside: output of programs, answers of servers.
 
 Only those are masked: in our own words a password never stands, and masking them would break a word
-that happens to be one (and show what the password is).
+that happens to be one (and show what the password is). A short password is masked as a whole word only, for
+the same reason.
 """
 
+import re
 from urllib.parse import quote
+
+SHORT = 8
+# A password that is one of these hides nothing, and masking it would show it.
+COMMON = ("root", "postgres", "mysql", "localhost", "password", "admin")
 
 
 class Secrets:
     """Passwords that must not be shown. A name of the catalogue hides nothing, and stays readable."""
 
     def __init__(self, names=()):
-        self._names = frozenset(names)
+        self._names = frozenset(names).union(COMMON)
         self._texts = []
 
     def add(self, password):
@@ -25,7 +31,10 @@ class Secrets:
     def mask(self, text):
         """Return a text of somebody else without the passwords."""
         for secret in self._texts:
-            text = text.replace(secret, "***")
+            if len(secret) >= SHORT:
+                text = text.replace(secret, "***")
+            elif secret in text:
+                text = re.sub(r"(?<!\w)%s(?!\w)" % re.escape(secret), "***", text)
         return text
 
 

@@ -183,8 +183,9 @@ class Transaction:
 
     def _prepare(self, file):
         """Write and sync the work file with the new text, with the old file's attributes."""
+        can_write = file.descriptor is not None and os.access(file.real, os.W_OK)
         hint = "the folder %s cannot be written; use --inplace" % file.folder
-        file.work, file.work_descriptor = create_work_file(file, hint)
+        file.work, file.work_descriptor = create_work_file(file, hint if can_write else None)
         try:
             write_all(file.work_descriptor, file.new)
             if file.descriptor is None:
@@ -254,7 +255,7 @@ class Transaction:
                 os.rename(file.work, file.real)
         except OSError as error:
             file.renamed = False
-            raise system_error(file.path, error) from error
+            raise system_error(file.path, error, _hint(file, error)) from error
 
     def _take_back(self, changed):
         for file in reversed(changed):
@@ -288,6 +289,15 @@ def _create(file):
         os.rename(file.work, file.real)
     file.renamed = True
     unlink(file.work)
+
+
+def _hint(file, error):
+    """Return the way out where a file cannot be replaced."""
+    if error.errno == errno.EBUSY:
+        return "something is mounted at the file itself, as in containers; use --inplace"
+    if error.errno == errno.EPERM:
+        return "lsattr %s shows whether it is immutable or append-only (chattr)" % file.path
+    return None
 
 
 def _is_current(real, status):

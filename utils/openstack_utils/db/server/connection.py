@@ -135,17 +135,19 @@ class Connection:
 
     def _error(self, code, text):
         """Return our error for one of the driver's."""
-        text = self.secrets.mask(" ".join(str(text).split()))
-        message = "%s: %s" % (self.dialect.title, text)
+        message = "%s: %s" % (self.dialect.title, self._masked(text))
         return ServerError(message, code in self.ABSENT, code in self.IN_USE)
 
-    def _denied(self):
+    def _denied(self, text, hint=None):
+        """Return the DeniedError with the server's own words."""
         how = "without a password" if self._login[1] is None else "with this password"
-        message = "%s at %s does not let %s in %s" % (
-            self.dialect.title, self.place, self.user, how,
+        message = "%s at %s does not let %s in %s: %s" % (
+            self.dialect.title, self.place, self.user, how, self._masked(text),
         )  # fmt: skip
-        return DeniedError(message)
+        return DeniedError(message, hint=hint)
+
+    def _masked(self, text):
+        return self.secrets.mask(" ".join(str(text).split()))
 
     def _unreachable(self, text):
-        text = self.secrets.mask(" ".join(str(text).split()))
-        return UnreachableError("%s at %s: %s" % (self.dialect.title, self.place, text))
+        return UnreachableError("%s at %s: %s" % (self.dialect.title, self.place, self._masked(text)))

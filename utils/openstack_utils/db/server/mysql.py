@@ -14,6 +14,8 @@ from .connection import (
 )
 from .statements import GRANT, Change
 
+EXPIRED = "the password has expired: --password-file or --generate-password sets it anew"
+
 
 class MySQLConnection(Connection):
     """To MySQL or MariaDB, by PyMySQL."""
@@ -21,7 +23,19 @@ class MySQLConnection(Connection):
     # The database, the account (so says DROP USER), a grant.
     ABSENT = (1008, 1396, 1141, 1133, 1147)
     IN_USE = ()
-    DENIED = (1045, 1698, 1130, 1251)
+    # Why the server does not let somebody in, and what helps; None: another password may.
+    DENIED = {
+        1045: None,
+        1698: None,
+        1130: "--grant-from HOST lets the account in from this host",
+        1251: "the account's kind of password needs another client",
+        1820: EXPIRED,
+        1862: EXPIRED,
+        3118: "ALTER USER ... ACCOUNT UNLOCK lets the account in again",
+        4151: "ALTER USER ... ACCOUNT UNLOCK lets the account in again",
+        3159: "--ssl-ca FILE speaks TLS, which the account requires",
+        1226: "ALTER USER ... WITH MAX_USER_CONNECTIONS 0 takes the account's limit away",
+    }
     UNREACHABLE = (2002, 2003, 2006, 2013, 2055, 1040, 1053, 1077, 1079)
 
     def _open(self, user, password, database):
@@ -69,7 +83,7 @@ class MySQLConnection(Connection):
             code = error.args[0] if error.args and isinstance(error.args[0], int) else None
             text = error.args[1] if len(error.args) > 1 else str(error)
             if code in self.DENIED:
-                raise self._denied() from None
+                raise self._denied(text, self.DENIED[code]) from None
             if code in self.UNREACHABLE or isinstance(error, driver.err.InterfaceError):
                 raise self._unreachable(text or "the connection was lost") from None
             if code == 1044:
@@ -102,6 +116,11 @@ class MySQLConnection(Connection):
             tuple(names),
         )
         return {row[0] for row in rows}
+
+    def charset(self, database):
+        """Return the character set that new tables of a database get."""
+        sql = "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
+        return self.query(sql, (database,))[0][0]
 
     def hosts(self, account):
         """Return the hosts of an account."""

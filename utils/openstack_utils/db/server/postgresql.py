@@ -22,6 +22,22 @@ SETRESUID = {
 }
 
 
+# What the server says (errmsg() of its postinit.c and auth.c) and what helps. A past VALID UNTIL is a wrong
+# password to the client: only the server's log has the reason.
+REFUSED = (
+    (
+        "no pg_hba.conf entry",
+        "add a line for the account and this host to pg_hba.conf",
+    ),
+    ("Ident authentication failed", "pg_hba.conf says ident for this address: scram-sha-256 takes passwords"),
+    ("ident authentication failed", "pg_hba.conf says ident for this address: scram-sha-256 takes passwords"),
+    ("Peer authentication failed", "pg_hba.conf says peer for the socket: scram-sha-256 takes passwords"),
+    ("too many connections for role", "ALTER ROLE ... CONNECTION LIMIT -1 takes the account's limit away"),
+    ("not currently accepting connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true opens the database"),
+    ("not permitted to log in", "ALTER ROLE ... LOGIN lets the account in"),
+)
+
+
 class PostgreSQLConnection(Connection):
     """To PostgreSQL, by psycopg2."""
 
@@ -66,18 +82,25 @@ class PostgreSQLConnection(Connection):
             text = str(error).strip()
             # While it connects libpq gives a text and no code, in the server's language.
             connecting = not code and isinstance(error, driver.OperationalError) and self.driver is None
-            if code in ("28P01", "28000") or (connecting and "FATAL" in text and "password" in text):
-                raise self._denied() from None
-            if connecting and "FATAL" in text and '"%s"' % self._login[2] in text and "atabase" in text:
-                message = "the server has no database %s" % self._login[2]
-                raise MissingDatabase(message) from None
             if connecting and "FATAL" in text:
-                raise self._denied() from None
+                raise self._refused(text) from None
+            if code in ("28P01", "28000"):
+                raise self._denied(text) from None
             if code[:2] in ("08", "57") or isinstance(
                 error, (driver.OperationalError, driver.InterfaceError)
             ):
                 raise self._unreachable(text) from None
             raise self._error(code, text) from None
+
+    def _refused(self, text):
+        """Return our error for a refused connection, by the words of the server."""
+        said = text.partition("FATAL:")[2].strip() or text
+        if 'database "%s" does not exist' % self._login[2] in said:
+            return MissingDatabase("the server has no database %s" % self._login[2])
+        for words, hint in REFUSED:
+            if words in said:
+                return self._denied(said, hint)
+        return self._denied(said)
 
     def make(self, change, password=None, charset=None):
         if password is not None:
@@ -129,6 +152,10 @@ class PostgreSQLConnection(Connection):
     def databases(self, names):
         rows = self.query("SELECT datname FROM pg_database WHERE datname = ANY(%s)", (list(names),))
         return {row[0] for row in rows}
+
+    def charset(self, database):
+        sql = "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = %s"
+        return self.query(sql, (database,))[0][0]
 
     def hosts(self, account):
         rows = self.query("SELECT 1 FROM pg_roles WHERE rolname = %s", (account,))

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What is changed on a server, as data, and how each engine says it in SQL. Pure.
 
-Identifiers come from the catalogue; everything else is a value, which the driver quotes.
+Identifiers come from the catalogue, or are checked by `names`; everything else is a value, which the
+driver quotes.
 """
 
 from typing import NamedTuple
 
 DATABASE, ACCOUNT, GRANT, PASSWORD = "database", "account", "grant", "password"
+# Another encoding for a database that was there, and empty. What it had is in `account`.
+CHARSET = "charset"
 # Tables in a database that was there, and empty: the service's own command makes them.
 TABLES = "tables"
 
@@ -28,6 +31,8 @@ class Change(NamedTuple):
             return "database %s" % self.database
         if self.kind == TABLES:
             return "tables of %s" % self.database
+        if self.kind == CHARSET:
+            return "character set of %s" % self.database
         if self.kind == GRANT:
             return "grant on %s to %s" % (self.database, self.login)
         return "%s %s" % ("password of" if self.kind == PASSWORD else "account", self.login)
@@ -64,8 +69,10 @@ class MySQL:
             return []
         if change.kind == DATABASE:
             return [Statement("CREATE DATABASE `%s` CHARACTER SET %s" % (change.database, charset))]
+        if change.kind == CHARSET:
+            return [Statement("ALTER DATABASE `%s` CHARACTER SET %s" % (change.database, charset))]
         if change.kind == GRANT:
-            return [Statement("GRANT ALL ON `%s`.* TO %%s@%%s" % change.database, who)]
+            return [Statement("GRANT ALL ON `%s`.* TO %%s@%%s" % _pattern(change.database), who)]
         verb = "CREATE" if change.kind == ACCOUNT else "ALTER"
         return [Statement(verb + " USER %s@%s IDENTIFIED BY %s", who + (password,), (2,))]
 
@@ -77,9 +84,16 @@ class MySQL:
             return []
         if change.kind == DATABASE:
             return [Statement("DROP DATABASE `%s`" % change.database)]
+        if change.kind == CHARSET:
+            return [Statement("ALTER DATABASE `%s` CHARACTER SET %s" % (change.database, change.account))]
         if change.kind == GRANT:
-            return [Statement("REVOKE ALL ON `%s`.* FROM %%s@%%s" % change.database, who)]
+            return [Statement("REVOKE ALL ON `%s`.* FROM %%s@%%s" % _pattern(change.database), who)]
         return [Statement("DROP USER %s@%s", who)]
+
+
+def _pattern(database):
+    """Return a name as GRANT wants it: `_` stands for any character there (MySQL, "GRANT Statement")."""
+    return database.replace("_", "\\_")
 
 
 class PostgreSQL:
