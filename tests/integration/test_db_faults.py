@@ -137,7 +137,7 @@ def test_database_there_but_no_account(host: Host) -> None:
     assert done.code == 0, done.err
     assert host.accounts() == {"keystone@localhost", "keystone@127.0.0.1"}
     sql = "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'keystone'"
-    assert host.sql(sql).strip() == "latin1"
+    assert host.sql(sql).strip() == "utf8mb4"
 
 
 def test_account_there_with_a_password_that_nobody_gave(host: Host) -> None:

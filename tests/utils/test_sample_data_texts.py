@@ -88,9 +88,9 @@ URLS = {
 def test_urls_of_both_eras_lead_to_v3(text: str, expected: "str | None") -> None:
     if expected is None:
         with pytest.raises(UsageError):
-            credentials.normalise_url(text)
+            credentials.normalise_url(text, "OS_AUTH_URL")
     else:
-        assert credentials.normalise_url(text) == expected
+        assert credentials.normalise_url(text, "OS_AUTH_URL") == expected
 
 
 LOGINS = {
@@ -309,3 +309,82 @@ def test_completion_offers_what_fits(words: "list[str]", expected: "list[str]") 
     done = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == expected
+
+
+KEYSTONE = "is not the URL of a Keystone"
+ADDRESSES = {
+    "half a bracket": (["--auth-url", "http://[::1"], {}, f'--auth-url: "http://[::1" {KEYSTONE}'),
+    "a name in brackets": (["--auth-url", "http://[x]:1"], {}, f'--auth-url: "http://[x]:1" {KEYSTONE}'),
+    "colons": (["--auth-url", ":::"], {}, f'--auth-url: ":::" {KEYSTONE}'),
+    "no port": (["--auth-url", "http://h:port"], {}, f'--auth-url: "http://h:port" {KEYSTONE}'),
+    "too high a port": (["--auth-url", "http://h:99999"], {}, f'--auth-url: "http://h:99999" {KEYSTONE}'),
+    "blank": (
+        [], {"OS_AUTH_URL": "http://a b/v3", "OS_USERNAME": "a", "OS_PASSWORD": "b"},
+        f'OS_AUTH_URL: "http://a b/v3" {KEYSTONE}',
+    ),
+    "endpoint": ([], {"SERVICE_ENDPOINT": "http://[::1"}, f'SERVICE_ENDPOINT: "http://[::1" {KEYSTONE}'),
+    "proxy with a password": (
+        ["--auth-url", "http://example.com"], {"http_proxy": "http://user:pa/ss@host:3128"},
+        'http_proxy: "***@host:3128" is not the URL of a proxy',
+    ),
+    "address": (
+        ["--public-address", "a b"], {}, '--public-address: "a b" is not the name or address of a host',
+    ),
+    "address with a path": (
+        [], {"CONTROLLER_ADMIN_ADDRESS": "x/y#z"},
+        'CONTROLLER_ADMIN_ADDRESS: "x/y#z" is not the name or address of a host',
+    ),
+    "address with a port": (
+        ["--internal-address", "h:80"], {}, '--internal-address: "h:80" is not the name or address of a host',
+    ),
+    "no time": (["--timeout", "0"], {}, "argument --timeout: a request needs more than 0 seconds"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "variables", "said"), ADDRESSES.values(), ids=ADDRESSES)
+def test_malformed_address_is_named_with_its_source(
+    tmp_path: Path, words: list[str], variables: dict[str, str], said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", LAUNCHER, "--wait", "0", "--dry-run", *words],
+        env=variables, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == f"error: {said}"
+
+
+CLOUDS = {
+    "auth is a text": ("clouds:\n  x:\n    auth: y\n", "clouds.yaml: cloud x: auth: is not a mapping"),
+    "auth_url": (
+        'clouds:\n  x:\n    auth:\n      auth_url: "http://[::1"\n      username: a\n      password: b\n',
+        'clouds.yaml:4: "http://[::1" is not the URL of a Keystone',
+    ),
+    "a list": ("clouds:\n  x:\n    - a\n", "clouds.yaml: cloud x: auth has no auth_url"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), CLOUDS.values(), ids=CLOUDS)
+def test_malformed_cloud_is_named_with_its_file(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "clouds.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-I", LAUNCHER, "--os-cloud", "x", "--dry-run"],
+        env={}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"error: {said}")
+
+
+@pytest.mark.parametrize("text", ["  clouds:\n    a: {}\n", "other: 1\n", "clouds: {a: {}}\n"])
+def test_clouds_file_that_cannot_be_added_to_is_refused_before_keystone_is_asked(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-I", LAUNCHER, "--clouds-file", path, "--auth-url", "http://127.0.0.1:1"],
+        env={}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, path.read_text()) == (2, text)
+    assert done.stderr.startswith(f"error: {path}: ")

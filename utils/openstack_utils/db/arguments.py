@@ -7,6 +7,7 @@ import re
 
 from .. import VERSION
 from ..errors import UsageError
+from ..host.addresses import read_host
 
 PROGRAM = "openstack-db"
 DESCRIPTION = """\
@@ -120,6 +121,7 @@ def _add_more(add):
 def parse(argv):
     """Return the options. Raises UsageError."""
     options = make_parser().parse_args(argv)
+    options.host = read_host(options.host, "--host") if options.host else options.host
     # The services' commands run in another folder.
     options.root = os.path.abspath(options.root) if options.root else ""
     options.config_dir = os.path.abspath(options.config_dir) if options.config_dir else ""

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from .. import VERSION
 from ..errors import UtilityError
+from ..host.addresses import read_url
 
 UNAVAILABLE = (502, 503, 504)
 # How http.client begins when a proxy does not open a tunnel (CONNECT); the status stands behind it.
@@ -275,7 +276,8 @@ def _proxy_for(parts):
     proxy = getproxies_environment().get(parts.scheme)
     if not proxy or proxy_bypass_environment(host):
         return None
-    return urlsplit(proxy if "://" in proxy else "http://" + proxy)
+    source = parts.scheme + "_proxy"
+    return read_url(proxy, source, "URL of a proxy", "http://proxy.example.com:3128")
 
 
 def _proxy_headers(proxy):
@@ -328,11 +330,18 @@ def _unreachable(what, error, transport):
         said = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
         reason = "TLS: " + (said.lower().replace("_", " ") if said.isupper() else said)
         hint = "--cacert FILE names the certificates to trust"
+        if "version" in reason.lower() and "wrong" in reason.lower():
+            hint = "the port speaks no TLS: is the URL http:// in place of https://?"
         passing = False
     elif isinstance(error, socket.gaierror):
         reason = "the name %s is not known" % (transport.proxy or transport.parts).hostname
     elif isinstance(error, http.client.RemoteDisconnected):
         reason = "the connection was closed without an answer"
+        if transport.parts.scheme == "http":
+            hint = "does the port speak https, or is it not Keystone's?"
+    elif isinstance(error, http.client.BadStatusLine):
+        reason, passing = "the answer is not HTTP", False
+        hint = "is that Keystone's port?"
     elif str(error).startswith(NO_TUNNEL):
         status = str(error)[len(NO_TUNNEL) :].strip()
         reason = "CONNECT: HTTP " + status

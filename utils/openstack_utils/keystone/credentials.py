@@ -6,9 +6,10 @@ PyYAML is imported when a clouds.yaml is read, and only then.
 
 import os
 from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from ..errors import UsageError, UtilityError, reason_of
+from ..host.addresses import read_url
 
 CLOUD_FILES = (
     "clouds.yaml",
@@ -38,15 +39,12 @@ class Credentials(NamedTuple):
         return self.auth.get("username") if "password" in self.auth else None
 
 
-def normalise_url(url):
-    """Return the URL of the Identity API v3 for what people write: with /v2.0, /v3, / or nothing behind."""
-    parts = urlsplit(url if "://" in url else "http://" + url)
-    try:
-        good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-    except ValueError:
-        good = False
-    if not good:
-        raise UsageError('"%s" is not the URL of a Keystone' % url, hint="such as http://localhost:5000/v3")
+def normalise_url(url, source):
+    """Return the URL of the Identity API v3 for what people write: with /v2.0, /v3, / or nothing at its end.
+
+    `source` names where it is from. Raises UsageError.
+    """
+    parts = read_url(url, source, "URL of a Keystone")
     path = parts.path.rstrip("/")
     for version in ("/v2.0", "/v3"):
         if path.endswith(version):
@@ -74,7 +72,7 @@ def from_environment(environment):
         return None
     insecure = environment.get("OS_INSECURE", "").lower() in ("1", "true", "yes", "on")
     return Credentials(
-        normalise_url(environment["OS_AUTH_URL"]),
+        normalise_url(environment["OS_AUTH_URL"], "OS_AUTH_URL"),
         auth,
         "the OS_* variables",
         environment.get("OS_REGION_NAME", ""),
@@ -109,18 +107,19 @@ def from_cloud(name, environment):
         known = ", ".join(sorted(map(str, clouds))) or "none"
         raise UsageError("%s: no cloud %s" % (path, name), hint="it has: %s" % known)
     cloud = clouds[name] if isinstance(clouds[name], dict) else {}
-    auth = dict(cloud.get("auth") or {})
+    auth = _mapping(cloud.get("auth"), path, name)
     secure = os.path.join(os.path.dirname(path), "secure.yaml")
     if os.path.exists(secure):
         more = _clouds(yaml, secure).get(name) or {}
-        auth.update(more.get("auth") or {})
+        more = more if isinstance(more, dict) else {}
+        auth.update(_mapping(more.get("auth"), secure, name))
     url = auth.pop("auth_url", None)
     if not url or not is_enough(auth):
         message = "%s: cloud %s: auth has no %s" % (path, name, "password" if url else "auth_url")
         raise UsageError(message)
     verify = cloud.get("verify", True)
     return Credentials(
-        normalise_url(str(url)),
+        normalise_url(str(url), _place(path, str(url))),
         {key: str(value) for key, value in auth.items() if value is not None},
         "the cloud %s of %s" % (name, path),
         str(cloud.get("region_name") or ""),
@@ -129,6 +128,22 @@ def from_cloud(name, environment):
         str(cloud.get("cert") or ""),
         str(cloud.get("key") or ""),
     )
+
+
+def _mapping(auth, path, name):
+    """Return the part auth: of a cloud as a dictionary. Raises UsageError."""
+    if auth is not None and not isinstance(auth, dict):
+        raise UsageError("%s: cloud %s: auth: is not a mapping" % (path, name))
+    return dict(auth or {})
+
+
+def _place(path, text):
+    """Return the file and the first line with a text in it."""
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if text in line:
+                return "%s:%d" % (path, number)
+    return path
 
 
 def login_body(login):

@@ -7,7 +7,7 @@ of KEYSTONE_CONF is tried, and keystone-manage bootstrap if no account was ever 
 """
 
 import os
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ..errors import UsageError, UtilityError
 from ..host.addresses import is_local
@@ -122,7 +122,20 @@ class Login:
             if error.status != 401 or self.credentials.user != "admin":
                 raise self._explained(error) from None
             return self._log_in_otherwise(error, urls, region, domain)
+        self._check_domain(domain)
         return Session(self.identity, domain, user_id=user_id)
+
+    def _check_domain(self, domain):
+        """Raise RemoteError for a domain that is not there; who may not look at domains goes on."""
+        if domain == "default":
+            return
+        try:
+            self.identity.get("/domains/" + quote(domain, safe=""))
+        except RemoteError as error:
+            if error.status != 404:
+                return
+            message = "%s: there is no domain with the id %s" % (self.identity.url, domain)
+            raise RemoteError(message, hint="--domain takes an id", status=404) from None
 
     def _find_credentials(self):
         options, environment = self.options, self.environment
@@ -132,16 +145,24 @@ class Login:
             login = credentials.from_environment(environment)
         if login is not None:
             if options.auth_url:
-                login = login._replace(url=credentials.normalise_url(options.auth_url))
+                login = login._replace(url=credentials.normalise_url(options.auth_url, "--auth-url"))
             return login
         token = self.passwords.lookup("SERVICE_TOKEN")
-        endpoint = options.auth_url or environment.get("SERVICE_ENDPOINT") or environment.get("OS_AUTH_URL")
         if token:
             self.service_token = token
-        url = endpoint or "http://localhost:%d/v3" % (options.port or 5000)
+        url, source = "http://localhost:%d/v3" % (options.port or 5000), "the default"
+        for value, name in (
+            (options.auth_url, "--auth-url"),
+            (environment.get("SERVICE_ENDPOINT"), "SERVICE_ENDPOINT"),
+            (environment.get("OS_AUTH_URL"), "OS_AUTH_URL"),
+        ):
+            if value:
+                url, source = value, name
+                break
         auth = {"username": "admin", "project_name": "admin", "password": ""}
         cacert, region = environment.get("OS_CACERT", ""), environment.get("OS_REGION_NAME", "")
-        return credentials.Credentials(credentials.normalise_url(url), auth, "ADMIN_PASSWORD", region, cacert)
+        url = credentials.normalise_url(url, source)
+        return credentials.Credentials(url, auth, "ADMIN_PASSWORD", region, cacert)
 
     def _transport(self):
         options, login = self.options, self.credentials
@@ -256,7 +277,7 @@ class Login:
                 error.hint = "set ADMIN_PASSWORD; if nothing is there yet, run this on Keystone's own host"
             else:
                 error.hint = "correct %s" % self.credentials.source
-        elif error.status == 404 and not error.hint:
+        elif error.status in (300, 404, 405) and not error.hint:
             error.hint = "is that the address of a Keystone with the Identity API v3?"
         return error
 

@@ -6,6 +6,7 @@ import os
 
 from .. import VERSION
 from ..errors import UsageError
+from ..host.addresses import read_host
 
 PROGRAM = "openstack-keystone-sample-data"
 DESCRIPTION = """\
@@ -170,7 +171,7 @@ def _add_login(add):
     add(
         "--timeout",
         metavar="SECONDS",
-        type=_seconds,
+        type=_limit,
         default=60.0,
         help="limit of each request (60)",
     )
@@ -205,14 +206,24 @@ def parse(argv, environment=None):
     options.keystone_conf = options.keystone_conf or environment.get("KEYSTONE_CONF") or ""
     options.os_cloud = options.os_cloud or environment.get("OS_CLOUD") or ""
     options.addresses = {
-        kind: getattr(options, kind + "_address") or environment.get("CONTROLLER_%s_ADDRESS" % kind.upper())
-        for kind in ("public", "internal", "admin")
+        kind: _address(kind, options, environment) for kind in ("public", "internal", "admin")
     }
     options.port = _port(options.keystone_port or environment.get("KEYSTONE_PORT") or "0")
     options.optional = _optional(options, environment)
     options.endpoints = _endpoints(options, environment)
     _check(options)
     return options
+
+
+def _address(kind, options, environment):
+    """Return the host of the URLs of a kind, or None where it is not given."""
+    for value, source in (
+        (getattr(options, kind + "_address"), "--%s-address" % kind),
+        (environment.get("CONTROLLER_%s_ADDRESS" % kind.upper()), "CONTROLLER_%s_ADDRESS" % kind.upper()),
+    ):
+        if value:
+            return read_host(value, source)
+    return None
 
 
 def _optional(options, environment):
@@ -265,6 +276,13 @@ def _seconds(text):
         value = -1
     if not 0 <= value < 1e6:
         raise argparse.ArgumentTypeError('"%s" is not a number of seconds' % text)
+    return value
+
+
+def _limit(text):
+    value = _seconds(text)
+    if not value:
+        raise argparse.ArgumentTypeError("a request needs more than 0 seconds")
     return value
 
 

@@ -9,7 +9,7 @@ from ..host.console import Console, exit_code
 from ..host.workers import Workers
 from ..keystone import login
 from ..keystone.client import RemoteError
-from . import arguments, report
+from . import arguments, doubles, report
 from . import files as sample_files
 from . import plan as sample_plan
 from .apply import NOT_DONE, Stopped, apply_plan, foresee
@@ -46,6 +46,7 @@ class Run:
         options, console = self.options, self.console
         login.check_conf(options.keystone_conf)
         sample_files.check_folder(options)
+        sample_files.check_clouds_file(options.clouds_file)
         keystone = login.Login(options, self.environment, self.passwords, console)
         self._adopt_admin_password(keystone.credentials)
         desired, choices = self._desired(keystone)
@@ -62,6 +63,8 @@ class Run:
             outcomes = self._apply(session, plan)
         except Stopped as stopped:
             return self._stopped(stopped)
+        if not options.dry_run:
+            doubles.mend(session, outcomes, console.note)
         session.done()
         files = sample_files.Writer(options, choices, desired, console)
         written = files.write(outcomes, state, session) if not options.dry_run else []

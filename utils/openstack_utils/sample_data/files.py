@@ -25,6 +25,29 @@ def check_folder(options):
         raise AccessError("%s: permission denied" % folder, hint="--output names another folder")
 
 
+def check_clouds_file(path):
+    """Raise UsageError for a clouds.yaml that entries could not be added to. Nothing is written."""
+    if not path or not os.path.exists(path):
+        return
+    yaml = import_yaml(path)
+    text = _read(path)
+    probe = {"openstack-utils-probe": {"auth": {"auth_url": "http://localhost:5000/v3"}}}
+    merged = _insert(text, rcfiles.render_entries(probe))
+    if merged is None or _load(yaml, path, merged) != dict(_load(yaml, path, text), **probe):
+        message = "%s: no line `clouds:` that entries can be added below" % path
+        raise UsageError(message, hint="--clouds-file with a new file, and merge by hand")
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise UsageError("%s: not UTF-8 text" % path) from None
+    except OSError as error:
+        raise UtilityError("%s: %s" % (path, reason_of(error))) from None
+
+
 def write(path, text):
     """Write a private file; return whether it has changed."""
     return write_private(path, text)
@@ -98,8 +121,7 @@ class Writer:
             self._write(path, rcfiles.render_clouds(clouds))
             return
         yaml = import_yaml(path)
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        text = _read(path)
         there = _load(yaml, path, text)
         new = {name: cloud for name, cloud in clouds.items() if name not in there}
         other = [name for name in clouds if name in there and there[name] != clouds[name]]
