@@ -263,3 +263,32 @@ def test_the_manual_has_every_option_and_action() -> None:
     for verb in ("list", "status", "is-active", "restart", "enable", "mask", "reset-failed", "cat"):
         assert verb in manual
         assert re.search(rf"\b{verb}\b", completion)
+
+
+# id: (words typed, the last being completed; what is offered)
+OFFERED = {
+    "actions": (["openstack-service", "is-"], "is-active is-enabled is-failed"),
+    "projects and services": (
+        ["openstack-service", "restart", "--all", "n"],
+        "neutron nova nova-of-this-host",
+    ),
+    "options": (["openstack-service", "stop", "--d"], "--dry-run"),
+    "projects of status": (["openstack-status", "ne"], "neutron"),
+    "options of status": (["openstack-status", "--wa"], "--watch"),
+    "a number": (["openstack-status", "--timeout", ""], ""),
+}
+
+
+@pytest.mark.parametrize("case", OFFERED)
+def test_completion(case: str) -> None:
+    words, offered = OFFERED[case]
+    script = """
+        source "$0/$1"
+        openstack-service() { echo nova-of-this-host; }
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        "_${1//-/_}"
+        echo "${COMPREPLY[@]}"
+    """
+    argv = ["bash", "-c", script, UTILS / "completion", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (offered, "")

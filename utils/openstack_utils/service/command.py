@@ -71,7 +71,7 @@ class Run:
             self.console.result("".join(each.unit + "\n" for each in services))
         elif self.verb == "status":
             self.console.result(rows.table([rows.row(each) for each in services]))
-        else:
+        elif not self.options.quiet:
             self.console.result(rows.table([[each.unit, self._word(each)] for each in services]))
         questions = {
             "is-active": lambda state: state.is_active,

@@ -55,7 +55,8 @@ class Systemd:
         """Return {unit: State} by one call. Raises UtilityError when systemd does not answer."""
         if not units:
             return {}
-        argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES)]
+        # One option for each: a list with commas is newer than Fedora 17.
+        argv = ["systemctl", "show", "--no-pager"] + ["--property=" + name for name in PROPERTIES]
         done = processes.run(argv + [unit + SUFFIX for unit in units], limit=limit)
         return read_show(done.out)
 
