@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from builder.image.disk.bootloader import Firmware
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation.door import Door
 from builder.image.observed import Observed
+from builder.image.packages.choice import Choice, ChosenPackage
 from builder.kickstart.plan import ImagePlan, Script
 from builder.manifest import OperatingSystem
 from builder.report import Report, Step
@@ -40,24 +40,6 @@ class Options:
     memory_share: int = 50
     keep_files: tuple[str, ...] = ()
     source_date_epoch: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChosenPackage:
-    """One package that goes into the image; `path` is where its file is inside.
-
-    `sigmd5` (hex) and `key`, the id of the key that signed it, are known when it is installed.
-    """
-
-    name: str
-    nevra: str
-    arch: str
-    repo: str
-    sha256: str
-    size: int
-    path: str
-    sigmd5: str | None = None
-    key: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -97,8 +79,8 @@ class Build:
 
     `work` is the work folder: its host path outside, a folder of its own in memory inside. `disk` is the raw
     disk: DISK inside. `door` leads from the inside to the outside. `initramfs` is what was made before
-    scripts ran, by kernel. `request` is what dnf's worker gets;
-    `events` its answers while it runs. `step` is the line of progress of the running stage.
+    scripts ran, by kernel. `request` is what dnf's worker gets,
+    `choice` what it chose. `step` is the line of progress of the running stage.
     """
 
     plan: ImagePlan
@@ -111,7 +93,7 @@ class Build:
     seed: str
     request: dict[str, Any]
     facts: Facts = field(default_factory=Facts)
-    events: Iterator[dict[str, Any]] | None = None
+    choice: Choice | None = None
     step: Step | None = None
     door: Door | None = None
     initramfs: dict[str, Initramfs] = field(default_factory=dict)

@@ -78,7 +78,7 @@ def test_completion_offers_commands_in_a_shell() -> None:
     [
         pytest.param(("rpm", "-t", "epel-1"), "epel-10", id="targets"),
         pytest.param(("targets", "fedora-1"), "fedora-17", id="pattern of targets"),
-        pytest.param(("image", "jeos-fix"), "jeos-fixture", id="images"),
+        pytest.param(("image", "jeos-fedora-17"), "jeos-fedora-17", id="images"),
     ],
 )
 def test_completion_offers_names_out_of_the_data(words: tuple[str, ...], expected: str) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 
 from builder import tools
 from builder.errors import BuildError, InputError
-from builder.image.build import Build, ChosenPackage, failure
+from builder.image.build import Build, failure
 from builder.image.isolation import sandbox
 from builder.image.isolation.idmap import is_root
 from builder.image.isolation.namespaces import Bind
 from builder.image.isolation.wire import WireError, pack, unpack
+from builder.image.packages.choice import ChosenPackage
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.targets import Target
 

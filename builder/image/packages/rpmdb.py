@@ -7,8 +7,9 @@ import os
 import re
 from dataclasses import replace
 
-from builder.image.build import TREE, Build, ChosenPackage
+from builder.image.build import TREE, Build
 from builder.image.isolation import sandbox
+from builder.image.packages.choice import ChosenPackage
 from builder.image.tree import tree
 
 # A package has at most one of the two signatures of its header (rpm's docs/manual/tags.md).

@@ -7,13 +7,9 @@ from builder.image.build import Build
 
 
 def run(build: Build) -> str:
-    """Let dnf, started by `solve`, download what is missing."""
-    assert build.events is not None
-    assert build.step is not None
-    fetched = 0
-    for event in build.events:
-        if event["event"] == "progress":
-            fetched = event["done"]
-            build.step.progress(f"{fetched / 1e6:.0f} of {event['total'] / 1e6:.0f} MB")
-    build.events = None
+    """Fetch what `solve` chose and the cache does not have."""
+    choice, step = build.choice, build.step
+    assert choice is not None
+    assert step is not None
+    fetched = choice.fetch(lambda done, total: step.progress(f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"))
     return f"{fetched / 1e6:.0f} MB" if fetched else "all in the cache"
