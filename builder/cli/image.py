@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from builder.cli import Context
@@ -64,6 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--keep-file", action="append", default=[], metavar="PATH",
         help="leave this file of the image where it would be cleaned away; may be repeated",
+    )  # fmt: skip
+    how.add_argument(
+        "--ks-arg", action="append", default=[], metavar="WORD",
+        help="a word of /proc/cmdline for %%pre scripts that read it; may be repeated",
     )  # fmt: skip
     how.add_argument("--keep", action="store_true", help="leave the work folder for a look")
     how.add_argument(
@@ -131,11 +134,14 @@ def _build(
         compat=args.compat,
         memory_share=args.memory_share,
         keep_files=tuple(args.keep_file),
+        ks_arguments=tuple(args.ks_arg),
         source_date_epoch=_epoch(),
     )
     if any(script.section == ScriptSection.PRE for script in plan.scripts):
-        written: Mapping[str, str] = run_pre(plan, target, options, report, context.runner)
-        plan = load_plan(image.path, target=target, choices=choices, pre_files=written)
+        made = run_pre(plan, target, options, report, context.runner)
+        plan = load_plan(
+            image.path, target=target, choices=choices, pre_files=made.files, pre_disk=made.table
+        )
     _tell(plan, report)
     result = build_image(plan, target, options, report, context.runner)
     if result.unchanged:

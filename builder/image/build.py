@@ -30,6 +30,7 @@ class Options:
     """How to build, as the command line says it.
 
     `memory_share` is the part of the available memory, in percent, that the image's trees may take.
+    `ks_arguments` are what /proc/cmdline says to scripts that run as in the installer.
     `keep_files` are paths of the image that are not cleaned away, whatever they are.
     """
 
@@ -39,6 +40,7 @@ class Options:
     compat: bool = False
     memory_share: int = 50
     keep_files: tuple[str, ...] = ()
+    ks_arguments: tuple[str, ...] = ()
     source_date_epoch: int
 
 

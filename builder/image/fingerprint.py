@@ -34,7 +34,13 @@ def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.Sta
     return digest_of(
         [
             *(__version__, code, wanted, sources),
-            *(options.network, options.compat, options.keep_files, options.source_date_epoch),
+            *(
+                options.network,
+                options.compat,
+                options.keep_files,
+                options.ks_arguments,
+                options.source_date_epoch,
+            ),
         ]
     )
 

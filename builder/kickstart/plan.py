@@ -314,13 +314,14 @@ class Disk:
     """The disk: its table (gpt or msdos), partitions from 1 MiB on, volume groups, and size.
 
     1 MiB stays free after a gpt's last partition. `size` is None only while an unresolved include may
-    hold the partitions.
+    hold the partitions. `names` are those that the disk has for %pre: vda, sda, and what lines name.
     """
 
     label: str = "gpt"
     partitions: tuple[Partition, ...] = ()
     groups: tuple[VolumeGroup, ...] = ()
     size: int | None = None
+    names: tuple[str, ...] = ("vda", "sda")
 
     @property
     def volumes(self) -> tuple[Volume, ...]:

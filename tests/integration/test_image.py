@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.fixture.synthetic import KERNEL
-from tests.support.imaging import Bench, Look, kickstart
+from tests.support.imaging import HEAD, Bench, Look, kickstart
 
 FULL = kickstart(
     head="network --hostname=guest.example",
@@ -231,3 +231,33 @@ def test_plan_prints_and_builds_nothing(bench: Bench, tmp_path: Path) -> None:
 
     assert json.loads(done.stdout)["name"] == "test"
     assert not other.out.exists()
+
+
+def test_partitions_that_pre_makes_become_those_of_the_image(bench: Bench) -> None:
+    """As the cloud kickstarts of AlmaLinux and Rocky Linux do it."""
+    lines = "".join(line for line in HEAD.splitlines(keepends=True) if not line.startswith("part "))
+    script = """
+%pre --erroronfail
+set -e
+test "$(cat /proc/cmdline)" = "inst.one=1 two"
+test "$(blockdev --getsize64 /dev/vdb)" = $((600 * 1024 * 1024))
+printf 'label: gpt\\nstart=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649\\n%s\\n%s\\n' \
+    'size=65536, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B' 'type=L, name="the root"' | sfdisk /dev/vdb
+partprobe /dev/vdb
+mkfs.ext4 -F /dev/vdb3
+%end
+part biosboot --onpart=vdb1
+part /boot/efi --fstype=efi --onpart=vdb2
+part / --fstype=ext4 --onpart=vdb3
+"""
+    text = kickstart(base=lines, tail=script.lstrip().replace("\\\\n", "\\n"))
+
+    bench.build(text, "--size", "600M", "--ks-arg", "inst.one=1", "--ks-arg", "two")
+
+    made = bench.manifest()["partitions"]
+    assert [(one["mountpoint"], one["fstype"], one["start"] >> 20) for one in made] == [
+        (None, "biosboot", 1),
+        ("/boot/efi", "vfat", 2),
+        ("/", "ext4", 34),
+    ]
+    assert made[2]["size"] > 560 << 20

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from builder.formats.partitions import PartitionTable
 from builder.kickstart.choices import Choices
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ImagePlan
@@ -25,6 +26,7 @@ def plan_text(
     ksversion: str | None = "F45",
     target: str = "fedora-45",
     pre_files: Mapping[str, str] | None = None,
+    pre_disk: PartitionTable | None = None,
     choices: Choices | None = None,
 ) -> tuple[ImagePlan, Findings]:
     """Return the plan of `text`, written to `folder`/test.ks, and what was found."""
@@ -32,7 +34,9 @@ def plan_text(
     path.write_text(text, encoding="utf-8")
     findings = Findings()
     chosen = choices or Choices(ksversion=ksversion)
-    plan = make_plan(path, findings, target=find_target(target), choices=chosen, pre_files=pre_files)
+    plan = make_plan(
+        path, findings, target=find_target(target), choices=chosen, pre_files=pre_files, pre_disk=pre_disk
+    )
     return plan, findings
 
 

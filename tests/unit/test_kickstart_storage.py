@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.formats.partitions import Partition as MadePartition
+from builder.formats.partitions import PartitionTable
 from builder.kickstart.choices import Choices
 from builder.kickstart.disk.sizes import Wish, choose_disk_size, share
 from builder.kickstart.findings import Findings
@@ -517,3 +519,76 @@ def test_the_size_of_a_disk_does_not_jump_with_a_number(rows: list[tuple[int, bo
     second = choose_disk_size(sum(one.size for one in more), more)
 
     assert 0 <= second - first <= 1
+
+
+MIB = 1 << 20
+MADE = PartitionTable(
+    label="gpt",
+    partitions=(
+        MadePartition(number=1, type="21686148-6449-6e6f-744e-656564454649", start=MIB, size=MIB),
+        MadePartition(number=2, type="0fc63daf-8483-4772-8e79-3d69d8477de4", start=2 * MIB, size=400 * MIB),
+        MadePartition(
+            number=4,
+            type="0fc63daf-8483-4772-8e79-3d69d8477de4",
+            start=402 * MIB,
+            size=1645 * MIB + 512,
+            name="root",
+        ),
+    ),
+)
+ONPART = "part /boot --fstype=xfs --onpart=/dev/vda2\npart / --fstype=xfs --onpart=vda4\n%pre\nparted\n%end\n"
+
+
+def plan_onpart(folder: Path, text: str, table: PartitionTable | None) -> tuple[ImagePlan, Findings]:
+    choices = Choices(ksversion="RHEL9", disk_size=2048)
+    return plan_text(folder, text + REST, target="epel-9", choices=choices, pre_disk=table)
+
+
+def test_partitions_that_pre_makes_are_open_until_it_has_run(tmp_path: Path) -> None:
+    plan, findings = plan_onpart(tmp_path, ONPART, None)
+
+    assert not findings.errors, told(findings, tmp_path)
+    assert not plan.disk.is_resolved
+
+
+def test_partitions_that_pre_made_are_taken_where_they_are(tmp_path: Path) -> None:
+    plan, findings = plan_onpart(tmp_path, ONPART, MADE)
+
+    assert not findings.errors, told(findings, tmp_path)
+    assert plan.disk.is_resolved
+    assert (plan.disk.label, plan.firmware) == ("gpt", ("bios",))
+    assert [
+        (part.mountpoint or part.fstype, part.size, part.extent.number if part.extent else 0)
+        for part in plan.disk.partitions
+    ] == [("biosboot", 1, 1), ("/boot", 400, 2), ("/", 1645, 4)]
+
+
+ONPART_MISTAKES = {
+    "no such partition": (
+        ONPART.replace("vda4", "vda3"), MADE, "has made no such partition (it made 1, 2, 4)"
+    ),
+    "twice the same": (ONPART.replace("vda4", "vda2"), MADE, "part --onpart=vda2: a second line for it"),
+    "no table": (ONPART, PartitionTable(label="none"), "%pre has made no partition table"),
+    "not a partition": (ONPART.replace("vda4", "vda"), None, "part --onpart=vda: not a partition"),
+    "a new one next to them": (
+        "part /srv --fstype=xfs --size=400\n" + ONPART, None, "part /srv: a new partition next to those"
+    ),
+    "out of the disk": (
+        ONPART,
+        PartitionTable(
+            label="gpt",
+            partitions=(*MADE.partitions[:2], MadePartition(number=4, type="x", start=MIB, size=9**11)),
+        ),
+        "partition 4 does not lie on the disk",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "table", "expected"), ONPART_MISTAKES.values(), ids=ONPART_MISTAKES)
+def test_partitions_of_pre_that_cannot_be(
+    tmp_path: Path, lines: str, table: PartitionTable | None, expected: str
+) -> None:
+    _, findings = plan_onpart(tmp_path, lines, table)
+
+    errors = [line for line in told(findings, tmp_path) if line.startswith("error")]
+    assert any(expected in error for error in errors), errors

@@ -24,6 +24,7 @@ from pathlib import Path
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import TREE, Build
 from builder.image.isolation import capabilities, mounts, seccomp
+from builder.image.isolation.blank_disk import BlankDisk
 from builder.memory import available_memory
 from builder.runner import Child, Completed
 
@@ -103,8 +104,16 @@ def run_in_installer(
     network: bool = False,
     log: Path | None = None,
     binds: Sequence[tuple[str, str]] = (),
+    disk: BlankDisk | None = None,
+    arguments: Sequence[str] = (),
 ) -> Completed:
-    """Run a program of the host, read-only, with the tree at /mnt/sysimage where `tree` says so."""
+    """Run a program of the host, read-only, with the tree at /mnt/sysimage where `tree` says so.
+
+    Args:
+        argv, ok, network, log, binds: as of `run_in_image`.
+        disk: is there under its names in /dev, and may be written.
+        arguments: what /proc/cmdline says.
+    """
     words: list[str | Path] = ["bwrap", "--clearenv", *_host_programs()]
     for name in ("/tmp", "/var/tmp", "/root"):
         Path(f"/var/tmp/installer{name}").mkdir(parents=True, exist_ok=True)
@@ -116,6 +125,14 @@ def run_in_installer(
         # What kickstarts made for livecd-tools ask for.
         words += ["--setenv", "INSTALL_ROOT", "/mnt/sysimage", "--setenv", "LIVE_ROOT", "/mnt/sysimage"]
     words += _extras(build, binds, shims=True)
+    if disk is not None:
+        for file, device in disk.binds():
+            words += ["--bind", file, device]
+        for name, text in disk.programs().items():
+            words += ["--ro-bind", _write_program(name, text), SHIMS / name]
+    command_line = Path("/tmp/cmdline")
+    command_line.write_text(" ".join(arguments) + "\n")
+    words += ["--ro-bind", command_line, "/proc/cmdline"]
     return _run(build, words, argv, ok=ok, log=log)
 
 
@@ -189,6 +206,18 @@ def make_shims() -> None:
     # bubblewrap's own /dev has a tmpfs without a bound.
     if not Path("/tmp/dev").exists():
         mounts.make_devices("/tmp/dev")
+
+
+def _write_program(name: str, text: str) -> Path:
+    """Keep a program that stands in for another in the installer's room; return its file."""
+    folder = Path("/tmp/programs")
+    folder.mkdir(exist_ok=True)
+    # The file that it hides is a place for the bind.
+    Path("/tmp/shims", name).touch(mode=0o755)
+    program = folder / name
+    program.write_text(text)
+    program.chmod(0o755)
+    return program
 
 
 def _check_tree() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import Build
 from builder.image.isolation import sandbox
+from builder.image.isolation.blank_disk import BlankDisk
 from builder.image.tree import tree
 from builder.image.tree.files import open_tree
 from builder.image.tree.traces import noting
@@ -22,8 +23,10 @@ INSTALLER = Path("/var/tmp/installer")
 LARGEST_INCLUDE = 1 << 20
 
 
-def run_section(build: Build, section: ScriptSection) -> int:
+def run_section(build: Build, section: ScriptSection, disk: BlankDisk | None = None) -> int:
     """Run the scripts of a section in the order written; return how many.
+
+    `disk` is what %pre may partition.
 
     Raises:
         CommandFailed: a script with --erroronfail failed.
@@ -33,21 +36,21 @@ def run_section(build: Build, section: ScriptSection) -> int:
         if build.step is not None:
             build.step.progress(f"%{section} {number} of {len(scripts)}")
         if section == ScriptSection.PRE:
-            _run(build, script, f"{section}-{number}")
+            _run(build, script, f"{section}-{number}", disk)
             continue
         with noting(build, f"%{section} of {script.place}"):
             _run(build, script, f"{section}-{number}")
     return len(scripts)
 
 
-def _run(build: Build, script: Script, name: str) -> None:
+def _run(build: Build, script: Script, name: str, disk: BlankDisk | None = None) -> None:
     body = Path("/tmp", f"script-{name}")
     body.write_text(script.body)
     body.chmod(0o755)
     output = Path("/tmp", f"output-{name}")
     output.unlink(missing_ok=True)
     build.written(f"--- %{script.section} of {script.place}")
-    done = _start(build, script, body, output)
+    done = _start(build, script, body, output, disk)
     said = output.read_text(errors="replace") if output.exists() else ""
     output.unlink(missing_ok=True)
     # The runner's own line about bubblewrap is not the script's.
@@ -65,7 +68,7 @@ def _run(build: Build, script: Script, name: str) -> None:
     build.warn(why + " (no --erroronfail: the build goes on)")
 
 
-def _start(build: Build, script: Script, body: Path, output: Path) -> Completed:
+def _start(build: Build, script: Script, body: Path, output: Path, disk: BlankDisk | None) -> Completed:
     argv = [*shlex.split(script.interpreter), os.fspath(sandbox.SCRIPT)]
     binds = [(os.fspath(body), os.fspath(sandbox.SCRIPT))]
     network = build.options.network
@@ -77,7 +80,10 @@ def _start(build: Build, script: Script, body: Path, output: Path) -> Completed:
             )
         return sandbox.run_in_image(build, argv, ok=(), network=network, log=output, binds=binds, shims=True)
     with_tree = script.section != ScriptSection.PRE
-    return sandbox.run_in_installer(build, argv, tree=with_tree, network=network, log=output, binds=binds)
+    return sandbox.run_in_installer(
+        build, argv, tree=with_tree, network=network, log=output, binds=binds, disk=disk,
+        arguments=build.options.ks_arguments,
+    )  # fmt: skip
 
 
 def _keep_log(script: Script, said: str) -> None:

@@ -44,7 +44,13 @@ def plan_disk(ks: Kickstart, *, wanted: Wanted, bootloader: Bootloader) -> Disk:
     existing.check_lines(ks, parts)
     parts = automatic.require(ks, parts, label, wanted)
     chosen = label or ("gpt" if {part.fstype for part in parts} & _FIRMWARE else "msdos")
-    disk = Disk(label=chosen, partitions=tuple(parts), groups=tuple(volume_groups), size=wanted.size)
+    disk = Disk(
+        label=chosen,
+        partitions=tuple(parts),
+        groups=tuple(volume_groups),
+        size=wanted.size,
+        names=existing.disk_names(ks),
+    )
     if ks.unresolved and disk.holding("/") is None:
         return dataclasses.replace(disk, partitions=tuple(boot.order(parts, volume_groups)))
     made_by_script = any(part.onpart for part in parts)
@@ -119,8 +125,8 @@ def _plan_existing(ks: Kickstart, disk: Disk, wanted: Wanted) -> Disk:
     if wanted.made.label not in ("gpt", "msdos"):
         ks.findings.error(None, f"{ks.path}: %pre has made no partition table", "see its output in the log")
         return dataclasses.replace(disk, size=size)
-    for problem in wanted.made.problems:
-        ks.findings.warn(None, f"{ks.path}: the partition table that %pre made: {problem}")
+    for problem in existing.judge(wanted.made, size):
+        ks.findings.error(None, f"{ks.path}: the partition table that %pre made: {problem}", "see its output")
     parts = existing.take_places(ks, disk.partitions, wanted.made)
     label = wanted.made.label
     return dataclasses.replace(

@@ -85,3 +85,10 @@ def take_places(ks: Kickstart, parts: Sequence[Partition], table: PartitionTable
         part = lines.get(number) or Partition(mountpoint=None, fstype=kind, size=0)
         found.append(dataclasses.replace(part, size=entry.size // MIB, extent=extent))
     return found
+
+
+def judge(table: PartitionTable, size: int) -> list[str]:
+    """Return what is wrong with a table on a disk of `size` MiB, wherever its partitions begin."""
+    problems = [one for one in table.problems if "begin on a MiB" not in one]
+    outside = [one for one in table.partitions if one.size <= 0 or one.start < 512 or one.end > size * MIB]
+    return problems + [f"partition {entry.number} does not lie on the disk" for entry in outside]
