@@ -128,14 +128,23 @@ class Koji:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Dib:
+    """The element of diskimage-builder that makes the distribution, and its DIB_RELEASE."""
+
+    element: str
+    release: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """One distribution.
 
     `release` is the release of specs/releases.yaml that is built for it ("none": openstack-utils only);
     `packages` the package manager, and so the format of its cache; `ksversion` pykickstart's name of
     its kickstart syntax; `mock` the name of its configuration in mock; `koji` the hub that builds for it,
-    None where the user must name one; `python` is None where it has no Python 3.6 or later; `xfs` the
-    features of mkfs.xfs(8) that its kernel and GRUB do not read, as 0.
+    None where the user must name one; `dib` what diskimage-builder makes it with, None where it cannot;
+    `python` is None where it has no Python 3.6 or later; `xfs` the features of mkfs.xfs(8) that its kernel
+    and GRUB do not read, as 0.
     """
 
     name: str = field(metadata=FROM_KEY)
@@ -152,6 +161,7 @@ class Target:
     ksversion: str
     mock: str | None = None
     koji: Koji | None = None
+    dib: Dib | None = None
     xfs: Mapping[str, int] = field(default_factory=dict)
     gpgkeys: tuple[GpgKey, ...] = ()
     repositories: Mapping[str, Repository] = field(default_factory=dict)

@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "boot an image and run the checklist on it",
     "upload": "upload an image to Glance and compare its hash",
     "flatten": "print a kickstart as one file, its includes resolved",
+    "export": "say a kickstart as an element of diskimage-builder",
     "koji": "build packages and images on a Koji hub, and fetch what it made",
     "services": "print the catalogue as services.json",
     "clean": "remove caches, after saying how much",

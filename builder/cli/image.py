@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 
 from builder.cli import Context
+from builder.cli.sources import add_source_arguments, choose
 from builder.errors import InputError
 from builder.image.build import Options
-from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
+from builder.kickstart.choices import Choices, parse_size
 from builder.kickstart.disk.wanted import DEFAULT_MEMORY
 from builder.kickstart.images import Image, find_image
 from builder.kickstart.plan import ImagePlan, ScriptSection
@@ -40,21 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory", metavar="SIZE", help="memory of the guest, for swap --recommended; default: 2G"
     )
     what.add_argument("--compat", action="store_true", help="a qcow2 for clouds with a qemu before 5.1")
-    where = parser.add_argument_group("where packages come from")
-    where.add_argument(
-        "--repo", action="append", default=[], metavar="NAME=URL",
-        help="use this repository, and none of the kickstart's; may be repeated",
-    )  # fmt: skip
-    where.add_argument(
-        "--add-repo", action="append", default=[], metavar="NAME=URL",
-        help="use this repository beside the kickstart's; may be repeated",
-    )  # fmt: skip
-    where.add_argument("--tree", metavar="URL", help="installation tree, for the kickstart's url line")
-    where.add_argument(
-        "--gpgkey", action="append", default=[], metavar="FILE",
-        help="public key that packages are signed by; may be repeated",
-    )  # fmt: skip
-    where.add_argument("--no-gpgcheck", action="store_true", help="take unsigned packages, and say so")
+    add_source_arguments(parser)
     how = parser.add_argument_group("how")
     how.add_argument("--plan", "--dry-run", action="store_true", help="print what would be built, and stop")
     how.add_argument("--json", action="store_true", help="print the plan, or the manifest, as JSON")
@@ -86,7 +73,12 @@ def run(args: argparse.Namespace, context: Context) -> int:
             raise InputError(f"--keep-file {path}: not a path of the image", hint="such as /etc/machine-id")
     image = find_image(args.image, target=args.target)
     target = image.require_target()
-    choices = _choices(args, image)
+    choices = choose(
+        args,
+        image,
+        disk_size=parse_size(args.size) if args.size else image.disk_size,
+        memory=parse_size(args.memory, "--memory") if args.memory else DEFAULT_MEMORY,
+    )
     plan = load_plan(image.path, target=target, choices=choices)
     if args.plan:
         _tell(plan, context.report)
@@ -97,22 +89,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
                 context.report.result(line)
         return 0
     return _build(args, context, image, choices, plan)
-
-
-def _choices(args: argparse.Namespace, image: Image) -> Choices:
-    repositories = tuple(parse_repository(text) for text in args.repo)
-    return Choices(
-        name=args.name or image.name,
-        repositories=repositories or (() if args.tree else image.repositories),
-        extra_repositories=tuple(parse_repository(text) for text in args.add_repo),
-        tree=parse_url("--tree", args.tree) if args.tree else None,
-        gpg_keys=tuple(args.gpgkey) or image.gpg_keys,
-        gpgcheck=not args.no_gpgcheck,
-        disk_size=parse_size(args.size) if args.size else image.disk_size,
-        memory=parse_size(args.memory, "--memory") if args.memory else DEFAULT_MEMORY,
-        ksversion=args.ksversion,
-        default_user=image.default_user,
-    )
 
 
 def _build(

@@ -24,7 +24,7 @@ LAYERS = (
     ("download",),
     ("targets", "catalogue", "render"),
     ("kickstart",),
-    ("rpm", "image", "guest", "glance", "koji"),
+    ("rpm", "image", "guest", "glance", "koji", "dib"),
     ("cli",),
     ("__main__",),
 )

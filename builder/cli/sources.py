@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""The options that say where the packages of a kickstart come from, and the choices that they make."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from builder.kickstart.choices import Choices, parse_repository, parse_url
+from builder.kickstart.images import Image
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --repo, --add-repo, --tree, --gpgkey and --no-gpgcheck."""
+    where = parser.add_argument_group("where packages come from")
+    where.add_argument(
+        "--repo", action="append", default=[], metavar="NAME=URL",
+        help="use this repository, and none of the kickstart's; may be repeated",
+    )  # fmt: skip
+    where.add_argument(
+        "--add-repo", action="append", default=[], metavar="NAME=URL",
+        help="use this repository beside the kickstart's; may be repeated",
+    )  # fmt: skip
+    where.add_argument("--tree", metavar="URL", help="installation tree, for the kickstart's url line")
+    where.add_argument(
+        "--gpgkey", action="append", default=[], metavar="FILE",
+        help="public key that packages are signed by; may be repeated",
+    )  # fmt: skip
+    where.add_argument("--no-gpgcheck", action="store_true", help="take unsigned packages, and say so")
+
+
+def choose(args: argparse.Namespace, image: Image, **more: Any) -> Choices:
+    """Return what the user chose for `image`: the options above, --name and --ksversion, and `more`."""
+    repositories = tuple(parse_repository(text) for text in args.repo)
+    return Choices(
+        name=args.name or image.name,
+        repositories=repositories or (() if args.tree else image.repositories),
+        extra_repositories=tuple(parse_repository(text) for text in args.add_repo),
+        tree=parse_url("--tree", args.tree) if args.tree else None,
+        gpg_keys=tuple(args.gpgkey) or image.gpg_keys,
+        gpgcheck=not args.no_gpgcheck,
+        ksversion=args.ksversion,
+        default_user=image.default_user,
+        **more,
+    )

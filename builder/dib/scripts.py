@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""What a plan sets in the image, and its %post scripts, as scripts of the phases where they mean the same.
+
+pre-install.d runs in the image before packages are installed, post-install.d after. The boot loader is
+installed in finalise.d at 50; %post, which follows it in the installer, comes there at 60 and later.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from builder.errors import Problem
+from builder.kickstart.plan import ImagePlan, Password, Script, ScriptSection
+
+HEAD = "#!/bin/bash\nset -euo pipefail\n"
+# Ends the body of a script in a here-document; nobody's script has this line.
+END = "end-of-script-7f3a"
+
+
+def check_scripts(plan: ImagePlan) -> Iterator[Problem]:
+    """Yield the scripts that no phase of an element can run as their author meant it."""
+    for script in plan.scripts:
+        if script.section == ScriptSection.PRE_INSTALL:
+            yield Problem(
+                where=str(script.place),
+                message="%pre-install: elements have no phase between the disk and the packages",
+                hint="move it to %post, or build with openstack-builder image",
+            )
+        if script.section == ScriptSection.POST and not script.chroot:
+            yield Problem(
+                where=str(script.place),
+                message="%post --nochroot: no phase of an element has the image at /mnt/sysimage",
+                hint="let it run in the image, or build with openstack-builder image",
+            )
+        if END in script.body.splitlines():
+            yield Problem(where=str(script.place), message=f"a script may not hold the line {END}")
+
+
+def phase_scripts(plan: ImagePlan) -> Iterator[tuple[str, str]]:
+    """Yield path and text of every script of the element."""
+    yield f"pre-install.d/05-{plan.name}-dnf", HEAD + _dnf(plan)
+    yield f"post-install.d/50-{plan.name}-settings", HEAD + "".join(f"{line}\n" for line in _settings(plan))
+    posts = [script for script in plan.scripts if script.section == ScriptSection.POST]
+    for number, script in enumerate(posts, 60):
+        yield f"finalise.d/{number}-{plan.name}-post", _post(script)
+    yield f"finalise.d/99-{plan.name}-dnf", HEAD + "sed -i '/# openstack-builder$/d' /etc/dnf/dnf.conf\n"
+
+
+def _dnf(plan: ImagePlan) -> str:
+    """Return what dnf is told for the build only: each line is marked, and removed at the end."""
+    lines = []
+    if not plan.packages.weak:
+        lines.append("install_weak_deps=False")
+    if not plan.packages.docs:
+        lines.append("tsflags=nodocs")
+    if plan.packages.ignore_missing:
+        lines.append("strict=False")
+    return "".join(
+        f"echo {shlex.quote(f'{line} # openstack-builder')} >>/etc/dnf/dnf.conf\n" for line in lines
+    )
+
+
+def _settings(plan: ImagePlan) -> Iterator[str]:
+    yield f"echo {shlex.quote(f'LANG={plan.lang}')} >/etc/locale.conf"
+    yield f"echo {shlex.quote(f'KEYMAP={plan.keyboard.keymap}')} >/etc/vconsole.conf"
+    yield f"ln -sfn {shlex.quote(f'../usr/share/zoneinfo/{plan.timezone.name}')} /etc/localtime"
+    if plan.hostname:
+        yield f"echo {shlex.quote(plan.hostname)} >/etc/hostname"
+    for group in plan.groups:
+        number = f"--gid {group.gid} " if group.gid is not None else ""
+        name = shlex.quote(group.name)
+        yield f"getent group {name} >/dev/null || groupadd {number}{name}"
+    for user in plan.users:
+        yield _add_user(plan, user.name)
+        yield from _password(user.name, user.password)
+    yield from _password("root", plan.root_password)
+    for key in plan.ssh_keys:
+        yield from _ssh_key(key.user, key.key)
+    if plan.selinux is not None:
+        yield f"sed -i 's/^SELINUX=.*/SELINUX={plan.selinux.value}/' /etc/selinux/config"
+    if plan.authselect:
+        yield f"authselect {shlex.join(plan.authselect)}"
+    if plan.firewall is not None:
+        yield from _firewall(plan)
+    for name in plan.services_enabled:
+        yield f"systemctl enable {shlex.quote(name)}"
+    for name in plan.services_disabled:
+        yield f"systemctl disable {shlex.quote(name)} || :"
+    if plan.default_target:
+        yield f"systemctl set-default {shlex.quote(plan.default_target)}"
+
+
+def _add_user(plan: ImagePlan, name: str) -> str:
+    user = next(one for one in plan.users if one.name == name)
+    words = ["useradd", "--create-home"]
+    for option, value in (
+        ("--uid", user.uid),
+        ("--gid", user.gid),
+        ("--home-dir", user.home),
+        ("--shell", user.shell),
+        ("--comment", user.gecos or None),
+        ("--groups", ",".join(user.groups) or None),
+    ):
+        if value is not None:
+            words += [option, str(value)]
+    return f"id {shlex.quote(name)} >/dev/null 2>&1 || {shlex.join([*words, name])}"
+
+
+def _password(name: str, password: Password) -> Iterator[str]:
+    """Set a hash by stdin, so that no argument shows it; lock the account where it is to be locked."""
+    if password.hash:
+        yield f"chpasswd --encrypted <<'{END}'\n{name}:{password.hash}\n{END}"
+    if password.locked:
+        yield f"passwd --lock {shlex.quote(name)} >/dev/null"
+
+
+def _ssh_key(user: str, key: str) -> Iterator[str]:
+    home = f"~{user}" if user != "root" else "/root"
+    yield f"install -d -m 700 -o {shlex.quote(user)} {home}/.ssh"
+    yield f"echo {shlex.quote(key)} >>{home}/.ssh/authorized_keys"
+    yield f"chown {shlex.quote(user)} {home}/.ssh/authorized_keys && chmod 600 {home}/.ssh/authorized_keys"
+
+
+def _firewall(plan: ImagePlan) -> Iterator[str]:
+    assert plan.firewall is not None
+    if not plan.firewall.enabled:
+        yield "systemctl disable firewalld || :"
+        return
+    words = [f"--service={name}" for name in plan.firewall.services]
+    words += [f"--port={port}" for port in plan.firewall.ports]
+    words += [f"--trust={name}" for name in plan.firewall.trusted]
+    yield f"firewall-offline-cmd --enabled {shlex.join(words)}".rstrip()
+
+
+def _post(script: Script) -> str:
+    """Return a %post as a script of a phase: its interpreter, its log, and what its failure means."""
+    log = f" >{shlex.quote(script.log)} 2>&1" if script.log else ""
+    failed = f"%post of {script.place} ended with status"
+    ending = 'exit "$status"' if script.error_on_fail else "exit 0 # no --erroronfail: the build goes on"
+    return (
+        "#!/bin/bash\nset -uo pipefail\n"
+        "body=$(mktemp)\n"
+        f"cat >\"$body\" <<'{END}'\n{script.body.rstrip(chr(10))}\n{END}\n"
+        f'{script.interpreter} "$body"{log}\n'
+        "status=$?\n"
+        'rm -f "$body"\n'
+        '[ "$status" != 0 ] || exit 0\n'
+        f'echo {shlex.quote(failed)} "$status" >&2\n'
+        f"{ending}\n"
+    )
