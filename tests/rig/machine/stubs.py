@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 from builder.catalogue.model import Catalogue, ProjectRelease
+from builder.catalogue.packaging import Packaging
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.machine.trees import HERE
@@ -60,10 +61,15 @@ def build_current_stub(folder: Path, catalogue: Catalogue, releases: Iterable[in
         modules={module for package in packages for module in package.modules},
         provides={
             *("uwsgi", "uwsgi-plugin-python3", "httpd", "python3-mod_wsgi", "openssh-server = 1:9.2", "sudo"),
-            *(f"{rpm.code} = {rpm.version}-{number}.fx12" for rpm in packages for number in releases),
+            *(f"{rpm.code} = {_version(rpm)}-{number}.fx12" for rpm in packages for number in releases),
         },
         units={unit for service in services for unit in service.requires},
     )
+
+
+def _version(rpm: Packaging) -> str:
+    """Return the version that the spec gives the package with the code."""
+    return f"{rpm.epoch}:{rpm.version}" if rpm.epoch else rpm.version
 
 
 def _releases(catalogue: Catalogue, name: str) -> list[ProjectRelease]:
