@@ -120,6 +120,8 @@ def _build(
         )
     _tell(plan, report)
     result = build_image(plan, target, options, report, context.runner)
+    for why in result.failed_scripts:
+        report.warn(f"the image is finished, though {why}")
     if result.unchanged:
         report.note(f"{plan.name}: unchanged")
     if args.json:

@@ -57,6 +57,8 @@ class Facts:
     warnings: list[str] = field(default_factory=list)
     authored: dict[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    failed_scripts: tuple[str, ...] = ()
+    grub_defaults: str = ""  # /etc/default/grub before the scripts
     after_packages: Observed | None = None
     after_commands: Observed | None = None
     at_end: Observed | None = None

@@ -97,12 +97,13 @@ TOOLS_OF = {"xfs": ("mkfs.xfs",), "vfat": ("mkfs.vfat", "mcopy"), "efi": ("mkfs.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """A finished image: its folder, and whether it was there already."""
+    """A finished image: its folder, whether it was there already, and which scripts failed on the way."""
 
     folder: Path
     image: Path
     manifest: Path
     unchanged: bool
+    failed_scripts: tuple[str, ...] = ()
 
 
 def build_image(plan: ImagePlan, target: Target, options: Options, report: Report, runner: Runner) -> Result:
@@ -152,7 +153,13 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
                 shutil.move(build.log, options.out / f"{plan.name}.log")
             if options.keep:
                 report.note(f"kept: {kept_name(work)}")
-    return Result(folder=final, image=result.image, manifest=result.manifest, unchanged=False)
+    return Result(
+        folder=final,
+        image=result.image,
+        manifest=result.manifest,
+        unchanged=False,
+        failed_scripts=build.facts.failed_scripts,
+    )
 
 
 def check_host(plan: ImagePlan, target: Target) -> None:

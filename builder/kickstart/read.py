@@ -105,9 +105,14 @@ def read_kickstart(
 
 def _understand(document: Document, kickstart: Kickstart) -> None:
     before: dict[str, Command] = {}
+    sections = [part for part in document.parts if isinstance(part, Section)]
+    if kickstart.syntax.needs_end and sections and not document.has_end:
+        kickstart.findings.warn(
+            sections[0].header.place, "no section ends in %end: read as before Fedora 9 and EL 6", "add %end"
+        )
     for part in document.parts:
         if isinstance(part, Section):
-            _take_section(part, kickstart)
+            _take_section(part, kickstart, needs_end=document.has_end)
             continue
         words = split(part, kickstart.findings)
         if not words:
@@ -158,9 +163,10 @@ def _compare(first: Command | None, second: Command, findings: Findings) -> None
         )
 
 
-def _take_section(section: Section, kickstart: Kickstart) -> None:
+def _take_section(section: Section, kickstart: Kickstart, *, needs_end: bool) -> None:
     findings = kickstart.findings
-    if not section.closed and (kickstart.syntax.needs_end or section.name not in SECTIONS):
+    needs_end = needs_end and kickstart.syntax.needs_end
+    if not section.closed and (needs_end or section.name not in SECTIONS):
         findings.error(section.header.place, f"{section.name} is not closed by %end in its file", "add %end")
     if section.name not in SECTIONS:
         findings.error(section.header.place, f"unknown section: {section.name}", "remove it")

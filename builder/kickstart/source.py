@@ -80,6 +80,7 @@ class Document:
     unresolved: list[tuple[str, Place]] = field(default_factory=list)
     version: Line | None = None
     complete: bool = True
+    has_end: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -187,6 +188,7 @@ class _Scanner:
                 "the section must end in the file where it begins",
             )
         elif word == "%end":
+            self.document.has_end = True
             self._close(section, closed=True)
             return None
         else:

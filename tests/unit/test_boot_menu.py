@@ -11,6 +11,7 @@ from builder.errors import BuildError
 from builder.image.disk import bootloader, layout
 from builder.image.disk.bootloader import entries, menu
 from builder.image.disk.placement import DiskLayout
+from builder.image.tree.files import open_tree
 from builder.kickstart.plan import Bootloader, Disk, Partition, Password
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=100)
@@ -143,13 +144,19 @@ def test_an_entry_gets_the_initramfs_that_was_made_after_it(tmp_path: Path) -> N
     assert kernel.initrds == ("/initramfs-6.1.img",)
 
 
-def render(loader: Bootloader, *, reads_entries: bool, words: tuple[str, ...] = WORDS) -> str:
+def render(
+    loader: Bootloader,
+    *,
+    reads_entries: bool,
+    words: tuple[str, ...] = WORDS,
+    options: tuple[str, ...] | None = None,
+) -> str:
     kernel = entries.Kernel(
         version="6.1",
         title="It's Linux",
         linux="/boot/vmlinuz-6.1",
         initrds=("/boot/i",),
-        options=" ".join(words),
+        options=" ".join(options or words),
     )
     return menu.render(
         placed(ROOT), loader, command_line=words, kernels=(kernel,), reads_entries=reads_entries
@@ -157,11 +164,13 @@ def render(loader: Bootloader, *, reads_entries: bool, words: tuple[str, ...] = 
 
 
 def test_a_written_menu_holds_the_kernels() -> None:
-    text = render(Bootloader(timeout=0), reads_entries=False, words=(*WORDS, 'dyndbg="file $x +p;"'))
+    words = (*WORDS, 'dyndbg="file $x +p;"')
+    written = (*WORDS, 'dyndbg="file ""$dollar""x +p;"')
+    text = render(Bootloader(timeout=0), reads_entries=False, words=words, options=written)
 
     assert "set timeout=0\n" in text
     assert "menuentry 'Its Linux' --id '6.1' --unrestricted {\n" in text
-    assert '  linux /boot/vmlinuz-6.1 root=UUID=1 ro console=ttyS0,115200n8 dyndbg=\\"file' in text
+    assert '  linux /boot/vmlinuz-6.1 root=UUID=1 ro console=ttyS0,115200n8 dyndbg="file \\$x +p;"\n' in text
     assert "  initrd /boot/i\n}\n" in text
 
 
@@ -203,15 +212,17 @@ def test_grubenv_is_a_block_of_1024_bytes() -> None:
 
 
 def test_passwords_are_hashed_as_grub_reads_them() -> None:
-    assert menu.hash_password(Password()) is None
-    assert menu.hash_password(Password(hash="grub.pbkdf2.sha512.1.A.B")) == "grub.pbkdf2.sha512.1.A.B"
-    made = menu.hash_password(Password(plain="secret")) or ""
+    given = Password(hash="grub.pbkdf2.sha512.1.A.B")
+    assert menu.hash_password(Password(), salt="s") is None
+    assert menu.hash_password(given, salt="s") == "grub.pbkdf2.sha512.1.A.B"
+    made = menu.hash_password(Password(plain="secret"), salt="s") or ""
+    assert made == menu.hash_password(Password(plain="secret"), salt="s")
     assert made.startswith("grub.pbkdf2.sha512.10000.")
     assert "secret" not in made
 
 
 def test_later_kernels_find_our_arguments(tmp_path: Path) -> None:
-    tree = tree_with(tmp_path, fedora=FEDORA)
+    tree = open_tree(tree_with(tmp_path, fedora=FEDORA))
     (tree / "etc/default").mkdir(parents=True)
     (tree / "etc/default/grub").write_text(
         '# mine\nGRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX="rhgb"\nGRUB_COLOR=x\n'

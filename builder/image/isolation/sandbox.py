@@ -23,8 +23,10 @@ from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import TREE, Build
-from builder.image.isolation import capabilities, mounts, seccomp
+from builder.image.disk.placement import DiskLayout
+from builder.image.isolation import capabilities, mounts, seccomp, shims
 from builder.image.isolation.blank_disk import BlankDisk
+from builder.image.tree.files import open_tree
 from builder.memory import available_memory
 from builder.runner import Child, Completed
 
@@ -41,16 +43,13 @@ ENVIRONMENT = {
     "SYSTEMD_OFFLINE": "1",
     "SYSTEMD_IGNORE_CHROOT": "",
 }
-# What authors of kickstarts call in %post, and the build does itself: the boot loader comes when the disk
-# does, and every file gets its label in the end.
-SHIMMED = {
-    "grub-install": "the boot loader is installed when the disk is written",
-    "grub2-install": "the boot loader is installed when the disk is written",
-    "extlinux": "the boot loader is installed when the disk is written",
-    "fixfiles": "files are labelled when the image is sealed",
-    "restorecon": "files are labelled when the image is sealed",
-    "fstrim": "free space is never stored",
-}
+# Where a shim says what the build is to do after the scripts, and where that is on our side.
+SAID = Path("/run/openstack-builder/said")
+SAID_HERE = Path("/tmp/said")
+SHIMS_HERE = Path("/tmp/shims")
+# What scripts write to terminals goes into one file, for the log.
+CONSOLE = Path("/tmp/console")
+TERMINALS = ("console", "ttyS0", *(f"tty{number}" for number in range(13)))
 
 # Seconds that one program may take, a script or a whole transaction.
 LONGEST = 2 * 3600.0
@@ -68,7 +67,7 @@ def run_in_image(
     network: bool = False,
     log: Path | None = None,
     binds: Sequence[tuple[str, str]] = (),
-    shims: bool = False,
+    with_shims: bool = False,
     more: Sequence[str] = (),
 ) -> Completed:
     """Run a program of the image.
@@ -80,7 +79,7 @@ def run_in_image(
         network: share the network that the build has.
         log: gets its output; the default captures it.
         binds: read-only (source, target) pairs more.
-        shims: put SHIMMED before everything in PATH.
+        with_shims: put the programs of `isolation.shims` before everything in PATH.
         more: capabilities besides those that root of an image has.
 
     Raises:
@@ -91,7 +90,9 @@ def run_in_image(
     words += ["--ro-bind", "/sys", "/sys"]
     if network:
         words += ["--ro-bind", "/etc/resolv.conf", _resolver()]
-    words += _extras(build, binds, shims=shims)
+    elif with_shims:
+        words += _shims_by_path()
+    words += _extras(build, binds, with_shims=with_shims)
     return _run(build, words, argv, input=input, ok=ok, log=log, more=more)
 
 
@@ -124,7 +125,7 @@ def run_in_installer(
             words += ["--bind", TREE, name]
         # What kickstarts made for livecd-tools ask for.
         words += ["--setenv", "INSTALL_ROOT", "/mnt/sysimage", "--setenv", "LIVE_ROOT", "/mnt/sysimage"]
-    words += _extras(build, binds, shims=True)
+    words += _extras(build, binds, with_shims=True)
     if disk is not None:
         for file, device in disk.binds():
             words += ["--bind", file, device]
@@ -197,15 +198,58 @@ def _transaction(build: Build, *, packages: int) -> list[str | Path]:
 
 
 def make_shims() -> None:
-    """Write the programs that stand in for those the build does itself."""
-    Path("/tmp/shims").mkdir(exist_ok=True)
-    for name, why in SHIMMED.items():
-        shim = Path("/tmp/shims", name)
-        shim.write_text(f"#!/bin/sh\necho '{name}: not now: {why}' >&2\nexit 0\n")
-        shim.chmod(0o755)
+    """Write the programs that stand in for those the build does itself, and the private /dev."""
+    shims.write_quiet(SHIMS_HERE)
     # bubblewrap's own /dev has a tmpfs without a bound.
     if not Path("/tmp/dev").exists():
         mounts.make_devices("/tmp/dev")
+        CONSOLE.touch()
+        for name in TERMINALS:
+            mounts.bind(os.fspath(CONSOLE), f"/tmp/dev/{name}", writable=True)
+
+
+def answer_for(layout: DiskLayout, *, disk: str, menu: str) -> None:
+    """Let programs in rooms with shims know the planned disk; `menu` is its grub.cfg."""
+    make_shims()
+    shims.write_answering(SHIMS_HERE, layout, disk=disk)
+    (SHIMS_HERE / ".menu").write_text(menu)
+    if not SAID_HERE.exists():
+        SAID_HERE.mkdir()
+        mounts.mount(
+            "tmpfs", os.fspath(SAID_HERE), "tmpfs", mounts.MS_NOSUID, "mode=700,size=1m,nr_inodes=512"
+        )
+
+
+def read_said() -> list[list[str]]:
+    """Return the words of each call that a shim has remembered, in their order."""
+    if not SAID_HERE.exists():
+        return []
+    folder = open_tree(SAID_HERE)
+    names = [name for name in folder.names() if name.isdecimal() and (folder / name).is_file()]
+    return [(folder / name).read_bytes(limit=1 << 16).decode(errors="replace").splitlines() for name in names]
+
+
+def take_console() -> str:
+    """Return what was written to terminals, and forget it."""
+    said = CONSOLE.read_bytes()[:LARGEST_OUTPUT].decode(errors="replace") if CONSOLE.exists() else ""
+    if said:
+        os.truncate(CONSOLE, 0)
+    return said
+
+
+def _shims_by_path() -> Iterator[str | Path]:
+    """Yield the binds of shims over programs of the image that scripts call by their whole path.
+
+    Not with a network: there a script may update the package, which could not replace a mount point.
+    """
+    for folder in ("usr/sbin", "usr/bin"):
+        above = TREE / folder
+        if any(path.is_symlink() for path in (above, above.parent)):
+            continue  # where a link leads, a mount is not put
+        for name in shims.BY_PATH:
+            path = above / name
+            if (SHIMS_HERE / name).exists() and path.is_file() and not path.is_symlink():
+                yield from ("--ro-bind", SHIMS_HERE / name, f"/{folder}/{name}")
 
 
 def _write_program(name: str, text: str) -> Path:
@@ -213,7 +257,7 @@ def _write_program(name: str, text: str) -> Path:
     folder = Path("/tmp/programs")
     folder.mkdir(exist_ok=True)
     # The file that it hides is a place for the bind.
-    Path("/tmp/shims", name).touch(mode=0o755)
+    (SHIMS_HERE / name).touch(mode=0o755)
     program = folder / name
     program.write_text(text)
     program.chmod(0o755)
@@ -270,9 +314,11 @@ def _rooms(network: bool) -> list[str | Path]:
     return words
 
 
-def _extras(build: Build, binds: Sequence[tuple[str, str]], *, shims: bool) -> list[str | Path]:
+def _extras(build: Build, binds: Sequence[tuple[str, str]], *, with_shims: bool) -> list[str | Path]:
     make_shims()
-    words: list[str | Path] = ["--ro-bind", "/tmp/shims", SHIMS] if shims else []
+    words: list[str | Path] = ["--ro-bind", SHIMS_HERE, SHIMS] if with_shims else []
+    if with_shims and SAID_HERE.exists():
+        words += ["--bind", SAID_HERE, SAID]
     for source, target in binds:
         words += ["--ro-bind", source, target]
     return [*words, *_environment(build)]

@@ -7,23 +7,29 @@ completed, not written again, when the initramfs are there.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.disk import bootloader, layout, table
-from builder.image.disk.bootloader import Firmware
+from builder.image.disk.bootloader import Firmware, changes
+from builder.image.disk.bootloader.changes import Changes
 from builder.image.disk.filesystems import try_mkfs_options
-from builder.image.disk.filesystems.disk import Disk
-from builder.image.isolation.sandbox import run_in_image
+from builder.image.disk.filesystems.disk import Disk as DiskFile
+from builder.image.isolation import sandbox
 from builder.image.tree import tree
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
 from builder.kickstart.disk.boot import has_loader
-from builder.kickstart.plan import SELinux
+from builder.kickstart.plan import Disk, SELinux
+
+DEFAULTS = "/etc/default/grub"
 
 
 def run(build: Build) -> str:
     """Place the partitions and write the files that know of them."""
     placed = layout.place(build.plan.disk, seed=build.seed, content={})
-    disk = Disk(file=build.disk, runner=build.runner, epoch=0, work=build.work, xfs=build.target.xfs)
+    disk = DiskFile(file=build.disk, runner=build.runner, epoch=0, work=build.work, xfs=build.target.xfs)
     try_mkfs_options(disk, placed)
     build.facts.layout = placed
     tree.write("/etc/fstab", table.fstab(placed))
@@ -38,6 +44,8 @@ def run(build: Build) -> str:
         # The menu names it; the initramfs stage makes it.
         initramfs_of(kernel).touch(mode=0o600)
     firmware = _write(build, keep=False)
+    build.facts.grub_defaults = _text(DEFAULTS)
+    sandbox.answer_for(placed, disk=disk_name(build.plan.disk), menu=_text("/boot/grub2/grub.cfg"))
     names = [name for name, can in (("BIOS", firmware.bios), ("UEFI", firmware.uefi)) if can]
     esp = any(one.fstype == "efi" for one in build.plan.disk.partitions)
     if esp and has_loader(build.plan.bootloader) and not firmware.uefi:
@@ -46,22 +54,50 @@ def run(build: Build) -> str:
 
 
 def complete(build: Build) -> None:
-    """Write what is missing after %post: entries of kernels that it installed."""
-    build.facts.firmware = _write(build, keep=True)
+    """Write what is missing after %post: entries of kernels that it installed, what it asked grubby for."""
+    wanted = changes.read(
+        sandbox.read_said(),
+        before=build.facts.grub_defaults,
+        after=_text(DEFAULTS),
+        custom="".join(_custom_entries()),
+    )
+    build.facts.firmware = _write(build, keep=True, wanted=wanted)
 
 
-def _write(build: Build, *, keep: bool) -> Firmware:
+def disk_name(disk: Disk) -> str:
+    """Return what scripts of the kickstart call the disk: as --onpart does, else vda."""
+    named = next((part.onpart for part in disk.partitions if part.onpart), None)
+    return re.sub(r"p?\d+$", "", named.removeprefix("/dev/")) if named else "vda"
+
+
+def _text(name: str) -> str:
+    path = tree.path(name)
+    return path.read_text() if path.is_file() else ""
+
+
+def _custom_entries() -> Iterator[str]:
+    """Yield what the scripts of /etc/grub.d print that only print themselves (40_custom and its kind)."""
+    for path in tree.path("/etc/grub.d").glob("[0-9]*"):
+        if not path.is_file() or not path.stat().st_mode & 0o100:
+            continue
+        head, _, rest = path.read_text().partition("exec tail -n +3 $0\n")
+        text = "".join(f"{line}\n" for line in rest.splitlines() if not line.startswith("#"))
+        if head.startswith("#!/bin/sh") and text.strip():
+            yield f"### BEGIN {path} ###\n{text.lstrip()}### END {path} ###\n"
+
+
+def _write(build: Build, *, keep: bool, wanted: Changes | None = None) -> Firmware:
     assert build.facts.layout is not None
     arguments = ("selinux=0",) if build.plan.selinux == SELinux.DISABLED else ()
-    build.facts.kernel_arguments = bootloader.kernel_arguments(
-        build.facts.layout, build.plan.bootloader, arguments
-    )
+    given = bootloader.kernel_arguments(build.facts.layout, build.plan.bootloader, arguments)
+    build.facts.kernel_arguments = wanted.apply(given) if wanted else given
     return bootloader.write_boot_files(
         tree.path("/"),
         build.facts.layout,
         bootloader=build.plan.bootloader,
         arguments=arguments,
         keep=keep,
+        changes=wanted,
         runner=build.runner,
-        run=lambda argv: run_in_image(build, argv, log=build.log),
+        run=lambda argv: sandbox.run_in_image(build, argv, log=build.log),
     )

@@ -54,7 +54,7 @@ def _run(build: Build, script: Script, name: str, disk: BlankDisk | None = None)
     said = output.read_text(errors="replace") if output.exists() else ""
     output.unlink(missing_ok=True)
     # The runner's own line about bubblewrap is not the script's.
-    said = said.partition("\n")[2]
+    said = said.partition("\n")[2] + sandbox.take_console()
     build.written(said)
     if script.log:
         _keep_log(script, said)
@@ -65,6 +65,7 @@ def _run(build: Build, script: Script, name: str, disk: BlankDisk | None = None)
     why += f": {words}" if words else ""
     if script.error_on_fail:
         raise CommandFailed(why, hint="the log has all that it said", log=build.log)
+    build.facts.failed_scripts += (why,)
     build.warn(why + " (no --erroronfail: the build goes on)")
 
 
@@ -78,7 +79,9 @@ def _start(build: Build, script: Script, body: Path, output: Path, disk: BlankDi
                 f"{script.place}: the image has no {argv[0]}",
                 hint="put its package into %packages, or choose another --interpreter",
             )
-        return sandbox.run_in_image(build, argv, ok=(), network=network, log=output, binds=binds, shims=True)
+        return sandbox.run_in_image(
+            build, argv, ok=(), network=network, log=output, binds=binds, with_shims=True
+        )
     with_tree = script.section != ScriptSection.PRE
     return sandbox.run_in_installer(
         build, argv, tree=with_tree, network=network, log=output, binds=binds, disk=disk,

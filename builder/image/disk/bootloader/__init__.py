@@ -7,13 +7,14 @@ written, and before SELinux labels are); `embed` patches GRUB's first sectors in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError
 from builder.image.disk.bootloader import bios, entries, grubimage, menu, uefi
+from builder.image.disk.bootloader.arguments import split
+from builder.image.disk.bootloader.changes import Changes
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import TreePath
 from builder.kickstart.disk.boot import has_loader
@@ -42,8 +43,7 @@ def kernel_arguments(
     Args:
         arguments: more of ours, as `selinux=0`, before the kickstart's.
     """
-    # Quotes are the kernel's own and stay (Documentation/admin-guide/kernel-parameters.rst).
-    given = (*arguments, *re.findall(r'(?:[^\s"]|"[^"]*"|"[^"]*$)+', bootloader.append))
+    given = (*arguments, *split(bootloader.append))
     words = []
     if not any(word.startswith("root=") for word in given):
         words += _root_words(layout)
@@ -72,6 +72,7 @@ def write_boot_files(
     bootloader: Bootloader,
     arguments: Sequence[str] = (),
     keep: bool = False,
+    changes: Changes | None = None,
     runner: Runner,
     run: Callable[[Sequence[str]], object] | None = None,
 ) -> Firmware:
@@ -84,6 +85,7 @@ def write_boot_files(
         tree: the whole image: /boot and /boot/efi are seen in it.
         arguments: as in `kernel_arguments`.
         keep: leave edited files alone.
+        changes: what scripts asked programs to change of the menu.
         run: runs a program of the image (grub-mkimage), argv as the image knows it, in a room of its own;
             None: the host's is used in its place.
 
@@ -97,6 +99,8 @@ def write_boot_files(
         return Firmware()
     programs = grubimage.Programs(runner=runner, of_image=run)
     command_line = kernel_arguments(layout, bootloader, arguments)
+    if changes is not None:
+        command_line = changes.apply(command_line)
     for_bios, for_uefi = bios.is_possible(tree, layout), uefi.is_possible(tree, layout)
     if not (for_bios or for_uefi):
         raise BuildError(
@@ -105,7 +109,7 @@ def write_boot_files(
             hint="add grub2-pc (BIOS) or grub2-efi-x64 with shim-x64 (UEFI) to %packages, "
             "or say bootloader --location=none",
         )
-    kernels = entries.update(tree, layout, command_line, keep=keep)
+    kernels = entries.update(tree, layout, command_line, keep=keep, changes=changes)
     grub = tree / "boot/grub2"
     grub.mkdir(parents=True, exist_ok=True)
     reads_entries = bios.reads_entries(tree) if for_bios else True
@@ -119,6 +123,7 @@ def write_boot_files(
         kernels=kernels,
         reads_entries=reads_entries,
         keep=keep,
+        changes=changes,
     )
     if for_bios:
         bios.write_files(tree, layout, keep=keep, programs=programs)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from functools import cmp_to_key
 
 from builder.errors import BuildError
 from builder.image.disk.bootloader import grubimage
+from builder.image.disk.bootloader.arguments import for_entry, split
+from builder.image.disk.bootloader.changes import Changes
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import TreePath
 from builder.versions import compare_versions
@@ -30,12 +33,17 @@ class Kernel:
 
 
 def update(
-    tree: TreePath, layout: DiskLayout, command_line: Sequence[str], *, keep: bool
+    tree: TreePath,
+    layout: DiskLayout,
+    command_line: Sequence[str],
+    *,
+    keep: bool,
+    changes: Changes | None = None,
 ) -> tuple[Kernel, ...]:
     """Make the entries of `tree` fit the disk, write the missing ones, return all, newest first.
 
     Paths become those that GRUB sees. Options become `command_line`; with `keep` only those of new
-    entries and a wrong `root=`. Variables ($kernelopts, $tuned_params) stay.
+    entries, what `changes` says, and a wrong `root=`. Variables ($kernelopts, $tuned_params) stay.
 
     Raises:
         BuildError: there is no kernel.
@@ -43,7 +51,8 @@ def update(
     folder = tree / ENTRIES
     kernels: dict[str, Kernel] = {}
     for path in sorted(folder.glob("*.conf")):
-        text = _fit(path.read_text(errors="surrogateescape"), layout, command_line, keep=keep)
+        old = path.read_text(errors="surrogateescape")
+        text = _fit(old, layout, command_line, keep=keep, changes=changes or Changes())
         text = _with_initramfs(text, tree, layout)
         path.write_text(text, errors="surrogateescape")
         kernel = _parse(text, path.stem)
@@ -60,7 +69,7 @@ def update(
     return tuple(sorted(kernels.values(), key=cmp_to_key(_compare)))
 
 
-def _fit(text: str, layout: DiskLayout, command_line: Sequence[str], *, keep: bool) -> str:
+def _fit(text: str, layout: DiskLayout, command_line: Sequence[str], *, keep: bool, changes: Changes) -> str:
     lines = []
     for line in text.splitlines():
         key, _, value = line.partition(" ")
@@ -68,7 +77,7 @@ def _fit(text: str, layout: DiskLayout, command_line: Sequence[str], *, keep: bo
         if key in ("linux", "initrd"):
             line = f"{key} {' '.join(_as_seen(word, layout) for word in value.split())}"
         elif key == "options":
-            line = f"options {_fit_options(value, command_line, keep=keep)}"
+            line = f"options {_fit_options(value, command_line, keep=keep, changes=changes)}"
         lines.append(line)
     return "\n".join(lines) + "\n"
 
@@ -80,15 +89,26 @@ def _as_seen(path: str, layout: DiskLayout) -> str:
     return f"{grubimage.boot_path(layout)}/{path.removeprefix('/boot/').lstrip('/')}"
 
 
-def _fit_options(value: str, command_line: Sequence[str], *, keep: bool) -> str:
-    words = value.split()
+def _fit_options(value: str, command_line: Sequence[str], *, keep: bool, changes: Changes) -> str:
+    words = split(value)
     variables = [word for word in words if word.startswith("$")]
     if "$kernelopts" in variables:
         return " ".join(words)  # its value stands in grubenv
     if not keep:
-        return " ".join([*command_line, *variables])
+        return " ".join([*map(for_entry, command_line), *variables])
     root = next((word for word in command_line if word.startswith("root=")), None)
-    return " ".join(root if root and word.startswith("root=") else word for word in words)
+    kept = [for_entry(root) if root and word.startswith("root=") else word for word in words]
+    return " ".join(changed(kept, changes))
+
+
+def changed(words: Sequence[str], changes: Changes) -> tuple[str, ...]:
+    """Return the words of an entry, which are written for GRUB, after a change."""
+    written = dataclasses.replace(
+        changes,
+        removed=tuple(map(for_entry, changes.removed)),
+        added=tuple(map(for_entry, changes.added)),
+    )
+    return written.apply(words)
 
 
 def _parse(text: str, stem: str) -> Kernel:
@@ -121,7 +141,7 @@ def _write(tree: TreePath, layout: DiskLayout, version: str, command_line: Seque
         title=f"{_pretty_name(tree)} ({version})",
         linux=f"{grubimage.boot_path(layout)}/vmlinuz-{version}",
         initrds=(initramfs,) if initramfs else (),
-        options=" ".join(command_line),
+        options=" ".join(map(for_entry, command_line)),
         rescue="rescue" in version,
     )
     lines = [f"title {kernel.title}", f"version {version}", f"linux {kernel.linux}"]

@@ -10,12 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from builder.errors import BuildError
 from builder.image.disk.bootloader import grubimage
-from builder.image.disk.bootloader.entries import Kernel
+from builder.image.disk.bootloader.arguments import (
+    DOLLAR,
+    DOLLAR_VALUE,
+    for_entry,
+    for_menu,
+    for_menu_of,
+    split,
+)
+from builder.image.disk.bootloader.changes import Changes
+from builder.image.disk.bootloader.entries import Kernel, changed
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import TreePath
 from builder.kickstart.plan import Bootloader, Password
@@ -38,29 +47,47 @@ def write(
     kernels: Sequence[Kernel],
     reads_entries: bool,
     keep: bool,
+    changes: Changes | None = None,
 ) -> None:
     """Write the files of the menu into `tree`.
 
     Args:
         reads_entries: GRUB reads the entries by itself.
-        keep: leave what exists as it is, but for the kernels in a menu of ours.
+        keep: leave what exists as it is, but for the kernels in a menu of ours, and for `changes`.
+
+    Raises:
+        BuildError: entries want more of GRUB's environment than it holds.
     """
     grub = tree / "boot/grub2"
     text = render(layout, bootloader, command_line=command_line, kernels=kernels, reads_entries=reads_entries)
-    _write_file(grub / "grub.cfg", text, mode=0o600, merge=_merge_kernels if keep else None)
-    variables = {"kernelopts": " ".join(command_line)} if reads_entries else {}
+    wanted = changes or Changes()
+    _write_file(grub / "grub.cfg", text, mode=0o600, merge=partial(_merge_menu, wanted) if keep else None)
+    variables = _kernel_variables(command_line, kernels) if reads_entries else {}
     if reads_entries and grubimage.boot_path(layout):
         # Read by grubby and grub2-mkconfig of EL 8; the default is /loader/entries.
         variables["blsdir"] = "/boot/loader/entries"
-    _write_file(grub / "grubenv", environment_block(variables), mode=0o644, merge=_old if keep else None)
-    password = hash_password(bootloader.password)
+    again = None if not keep or wanted != Changes() else _old
+    _write_file(grub / "grubenv", environment_block(variables), mode=0o644, merge=again)
+    password = hash_password(bootloader.password, salt=layout.identifier)
     if password:
         _write_file(grub / "user.cfg", f"GRUB2_PASSWORD={password}\n", mode=0o600, merge=None)
     if not keep:
         _write_defaults(tree, bootloader, command_line, reads_entries=reads_entries)
-    _write_file(
-        tree / "etc/kernel/cmdline", " ".join(command_line) + "\n", mode=0o644, merge=_old if keep else None
-    )
+    later = " ".join(map(for_entry if reads_entries else str, command_line)) + "\n"
+    merge = partial(_merge_command_line, wanted) if keep else None
+    _write_file(tree / "etc/kernel/cmdline", later, mode=0o644, merge=merge)
+
+
+def _kernel_variables(command_line: Sequence[str], kernels: Sequence[Kernel]) -> dict[str, str]:
+    """Return what boot entries may want of grubenv: EL 8's all arguments, others a dollar."""
+    found = {}
+    text = " ".join(map(for_menu, command_line))
+    wanted = any("$kernelopts" in kernel.options for kernel in kernels)
+    if wanted or len(text) < ENVIRONMENT_SIZE // 2:
+        found["kernelopts"] = text
+    if any("$" in word for word in command_line):
+        found[DOLLAR] = DOLLAR_VALUE
+    return found
 
 
 def render(
@@ -112,7 +139,7 @@ def render(
     if reads_entries:
         lines += [
             'if [ -z "${kernelopts}" ]; then',
-            f'  set kernelopts="{_quote(" ".join(command_line))}"',
+            f'  set kernelopts="{_quote(" ".join(map(for_menu, command_line)))}"',
             "fi",
             "set boot=$root",
             f"set blsdir={grubimage.boot_path(layout)}/loader/entries",
@@ -126,14 +153,14 @@ def render(
 
 def _entry(kernel: Kernel, command_line: Sequence[str]) -> list[str]:
     words: list[str] = []
-    for word in kernel.options.split():
+    for word in split(kernel.options):
         if word == "$kernelopts":
-            words += command_line
+            words += map(for_menu, command_line)
         elif not word.startswith("$"):
-            words.append(word)
+            words.append(for_menu_of(word))
     lines = [
         f"menuentry '{_quote_name(kernel.title)}' --id '{_quote_name(kernel.version)}' --unrestricted {{",
-        f"  linux {kernel.linux} {' '.join(_escape(word) for word in words)}",
+        f"  linux {kernel.linux} {' '.join(words)}",
     ]
     if kernel.initrds:
         lines.append(f"  initrd {' '.join(kernel.initrds)}")
@@ -146,11 +173,6 @@ def _quote(text: str) -> str:
 
 def _quote_name(text: str) -> str:
     return text.replace("'", "")
-
-
-def _escape(word: str) -> str:
-    """Return a kernel argument as GRUB's shell reads it."""
-    return re.sub(r"""(["'\\${};&|<>])""", r"\\\1", word)
 
 
 def serial_speed(command_line: Sequence[str]) -> tuple[int, int] | None:
@@ -180,15 +202,18 @@ def environment_block(variables: dict[str, str]) -> str:
     return text + "#" * (ENVIRONMENT_SIZE - len(text.encode()))
 
 
-def hash_password(password: Password) -> str | None:
-    """Return the password as GRUB holds it (grub-mkpasswd-pbkdf2); None where there is none."""
+def hash_password(password: Password, *, salt: str) -> str | None:
+    """Return the password as GRUB holds it (grub-mkpasswd-pbkdf2); None where there is none.
+
+    The salt follows from a text of the image's own: the same input gives the same bytes.
+    """
     if password.hash:
         return password.hash
     if not password.plain:
         return None
-    salt, rounds = secrets.token_bytes(64), 10000
-    digest = hashlib.pbkdf2_hmac("sha512", password.plain.encode(), salt, rounds)
-    return f"grub.pbkdf2.sha512.{rounds}.{salt.hex().upper()}.{digest.hex().upper()}"
+    grain, rounds = hashlib.sha512(salt.encode()).digest(), 10000
+    digest = hashlib.pbkdf2_hmac("sha512", password.plain.encode(), grain, rounds)
+    return f"grub.pbkdf2.sha512.{rounds}.{grain.hex().upper()}.{digest.hex().upper()}"
 
 
 def _write_defaults(
@@ -200,7 +225,7 @@ def _write_defaults(
         "GRUB_TIMEOUT": str(DEFAULT_TIMEOUT if bootloader.timeout is None else bootloader.timeout),
         "GRUB_DEFAULT": "saved",
         "GRUB_DISABLE_SUBMENU": "true",
-        "GRUB_CMDLINE_LINUX": f'"{_quote(" ".join(ours))}"',
+        "GRUB_CMDLINE_LINUX": f'"{_quote(" ".join(map(for_menu, ours)))}"',
         "GRUB_DISABLE_RECOVERY": '"true"',
     }
     speed = serial_speed(command_line)
@@ -219,13 +244,29 @@ def _write_defaults(
     _write_file(path, text, mode=0o644, merge=None)
 
 
-def _merge_kernels(old: str, new: str) -> str:
-    """Return `old` with the kernels of `new`, where both have the marks; else `old`."""
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    fresh = pattern.search(new)
-    if fresh is None:
-        return old
-    return pattern.sub(lambda _: fresh[0], old, count=1)
+def _merge_menu(changes: Changes, old: str, new: str) -> str:
+    """Return the menu as scripts left it, with the kernels of `new`, and what they asked programs for."""
+    if BEGIN not in old and HEADER not in old and not old.strip():
+        old = new  # emptied by `grub2-mkconfig >grub.cfg`
+    kernels = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    fresh = kernels.search(new)
+    if fresh is not None:
+        old = kernels.sub(lambda _: fresh[0], old, count=1)
+    if changes.timeout is not None:
+        old = re.sub(r"(?m)^set timeout=.*$", f"set timeout={changes.timeout}", old, count=1)
+    if changes.default is not None:
+        old = re.sub(r'(?m)^  set default="0"$', f'  set default="{_quote(changes.default)}"', old, count=1)
+    if "set kernelopts=" in old:
+        own = re.search(r"(?m)^  set kernelopts=.*$", new)
+        old = re.sub(r"(?m)^  set kernelopts=.*$", lambda _: own[0] if own else "", old, count=1)
+    if changes.custom and changes.custom not in old:
+        old += changes.custom
+    return old
+
+
+def _merge_command_line(changes: Changes, old: str, new: str) -> str:
+    del new
+    return " ".join(changed(split(old), changes)) + "\n" if changes != Changes() else old
 
 
 def _old(old: str, new: str) -> str:

@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# lsblk(8), as on the planned disk.
+# shellcheck source=builder/image/isolation/shims/answers.sh
+. /run/openstack-builder/bin/.answers
+
+columns=NAME,SIZE,TYPE,MOUNTPOINTS
+heading=1
+alone=
+paths=
+names=
+while [ $# -gt 0 ]; do
+    case $1 in
+        -o | --output) columns=$2 && shift ;;
+        --output=*) columns=${1#*=} ;;
+        --noheadings) heading= ;;
+        --nodeps) alone=1 ;;
+        --paths) paths=1 ;;
+        --fs) columns=NAME,FSTYPE,LABEL,UUID,MOUNTPOINTS ;;
+        -I | -e | --include | --exclude) shift ;;
+        --*) ;;
+        -*)
+            case $1 in *n*) heading= ;; esac
+            case $1 in *d*) alone=1 ;; esac
+            case $1 in *p*) paths=1 ;; esac
+            case $1 in *f*) columns=NAME,FSTYPE,LABEL,UUID,MOUNTPOINTS ;; esac
+            case $1 in *o) columns=$2 && shift ;; esac
+            ;;
+        *) names="$names $(canonical "$1")" ;;
+    esac
+    shift
+done
+columns=$(echo "$columns" | tr 'a-z,' 'A-Z ')
+
+show() {
+    where=
+    while IFS='|' read -r m_ s_ _; do
+        [ "$s_" != "$device" ] || where=$m_
+    done <"$HERE/.mounts"
+    line=
+    for column in $columns; do
+        case $column in
+            NAME | KNAME) value=${device#/dev/} && value=${value#mapper/} && [ -z "$paths" ] || value=$device ;;
+            PATH) value=$device ;;
+            PKNAME) value=${parent#lvm:} ;;
+            SIZE) value=$size ;;
+            TYPE)
+                value=part
+                [ "$device" != "/dev/$DISK" ] || value=disk
+                case $parent in lvm:*) value=lvm ;; esac
+                ;;
+            FSTYPE) value=$fstype ;;
+            UUID) value=$uuid ;;
+            LABEL) value=$label ;;
+            PARTUUID) value=$partuuid ;;
+            PTTYPE) value=$TABLE ;;
+            PARTN) value=$number ;;
+            MOUNTPOINT | MOUNTPOINTS) value=$where ;;
+            *) value= ;;
+        esac
+        line="$line${line:+ }$value"
+    done
+    echo "$line"
+}
+
+[ -z "$heading" ] || echo "$columns"
+status=32
+while IFS='|' read -r device number fstype uuid label partuuid _ size parent; do
+    wanted=
+    [ -n "$names" ] || wanted=1
+    for one in $names; do
+        [ "$one" != "$device" ] || wanted=1
+        [ "$alone" ] || [ "$one" != "/dev/${parent#lvm:}" ] || wanted=1
+    done
+    [ -z "$names" ] && [ "$alone" ] && [ "$device" != "/dev/$DISK" ] && wanted=
+    [ -z "$wanted" ] || { show && status=0; }
+done <"$HERE/.devices"
+exit $status
