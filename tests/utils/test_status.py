@@ -187,6 +187,16 @@ def test_port_and_host_of_a_program_are_read_without_blanks_too(tmp_path: Path) 
     assert url == "http://192.0.2.9:8777/"
 
 
+def test_a_drop_in_wins(tmp_path: Path) -> None:
+    (tmp_path / "cinder/cinder.conf.d").mkdir(parents=True)
+    (tmp_path / "cinder/cinder.conf").write_text("[DEFAULT]\nosapi_volume_listen_port=8777\n")
+    drop_in = tmp_path / "cinder/cinder.conf.d/10.conf"
+    drop_in.write_text("[DEFAULT]\nosapi_volume_listen_port = 8778\n")
+    facts = DATA["projects"]["cinder"]["releases"]["current"]["services"]["openstack-cinder-api"]["http"]
+    url = endpoints.locate(facts, Settings(Places(config_dir=os.fspath(tmp_path))))
+    assert url == "http://127.0.0.1:8778/"
+
+
 # What others speak
 
 GREETING = b"\x4a\0\0\0\x0a5.5.5-10.11.6-MariaDB\0rest"

@@ -89,7 +89,7 @@ class Run:
     def _act(self, services, left_out):
         init, options = self.host.init, self.options
         if self.verb in verbs.TOLD:
-            argv = init.argv(self.verb, [each.unit for each in services])
+            argv = init.argv(self.verb, [each.host or each.unit for each in services])
             return self._plan([(services[0], argv)], left_out) if options.dry_run else acting.show(argv)
         commands = [(each, init.argv(self.verb, [each.unit], options.now)) for each in services]
         if options.dry_run:

@@ -4,6 +4,8 @@
 import os
 
 from .. import ini
+from ..db import dropins
+from ..db.catalogue import Option
 from ..errors import UtilityError
 
 
@@ -30,11 +32,20 @@ class Settings:
         return not os.access(path, os.R_OK)
 
     def value(self, path, section, key):
-        """Return the value of an option, None where it is not set or its file cannot be read."""
+        """Return the value of an option that the service reads, None where it is not set or not to be read.
+
+        A drop-in wins over a .conf file, and the distribution's defaults come last (see db.dropins).
+        """
         if path not in self._files:
             self._files[path] = self._read(path)
         file = self._files[path]
-        return file.value(section, key) if file is not None else None
+        value = file.value(section, key) if file is not None else None
+        if not path.endswith(".conf"):
+            return value
+        above, below = dropins.around(Option(self.places.path(path), section, key, True))
+        if above is not None:
+            return above.value
+        return below.value if value is None and below is not None else value
 
     def _read(self, path):
         if self.is_closed(path):
