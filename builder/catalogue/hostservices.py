@@ -43,8 +43,17 @@ def _service(project: Project, release: ProjectRelease, service: Service) -> dic
         "cleans_up": service.cleans_up,
         "log": next(_logs(release, service), None),
         "scripts": list(service.wsgi.scripts) if service.wsgi else [],
+        "reads": [list(pair) for pair in _reads(service)],
         "http": _http(project, release, service),
     }
+
+
+def _reads(service: Service) -> Iterator[tuple[str, str]]:
+    """Return what the arguments name of configuration: ("file" or "folder", path)."""
+    kinds = {"--config-file": "file", "--config-dir": "folder"}
+    for word, value in zip(service.run, service.run[1:], strict=False):
+        if word in kinds:
+            yield kinds[word], value
 
 
 def _logs(release: ProjectRelease, service: Service) -> Iterator[str]:

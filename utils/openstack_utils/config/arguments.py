@@ -7,7 +7,7 @@ old command lines must go on working, and because importing argparse costs as mu
 
 from ..errors import UsageError
 
-OPERATIONS = ("get", "set", "del", "merge", "add", "comment", "uncomment", "check")
+OPERATIONS = ("get", "set", "del", "merge", "add", "comment", "uncomment", "check", "effective")
 # How many arguments an operation takes behind its name: fewest, most, and their names.
 ARGUMENTS = {
     "get": (1, 3, "FILE [SECTION [PARAM]]"),
@@ -18,6 +18,7 @@ ARGUMENTS = {
     "comment": (3, 4, "FILE SECTION PARAM [VALUE]"),
     "uncomment": (3, 4, "FILE SECTION PARAM [VALUE]"),
     "check": (1, None, "FILE..."),
+    "effective": (0, None, "[FILE...]"),
 }
 # Options: "no" argument, "yes", or "maybe" (only as --name=ARGUMENT).
 OPTIONS = {
@@ -42,6 +43,9 @@ OPTIONS = {
     "dry-run": "no",
     "backup": "maybe",
     "schema": "yes",
+    "config-dir": "yes",
+    "service": "yes",
+    "only": "yes",
     "strict-exit": "no",
 }
 # What crudini 0.9.6 knows: an abbreviation that was unique there stays so.
@@ -184,6 +188,8 @@ def _set_option(request, name, argument):
             if part not in INI_OPTIONS:
                 raise UsageError("--ini-options=%s: choose from %s" % (part, ", ".join(INI_OPTIONS)))
         argument = request.options.get(name, ()) + parts
+    elif name == "config-dir":
+        argument = request.options.get(name, ()) + (argument,)
     elif name in CHOICES and argument is not True and argument not in CHOICES[name]:
         plain = "format not recognized: %s" % argument if name == "format" else None
         message = "--%s=%s: choose from %s" % (name, argument, ", ".join(CHOICES[name]))
@@ -216,7 +222,7 @@ def _check(request):
         _check_operation(operation)
     kinds = {operation.kind for operation in request.operations}
     changing = kinds.intersection(CHANGING)
-    for alone in ("get", "check"):
+    for alone in ("get", "check", "effective"):
         if alone in kinds and len(kinds) > 1:
             raise UsageError("--%s cannot be mixed with --%s" % (alone, min(kinds - {alone})))
     if "merge" in kinds and len(request.operations) > 1:
@@ -240,15 +246,18 @@ def _check_operation(operation):
         )
     if operation.all and operation.kind not in ("get", "set"):
         raise UsageError("--all goes with --get or --set")
-    if operation.kind != "check" and not operation.path:
+    if operation.kind not in ("check", "effective") and not operation.path:
         raise UsageError("the name of the file is empty")
 
 
 def _check_options(request, kinds, changing):
     options = request.options
     # What crudini takes without using it (--format with --set, --existing with --get) is taken.
-    if "json" in options and not kinds & {"get", "check"}:
-        raise UsageError("--json goes with --get or --check")
+    if "json" in options and not kinds & {"get", "check", "effective"}:
+        raise UsageError("--json goes with --get, --check or --effective")
+    for name in ("config-dir", "service", "only"):
+        if name in options and "effective" not in kinds:
+            raise UsageError("--%s goes with --effective" % name)
     for name in ("diff", "dry-run", "backup", "escape"):
         if name in options and not changing:
             raise UsageError("--%s goes with an operation that changes a file" % name)

@@ -53,6 +53,10 @@ def _run(request, terminal):
         from . import check
 
         return check.check(request, dialect, terminal)
+    if kind == "effective":
+        from . import effective
+
+        return effective.effective(request, terminal)
     from . import change
 
     return change.Change(request, dialect, terminal).run()

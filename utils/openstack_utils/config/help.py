@@ -33,6 +33,11 @@ Options that are repeated, lists, comments
 Check
   openstack-config --check --schema keystone-schema.json /etc/keystone/keystone.conf
 
+What does the service see?
+  openstack-config --effective --service nova-compute          # every value, from which file and line
+  openstack-config --effective --only database/connection /etc/keystone/keystone.conf \\
+      --config-dir /etc/keystone/keystone.conf.d
+
 Operations; several may stand in one call, on one file or on many
   --get FILE [SECTION [PARAM]]          print a value, the names of a section, the sections
   --set FILE SECTION [PARAM [VALUE]]    set a value, or make a section
@@ -42,6 +47,7 @@ Operations; several may stand in one call, on one file or on many
   --comment FILE SECTION PARAM [VALUE]  comment an option out
   --uncomment FILE SECTION PARAM [VALUE]  bring it back
   --check FILE...                       will oslo.config read it?
+  --effective [FILE...]                 what all files together say, `$` resolved, what is overridden
 
 FILE may be '-': read stdin, write the result to stdout. SECTION may be '' for options above the
 first header (in OpenStack's files: [DEFAULT]). A value that begins with '--' goes behind a bare --.
@@ -61,6 +67,9 @@ Options
   --output=FILE       write the result there;  '-' is stdout
   --inplace           write into the file itself (hard links, unwritable folders)
   --schema=FILE       of --check: what oslo-config-generator --format json or yaml wrote
+  --service=NAME      of --effective: the files that this service reads
+  --config-dir=DIR    of --effective: DIR/*.conf come after the files
+  --only=SECTION[/PARAM]  of --effective: these options
   --verbose           say on stderr what changed
   --strict-exit       2 bad input, 4 no permission, instead of 1 for every error
   --help, --version
