@@ -34,7 +34,7 @@ Check
   openstack-config --check --schema keystone-schema.json /etc/keystone/keystone.conf
 
 What does the service see?
-  openstack-config --effective --service nova-compute          # every value, from which file and line
+  openstack-config --effective --service nova-compute          # each value, its file and line
   openstack-config --effective --only database/connection /etc/keystone/keystone.conf \\
       --config-dir /etc/keystone/keystone.conf.d
 
@@ -47,7 +47,7 @@ Operations; several may stand in one call, on one file or on many
   --comment FILE SECTION PARAM [VALUE]  comment an option out
   --uncomment FILE SECTION PARAM [VALUE]  bring it back
   --check FILE...                       will oslo.config read it?
-  --effective [FILE...]                 what all files together say, `$` resolved, what is overridden
+  --effective [FILE...]                 what all files together say, `$` resolved
 
 FILE may be '-': read stdin, write the result to stdout. SECTION may be '' for options above the
 first header (in OpenStack's files: [DEFAULT]). A value that begins with '--' goes behind a bare --.

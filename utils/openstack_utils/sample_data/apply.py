@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from ..host.workers import Task
 from ..keystone.client import RemoteError
+from . import doubles
 from . import plan as sample_plan
 from .model import Assignment, Ec2, Endpoint, Implied
 from .state import find
@@ -56,16 +57,18 @@ def foresee(plan):
     return [StepOutcome(step, RESULTS[step.action], step.found, step.note) for step in plan]
 
 
-def apply_plan(session, plan, workers, *, tell=None):
+def apply_plan(session, plan, workers, *, tell=None, note=None):
     """Do the steps in the Keystone of a Session; return their StepOutcomes in the same order.
 
     The password of the user who is logged in is changed after everything else: it revokes the token.
-    `tell(outcome)` is called for each change as soon as it is made. Raises Stopped at the first failure.
+    `tell(outcome)` is called for each change as soon as it is made, `note(text)` for what is taken away
+    because another run has made it too. Raises Stopped at the first failure.
     """
     run = _Run(session, plan, tell)
     last = [step for step in run.open if _is_own_password(step, session.user_id)]
     try:
         workers.run_tasks([run.task(step) for step in run.open if step not in last])
+        doubles.mend(session, run.outcomes(), note or (lambda _text: None))
         workers.run_tasks([run.task(step) for step in last])
     except (RemoteError, KeyboardInterrupt) as cause:
         raise Stopped(cause, run.outcomes()) from None

@@ -9,7 +9,7 @@ from ..host.console import Console, exit_code
 from ..host.workers import Workers
 from ..keystone import login
 from ..keystone.client import RemoteError
-from . import arguments, doubles, report
+from . import arguments, report
 from . import files as sample_files
 from . import plan as sample_plan
 from .apply import NOT_DONE, Stopped, apply_plan, foresee
@@ -63,8 +63,6 @@ class Run:
             outcomes = self._apply(session, plan)
         except Stopped as stopped:
             return self._stopped(stopped)
-        if not options.dry_run:
-            doubles.mend(session, outcomes, console.note)
         session.done()
         files = sample_files.Writer(options, choices, desired, console)
         written = files.write(outcomes, state, session) if not options.dry_run else []
@@ -204,7 +202,7 @@ class Run:
         for step in plan:
             if step.action in (sample_plan.KEEP, sample_plan.CONFLICT):
                 tell(foresee([step])[0])
-        return apply_plan(session, plan, self.workers, tell=tell)
+        return apply_plan(session, plan, self.workers, tell=tell, note=console.note)
 
     def _stopped(self, stopped):
         """Say what was and what was not done; return the exit code."""
