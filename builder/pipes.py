@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -29,6 +29,7 @@ LARGEST = 256 << 20
 LONGEST_LINE = 8 << 20
 
 _PIECE = 1 << 16
+PAUSE = 0.2
 
 
 class Captured:
@@ -69,13 +70,17 @@ class Logged:
 
 
 def exchange(
-    process: Process, data: bytes | None, timeout: float | None
+    process: Process,
+    data: bytes | None,
+    timeout: float | None,
+    watch: Callable[[], None] | None = None,
 ) -> Iterator[tuple[IO[bytes], bytes]]:
     """Write `data` to the program's stdin, yield (pipe, piece) of what it says, until its process has ended.
 
     Args:
         process: started with pipes.
         timeout: seconds for all of it.
+        watch: called at least every PAUSE seconds; what it raises ends the exchange.
 
     Raises:
         TimeoutError: the process goes on.
@@ -94,7 +99,7 @@ def exchange(
                 selector.register(process.stdin, selectors.EVENT_WRITE)
             gone = False
             while not gone:
-                for key, _ in _ready(selector, deadline):
+                for key, _ in _ready(selector, deadline, watch):
                     if key.fd == ended:
                         gone = True
                     elif key.data is None:
@@ -109,13 +114,15 @@ def exchange(
 
 
 def _ready(
-    selector: selectors.BaseSelector, deadline: float | None
+    selector: selectors.BaseSelector, deadline: float | None, watch: Callable[[], None] | None
 ) -> list[tuple[selectors.SelectorKey, int]]:
+    if watch is not None:
+        watch()
     left = None if deadline is None else deadline - time.monotonic()
-    events = selector.select(left) if left is None or left > 0 else []
-    if not events and deadline is not None:
+    if left is not None and left <= 0:
         raise TimeoutError
-    return events
+    pauses = [PAUSE] if watch is not None else []
+    return selector.select(min([*pauses, *([left] if left is not None else [])], default=None))
 
 
 def _give(selector: selectors.BaseSelector, process: Process, waiting: memoryview) -> memoryview:

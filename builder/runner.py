@@ -45,13 +45,15 @@ class Child:
 
     `cwd` is the folder that it starts in, if not ours; `pass_fds` are open in it; `preexec` is called in it
     before exec. With `group` it is the head of a process group, and all of that ends when it does or we do:
-    for programs that run scripts, and from a thread; not for one that asks on the terminal.
+    for programs that run scripts, and from a thread; not for one that asks on the terminal. `watch` is called
+    here some times a second while it runs: what that raises ends it.
     """
 
     cwd: Path | None = None
     pass_fds: tuple[int, ...] = ()
     preexec: Callable[[], None] | None = None
     group: bool = False
+    watch: Callable[[], None] | None = None
 
     def prepare(self) -> None:
         """Run between fork and exec."""
@@ -122,7 +124,7 @@ class Runner:
                 logged.write(f"+ {shown}\n".encode())
             process = _start(words, env, child, has_input=data is not None, joined=logged is not None)
             with self._watched(process, group=child.group):
-                for pipe, piece in pipes.exchange(process, data, timeout):
+                for pipe, piece in pipes.exchange(process, data, timeout, child.watch):
                     (logged or (out if pipe is process.stdout else err)).write(piece)
         except TimeoutError as error:
             raise CommandFailed(

@@ -7,6 +7,9 @@ Everything is read when first asked for, and once. The image itself is opened fo
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +17,22 @@ from typing import Any
 
 import yaml
 
+from builder.formats.diskimage import DiskImage, read_header
 from builder.formats.partitions import PartitionTable, read_table
 from builder.guest import filesystems
 from builder.guest.filesystems import FileSystem
 from builder.guest.outcome import not_applicable, not_done
+from builder.guest.room import run_apart
 from builder.guest.tree import Tree
 from builder.manifest import ImageManifest
-from builder.runner import Runner
+from builder.runner import Completed, Runner
 from builder.versions import version_key
 
 # RPMFILE_CONFIG, RPMFILE_DOC, RPMFILE_GHOST
 _CONFIG, _DOC, _GHOST = 1, 2, 64
+
+# Bytes that a look at an image leaves free.
+ROOM_LEFT = 1 << 30
 
 RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 
@@ -73,16 +81,20 @@ class ImageEvidence:
         return self._manifest is not None
 
     @cached_property
-    def info(self) -> dict[str, Any]:
-        """What `qemu-img info` says."""
-        return image_info(self.runner, self.image)
+    def header(self) -> DiskImage:
+        """What the file's own header says."""
+        return read_header(self.image)
 
     @cached_property
+    def info(self) -> dict[str, Any]:
+        """What `qemu-img info` says; of an image that needs another file, what its header says."""
+        return image_info(self.runner, self.image, self.header)
+
+    @property
     def is_standalone(self) -> bool:
         """Whether the image needs no other file. If it does, nothing is read from it: the other file
         could be any of this host's."""
-        data = self.info.get("format-specific", {}).get("data", {})
-        return "backing-filename" not in self.info and "data-file" not in data
+        return self.header.is_standalone
 
     @cached_property
     def disk(self) -> Path:
@@ -90,8 +102,21 @@ class ImageEvidence:
         if not self.is_standalone:
             raise not_done("the image needs another file, which is not opened")
         raw = self.work / "disk.raw"
-        self.runner.run(["qemu-img", "convert", "-O", "raw", self.image, raw])
+        needed = self._measure()
+        with raw.open("xb") as file:
+            file.truncate(self.header.size)
+        argv = ["qemu-img", "convert", "-n", "--target-is-zero", "-f", self.header.format, "-O", "raw"]
+        run_apart(self.runner, [*argv, self.image, raw], readable=[self.image], writable=raw, room=needed)
         return raw
+
+    def _measure(self) -> int:
+        """Return how many bytes the raw disk takes, which may be a thousand times those of the image."""
+        argv = ["qemu-img", "measure", "-f", self.header.format, "-O", "raw", "--output=json"]
+        said = run_apart(self.runner, [*argv, self.image], readable=[self.image]).stdout
+        needed, free = int(json.loads(said)["required"]), shutil.disk_usage(self.work).free
+        if needed > free - ROOM_LEFT:
+            raise not_done(f"its disk takes {needed >> 20} MiB, and {free >> 20} MiB are free")
+        return needed
 
     @cached_property
     def table(self) -> PartitionTable:
@@ -132,20 +157,22 @@ class ImageEvidence:
     @cached_property
     def tree(self) -> Tree:
         """The files of the image: the root file system with those of fstab put into their places."""
-        target = self.work / "tree"
-        self._unpack(self.root, target)
-        tree = Tree(target)
+        tree = Tree(self._unpack(self.root))
         for mount in sorted(self._mounts(tree), key=lambda mount: mount.point):
             system = self.find_source(mount.source)
             if system and system is not self.root and system.type in (*filesystems.EXT, "vfat"):
-                self._unpack(system, tree.resolve(mount.point))
+                tree.put(mount.point, self._unpack(system))
         return tree
 
-    def _unpack(self, system: FileSystem, target: Path) -> None:
+    def _unpack(self, system: FileSystem) -> Path:
+        """Return the folder with the files of `system`, unpacked when first asked for."""
         number = system.partition.number
-        if number in self.complaints:
-            raise not_done(f"the file system in partition {number} is damaged")
-        filesystems.unpack(self.runner, self.disk, system, target)
+        folder = self.work / f"files{number}"
+        if not folder.exists():
+            if number in self.complaints:
+                raise not_done(f"the file system in partition {number} is damaged")
+            filesystems.unpack(self.runner, self.disk, system, folder)
+        return folder
 
     @cached_property
     def mounts(self) -> tuple[Mount, ...]:
@@ -191,10 +218,27 @@ class ImageEvidence:
                 return folder
         raise not_applicable("the image has no rpm database")
 
+    @cached_property
+    def database_copy(self) -> Path:
+        """A copy of the rpm database, in a folder of its own: rpm writes next to what it reads."""
+        paths = [f"{self.database}/{name}" for name in self.tree.names(self.database)]
+        content = {os.path.basename(path): self.tree.bytes(path) for path in paths if self.tree.is_file(path)}
+        copy = self.work / "rpmdb"
+        copy.mkdir(mode=0o700)
+        for name, data in content.items():
+            (copy / name).write_bytes(data)
+        return copy
+
+    def ask_rpm(self, program: str, *words: str, ok: Sequence[int] = (0,)) -> Completed:
+        """Run rpm or rpmdb on our copy of the image's database."""
+        copy = self.database_copy
+        return run_apart(
+            self.runner, [program, "--dbpath", copy, *words], writable=copy, room=ROOM_LEFT, ok=ok
+        )
+
     def query(self, form: str) -> list[str]:
         """Return the lines of `rpm -qa --qf FORM` on the image's database (our copy of it)."""
-        folder = self.tree.resolve(self.database)
-        return self.runner.run(["rpm", "--dbpath", folder, "-qa", "--qf", form]).stdout.splitlines()
+        return self.ask_rpm("rpm", "-qa", "--qf", form).stdout.splitlines()
 
     @cached_property
     def packages(self) -> dict[str, str]:
@@ -263,10 +307,15 @@ class ImageEvidence:
         return None
 
 
-def image_info(runner: Runner, image: Path) -> dict[str, Any]:
+def image_info(runner: Runner, image: Path, header: DiskImage) -> dict[str, Any]:
     """Return `qemu-img info` of the image alone, not of what it may name as its backing file."""
-    found = runner.run(["qemu-img", "info", "--output=json", image])
-    info: dict[str, Any] = json.loads(found.stdout)
+    if not header.is_standalone or header.format not in ("qcow2", "raw"):
+        named = {"backing-filename": header.backing} if header.backing is not None else {}
+        data = {"data-file": "another file"} if header.has_data_file else {}
+        known = {"format": header.format, "virtual-size": header.size}
+        return {**known, **named, "format-specific": {"data": data}}
+    argv = ["qemu-img", "info", "-f", header.format, "--output=json"]
+    info: dict[str, Any] = json.loads(run_apart(runner, [*argv, image], readable=[image]).stdout)
     return info
 
 

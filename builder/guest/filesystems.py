@@ -8,7 +8,6 @@ known by name and UUID (blkid) and looked at only from inside the booted guest.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,6 +15,8 @@ from pathlib import Path
 
 from builder.formats.partitions import Partition
 from builder.guest.outcome import not_done
+from builder.guest.room import run_apart
+from builder.guest.tree import make_readable
 from builder.runner import Runner
 
 EXT = ("ext2", "ext3", "ext4")
@@ -34,7 +35,9 @@ class FileSystem:
 def identify(runner: Runner, disk: Path, partition: Partition) -> FileSystem | None:
     """Return the file system in `partition`; None: there is none that blkid knows."""
     where = ["-O", str(partition.start), "-S", str(partition.size)]
-    found = runner.run(["blkid", "-p", *where, "-o", "export", os.fspath(disk)], ok=(0, 2))
+    found = run_apart(
+        runner, ["blkid", "-p", *where, "-o", "export", os.fspath(disk)], readable=[disk], ok=(0, 2)
+    )
     pairs = dict(line.split("=", 1) for line in found.stdout.splitlines() if "=" in line)
     if "TYPE" not in pairs:
         return None
@@ -51,15 +54,15 @@ def check(runner: Runner, disk: Path, system: FileSystem, folder: Path) -> str |
     """
     if system.type in EXT:
         where = f"{disk}?offset={system.partition.start}"
-        done = runner.run(["e2fsck", "-f", "-n", where], ok=())
+        done = run_apart(runner, ["e2fsck", "-f", "-n", where], readable=[disk], ok=())
         if done.returncode == 0:
-            return _ext_state(runner, where)
+            return _ext_state(runner, disk, where)
         return _complaint(done.stdout + done.stderr)
     if system.type == "vfat":
         copy = folder / f"partition{system.partition.number}.vfat"
         copy_range(disk, system.partition.start, system.partition.size, copy)
         try:
-            done = runner.run(["fsck.vfat", "-n", copy], ok=())
+            done = run_apart(runner, ["fsck.vfat", "-n", copy], readable=[copy], ok=())
         finally:
             copy.unlink()
         return None if done.returncode == 0 else _complaint(done.stdout + done.stderr)
@@ -68,9 +71,9 @@ def check(runner: Runner, disk: Path, system: FileSystem, folder: Path) -> str |
     raise not_done(f"partition {system.partition.number}: no checker here for {system.type}")
 
 
-def _ext_state(runner: Runner, where: str) -> str | None:
+def _ext_state(runner: Runner, disk: Path, where: str) -> str | None:
     """Return what is wrong with the state that the superblock tells (e2fsck -n passes over it)."""
-    fields = _superblock(runner, where)
+    fields = _superblock(runner, disk, where)
     state = fields.get("Filesystem state", "")
     if state != "clean":
         return f"the state is `{state}`"
@@ -79,12 +82,12 @@ def _ext_state(runner: Runner, where: str) -> str | None:
     return None
 
 
-def _superblock(runner: Runner, where: str) -> dict[str, str]:
+def _superblock(runner: Runner, disk: Path, where: str) -> dict[str, str]:
     """Return the fields of an ext superblock, as dumpe2fs(8) names them.
 
     By debugfs: dumpe2fs of e2fsprogs 1.47.2 and later takes `file?offset=N` for a TAG=VALUE of blkid.
     """
-    text = runner.run(["debugfs", "-R", "show_super_stats -h", where]).stdout
+    text = run_apart(runner, ["debugfs", "-R", "show_super_stats -h", where], readable=[disk]).stdout
     pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
     return {name: value.strip() for name, value in pairs}
 
@@ -96,39 +99,32 @@ def _complaint(text: str) -> str:
 
 
 def unpack(runner: Runner, disk: Path, system: FileSystem, target: Path) -> None:
-    """Write the files of `system` below `target`. Owners are kept only for root, labels never.
+    """Write the files of `system` into the new folder `target`: nothing else can be written to meanwhile.
+
+    Owners and labels are not kept.
 
     Raises:
         CannotCheck: the type cannot be read from outside.
+        CommandFailed: it holds more than fits into its partition.
     """
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(mode=0o700)
+    room = system.partition.size
     if system.type in EXT:
         where = f"{disk}?offset={system.partition.start}"
-        # debugfs complains of each owner that a plain user cannot give, and always ends with 0.
-        runner.run(["debugfs", "-R", f'rdump "/" "{target}"', where])
-        _make_readable(target)
+        # debugfs complains of each owner that it cannot give, and always ends with 0.
+        request = f'rdump "/" "{target}"'
+        run_apart(runner, ["debugfs", "-R", request, where], readable=[disk], writable=target, room=room)
     elif system.type == "vfat":
         # The root of the volume: mcopy cannot copy `::/` itself when it is empty.
         where = f"{disk}@@{system.partition.start}"
-        listing = runner.run(["mdir", "-b", "-i", where, "::/"], ok=(0, 1)).stdout
+        listing = run_apart(runner, ["mdir", "-b", "-i", where, "::/"], readable=[disk], ok=(0, 1)).stdout
         names = [line.strip() for line in listing.splitlines() if line.startswith("::")]
         if names:
-            files = [name.rstrip("/") for name in names]
-            runner.run(["mcopy", "-s", "-n", "-Q", "-i", where, *files, os.fspath(target)])
+            words = ["mcopy", "-s", "-n", "-Q", "-i", where, *(name.rstrip("/") for name in names)]
+            run_apart(runner, [*words, target], readable=[disk], writable=target, room=room)
     else:
         raise not_done(f"{system.type} cannot be read from outside without a mount")
-
-
-def _make_readable(folder: Path) -> None:
-    """Let us read what the image closes even to its owner (Fedora's /etc/shadow has mode 000)."""
-    if os.geteuid() == 0:
-        return
-    for base, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            path = Path(base, name)
-            mode = path.lstat().st_mode
-            if not stat.S_ISLNK(mode):
-                path.chmod(stat.S_IMODE(mode) | (0o700 if stat.S_ISDIR(mode) else 0o600))
+    make_readable(target)
 
 
 def copy_range(source: Path, start: int, size: int, target: Path) -> None:
@@ -153,9 +149,11 @@ def copy_range(source: Path, start: int, size: int, target: Path) -> None:
 def free_data(runner: Runner, disk: Path, system: FileSystem) -> tuple[int, int]:
     """Return (bytes of free blocks that hold data, bytes of free blocks) of an ext file system."""
     where = f"{disk}?offset={system.partition.start}"
-    fields = _superblock(runner, where)
+    fields = _superblock(runner, disk, where)
     block, count = int(fields["Block size"]), int(fields["Free blocks"])
-    listing = runner.run(["debugfs", "-R", f"ffb {count}", where]).stdout if count else ""
+    listing = (
+        run_apart(runner, ["debugfs", "-R", f"ffb {count}", where], readable=[disk]).stdout if count else ""
+    )
     free = dirty = 0
     with disk.open("rb") as reader:
         for first, last in _ranges(listing):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from builder.errors import CommandFailed
@@ -20,6 +21,8 @@ from builder.runner import Child, Completed, Runner
 LONGEST = 900.0
 MEMORY = 4 << 30
 LARGEST_OUTPUT = 64 << 20
+# What others may write to the same disk meanwhile.
+SLACK = 1 << 30
 
 _PROGRAMS = ("/usr",)
 _LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -33,7 +36,7 @@ def run_apart(
     *,
     readable: Sequence[Path] = (),
     writable: Path | None = None,
-    largest: int = resource.RLIM_INFINITY,
+    room: int = 0,
     ok: Sequence[int] = (0,),
     env: Mapping[str, str] | None = None,
 ) -> Completed:
@@ -42,11 +45,11 @@ def run_apart(
     Args:
         readable: files and folders that it sees, at the same place, read-only.
         writable: the one file or folder that it may write, at the same place.
-        largest: bytes of a file that it writes.
+        room: bytes that it may write.
         ok, env: as of Runner.run.
 
     Raises:
-        CommandFailed: as Runner.run.
+        CommandFailed: as Runner.run, or it wrote more than `room`.
     """
     words: list[str | os.PathLike[str]] = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
     words += ["--cap-drop", "ALL", "--clearenv"]
@@ -64,6 +67,7 @@ def run_apart(
         words += ["--ro-bind", path.resolve(), path.absolute()]
     if writable is not None:
         words += ["--bind", writable.absolute(), writable.absolute()]
+    words += ["--remount-ro", "/"]
     settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/tmp", **(env or {})}
     for name, value in settings.items():
         words += ["--setenv", name, value]
@@ -73,14 +77,31 @@ def run_apart(
             ok=ok,
             timeout=LONGEST,
             largest=LARGEST_OUTPUT,
-            child=Child(preexec=lambda: _limit(largest)),
+            child=Child(preexec=_limit, watch=_watch(argv, writable, room)),
         )
     except CommandFailed as error:
         error.message = error.message.replace("bwrap", os.path.basename(os.fspath(argv[0])), 1)
         raise
 
 
-def _limit(largest: int) -> None:
+def _watch(
+    argv: Sequence[str | os.PathLike[str]], writable: Path | None, room: int
+) -> Callable[[], None] | None:
+    """Return what looks whether a program fills the disk: a file with a hole may be written out in full."""
+    if writable is None:
+        return None
+    least = shutil.disk_usage(writable).free - room - SLACK
+
+    def look() -> None:
+        if shutil.disk_usage(writable).free < least:
+            raise CommandFailed(
+                f"{os.path.basename(os.fspath(argv[0]))} was ended: "
+                f"the image makes it write more than {room >> 20} MiB"
+            )
+
+    return look
+
+
+def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

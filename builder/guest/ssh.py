@@ -13,6 +13,8 @@ from builder.errors import CommandFailed
 from builder.runner import Completed, Runner
 
 KEY = "id_ed25519"
+# Bytes that are kept of what a guest says.
+LARGEST_ANSWER = 32 << 20
 
 
 def make_key(runner: Runner, folder: Path) -> str:
@@ -55,9 +57,10 @@ class Login:
             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
             "-o", "GlobalKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
             "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8",
-            f"{user or self.user}@127.0.0.1", "/bin/sh -s",
+            # The name may come from the image: as -l's own word it cannot be an option.
+            "-l", user or self.user, "--", "127.0.0.1", "/bin/sh -s",
         ]  # fmt: skip
         try:
-            return self.runner.run(argv, input=script, timeout=timeout, ok=())
+            return self.runner.run(argv, input=script, timeout=timeout, ok=(), largest=LARGEST_ANSWER)
         except CommandFailed as error:
             return Completed(returncode=255, stdout="", stderr=error.message)

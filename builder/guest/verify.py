@@ -32,7 +32,7 @@ ACROSS = across.CHECKS
 FORMATS = ("qcow2", "raw")
 # From power-on to login; an emulated guest took 80 s on an idle host and 450 s on a very busy one.
 LOGIN_SECONDS = {"kvm": 120.0, "tcg": 900.0}
-TOOLS = ("qemu-img", "blkid", "e2fsck", "debugfs", "fsck.vfat", "mcopy", "rpm", "rpmdb")
+TOOLS = ("bwrap", "qemu-img", "blkid", "e2fsck", "debugfs", "fsck.vfat", "mcopy", "rpm", "rpmdb")
 BOOT_TOOLS = ("qemu-system-x86_64", "ssh", "ssh-keygen")
 
 
@@ -124,8 +124,8 @@ def verify(runner: Runner, image: Path, manifest: ImageManifest | None, options:
         if options.keep:
             runner.report.note(f"work folder: {work.with_name(work.name.removeprefix(files.WORK_PREFIX))}")
         evidence = ImageEvidence(runner, image, manifest, work)
-        if evidence.info["format"] not in FORMATS:
-            raise InputError(f"{image}: the format is {evidence.info['format']}, not {' or '.join(FORMATS)}")
+        if evidence.header.format not in FORMATS:
+            raise InputError(f"{image}: the format is {evidence.header.format}, not {' or '.join(FORMATS)}")
         chosen = set(options.checks if options.checks is not None else check_ids())
         outside = [check for check in OUTSIDE if check.id in chosen]
         with runner.report.step("inspect", image.name) as step:

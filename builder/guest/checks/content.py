@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 
@@ -34,7 +33,7 @@ def _rpm_database(evidence: ImageEvidence) -> Outcome:
         for name in evidence.tree.names(folder)
         if name.startswith("__db") or (name.endswith("-wal") and evidence.tree.size(f"{folder}/{name}"))
     ]
-    done = evidence.runner.run(["rpmdb", "--dbpath", evidence.tree.resolve(folder), "--verifydb"], ok=())
+    done = evidence.ask_rpm("rpmdb", "--verifydb", ok=())
     if done.returncode:
         problems.append(f"rpmdb --verifydb: {(done.stderr or done.stdout).strip()[:200]}")
     return judge_all(problems, f"{folder}, {len(evidence.packages)} packages")
@@ -74,17 +73,14 @@ def _package_files(evidence: ImageEvidence) -> Outcome:
     for known in evidence.packaged_files.values():
         if known.is_ghost or known.is_config or known.path in CHANGED_BY_BUILD:
             continue
-        path = evidence.tree.resolve(known.path)
-        if not path.exists():
+        if not evidence.tree.exists(known.path):
             if not known.is_optional:
                 problems.append(f"{known.path} is missing")
             continue
         count += 1
         # An old package has md5 digests; rpm -V inside the guest covers those.
-        if len(known.sha256) == 64:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != known.sha256:
-                    problems.append(f"{known.path} has other content")
+        if len(known.sha256) == 64 and evidence.tree.sha256(known.path) != known.sha256:
+            problems.append(f"{known.path} has other content")
     return judge_all(problems, f"{count} files as packaged")
 
 

@@ -9,6 +9,7 @@ from builder import files
 from builder.guest import filesystems, initramfs
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
+from builder.guest.room import run_apart
 from builder.sizes import MIB
 
 # Drivers a guest may need to find its root, where the kernel has them at all (checklist row 6).
@@ -21,7 +22,12 @@ def _format_valid(evidence: ImageEvidence) -> Outcome:
     if not evidence.is_standalone:
         raise not_done("the image needs another file, which is not opened")
     # 0 clean, 1 could not be checked, 2 corrupt, 3 leaked clusters (qemu-img(1)).
-    done = evidence.runner.run(["qemu-img", "check", "--output=json", evidence.image], ok=())
+    done = run_apart(
+        evidence.runner,
+        ["qemu-img", "check", "-f", "qcow2", "--output=json", evidence.image],
+        readable=[evidence.image],
+        ok=(),
+    )
     try:
         report = json.loads(done.stdout)
     except ValueError:
@@ -205,7 +211,7 @@ def _initramfs_generic(evidence: ImageEvidence) -> Outcome:
     path = next((path for path in places if evidence.tree.is_file(path)), None)
     if path is None:
         return failed(f"no initramfs for kernel {version}")
-    names = initramfs.read_names(evidence.runner, evidence.tree.resolve(path), evidence.work)
+    names = initramfs.read_names(evidence.runner, evidence.tree.bytes(path), evidence.work)
     inside = {_module_name(name) for name in names if ".ko" in name}
     wanted = [name for name in DRIVERS if name in loadable or name in builtin]
     if not wanted:
