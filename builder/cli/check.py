@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.cli import Context
+from builder.cli.sources import add_source_arguments, choose
 from builder.errors import InputError
-from builder.kickstart.choices import Choices
+from builder.kickstart.choices import Choices, parse_size
+from builder.kickstart.disk.wanted import DEFAULT_MEMORY
 from builder.kickstart.findings import Findings
 from builder.kickstart.images import Image, find_image, guess_target, load_images
 from builder.kickstart.plan import ImagePlan
@@ -22,6 +24,7 @@ SUMMARY = "check kickstarts: errors, warnings, what would be ignored"
 EXAMPLE = """\
   openstack-builder check kickstarts/jeos-fedora-45.ks
   openstack-builder check --ksversion RHEL9 guest.ks server.ks
+  openstack-builder check vendor.ks --target epel-9 --repo baseos=https://mirror.example/BaseOS/x86_64/os
 
 Without arguments every kickstart of images.yaml is checked. All errors of all files are told, with
 file, line and the includes on the way there. -v also says what has no effect on an image."""
@@ -41,14 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kickstarts", metavar="KS", nargs="*", help="kickstart, or name of an image")
     parser.add_argument("-t", "--target", help="what it is for (default: images.yaml, #version=)")
     parser.add_argument("--ksversion", metavar="V", help="syntax to read it with, such as F45 or RHEL9")
+    parser.add_argument("--size", metavar="SIZE", help="size of the disk, as of `image`")
+    parser.add_argument("--memory", metavar="SIZE", help="memory of the guest, as of `image`")
+    parser.add_argument(
+        "--ks-arg", action="append", default=[], metavar="WORD",
+        help="as of `image`; %%pre scripts do not run in a check",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_source_arguments(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Check all; InputError at the end when any is wrong."""
     choose_version(args.ksversion, None, None)
     names = args.kickstarts or [image.name for image in load_images()]
-    checked = [check(find_image(name, target=args.target), ksversion=args.ksversion) for name in names]
+    images = [find_image(name, target=args.target) for name in names]
+    checked = [check(image, choose_for(args, image)) for image in images]
     report = context.report
     for one in checked:
         for problem in one.findings.notes:
@@ -66,22 +77,26 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def check(image: Image, *, ksversion: str | None) -> Checked:
+def choose_for(args: argparse.Namespace, image: Image) -> Choices:
+    """Return what the command line decides, as of `image`."""
+    return choose(
+        args,
+        image,
+        disk_size=parse_size(args.size) if args.size else image.disk_size,
+        memory=parse_size(args.memory, "--memory") if args.memory else DEFAULT_MEMORY,
+    )
+
+
+def check(image: Image, choices: Choices) -> Checked:
     """Read a kickstart and plan it, for the sake of what that brings to light."""
     findings = Findings()
     kickstart = read_kickstart(
         image.path,
         findings,
-        ksversion=ksversion,
+        ksversion=choices.ksversion,
         default_version=image.target.ksversion if image.target else None,
     )
     target = image.target or guess_target(kickstart.syntax.name)
-    choices = Choices(
-        name=image.name,
-        repositories=image.repositories,
-        default_user=image.default_user,
-        disk_size=image.disk_size,
-    )
     plan = plan_kickstart(kickstart, target=target, choices=choices)
     return Checked(path=image.path, plan=plan, findings=findings)
 

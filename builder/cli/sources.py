@@ -30,10 +30,10 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def choose(args: argparse.Namespace, image: Image, **more: Any) -> Choices:
-    """Return what the user chose for `image`: the options above, --name and --ksversion, and `more`."""
+    """Return what the user chose for `image`: the options above, --name, --ksversion, and `more`."""
     repositories = tuple(parse_repository(text) for text in args.repo)
     return Choices(
-        name=args.name or image.name,
+        name=getattr(args, "name", None) or image.name,
         repositories=repositories or (() if args.tree else image.repositories),
         extra_repositories=tuple(parse_repository(text) for text in args.add_repo),
         tree=parse_url("--tree", args.tree) if args.tree else None,

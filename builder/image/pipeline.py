@@ -33,7 +33,6 @@ from builder.files import (
 )
 from builder.image import manifest
 from builder.image.build import DISK, Build, Facts, Options
-from builder.image.disk import layout
 from builder.image.fingerprint import take_fingerprint
 from builder.image.isolation import idmap
 from builder.image.isolation.namespaces import Bind, Door, run_inside
@@ -264,19 +263,12 @@ def _run_group(build: Build, stages: list[tuple[int, Stage]]) -> Facts:
 
 
 def _check_room(build: Build) -> None:
-    """Compare what will be installed with what the disk, and the host's, can hold.
+    """Compare what will be installed with what the host's disk can hold.
 
     Raises:
-        InputError, BuildError: too small, and by how much.
+        BuildError: too small, and by how much.
     """
     needed = build.facts.installed_size
-    planned = sum(usage.bytes for usage in layout.capacity(build.plan.disk).values())
-    if needed > planned:
-        raise InputError(
-            f"the disk is too small: the packages take {needed // MIB} MiB, "
-            f"and the file systems hold {planned // MIB} MiB: {(needed - planned) // MIB + 1} MiB too little",
-            hint="make the root partition larger: part / --size",
-        )
     # The raw disk with its blocks, and the qcow2 beside it for a moment.
     free = shutil.disk_usage(build.work).free
     wanted = needed * 3 // 2

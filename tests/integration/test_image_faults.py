@@ -61,7 +61,7 @@ STAGES = (
             id="interpreter that is not in the image",
         ),
         pytest.param(
-            kickstart().replace("--size=96", "--size=8"), (), 2, ("too small", "more space"),
+            kickstart().replace("--size=96", "--size=12"), (), 2, ("too small",),
             id="disk too small",
         ),
         pytest.param(
@@ -329,3 +329,39 @@ def _wait_until_gone(folder: Path) -> None:
     while found := processes_of(folder):
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
+
+
+def test_a_disk_too_small_for_the_packages_is_told_before_anything_is_fetched(bench: Bench) -> None:
+    done = bench.build(kickstart().replace("--size=96", "--size=6"), ok=False)
+
+    assert done.returncode == 2
+    assert "the disk is too small: the packages take" in done.stderr
+    assert "fetch" not in done.stderr
+
+
+ACCOUNTS = {
+    "uid of a package's user": ("user --name=a --uid=421", "uid 421 is that of declared", "declared-user"),
+    "gid of a package's group": ("group --name=a --gid=421", "gid 421 is that of declared", "declared-user"),
+    "no useradd": ("user --name=a", "there is no useradd in the image", ""),
+    "key of nobody": ("sshkey --username=a 'ssh-ed25519 AAAA'", "there is no such user in the image", ""),
+    "network": ("network --device=eth0", "has neither NetworkManager nor systemd-networkd", ""),
+    "service": ("services --enabled=nosuch", "the image has no nosuch", ""),
+    "authselect": ("authselect select minimal", "there is no authselect in the image", ""),
+}
+
+
+@pytest.mark.parametrize(("line", "why", "package"), ACCOUNTS.values(), ids=ACCOUNTS)
+def test_what_the_image_cannot_do_is_told_with_the_line_that_asks_for_it(
+    bench: Bench, line: str, why: str, package: str
+) -> None:
+    # Programs that are there; none is asked, because the clash is seen before.
+    tools = "cd /mnt/sysimage; mkdir -p usr/sbin; touch usr/sbin/useradd usr/sbin/groupadd"
+    tail = f"%pre-install\n{tools}\n%end\n" if package else ""
+
+    done = bench.build(kickstart(head=line, packages=package, tail=tail), ok=False)
+
+    assert done.returncode == 2, done.stderr
+    error = next(text for text in done.stderr.splitlines() if text.startswith("error: "))
+    assert "test.ks:10: " in error
+    assert why in error
+    assert "hint:" in done.stderr

@@ -313,8 +313,20 @@ class TestCommand:
 
     def test_unknown_syntax_is_usage(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["check", "--ksversion", "F99"]) == 2
-
         assert "unknown kickstart syntax: F99" in capsys.readouterr().err
+
+    def test_sources_and_sizes_of_image_count_in_a_check(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "a.ks"
+        path.write_text("cdrom\npart / --fstype=ext4 --size=3000\nrootpw --lock\n%packages\n%end\n")
+
+        assert main(["check", str(path)]) == 2
+        assert "cdrom: an image is not installed from a medium" in capsys.readouterr().err
+        assert main(["check", "--repo", "r=https://m.example/", "--ks-arg", "a=b", str(path)]) == 0
+        assert main(["check", "--tree", "https://m.example/", str(path)]) == 0
+        assert main(["check", "--tree", "https://m.example/", "--size", "2G", str(path)]) == 2
+        assert "2048 MiB" in capsys.readouterr().err
 
     @pytest.mark.parametrize("command", [("check",), ("image", "--plan"), ("image",)], ids=" ".join)
     def test_disks_that_cannot_be_built_are_refused_by_every_command(

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from builder.kickstart.choices import Choices
+from builder.kickstart.plan import Repository
 from tests.support.kickstart_text import DISK, GOOD, plan_text, told
 
 # A line without an effect in an image, and a syntax that takes less of it than its author thought.
@@ -147,3 +151,40 @@ def test_root_of_the_authors_own_is_compared_with_the_disk(tmp_path: Path, appen
 
     assert not findings.errors
     assert ["is not known to be the root" in one.message for one in findings.warnings] == [True] * warned
+
+
+def test_file_without_any_end_is_read_as_before(tmp_path: Path) -> None:
+    text = f"{DISK}rootpw secret\n%packages\n@core\n%post\necho one\n%post\necho two\n"
+
+    plan, findings = plan_text(tmp_path, text)
+
+    assert told(findings, tmp_path) == [
+        "warning: test.ks:5: no section ends in %end: read as before Fedora 9 and EL 6"
+    ]
+    assert [script.body for script in plan.scripts] == ["echo one\n", "echo two\n"]
+
+
+REPLACED_LINES = "url --url=${KS_OS} ${KS_PROXY}\nrepo --name=a ${KS_REPOS}\nrepo --nme=b\ncdrom\n"
+
+
+def test_what_is_wrong_with_a_line_that_the_command_line_replaces_harms_nobody(tmp_path: Path) -> None:
+    given = Choices(repositories=(Repository(name="r", baseurl=("https://m.example/",)),))
+    text = GOOD.replace("url --url=https://mirror.example/os/\n", REPLACED_LINES)
+
+    plan, findings = plan_text(tmp_path, text, choices=given)
+    without = plan_text(tmp_path, text)[1]
+
+    assert not findings.errors, told(findings, tmp_path)
+    assert [repository.name for repository in plan.repositories] == ["r"]
+    assert len(without.errors) == 4
+
+
+def test_pykickstart_cannot_fetch_and_others_can() -> None:
+    code = (
+        "import builder.kickstart, pykickstart.load as load, requests; "
+        "print(hasattr(load.requests, 'get'), hasattr(requests, 'get'))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False True\n"
