@@ -55,6 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ks-arg", action="append", default=[], metavar="WORD",
         help="a word of /proc/cmdline for %%pre scripts that read it; may be repeated",
     )  # fmt: skip
+    how.add_argument(
+        "--solver", choices=("dnf", "libdnf5"),
+        help="what chooses the packages (default: dnf where its Python module is, else libdnf5)",
+    )  # fmt: skip
     how.add_argument("--keep", action="store_true", help="leave the work folder for a look")
     how.add_argument(
         "--memory-share", type=int, default=50, metavar="PERCENT",
@@ -111,6 +115,7 @@ def _build(
         memory_share=args.memory_share,
         keep_files=tuple(args.keep_file),
         ks_arguments=tuple(args.ks_arg),
+        solver=args.solver,
         source_date_epoch=_epoch(),
     )
     if any(script.section == ScriptSection.PRE for script in plan.scripts):

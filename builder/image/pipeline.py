@@ -112,7 +112,7 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
         InputError: the plan cannot be built on this host or from these repositories.
         PermissionMissing, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
     """
-    check_host(plan, target)
+    check_host(plan, target, options)
     states = repomd.read_states(plan)
     epoch = options.source_date_epoch or max(state.time for state in states)
     fingerprint = take_fingerprint(plan, options, states)
@@ -161,7 +161,7 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
     )
 
 
-def check_host(plan: ImagePlan, target: Target) -> None:
+def check_host(plan: ImagePlan, target: Target, options: Options) -> None:
     """Refuse what this host cannot build, before the first effect.
 
     Raises:
@@ -184,7 +184,7 @@ def check_host(plan: ImagePlan, target: Target) -> None:
     kinds = {volume.fstype for volume in plan.disk.volumes}
     for tool in (*TOOLS, *(name for kind in sorted(kinds) for name in TOOLS_OF.get(kind, ()))):
         tools.find(tool)
-    dnf.system_python()
+    dnf.find_solver(options.solver)
     load_rpm()
     idmap.find_ids()
 

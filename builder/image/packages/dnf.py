@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Talk to dnf: write the request, run the worker under the system's Python, turn its answers into ours."""
+"""Talk to dnf or libdnf5: write the request, run the worker under the system's Python, read its answers."""
 
 from __future__ import annotations
 
@@ -49,22 +49,45 @@ class _Event:
 
 
 WORKER = Path(__file__).parent / "dnfworker"
-# dnf's Python module belongs to the system's Python, not to ours.
+# The modules of dnf, libdnf5 and rpm belong to the system's Python, not to ours.
 SYSTEM_PYTHONS = (Path("/usr/bin/python3"), Path("/usr/libexec/platform-python"))
 
 
-def system_python() -> Path:
-    """Return the Python that has dnf's module.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solver:
+    """What chooses the packages: the Python that has its module, and our program for it."""
+
+    name: str
+    python: Path
+    program: str
+
+
+# The module, how a host has it, and the program; the first that is there is taken. They choose the same.
+SOLVERS = {
+    "dnf": ("dnf/__init__.py", "dnf4.py"),
+    "libdnf5": ("libdnf5/__init__.py", "dnf5.py"),
+}
+
+
+def find_solver(wanted: str | None = None) -> Solver:
+    """Return the solver `wanted`, or the first that this host has.
 
     Raises:
-        ToolMissing: there is none.
+        ToolMissing: it is not there, or none is.
     """
-    # dist-packages on Debian, site-packages of one version on Fedora and EL.
-    installed = any(Path("/usr/lib").glob("python3*/*-packages/dnf/__init__.py"))
-    for python in SYSTEM_PYTHONS:
-        if installed and python.exists():
-            return python
-    raise tools.missing("python3-dnf")
+    for name, (module, program) in SOLVERS.items():
+        if wanted not in (None, name):
+            continue
+        # dist-packages on Debian; site-packages of one version on Fedora and EL, in lib64 where it is compiled.
+        installed = any(
+            found
+            for lib in ("lib", "lib64")
+            for found in Path("/usr", lib).glob(f"python3*/*-packages/{module}")
+        )
+        for python in SYSTEM_PYTHONS:
+            if installed and python.exists():
+                return Solver(name=name, python=python, program=program)
+    raise tools.missing("python3-libdnf5" if wanted == "libdnf5" else "python3-dnf")
 
 
 def make_request(plan: ImagePlan, target: Target) -> dict[str, Any]:
@@ -172,7 +195,8 @@ def ask(build: Build, *, start: Start | None = None, **changes: object) -> Itera
     Args:
         start: starts a program and yields its lines; None: here, which is right before the tree is there.
     """
-    argv = [os.fspath(system_python()), "-B", "-s", os.fspath(build.work / "dnfworker")]
+    solver = find_solver(build.options.solver)
+    argv = [os.fspath(solver.python), "-B", "-s", os.fspath(build.work / "dnfworker" / solver.program)]
     ended = False
     for line in (start or _start_here(build))(argv, json.dumps({**build.request, **changes})):
         event = _event(line, build)

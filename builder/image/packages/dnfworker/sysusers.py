@@ -8,6 +8,9 @@ Runs next to dnf, under the system's Python.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import os
 import shlex
 
@@ -125,3 +128,30 @@ def rewrite(path, rows):
     """Write rows, keeping mode and owner."""
     with open(path, "w") as file:
         file.write("\n".join(rows) + "\n")
+
+
+def declared_users(provides):
+    """Return the sysusers.d lines in `user(NAME) = BASE64` and `group(NAME) = BASE64` Provides.
+
+    rpm 4.19 writes them when a package holds a sysusers.d file (rpm's docs/man/rpm-sysusers). Without a
+    value they only name the user or the group, which a line for the same name makes as well.
+    """
+    lines, bare = [], []
+    for provide in provides:
+        capability, _, value = provide.partition(" = ")
+        kind, bracket, rest = capability.partition("(")
+        if not bracket or kind not in ("user", "group", "groupmember"):
+            continue
+        name = rest.rstrip(")")
+        line = None
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+            # rpm pads with NUL, so that no `=` ends the base64.
+            line = base64.b64decode(value, validate=True).decode().rstrip("\0") if value else None
+        if line:
+            lines.append(line)
+        elif kind != "groupmember":
+            bare.append((name, "%s %s -" % (kind[0], name)))
+    made = {line.split()[1] for line in lines}
+    lines += [line for name, line in bare if name not in made]
+    # Groups first, memberships last: a user may belong to a group of the same package.
+    return sorted(lines, key=lambda line: "gum".find(line[0]))

@@ -1,14 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dnf's part of a build: runs under the system's own Python, because dnf's module is only there.
-
-A program apart (`python3 FOLDER`), not a module of `builder`: it reads one JSON request from stdin and
-answers with JSON lines on stdout, each with an `event`:
-
-    solved     what would be installed: packages, with name, nevra, arch, repo, sha256, size, path
-    progress   {"done": bytes or elements, "total": ..., "what": ...}
-    fetched, installed   the end of a stage
-    warning    something a user should see
-    error      the end: kind (missing, depsolve, repo, fetch, verify, transaction), message, hint
+"""dnf 4's part of a build: solves, fetches and installs (protocol.py says what is asked and answered).
 
 dnf's own locks are replaced: they hold process ids, which say nothing between pid namespaces. The
 caller holds a lock of its own on the cache.
@@ -16,10 +7,6 @@ caller holds a lock of its own on the cache.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
-import difflib
 import json
 import os
 import sys
@@ -35,23 +22,10 @@ import libdnf.conf
 import libdnf.transaction
 import rpm
 import sysusers
+from protocol import Stop, nearest, one_line, say
 
 # rpmtag.h: RPMTAG_PAYLOADDIGEST, in rpm 6 RPMTAG_PAYLOADSHA256.
 PAYLOAD_SHA256 = 5092
-
-
-class Stop(Exception):
-    """Ends the work with an `error` event."""
-
-    def __init__(self, kind, message, **more):
-        super().__init__(message)
-        self.event = dict(event="error", kind=kind, message=message, **more)
-
-
-def say(event, **fields):
-    """Write one event."""
-    sys.stdout.write(json.dumps(dict(event=event, **fields)) + "\n")
-    sys.stdout.flush()
 
 
 def configure(request):
@@ -117,11 +91,6 @@ def load(base):
         raise Stop("repo", one_line(error)) from error
 
 
-def one_line(error):
-    """Return the text of an exception on one line."""
-    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-
-
 def mark(base, request):
     """Mark what the request asks for; collect everything that is missing before complaining."""
     missing = []
@@ -172,12 +141,6 @@ def exclude(base, specs):
 def find_groups(base, name):
     """Return the comps groups that an id, a name or a glob stands for."""
     return list(base.comps.groups_by_pattern(name))
-
-
-def nearest(name, names):
-    """Return the missing name with the nearest that is there."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return {"name": name, "nearest": near[0] if near else None}
 
 
 def solve(base, request):
@@ -269,40 +232,13 @@ class Transaction(dnf.callback.TransactionProgress):
             sys.stderr.flush()
 
     def filelog(self, package, action):
-        lines = declared_users(str(one) for one in package.provides)
+        lines = sysusers.declared_users(str(one) for one in package.provides)
         if lines:
             sysusers.make(self.root, lines)
 
     def error(self, message):
         self.errors.append(message)
         say("warning", message=message)
-
-
-def declared_users(provides):
-    """Return the sysusers.d lines in `user(NAME) = BASE64` and `group(NAME) = BASE64` Provides.
-
-    rpm 4.19 writes them when a package holds a sysusers.d file (rpm's docs/man/rpm-sysusers). Without a
-    value they only name the user or the group, which a line for the same name makes as well.
-    """
-    lines, bare = [], []
-    for provide in provides:
-        capability, _, value = provide.partition(" = ")
-        kind, bracket, rest = capability.partition("(")
-        if not bracket or kind not in ("user", "group", "groupmember"):
-            continue
-        name = rest.rstrip(")")
-        line = None
-        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
-            # rpm pads with NUL, so that no `=` ends the base64.
-            line = base64.b64decode(value, validate=True).decode().rstrip("\0") if value else None
-        if line:
-            lines.append(line)
-        elif kind != "groupmember":
-            bare.append((name, "%s %s -" % (kind[0], name)))
-    made = {line.split()[1] for line in lines}
-    lines += [line for name, line in bare if name not in made]
-    # Groups first, memberships last: a user may belong to a group of the same package.
-    return sorted(lines, key=lambda line: "gum".find(line[0]))
 
 
 def run_once(transaction):
