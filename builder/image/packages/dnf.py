@@ -78,7 +78,7 @@ def find_solver(wanted: str | None = None) -> Solver:
     for name, (module, program) in SOLVERS.items():
         if wanted not in (None, name):
             continue
-        # dist-packages on Debian; on Fedora and EL site-packages of one version, in lib64 where it is compiled.
+        # dist-packages on Debian; on Fedora and EL site-packages, in lib64 where a part is compiled.
         installed = any(
             found
             for lib in ("lib", "lib64")
