@@ -32,8 +32,7 @@ class Options:
     `memory_share` is the part of the available memory, in percent, that the image's trees may take.
     `ks_arguments` are what /proc/cmdline says to scripts that run as in the installer.
     `keep_files` are paths of the image that are not cleaned away, whatever they are.
-    `solver` is `dnf` or
-    `libdnf5`; None: whichever the host has.
+    `solver` is `dnf` or `libdnf5`; None: whichever the host has.
     """
 
     out: Path

@@ -58,6 +58,8 @@ class Bench:
         address = repo or str(self.repository.folder)
         words = [sys.executable, "-m", "builder", "image", str(self.folder / "test.ks")]
         words += ["--target", "fixture-12", "--repo", f"synthetic={address}", "--out", str(self.out)]
+        # The same tests for both solvers: SOLVER=libdnf5 pytest tests/integration/test_image.py
+        words += ["--solver", os.environ["SOLVER"]] if "SOLVER" in os.environ else []
         key = [] if "--no-gpgcheck" in options else ["--gpgkey", str(self.repository.key)]
         return [*words, *key, *options]
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""dnf and libdnf5 choose the same packages, and rpm installs them in the same order."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builder.errors import ToolMissing
+from builder.image.packages.dnf import SOLVERS, find_solver
+from tests.support.imaging import Bench, kickstart
+
+
+def is_missing(name: str) -> bool:
+    try:
+        find_solver(name)
+    except ToolMissing:
+        return True
+    return False
+
+
+pytestmark = pytest.mark.skipif(
+    any(map(is_missing, SOLVERS)), reason="needs both solvers (Fedora, Debian 13)"
+)
+KICKSTARTS = {
+    "packages": kickstart(packages="scripted\ncapable\ndeclared-user\nhard-links"),
+    "a group": kickstart(packages="@core"),
+    "an exclusion": kickstart(packages="scripted\n-capable"),
+    "a path": kickstart(packages="/usr/share/scripted"),
+    "a glob": kickstart(packages="hard-*"),
+}
+
+
+def installed(bench: Bench, work: Path) -> list[str]:
+    """Return the packages of the image in the order of rpm's database, which is that of the installation."""
+    folder = work / "rpm"
+    folder.mkdir(parents=True)
+    for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "rpmdb.sqlite-shm"):
+        bench.look().ask(f"dump /usr/lib/sysimage/rpm/{name} {folder / name}")
+    form = "%{DBINSTANCE} %{NEVRA} %{SIGMD5}\\n"
+    told = subprocess.run(
+        ["rpm", "--dbpath", folder, "-qa", "--qf", form], capture_output=True, text=True, check=True
+    ).stdout
+    return [
+        line.split(" ", 1)[1] for line in sorted(told.splitlines(), key=lambda line: int(line.split()[0]))
+    ]
+
+
+@pytest.mark.parametrize("text", KICKSTARTS.values(), ids=KICKSTARTS)
+def test_packages_and_their_order_are_the_same(text: str, bench: Bench, tmp_path: Path) -> None:
+    found = {}
+    for solver in SOLVERS:
+        bench.build(text, "--solver", solver)
+        names = [package["nevra"] for package in bench.manifest()["packages"]]
+        accounts = bench.look().text("/etc/passwd"), bench.look().text("/etc/group")
+        found[solver] = (names, installed(bench, tmp_path / solver), accounts)
+
+    assert found["dnf"][1]
+    assert found["dnf"] == found["libdnf5"]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("packages", "said"),
+    [
+        pytest.param("scriptd", "scripted", id="a name that is nearly one"),
+        pytest.param("@cor", "@core", id="a group that is nearly one"),
+        pytest.param("failing-pre", "failing-pre", id="a scriptlet that fails"),
+    ],
+)
+def test_what_cannot_be_is_told_alike(solver: str, packages: str, said: str, bench: Bench) -> None:
+    done = bench.build(kickstart(packages=packages), "--solver", solver, ok=False)
+
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert not bench.image.exists()
