@@ -34,6 +34,28 @@ class OperatingSystem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SubvolumeEntry:
+    """A subvolume of a btrfs: its path from the top level, and where it is mounted."""
+
+    path: str
+    mountpoint: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VolumeEntry:
+    """A logical volume of LVM as it was made; `size` in bytes."""
+
+    group: str
+    name: str
+    mountpoint: str | None
+    fstype: str
+    uuid: str | None
+    label: str | None
+    size: int
+    subvolumes: tuple[SubvolumeEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionEntry:
     """A partition as it was made; `start` and `size` in bytes."""
 
@@ -45,6 +67,7 @@ class PartitionEntry:
     label: str | None
     start: int
     size: int
+    subvolumes: tuple[SubvolumeEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +186,7 @@ class ImageManifest:
     disk_format: str
     min_disk: int
     partitions: tuple[PartitionEntry, ...]
+    volumes: tuple[VolumeEntry, ...] = ()
     packages: tuple[InstalledPackage, ...]
     inputs: Inputs
     warnings: tuple[str, ...]

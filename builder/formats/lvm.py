@@ -9,9 +9,13 @@ From lvm2's lib/format_text/layout.h and lib/label/label.h. The first MiB of a p
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 SECTOR = 512
 LABEL = SECTOR
@@ -65,3 +69,154 @@ def metadata_area(text: str) -> bytes:
     header += struct.pack("<QQII", SECTOR, len(raw), checksum(raw), 0)
     header = header.ljust(SECTOR - 4, b"\0")
     return struct.pack("<I", checksum(header)) + header + raw
+
+
+class LvmError(ValueError):
+    """What should be a physical volume is damaged; the text says how."""
+
+
+Section = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of a linear volume: `size` bytes at `start` of the physical volume `pv` (its identifier)."""
+
+    pv: str
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A logical volume and the runs that it consists of, in order."""
+
+    group: str
+    name: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalVolume:
+    """A physical volume: its identifier without dashes, and the volumes of the group that it belongs to."""
+
+    id: str
+    group: str
+    volumes: tuple[Volume, ...]
+
+
+def read_physical_volume(read: Callable[[int, int], bytes]) -> PhysicalVolume:
+    """Return what a physical volume says; `read(at, size)` gives its bytes.
+
+    Raises:
+        LvmError: it is damaged, or holds something else than linear volumes.
+    """
+    label = read(LABEL, SECTOR)
+    if label[:8] != b"LABELONE" or label[24:32] != b"LVM2 001":
+        raise LvmError("there is no label of LVM")
+    if checksum(label[20:]) != _number("<I", label, 16):
+        raise LvmError("the label has a wrong checksum")
+    (offset,) = struct.unpack_from("<I", label, 20)
+    identity = label[offset : offset + _LENGTH].decode("ascii", "replace")
+    at = offset + _LENGTH + 8
+    while _number("<Q", label, at):
+        at += 16
+    area = _number("<Q", label, at + 16)
+    return _read_group(identity, _read_text(read, area))
+
+
+def _number(form: str, raw: bytes, at: int) -> int:
+    try:
+        value: int = struct.unpack_from(form, raw, at)[0]
+    except struct.error as error:
+        raise LvmError("its headers do not end") from error
+    return value
+
+
+def _read_text(read: Callable[[int, int], bytes], area: int) -> str:
+    header = read(area, SECTOR)
+    if header[4:20] != MAGIC or checksum(header[4:]) != _number("<I", header, 0):
+        raise LvmError("the metadata area has a wrong header or checksum")
+    place, size = struct.unpack_from("<QQ", header, 40)
+    if not 0 < size <= 1 << 24:
+        raise LvmError("the metadata area is empty")
+    raw = read(area + place, size)
+    if checksum(raw) != _number("<I", header, 56):
+        raise LvmError("the metadata have a wrong checksum")
+    return raw.rstrip(b"\0").decode("utf-8", "replace")
+
+
+_TOKEN = re.compile(r'#[^\n]*|"((?:[^"\\]|\\.)*)"|([A-Za-z0-9_+.-]+)|([{}\[\]=,])|(\S)')
+
+
+def parse(text: str) -> Section:
+    """Return LVM's text (lvm.conf(5) has its syntax) as nested dictionaries.
+
+    Raises:
+        LvmError: it is not such a text.
+    """
+    tokens = [match for match in _TOKEN.finditer(text) if not match[0].startswith("#")]
+    top: Section = {}
+    open_sections = [top]
+    position = 0
+
+    def value(match: re.Match[str]) -> Any:
+        return match[1] if match[1] is not None else int(match[2]) if match[2].isdigit() else match[2]
+
+    while position < len(tokens):
+        word = tokens[position]
+        after = tokens[position + 1][0] if position + 1 < len(tokens) else ""
+        if word[0] == "}" and len(open_sections) > 1:
+            open_sections.pop()
+            position += 1
+        elif word[2] and after == "{" and len(open_sections) < 16:
+            section: Section = {}
+            open_sections[-1][word[2]] = section
+            open_sections.append(section)
+            position += 2
+        elif word[2] and after == "=" and position + 2 < len(tokens):
+            position += 2
+            if tokens[position][0] == "[":
+                items = []
+                while position + 1 < len(tokens) and tokens[position][0] != "]":
+                    position += 1
+                    if tokens[position][1] is not None or tokens[position][2]:
+                        items.append(value(tokens[position]))
+                open_sections[-1][word[2]] = items
+            else:
+                open_sections[-1][word[2]] = value(tokens[position])
+            position += 1
+        else:
+            raise LvmError(f"the metadata are not LVM's: {word[0]!r}")
+    return top
+
+
+def _read_group(identity: str, text: str) -> PhysicalVolume:
+    parsed = parse(text)
+    found = [(name, one) for name, one in parsed.items() if isinstance(one, dict)]
+    if len(found) != 1:
+        raise LvmError("the metadata hold no volume group")
+    name, group = found[0]
+    try:
+        extent = group["extent_size"] * SECTOR
+        members = {
+            key: (one["id"].replace("-", ""), one["pe_start"] * SECTOR)
+            for key, one in group["physical_volumes"].items()
+        }
+        volumes = tuple(
+            Volume(name, key, tuple(_segments(one, members, extent)))
+            for key, one in group.get("logical_volumes", {}).items()
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LvmError(f"the metadata of {name} lack {error}") from error
+    return PhysicalVolume(identity, name, volumes)
+
+
+def _segments(volume: Section, members: dict[str, tuple[str, int]], extent: int) -> Iterator[Segment]:
+    for number in range(1, volume["segment_count"] + 1):
+        one = volume[f"segment{number}"]
+        if one["type"] != "striped" or one["stripe_count"] != 1:
+            raise LvmError("there is a volume that is not linear")
+        member, first = one["stripes"]
+        pv, start = members[member]
+        yield Segment(pv, start + first * extent, one["extent_count"] * extent)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,8 @@ from builder.guest.filesystems import FileSystem
 from builder.guest.outcome import not_applicable, not_done
 from builder.guest.room import run_apart
 from builder.guest.tree import Tree
-from builder.manifest import ImageManifest
+from builder.guest.volumes import Volumes, read_volumes
+from builder.manifest import ImageManifest, PartitionEntry, VolumeEntry
 from builder.runner import Completed, Runner
 from builder.versions import version_key
 
@@ -125,54 +127,86 @@ class ImageEvidence:
 
     @cached_property
     def filesystems(self) -> tuple[FileSystem, ...]:
-        """Every file system, in the order of the disk."""
-        found = (filesystems.identify(self.runner, self.disk, entry) for entry in self.table.partitions)
-        return tuple(system for system in found if system is not None)
+        """Every file system of a partition or a logical volume, in the order of the disk."""
+        found = [filesystems.identify(self.runner, self.disk, entry) for entry in self.table.partitions]
+        found += [
+            filesystems.identify(self.runner, self.disk, volume.partition, volume)
+            for volume in self.volumes.volumes
+        ]
+        return tuple(system for system in found if system is not None and system.type != "LVM2_member")
 
     @cached_property
-    def complaints(self) -> dict[int, str]:
-        """What the file systems' checkers complain of, by partition."""
-        found: dict[int, str] = {}
+    def volumes(self) -> Volumes:
+        """The logical volumes of LVM."""
+        return read_volumes(self.disk, self.table)
+
+    @cached_property
+    def complaints(self) -> dict[str, str]:
+        """What the file systems' checkers complain of, by the names of the file systems."""
+        found: dict[str, str] = {}
         for system in self.filesystems:
-            if system.type in (*filesystems.EXT, "vfat"):
+            if system.type in filesystems.CHECKED:
                 said = filesystems.check(self.runner, self.disk, system, self.work)
                 if said:
-                    found[system.partition.number] = said
+                    found[system.name] = said
         return found
 
     @cached_property
     def root(self) -> FileSystem:
         """The root file system: the one with an fstab, by the manifest or the largest with Linux files."""
-        if self._manifest:
-            for planned in self._manifest.partitions:
-                if planned.mountpoint == "/":
-                    for system in self.filesystems:
-                        if system.partition.number == planned.number:
-                            return system
-        linux = [system for system in self.filesystems if system.type in (*filesystems.EXT, "xfs", "btrfs")]
+        for where, uuid in self._planned_mounts():
+            if where == "/":
+                for system in self.filesystems:
+                    if system.uuid == uuid:
+                        return system
+        linux = [system for system in self.filesystems if system.type in filesystems.LINUX]
         if not linux:
             raise not_done("no file system of Linux was found on the disk")
-        return max(linux, key=lambda system: system.partition.size)
+        return max(linux, key=lambda system: system.size)
+
+    def _planned_mounts(self) -> Iterator[tuple[str | None, str | None]]:
+        """Yield (mount point, UUID) of what the manifest says."""
+        for entry in self._planned():
+            yield entry.mountpoint, entry.uuid
+            for subvolume in entry.subvolumes:
+                yield subvolume.mountpoint, entry.uuid
+
+    def _planned(self) -> tuple[PartitionEntry | VolumeEntry, ...]:
+        """Return the partitions and volumes that the manifest names."""
+        return (*self._manifest.partitions, *self._manifest.volumes) if self._manifest else ()
 
     @cached_property
     def tree(self) -> Tree:
         """The files of the image: the root file system with those of fstab put into their places."""
-        tree = Tree(self._unpack(self.root))
+        tree = Tree(self._unpack(self.root, self._root_options()))
         for mount in sorted(self._mounts(tree), key=lambda mount: mount.point):
             system = self.find_source(mount.source)
-            if system and system is not self.root and system.type in (*filesystems.EXT, "vfat"):
-                tree.put(mount.point, self._unpack(system))
+            if system and mount.point != "/" and system.type in (*filesystems.LINUX, "vfat"):
+                tree.put(mount.point, self._unpack(system, mount.options))
         return tree
 
-    def _unpack(self, system: FileSystem) -> Path:
-        """Return the folder with the files of `system`, unpacked when first asked for."""
-        number = system.partition.number
-        folder = self.work / f"files{number}"
+    def _unpack(self, system: FileSystem, options: tuple[str, ...]) -> Path:
+        """Return the folder with the files of `system`, unpacked when first asked for.
+
+        `options` of the mount matter where they choose a subvolume.
+        """
+        chosen = [word for word in options if word.startswith("subvol")] if system.type == "btrfs" else []
+        folder = self.work / re.sub(r"[^A-Za-z0-9]+", "-", " ".join(["files", system.name, *chosen]))
         if not folder.exists():
-            if number in self.complaints:
-                raise not_done(f"the file system in partition {number} is damaged")
-            filesystems.unpack(self.runner, self.disk, system, folder)
+            if system.name in self.complaints:
+                raise not_done(f"the file system in {system.name} is damaged")
+            filesystems.unpack(self.runner, self.disk, system, folder, self.work, options)
         return folder
+
+    def _root_options(self) -> tuple[str, ...]:
+        """Return the mount options that lead to the root inside its file system: a subvolume of btrfs."""
+        if self.root.type != "btrfs":
+            return ()
+        for entry in self._planned():
+            for subvolume in entry.subvolumes:
+                if entry.uuid == self.root.uuid and subvolume.mountpoint == "/":
+                    return (f"subvol={subvolume.path}",)
+        return ()
 
     @cached_property
     def mounts(self) -> tuple[Mount, ...]:
@@ -199,11 +233,12 @@ class ImageEvidence:
         name, _, value = source.partition("=")
         value = value.strip('"')
         for system in self.filesystems:
+            of_partition = None if system.volume else system.partition
             known = {
                 "UUID": system.uuid,
                 "LABEL": system.label,
-                "PARTUUID": system.partition.uuid,
-                "PARTLABEL": system.partition.name or None,
+                "PARTUUID": of_partition.uuid if of_partition else None,
+                "PARTLABEL": (of_partition.name or None) if of_partition else None,
             }.get(name)
             if known and known.lower() == value.lower():
                 return system

@@ -32,6 +32,12 @@ class Fact:
         return [line.strip() for line in self.output.splitlines() if line.strip()]
 
 
+# Sets `part` to the partition that holds the root: through a logical volume, its last physical volume.
+_ROOT_PARTITION = (
+    'part=$(basename "$(readlink -f "$(findmnt -nvro SOURCE /)")"); '
+    'for one in /sys/class/block/$part/slaves/*; do [ ! -e "$one" ] || part=$(basename "$one"); done'
+)
+
 # Waiting comes first: everything after it sees a guest that has come up. WAIT is put in by the script.
 COMMANDS: Mapping[str, str] = {
     "cloud-status": "timeout WAIT cloud-init status --wait --long",
@@ -47,11 +53,14 @@ COMMANDS: Mapping[str, str] = {
     "root-source": "findmnt -nro SOURCE /",
     "root-size": "df -B1 --output=size / | tail -n 1",
     "root-partition": (
-        'part=$(basename "$(readlink -f "$(findmnt -nvro SOURCE /)")"); '
+        f"{_ROOT_PARTITION}; "
         "cat /sys/class/block/$part/start /sys/class/block/$part/size "
         "/sys/class/block/$part/../size"
     ),
-    "root-device": 'readlink -f "/sys/class/block/$(basename "$(findmnt -nvro SOURCE /)")"',
+    "root-device": f'{_ROOT_PARTITION}; readlink -f "/sys/class/block/$part"',
+    "root-volume": (
+        'part=$(basename "$(readlink -f "$(findmnt -nvro SOURCE /)")"); cat "/sys/class/block/$part/size"'
+    ),
     "links": (
         "for link in /sys/class/net/*; do "
         'echo "$(basename $link) $(cat $link/address) $(cat $link/operstate)"; done'

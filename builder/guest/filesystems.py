@@ -1,40 +1,71 @@
 # SPDX-License-Identifier: MIT
 """File systems inside a raw disk, looked at and unpacked without mounts, loop devices or root.
 
-ext: e2fsck and debugfs at an offset. vfat: a sparse copy for fsck.vfat, mtools at an offset. Others are
-known by name and UUID (blkid) and looked at only from inside the booted guest.
+ext: e2fsck and debugfs at an offset. vfat: a sparse copy for fsck.vfat, mtools at an offset. xfs: a sparse
+copy for xfs_repair -n and a reader of our own. btrfs: a sparse copy for btrfs check and btrfs restore.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from builder import tools
 from builder.formats.partitions import Partition
 from builder.guest.outcome import not_done
+from builder.guest.readers import btrfs
+from builder.guest.readers.xfs import XfsReader
 from builder.guest.room import run_apart
 from builder.guest.tree import make_readable
+from builder.guest.volumes import LogicalVolume
 from builder.runner import Runner
 
 EXT = ("ext2", "ext3", "ext4")
 
 
+LINUX = (*EXT, "xfs", "btrfs")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileSystem:
-    """What blkid finds in a partition."""
+    """What blkid finds in a partition or a logical volume.
+
+    `volume` is GROUP/NAME of a logical volume; `pieces` are (start, size) of where it lies on the disk.
+    """
 
     partition: Partition
     type: str
     uuid: str | None = None
     label: str | None = None
+    volume: str | None = None
+    pieces: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"volume {self.volume}" if self.volume else f"partition {self.partition.number}"
+
+    @property
+    def start(self) -> int:
+        """Where it begins on the disk."""
+        return self.pieces[0][0] if self.pieces else self.partition.start
+
+    @property
+    def size(self) -> int:
+        """Bytes that it has."""
+        return sum(size for _, size in self.pieces) if self.pieces else self.partition.size
 
 
-def identify(runner: Runner, disk: Path, partition: Partition) -> FileSystem | None:
-    """Return the file system in `partition`; None: there is none that blkid knows."""
-    where = ["-O", str(partition.start), "-S", str(partition.size)]
+def identify(
+    runner: Runner, disk: Path, partition: Partition, volume: LogicalVolume | None = None
+) -> FileSystem | None:
+    """Return the file system in `partition`, or in a logical volume there; None: blkid knows none."""
+    pieces = volume.pieces if volume else ((partition.start, partition.size),)
+    where = ["-O", str(pieces[0][0]), "-S", str(pieces[0][1] if volume else partition.size)]
     found = run_apart(
         runner, ["blkid", "-p", *where, "-o", "export", os.fspath(disk)], readable=[disk], ok=(0, 2)
     )
@@ -42,7 +73,12 @@ def identify(runner: Runner, disk: Path, partition: Partition) -> FileSystem | N
     if "TYPE" not in pairs:
         return None
     return FileSystem(
-        partition=partition, type=pairs["TYPE"], uuid=pairs.get("UUID"), label=pairs.get("LABEL")
+        partition=partition,
+        type=pairs["TYPE"],
+        uuid=pairs.get("UUID"),
+        label=pairs.get("LABEL"),
+        volume=volume.name if volume else None,
+        pieces=volume.pieces if volume else (),
     )
 
 
@@ -53,22 +89,46 @@ def check(runner: Runner, disk: Path, system: FileSystem, folder: Path) -> str |
         CannotCheck: no checker of that type works without a device.
     """
     if system.type in EXT:
-        where = f"{disk}?offset={system.partition.start}"
+        where = f"{disk}?offset={system.start}"
         done = run_apart(runner, ["e2fsck", "-f", "-n", where], readable=[disk], ok=())
         if done.returncode == 0:
             return _ext_state(runner, disk, where)
         return _complaint(done.stdout + done.stderr)
-    if system.type == "vfat":
-        copy = folder / f"partition{system.partition.number}.vfat"
-        copy_range(disk, system.partition.start, system.partition.size, copy)
-        try:
-            done = run_apart(runner, ["fsck.vfat", "-n", copy], readable=[copy], ok=())
-        finally:
-            copy.unlink()
+    if system.type in _CHECKERS:
+        tool = _CHECKERS[system.type][0]
+        if not tools.has(tool):
+            raise not_done(f"{system.name}: {tools.missing(tool).message}: {tools.install_hint(tool)}")
+        with copied(disk, system, folder) as copy:
+            done = run_apart(runner, [*_CHECKERS[system.type], copy], readable=[copy], ok=())
         return None if done.returncode == 0 else _complaint(done.stdout + done.stderr)
     if system.type == "swap":
         return None
-    raise not_done(f"partition {system.partition.number}: no checker here for {system.type}")
+    raise not_done(f"{system.name}: no checker here for {system.type}")
+
+
+# Programs that look at a file and change nothing.
+_CHECKERS = {
+    "vfat": ("fsck.vfat", "-n"),
+    "xfs": ("xfs_repair", "-n", "-f"),
+    "btrfs": ("btrfs", "check", "--readonly"),
+}
+CHECKED = (*EXT, *_CHECKERS)
+
+
+@contextmanager
+def copied(disk: Path, system: FileSystem, folder: Path) -> Iterator[Path]:
+    """Give a sparse copy of the file system, as long as it is looked at."""
+    copy = folder / f"{system.name.replace('/', '-').replace(' ', '-')}.{system.type}"
+    try:
+        with copy.open("wb") as file:
+            file.truncate(system.size)
+        at = 0
+        for start, size in system.pieces or ((system.partition.start, system.partition.size),):
+            copy_range(disk, start, size, copy, at)
+            at += size
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def _ext_state(runner: Runner, disk: Path, where: str) -> str | None:
@@ -93,44 +153,70 @@ def _superblock(runner: Runner, disk: Path, where: str) -> dict[str, str]:
 
 
 def _complaint(text: str) -> str:
-    skip = ("e2fsck ", "Pass ", "fsck.fat ", "fsck.vfat", "Leaving")
+    skip = (
+        "e2fsck ",
+        "Pass ",
+        "fsck.fat ",
+        "fsck.vfat",
+        "Leaving",
+        "Phase ",
+        "- ",
+        "[",
+        "Opening",
+        "Checking",
+    )
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(skip)]
     return "; ".join(lines[:3])[:300] or "the checker gave no reason"
 
 
-def unpack(runner: Runner, disk: Path, system: FileSystem, target: Path) -> None:
+def unpack(
+    runner: Runner, disk: Path, system: FileSystem, target: Path, work: Path, options: Sequence[str] = ()
+) -> None:
     """Write the files of `system` into the new folder `target`: nothing else can be written to meanwhile.
 
     Owners and labels are not kept.
+
+    Args:
+        work: folder for copies.
+        options: of the mount, of which subvol= matters.
 
     Raises:
         CannotCheck: the type cannot be read from outside.
         CommandFailed: it holds more than fits into its partition.
     """
     target.mkdir(mode=0o700)
-    room = system.partition.size
+    room = system.size
     if system.type in EXT:
-        where = f"{disk}?offset={system.partition.start}"
+        where = f"{disk}?offset={system.start}"
         # debugfs complains of each owner that it cannot give, and always ends with 0.
         request = f'rdump "/" "{target}"'
         run_apart(runner, ["debugfs", "-R", request, where], readable=[disk], writable=target, room=room)
     elif system.type == "vfat":
         # The root of the volume: mcopy cannot copy `::/` itself when it is empty.
-        where = f"{disk}@@{system.partition.start}"
+        where = f"{disk}@@{system.start}"
         listing = run_apart(runner, ["mdir", "-b", "-i", where, "::/"], readable=[disk], ok=(0, 1)).stdout
         names = [line.strip() for line in listing.splitlines() if line.startswith("::")]
         if names:
             words = ["mcopy", "-s", "-n", "-Q", "-i", where, *(name.rstrip("/") for name in names)]
             run_apart(runner, [*words, target], readable=[disk], writable=target, room=room)
+    elif system.type == "xfs":
+        with copied(disk, system, work) as copy:
+            reader = XfsReader(copy)
+            try:
+                reader.unpack(target)
+            finally:
+                reader.close()
+    elif system.type == "btrfs":
+        with copied(disk, system, work) as copy:
+            btrfs.unpack(runner, copy, target, options)
     else:
         raise not_done(f"{system.type} cannot be read from outside without a mount")
     make_readable(target)
 
 
-def copy_range(source: Path, start: int, size: int, target: Path) -> None:
-    """Copy `size` bytes from `start` of `source` to `target`; holes stay holes."""
-    with source.open("rb") as reader, target.open("wb") as writer:
-        writer.truncate(size)
+def copy_range(source: Path, start: int, size: int, target: Path, at: int = 0) -> None:
+    """Copy `size` bytes from `start` of `source` to byte `at` of `target`; holes stay holes."""
+    with source.open("rb") as reader, target.open("r+b") as writer:
         position, end = start, start + size
         while position < end:
             try:
@@ -142,13 +228,13 @@ def copy_range(source: Path, start: int, size: int, target: Path) -> None:
             while position < min(hole, end):
                 count = min(1 << 20, min(hole, end) - position)
                 chunk = os.pread(reader.fileno(), count, position)
-                os.pwrite(writer.fileno(), chunk, position - start)
+                os.pwrite(writer.fileno(), chunk, at + position - start)
                 position += count
 
 
 def free_data(runner: Runner, disk: Path, system: FileSystem) -> tuple[int, int]:
     """Return (bytes of free blocks that hold data, bytes of free blocks) of an ext file system."""
-    where = f"{disk}?offset={system.partition.start}"
+    where = f"{disk}?offset={system.start}"
     fields = _superblock(runner, disk, where)
     block, count = int(fields["Block size"]), int(fields["Free blocks"])
     listing = (
@@ -157,8 +243,8 @@ def free_data(runner: Runner, disk: Path, system: FileSystem) -> tuple[int, int]
     free = dirty = 0
     with disk.open("rb") as reader:
         for first, last in _ranges(listing):
-            start = system.partition.start + first * block
-            end = system.partition.start + (last + 1) * block
+            start = system.start + first * block
+            end = system.start + (last + 1) * block
             free += end - start
             dirty += _data_between(reader.fileno(), start, end, block)
     return dirty, free

@@ -8,7 +8,7 @@ from pathlib import Path
 from builder import __version__
 from builder.files import digests_of_file
 from builder.image.build import Build, Facts
-from builder.image.disk.placement import DiskLayout
+from builder.image.disk.placement import DiskLayout, PlacedContent
 from builder.image.packages import repomd
 from builder.image.tree.files import TreePath
 from builder.kickstart.plan import ImagePlan
@@ -22,8 +22,10 @@ from builder.manifest import (
     PartitionEntry,
     Settings,
     StageTime,
+    SubvolumeEntry,
     UsedRepository,
     UserEntry,
+    VolumeEntry,
 )
 from builder.sizes import GIB
 
@@ -46,6 +48,7 @@ def describe(build: Build, image: Path, states: tuple[repomd.State, ...]) -> Ima
         disk_format="qcow2",
         min_disk=-(-facts.layout.size // GIB),
         partitions=describe_partitions(facts.layout),
+        volumes=describe_volumes(facts.layout),
         packages=tuple(
             InstalledPackage(
                 nevra=one.nevra,
@@ -88,9 +91,31 @@ def describe_partitions(layout: DiskLayout) -> tuple[PartitionEntry, ...]:
             label=one.label,
             start=one.start,
             size=one.size,
+            subvolumes=_subvolumes(one),
         )
         for one in layout.partitions
     )
+
+
+def describe_volumes(layout: DiskLayout) -> tuple[VolumeEntry, ...]:
+    """Return the logical volumes as they were made."""
+    return tuple(
+        VolumeEntry(
+            group=group.name,
+            name=one.name,
+            mountpoint=one.mountpoint,
+            fstype=one.fstype,
+            uuid=one.uuid,
+            label=one.label,
+            size=one.size,
+            subvolumes=_subvolumes(one),
+        )
+        for group, one in layout.logical()
+    )
+
+
+def _subvolumes(placed: PlacedContent) -> tuple[SubvolumeEntry, ...]:
+    return tuple(SubvolumeEntry(path=one.path, mountpoint=one.mountpoint) for one in placed.subvolumes)
 
 
 def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:

@@ -130,10 +130,15 @@ def _root_grown(boot: BootRecord) -> Outcome:
     slack = disk - (start + size)
     if slack > 2 * MIB:
         return failed(f"{slack // MIB} MiB behind the root partition are not used")
-    held = int(boot.good_fact("root-size"))
-    # ext4 and xfs keep a few percent of a partition for themselves.
-    if held < size * 0.9:
-        return failed(f"the file system has {held // MIB} MiB of a partition of {size // MIB} MiB")
+    # The partition, or a logical volume on it: then others have the rest of the partition.
+    held, own = int(boot.good_fact("root-size")), int(boot.good_fact("root-volume")) * 512
+    # ext4, xfs and btrfs keep a few percent for themselves.
+    if held < own * 0.9:
+        return failed(f"the file system has {held // MIB} MiB of {own // MIB} MiB")
+    planned = () if boot.manifest is None else boot.manifest.volumes
+    others = sum(one.size for one in planned if one.mountpoint != "/")
+    if own + others < size - 16 * MIB:
+        return failed(f"the volume of / has {own // MIB} MiB of a partition of {size // MIB} MiB")
     return passed(f"/ has {held // MIB} MiB of a disk of {disk // MIB} MiB")
 
 

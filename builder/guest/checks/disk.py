@@ -98,7 +98,7 @@ def _partition_table(evidence: ImageEvidence) -> Outcome:
 def _root_last(evidence: ImageEvidence) -> Outcome:
     root, last = evidence.root.partition, evidence.table.partitions[-1]
     if last.number != root.number:
-        return failed(f"partition {last.number} ({last.kind}) lies behind the root, {root.number}")
+        return failed(f"partition {last.number} ({last.kind}) lies after the root, {root.number}")
     slack = evidence.disk.stat().st_size - root.end
     if slack > 64 * MIB:
         return failed(f"{slack // MIB} MiB behind the root partition are not used")
@@ -106,12 +106,13 @@ def _root_last(evidence: ImageEvidence) -> Outcome:
 
 
 def _no_swap(evidence: ImageEvidence) -> Outcome:
-    wanted = evidence.has_manifest and any(
-        planned.fstype == "swap" for planned in evidence.manifest.partitions
+    wanted = evidence.has_manifest and (
+        any(planned.fstype == "swap" for planned in evidence.manifest.partitions)
+        or any(planned.fstype == "swap" for planned in evidence.manifest.volumes)
     )
-    partitions = {entry.number for entry in evidence.table.partitions if entry.kind == "swap"}
-    partitions |= {entry.partition.number for entry in evidence.filesystems if entry.type == "swap"}
-    found = [f"partition {number} is swap" for number in sorted(partitions)]
+    names = {f"partition {entry.number}" for entry in evidence.table.partitions if entry.kind == "swap"}
+    names |= {entry.name for entry in evidence.filesystems if entry.type == "swap"}
+    found = [f"{name} is swap" for name in sorted(names)]
     found += [f"fstab has swap on {mount.source}" for mount in evidence.mounts if mount.type == "swap"]
     if wanted:
         return passed("swap, as the kickstart asks") if found else failed("the kickstart asks for swap")
@@ -120,8 +121,8 @@ def _no_swap(evidence: ImageEvidence) -> Outcome:
 
 def _partitions_as_manifest(evidence: ImageEvidence) -> Outcome:
     actual = {entry.number: entry for entry in evidence.table.partitions}
-    systems = {entry.partition.number: entry for entry in evidence.filesystems}
-    problems = []
+    systems = {entry.partition.number: entry for entry in evidence.filesystems if not entry.volume}
+    problems = _volumes_as_manifest(evidence)
     for planned in evidence.manifest.partitions:
         entry = actual.pop(planned.number, None)
         if entry is None:
@@ -138,16 +139,43 @@ def _partitions_as_manifest(evidence: ImageEvidence) -> Outcome:
     return judge_all(problems, f"{len(evidence.manifest.partitions)} partitions")
 
 
+def _volumes_as_manifest(evidence: ImageEvidence) -> list[str]:
+    """Return where logical volumes are not those of the manifest."""
+    actual = {volume.name: volume for volume in evidence.volumes.volumes}
+    systems = {entry.volume: entry for entry in evidence.filesystems if entry.volume}
+    problems = []
+    for planned in evidence.manifest.volumes:
+        name = f"{planned.group}/{planned.name}"
+        volume, system = actual.pop(name, None), systems.get(name)
+        if volume is None:
+            problems.append(f"volume {name} is not on the disk")
+        elif sum(size for _, size in volume.pieces) != planned.size:
+            problems.append(f"volume {name} has another size")
+        elif planned.uuid and (system is None or (system.uuid or "").lower() != planned.uuid.lower()):
+            problems.append(f"volume {name} has UUID {system.uuid if system else None}")
+    return problems + [f"volume {name} is not in the manifest" for name in actual]
+
+
+def _volumes(evidence: ImageEvidence) -> Outcome:
+    found = evidence.volumes
+    if not found.volumes and not found.problems:
+        raise not_applicable("the disk has no logical volumes")
+    problems = list(found.problems)
+    if evidence.tree.is_file("/etc/lvm/devices/system.devices"):
+        problems.append("/etc/lvm/devices/system.devices binds the volumes to the disks of one machine")
+    return judge_all(problems, ", ".join(volume.name for volume in found.volumes))
+
+
 def _file_systems_clean(evidence: ImageEvidence) -> Outcome:
     if not evidence.filesystems:
         raise not_done("no file system was found on the disk")
-    problems = [f"partition {number}: {said}" for number, said in evidence.complaints.items()]
-    known = (*filesystems.EXT, "vfat", "swap")
+    problems = [f"{name}: {said}" for name, said in evidence.complaints.items()]
+    known = (*filesystems.CHECKED, "swap")
     strange = [system for system in evidence.filesystems if system.type not in known]
     if strange and not problems:
-        names = ", ".join(f"{system.type} in {system.partition.number}" for system in strange)
+        names = ", ".join(f"{system.type} in {system.name}" for system in strange)
         raise not_done(f"no checker works without a device: {names}")
-    clean = ", ".join(f"{system.type} in {system.partition.number}" for system in evidence.filesystems)
+    clean = ", ".join(f"{system.type} in {system.name}" for system in evidence.filesystems)
     return judge_all(problems, clean)
 
 
@@ -294,8 +322,16 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="file-systems-clean",
         rows=(22,),
-        explanation="e2fsck -fn and fsck.vfat -n find nothing; no journal waits for recovery.",
+        explanation="e2fsck -fn, xfs_repair -n, btrfs check and fsck.vfat -n find nothing; no journal of ext "
+        "waits for recovery.",
         judge=_file_systems_clean,
+    ),
+    Check(
+        id="volumes",
+        rows=(29,),
+        explanation="Labels and metadata of LVM have the right checksums, every volume lies on the disk, "
+        "and no devices file binds them to one machine.",
+        judge=_volumes,
     ),
     Check(
         id="fstab",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from builder.errors import InputError
+from builder.errors import InputError, Problem
 from builder.image.build import Build
 from builder.image.disk import layout
 from builder.image.packages import dnf
@@ -17,6 +17,7 @@ def run(build: Build) -> str:
     build.facts.packages = build.choice.packages
     build.facts.installed_size = build.choice.installed_size
     _check_room(build)
+    _check_storage(build)
     return f"{len(build.facts.packages)} packages, {build.facts.installed_size / 1e6:.0f} MB installed"
 
 
@@ -36,3 +37,29 @@ def _check_room(build: Build) -> None:
             f"and the file systems hold {planned // MIB} MiB: {(needed - planned) // MIB + 1} MiB too little",
             hint="make the root partition larger: part / --size",
         )
+
+
+# What a guest needs to find its volumes, and what it needs to grow its root.
+_TOOLS = {"xfs": "xfsprogs", "btrfs": "btrfs-progs", "ext4": "e2fsprogs"}
+
+
+def _check_storage(build: Build) -> None:
+    """Compare the packages with what the disk needs in the guest.
+
+    Raises:
+        InputError: volumes of LVM, and no lvm2 to find them.
+    """
+    names = {package.name for package in build.facts.packages}
+    for group in build.plan.disk.groups:
+        if "lvm2" not in names:
+            where = str(group.place) if group.place else None
+            problem = Problem(
+                message=f"volgroup {group.name}: the image has no lvm2, so it would not find its volumes",
+                where=where,
+                hint="put lvm2 into %packages",
+            )
+            raise InputError(problems=[problem])
+    root = build.plan.disk.holding("/")
+    tool = _TOOLS.get(root.fstype) if root else None
+    if root is not None and tool is not None and tool not in names:
+        build.report.verbose(f"note: / is {root.fstype}, and the image has no {tool}: a guest cannot grow it")
