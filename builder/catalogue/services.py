@@ -82,7 +82,7 @@ class Service:
     http: Http | None = None
     instance: tuple[str, ...] = ()
     user: str | None = None
-    type: Literal["simple", "notify", "oneshot"] = "simple"
+    type: Literal["simple", "exec", "notify", "oneshot"] = "simple"
     restart: Literal["no", "on-failure", "always"] = "on-failure"
     upgrade: Literal["restart", "keep"] = "restart"
     kill: Literal["control-group", "mixed", "process"] = "control-group"
