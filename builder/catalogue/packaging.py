@@ -80,7 +80,7 @@ class Change:
         if not re.fullmatch(r"[^<>]+ <[^<>@ ]+@[^<>@ ]+>", self.packager):
             raise ValueError(f'changelog: packager "{self.packager}" is not of the form Name <address>')
         if not self.changes:
-            raise ValueError("changelog: changes: nothing is told")
+            raise ValueError("changelog: changes: the list is empty")
 
     @property
     def day(self) -> str:

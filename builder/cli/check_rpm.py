@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-t", "--target", metavar="TARGET", help="what they are for (default: by dist tag)")
     parser.add_argument("--against", metavar="REPO", help="repository (URL or folder) of what the target has")
     parser.add_argument("--strict", action="store_true", help="end with 1 for warnings and unknowns too")
-    parser.add_argument("--explain", metavar="ID", help="tell what a check is about, and stop")
+    parser.add_argument("--explain", metavar="ID", help="explain a check, and stop")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=[backend.value for backend in Backend], default="local",
                         help="this host's rpmbuild, or mock (default: local)")  # fmt: skip
     parser.add_argument(
-        "--repo", action="store_true", help="make a repository too, in the folder repo/ beside the RPMs"
+        "--repo", action="store_true", help="make a repository too, in the folder repo/ next to the RPMs"
     )
     add_signing_arguments(parser)
 
@@ -61,7 +61,7 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--with", dest="conditions", action="append", default=[], metavar="NAME",
                         help="switch a condition of the specs on; may be repeated")  # fmt: skip
     parser.add_argument("-j", "--jobs", type=int, metavar="N", default=len(os.sched_getaffinity(0)),
-                        help="builds beside each other (default: one a processor)")  # fmt: skip
+                        help="builds at the same time (default: one per processor)")  # fmt: skip
     parser.add_argument(
         "--work", type=Path, metavar="DIR",
         help="build in DIR (default: in memory where there is room, else in the cache)",
@@ -128,7 +128,7 @@ def build_sources(args: argparse.Namespace, context: Context) -> list[BuildResul
 
 def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple[BuildPlan, ...]:
     if args.jobs < 1:
-        raise InputError(f"--jobs {args.jobs}: one at least")
+        raise InputError(f"--jobs must be at least 1, not {args.jobs}")
     pairs = pair(
         find_packages(args.source, args.package),
         select(args.target),

@@ -19,7 +19,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     where.add_argument(
         "--add-repo", action="append", default=[], metavar="NAME=URL",
-        help="use this repository beside the kickstart's; may be repeated",
+        help="use this repository as well as the kickstart's; may be repeated",
     )  # fmt: skip
     where.add_argument("--tree", metavar="URL", help="installation tree, for the kickstart's url line")
     where.add_argument(

@@ -18,7 +18,7 @@ from builder.render.tree import compare, render_tree
 from builder.schema import show_path
 from builder.targets import load_targets
 
-SUMMARY = "Make the specs of OpenStack's services, and the files beside them, from the catalogue."
+SUMMARY = "Make the specs of OpenStack's services, and the files next to them, from the catalogue."
 EXAMPLE = """\
   openstack-builder specs
   openstack-builder specs --check"""

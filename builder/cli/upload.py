@@ -28,14 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("image", metavar="IMAGE.qcow2", type=Path, help="the file")
     parser.add_argument("--cloud", metavar="NAME", help="cloud of clouds.yaml (default: OS_CLOUD, OS_*)")
-    parser.add_argument("--name", help="name on the cloud (default: that of the manifest, or of the file)")
+    parser.add_argument("--name", help="name on the cloud (default: the manifest's, or the file's)")
     parser.add_argument(
         "--property",
         dest="properties",
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="a property beside, or in place of, those of the manifest; an empty VALUE leaves one out",
+        help="a property added to those of the manifest, or replacing one; an empty VALUE removes it",
     )
     parser.add_argument(
         "--visibility", choices=description.VISIBILITIES, help="who may use it (default: as the cloud has it)"
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     there = entry.connect(args.cloud, report)
     if not local.has_manifest:
         # The digest has to be known before the first request: by it the next run recognises the image.
-        with report.step("hash", f"{local.size / MIB:.1f} MiB, no manifest beside it"):
+        with report.step("hash", f"{local.size / MIB:.1f} MiB, no manifest next to it"):
             local = replace(local, digests=source.compute_digests(local.path))
     wanted = description.describe(local, name=args.name, visibility=args.visibility, properties=properties)
     images = Images(there, report, retries=args.retries)

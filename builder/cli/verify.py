@@ -163,7 +163,7 @@ def _list_of(kind: type[Kind]) -> Callable[[str], tuple[Kind, ...]]:
             return tuple(kind(word.strip()) for word in text.split(","))
         except ValueError:
             known = ", ".join(member.value for member in kind)
-            raise argparse.ArgumentTypeError(f"`{text}` is no list of {known}") from None
+            raise argparse.ArgumentTypeError(f"`{text}` is not a list of {known}") from None
 
     return parse
 
@@ -171,14 +171,14 @@ def _list_of(kind: type[Kind]) -> Callable[[str], tuple[Kind, ...]]:
 def _growth(text: str) -> int:
     match = SIZE.match(text)
     if not match:
-        raise argparse.ArgumentTypeError(f"`{text}` is no growth like +1G")
+        raise argparse.ArgumentTypeError(f"`{text}` is not an increment such as +1G")
     size = int(match.group(1)) * UNITS[match.group(2)]
     if size % 512:
-        raise argparse.ArgumentTypeError(f"`{text}` is no whole number of sectors")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number of sectors")
     return size
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"`{text}` is no number above 0")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number above 0")
     return int(text)

@@ -186,7 +186,7 @@ def _layout_problems(partitions: tuple[Partition, ...], end: int) -> list[str]:
     problems = []
     for partition in partitions:
         if partition.end > end:
-            problems.append(f"partition {partition.number} ends behind the end of the disk")
+            problems.append(f"partition {partition.number} ends after the end of the disk")
         if partition.start % (1 << 20):
             problems.append(f"partition {partition.number} does not begin on a MiB")
     for before, after in pairwise(partitions):

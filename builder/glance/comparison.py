@@ -57,7 +57,7 @@ def _judge(image: Image, algorithm: str, theirs: str, ours: str) -> str:
     if theirs != ours:
         raise RemoteError(
             f"image {image.id}: the {algorithm} of the cloud is {theirs[:16]}..., "
-            f"that of the bytes sent {ours[:16]}...",
+            f"the digest of the bytes sent {ours[:16]}...",
             hint=_HINT,
         )
     return f"{algorithm} equal"

@@ -127,7 +127,7 @@ class Images:
             404: "check the image endpoint of the cloud",
             409: "another process works on this image: wait for it to end",
             413: "over a quota of the cloud: delete images, or ask for more",
-            415: "Glance checks what is in an image: qemu-img check and qemu-img info may tell more",
+            415: "Glance checks what is in an image: see qemu-img check and qemu-img info",
         }
         hint = hints.get(answer.status)
         if answer.status in RETRYABLE:

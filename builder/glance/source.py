@@ -73,7 +73,7 @@ def check_digests(source: LocalImage, found: Mapping[str, str]) -> None:
                 f"{source.path}: the {name} of its bytes is not that of its manifest"
                 if source.has_manifest
                 else f"{source.path}: changed while it was read",
-                hint="build the image again, or remove the manifest beside it when you changed the file"
+                hint="build the image again, or remove its manifest if you changed the file"
                 if source.has_manifest
                 else "upload it when nobody writes to it any more",
             )
@@ -152,6 +152,6 @@ def _read_manifest(path: Path, size: int) -> ImageManifest | None:
     if manifest.artifact.size != size:
         raise InputError(
             f"{path}: {size} bytes, {manifest.artifact.size} by its manifest",
-            hint="build the image again, or remove the manifest beside it when you changed the file",
+            hint="build the image again, or remove its manifest if you changed the file",
         )
     return manifest

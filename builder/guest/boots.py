@@ -202,7 +202,7 @@ def ask(
     if facts:
         return facts, None
     said = (done.stderr.strip().splitlines() or [f"ssh ended with status {done.returncode}"])[-1]
-    return facts, f"the guest told nothing: {said}"
+    return facts, f"the guest reported nothing: {said}"
 
 
 def _wait_for_login(bench: Bench, guest: Guest, login: Login, step: Step, serial_log: Path) -> str | None:

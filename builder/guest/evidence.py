@@ -74,7 +74,7 @@ class ImageEvidence:
     def manifest(self) -> ImageManifest:
         """The manifest, for checks that need one."""
         if self._manifest is None:
-            raise not_applicable(f"there is no {self.image.stem}.manifest.json beside the image")
+            raise not_applicable(f"there is no {self.image.stem}.manifest.json next to the image")
         return self._manifest
 
     @property
@@ -314,7 +314,7 @@ class ImageEvidence:
             try:
                 part = yaml.safe_load(self.tree.text(path))
             except yaml.YAMLError as error:
-                raise not_done(f"{path} is no YAML: {error}") from error
+                raise not_done(f"{path} is not YAML: {error}") from error
             if isinstance(part, dict):
                 _merge(merged, part)
         return merged

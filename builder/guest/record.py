@@ -81,7 +81,7 @@ class BootRecord:
     def fact(self, name: str) -> Fact:
         """Return what the guest said of `name`; the check is not done when it said nothing."""
         if name not in self.facts:
-            raise not_done(self.failure or self.silence or f"the guest told nothing of {name}")
+            raise not_done(self.failure or self.silence or f"the guest reported nothing about {name}")
         return self.facts[name]
 
     def good_fact(self, name: str) -> str:

@@ -288,8 +288,8 @@ SECTIONS: dict[str, Row] = {
     "%pre": honoured(_SCRIPT_OPTIONS, repeatable=True),
     "%pre-install": honoured(_SCRIPT_OPTIONS, repeatable=True),
     "%post": honoured(_SCRIPT_OPTIONS + " --nochroot", repeatable=True),
-    "%onerror": harmless("a build that fails tells so itself"),
-    "%traceback": harmless("a build that fails tells so itself"),
+    "%onerror": harmless("a build that fails says so itself"),
+    "%traceback": harmless("a build that fails says so itself"),
     "%anaconda": harmless("rules of the installer's own screens"),
     "%certificate": honoured("--filename --dir --type", repeatable=True),
     # Add-ons are told apart by name (`builder.kickstart.addons`).

@@ -343,7 +343,7 @@ def test_a_guest_that_stays_silent_is_told_with_the_reason(run_shell: Callable[[
     result = next(result for result in run_checks(booted.CHECKS, boot) if result.check == "hostname")
     assert (result.state, result.reason) == (
         State.NOT_DONE,
-        "the guest told nothing: kex_exchange: Connection reset by peer",
+        "the guest reported nothing: kex_exchange: Connection reset by peer",
     )
 
 

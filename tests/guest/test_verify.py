@@ -307,10 +307,10 @@ def test_killed_it_leaves_no_qemu_and_the_next_run_cleans_up(tmp_path: Path) -> 
         pytest.param(("missing.qcow2",), "error: missing.qcow2: there is no such file", id="no file"),
         pytest.param(("x", "--checks", "rot-locked"), "hint:  did you mean root-locked?", id="near check"),
         pytest.param(("x", "--checks", ","), "error: --checks names no check", id="no check"),
-        pytest.param(("x", "--firmware", "efi"), "`efi` is no list of bios, uefi", id="firmware"),
+        pytest.param(("x", "--firmware", "efi"), "`efi` is not a list of bios, uefi", id="firmware"),
         pytest.param(("x", "--disk-bus", "floppy"), "virtio-blk, virtio-scsi, ide, nvme", id="bus"),
-        pytest.param(("x", "--resize", "1G"), "`1G` is no growth like +1G", id="resize"),
-        pytest.param(("x", "--timeout", "0"), "`0` is no number above 0", id="timeout"),
+        pytest.param(("x", "--resize", "1G"), "`1G` is not an increment such as +1G", id="resize"),
+        pytest.param(("x", "--timeout", "0"), "`0` is not a number above 0", id="timeout"),
     ],
 )
 def test_bad_usage_is_told(tmp_path: Path, words: tuple[str, ...], error: str) -> None:

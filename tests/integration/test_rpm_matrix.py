@@ -111,7 +111,7 @@ REFUSED = {
                                 "openstack-big cannot be built for epel-8: epel-8 gets openstack-utils only"),
     "glob without a package": (["openstack-x*", "-t", "epel-6"], "no package matches: openstack-x*"),
     "glob without a pair": (["openstack-new", "-t", "epel-[78]"], "openstack-new cannot be built for epel-7"),
-    "jobs": (["openstack-new", "-t", "epel-10", "--jobs", "0"], "--jobs 0: one at least"),
+    "jobs": (["openstack-new", "-t", "epel-10", "--jobs", "0"], "--jobs must be at least 1, not 0"),
 }  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def test_it_was_resolved_for_the_releases_of_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("package", "target", "condition", "message"),
     [
-        (ENVIRONMENT, "fedora-45", None, "its wheels are for Python 3.11, which fedora-45 has not"),
+        (ENVIRONMENT, "fedora-45", None, "its wheels are for Python 3.11, which fedora-45 does not have"),
         (
             "openstack-keystone",
             "fedora-45",

@@ -63,7 +63,7 @@ def _load(action: str) -> Command:
 def add_profile(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which hub."""
     parser.add_argument(
-        "--profile", metavar="NAME", help="profile of Koji's configuration (default: that of the target)"
+        "--profile", metavar="NAME", help="profile of Koji's configuration (default: the target's)"
     )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="read profiles from FILE instead of ~/.koji/config"

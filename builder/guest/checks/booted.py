@@ -129,7 +129,7 @@ def _root_grown(boot: BootRecord) -> Outcome:
         return failed(f"the disk has {disk} bytes, it was given {boot.disk_size}")
     slack = disk - (start + size)
     if slack > 2 * MIB:
-        return failed(f"{slack // MIB} MiB behind the root partition are not used")
+        return failed(f"{slack // MIB} MiB after the root partition are not used")
     # The partition, or a logical volume on it: then others have the rest of the partition.
     held, own = int(boot.good_fact("root-size")), int(boot.good_fact("root-volume")) * 512
     # ext4, xfs and btrfs keep a few percent for themselves.
@@ -283,7 +283,7 @@ CHECKS: tuple[Check[BootRecord], ...] = (
     Check(
         id="cloud-init-done",
         rows=(10,),
-        explanation="cloud-init status is done, without errors; warnings are told.",
+        explanation="cloud-init status is done, without errors; warnings are reported.",
         judge=_cloud_init,
     ),
     Check(

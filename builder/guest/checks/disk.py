@@ -57,7 +57,7 @@ def _format_standalone(evidence: ImageEvidence) -> Outcome:
 def _size_aligned(evidence: ImageEvidence) -> Outcome:
     size = int(evidence.info["virtual-size"])
     if size % MIB:
-        return failed(f"{size} bytes are no whole number of MiB")
+        return failed(f"{size} bytes are not a whole number of MiB")
     if evidence.has_manifest and evidence.manifest.virtual_size != size:
         return failed(f"the manifest says {evidence.manifest.virtual_size} bytes, the image has {size}")
     return passed(f"{size // MIB} MiB")
@@ -84,7 +84,7 @@ def _checksums(evidence: ImageEvidence) -> Outcome:
         if evidence.manifest.artifact.sha256 != actual:
             problems.append(f"the manifest says sha256 {evidence.manifest.artifact.sha256}, it is {actual}")
     if not (seen or problems):
-        raise not_applicable("there is neither SHA256SUMS nor a manifest beside the image")
+        raise not_applicable("there is neither SHA256SUMS nor a manifest next to the image")
     return judge_all(problems, f"{actual[:16]}… as in {' and '.join(seen)}")
 
 
@@ -101,7 +101,7 @@ def _root_last(evidence: ImageEvidence) -> Outcome:
         return failed(f"partition {last.number} ({last.kind}) lies after the root, {root.number}")
     slack = evidence.disk.stat().st_size - root.end
     if slack > 64 * MIB:
-        return failed(f"{slack // MIB} MiB behind the root partition are not used")
+        return failed(f"{slack // MIB} MiB after the root partition are not used")
     return passed(f"partition {root.number}, {root.size // MIB} MiB, is the last")
 
 
@@ -354,7 +354,7 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="free-space-zero",
         rows=(21,),
-        explanation="Free blocks hold no deleted data: it costs size and may tell secrets.",
+        explanation="Free blocks hold no deleted data: it costs size and may reveal secrets.",
         judge=_free_space,
     ),
 )

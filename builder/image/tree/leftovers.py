@@ -35,7 +35,7 @@ IDENTITY = {
     "var/lib/cloud/instances": "cloud-init would take the guest for one that it has set up",
     "var/lib/cloud/data": "cloud-init would take the guest for one that it has set up",
     "var/lib/cloud/sem": "cloud-init would take the guest for one that it has set up",
-    "root/.bash_history": "it may tell secrets",
+    "root/.bash_history": "it may hold secrets",
     ".autorelabel": "files are labelled already, and the first boot would do it again and start over",
 }
 

@@ -75,7 +75,7 @@ def collect_sources(root: Path, runner: Runner) -> tuple[ArchiveFile, ...]:
         sources.append(ArchiveFile(name=name, data=path.read_bytes(), executable=executable))
     for needed in PACKED:
         if not any(source.name == needed or source.name.startswith(f"{needed}/") for source in sources):
-            raise InputError(f"{root / needed} is missing: this is no checkout of openstack-utils")
+            raise InputError(f"{root / needed} is missing: this is not a checkout of openstack-utils")
     return tuple(sorted(sources, key=lambda source: source.name))
 
 

@@ -82,7 +82,7 @@ def make_metadata(folder: Path, *, epoch: int, groups: Path, runner: Runner) -> 
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
         raise CommandFailed(
             f"{folder / 'repodata'}: {problems[0]}{more}",
-            hint="createrepo_c --version tells which one wrote this",
+            hint="createrepo_c --version says which one wrote this",
         )
 
 
@@ -122,7 +122,7 @@ def _faults_of_primary(text: bytes, folder: Path) -> Iterator[str]:
         yield f"{name} is {'listed and not there' if name in said else 'there and not listed'}"
     for name in sorted(said.keys() & there.keys()):
         if sha256_file(there[name]) != said[name]:
-            yield f"the sha256 of {name} is not that of the metadata"
+            yield f"the sha256 of {name} differs from the metadata's"
 
 
 def _read_repomd(folder: Path) -> Iterator[Listed]:

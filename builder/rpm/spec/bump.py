@@ -61,7 +61,7 @@ class Bump:
         if self.sha256 is not None and not re.fullmatch(r"[0-9A-Fa-f]{64}", self.sha256):
             raise InputError(f"--sha256 {self.sha256}: not 64 hex digits")
         if self.release is not None and self.release < 1:
-            raise InputError(f"--release {self.release}: one at least")
+            raise InputError(f"--release must be at least 1, not {self.release}")
         if self.packager is not None and not PACKAGER.fullmatch(self.packager):
             raise InputError(f'--packager "{self.packager}" is not of the form Name <address>')
         for message in self.messages:
@@ -82,7 +82,7 @@ class Bump:
         number = self.release or (1 if new != version else release + 1)
         order = compare_versions(f"{new}-{number}", f"{version}-{release}")
         if order == 0:
-            raise InputError(f"it is {version}-{release} already")
+            raise InputError(f"version is already {version}-{release}")
         if order < 0 and not self.downgrade:
             raise InputError(
                 f"{new}-{number} is lower than {version}-{release}: no host would be upgraded to it",
@@ -216,10 +216,10 @@ def _day(date: datetime.date) -> str:
 def _check_date(date: datetime.date, newest: datetime.date) -> None:
     # A fixed clock may be behind: both it and the real one are no future.
     if date > max(today(), datetime.datetime.now(datetime.UTC).date()):
-        raise InputError(f"{date} is in the future", hint="--date tells another")
+        raise InputError(f"{date} is in the future", hint="--date names another")
     if date < newest:
         raise InputError(
-            f"{date} is before the newest entry of the changelog ({newest})", hint="--date tells another"
+            f"{date} is before the newest entry of the changelog ({newest})", hint="--date names another"
         )
 
 
@@ -227,7 +227,7 @@ def _new_digest(text: str, old: str | None, bump: Bump) -> tuple[int, int, str]:
     """Return the edit that puts the sha256 of the new source in place of the old one."""
     if bump.sha256 is None:
         raise InputError(
-            "a new version has another source", hint="--sha256 HASH tells its sha256, of 64 hex digits"
+            "a new version has another source", hint="give its sha256 with --sha256 HASH, 64 hex digits"
         )
     at = text.index(old or "")
     return at, at + len(old or ""), bump.sha256.lower()

@@ -82,7 +82,7 @@ def refusal(package: Package, target: Target) -> str | None:
     if package.name == UTILS and target.python is None:
         return f"{target.name} has no Python 3.6 or later, which {package.name} needs"
     if package.name == ENVIRONMENT and not has_environment(target):
-        return f"its wheels are for Python {ENVIRONMENT_PYTHON}, which {target.name} has not"
+        return f"its wheels are for Python {ENVIRONMENT_PYTHON}, which {target.name} does not have"
     if package.release is not None and target.release == NO_RELEASE:
         return f"{target.name} gets {UTILS} only"
     if package.release not in (None, target.release):

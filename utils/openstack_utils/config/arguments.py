@@ -166,8 +166,8 @@ def _suggest(name, known):
 
     near = difflib.get_close_matches(name, known, 1)
     if near:
-        return "did you mean --%s? A value that begins with '--' goes behind a bare --" % near[0]
-    return "a value that begins with '--' goes behind a bare --"
+        return "did you mean --%s? A value that begins with '--' goes after a bare --" % near[0]
+    return "a value that begins with '--' goes after a bare --"
 
 
 def _argument(name, equals, argument, words):

@@ -50,7 +50,7 @@ Operations; several may stand in one call, on one file or on many
   --effective [FILE...]                 what all files together say, `$` resolved
 
 FILE may be '-': read stdin, write the result to stdout. SECTION may be '' for options above the
-first header (in OpenStack's files: [DEFAULT]). A value that begins with '--' goes behind a bare --.
+first header (in OpenStack's files: [DEFAULT]). A value that begins with '--' goes after a bare --.
 
 Options
   --dialect=NAME      oslo (default), crudini (as crudini 0.9.6), systemd (units, environment files)

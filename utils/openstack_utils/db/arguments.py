@@ -74,7 +74,7 @@ def _add_what(add):
     for name, text in (
         ("init", "make what is missing: database, account, configuration, tables"),
         ("update", "bring the tables to the installed code"),
-        ("check", "tell whether all is there and current"),
+        ("check", "say whether everything exists and is current"),
         ("drop", "drop all databases and accounts of the service"),
     ):
         add("--" + name, dest="action", action=_Once, nargs=0, const=name, default=None, help=text)
@@ -93,8 +93,8 @@ def _add_passwords(add):
 
 
 def _add_server(add):
-    add("--engine", choices=("mysql", "postgresql"), help="that of the configuration, or mysql")
-    add("--host", metavar="HOST", help="that of the configuration, or this one")
+    add("--engine", choices=("mysql", "postgresql"), help="the configuration's, or mysql")
+    add("--host", metavar="HOST", help="the configuration's, or this host")
     add("--port", metavar="PORT", type=_port, help="3306, 5432")
     add("--socket", metavar="PATH", help="the server's Unix socket")
     add("--ssl-ca", metavar="FILE", default="", help="TLS, with this authority")

@@ -167,7 +167,7 @@ class Init:
         for change in desired.account_changes(self.service):
             if change in state.accounts and change not in own:
                 raise UtilityError(
-                    "the %s is there, and no file has its password" % (change,),
+                    "the %s exists, but no configuration file has its password" % (change,),
                     hint="--password-file gives it, --generate-password sets a new one,"
                     " --drop takes all away",
                 )

@@ -146,7 +146,7 @@ class UndoLog:
                 if back is not None:
                     admin.query(back)
                 elif change.kind == PASSWORD:
-                    raise UtilityError("this server does not tell the old one")
+                    raise UtilityError("this server does not show the old one")
                 else:
                     admin.drop(change)
                 return

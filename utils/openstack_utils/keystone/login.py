@@ -184,7 +184,7 @@ class Login:
         headers, answer = identity.send("POST", "/auth/tokens", credentials.login_body(login))
         token = headers.get("X-Subject-Token")
         if not token or not isinstance(answer, dict) or "token" not in answer:
-            message = "POST %s/auth/tokens: the answer is no token" % identity.url
+            message = "POST %s/auth/tokens: the answer is not a token" % identity.url
             raise RemoteError(message, hint="is that Keystone's address?")
         identity.token = token
         identity.renew = lambda: self._log_in(login)

@@ -186,11 +186,11 @@ def _add_output(add):
         "--cloud-name",
         metavar="NAME",
         default="openstack",
-        help="name there of admin's cloud; demo's has -demo behind it (openstack)",
+        help="name of admin's cloud there; demo's is that name with -demo (openstack)",
     )
     add("--json", action="store_true", help="the result as JSON")
     add("-q", "--quiet", action="store_true", help="errors and warnings only")
-    add("-v", "--verbose", action="store_true", help="tell of unchanged objects too")
+    add("-v", "--verbose", action="store_true", help="report unchanged objects too")
     add("--version", action="version", version="%s %s" % (PROGRAM, VERSION))
     add("-h", "--help", action="help", help="show this")
 

@@ -71,7 +71,7 @@ class Cloud:
             headers, answer = self._client(self.login.url, limit).send("POST", "/auth/tokens", body)
             token = (answer or {}).get("token") if isinstance(answer, dict) else None
             if not token or not headers.get("X-Subject-Token"):
-                message = "%s: the answer to the login is no token" % self.login.url
+                message = "%s: the answer to the login is not a token" % self.login.url
                 raise RemoteError(message)
             self.catalog = read_catalog(token.get("catalog") or [], self.interface, self.login.region)
             self.token = headers["X-Subject-Token"]

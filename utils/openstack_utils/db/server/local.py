@@ -78,7 +78,7 @@ class Systemd:
         return _run(["systemctl", "is-enabled", service + ".service"]).code == 0
 
     def start(self, service):
-        hint = "journalctl -u %s.service tells more" % service
+        hint = "see journalctl -u %s.service" % service
         _must(["systemctl", "start", service + ".service"], START_SECONDS, hint)
 
     def enable(self, service):

@@ -176,6 +176,6 @@ def _import_pymysql():
         try:
             from ...bundled import pymysql
         except ImportError:
-            message = "MySQL cannot be spoken to without PyMySQL"
+            message = "PyMySQL is required to connect to MySQL"
             raise AccessError(message, hint="install python3-PyMySQL") from None
     return pymysql

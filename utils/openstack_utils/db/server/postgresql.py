@@ -222,6 +222,6 @@ def _import_psycopg2():
         import psycopg2
         import psycopg2.extensions
     except ImportError:
-        message = "PostgreSQL cannot be spoken to without psycopg2"
+        message = "psycopg2 is required to connect to PostgreSQL"
         raise AccessError(message, hint="install python3-psycopg2") from None
     return psycopg2

@@ -80,7 +80,7 @@ class Space:
             return value
 
         if self.superblock[:4] != b"XFSB" or field("I", 4) != BLOCK or field("H", 102) != SECTOR:
-            raise CannotHold("mkfs.xfs has not made blocks of 4096 and sectors of 512 bytes")
+            raise CannotHold("mkfs.xfs did not make blocks of 4096 and sectors of 512 bytes")
         read_only, incompatible = field("I", 212), field("I", 216)
         if read_only & _RMAPBT or incompatible & ~_KNOWN_INCOMPAT or self.superblock[192]:
             raise CannotHold(
