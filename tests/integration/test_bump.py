@@ -26,8 +26,9 @@ def builder(*words: str | Path, cwd: Path, ok: bool = True, **env: str) -> subpr
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of specs/."""
+    """A copy of specs/, and of the licence that goes into source packages."""
     shutil.copytree(SPECS, tmp_path / "tree" / "specs")
+    shutil.copy(SPECS.parent / "LICENSE", tmp_path / "tree")
     return tmp_path / "tree"
 
 
