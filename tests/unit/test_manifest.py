@@ -80,8 +80,8 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
     }
     assert list(written) == [
         *("format", "name", "target", "architecture", "os", "default_user", "firmware", "virtual_size"),
-        *("disk_format", "min_disk", "partitions", "packages", "inputs", "warnings", "settings", "stages"),
-        "artifact",
+        *("disk_format", "min_disk", "partitions", "volumes", "packages", "inputs", "warnings", "settings"),
+        *("stages", "artifact"),
     ]
     assert written["partitions"][0] == {
         "number": 1,
@@ -92,6 +92,7 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
         "label": None,
         "start": MIB,
         "size": 5,
+        "subvolumes": [],
     }
     assert written["packages"][0] == {
         "nevra": "kernel-6-1.x86_64", "name": "kernel", "sha256": None, "size": 7,
