@@ -445,3 +445,42 @@ def test_ini_options(folder: Path) -> None:
     path.write_text("  [s]\n  a = 1\n")
     assert config("--set", "--ini-options=ignoreindent", path, "s", "b", "2").code == 0
     assert path.read_text() == "  [s]\n  a = 1\n  b = 2\n"
+
+
+def test_one_of_several_sections_of_a_name_is_reached_by_its_number(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("[s]\na = 1\n[t]\n[s]\na = 2\nb = 3\n")
+
+    assert config("--get", "--section-index=1", path, "s", "a").out == "1\n"
+    assert config("--get", "--section-index", "2", path, "s").out == "a\nb\n"
+    assert config("--set", "--section-index=1", path, "s", "b", "4").code == 0
+    assert config("--del", "--section-index=2", path, "s", "a").code == 0
+    assert path.read_text() == "[s]\na = 1\nb = 4\n[t]\n[s]\nb = 3\n"
+    for words in (["--get"], ["--set", "--section-index=3"]):
+        shown = config(*words, "--section-index=3", path, "s", "a")
+        assert (shown.code, shown.err) == (1, f"error: {path}: section not found: s, number 3 of 2\n")
+    assert path.read_text() == "[s]\na = 1\nb = 4\n[t]\n[s]\nb = 3\n"
+
+
+def test_an_indented_file_is_told_of_the_option_that_reads_it(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("  [s]\n  a = 1\n")
+
+    refused = config("--set", path, "s", "a", "2")
+    done = config("--set", "--ini-options=ignoreindent", path, "s", "a", "2")
+
+    assert refused.err.splitlines()[-1].startswith("hint: --ini-options=ignoreindent reads indented files")
+    assert (done.code, path.read_text()) == (0, "  [s]\n  a = 2\n")
+
+
+def test_repeated_sections_and_options_are_named_without_a_schema(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("[s]\na = 1\n[t]\n[s]\na = 2\n")
+
+    shown = config("--check", path)
+
+    assert (shown.code, shown.out) == (
+        0,
+        f"{path}:4: warning: the section [s] is also on line 1\n"
+        f"{path}:5: warning: a is also on line 2; unless it may repeat, the last one counts\n",
+    )

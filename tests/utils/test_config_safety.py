@@ -357,3 +357,36 @@ def test_secrets_stay_out_of_argv_and_messages(sample: Path) -> None:
     assert refused.code == 1
     assert "hunter2" not in refused.err
     assert sample.read_text() == "[s]\na = hunter2\n"
+
+
+# In a mount namespace of its own: the file is one that something is mounted at, as container hosts do.
+BIND = """
+set -eu
+mount --bind "$2" "$1"
+shift 2
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        pytest.param([], 1, "[s]\na = 1\n", id="replaced"),
+        pytest.param(["--inplace"], 0, "[s]\na = 2\n", id="in place"),
+    ],
+)
+def test_a_file_that_something_is_mounted_at(folder: Path, words: list[str], code: int, text: str) -> None:
+    path, mounted = folder / "f", folder / "g"
+    path.write_text("")
+    mounted.write_text("[s]\na = 1\n")
+    command = [sys.executable, "-IS", LAUNCHER, "--set", *words, path, "s", "a", "2"]
+
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", BIND, "sh", path, mounted, *command],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, mounted.read_text()) == (code, text), done.stderr
+    assert code == 0 or "use --inplace" in done.stderr
+    assert sorted(each.name for each in folder.iterdir()) == ["f", "g"]

@@ -3,6 +3,7 @@
 
 from ..editor import document
 from ..errors import MissingError, StorageError, UsageError
+from .reading import need_index
 
 
 class Applying:
@@ -23,6 +24,7 @@ class Applying:
             editor.keeping = max(editor.keeping, document.KEEP_QUOTES)
             merge.merge(editor, self.source, section, self._set_one, self._need_existing)
             return
+        need_index(editor, section)
         if kind in ("set", "add", "del"):
             self._need_existing(editor, section, name if kind != "add" else None)
         if name is None:
@@ -105,8 +107,9 @@ def verified(path, data, editor, request, console):
     if problems and editor.dialect.UNREADABLE == "refuse":
         raise UsageError(
             "%s:%d: %s: oslo.config could not read the result" % (path, problems[0].line, problems[0].reason),
-            hint="repair that line first; for files of other programs use --dialect "
-            "crudini or --dialect systemd",
+            hint="--ini-options=ignoreindent reads indented files of other programs"
+            if problems[0].reason == document.INDENTED
+            else "repair that line first; for files of other programs use --dialect crudini or systemd",
         )
     lost = _first_difference(editor.document, again, editor.dialect)
     if lost and editor.dialect.UNREADABLE == "error":

@@ -42,6 +42,7 @@ OPTIONS = {
     "diff": "no",
     "dry-run": "no",
     "backup": "maybe",
+    "section-index": "yes",
     "schema": "yes",
     "config-dir": "yes",
     "service": "yes",
@@ -188,6 +189,10 @@ def _set_option(request, name, argument):
             if part not in INI_OPTIONS:
                 raise UsageError("--ini-options=%s: choose from %s" % (part, ", ".join(INI_OPTIONS)))
         argument = request.options.get(name, ()) + parts
+    elif name == "section-index":
+        if not argument.isdigit() or int(argument) < 1:
+            raise UsageError("--section-index=%s: a number from 1" % argument)
+        argument = int(argument)
     elif name == "config-dir":
         argument = request.options.get(name, ()) + (argument,)
     elif name in CHOICES and argument is not True and argument not in CHOICES[name]:
@@ -268,6 +273,8 @@ def _check_options(request, kinds, changing):
     ):
         if first in options and second in options and not (first == "output" and not changing):
             raise UsageError("--%s and --%s exclude each other" % (first, second))
+    if "section-index" in options and not kinds <= {"get", "set", "add", "del", "comment", "uncomment"}:
+        raise UsageError("--section-index goes with --get or an operation on a section")
     if "empty" in options and not any(o.value_file is not None for o in request.operations):
         raise UsageError("--empty goes with --value-file")
     if "schema" in options and "check" not in kinds:

@@ -2,7 +2,7 @@
 """openstack-config --get."""
 
 from ..errors import UtilityError, named
-from .reading import open_file, read_data, report_problems
+from .reading import need_index, open_file, read_data, report_problems
 
 
 def get(request, dialect, console):
@@ -14,6 +14,8 @@ def get(request, dialect, console):
             editors[path] = open_file(request, dialect, path, read_data(path))
             report_problems(editors[path], dialect, path, console)
         try:
+            if operation.section is not None:
+                need_index(editors[path], operation.section)
             console.result(_render(request, editors[path], operation))
         except UtilityError as error:
             console.flush()

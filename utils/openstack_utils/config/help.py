@@ -56,6 +56,7 @@ Options
   --dialect=NAME      oslo (default), crudini (as crudini 0.9.6), systemd (units, environment files)
   --existing[=WHAT]   fail unless the file, section or param is there
   --all               every value of a repeated option
+  --section-index=N   of several sections of one name the N-th, from 1
   --list              VALUE is one item of a list; --list-sep=STR says what separates items
   --value-file=FILE   take VALUE from a file or, with '-', from stdin
   --empty             the value of --value-file may be empty

@@ -3,7 +3,7 @@
 
 from ..editor import document
 from ..editor.reader import Reader
-from ..errors import UtilityError
+from ..errors import MissingError, UtilityError
 from ..storage import descriptors
 
 
@@ -34,7 +34,19 @@ def open_file(request, dialect, path, data, kind=Reader):
         message = "%s:%d: %s" % (path, problem.line, problem.reason)
         raise UtilityError(message, plain="Error parsing " + message)
     keeping = document.KEEP_ALL if request.option("escape") else document.AS_WRITTEN
-    return kind(parsed, dialect, keeping, ignore_indent)
+    reader = kind(parsed, dialect, keeping, ignore_indent)
+    reader.section_index = request.option("section-index")
+    return reader
+
+
+def need_index(reader, section):
+    """Raise MissingError where --section-index asks for more sections of a name than there are."""
+    index = reader.section_index
+    if index is None or reader.find_sections(section):
+        return
+    reader.section_index = None
+    number = len([each for each in reader.find_sections(section) if each.name is not None])
+    raise MissingError("section not found: %s, number %d of %d" % (section, index, number))
 
 
 def report_problems(editor, dialect, path, console):
@@ -42,4 +54,6 @@ def report_problems(editor, dialect, path, console):
     problems = editor.document.problems
     if problems:
         reader = "oslo.config cannot read this file" if dialect.NAME == "oslo" else "skipped"
+        if problems[0].reason == document.INDENTED:
+            reader += " (--ini-options=ignoreindent reads indented files of other programs)"
         console.warn("%s:%d: %s; %s" % (path, problems[0].line, problems[0].reason, reader))

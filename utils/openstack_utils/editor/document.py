@@ -14,6 +14,10 @@ BLANK, COMMENT, OPTION, OTHER = range(4)
 AS_WRITTEN, KEEP_QUOTES, KEEP_ALL = range(3)
 
 
+# A problem with a way out of its own.
+INDENTED = "an indented line that continues nothing"
+
+
 class Item:
     """One blank line, comment line, option (with its continuation lines) or unreadable line.
 

@@ -13,6 +13,7 @@ from .document import (
     AS_WRITTEN,
     BLANK,
     COMMENT,
+    INDENTED,
     KEEP_ALL,
     OPTION,
     OTHER,
@@ -58,8 +59,7 @@ def parse(text, ignore_indent=False):
         elif first == " " or first == "\t":
             if option is None:
                 items.append(Item(OTHER, line))
-                reason = "an indented line that continues nothing"
-                document.problems.append(Problem(number, reason))
+                document.problems.append(Problem(number, INDENTED))
             else:
                 option.text += line
         elif first == "[":

@@ -19,6 +19,8 @@ class Reader:
         self.dialect = dialect
         self.keeping = keeping
         self.keep_indent = keep_indent
+        # Of several sections of one name: which one is meant, from 1; None: all of them together.
+        self.section_index = None
 
     def is_global(self, name):
         return name == "" or (name == "DEFAULT" and self.dialect.DEFAULT_IS_GLOBAL)
@@ -40,7 +42,10 @@ class Reader:
         names = [name]
         if self.is_global(name):
             names = [None, "DEFAULT"] if self.dialect.DEFAULT_IS_GLOBAL else [None]
-        return [section for section in self.document.sections if section.name in names]
+        found = [section for section in self.document.sections if section.name in names]
+        if self.section_index is None:
+            return found
+        return found[self.section_index - 1 : self.section_index]
 
     def has_section(self, name):
         """Whether a section is there; the global area always is."""
