@@ -211,3 +211,31 @@ def test_dry_run_says_what_would_be(host: Host) -> None:
     assert init.service["result"] == "would create"
     assert drop.out.split("\n")[0] == "keystone  would drop"
     assert os.listdir(host.folder) == ["etc"]
+
+
+# In a mount namespace of its own: the configuration file is one that something is mounted at.
+BIND = 'set -eu; mount --bind "$2" "$1"; shift 2; exec "$@"'
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+@pytest.mark.parametrize("stand_in", [None, "sys.exit(3)"], ids=["done", "taken back"])
+def test_a_mounted_file_is_written_in_place(host: Host, stand_in: str | None) -> None:
+    if stand_in:
+        host.stand_in("keystone-manage", stand_in)
+    conf, mounted = host.conf("keystone"), host.folder / "mounted.conf"
+    mounted.write_text(KEYSTONE)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = ["unshare", "--mount", "sh", "-c", BIND, "sh", str(conf), str(mounted), *host.argv(*words)]
+        return subprocess.run(argv, env=host.environment, capture_output=True, text=True, check=False)
+
+    refused = run("--init", *ONE)
+    nothing = host.databases()
+    done = run("--init", *ONE, "--inplace")
+
+    assert (refused.returncode, nothing) == (1, set())
+    assert "use --inplace" in refused.stderr
+    assert done.returncode == (1 if stand_in else 0), done.stderr
+    assert ("connection = mysql" in mounted.read_text()) == (stand_in is None)
+    assert mounted.read_text() == KEYSTONE or stand_in is None
+    assert not list(host.folder.rglob("*openstack-db-old"))

@@ -19,7 +19,7 @@ line and reason. All errors are `openstack_utils.errors.UtilityError`.
 from .editor import comments, document, oslo
 from .editor.edits import Editor
 from .errors import UsageError, UtilityError, named
-from .storage import descriptors, transaction
+from .storage import descriptors, inplace, transaction
 
 
 class IniFile:
@@ -119,21 +119,23 @@ class edit:
     """Edit several files in one transaction; see the module's own text.
 
     `create` makes missing files (mode 0640), `backup` is a suffix under which the old text stays,
-    `notify` is called with sentences for the user, `check` while another writer is waited for.
+    `notify` is called with sentences for the user, `check` while another writer is waited for. `inplace`
+    writes into the files themselves, which a SIGKILL can cut short (see `inplace`).
     """
 
-    def __init__(self, paths, create=False, backup=None, exact=True, notify=None, check=None):
+    def __init__(self, paths, create=False, backup=None, exact=True, notify=None, check=None, inplace=False):
         self.paths = list(paths)
         self.create = create
         self.backup = backup
         self.exact = exact
+        self.inplace = inplace
         self.transaction = transaction.Transaction(notify, check)
         self.pairs = []
 
     def __enter__(self):
         self.transaction.__enter__()
         try:
-            opened = self.transaction.open(self.paths, self.paths if self.create else ())
+            opened = self.transaction.open(self.paths, self.paths if self.create else (), self.inplace)
             self.pairs = [(opened[path], IniFile(path, opened[path].data, self.exact)) for path in self.paths]
         except BaseException:
             self.transaction.__exit__()
@@ -146,7 +148,10 @@ class edit:
                 for target, file in self.pairs:
                     if file.text() != target.data:
                         target.new = file.verify()
-                self.transaction.commit(self.backup)
+                if self.inplace:
+                    inplace.commit(self.transaction, self.backup)
+                else:
+                    self.transaction.commit(self.backup)
         except transaction.Changed:
             raise UtilityError("a file was created by somebody else meanwhile") from None
         finally:

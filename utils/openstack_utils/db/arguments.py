@@ -112,6 +112,7 @@ def _add_more(add):
     add("-y", "--yes", action="store_true", help="ask nothing")
     add("--root", metavar="DIR", default="", help="work on the files below DIR")
     add("--config-dir", metavar="DIR", default="", help="DIR in place of /etc")
+    add("--inplace", action="store_true", help="write into the files themselves (bind mounts, hard links)")
     add("--json", action="store_true", help="the result as JSON")
     add("-q", "--quiet", action="store_true", help="errors and warnings only")
     add("--version", action="version", version="%s %s" % (PROGRAM, VERSION))

@@ -6,6 +6,7 @@ import os
 
 from .. import ini
 from ..errors import MissingError, UsageError, UtilityError
+from ..storage import descriptors, inplace, transaction
 from . import dropins
 from .journal import Backup
 
@@ -15,10 +16,12 @@ SUFFIX = ".openstack-db-old"
 class Files:
     """The configuration files of one service."""
 
-    def __init__(self, service, notify=None, check=None):
+    def __init__(self, service, notify=None, check=None, inplace=False):
         self.service = service
         self.notify = notify
         self.check = check
+        # A file that something is mounted at cannot be replaced.
+        self.inplace = inplace
         # {option: the file that wins over its own}
         self.overrides = {}
 
@@ -71,7 +74,9 @@ class Files:
         if not paths:
             return []
         suffix = SUFFIX if backup else None
-        with ini.edit(paths, backup=suffix, exact=False, notify=self.notify, check=self.check) as files:
+        with ini.edit(
+            paths, backup=suffix, exact=False, notify=self.notify, check=self.check, inplace=self.inplace
+        ) as files:
             for file in files:
                 for option, text in values.items():
                     if option.path == file.path:
@@ -86,10 +91,10 @@ class Files:
         with open(old.path, "rb") as file:
             now = file.read()
         if old.digest == _digest(now):
-            os.rename(old.backup, old.path)
+            self._put_back(old)
             return True
         before = ini.read(old.backup)
-        with ini.edit([old.path], exact=False, notify=self.notify) as (file,):
+        with ini.edit([old.path], exact=False, notify=self.notify, inplace=self.inplace) as (file,):
             for option, _ in self.service.options:
                 if option.path == old.path:
                     value = before.value(option.section, option.key)
@@ -99,6 +104,16 @@ class Files:
                         file.set(option.section, option.key, value)
         os.unlink(old.backup)
         return True
+
+    def _put_back(self, old):
+        """Give a file the text of its backup again, which goes."""
+        if not self.inplace:
+            os.rename(old.backup, old.path)
+            return
+        with transaction.Transaction(self.notify) as opened:
+            opened.open([old.path], inplace=True)[old.path].new = descriptors.read_file(old.backup)
+            inplace.commit(opened)
+        os.unlink(old.backup)
 
 
 def backup_of(path):

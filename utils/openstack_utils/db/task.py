@@ -55,7 +55,7 @@ class Task:
         self.width = width
         self.admin = None
         self.engine = None
-        self.files = Files(service, notify=self.say, check=stop.check)
+        self.files = Files(service, notify=self.say, check=stop.check, inplace=options.inplace)
         self.journal = Journal(service.places.state, service.name)
 
     @property
