@@ -56,6 +56,13 @@ def inside(tmp_path: Path, runner: Runner) -> Callable[[Callable[[], T]], T]:
 # -- ext4: whatever a package or a script may leave ------------------------------------------
 
 
+def _time(found: re.Match[str]) -> int:
+    """Return the nanoseconds of a time as debugfs shows it: seconds, then what does not fit there."""
+    seconds, more = int(found[1], 16), int(found[2], 16)
+    seconds -= (seconds & 0x80000000) << 1
+    return (seconds + ((more & 3) << 32)) * 10**9 + (more >> 2)
+
+
 class Debugfs:
     """Reads an ext file system inside a disk file by debugfs(8)."""
 
@@ -98,7 +105,7 @@ class Debugfs:
         facts: dict[str, object] = {
             "mode": kinds[kind] | int(re.search(r"Mode:\s+(\d+)", text)[1], 8),
             "owner": (int(owner[1]), int(owner[2])),
-            "mtime": int(re.search(r"mtime: 0x([0-9a-f]+)", text)[1], 16),
+            "mtime": _time(re.search(r"mtime: 0x([0-9a-f]+):([0-9a-f]+)", text)),
             "links": 0 if is_folder else int(re.search(r"Links: (\d+)", text)[1]),
             "size": 0 if is_folder else int(re.search(r"Size: (\d+)", text)[1]),
         }

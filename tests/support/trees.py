@@ -107,6 +107,10 @@ def make_tree(tree: bytes) -> None:
         write(b"crowd/%s-%04d" % (b"n" * 40, index), b"")
     for name, moment in ((b"size-1", 631152000), (b"size-0", 2_300_000_000), (b"size-4096", EPOCH + 5)):
         os.utime(path(name), (moment, moment))
+    os.utime(path(b"size-4095"), ns=(-5 * 10**9 + 7, -5 * 10**9 + 7))
+    os.utime(path(b"size-4097"), ns=(10**18 + 123_456_789, 10**18 + 123_456_789))
+    os.utime(path(b"deep/d"), ns=(10**18 + 1, 10**18 + 1))
+    os.utime(tree, ns=(10**18 + 2, 10**18 + 2))
 
 
 def survey(tree: bytes) -> dict[bytes, dict[str, object]]:
@@ -124,7 +128,7 @@ def describe(path: bytes) -> dict[str, object]:
     facts: dict[str, object] = {
         "mode": info.st_mode,
         "owner": (info.st_uid, info.st_gid),
-        "mtime": min(int(info.st_mtime), EPOCH),
+        "mtime": min(info.st_mtime_ns, EPOCH * 10**9),
         "links": 0 if stat.S_ISDIR(info.st_mode) else info.st_nlink,
         "size": 0 if stat.S_ISDIR(info.st_mode) else info.st_size,
     }

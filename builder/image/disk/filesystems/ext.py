@@ -104,7 +104,7 @@ class ExtWriter:
         done = disk.runner.run(argv, env=env, ok=())
         if done.returncode:
             raise _failure(placed, done)
-        extinodes.finish(disk.file, placed.start, epoch=disk.epoch, root=root)
+        extinodes.finish(disk.file, placed.start, epoch=disk.epoch, source=source)
 
     def _arguments(self, placed: PlacedContent, root: os.stat_result | None) -> list[str]:
         owner = f"root_owner={root.st_uid}:{root.st_gid}" if root else "root_owner=0:0"

@@ -2,8 +2,9 @@
 """Finish the inodes of an ext file system that mke2fs has filled.
 
 Times go back to an epoch, so that equal trees give equal bytes: a file's ctime is the moment at which it
-was made in the tree, no program can set it there, and mke2fs copies it. And the root folder gets its mode,
-which mke2fs does not copy. Both is done in the inode tables; their checksums are made anew.
+was made in the tree, no program can set it there, and mke2fs copies it. Nanoseconds, and times before 1970,
+which mke2fs loses, come from the tree. And the root folder gets its mode, which mke2fs does not copy. All is
+done in the inode tables; their checksums are made anew.
 Layout: Documentation/filesystems/ext4 of Linux (super.rst, group_descr.rst, inodes.rst).
 """
 
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from builder.formats.crc32c import crc32c
+from builder.image.disk.filesystems.exttimes import times_of
 
 _MAGIC = 0xEF53
 _INCOMPAT_64BIT = 0x80
@@ -28,6 +30,7 @@ _CTIME_EXTRA, _MTIME_EXTRA, _ATIME_EXTRA, _CRTIME_EXTRA = 0x84, 0x88, 0x8C, 0x94
 _CHECKSUM_LOW, _CHECKSUM_HIGH = 0x7C, 0x82
 _GENERATION, _EXTRA_ISIZE = 0x64, 0x80
 _GOOD_OLD = 128
+_BILLION = 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,28 +46,50 @@ class _Superblock:
     seed: int
 
 
-def finish(disk_file: Path, offset: int, *, epoch: int, root: os.stat_result | None) -> None:
+def finish(disk_file: Path, offset: int, *, epoch: int, source: Path | None) -> None:
     """Finish the inodes of the file system at `offset` of `disk_file`.
 
-    Every ctime and crtime becomes `epoch`, every mtime at most it, every atime the mtime. Times are
-    unsigned, as in RPM's headers: mke2fs cuts them to 32 bits.
+    Every ctime and crtime becomes `epoch`, every mtime at most it, every atime the mtime.
 
     Args:
-        root: of the folder that became the file system's root.
+        source: the folder that became the file system's root.
     """
     with disk_file.open("r+b") as file:
         super_ = _read_superblock(file, offset)
-        for first_inode, used, table in _tables(file, offset, super_):
+        tables = list(_tables(file, offset, super_))
+        raws = []
+        for _, used, table in tables:
             file.seek(offset + table * super_.blocksize)
-            raw = bytearray(file.read(used * super_.inode_size))
-            if first_inode == 1 and root is not None:
-                base = (_ROOT_INODE - 1) * super_.inode_size
-                struct.pack_into("<H", raw, base, root.st_mode)
-                struct.pack_into("<I", raw, base + _MTIME, int(root.st_mtime) & 0xFFFFFFFF)
+            raws.append(bytearray(file.read(used * super_.inode_size)))
+        times = {} if source is None else _times(file, offset, super_, tables, raws, source)
+        for (first_inode, used, table), raw in zip(tables, raws, strict=True):
+            if first_inode == 1 and source is not None:
+                struct.pack_into("<H", raw, (_ROOT_INODE - 1) * super_.inode_size, source.stat().st_mode)
             for index in range(used):
-                _clamp_inode(raw, index * super_.inode_size, first_inode + index, super_, epoch)
+                number = first_inode + index
+                _settle(raw, index * super_.inode_size, number, super_, epoch, times.get(number))
             file.seek(offset + table * super_.blocksize)
             file.write(raw)
+
+
+def _times(
+    file: BinaryIO,
+    offset: int,
+    super_: _Superblock,
+    tables: Sequence[tuple[int, int, int]],
+    raws: Sequence[bytearray],
+    source: Path,
+) -> dict[int, int]:
+    by_group = {first // super_.inodes_a_group: raw for (first, _, _), raw in zip(tables, raws, strict=True)}
+
+    def read_inode(number: int) -> bytes:
+        group, index = divmod(number - 1, super_.inodes_a_group)
+        return bytes(by_group[group][index * super_.inode_size : (index + 1) * super_.inode_size])
+
+    def read_block(block: int) -> bytes:
+        return os.pread(file.fileno(), super_.blocksize, offset + block * super_.blocksize)
+
+    return times_of(source, read_inode, read_block)
 
 
 def _read_superblock(file: BinaryIO, offset: int) -> _Superblock:
@@ -107,22 +132,34 @@ def _tables(file: BinaryIO, offset: int, super_: _Superblock) -> Iterator[tuple[
             yield group * super_.inodes_a_group + 1, used, table
 
 
-def _clamp_inode(raw: bytearray, base: int, number: int, super_: _Superblock, epoch: int) -> None:
+def _settle(
+    raw: bytearray, base: int, number: int, super_: _Superblock, epoch: int, modified: int | None
+) -> None:
+    """Set the times of an inode and its checksum; `modified` is its time in the source, in nanoseconds."""
     if raw[base : base + 2] == b"\0\0":  # no mode: not in use
         return
-    (mtime,) = struct.unpack_from("<I", raw, base + _MTIME)
-    mtime = min(mtime, epoch)
-    for field, value in ((_ATIME, mtime), (_MTIME, mtime), (_CTIME, epoch)):
-        struct.pack_into("<I", raw, base + field, value)
+    if modified is None:
+        modified = struct.unpack_from("<I", raw, base + _MTIME)[0] * _BILLION
+    seconds, nanoseconds = divmod(min(modified, epoch * _BILLION), _BILLION)
+    for field, value in ((_ATIME, seconds), (_MTIME, seconds), (_CTIME, epoch)):
+        struct.pack_into("<I", raw, base + field, value & 0xFFFFFFFF)
     extra = 0
     if super_.inode_size > _GOOD_OLD:
         (extra,) = struct.unpack_from("<H", raw, base + _EXTRA_ISIZE)
         if extra >= _CRTIME_EXTRA + 4 - _GOOD_OLD:
-            struct.pack_into("<I", raw, base + _CRTIME, epoch)
-            for field in (_CTIME_EXTRA, _MTIME_EXTRA, _ATIME_EXTRA, _CRTIME_EXTRA):
-                struct.pack_into("<I", raw, base + field, 0)
+            struct.pack_into("<I", raw, base + _CRTIME, epoch & 0xFFFFFFFF)
+            for field in (_CTIME_EXTRA, _CRTIME_EXTRA):
+                struct.pack_into("<I", raw, base + field, _more(epoch, 0))
+            for field in (_MTIME_EXTRA, _ATIME_EXTRA):
+                struct.pack_into("<I", raw, base + field, _more(seconds, nanoseconds))
     if super_.with_checksums:
         _set_checksum(raw, base, number, super_, has_high=extra >= _CHECKSUM_HIGH + 2 - _GOOD_OLD)
+
+
+def _more(seconds: int, nanoseconds: int) -> int:
+    """Return what a time has beyond its 32 signed bits: two bits of seconds, and nanoseconds."""
+    signed = (seconds & 0xFFFFFFFF) - ((seconds & 0x80000000) << 1)
+    return (seconds - signed >> 32 & 3) | nanoseconds << 2
 
 
 def _set_checksum(raw: bytearray, base: int, number: int, super_: _Superblock, *, has_high: bool) -> None:
