@@ -19,6 +19,7 @@ from pathlib import Path
 from builder import http
 from builder.errors import CommandFailed, InputError, RemoteError
 from builder.files import cache_folder, locked, sha256_file, write_atomic
+from builder.masking import mask
 from builder.runner import Runner
 
 SECONDS = 60
@@ -60,7 +61,7 @@ def fetch(source: Remote, runner: Runner) -> Path:
         found = hashlib.sha256(data).hexdigest()
         if found != source.sha256:
             raise InputError(
-                f"{http.mask(source.url)}: sha256 is {found}, not {source.sha256}",
+                f"{mask(source.url)}: sha256 is {found}, not {source.sha256}",
                 hint="the file was changed, or the sha256 is that of another file",
             )
         write_atomic(path, data)
@@ -77,7 +78,7 @@ def _download(source: Remote, runner: Runner) -> bytes:
         try:
             return _read(source.url)
         except _NotThere as error:
-            raise RemoteError(f"{http.mask(source.url)}: {error}", hint="is there a network?") from error
+            raise RemoteError(f"{mask(source.url)}: {error}", hint="is there a network?") from error
     pip = _pip_settings(runner)
     indexes = f"{pip.get('index-url') or _default_index(runner)} {pip.get('extra-index-url', '')}".split()
     reasons = []
@@ -85,7 +86,7 @@ def _download(source: Remote, runner: Runner) -> bytes:
         try:
             return _read_from_index(index, source.name, certificates=pip.get("cert"))
         except _NotThere as error:
-            reasons.append(f"{http.mask(index)}: {error}")
+            reasons.append(f"{mask(index)}: {error}")
     raise RemoteError(
         f"{source.name}: {'; '.join(reasons) or 'pip has no index'}",
         hint="is there a network? `pip config list` shows the index that is asked; http_proxy counts",

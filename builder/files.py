@@ -14,7 +14,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +23,10 @@ from pathlib import Path
 
 from builder.destination import find_destination, write_stream
 from builder.errors import BuildError, InputError, PermissionMissing
+from builder.folders import remove_tree
 
+# No user has an id from here on: they are subordinate (login.defs(5), SUB_UID_MIN).
+SUBORDINATE = 100_000
 WORK_PREFIX = ".openstack-builder-"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -162,22 +164,37 @@ def remove_stale(parent: Path) -> None:
                 os.close(descriptor)
 
 
-def replace_folder(new: Path, path: Path) -> None:
-    """Put the folder `new` at `path`, in one step where something stands there (renameat2(2)).
+def check_replaceable(path: Path, mark: str) -> None:
+    """Refuse a place where a folder that is not ours stands, or anything but a folder.
 
-    Whatever stood at `path` is at `new` afterwards; both are on one file system. Only a folder is replaced,
-    neither a file nor a link.
+    Args:
+        mark: the file that every folder of this kind has; an empty folder may be anybody's.
 
     Raises:
-        InputError: what stands at `path` is not a folder.
+        InputError: it must not be replaced.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise InputError(f"{path}: a folder is to stand here, and something else does", hint="move it away")
+    if path.is_dir() and not (path / mark).is_file() and any(path.iterdir()):
+        raise InputError(
+            f"{path}: this folder is not ours to replace: it holds no {mark}",
+            hint="move it away, or choose another place or name",
+        )
+
+
+def replace_folder(new: Path, path: Path, mark: str) -> None:
+    """Put the folder `new` at `path`, in one step where something stands there (renameat2(2)).
+
+    Whatever stood at `path` is at `new` afterwards; both are on one file system. Only a folder with `mark` in
+    it is replaced.
+
+    Raises:
+        InputError: as `check_replaceable`.
         BuildError: the file system refuses.
     """
     exchange, here = 2, -100  # RENAME_EXCHANGE, AT_FDCWD
     try:
-        if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise InputError(
-                f"{path}: a folder is to stand here, and something else does", hint="move it away"
-            )
+        check_replaceable(path, mark)
         if not path.exists():
             new.rename(path)
         elif _libc.renameat2(here, os.fsencode(new), here, os.fsencode(path), exchange) != 0:
@@ -188,24 +205,26 @@ def replace_folder(new: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove `folder` with everything in it, folders without permissions included."""
-
-    def unlock(_function: object, path: str, _info: object) -> None:
-        os.chmod(Path(path).parent, stat.S_IRWXU)
-        if os.path.isdir(path) and not os.path.islink(path):
-            os.chmod(path, stat.S_IRWXU)
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
-
-    shutil.rmtree(folder, onerror=unlock)
-
-
 def cache_folder(*parts: str) -> Path:
-    """Return `$XDG_CACHE_HOME/openstack-builder/PARTS`, made when missing."""
+    """Return `$XDG_CACHE_HOME/openstack-builder/PARTS`, made when missing.
+
+    Raises:
+        PermissionMissing: a part of it belongs to another user, who could put anything there.
+    """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return make_folder(Path(home, "openstack-builder", *parts))
+    top = Path(home, "openstack-builder")
+    folder = make_folder(top.joinpath(*parts))
+    for path in (top, *(top.joinpath(*parts[:count]) for count in range(1, len(parts) + 1))):
+        if any(not _is_ours(info.st_uid) for info in (path.lstat(), path.stat())):
+            raise PermissionMissing(
+                f"{path} belongs to another user", hint="set XDG_CACHE_HOME to a folder of your own"
+            )
+    return folder
+
+
+def _is_ours(uid: int) -> bool:
+    """Say whether `uid` is ours; to root also belongs what it hands over to the ids of a build."""
+    return uid == os.geteuid() or (os.geteuid() == 0 and uid >= SUBORDINATE)
 
 
 def make_folder(path: Path) -> Path:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import socket
 import ssl
 import time
@@ -23,6 +22,7 @@ from http.client import HTTPException, HTTPMessage
 from typing import IO
 
 from builder.errors import InputError, RemoteError
+from builder.masking import mask
 
 # Seconds without a byte before a request is given up.
 TIMEOUT = 30.0
@@ -32,8 +32,6 @@ PAUSE = 1.0
 RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
 LONGEST_WAIT = 30.0
 
-_LOGIN = re.compile(r"(?<=://)[^/\s'\"<>]*@")
-
 
 class HttpError(RemoteError):
     """An address gave nothing. `reason` says why, `status` is that of the answer, None without one."""
@@ -42,11 +40,6 @@ class HttpError(RemoteError):
         super().__init__(f"{mask(url)}: {reason}", hint=_hint(status))
         self.reason = reason
         self.status = status
-
-
-def mask(text: str) -> str:
-    """Return `text` with the name and the password of every address in it replaced by stars."""
-    return _LOGIN.sub("***@", text)
 
 
 def without_login(url: str) -> str:

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
+from builder.masking import mask
+
 GREEN, YELLOW, RED, BOLD, RESET = "\033[32m", "\033[33m", "\033[31m", "\033[1m", "\033[0m"
 
 
@@ -27,11 +29,12 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u206
 
 
 def escape(text: str, *, lines: bool = False) -> str:
-    """Return `text` as it can be shown: what is not to be seen as its escape, surrogates too.
+    """Return `text` as it can be shown: what is not to be seen as its escape, secrets as stars.
 
     Args:
         lines: newlines are kept.
     """
+    text = mask(text)
     if not lines:
         text = text.replace("\n", "\\n")
     if text.isascii() and text.isprintable():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from builder.cli import Context
 from builder.errors import Declined
-from builder.files import cache_folder, remove_stale, remove_tree
+from builder.files import cache_folder, remove_stale
+from builder.folders import remove_tree
 from builder.memory import folder_in_memory
 
 SUMMARY = "Remove the caches: packages, initramfs, the fixture distribution, the plane's environment."

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
+from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_repository, parse_url
 from builder.kickstart.images import Image
 
@@ -29,11 +31,21 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--no-gpgcheck", action="store_true", help="take unsigned packages, and say so")
 
 
+def _check_name(name: str) -> str:
+    """Refuse what is not the name of a folder, and of files in it."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", name):
+        raise InputError(
+            f"{name!r} cannot be the name of an image",
+            hint="give one with --name: letters, digits, `.`, `_`, `+` and `-`, at most 100",
+        )
+    return name
+
+
 def choose(args: argparse.Namespace, image: Image, **more: Any) -> Choices:
     """Return what the user chose for `image`: the options above, --name, --ksversion, and `more`."""
     repositories = tuple(parse_repository(text) for text in args.repo)
     return Choices(
-        name=getattr(args, "name", None) or image.name,
+        name=_check_name(getattr(args, "name", None) or image.name),
         repositories=repositories or (() if args.tree else image.repositories),
         extra_repositories=tuple(parse_repository(text) for text in args.add_repo),
         tree=parse_url("--tree", args.tree) if args.tree else None,

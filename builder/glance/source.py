@@ -128,11 +128,20 @@ class Body:
                 self._progress(self.sent)
 
 
+# A bit of the incompatible features of a qcow2.
+_DATA_FILE = 1 << 2
+
+
 def _read_header(path: Path, header: bytes) -> int:
     """Return the virtual size in a qcow2 header (qemu, docs/interop/qcow2.txt)."""
     if len(header) < 72 or header[:4] != b"QFI\xfb":
         raise InputError(f"{path}: not a qcow2 image", hint=f"qemu-img convert -O qcow2 {path} NEW.qcow2")
     version, backing, _, _, virtual_size = struct.unpack(">IQIIQ", header[4:32])
+    if version == 3 and len(header) >= 80 and struct.unpack(">Q", header[72:80])[0] & _DATA_FILE:
+        raise InputError(
+            f"{path}: its data is in another file, which the cloud would not have",
+            hint=f"qemu-img convert -O qcow2 {path} NEW.qcow2",
+        )
     if version not in (2, 3):
         raise InputError(f"{path}: qcow2 version {version} is not known")
     if backing:

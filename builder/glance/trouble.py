@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from builder.errors import BuildError, InputError, RemoteError
-from builder.http import mask
+from builder.masking import mask
 
 
 class ConnectionLost(RemoteError):

@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from builder.errors import CommandFailed
+from builder.folders import remove_tree
 from builder.formats.diskimage import DiskImage, read_header
 from builder.formats.partitions import PartitionTable, read_table
 from builder.guest import filesystems
@@ -192,10 +194,15 @@ class ImageEvidence:
         """
         chosen = [word for word in options if word.startswith("subvol")] if system.type == "btrfs" else []
         folder = self.work / re.sub(r"[^A-Za-z0-9]+", "-", " ".join(["files", system.name, *chosen]))
+        if system.name in self.complaints:
+            raise not_done(f"the file system in {system.name} is damaged: {self.complaints[system.name]}")
         if not folder.exists():
-            if system.name in self.complaints:
-                raise not_done(f"the file system in {system.name} is damaged")
-            filesystems.unpack(self.runner, self.disk, system, folder, self.work, options)
+            try:
+                filesystems.unpack(self.runner, self.disk, system, folder, self.work, options)
+            except CommandFailed as error:
+                remove_tree(folder)
+                self.complaints[system.name] = error.message
+                raise not_done(f"{system.name}: {error.message}") from error
         return folder
 
     def _root_options(self) -> tuple[str, ...]:

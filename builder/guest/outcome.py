@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from builder.errors import CommandFailed
+
 Evidence = TypeVar("Evidence")
 
 
@@ -112,6 +114,9 @@ def run_checks(
             outcome = check.judge(evidence)
         except CannotCheck as stop:
             outcome = stop.outcome
+        except (CommandFailed, OSError, RecursionError) as error:
+            # The image made a program fail, or holds what cannot be read: names of 5000 bytes, say.
+            outcome = not_done(str(error)).outcome
         results.append(
             Result(check=check.id, rows=check.rows, state=outcome.state, reason=outcome.reason, boot=boot)
         )

@@ -23,12 +23,15 @@ from typing import TextIO
 from builder.errors import BuildError
 from builder.guest.acceleration import QEMU, Acceleration
 from builder.guest.firmware import Firmware, FirmwareKind
+from builder.guest.room import run_apart
 from builder.runner import Process, ProcessTimeout, Runner
 
 QMP = "qmp.sock"
 LOG = "qemu.log"
 OVERLAY = "overlay.qcow2"
 SERIAL = "serial.log"
+# Bytes of an empty overlay.
+OVERLAY_ROOM = 64 << 20
 PORT_ATTEMPTS = 5
 # slirp's addresses when the metadata service must be inside the guest's network (guestfwd).
 METADATA_NET = "net=169.254.0.0/16,host=169.254.169.253,dns=169.254.169.252,dhcpstart=169.254.10.15"
@@ -239,4 +242,5 @@ def _qmp_stream(folder: Path) -> Iterator[TextIO]:
 def make_overlay(runner: Runner, image: Path, image_format: str, overlay: Path, size: int) -> None:
     """Make a throw-away qcow2 of `size` bytes on top of `image`, which is only ever read."""
     base = ["-b", os.fspath(image.resolve()), "-F", image_format]
-    runner.run(["qemu-img", "create", "-q", "-f", "qcow2", *base, os.fspath(overlay), str(size)])
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", *base, os.fspath(overlay), str(size)]
+    run_apart(runner, argv, readable=[image.resolve()], writable=overlay.parent, room=OVERLAY_ROOM)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from builder import __version__
 from builder.files import digests_of_file
+from builder.http import without_login
 from builder.image.build import Build, Facts
 from builder.image.disk.placement import DiskLayout, PlacedContent
 from builder.image.packages import repomd
@@ -65,7 +66,8 @@ def describe(build: Build, image: Path, states: tuple[repomd.State, ...]) -> Ima
                 KickstartFile(path=path, sha256=digest) for path, digest in plan.kickstart_digests
             ),
             repositories=tuple(
-                UsedRepository(name=state.name, url=state.url, repomd_sha256=state.sha256) for state in states
+                UsedRepository(name=state.name, url=without_login(state.url), repomd_sha256=state.sha256)
+                for state in states
             ),
             gpgcheck=plan.gpgcheck,
             builder=__version__,

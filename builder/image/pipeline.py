@@ -24,6 +24,7 @@ from builder import tools
 from builder.errors import BuildError, InputError
 from builder.files import (
     cache_folder,
+    check_replaceable,
     kept_name,
     locked,
     remove_stale,
@@ -119,6 +120,7 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
     final = options.out / plan.name
     image = final / f"{plan.name}.qcow2"
     result = Result(folder=final, image=image, manifest=manifest_path(image), unchanged=True)
+    check_replaceable(final, result.manifest.name)
     # What killed builds left takes room that this one may need.
     if options.out.is_dir():
         remove_stale(options.out)
@@ -142,7 +144,7 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
             finished = work / "result"
             finished.mkdir(mode=0o755)
             _finish(build, finished, states)
-            replace_folder(finished, final)
+            replace_folder(finished, final, result.manifest.name)
         except BuildError as error:
             if error.log is not None:
                 error.log = options.out / f"{plan.name}.log"

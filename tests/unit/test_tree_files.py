@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError
-from builder.image.tree.files import TreePath, open_tree, walk
+from builder.folders import walk
+from builder.image.tree.files import TreePath, open_tree
 
 
 @pytest.fixture

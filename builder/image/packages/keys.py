@@ -9,6 +9,7 @@ from pathlib import Path
 from builder import http
 from builder.errors import InputError, RemoteError
 from builder.kickstart.plan import ImagePlan
+from builder.masking import mask
 from builder.runner import Runner
 from builder.targets import Target
 
@@ -81,11 +82,11 @@ def _check(path: Path, source: str, fingerprints: tuple[str, ...], name: str, ru
     pairs = _with_previous(shown)
     found = {line.split(":")[9] for kind, line in pairs if kind == "pub" and line.startswith("fpr:")}
     if not found:
-        raise InputError(f"{name}: {http.mask(source)} holds no public key")
+        raise InputError(f"{name}: {mask(source)} holds no public key")
     unknown = found - set(fingerprints)
     if fingerprints and unknown:
         raise InputError(
-            f"{name}: {http.mask(source)} holds the key {sorted(unknown)[0]}, "
+            f"{name}: {mask(source)} holds the key {sorted(unknown)[0]}, "
             f"and {', '.join(fingerprints)} is expected"
         )
 

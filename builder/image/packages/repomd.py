@@ -16,6 +16,7 @@ from builder import http
 from builder.errors import RemoteError
 from builder.image.packages.dnf import local_folder
 from builder.kickstart.plan import ImagePlan, Repository
+from builder.masking import mask
 
 LARGEST = 16 << 20
 
@@ -55,7 +56,7 @@ def _read(repository: Repository, plan: ImagePlan) -> State:
         # The metalink of Fedora's mirrors carries the digest of the newest repomd.xml.
         digests = re.findall(rb'<hash type="sha256">([0-9a-f]{64})</hash>', data)
         if not digests:
-            raise RemoteError(f"repository {name}: {http.mask(url)} is not a metalink")
+            raise RemoteError(f"repository {name}: {mask(url)} is not a metalink")
         stamps = [int(stamp) for stamp in re.findall(rb"timestamp>(\d+)<", data)]
         return State(name=name, url=url, sha256=digests[0].decode(), time=max(stamps, default=0))
     urls = repository.baseurl
@@ -63,7 +64,7 @@ def _read(repository: Repository, plan: ImagePlan) -> State:
         listed = _get(substitute(repository.mirrorlist, plan), name).decode(errors="replace").split()
         urls = tuple(word for word in listed if "://" in word)
         if not urls:
-            raise RemoteError(f"repository {name}: {http.mask(repository.mirrorlist)} lists no mirror")
+            raise RemoteError(f"repository {name}: {mask(repository.mirrorlist)} lists no mirror")
     failure: RemoteError | None = None
     for url in urls:
         try:

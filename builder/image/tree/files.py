@@ -18,17 +18,15 @@ import fnmatch
 import os
 import stat
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildError
+from builder.folders import Entry, remove, walk
 
 _SYS_OPENAT2 = 437  # of every architecture
 _NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
 # The kernel asks to try again when folders move while it looks; nobody moves any for long.
 _ATTEMPTS = 16
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # What is read of one file, unless the caller says otherwise: kernels are the largest.
 LARGEST = 256 << 20
@@ -304,7 +302,7 @@ class TreePath:
     def remove(self) -> None:
         """Remove the name, with all that is below where it is a folder. Links are removed, not followed."""
         with self._parent() as (folder, name):
-            _remove(folder, name)
+            remove(folder, name)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -370,50 +368,6 @@ def open_tree(folder: Path) -> TreePath:
     return TreePath(_Root(folder), PurePosixPath("/"))
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A name in an open folder."""
-
-    folder: int
-    name: str
-    is_folder: bool
-    inode: int
-
-    def stat(self) -> os.stat_result:
-        """Return what stat(2) says of it; links are not followed."""
-        return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
-
-
-def walk(folder: int, skipped: Collection[int] = ()) -> Iterator[Entry]:
-    """Yield all below an open folder; a folder after what is in it.
-
-    A tree may be thousands of folders deep: depth costs neither calls nor descriptors. The descriptor of an
-    entry is good until the next is asked for.
-
-    Args:
-        skipped: numbers of inodes of folders that are left out, with what is below.
-    """
-    here = os.open(".", _FOLDER, dir_fd=folder)
-    waiting: list[tuple[Iterator[tuple[str, bool, int]], Entry | None]] = [(_entries(here), None)]
-    try:
-        while waiting:
-            entries, above = waiting[-1]
-            name, is_folder, inode = next(entries, ("", False, 0))
-            if not name:
-                waiting.pop()
-                if above is not None:
-                    here = _move(here, "..")
-                    yield replace(above, folder=here)
-            elif not is_folder:
-                yield Entry(here, name, is_folder, inode)
-            elif inode not in skipped:
-                above = Entry(here, name, is_folder, inode)
-                here = _move(here, name)
-                waiting.append((_entries(here), above))
-    finally:
-        os.close(here)
-
-
 def changed_since(top: TreePath, moment: int, *, but: tuple[str, ...] = ()) -> bool:
     """Say whether anything in the folder `top`, at any depth, was changed after `moment` (ns, by ctime).
 
@@ -424,28 +378,3 @@ def changed_since(top: TreePath, moment: int, *, but: tuple[str, ...] = ()) -> b
     if top.stat().st_ctime_ns > moment:
         return True
     return any(entry.stat().st_ctime_ns > moment for entry in top.walk(skipped))
-
-
-def _move(here: int, name: str) -> int:
-    there = os.open(name, _FOLDER, dir_fd=here)
-    os.close(here)
-    return there
-
-
-def _entries(folder: int) -> Iterator[tuple[str, bool, int]]:
-    with os.scandir(folder) as entries:
-        return iter([(entry.name, entry.is_dir(follow_symlinks=False), entry.inode()) for entry in entries])
-
-
-def _remove(folder: int, name: str) -> None:
-    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        os.unlink(name, dir_fd=folder)
-        return
-    top = os.open(name, _FOLDER, dir_fd=folder)
-    try:
-        for entry in walk(top):
-            remove = os.rmdir if entry.is_folder else os.unlink
-            remove(entry.name, dir_fd=entry.folder)
-    finally:
-        os.close(top)
-    os.rmdir(name, dir_fd=folder)

@@ -161,7 +161,17 @@ def make_archive(sources: tuple[ArchiveFile, ...], *, prefix: str, epoch: int) -
     return packed.getvalue()
 
 
+# A checkout may be anybody's: its configuration runs no program (git-config(1)).
+_HARMLESS = (
+    "safe.directory=*", "core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false",
+    "gpg.program=false", "gpg.openpgp.program=false", "gpg.ssh.program=false", "gpg.x509.program=false",
+)  # fmt: skip
+
+
 def _git(root: Path) -> list[str]:
     # The owner of a checkout may be another than the one who builds (sudo make): we only read it, and
     # no program that its configuration names is started.
-    return ["git", "-C", str(root), "-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
+    words = ["git", "-C", str(root), "--no-optional-locks", "--no-pager"]
+    for setting in _HARMLESS:
+        words += ["-c", setting]
+    return words

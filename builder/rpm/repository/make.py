@@ -91,7 +91,7 @@ def make_repository(
                 )
                 (fresh / f"{name}.repo").write_text(text, encoding="utf-8")
                 (fresh / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-                replace_folder(fresh, folder)
+                replace_folder(fresh, folder, STATE_FILE)
     except OSError as error:
         raise explain(error, folder) from error
     return LocalRepository(folder=folder, key_file=key_file, changed=True)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from builder.files import cache_folder, digest_of, locked, remove_tree, sha256_file, work_folder
+from builder.files import cache_folder, digest_of, locked, sha256_file, work_folder
+from builder.folders import remove_tree
 from builder.report import Report
 from builder.runner import Runner
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import files
+from builder.folders import remove_tree
 from builder.report import Report
 from builder.runner import Runner
 
@@ -69,7 +70,7 @@ def prepare(report: Report, runner: Runner, packages: Path = REQUIREMENTS) -> En
         if (folder / STAMP).exists():
             return environment
         if folder.exists():
-            files.remove_tree(folder)
+            remove_tree(folder)
         with report.step("environment", f"the services of {packages.name} from PyPI"):
             log = folder.with_suffix(".log")
             log.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from typing import Any
 
 from builder import files
 from builder.errors import BuildError, InputError
+from builder.folders import remove_tree
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.plane import plane, process
@@ -171,7 +172,7 @@ def _remove(folder: Path, state: State) -> None:
         process.end(state.keeper, seconds=30)
     for identity in state.plane.get("processes", {}).values():
         process.end(Identity(**identity), seconds=5)
-    files.remove_tree(folder)
+    remove_tree(folder)
 
 
 def _is_up(folder: Path) -> bool:

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""Images that are hostile: `verify` and `upload` look at them, and nothing else happens."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+
+from builder.errors import InputError
+from builder.formats.diskimage import read_header
+from builder.glance import source
+from builder.guest import room
+from builder.guest.outcome import Result, State
+from builder.guest.ssh import Login
+from builder.guest.verify import Options, verify
+from builder.manifest import find_manifest
+from builder.report import Report
+from tests.support.small_image import RUNNER, SmallImage, make_small_image
+
+CANARY = "the host's own\n"
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> SmallImage:
+    """An image that passes."""
+    return make_small_image(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(autouse=True)
+def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the host's with one file, which no image may change or read."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "host"
+    folder.mkdir()
+    (folder / "canary").write_text(CANARY)
+    return folder
+
+
+def look(image: Path, *checks: str) -> dict[str, Result]:
+    """Return what `verify --no-boot` finds, by check."""
+    verdict = verify(RUNNER, image, find_manifest(image), Options(boot=False, checks=checks or None))
+    return {result.check: result for result in verdict.results}
+
+
+def unharmed(folder: Path) -> bool:
+    """Say whether the canary's folder is as it was."""
+    return [(path.name, path.read_text()) for path in folder.iterdir()] == [("canary", CANARY)]
+
+
+LINKS = {
+    "the mount point itself": ("/boot/efi", ""),
+    "a folder above it": ("/boot", ""),
+    "a chain that climbs": ("/boot", "../../../../../../../../../.."),
+}
+
+
+@pytest.mark.parametrize(("link", "climb"), LINKS.values(), ids=LINKS)
+def test_a_link_in_the_place_of_a_mount_point_leads_nowhere(
+    good: SmallImage, tmp_path: Path, canary: Path, link: str, climb: str
+) -> None:
+    image = good.copy(tmp_path / "image")
+    image.debug("ln /boot /moved", f"unlink {link}")
+    image.link(link, f"{climb}{canary}")
+
+    results = look(image.finish())
+
+    assert unharmed(canary)
+    assert CANARY not in str(results)
+
+
+def test_no_file_is_read_through_a_link_of_the_image(good: SmallImage, tmp_path: Path, canary: Path) -> None:
+    image = good.copy(tmp_path / "image")
+    for path in ("/etc/fstab", "/etc/os-release", "/etc/locale.conf", "/etc/cloud/cloud.cfg"):
+        image.link(path, str(canary / "canary"))
+
+    results = look(image.finish())
+
+    assert CANARY.strip() not in str(results)
+
+
+def test_a_name_that_climbs_is_written_nowhere_else(good: SmallImage, tmp_path: Path, canary: Path) -> None:
+    image = good.copy(tmp_path / "image")
+    name = b"xxxxxxxxxxxxxxxxxxxxxxxxx"
+    image.put(f"/{name.decode()}", "overwritten\n")
+    data = image.disk.read_bytes()
+    climbing = b"../../../../../../xxxxxxx"
+    assert len(climbing) == len(name)
+    image.disk.write_bytes(data.replace(name, climbing))
+
+    look(image.finish())
+
+    assert unharmed(canary)
+    assert not list(tmp_path.parent.rglob("xxxxxxx"))
+
+
+def test_a_file_with_a_large_hole_does_not_fill_the_disk(
+    good: SmallImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "SLACK", 64 << 20)
+    image = good.copy(tmp_path / "image")
+    image.put("/var/hole", "x")
+    image.debug(f"sif /var/hole size {200 << 30}")
+    before = shutil.disk_usage(tmp_path).free
+
+    results = look(image.finish(), "rpm-database", "fstab")
+
+    assert shutil.disk_usage(tmp_path).free > before - (2 << 30)
+    assert all(result.state != State.PASS for result in results.values())
+
+
+def test_an_initramfs_that_unpacks_to_much_more_is_not_unpacked(good: SmallImage, tmp_path: Path) -> None:
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(bytes(1 << 24)) for _ in range(64)) + packer.flush()
+    image = good.copy(tmp_path / "image")
+    packed = tmp_path / "bomb"
+    packed.write_bytes(bomb)
+    image.debug("cd /boot", "rm initramfs-6.1.0.img", f"write {packed} initramfs-6.1.0.img")
+
+    (result,) = look(image.finish(), "initramfs-generic").values()
+
+    assert result.state != State.PASS
+    assert "512 MiB" in result.reason
+
+
+@pytest.mark.parametrize("kind", ["a fifo", "deep folders"])
+def test_odd_trees_end_in_results(good: SmallImage, tmp_path: Path, kind: str) -> None:
+    image = good.copy(tmp_path / "image")
+    if kind == "a fifo":
+        image.debug("cd /etc", "rm fstab", "mknod fstab p", "rm os-release", "mknod os-release p")
+    else:
+        image.debug("cd /var", *(line for _ in range(1600) for line in ("mkdir d", "cd d")))
+
+    results = look(image.finish())
+
+    assert results
+
+
+def test_text_of_an_image_reaches_no_terminal_with_its_escapes(good: SmallImage, tmp_path: Path) -> None:
+    image = good.copy(tmp_path / "image")
+    image.put("/etc/fstab", "UUID=\x1b]0;title\x07 / \x1b[2Jext4 defaults 0 1\n")
+    said = io.StringIO()
+    report = Report(out=said, err=said)
+
+    for result in look(image.finish()).values():
+        report.note(f"{result.check}: {result.reason}")
+        report.result(result.reason)
+
+    assert "\x1b" not in said.getvalue()
+    assert "\x07" not in said.getvalue()
+
+
+def test_a_vmdk_that_names_a_file_of_the_host_is_not_opened(tmp_path: Path, canary: Path) -> None:
+    image = tmp_path / "image.vmdk"
+    image.write_text(
+        '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
+        f'RW 1 FLAT "{canary / "canary"}" 0\n'
+    )
+
+    with pytest.raises(InputError, match="the format is vmdk"):
+        look(image)
+
+
+def with_data_file(path: Path, data: Path) -> Path:
+    """Make a qcow2 whose data is in another file."""
+    made = ["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={data},data_file_raw=on", path, "1M"]
+    subprocess.run(made, check=True)
+    return path
+
+
+def test_a_qcow2_with_a_data_file_is_neither_looked_into_nor_uploaded(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    image = with_data_file(tmp_path / "image.qcow2", data)
+    data.unlink()
+
+    assert read_header(image).has_data_file
+    assert not any(result.state == State.PASS for name, result in look(image).items() if name == "fstab")
+    with pytest.raises(InputError, match="another file"):
+        source.read(image)
+
+
+def test_a_raw_disk_that_begins_as_a_qcow2_is_not_probed(tmp_path: Path, canary: Path) -> None:
+    # What a guest writes into its own raw disk: a header with a backing file.
+    name = str(canary / "canary").encode()
+    header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 72, len(name), 16, 1 << 20, 0, 1, 0, 0, 1, 0, 0)
+    image = tmp_path / "image.raw"
+    image.write_bytes((header + name).ljust(1 << 20, b"\0"))
+
+    found = read_header(image)
+
+    assert (found.format, found.is_standalone) == ("qcow2", False)
+    assert CANARY.strip() not in str(look(image))
+
+
+@pytest.mark.parametrize("user", ["-oProxyCommand=touch {canary}/made", "-V", "--"])
+def test_the_name_of_a_user_is_no_option_of_ssh(tmp_path: Path, canary: Path, user: str) -> None:
+    login = Login(runner=RUNNER, folder=tmp_path, port=9, user=user.replace("{canary}", str(canary)))
+
+    done = login.run("true", timeout=20)
+
+    assert done.returncode == 255
+    assert unharmed(canary)
+    assert os.path.isdir(canary)
