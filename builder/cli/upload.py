@@ -1,35 +1,79 @@
 # SPDX-License-Identifier: MIT
-"""`openstack-builder upload`: a qcow2 file becomes an image of a cloud, its hash compared."""
+"""`openstack-builder upload`: a qcow2 file becomes an image of one or several clouds, its hash compared."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import re
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from builder.cli import Context
-from builder.errors import InputError
-from builder.glance import description, entry, source, upload
+from builder.errors import BuildError, BuildErrors, InputError, Problem
+from builder.glance import description, entry, metadefs, rotation, source, upload
+from builder.glance.converted import FORMATS, converted
 from builder.glance.decision import Decision
+from builder.glance.description import Wishes
 from builder.glance.images import Images
+from builder.glance.source import LocalImage
+from builder.glance.transfer import FINISH, Way
+from builder.glance.upload import Situation, UploadResult, Wanted
+from builder.report import Report
 from builder.sizes import MIB
 
 SUMMARY = "upload an image to Glance and compare its hash"
 EXAMPLE = """\
   openstack-builder upload out/jeos-fixture/jeos-fixture.qcow2 --cloud plane
   openstack-builder upload disk.qcow2 --name web --property os_distro=fedora --dry-run
+  openstack-builder upload disk.qcow2 --name web --rotate 3 --cloud north --cloud south --json
+  openstack-builder upload disk.qcow2 --disk-format raw --cloud ceph
 
-The cloud comes from clouds.yaml (--cloud, OS_CLOUD) or from OS_* variables. Properties come from the
+A cloud comes from clouds.yaml (--cloud, OS_CLOUD) or from OS_* variables. Properties come from the
 manifest beside the image. The same bytes already there under this name: nothing is sent. An
-upload that fails, or whose hash differs, is deleted from the cloud again (exit code 5)."""
+upload that fails, or whose hash differs, is deleted from the cloud again (exit code 5).
+
+--rotate KEEP: the image takes the name. The one before is renamed with its date and hidden once the new one
+is there; of those beyond the newest KEEP, all go that are not protected and that no server uses."""
+
+METHODS = ("glance-direct", "web-download")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("image", metavar="IMAGE.qcow2", type=Path, help="the file")
-    parser.add_argument("--cloud", metavar="NAME", help="cloud of clouds.yaml (default: OS_CLOUD, OS_*)")
     parser.add_argument("--name", help="name on the cloud (default: the manifest's, or the file's)")
+    parser.add_argument("--rotate", metavar="KEEP", type=_number("--rotate", 0, 10_000),
+                        help="take the name over; hide the one before, keep KEEP old ones")  # fmt: skip
     parser.add_argument(
+        "--retries", metavar="N", type=_number("--retries", 0, 100), default=3,
+        help="tries after a failed one (default: 3)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--wait", metavar="SECONDS", type=_number("--wait", 1, 604_800), default=int(FINISH),
+        help=f"for the cloud to hash, store or import (default: {FINISH:.0f})",
+    )  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="ask the cloud, say what would be done, stop")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    where = parser.add_argument_group("where to")
+    where.add_argument("--cloud", metavar="NAME", action="append", default=[],
+                       help="cloud of clouds.yaml (default: OS_CLOUD, OS_*); may be repeated")  # fmt: skip
+    where.add_argument("--region", metavar="NAME", action="append", default=[],
+                       help="region of each cloud (default: as configured); may be repeated")  # fmt: skip
+    where.add_argument("--project", metavar="NAME", action="append", default=[],
+                       help="project of each cloud (default: as configured); may be repeated")  # fmt: skip
+    where.add_argument("--store", metavar="ID", help="store of the cloud (default: the cloud's own)")
+    where.add_argument("--import", dest="method", choices=METHODS, metavar="METHOD",
+                       help=f"have the cloud import it: {', '.join(METHODS)}")  # fmt: skip
+    where.add_argument("--uri", metavar="URL", help="where web-download finds the very bytes of the image")
+    what = parser.add_argument_group("what it is to be")
+    what.add_argument("--disk-format", metavar="FORMAT", choices=tuple(FORMATS), default="qcow2",
+                      help=f"convert it on the way: {', '.join(FORMATS)} (default: qcow2)")  # fmt: skip
+    what.add_argument(
         "--property",
         dest="properties",
         metavar="KEY=VALUE",
@@ -37,67 +81,255 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a property added to those of the manifest, or replacing one; an empty VALUE removes it",
     )
-    parser.add_argument(
+    what.add_argument("--no-check-properties", action="store_true",
+                      help="take properties that do not fit the cloud's definitions (metadefs)")  # fmt: skip
+    what.add_argument("--min-disk", metavar="GIB", type=_number("--min-disk", 0, 1 << 20),
+                      help="smallest disk of a server (default: the size of the image)")  # fmt: skip
+    what.add_argument("--min-ram", metavar="MIB", type=_number("--min-ram", 0, 1 << 30),
+                      help="least memory of a server (default: 512 with a manifest)")  # fmt: skip
+    what.add_argument("--tag", metavar="TAG", action="append", default=[], help="may be repeated")
+    what.add_argument("--hidden", action="store_true", help="not shown in lists")
+    what.add_argument("--protected", action="store_true", help="cannot be deleted")
+    what.add_argument(
         "--visibility", choices=description.VISIBILITIES, help="who may use it (default: as the cloud has it)"
     )
-    parser.add_argument(
-        "--retries", metavar="N", type=_count, default=3, help="tries after a failed one (default: 3)"
+    what.add_argument(
+        "--owner", metavar="PROJECT", help="id of the project that owns it (for administrators)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="ask the cloud, say what would be done, stop")
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    what.add_argument("--member", metavar="PROJECT", action="append", default=[],
+                      help="id of a project that it is shared with; may be repeated")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """An upload to one cloud: where, and how it ended."""
+
+    label: str
+    place: entry.Entry
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Upload the image; return 0 when it is there."""
+    """Upload the image; return 0 when it is everywhere."""
     report = context.report
+    _check(args)
     properties = description.parse_properties(args.properties)
     local = source.read(args.image)
-    there = entry.connect(args.cloud, report)
+    jobs = [
+        Job(label=found.label, place=found)
+        for found in (entry.find_entry(wanted, report) for wanted in _places(args))
+    ]
     if not local.has_manifest:
         # The digest has to be known before the first request: by it the next run recognises the image.
         with report.step("hash", f"{local.size / MIB:.1f} MiB, no manifest next to it"):
             local = replace(local, digests=source.compute_digests(local.path))
-    wanted = description.describe(local, name=args.name, visibility=args.visibility, properties=properties)
-    images = Images(there, report, retries=args.retries)
-    decision = upload.examine(local, wanted, images, report)
+    with converted(local, args.disk_format, context.runner, report) as sent:
+        wanted = _wanted(args, local, sent, properties)
+        if len(jobs) == 1:
+            value, result = _one(jobs[0], args, sent, wanted, properties, report, threading.Event())
+            _show(args, value, result, report)
+            return 0
+        return _several(jobs, args, sent, wanted, properties, report)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    problems = []
+    if (args.method == "web-download") is not (args.uri is not None):
+        problems.append(Problem(message="--import web-download and --uri URL go together"))
+    elif args.uri and not re.match(r"https?://[^/]", args.uri):
+        problems.append(Problem(message="it begins with https:// (or http://)", where="--uri"))
+    if args.member and args.visibility not in (None, "shared"):
+        problems.append(Problem(message=f"--member shares an image, --visibility is {args.visibility}"))
+    if args.rotate is not None and args.hidden:
+        problems.append(Problem(message="--rotate and --hidden: the image that bears the name is shown"))
+    if args.uri and args.disk_format != "qcow2":
+        problems.append(Problem(message="--disk-format: what stands at --uri is not converted"))
+    if problems:
+        raise InputError(problems=problems)
+
+
+def _places(args: argparse.Namespace) -> list[entry.Wanted]:
+    """Return every cloud, in every region, for every project that is named."""
+    named = [dict.fromkeys(each) or {None: None} for each in (args.cloud, args.region, args.project)]
+    return [
+        entry.Wanted(cloud=cloud, region=region, project=project)
+        for cloud, region, project in product(*named)
+    ]
+
+
+def _wanted(
+    args: argparse.Namespace, local: LocalImage, sent: LocalImage, properties: dict[str, str]
+) -> Wanted:
+    wishes = Wishes(
+        min_disk=args.min_disk,
+        min_ram=args.min_ram,
+        hidden=args.hidden,
+        protected=args.protected,
+        owner=args.owner,
+        tags=tuple(dict.fromkeys(args.tag)),
+        disk_format=args.disk_format,
+    )
+    visibility = args.visibility or ("shared" if args.member else None)
+    described = description.describe(
+        replace(sent, path=local.path), name=args.name, visibility=visibility, properties=properties,
+        wishes=wishes,
+    )  # fmt: skip
+    return Wanted(
+        description=described,
+        way=Way(method=args.method, uri=args.uri, store=args.store, wait=float(args.wait)),
+        keep=args.rotate,
+        members=tuple(dict.fromkeys(args.member)),
+    )
+
+
+def _one(
+    job: Job,
+    args: argparse.Namespace,
+    local: LocalImage,
+    wanted: Wanted,
+    given: dict[str, str],
+    report: Report,
+    cancelled: threading.Event,
+) -> tuple[dict[str, Any], UploadResult | None]:
+    """Upload to one cloud, or look what would be done; return that as JSON, and how it ended."""
+    images = Images(job.place.open(), report, retries=args.retries)
+    _check_offers(wanted, images)
+    if not args.no_check_properties:
+        _check_properties(wanted, given, images, report)
+    situation = upload.examine(local, wanted, images, report)
     if args.dry_run:
-        _show_plan(args, context, local, wanted, decision, there.name)
-        return 0
-    outcome = upload.upload(local, wanted, decision, images, report)
-    if outcome.result == "already there":
-        report.note(f"{wanted.name} is already there with these bytes ({outcome.compared}): nothing sent")
-    elif outcome.compared.endswith(" equal"):
-        report.note(f"{wanted.name} is active, {outcome.compared}")
+        return _plan(wanted, situation, local, job.label), None
+    result = upload.upload(local, wanted, situation, images, report, cancelled=cancelled)
+    name = wanted.description.name
+    if result.result == "already there":
+        report.note(f"{name} is already there with these bytes ({result.compared}): nothing sent")
+    elif result.compared.endswith(" equal"):
+        report.note(f"{name} is active on {job.label}, {result.compared}")
+    return result.as_json(job.label), result
+
+
+def _check_offers(wanted: Wanted, images: Images) -> None:
+    """Refuse a store or a way of import that the cloud does not have."""
+    for option, value, what in (
+        ("--store", wanted.way.store, "stores"),
+        ("--import", wanted.way.method, "import"),
+    ):
+        if value is not None:
+            offered = images.offered(what)
+            if value not in offered:
+                raise InputError(
+                    f"cloud {images.cloud.name}: {option} {value}: not there",
+                    hint=f"it has: {', '.join(offered)}" if offered else f"it offers no {what}",
+                )
+
+
+def _check_properties(wanted: Wanted, given: dict[str, str], images: Images, report: Report) -> None:
+    """Hold the properties against the cloud's definitions: an error for the user's own, else a warning."""
+    mine = {
+        key: value
+        for key, value in wanted.description.properties.items()
+        if not key.startswith(description.OURS)
+    }
+    if not mine:
+        return
+    faults = list(metadefs.find_faults(mine, metadefs.read_definitions(images, mine)))
+    own = [fault for fault in faults if (fault.where or "").partition("=")[0] in given]
+    if own:
+        raise InputError(
+            problems=[replace(fault, where=f"--property {fault.where}") for fault in own],
+            hint="--no-check-properties takes it all the same",
+        )
+    for fault in faults:
+        report.warn(f"property {fault}")
+
+
+def _several(
+    jobs: Sequence[Job],
+    args: argparse.Namespace,
+    local: LocalImage,
+    wanted: Wanted,
+    given: dict[str, str],
+    report: Report,
+) -> int:
+    """Upload to all clouds at the same time; one that fails keeps none of the others from it."""
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        running = [pool.submit(_one, job, args, local, wanted, given, report, cancelled) for job in jobs]
+        try:
+            outcomes = [_outcome(each) for each in running]
+        except BaseException:
+            # Those under way take back what they have begun.
+            cancelled.set()
+            raise
+    failures = [each for each in outcomes if isinstance(each, BuildError)]
     if args.json:
-        report.json(outcome.as_json(there.name))
+        report.json(
+            [
+                {"result": "failed", "cloud": job.label, "error": each.message}
+                if isinstance(each, BuildError)
+                else each[0]
+                for job, each in zip(jobs, outcomes, strict=True)
+            ]
+        )
     else:
-        report.result(outcome.image.id)
+        report.table(
+            ("cloud", "result", "image"), [_row(job, each) for job, each in zip(jobs, outcomes, strict=True)]
+        )
+    if failures:
+        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
     return 0
 
 
-def _show_plan(
-    args: argparse.Namespace,
-    context: Context,
-    local: source.LocalImage,
-    wanted: description.Description,
-    decision: Decision,
-    cloud_name: str,
+def _outcome(future: Any) -> tuple[dict[str, Any], UploadResult | None] | BuildError:
+    try:
+        value: tuple[dict[str, Any], UploadResult | None] = future.result()
+    except BuildError as error:
+        return error
+    return value
+
+
+def _row(job: Job, outcome: tuple[dict[str, Any], UploadResult | None] | BuildError) -> tuple[str, str, str]:
+    if isinstance(outcome, BuildError):
+        return job.label, "failed", "-"
+    value, _ = outcome
+    return job.label, str(value["result"]), str((value.get("image") or {}).get("id") or "-")
+
+
+def _show(
+    args: argparse.Namespace, value: dict[str, Any], result: UploadResult | None, report: Report
 ) -> None:
-    action, image = _action(decision)
+    """Print how the upload to the only cloud ended."""
     if args.json:
-        context.report.json(
-            {
-                "result": action,
-                "cloud": cloud_name,
-                "image": {"id": image} if image else None,
-                "fields": wanted.fields(),
-                "size": local.size,
-            }
-        )
-        return
-    rows = [("cloud", cloud_name), ("size", local.size), *wanted.fields().items()]
-    context.report.note(f"{action}{f' (image {image})' if image else ''}; nothing is changed")
-    context.report.table(["field", "value"], rows)
+        report.json(value)
+    elif result is not None:
+        report.result(result.image.id)
+    else:
+        image = (value["image"] or {}).get("id")
+        report.note(f"{value['result']}{f' (image {image})' if image else ''}; nothing is changed")
+        rows = [("cloud", value["cloud"]), ("size", value["size"]), *value["fields"].items()]
+        rows += [
+            (f"would be {what}", ", ".join(ids) or "-") for what, ids in value.get("rotation", {}).items()
+        ]
+        report.table(["field", "value"], rows)
+
+
+def _plan(wanted: Wanted, situation: Situation, local: LocalImage, cloud: str) -> dict[str, Any]:
+    action, image = _action(situation.decision)
+    value: dict[str, Any] = {
+        "result": action,
+        "cloud": cloud,
+        "image": {"id": image} if image else None,
+        "fields": wanted.description.fields(),
+        "size": local.size,
+    }
+    if situation.family is not None and wanted.keep is not None:
+        old = [each for each in situation.family.bearers if each.id != image]
+        candidates = rotation.beyond((*situation.family.rotated, *old), wanted.keep)
+        value["rotation"] = {
+            "renamed and hidden": [each.id for each in old],
+            "deleted, if not used": [each.id for each in candidates],
+        }
+    return value
 
 
 def _action(decision: Decision) -> tuple[str, str | None]:
@@ -111,11 +343,12 @@ def _action(decision: Decision) -> tuple[str, str | None]:
     return "would create and send", None
 
 
-def _count(word: str) -> int:
-    try:
-        number = int(word)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= 100:
-        raise InputError(f"--retries {word}: not a number from 0 to 100")
-    return number
+def _number(option: str, low: int, high: int) -> Any:
+    """Return a reader of whole numbers for an option."""
+
+    def read(word: str) -> int:
+        if not re.fullmatch(r"[0-9]+", word) or not low <= int(word) <= high:
+            raise InputError(f"{option} {word}: not a number from {low} to {high}")
+        return int(word)
+
+    return read

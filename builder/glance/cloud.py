@@ -43,6 +43,11 @@ class Cloud:
         self.compute = compute
         self._session = session
 
+    def forget_connections(self) -> None:
+        """Make new connections from now on: those there are belong to another process too, after a fork."""
+        if self._session.session is not None:
+            self._session.session.close()
+
     def request(
         self,
         method: str,

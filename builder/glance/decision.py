@@ -23,17 +23,22 @@ class Decision:
     busy: another process uploads these bytes now: nothing is done.
     reuse: the orphan of a killed run: its id gets the data.
     discard: orphans that cannot be given data (again), to be deleted in either case.
+
+    Besides, for a word of warning: `alike` have these bytes and cannot be used as they are (hidden,
+    deactivated), `others` have the name and other bytes.
     """
 
     finished: Image | None = None
     busy: Image | None = None
     reuse: Image | None = None
     discard: tuple[Image, ...] = ()
+    alike: tuple[Image, ...] = ()
+    others: tuple[Image, ...] = ()
 
 
 def is_same(image: Image, size: int, digests: Mapping[str, str], disk_format: str) -> bool:
     """Say whether the image has these bytes, as far as the cloud's own hash tells."""
-    if image.status != "active":
+    if image.status not in ("active", "deactivated"):
         return False
     if image.disk_format != disk_format:
         # Converted by the cloud: it is known only by what it was made from, once its upload was over.
@@ -53,15 +58,20 @@ def decide(
     digests: Mapping[str, str],
     disk_format: str,
     now: datetime,
+    hidden: Sequence[Image] = (),
+    accept_hidden: bool = False,
     life_of: Callable[[str], Life] = uploader.life_of,
 ) -> Decision:
     """Decide about `images`, all of our name and owner, for a file of `size` with `digests`.
 
-    Images of other bytes are none of our business: they stay.
+    Images of other bytes are none of our business: they stay. `hidden` are hidden ones that nobody asks for;
+    with `accept_hidden` one of `images` is as good when it is hidden.
     """
-    for image in images:
-        if is_same(image, size, digests, disk_format):
-            return Decision(finished=image)
+    same = [image for image in (*images, *hidden) if is_same(image, size, digests, disk_format)]
+    usable = [each for each in same if each.status == "active" and (accept_hidden or not each.hidden)]
+    finished = next((each for each in usable if each in images), None)
+    if finished is not None:
+        return Decision(finished=finished)
     orphans: list[Image] = []
     for image in images:
         if image.properties.get(SHA256) != digests["sha256"]:
@@ -77,4 +87,10 @@ def decide(
         if life is Life.DEAD:
             orphans.append(image)
     reuse = next((image for image in orphans if image.status == "queued"), None)
-    return Decision(reuse=reuse, discard=tuple(image for image in orphans if image is not reuse))
+    known = (*orphans, *same)
+    return Decision(
+        reuse=reuse,
+        discard=tuple(image for image in orphans if image is not reuse),
+        alike=tuple(image for image in same if image not in orphans),
+        others=tuple(image for image in images if image not in known and image.status == "active"),
+    )

@@ -30,8 +30,25 @@ FIELDS = (
     "updated_at", "tags", "direct_url", "min_ram", "min_disk", "self", "file", "schema", "locations",
     "stores",
 )  # fmt: skip
+# The fields that an option of `upload` sets.
+OPTIONS = {"name": "--name", "visibility": "--visibility", "min_disk": "--min-disk", "min_ram": "--min-ram",
+           "tags": "--tag", "os_hidden": "--hidden", "protected": "--protected", "owner": "--owner",
+           "disk_format": "--disk-format", "stores": "--store"}  # fmt: skip
 # MiB: cloud-init and an initramfs of a distribution's kernel do not get along with less.
 MIN_RAM = 512
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """What the user says of the image's own fields; None is what follows from the image."""
+
+    min_disk: int | None = None
+    min_ram: int | None = None
+    hidden: bool = False
+    protected: bool = False
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    disk_format: str = "qcow2"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +62,10 @@ class Description:
     properties: Mapping[str, str]
     disk_format: str = "qcow2"
     container_format: str = "bare"
+    hidden: bool = False
+    protected: bool = False
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """Return the body of the request that creates it; without a visibility the cloud has its own."""
@@ -56,7 +77,10 @@ class Description:
             "min_ram": self.min_ram,
             **self.properties,
         }
-        return value | ({"visibility": self.visibility} if self.visibility else {})
+        # Only what was asked for: an old Glance knows no hidden images, and an owner is an administrator's.
+        asked = {"visibility": self.visibility, "os_hidden": self.hidden, "protected": self.protected,
+                 "owner": self.owner, "tags": list(self.tags)}  # fmt: skip
+        return value | {key: item for key, item in asked.items() if item}
 
 
 def describe(
@@ -65,6 +89,7 @@ def describe(
     name: str | None = None,
     visibility: str | None = None,
     properties: Mapping[str, str] | None = None,
+    wishes: Wishes | None = None,
 ) -> Description:
     """Derive the description of `source`; what the user says wins, an empty property takes one away."""
     manifest = source.manifest
@@ -73,13 +98,23 @@ def describe(
     derived[SHA256] = source.digests["sha256"]
     if "sha512" in source.digests:
         derived[SHA512] = source.digests["sha512"]
+    wishes = wishes or Wishes()
     return Description(
         name=name or (manifest.name if manifest else source.path.name.removesuffix(".qcow2")),
-        min_disk=manifest.min_disk if manifest else -(-source.virtual_size // GIB),
-        min_ram=MIN_RAM if manifest else 0,
+        min_disk=_first(wishes.min_disk, manifest.min_disk if manifest else -(-source.virtual_size // GIB)),
+        min_ram=_first(wishes.min_ram, MIN_RAM if manifest else 0),
         visibility=visibility,
         properties={key: value for key, value in derived.items() if value},
+        disk_format=wishes.disk_format,
+        hidden=wishes.hidden,
+        protected=wishes.protected,
+        owner=wishes.owner,
+        tags=wishes.tags,
     )
+
+
+def _first(wanted: int | None, derived: int) -> int:
+    return derived if wanted is None else wanted
 
 
 def parse_properties(words: Sequence[str]) -> dict[str, str]:
@@ -96,7 +131,7 @@ def parse_properties(words: Sequence[str]) -> dict[str, str]:
         if not equals or not re.fullmatch(r"[A-Za-z0-9_.:-]{1,255}", key):
             problems.append(Problem(message="not KEY=VALUE", where=where))
         elif key in FIELDS:
-            option = f"--{key}" if key in ("name", "visibility") else None
+            option = OPTIONS.get(key)
             problems.append(
                 Problem(
                     message=f"{key} is a field of the image, not a property",

@@ -37,6 +37,10 @@ class Image:
     hash_value: str | None
     updated_at: str
     properties: Mapping[str, str]
+    created_at: str = ""
+    hidden: bool = False
+    protected: bool = False
+    tags: tuple[str, ...] = ()
 
 
 class Images:
@@ -53,15 +57,27 @@ class Images:
         self.retries = retries
         self._report = report
 
-    def find(self, name: str) -> tuple[Image, ...]:
-        """Return the project's own images of this name, hidden ones excepted."""
+    def find(self, name: str, *, owner: str | None = None, hidden: bool = False) -> tuple[Image, ...]:
+        """Return the project's own images of this name: those that are listed, or those that are hidden.
+
+        Args:
+            owner: another project, whose images they are.
+        """
         # Glance takes a name that begins with `in:` for a list of names.
         asked = f'in:"{name}"' if name.startswith("in:") else name
-        query = urllib.parse.urlencode({"name": asked, "owner": self.cloud.project_id})
-        path: str | None = f"/images?{query}"
+        query = {"name": asked, "owner": owner or self.cloud.project_id, "os_hidden": str(hidden).lower()}
+        return tuple(image for image in self._list(f"list images called {name}", query) if image.name == name)
+
+    def find_marked(self, key: str, value: str, *, owner: str | None = None) -> tuple[Image, ...]:
+        """Return the project's hidden images that have this property."""
+        query = {key: value, "owner": owner or self.cloud.project_id, "os_hidden": "true"}
+        found = self._list(f"list images with {key}", query)
+        return tuple(image for image in found if image.properties.get(key) == value)
+
+    def _list(self, what: str, query: Mapping[str, str]) -> list[Image]:
+        path: str | None = f"/images?{urllib.parse.urlencode({'limit': 1000, **query})}"
         found: list[Image] = []
         while path:
-            what = f"list images called {name}"
             answer = self._send(what, "GET", path, ok=(200,))
             page = self._mapping(what, answer)
             rows, following = page.get("images"), page.get("next")
@@ -69,7 +85,7 @@ class Images:
                 raise self._foreign(what)
             found += [self._parse(what, row) for row in rows]
             path = following.removeprefix("/v2") if following else None
-        return tuple(image for image in found if image.name == name)
+        return found
 
     def create(self, image_id: str, fields: Mapping[str, Any]) -> Image:
         """Create an image under an id of our choice, so that a lost answer can be asked for again."""
@@ -105,19 +121,106 @@ class Images:
         """Delete the image; one that is not there is as good as deleted."""
         self._send(f"delete image {image_id}", "DELETE", f"/images/{image_id}", ok=(204, 404))
 
-    def put(self, image_id: str, body: Body) -> Answer:
+    def delete_unused(self, image_id: str) -> str | None:
+        """Delete the image unless the cloud itself says that it is in use; return what it says then."""
+        answer = self._send(
+            f"delete image {image_id}", "DELETE", f"/images/{image_id}", ok=(204, 404, 409, 403)
+        )
+        return None if answer.status in (204, 404) else answer.reason or f"HTTP {answer.status}"
+
+    def put(
+        self,
+        image_id: str,
+        body: Body,
+        *,
+        stage: bool = False,
+        store: str | None = None,
+        timeout: float = DATA_TIMEOUT,
+    ) -> Answer:
         """Send the data, once; the caller looks at the answer.
+
+        Args:
+            stage: into the staging area of an import, not into the store.
+            store: which of the cloud's stores; its default when None.
+            timeout: seconds for the answer.
 
         Raises:
             ConnectionLost: it broke on the way; Glance puts the image back to `queued` then.
         """
         return self.cloud.request(
             "PUT",
-            f"/images/{image_id}/file",
+            f"/images/{image_id}/{'stage' if stage else 'file'}",
             data=body,
             content_type="application/octet-stream",
-            timeout=DATA_TIMEOUT,
+            headers={"X-Image-Meta-Store": store} if store else None,
+            timeout=timeout,
         )
+
+    def start_import(self, image_id: str, method: Mapping[str, str], *, store: str | None) -> None:
+        """Have the cloud import what is staged, or what stands at an address."""
+        body: dict[str, Any] = {"method": dict(method)} | ({"stores": [store]} if store else {})
+        self._send("import the image", "POST", f"/images/{image_id}/import", body=body, ok=(202,))
+
+    def task_of(self, image_id: str) -> str | None:
+        """Return what the newest task of an image says, None where there is none or it says nothing."""
+        answer = self._send("show tasks", "GET", f"/images/{image_id}/tasks", ok=(200, 403, 404))
+        tasks = answer.value.get("tasks") if isinstance(answer.value, dict) else None
+        if not isinstance(tasks, list) or not tasks or not isinstance(tasks[-1], dict):
+            return None
+        newest = max(tasks, key=lambda task: str(task.get("updated_at")))
+        return f"{newest.get('status')} {newest.get('message') or ''}".strip()
+
+    def offered(self, what: str) -> tuple[str, ...]:
+        """Return what the cloud offers: `import` methods or `stores`; nothing where it tells none."""
+        answer = self._send(f"list {what}", "GET", f"/info/{what}", ok=(200, 404))
+        value = answer.value if isinstance(answer.value, dict) else {}
+        if what == "import":
+            methods = value.get("import-methods")
+            return tuple(methods.get("value", ())) if isinstance(methods, dict) else ()
+        return tuple(str(store.get("id")) for store in value.get("stores", ()) if isinstance(store, dict))
+
+    def namespaces(self, resource: str) -> list[tuple[str, str]]:
+        """Return the namespaces that define properties of a resource type, each with their prefix."""
+        query = urllib.parse.urlencode({"resource_types": resource, "limit": 1000})
+        answer = self._send("list definitions", "GET", f"/metadefs/namespaces?{query}", ok=(200, 403, 404))
+        rows = answer.value.get("namespaces") if isinstance(answer.value, dict) else None
+        found = []
+        for row in rows if isinstance(rows, list) else ():
+            associations = row.get("resource_type_associations") or () if isinstance(row, dict) else ()
+            prefixes = [each.get("prefix") or "" for each in associations if each.get("name") == resource]
+            found.append((str(row.get("namespace")), prefixes[0] if prefixes else ""))
+        return found
+
+    def definitions(self, namespace: str) -> Mapping[str, Any]:
+        """Return the properties that a namespace defines, as JSON schemas by name."""
+        path = f"/metadefs/namespaces/{urllib.parse.quote(namespace, safe='')}/properties"
+        answer = self._send("read definitions", "GET", path, ok=(200, 403, 404))
+        value = answer.value.get("properties") if isinstance(answer.value, dict) else None
+        return value if isinstance(value, dict) else {}
+
+    def share(self, image_id: str, project: str) -> None:
+        """Share the image with a project, by its id; one that has it already is content."""
+        self._send(
+            f"share with {project}",
+            "POST",
+            f"/images/{image_id}/members",
+            body={"member": project},
+            ok=(200, 409),
+        )
+
+    def is_used(self, image_id: str) -> bool | None:
+        """Say whether a server was made from the image and exists; None when Nova does not say.
+
+        Asked for all projects, where the user may; else for their own.
+        """
+        for everywhere in ("&all_tenants=1", ""):
+            path = f"/servers?image={image_id}&limit=1{everywhere}"
+            answer = self._send(
+                "list servers", "GET", path, ok=(200, 400, 403, 404), endpoint=self.cloud.compute
+            )
+            if answer.status == 200 and isinstance(answer.value, dict):
+                return bool(answer.value.get("servers"))
+        return None
 
     def failure(self, what: str, answer: Answer) -> RemoteError:
         """Return the error for an answer that was not hoped for."""
@@ -201,7 +304,7 @@ def parse(value: object) -> Image:
         found = value.get(name)
         return found if isinstance(found, str) else None
 
-    size = value.get("size")
+    size, tags = value.get("size"), value.get("tags")
     return Image(
         id=value["id"],
         name=text("name") or "",
@@ -213,5 +316,9 @@ def parse(value: object) -> Image:
         hash_algorithm=text("os_hash_algo"),
         hash_value=text("os_hash_value"),
         updated_at=text("updated_at") or "",
+        created_at=text("created_at") or "",
+        hidden=value.get("os_hidden") is True,
+        protected=value.get("protected") is True,
+        tags=tuple(sorted(tag for tag in tags if isinstance(tag, str))) if isinstance(tags, list) else (),
         properties={key: item for key, item in value.items() if isinstance(item, str)},
     )

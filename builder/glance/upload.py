@@ -1,30 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""The upload: look what is there, create, send, compare, and leave nothing behind when it fails."""
+"""The upload: look what is there, decide, send or not, share, rotate."""
 
 from __future__ import annotations
 
+import threading
 import time
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from builder.errors import BuildError, RemoteError
-from builder.glance import comparison, source, uploader
-from builder.glance.cloud import Answer
+from builder.glance import comparison, rotation, source, uploader
 from builder.glance.decision import Decision, decide
 from builder.glance.description import FIELDS, UPLOADER, Description
-from builder.glance.images import RETRYABLE, Image, Images
-from builder.glance.source import Body, LocalImage
-from builder.glance.trouble import ConnectionLost
-from builder.report import Report, Step
+from builder.glance.images import Image, Images
+from builder.glance.patches import remove_properties
+from builder.glance.rotation import Family, Rotated
+from builder.glance.source import LocalImage
+from builder.glance.transfer import Transfer, Way
+from builder.report import Report
 from builder.sizes import MIB
-
-# Seconds until Glance has noticed that a connection broke, and put the image back to `queued`.
-SETTLE = 15.0
-# Seconds for a store to finish when all bytes have arrived but the answer was lost.
-FINISH = 600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +32,13 @@ class UploadResult:
     sent: int
     seconds: float
     compared: str
+    rotated: Rotated | None = None
 
     def as_json(self, cloud: str) -> dict[str, Any]:
         """Return what `--json` prints."""
         image = {key: value for key, value in asdict(self.image).items() if key != "properties"}
         extra = {key: value for key, value in self.image.properties.items() if key not in FIELDS}
-        return {
+        shown = {
             "result": self.result,
             "cloud": cloud,
             "image": image,
@@ -50,228 +47,163 @@ class UploadResult:
             "seconds": round(self.seconds, 2),
             "compared": self.compared,
         }
+        if self.rotated is not None:
+            shown["rotated"] = {
+                "renamed": [image.id for image in self.rotated.renamed],
+                "deleted": [image.id for image in self.rotated.deleted],
+                "kept": [{"id": kept.image.id, "reason": kept.reason} for kept in self.rotated.kept],
+            }
+        return shown
 
 
-def examine(local: LocalImage, description: Description, images: Images, report: Report) -> Decision:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What is to be on the cloud, and how it gets there.
+
+    `keep` are the old images that a rotation keeps, None without a rotation; `members` the projects that the
+    image is shared with.
+    """
+
+    description: Description
+    way: Way = field(default_factory=Way)
+    keep: int | None = None
+    members: tuple[str, ...] = ()
+
+    @property
+    def arriving(self) -> Description:
+        """How the image is described while it arrives."""
+        return self.description if self.keep is None else rotation.arriving(self.description)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Situation:
+    """What the cloud has, and what is to be done about it; `family` with a rotation only."""
+
+    decision: Decision
+    family: Family | None = None
+
+
+def examine(local: LocalImage, wanted: Wanted, images: Images, report: Report) -> Situation:
     """Look at the cloud's images of this name and decide what to do; changes nothing.
 
     Raises:
         InputError: the same bytes seem to be there, but the file is not what its manifest says.
     """
-    found = images.find(description.name)
-    decision = _decide(local, description, found)
-    if any(image.status == "saving" for image in decision.discard):
+    situation = _look(local, wanted, images)
+    if any(image.status == "saving" for image in situation.decision.discard):
         # Killed a moment ago: Glance may not have noticed yet that the connection is gone.
         time.sleep(3.0)
-        found = images.find(description.name)
-        decision = _decide(local, description, found)
-    if decision.finished is not None and local.has_manifest:
+        situation = _look(local, wanted, images)
+    if situation.decision.finished is not None and local.has_manifest:
         with report.step("hash", f"{local.size / MIB:.1f} MiB against the manifest"):
             source.check_digests(local, source.compute_digests(local.path))
-    return decision
+    return situation
+
+
+def _look(local: LocalImage, wanted: Wanted, images: Images) -> Situation:
+    name, owner = wanted.description.name, wanted.description.owner
+    if wanted.keep is not None:
+        family = rotation.find_family(name, images, owner=owner)
+        decision = _decide(local, wanted, (*family.bearers, *family.incoming), hidden=family.rotated)
+        return Situation(decision=decision, family=family)
+    listed, hidden = images.find(name, owner=owner), images.find(name, owner=owner, hidden=True)
+    if wanted.description.hidden:
+        return Situation(decision=_decide(local, wanted, (*listed, *hidden)))
+    return Situation(decision=_decide(local, wanted, listed, hidden=hidden))
 
 
 def upload(
-    local: LocalImage, description: Description, decision: Decision, images: Images, report: Report
+    local: LocalImage,
+    wanted: Wanted,
+    situation: Situation,
+    images: Images,
+    report: Report,
+    *,
+    cancelled: threading.Event | None = None,
 ) -> UploadResult:
-    """Do what `decision` says.
+    """Do what was decided.
+
+    Args:
+        cancelled: set by somebody else, it ends the upload, of which nothing is left.
 
     Raises:
         BuildError: another process is uploading these bytes.
         RemoteError: the cloud failed, or holds other bytes; nothing is left on it, or it is said what.
         InputError: the file is not what its manifest says; nothing is left on the cloud.
     """
-    if decision.finished is not None:
-        _tell_differences(decision.finished, description, report)
-        compared = comparison.compare(decision.finished, local, local.digests, description.disk_format)
-        return UploadResult(
-            result="already there", image=decision.finished, sent=0, seconds=0.0, compared=compared
-        )
+    decision, family = situation.decision, situation.family
     if decision.busy is not None:
         raise _busy(decision.busy, images.cloud.name)
-    for image in decision.discard:
-        report.note(f"deleting image {image.id}: an upload that was killed left it in {image.status}")
-        images.delete(image.id)
-    return _Transfer(local, description, images, report).run(decision.reuse)
+    _warn(decision, wanted, report)
+    if family is not None:
+        family = rotation.complete(family, images, report)
+    if decision.finished is not None:
+        _tell_differences(decision.finished, wanted.description, report)
+        compared = comparison.compare(decision.finished, local, local.digests, wanted.description.disk_format)
+        result = UploadResult(
+            result="already there", image=decision.finished, sent=0, seconds=0.0, compared=compared
+        )
+    else:
+        for image in decision.discard:
+            report.note(f"deleting image {image.id}: an upload that was killed left it in {image.status}")
+            images.delete(image.id)
+        transfer = Transfer(local, wanted.arriving, images, report, way=wanted.way, cancelled=cancelled)
+        done = transfer.run(decision.reuse)
+        result = UploadResult(
+            result="uploaded", image=done.image, sent=done.sent, seconds=done.seconds, compared=done.compared
+        )
+        if family is not None:
+            # While the data was under way, another run may have changed what is there.
+            family = rotation.find_family(wanted.description.name, images, owner=wanted.description.owner)
+    for project in wanted.members:
+        images.share(result.image.id, project)
+    if family is None or wanted.keep is None:
+        return replace(result, image=_unmark(result.image, images, report))
+    rotated = rotation.rotate(result.image, wanted.description, family, wanted.keep, images, report)
+    return replace(result, image=images.show(result.image.id) or result.image, rotated=rotated)
 
 
-class _Transfer:
-    """One upload under way; `_image_id` is what has to go when it fails."""
-
-    def __init__(self, local: LocalImage, description: Description, images: Images, report: Report) -> None:
-        self._local = local
-        self._images = images
-        self._report = report
-        marked = {**description.properties, UPLOADER: uploader.own_mark()}
-        self._description = replace(description, properties=marked)
-        self._image_id: str | None = None
-        self._sent = 0
-
-    def run(self, orphan: Image | None) -> UploadResult:
-        """Create (or take over), send, compare; delete what there is when anything goes wrong."""
-        begun = time.monotonic()
-        try:
-            self._claim(orphan)
-            digests = self._send()
-            image = self._wait_until_active()
-            compared = comparison.compare(image, self._local, digests, self._description.disk_format)
-        except BaseException:
-            self._withdraw()
-            raise
-        if not compared.endswith(" equal"):
-            self._report.warn(f"image {image.id}: {compared}")
-        return UploadResult(
-            result="uploaded",
-            image=self._unmark(image),
-            sent=self._sent,
-            seconds=time.monotonic() - begun,
-            compared=compared,
+def _warn(decision: Decision, wanted: Wanted, report: Report) -> None:
+    """Say what else the cloud has that a user may not expect."""
+    for image in decision.alike:
+        if image.status == "deactivated":
+            report.warn(f"image {image.id} has these bytes and is deactivated; they are sent again")
+        elif wanted.keep is None or image.id not in {each.id for each in decision.discard}:
+            report.warn(
+                f"image {image.id} has these bytes and is hidden; they are sent again "
+                f"(openstack image set --unhidden {image.id} shows it)"
+            )
+    if decision.others and wanted.keep is None:
+        ids = ", ".join(image.id for image in decision.others)
+        report.warn(
+            f"the name {wanted.description.name} is that of other bytes too: {ids}; "
+            "--rotate KEEP hands the name over"
         )
 
-    def _claim(self, orphan: Image | None) -> None:
-        fields = self._description.fields()
-        if orphan is None:
-            # The id is ours before the request: whatever happens to the answer, we know what to delete.
-            self._image_id = str(uuid.uuid4())
-            self._images.create(self._image_id, fields)
-            return
-        self._report.note(f"using image {orphan.id} again: an upload that was killed left it")
-        self._image_id = orphan.id
-        self._images.patch(orphan.id, changes(orphan, fields))
 
-    def _send(self) -> Mapping[str, str]:
-        """Send the data until it has arrived; return the digests of what was sent."""
-        attempt = 0
-        while True:
-            attempt += 1
-            body, answer, problem = self._try()
-            if problem is None:
-                return body.digests
-            if attempt > self._images.retries:
-                raise RemoteError(
-                    f"{problem}; given up after {attempt} tries",
-                    hint="try again later: the network or the cloud is in trouble",
-                )
-            self._images.wait_before_retry(attempt, problem, answer)
-            if self._settle(arrived=body.sent == self._local.size):
-                return body.digests or self._local.digests
-
-    def _try(self) -> tuple[Body, Answer | None, str | None]:
-        """Send the data once; return what was sent, the answer, and the problem when it may pass."""
-        assert self._image_id is not None
-        cloud = self._images.cloud.name
-        size = f"{self._local.size / MIB:.1f} MiB"
-        answer: Answer | None = None
-        with self._report.step("upload", f"{size} to {cloud}") as step:
-            body = Body(self._local, _progress(step, self._local.size))
-            try:
-                answer = self._images.put(self._image_id, body)
-            except ConnectionLost as error:
-                problem = f"{error.message} after {body.sent} of {self._local.size} bytes"
-            else:
-                if 200 <= answer.status < 300:
-                    self._sent += body.sent
-                    step.detail = f"{size} to {cloud}, {body.sent / max(step.seconds, 1e-3) / 1e6:.0f} MB/s"
-                    return body, answer, None
-                failure = self._images.failure("upload", answer)
-                if answer.status == 409:
-                    # Somebody else sends to this image: it is not ours to delete.
-                    self._image_id = None
-                if answer.status not in RETRYABLE:
-                    raise failure
-                problem = failure.message
-            self._sent += body.sent
-            step.detail = f"{body.sent / MIB:.1f} of {size} to {cloud}"
-        return body, answer, problem
-
-    def _settle(self, *, arrived: bool) -> bool:
-        """Make the image ready for another PUT; return True when it is active after all."""
-        assert self._image_id is not None
-        image = self._wait(FINISH if arrived else SETTLE)
-        if image is not None and image.status == "active":
-            return True
-        if image is None or image.status != "queued":
-            self._images.delete(self._image_id)
-            self._image_id = str(uuid.uuid4())
-            self._images.create(self._image_id, self._description.fields())
-        return False
-
-    def _wait_until_active(self) -> Image:
-        image = self._wait(FINISH)
-        if image is None or image.status != "active":
-            status = image.status if image else "gone"
-            raise RemoteError(
-                f"cloud {self._images.cloud.name}: image {self._image_id} is {status} after the upload",
-                hint="the cloud's administrators find the reason in Glance's log",
-            )
+def _unmark(image: Image, images: Images, report: Report) -> Image:
+    """Take our mark away; the image is good with it, too."""
+    if UPLOADER not in image.properties:
+        return image
+    try:
+        return images.patch(image.id, remove_properties(image, UPLOADER))
+    except RemoteError as error:
+        report.warn(f"image {image.id} keeps the property {UPLOADER}: {error.message}")
         return image
 
-    def _wait(self, seconds: float) -> Image | None:
-        """Return the image when it is neither saving nor importing any more, or the time is over."""
-        assert self._image_id is not None
-        deadline = time.monotonic() + seconds
-        while True:
-            image = self._images.show(self._image_id)
-            if image is None or image.status not in ("saving", "uploading", "importing"):
-                return image
-            if time.monotonic() > deadline:
-                return image
-            time.sleep(0.5)
 
-    def _withdraw(self) -> None:
-        if self._image_id is None:
-            return
-        self._report.note(f"deleting image {self._image_id} again")
-        try:
-            self._images.delete(self._image_id)
-        except BuildError as error:
-            self._report.warn(
-                f"image {self._image_id} is left on the cloud and could not be deleted ({error.message}): "
-                f"openstack image delete {self._image_id}"
-            )
-
-    def _unmark(self, image: Image) -> Image:
-        """Take our mark away; the image is good with it, too."""
-        if UPLOADER not in image.properties:
-            return image
-        try:
-            return self._images.patch(image.id, [{"op": "remove", "path": f"/{UPLOADER}"}])
-        except RemoteError as error:
-            self._report.warn(f"image {image.id} keeps the property {UPLOADER}: {error.message}")
-            return image
-
-
-def changes(image: Image, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the JSON patch that gives `image` these fields and properties and no others."""
-    patch: list[dict[str, Any]] = []
-    for name, value in fields.items():
-        if name in FIELDS:
-            # Base fields are always there; the formats cannot change once set, and need not.
-            if image.properties.get(name) != value:
-                patch.append({"op": "replace", "path": f"/{name}", "value": value})
-        elif name not in image.properties:
-            patch.append({"op": "add", "path": _pointer(name), "value": value})
-        elif image.properties[name] != value:
-            patch.append({"op": "replace", "path": _pointer(name), "value": value})
-    stale = (name for name in image.properties if name not in FIELDS and name not in fields)
-    # What begins with os_glance is the cloud's.
-    patch += [{"op": "remove", "path": _pointer(name)} for name in stale if not name.startswith("os_glance")]
-    return patch
-
-
-def _decide(local: LocalImage, description: Description, found: tuple[Image, ...]) -> Decision:
+def _decide(
+    local: LocalImage, wanted: Wanted, found: Sequence[Image], *, hidden: Sequence[Image] = ()
+) -> Decision:
     return decide(
         found,
         size=local.size,
         digests=local.digests,
-        disk_format=description.disk_format,
+        disk_format=wanted.description.disk_format,
         now=datetime.now(UTC),
+        hidden=hidden,
+        accept_hidden=wanted.keep is not None or wanted.description.hidden,
     )
-
-
-def _pointer(name: str) -> str:
-    # RFC 6901: ~ and / have a meaning of their own.
-    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _busy(image: Image, cloud: str) -> BuildError:
@@ -293,19 +225,3 @@ def _tell_differences(image: Image, description: Description, report: Report) ->
         there = image.properties.get(name)
         if value is not None and there != value:
             report.warn(f"image {image.id}: {name} is {there or 'not set'} there, not {value}; left as it is")
-
-
-def _progress(step: Step, size: int) -> Callable[[int], None]:
-    shown = 0.0
-
-    def show(sent: int) -> None:
-        nonlocal shown
-        if step.seconds - shown < 0.1:
-            return
-        shown = step.seconds
-        rate = sent / max(step.seconds, 1e-3) / 1e6
-        step.progress(
-            f"{100 * sent // max(size, 1)}%  {sent / MIB:.0f} of {size / MIB:.0f} MiB  {rate:.0f} MB/s"
-        )
-
-    return show

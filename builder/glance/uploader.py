@@ -54,6 +54,14 @@ def pid_of(mark: str) -> str:
     return mark.split("/")[2]
 
 
+def is_dead(mark: str, status: str, updated_at: str) -> bool:
+    """Say whether nobody works on an image any more: its process is gone, or it was left long ago."""
+    life = life_of(mark)
+    if life is Life.UNKNOWN:
+        return is_abandoned(status, updated_at, datetime.now(UTC))
+    return life is Life.DEAD
+
+
 def is_abandoned(status: str, updated_at: str, now: datetime) -> bool:
     """Say whether an image in `status`, last changed at `updated_at`, is old enough to have no uploader."""
     try:

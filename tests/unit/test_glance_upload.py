@@ -16,7 +16,7 @@ import pytest
 from builder.errors import InputError, RemoteError
 from builder.glance import comparison, description, source, uploader
 from builder.glance.images import Image, parse
-from builder.glance.upload import changes
+from builder.glance.patches import changes
 from builder.manifest import as_data, manifest_path
 from tests.support.manifests import MANIFEST
 

@@ -20,7 +20,7 @@ LAYERS = (
     ("schema", "formats", "report", "files", "memory", "pipes", "places", "zstd"),
     ("tools", "manifest", "releases"),
     ("versions",),
-    ("runner", "http"),
+    ("runner", "http", "outliving"),
     ("download",),
     ("targets", "catalogue", "render"),
     ("kickstart",),

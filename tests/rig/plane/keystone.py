@@ -129,13 +129,20 @@ def wait(server: process.Server, port: int, path: str) -> None:
 
 
 def request(
-    port: int, method: str, path: str, *, token: str | None = None, body: object = None
+    port: int,
+    method: str,
+    path: str,
+    *,
+    token: str | None = None,
+    body: object = None,
+    content_type: str = "application/json",
 ) -> tuple[int, Mapping[str, str], object]:
     """Send one request to a service of the plane; return status, headers (lower case) and decoded JSON."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        headers = {"Content-Type": "application/json"} | ({"X-Auth-Token": token} if token else {})
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        headers = {"Content-Type": content_type} | ({"X-Auth-Token": token} if token else {})
+        data = body if isinstance(body, bytes | None) else json.dumps(body)
+        connection.request(method, path, data, headers)
         response = connection.getresponse()
         raw = response.read()
         names = {name.lower(): value for name, value in response.getheaders()}
