@@ -12,6 +12,7 @@ from builder.glance.images import Image
 from builder.glance.source import LocalImage
 
 CONVERTED = "converted by the cloud, not compared"
+SAME_SOURCE = "converted from the same file"
 NO_HASH = "the cloud gives no hash, not compared"
 
 

@@ -58,4 +58,7 @@ def converted(local: LocalImage, disk_format: str, runner: Runner, report: Repor
             step.detail += f", {path.stat().st_size / MIB:.1f} MiB"
         with report.step("hash", f"{path.stat().st_size / MIB:.1f} MiB"):
             digests = source.compute_digests(path)
-        yield replace(local, path=path, size=path.stat().st_size, digests=digests)
+        # A vmdk has an id of its own each time: the next run knows it by what it was made from.
+        yield replace(
+            local, path=path, size=path.stat().st_size, digests=digests, made_from=local.digests["sha256"]
+        )

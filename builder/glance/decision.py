@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from builder.glance import uploader
-from builder.glance.description import SHA256, UPLOADER
+from builder.glance.description import MADE_FROM, SHA256, UPLOADER
 from builder.glance.images import Image
 from builder.glance.uploader import Life
 
@@ -36,10 +36,17 @@ class Decision:
     others: tuple[Image, ...] = ()
 
 
-def is_same(image: Image, size: int, digests: Mapping[str, str], disk_format: str) -> bool:
-    """Say whether the image has these bytes, as far as the cloud's own hash tells."""
+def is_same(
+    image: Image, size: int, digests: Mapping[str, str], disk_format: str, made_from: str | None = None
+) -> bool:
+    """Say whether the image has these bytes, as far as the cloud's own hash tells.
+
+    One that we converted ourselves, from the file `made_from` (its sha256), is known by that.
+    """
     if image.status not in ("active", "deactivated"):
         return False
+    if made_from is not None and image.disk_format == disk_format and UPLOADER not in image.properties:
+        return image.properties.get(MADE_FROM) == made_from
     if image.disk_format != disk_format:
         # Converted by the cloud: it is known only by what it was made from, once its upload was over.
         return image.properties.get(SHA256) == digests["sha256"] and UPLOADER not in image.properties
@@ -59,6 +66,7 @@ def decide(
     disk_format: str,
     now: datetime,
     hidden: Sequence[Image] = (),
+    made_from: str | None = None,
     accept_hidden: bool = False,
     life_of: Callable[[str], Life] = uploader.life_of,
 ) -> Decision:
@@ -67,7 +75,7 @@ def decide(
     Images of other bytes are none of our business: they stay. `hidden` are hidden ones that nobody asks for;
     with `accept_hidden` one of `images` is as good when it is hidden.
     """
-    same = [image for image in (*images, *hidden) if is_same(image, size, digests, disk_format)]
+    same = [image for image in (*images, *hidden) if is_same(image, size, digests, disk_format, made_from)]
     usable = [each for each in same if each.status == "active" and (accept_hidden or not each.hidden)]
     finished = next((each for each in usable if each in images), None)
     if finished is not None:

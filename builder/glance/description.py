@@ -20,6 +20,8 @@ from builder.sizes import GIB
 OURS = "openstack_utils_"
 SHA256 = OURS + "sha256"
 SHA512 = OURS + "sha512"
+# The sha256 of the file that a converted image was made from.
+MADE_FROM = OURS + "made_from"
 # Who is uploading; taken away when the image is finished.
 UPLOADER = OURS + "uploader"
 VISIBILITIES = ("private", "shared", "community", "public")
@@ -98,6 +100,8 @@ def describe(
     derived[SHA256] = source.digests["sha256"]
     if "sha512" in source.digests:
         derived[SHA512] = source.digests["sha512"]
+    if source.made_from is not None:
+        derived[MADE_FROM] = source.made_from
     wishes = wishes or Wishes()
     return Description(
         name=name or (manifest.name if manifest else source.path.name.removesuffix(".qcow2")),

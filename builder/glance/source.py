@@ -23,7 +23,7 @@ class LocalImage:
     """A qcow2 file.
 
     `digests` are what it ought to have by its manifest, or was found to have; `manifest` is None
-    where there is none.
+    where there is none. A converted copy knows the sha256 of the file that it was `made_from`.
     """
 
     path: Path
@@ -31,6 +31,7 @@ class LocalImage:
     virtual_size: int
     manifest: ImageManifest | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    made_from: str | None = None
 
     @property
     def has_manifest(self) -> bool:

@@ -139,7 +139,11 @@ def upload(
         family = rotation.complete(family, images, report)
     if decision.finished is not None:
         _tell_differences(decision.finished, wanted.description, report)
-        compared = comparison.compare(decision.finished, local, local.digests, wanted.description.disk_format)
+        compared = comparison.SAME_SOURCE
+        if local.made_from is None:
+            compared = comparison.compare(
+                decision.finished, local, local.digests, wanted.description.disk_format
+            )
         result = UploadResult(
             result="already there", image=decision.finished, sent=0, seconds=0.0, compared=compared
         )
@@ -202,6 +206,7 @@ def _decide(
         disk_format=wanted.description.disk_format,
         now=datetime.now(UTC),
         hidden=hidden,
+        made_from=local.made_from,
         accept_hidden=wanted.keep is not None or wanted.description.hidden,
     )
 

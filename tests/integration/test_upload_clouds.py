@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""`upload` to several clouds, with fields as options, by import, into stores, in other formats."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+
+from tests.rig.plane import proxy as proxies
+from tests.rig.plane.plane import Plane
+from tests.rig.plane.proxy import Fault, Proxy
+from tests.support.uploading import User, make_image, write_manifest
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
+
+
+@pytest.fixture(scope="module")
+def proxy(plane: Plane) -> Iterator[Proxy]:
+    assert plane.glance is not None
+    with proxies.in_front_of(plane.glance.port) as running:
+        yield running
+
+
+@pytest.fixture
+def user(plane: Plane, proxy: Proxy, tmp_path: Path) -> Iterator[User]:
+    user = User(plane, proxy, tmp_path)
+    proxy.reset()
+    yield user
+    proxy.reset()
+    user.delete_images()
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return make_image(tmp_path / "jeos.qcow2", mebibytes=2)
+
+
+def only(user: User) -> dict[str, Any]:
+    """Return the one image that there is."""
+    (image,) = user.images()
+    return image
+
+
+@pytest.fixture
+def clouds(user: User) -> Iterator[None]:
+    """Clouds `north` and `south` of the same Glance, south past the proxy, and one that nobody answers at."""
+    assert user.plane.glance is not None
+    auth = user.cloud["auth"]
+    several = {
+        "demo": user.cloud,
+        "south": {**user.cloud, "image_endpoint_override": user.plane.glance.url},
+        "down": {**user.cloud, "auth": {**auth, "auth_url": "http://127.0.0.1:9/v3"}},
+    }
+    write = yaml.safe_dump
+
+    def with_all(value: Any, *rest: Any, **options: Any) -> Any:
+        return write({"clouds": several} if "clouds" in value else value, *rest, **options)
+
+    with mock.patch.object(yaml, "safe_dump", with_all):
+        yield
+
+
+@pytest.mark.usefixtures("clouds")
+def test_several_clouds_get_the_image_and_one_that_fails_keeps_none_from_it(user: User, image: Path) -> None:
+    words = ("--cloud", "demo", "--cloud", "south", "--cloud", "down", "--name", "all", "--retries", "0")
+
+    done = user.upload(image, *words, "--json")
+
+    rows = {row["cloud"]: row for row in json.loads(done.out)}
+    assert done.code == 5, done.err
+    assert [rows[name]["result"] for name in ("demo", "south", "down")] == ["uploaded", "uploaded", "failed"]
+    assert "connection refused" in rows["down"]["error"]
+    assert len(user.images("all")) == 2
+    assert done.err.count("error: cloud down") == 1
+
+
+@pytest.mark.usefixtures("clouds")
+def test_unknown_cloud_among_several_is_refused_before_anything_is_sent(user: User, image: Path) -> None:
+    done = user.upload(image, "--cloud", "demo", "--cloud", "nort")
+
+    assert done.code == 2
+    assert user.proxy.methods() == []
+
+
+def test_fields_are_set_by_options(user: User, image: Path) -> None:
+    done = user.upload(
+        image, "--min-disk", "7", "--min-ram", "1024", "--tag", "gold", "--tag", "web", "--hidden",
+        "--visibility", "private",
+    )  # fmt: skip
+    again = user.upload(image, "--hidden")
+
+    assert done.code == 0, done.err
+    assert user.images() == []
+    shown: Any = user.upload(image, "--hidden", "--dry-run", "--json")
+    assert json.loads(shown.out)["image"]["id"] == done.out.strip() == again.out.strip()
+
+
+def test_protected_and_shared_image(user: User, image: Path) -> None:
+    done = user.upload(image, "--protected", "--member", "f" * 32)
+
+    there = only(user)
+    assert done.code == 0, done.err
+    assert (there["protected"], there["visibility"]) == (True, "shared")
+    from tests.rig.plane.keystone import request
+
+    assert user.plane.glance is not None
+    path = f"/v2/images/{there['id']}"
+    members: Any = request(user.plane.glance.port, "GET", f"{path}/members", token=user._auth())[2]
+    assert [member["member_id"] for member in members["members"]] == ["f" * 32]
+    request(user.plane.glance.port, "PATCH", path, token=user._auth(),
+            body=[{"op": "replace", "path": "/protected", "value": False}],
+            content_type="application/openstack-images-v2.1-json-patch")  # fmt: skip
+
+
+@pytest.mark.parametrize("disk_format", ["raw", "vmdk"])
+def test_image_is_converted_on_the_way_and_what_is_sent_is_compared(
+    user: User, image: Path, disk_format: str
+) -> None:
+    write_manifest(image)
+
+    done = user.upload(image, "--disk-format", disk_format)
+    again = user.upload(image, "--disk-format", disk_format)
+
+    there = only(user)
+    assert done.code == 0, done.err
+    assert (there["disk_format"], there["name"], there["os_distro"]) == (disk_format, "jeos", "fixture")
+    assert "sha512 equal" in done.err
+    if disk_format == "raw":
+        raw = image.with_suffix(".expected")
+        subprocess.run(["qemu-img", "convert", "-O", "raw", image, raw], check=True)
+        assert there["os_hash_value"] == hashlib.sha512(raw.read_bytes()).hexdigest()
+    assert "already there" in again.err
+    assert again.out == done.out
+    assert [path.name for path in image.parent.glob(".openstack-builder-*")] == []
+
+
+def test_import_of_what_was_staged(user: User, image: Path) -> None:
+    done = user.upload(image, "--import", "glance-direct")
+
+    assert done.code == 0, done.err
+    assert "sha512 equal" in done.err
+    assert only(user)["status"] == "active"
+
+
+def test_import_from_the_web_is_compared_with_the_file(user: User, image: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(image.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}/{image.name}"
+        done = user.upload(image, "--import", "web-download", "--uri", address)
+        server.shutdown()
+        thread.join()
+
+    # Glance by itself fetches from ports 80 and 443 only (import_filtering_opts).
+    assert done.code in (0, 5), done.err
+    if done.code == 0:
+        assert "sha512 equal" in done.err
+        assert user.proxy.bytes_of("PUT") == 0
+    else:
+        assert "import the image" in done.err
+        assert user.images() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("--store", "nowhere"), "--store nowhere: not there", "it has: "),
+        (("--import", "web-download"), "--import web-download and --uri URL go together", ""),
+        (("--uri", "http://x/y"), "--import web-download and --uri URL go together", ""),
+        (("--member", "p", "--visibility", "private"), "--member shares an image", ""),
+        (("--rotate", "2", "--hidden"), "--rotate and --hidden", ""),
+        (("--rotate", "-1"), "--rotate -1: not a number from 0", ""),
+        (("--min-disk", "x"), "--min-disk x: not a number", ""),
+        (("--property", "min_disk=3"), "min_disk is a field of the image", "use --min-disk"),
+    ],
+)
+def test_options_that_cannot_be_met_are_refused(
+    user: User, image: Path, words: tuple[str, ...], said: str, hint: str
+) -> None:
+    done = user.upload(image, *words)
+
+    assert done.code == 2, done.err
+    assert said in done.err
+    assert hint in done.err
+    assert user.images() == []
+
+
+def test_store_is_chosen(user: User, image: Path) -> None:
+    done = user.upload(image, "--store", "fs")
+
+    assert done.code == 0, done.err
+    assert only(user)["stores"] == "fs"
+
+
+DEFINED = (
+    b'{"namespaces": [{"namespace": "OS::X", "resource_type_associations": [{"name": "OS::Glance::Image"}]}]}'
+)
+PROPERTIES = b'{"properties": {"os_distro": {"type": "string", "enum": ["fedora", "centos"]}}}'
+
+
+def test_properties_are_held_against_the_definitions_of_the_cloud(user: User, image: Path) -> None:
+    def define() -> None:
+        user.proxy.reset()
+        user.proxy.faults.append(
+            Fault(method="GET", path=r"/metadefs/namespaces\?", status=200, body=DEFINED)
+        )
+        user.proxy.faults.append(Fault(method="GET", path=r"/properties$", status=200, body=PROPERTIES))
+
+    write_manifest(image)
+    define()
+    refused = user.upload(image, "--property", "os_distro=fedroa")
+    define()
+    warned = user.upload(image, "--dry-run")
+    define()
+    forced = user.upload(image, "--property", "os_distro=fedroa", "--no-check-properties")
+
+    assert refused.code == 2
+    assert "--property os_distro=fedroa: the cloud takes one of fedora, centos" in refused.err
+    assert "did you mean fedora?" in refused.err
+    assert warned.code == 0
+    assert "warning: property os_distro=fixture: the cloud takes one of" in warned.err
+    assert forced.code == 0, forced.err
+
+
+def test_other_bytes_of_the_name_and_hidden_ones_are_named(user: User, image: Path) -> None:
+    first = user.upload(image).out.strip()
+    other = user.upload(make_image(image, mebibytes=1))
+    hidden = make_image(image.with_name("hidden.qcow2"), mebibytes=1)
+    third = user.upload(hidden, "--hidden").out.strip()
+    shown = user.upload(hidden)
+
+    assert f"the name jeos is that of other bytes too: {first}" in other.err
+    assert f"image {third} has these bytes and is hidden" in shown.err
+    assert shown.code == 0
+
+
+def test_waiting_for_the_cloud_is_told_and_ends(user: User, image: Path) -> None:
+    from tests.support.uploading import rewriting
+
+    fault = Fault(method="GET", path=r"/v2/images/[0-9a-f-]{36}$", rewrite=rewriting(status="saving"))
+    user.proxy.faults.append(fault)
+
+    done = user.upload(image, "--wait", "2", "--retries", "0")
+
+    assert done.code == 5, done.err
+    assert "is saving after the upload" in done.err
+    assert "--wait SECONDS waits longer than 2 s" in done.err
