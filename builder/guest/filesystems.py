@@ -8,6 +8,7 @@ copy for xfs_repair -n and a reader of our own. btrfs: a sparse copy for btrfs c
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from builder.guest.volumes import LogicalVolume
 from builder.runner import Runner
 
 EXT = ("ext2", "ext3", "ext4")
-
+# As debugfs prints it: `security.selinux (28) = "system_u:object_r:etc_t:s0\\000"`.
+_LABEL = re.compile(r'security\.selinux \(\d+\) = "([^"\\]*)')
 
 LINUX = (*EXT, "xfs", "btrfs")
 
@@ -212,6 +214,22 @@ def unpack(
     else:
         raise not_done(f"{system.type} cannot be read from outside without a mount")
     make_readable(target)
+
+
+def labels(runner: Runner, disk: Path, system: FileSystem, paths: list[str], work: Path) -> dict[str, str]:
+    """Return the SELinux labels of paths of an ext file system; those without one are left out."""
+    requests = work / "labels.debugfs"
+    requests.write_text("".join(f'ea_get "{path}" security.selinux\n' for path in paths))
+    where = f"{disk}?offset={system.start}"
+    done = run_apart(runner, ["debugfs", "-f", os.fspath(requests), where], readable=[disk, requests])
+    found: dict[str, str] = {}
+    path = ""
+    for line in done.stdout.splitlines():
+        if line.startswith("debugfs: ea_get "):
+            path = line.removeprefix('debugfs: ea_get "').removesuffix('" security.selinux')
+        elif label := _LABEL.match(line):
+            found[path] = label[1]
+    return found
 
 
 def copy_range(source: Path, start: int, size: int, target: Path, at: int = 0) -> None:

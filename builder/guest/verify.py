@@ -14,7 +14,7 @@ from builder.errors import BuildError, InputError
 from builder.guest import boots
 from builder.guest.acceleration import Acceleration, find_acceleration
 from builder.guest.boots import Bench
-from builder.guest.checks import across, booted, content, disk, identity
+from builder.guest.checks import across, booted, content, disk, identity, labels
 from builder.guest.evidence import ImageEvidence
 from builder.guest.firmware import FirmwareKind, find_firmware
 from builder.guest.instance import Datasource
@@ -25,7 +25,7 @@ from builder.guest.seed import ISO_WRITER
 from builder.manifest import ImageManifest
 from builder.runner import Runner
 
-OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS)
+OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS, *labels.CHECKS)
 INSIDE = booted.CHECKS
 ACROSS = across.CHECKS
 

@@ -20,10 +20,12 @@ timesource --ntp-server=ntp.example.net
 timesource --ntp-pool=pool.example.net
 rootpw --plaintext rootsecret
 group --name=crew --gid=4300
-user --name=op --groups=wheel,crew --uid=4200 --password=opsecret --plaintext --gecos="The Operator"
+group --name=vagrant
+user --name=vagrant --groups=vagrant,wheel
+user --name=op --groups=wheel,crew,op --uid=4200 --password=opsecret --plaintext --gecos="The Operator"
 sshkey --username=op "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAITEST op@example"
 selinux --permissive
-firewall --enabled --ssh --port=8080:tcp --service=http
+firewall --enabled --ssh --port=8080:tcp,imap:tcp --service=http --remove-service=dhcpv6-client
 services --disabled=chrony --enabled=sshd
 network --bootproto=static --ip=192.0.2.10 --netmask=255.255.255.0 --gateway=192.0.2.1 \
 --nameserver=192.0.2.2 --device=eth0 --hostname=guest.example
@@ -98,6 +100,8 @@ def test_the_firewall_opens_what_the_kickstart_says(look: Look) -> None:
     assert '<service name="ssh"/>' in zone
     assert '<service name="http"/>' in zone
     assert '<port port="8080" protocol="tcp"/>' in zone
+    assert '<port port="143" protocol="tcp"/>' in zone
+    assert "dhcpv6-client" not in zone
 
 
 def test_time_is_set_and_its_service_off(look: Look) -> None:
@@ -113,7 +117,8 @@ def test_accounts_are_made_with_hashed_passwords_groups_and_keys(look: Look) -> 
     passwd, shadow, group = (look.text(f"/etc/{name}") for name in ("passwd", "shadow", "group"))
 
     assert _row(passwd, "op")[2:6] == ["4200", "4200", "The Operator", "/home/op"]
-    assert "op" in _row(group, "wheel")[3].split(",")
+    assert _row(group, "wheel")[3].split(",") == ["vagrant", "op"]
+    assert _row(passwd, "vagrant")[3] == _row(group, "vagrant")[2]
     assert _row(group, "crew")[2:] == ["4300", "op"]
     assert all(_row(shadow, name)[1].startswith("$") for name in ("root", "op"))
     assert "AAAAITEST" in look.text("/home/op/.ssh/authorized_keys")

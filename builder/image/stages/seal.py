@@ -17,7 +17,7 @@ from builder.image.build import Build
 from builder.image.isolation.capabilities import LABELLING
 from builder.image.isolation.sandbox import run_in_image
 from builder.image.packages import rpmdb
-from builder.image.tree import databases, tree
+from builder.image.tree import databases, labels, tree
 from builder.image.tree.cleaning import clean
 from builder.image.tree.files import TreePath
 from builder.image.tree.observing import observe
@@ -90,6 +90,9 @@ def _label(build: Build) -> bool:
         build.warn("the image has a SELinux policy but no setfiles: it relabels at its first boot")
         tree.path("/.autorelabel").touch()
         return False
+    layout = build.facts.layout
+    assert layout is not None
+    labels.make_lost_and_found(layout)
     # In threads, one a processor, since policycoreutils 3.4: else a third of the whole build.
     usage = run_in_image(build, ["setfiles"], ok=()).stderr
     threads = ["-T", "0"] if re.search(r"\[-\w*T", usage) else []
@@ -113,6 +116,7 @@ def _label(build: Build) -> bool:
     except CommandFailed as error:
         error.hint = "the policy in the image cannot label it; selinux --disabled does without"
         raise
+    labels.label_beneath(labels.read_contexts(contexts), layout)
     return True
 
 

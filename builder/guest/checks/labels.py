@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""SELinux's labels, from outside: every inode against the image's own file contexts."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+
+from builder.formats.file_contexts import FileContexts
+from builder.guest import filesystems
+from builder.guest.evidence import ImageEvidence
+from builder.guest.filesystems import FileSystem
+from builder.guest.outcome import Check, Outcome, judge_all, not_applicable, not_done
+
+_SHOWN = 5
+
+
+def _labels(evidence: ImageEvidence) -> Outcome:
+    policy = evidence.tree.settings("/etc/selinux/config").get("SELINUXTYPE", "targeted")
+    base = f"/etc/selinux/{policy}/contexts/files/file_contexts"
+    if not evidence.tree.is_file(base):
+        raise not_applicable("the image has no SELinux policy")
+    if evidence.tree.settings("/etc/selinux/config").get("SELINUX") == "disabled":
+        raise not_applicable("SELinux is disabled")
+    texts = [evidence.tree.text(base + suffix) for suffix in ("", ".homedirs", ".local")]
+    contexts = FileContexts(texts, [evidence.tree.text(base + end) for end in (".subs_dist", ".subs")])
+    problems, count = [], 0
+    for system, point in _mounted(evidence):
+        wanted = dict(_wanted(evidence, contexts, point))
+        if system.type not in filesystems.EXT:
+            if system.type == "vfat":
+                continue  # it holds no labels: its mount does
+            raise not_done(f"labels of {system.type} cannot be read from outside")
+        found = filesystems.labels(evidence.runner, evidence.disk, system, list(wanted), evidence.work)
+        for path, (shown, label) in wanted.items():
+            count += 1
+            if found.get(path) != label:
+                problems.append(f"{shown} is {found.get(path) or 'without a label'}, not {label}")
+    more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+    return judge_all([*problems[:_SHOWN], *more], f"{count} files and folders, as the policy says")
+
+
+def _mounted(evidence: ImageEvidence) -> Iterator[tuple[FileSystem, str]]:
+    """Yield the root file system, and those of fstab that have a place in the tree."""
+    yield evidence.root, "/"
+    for mount in evidence.mounts:
+        system = evidence.find_source(mount.source)
+        if system is not None and system is not evidence.root and mount.point.startswith("/"):
+            yield system, mount.point
+
+
+def _wanted(
+    evidence: ImageEvidence, contexts: FileContexts, point: str
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield what a file system must have: its own path -> (path in the image, label)."""
+    points = {mount.point for mount in evidence.mounts if mount.point.startswith("/")}
+    top = evidence.tree.resolve(point)
+    for folder, names, files in os.walk(top):
+        inside = os.path.relpath(folder, top)
+        for name in [*names, *files]:
+            own = os.path.normpath(f"/{inside}/{name}")
+            shown = own if point == "/" else f"{point}{own}"
+            # debugfs takes no path with these; they are told apart by the guest's own restorecon.
+            if re.search(r'["\\\n\r]', own):
+                continue
+            mode = os.lstat(os.path.join(folder, name)).st_mode
+            label = contexts.lookup(shown, mode)
+            if label is not None:
+                yield own, (shown, label)
+        # What is mounted there belongs to another file system; the folder below it to this one.
+        names[:] = [
+            name for name in names
+            if (f"{point.rstrip('/')}{os.path.normpath(f'/{inside}/{name}')}") not in points - {point}
+        ]  # fmt: skip
+    if point == "/":
+        label = contexts.lookup("/", stat.S_IFDIR)
+        if label is not None:
+            yield "/", ("/", label)
+
+
+CHECKS: tuple[Check[ImageEvidence], ...] = (
+    Check(
+        id="labels-as-policy",
+        rows=(16,),
+        explanation="Every file and folder has the label that the image's own file contexts give it, those "
+        "below mount points and lost+found too.",
+        judge=_labels,
+    ),
+)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Labels of folders that setfiles(8) does not reach: below mount points, and where the kernel mounts its own.
+
+A guest sees them for a moment at boot, and file systems bring lost+found of their own.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from builder.formats.file_contexts import FileContexts
+from builder.image.disk.placement import DiskLayout
+from builder.image.isolation import mounts
+from builder.image.tree import tree
+
+_ATTRIBUTE = "security.selinux"
+_KERNEL = ("/dev", "/proc", "/sys", "/run")
+_EXT = ("ext2", "ext3", "ext4")
+_HERE = Path("/tmp/beneath")
+
+
+def read_contexts(path: str) -> FileContexts:
+    """Return the file contexts of the policy whose file_contexts lies at `path` of the image."""
+
+    def text(suffix: str) -> str:
+        file = tree.path(path + suffix)
+        return file.read_text() if file.is_file() else ""
+
+    return FileContexts([text(""), text(".homedirs"), text(".local")], [text(".subs_dist"), text(".subs")])
+
+
+def make_lost_and_found(layout: DiskLayout) -> None:
+    """Make the folder that mke2fs(8) would make, so that it gets its label with the rest."""
+    for mount in layout.mounts:
+        if mount.placed.fstype in _EXT:
+            folder = tree.path(mount.mountpoint) / "lost+found"
+            if not folder.exists():
+                folder.mkdir(mode=0o700)
+
+
+def label_beneath(contexts: FileContexts, layout: DiskLayout) -> int:
+    """Label the folders below mount points and those of the kernel; return how many."""
+    points = [mount.mountpoint for mount in layout.mounts]
+    sources = tree.separate(tuple(points), _HERE)
+    try:
+        hidden = {point: tree.below(_without(sources, point), point) for point in points if point != "/"}
+        hidden |= {name: sources["/"] / name.lstrip("/") for name in _KERNEL}
+        return sum(_label(contexts, name, folder) for name, folder in hidden.items())
+    finally:
+        for folder in sources.values():
+            mounts.unmount(os.fspath(folder))
+
+
+def _without(sources: dict[str, Path], point: str) -> dict[str, Path]:
+    return {one: folder for one, folder in sources.items() if one != point}
+
+
+def _label(contexts: FileContexts, name: str, folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        label = contexts.lookup(name, os.fstat(descriptor).st_mode)
+        if label is not None:
+            os.setxattr(descriptor, _ATTRIBUTE, label.encode() + b"\0")
+        return label is not None
+    finally:
+        os.close(descriptor)
