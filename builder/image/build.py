@@ -60,6 +60,7 @@ class Facts:
     authored: dict[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     failed_scripts: tuple[str, ...] = ()
+    boot_timeout: int | None = None  # that a script asked for
     grub_defaults: str = ""  # /etc/default/grub before the scripts
     after_packages: Observed | None = None
     after_commands: Observed | None = None

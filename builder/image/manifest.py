@@ -151,7 +151,7 @@ def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:
         services_enabled=tuple(name for name in plan.services_enabled if still(name)),
         services_disabled=tuple(name for name in plan.services_disabled if still(name)),
         kernel_arguments=" ".join(facts.kernel_arguments),
-        boot_timeout=plan.bootloader.timeout,
+        boot_timeout=plan.bootloader.timeout if facts.boot_timeout is None else facts.boot_timeout,
         users=tuple(
             UserEntry(name=user.name, groups=tuple(user.groups), locked=user.password.locked)
             for user in plan.users

@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from builder.guest.checks import labels
+from builder.guest.evidence import ImageEvidence
+from builder.guest.outcome import State
+from builder.manifest import find_manifest
+from builder.report import Report
+from builder.runner import Runner
 from tests.guest.conftest import OUT, ROOT, repository_options
 from tests.support.imaging import Look
 
@@ -84,10 +90,23 @@ def _row(text: str, name: str) -> list[str]:
         pytest.param("/etc/fstab", "etc_t", id="file that the build wrote"),
         pytest.param("/home/op", "user_home_dir_t", id="home that useradd made"),
         pytest.param("/usr/sbin/sshd", "sshd_exec_t", id="program"),
+        pytest.param("/boot", "boot_t", id="folder below a mount point"),
+        pytest.param("/dev", "device_t", id="folder of the kernel"),
+        pytest.param("/lost+found", "lost_found_t", id="lost+found"),
     ],
 )
 def test_files_have_the_labels_of_the_images_policy(look: Look, path: str, label: str) -> None:
     assert label in look.ask(f"ea_get {path} security.selinux")
+
+
+def test_every_label_is_the_policys_seen_from_outside(look: Look, tmp_path: Path) -> None:
+    image = OUT / "settings" / "settings.qcow2"
+    evidence = ImageEvidence(Runner(Report(quiet=True)), image, find_manifest(image), tmp_path)
+
+    outcome = labels.CHECKS[0].judge(evidence)
+
+    assert outcome.state is State.PASS, outcome
+    assert int(outcome.reason.split()[0]) > 1000
 
 
 def test_selinux_mode_is_the_kickstarts(look: Look) -> None:

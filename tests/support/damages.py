@@ -23,6 +23,9 @@ class Damage:
         self.do(image)
 
 
+CONTEXTS = "/etc/selinux/targeted/contexts/files/file_contexts"
+
+
 def _put(path: str, content: str) -> Damage:
     return Damage(lambda image: image.put(path, content), path)
 
@@ -292,11 +295,23 @@ DAMAGES: tuple[Row, ...] = (
     ("other keymap", "locale", _put("/etc/vconsole.conf", "KEYMAP=de\n"), "KEYMAP in"),
     ("other time zone", "locale", _setting("timezone", "Europe/Berlin"), "not to Europe/Berlin"),
     ("zone not there", "locale", _remove("/usr/share/zoneinfo/Etc/UTC"), "leads nowhere"),
+    (
+        "other label",
+        "labels-as-policy",
+        Damage(lambda image: image.label("/etc/selinux", "tmp_t"), CONTEXTS),
+        "/etc/selinux is system_u:object_r:tmp_t:s0, not system_u:object_r:etc_t:s0",
+    ),
+    (
+        "label of lost+found",
+        "labels-as-policy",
+        Damage(lambda image: image.label("/lost+found", "etc_t"), CONTEXTS),
+        "/lost+found is system_u:object_r:etc_t:s0",
+    ),
     ("other mode", "selinux-settings", _put("/etc/selinux/config", "SELINUX=permissive\n"), "permissive"),
     (
         "no policy",
         "selinux-settings",
-        _remove("/etc/selinux/targeted/contexts/files/file_contexts"),
+        _remove(CONTEXTS),
         "without a policy",
     ),
     ("relabelling waits", "selinux-settings", _put("/.autorelabel", ""), "/.autorelabel"),

@@ -54,7 +54,8 @@ FILES = {
     "/etc/ssh/sshd_config": "PermitRootLogin no\n",
     "/etc/lvm/lvm.conf": "",
     "/etc/selinux/config": "SELINUX=enforcing\nSELINUXTYPE=targeted\n",
-    "/etc/selinux/targeted/contexts/files/file_contexts": "/.* system_u:object_r:root_t:s0\n",
+    "/etc/selinux/targeted/contexts/files/file_contexts": "/.* <<none>>\n"
+    "/etc(/.*)? system_u:object_r:etc_t:s0\n/lost\\+found -d system_u:object_r:lost_found_t:s0\n",
     "/etc/yum.repos.d/os.repo": "[os]\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-os\n",
     "/etc/pki/rpm-gpg/RPM-GPG-KEY-os": "a key\n",
     "/etc/cloud/cloud.cfg": "disable_root: true\nsystem_info:\n  default_user: {name: fedora}\n",
@@ -132,6 +133,10 @@ class SmallImage:
         """Remove files from the root file system."""
         self.debug(*(f"rm {path}" for path in paths))
 
+    def label(self, path: str, kind: str) -> None:
+        """Give a file or folder a SELinux label."""
+        self.debug(f'ea_set "{path}" security.selinux system_u:object_r:{kind}:s0')
+
     def link(self, path: str, target: str) -> None:
         """Make a symbolic link in the root file system."""
         parent, name = os.path.split(path)
@@ -197,6 +202,10 @@ def make_small_image(folder: Path) -> SmallImage:
     _write_esp(folder, disk)
     image = SmallImage(disk=disk, manifest=standard_manifest())
     image.write(0, b"\xeb\x63\x90 boot code")
+    labelled = ["/etc", *(f"/{path.relative_to(tree)}" for path in sorted((tree / "etc").rglob("*")))]
+    for path in labelled:
+        image.label(path, "etc_t")
+    image.label("/lost+found", "lost_found_t")
     return image
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from typing import Any
 
+from builder.formats.kernel_arguments import split
 from builder.guest.checks.packaged import judge_verification
 from builder.guest.instance import Datasource
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
@@ -160,9 +160,11 @@ def _running(boot: BootRecord) -> Outcome:
 
 
 def _serial_console(boot: BootRecord) -> Outcome:
-    words = boot.good_fact("command-line").split()
+    # GRUB moves the quotes of a word with a blank to its ends: the same to the kernel.
+    words = [word.replace('"', "") for word in split(boot.good_fact("command-line"))]
     consoles = [word for word in words if word.startswith("console=")]
-    planned = shlex.split(boot.manifest.settings.kernel_arguments if boot.manifest else "")
+    given = boot.manifest.settings.kernel_arguments if boot.manifest else ""
+    planned = [word.replace('"', "") for word in split(given)]
     problems = [f"the kernel was not given {word}" for word in planned if word not in words]
     if not any(word.startswith("console=ttyS0") for word in consoles):
         problems.append("the kernel was given no console=ttyS0")

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-import shlex
 
+from builder.formats.kernel_arguments import from_entry, from_menu, split
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
 
@@ -227,7 +227,7 @@ def _consoles(words: list[str]) -> list[str]:
 
 
 def _planned_arguments(evidence: ImageEvidence) -> list[str]:
-    return shlex.split(evidence.manifest.settings.kernel_arguments) if evidence.has_manifest else []
+    return split(evidence.manifest.settings.kernel_arguments) if evidence.has_manifest else []
 
 
 def _plans_timeout(evidence: ImageEvidence) -> bool:
@@ -249,9 +249,10 @@ def kernel_command_lines(evidence: ImageEvidence) -> list[tuple[str, list[str]]]
     for name in evidence.tree.names(folder):
         if name.endswith(".conf"):
             options = re.findall(r"(?m)^options\s+(.*)$", evidence.tree.text(f"{folder}/{name}"))
-            found.append((name, " ".join(options).split()))
+            found.append((name, [from_entry(word) for word in split(" ".join(options))]))
     menu = re.findall(r"(?m)^\s*linux(?:efi|16)?\s+\S+\s*(.*)$", _grub_config(evidence))
-    return found + [("grub.cfg", rest.split()) for rest in menu if "$" not in rest]
+    written = [rest for rest in menu if not re.search(r"(?<!\\\\)\$", rest)]
+    return found + [("grub.cfg", [from_menu(word) for word in split(rest)]) for rest in written]
 
 
 def _selinux(evidence: ImageEvidence) -> Outcome:

@@ -61,6 +61,8 @@ def complete(build: Build) -> None:
         after=_text(DEFAULTS),
         custom="".join(_custom_entries()),
     )
+    if wanted.timeout is not None and wanted.timeout.removeprefix("-").isdecimal():
+        build.facts.boot_timeout = int(wanted.timeout)
     build.facts.firmware = _write(build, keep=True, wanted=wanted)
 
 

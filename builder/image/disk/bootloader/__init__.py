@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError
+from builder.formats.kernel_arguments import split
 from builder.image.disk.bootloader import bios, entries, grubimage, menu, uefi
-from builder.image.disk.bootloader.arguments import split
 from builder.image.disk.bootloader.changes import Changes
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import TreePath

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from builder.image.disk.bootloader.arguments import from_menu, split
+from builder.formats.kernel_arguments import from_menu, split
 
 # Of a word of the shell: in double quotes, in single quotes, a sign that is escaped, any other.
 _PARTS = re.compile(r"""("(?:\\.|[^"\\])*")|('[^']*')|(\\.)|(.)""")

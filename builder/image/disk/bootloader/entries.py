@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 
 from builder.errors import BuildError
+from builder.formats.kernel_arguments import for_entry, split
 from builder.image.disk.bootloader import grubimage
-from builder.image.disk.bootloader.arguments import for_entry, split
 from builder.image.disk.bootloader.changes import Changes
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import TreePath

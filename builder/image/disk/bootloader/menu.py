@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from builder.errors import BuildError
-from builder.image.disk.bootloader import grubimage
-from builder.image.disk.bootloader.arguments import (
+from builder.formats.kernel_arguments import (
     DOLLAR,
     DOLLAR_VALUE,
     for_entry,
@@ -23,6 +22,7 @@ from builder.image.disk.bootloader.arguments import (
     for_menu_of,
     split,
 )
+from builder.image.disk.bootloader import grubimage
 from builder.image.disk.bootloader.changes import Changes
 from builder.image.disk.bootloader.entries import Kernel, changed
 from builder.image.disk.placement import DiskLayout

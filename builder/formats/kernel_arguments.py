@@ -45,6 +45,11 @@ def from_menu(word: str) -> str:
     return re.sub(r"\\([\\'\";{}&|<>$])", r"\1", word)
 
 
+def from_entry(word: str) -> str:
+    """Return what `for_entry` was given."""
+    return from_menu(for_menu_of(word))
+
+
 def _written(word: str, *, dollar: str, dollar_within: str) -> str:
     out, within = [], False
     for letter in word:

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.image.disk import layout
-from builder.image.disk.bootloader import changes, entries, kernel_arguments, menu
-from builder.image.disk.bootloader.arguments import (
+from builder.formats.kernel_arguments import (
     DOLLAR,
     DOLLAR_VALUE,
     for_entry,
@@ -18,6 +16,8 @@ from builder.image.disk.bootloader.arguments import (
     from_menu,
     split,
 )
+from builder.image.disk import layout
+from builder.image.disk.bootloader import changes, entries, kernel_arguments, menu
 from builder.image.disk.bootloader.changes import Changes
 from builder.image.tree.files import TreePath, open_tree
 from builder.kickstart.plan import Bootloader, Disk, Partition
