@@ -8,9 +8,10 @@ gone when the build's process is. Everything here runs inside (`builder.image.is
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildError
 from builder.image.build import TREE, Build
@@ -27,6 +28,10 @@ SMALLEST = 4 * MIB
 API_FOLDERS = ("proc", "sys", "dev", "run")
 # Inside, the file that --keep packs the tree into.
 SAVED = Path("/tree.tar")
+
+# The file systems of the tree by mount point, each held open since before any script ran: a script may rename
+# a folder above a mount point, and what has the name then is another one.
+_held: dict[str, int] = {}
 
 
 def bounds(build: Build, available: int) -> dict[str, Usage]:
@@ -57,6 +62,7 @@ def mount_tree(build: Build) -> None:
         size = max(bound.bytes, SMALLEST)
         options = f"mode=755,size={size},nr_inodes={max(bound.inodes, 64)}"
         mounts.mount("image", os.fspath(folder), "tmpfs", 0, options)
+        _held[mountpoint] = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def save(build: Build) -> None:
@@ -75,18 +81,31 @@ def separate(mountpoints: Mapping[str, object] | tuple[str, ...], parent: Path) 
     for number, mountpoint in enumerate(mountpoints):
         folder = parent / f"{number}"
         folder.mkdir(parents=True)
-        mounts.mount(os.fspath(TREE / mountpoint.lstrip("/")), os.fspath(folder), None, mounts.MS_BIND)
+        held = f"/proc/self/fd/{_held[mountpoint]}"
+        mounts.mount(held, os.fspath(folder), None, mounts.MS_BIND)
         folders[mountpoint] = folder
     return folders
 
 
 def below(sources: Mapping[str, Path], mountpoint: str) -> Path:
-    """Return where the content of `mountpoint` lies that is a folder of another one in `sources`."""
+    """Return where the content of `mountpoint` lies that is a folder of another one in `sources`.
+
+    Raises:
+        BuildError: a script put something else there, a link for example, which may lead anywhere.
+    """
     parent = max(
         (one for one in sources if f"{mountpoint}/".startswith(one.rstrip("/") + "/")),
         key=lambda one: len(one),
     )
-    return sources[parent] / mountpoint.removeprefix(parent).lstrip("/")
+    folder = sources[parent]
+    for name in PurePosixPath(mountpoint.removeprefix(parent).lstrip("/")).parts:
+        folder /= name
+        if not os.path.lexists(folder) or not stat.S_ISDIR(folder.lstat().st_mode):
+            raise BuildError(
+                f"{mountpoint} of the image is not a folder, and a subvolume is to be mounted there",
+                hint="a script of the kickstart put something else there, or removed it",
+            )
+    return folder
 
 
 @cache
