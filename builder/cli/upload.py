@@ -16,6 +16,7 @@ from typing import Any
 from builder.cli import Context
 from builder.errors import BuildError, BuildErrors, InputError, Problem
 from builder.glance import description, entry, metadefs, rotation, source, upload
+from builder.glance.cloud import Cloud
 from builder.glance.converted import FORMATS, converted
 from builder.glance.decision import Decision
 from builder.glance.description import Wishes
@@ -102,10 +103,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """An upload to one cloud: where, and how it ended."""
+    """An upload to one cloud: `cloud` is entered already, or why it could not be."""
 
     label: str
-    place: entry.Entry
+    cloud: Cloud | BuildError
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -114,10 +115,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     _check(args)
     properties = description.parse_properties(args.properties)
     local = source.read(args.image)
-    jobs = [
-        Job(label=found.label, place=found)
-        for found in (entry.find_entry(wanted, report) for wanted in _places(args))
-    ]
+    # Before minutes of hashing: a password may be wrong.
+    jobs = _enter([entry.find_entry(wanted, report) for wanted in _places(args)])
     if not local.has_manifest:
         # The digest has to be known before the first request: by it the next run recognises the image.
         with report.step("hash", f"{local.size / MIB:.1f} MiB, no manifest next to it"):
@@ -129,6 +128,26 @@ def run(args: argparse.Namespace, context: Context) -> int:
             _show(args, value, result, report)
             return 0
         return _several(jobs, args, sent, wanted, properties, report)
+
+
+def _enter(places: Sequence[entry.Entry]) -> list[Job]:
+    """Authenticate with every cloud, at the same time.
+
+    Raises:
+        BuildError: the only one cannot be entered.
+    """
+    if len(places) == 1:
+        return [Job(label=places[0].label, cloud=places[0].open())]
+    with ThreadPoolExecutor(len(places)) as pool:
+        entered = list(pool.map(_try_entry, places))
+    return [Job(label=place.label, cloud=cloud) for place, cloud in zip(places, entered, strict=True)]
+
+
+def _try_entry(place: entry.Entry) -> Cloud | BuildError:
+    try:
+        return place.open()
+    except BuildError as error:
+        return error
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -192,7 +211,9 @@ def _one(
     cancelled: threading.Event,
 ) -> tuple[dict[str, Any], UploadResult | None]:
     """Upload to one cloud, or look what would be done; return that as JSON, and how it ended."""
-    images = Images(job.place.open(), report, retries=args.retries)
+    if isinstance(job.cloud, BuildError):
+        raise job.cloud
+    images = Images(job.cloud, report, retries=args.retries)
     _check_offers(wanted, images)
     if not args.no_check_properties:
         _check_properties(wanted, given, images, report)
