@@ -241,10 +241,13 @@ def _initramfs_generic(evidence: ImageEvidence) -> Outcome:
         return failed(f"no initramfs for kernel {version}")
     names = initramfs.read_names(evidence.runner, evidence.tree.bytes(path), evidence.work)
     inside = {_module_name(name) for name in names if ".ko" in name}
-    wanted = [name for name in DRIVERS if name in loadable or name in builtin]
+    drivers = (*DRIVERS, _module_name(evidence.root.type), *(("dm_mod",) if evidence.root.volume else ()))
+    wanted = [name for name in drivers if name in loadable or name in builtin]
     if not wanted:
         raise not_applicable(f"kernel {version} has none of {', '.join(DRIVERS)}")
     missing = [f"{name} is not in {path}" for name in wanted if name not in inside | builtin]
+    if evidence.root.volume and not any(name.endswith("bin/lvm") for name in names):
+        missing.append(f"lvm is not in {path}, and / is on {evidence.root.name}")
     return judge_all(missing, f"{', '.join(wanted)} are there")
 
 
@@ -348,7 +351,8 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="initramfs-generic",
         rows=(6,),
-        explanation="The initramfs holds the disk drivers of the clouds, not only those of one machine.",
+        explanation="The initramfs holds the disk drivers of the clouds, not only those of one machine, "
+        "and what the root is on.",
         judge=_initramfs_generic,
     ),
     Check(

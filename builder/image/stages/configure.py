@@ -5,11 +5,20 @@ from __future__ import annotations
 
 from builder.image.build import Build
 from builder.image.tree.observing import observe
-from builder.image.tree.settings import accounts, growth, locale, network, repositories, security, services
+from builder.image.tree.settings import (
+    accounts,
+    growth,
+    initramfs,
+    locale,
+    network,
+    repositories,
+    security,
+    services,
+)
 from builder.image.tree.traces import noting
 
 # In Anaconda's order: scripts may rely on users, and services on nothing.
-SETTINGS = (locale, network, repositories, security, accounts, services, growth)
+SETTINGS = (locale, network, repositories, security, accounts, services, growth, initramfs)
 
 
 def run(build: Build) -> str:

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""What the initramfs must hold for the root, whatever the packages' dracut.conf leaves out (dracut.conf(5)).
+
+In a file of the image, so that it holds for kernels that come later, too.
+"""
+
+from __future__ import annotations
+
+from builder.image.build import Build
+from builder.image.tree import tree
+
+FILE = "/etc/dracut.conf.d/50-root-storage.conf"
+# What dracut has of its own accord in any generic initramfs.
+_USUAL = ("ext2", "ext3", "ext4")
+
+
+def apply(build: Build) -> None:
+    """Write dracut's configuration where the root is on LVM, or not on ext4."""
+    disk = build.plan.disk
+    modules, drivers = set(), set()
+    for mountpoint in ("/", "/usr"):
+        volume = disk.holding(mountpoint)
+        if volume is None:
+            continue
+        if volume not in disk.partitions:
+            modules.add("lvm")
+        if volume.fstype == "btrfs":
+            modules.add("btrfs")
+        if volume.fstype not in _USUAL:
+            drivers.add(volume.fstype)
+    lines = [f'add_dracutmodules+=" {" ".join(sorted(modules))} "'] if modules else []
+    lines += [f'add_drivers+=" {" ".join(sorted(drivers))} "'] if drivers else []
+    if lines:
+        tree.write(FILE, "\n".join(["# Made with the image: what / needs.", *lines, ""]))

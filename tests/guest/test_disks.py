@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Disks as published cloud kickstarts have them: built, looked at from outside, booted, grown."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder import tools
+from builder.files import sha256_file
+from tests.guest.conftest import OUT, ROOT, command, repository_options
+
+pytestmark = pytest.mark.skipif(
+    not (tools.has("mkfs.xfs") and tools.has("btrfs") and tools.has("parted")),
+    reason="needs xfsprogs, btrfs-progs and parted",
+)
+
+SYSTEM = """\
+lang C.UTF-8
+%include {include}/guest.ks
+%include {include}/cloud-init.ks
+zerombr
+bootloader --location=mbr --timeout=1 --append="rw no_timer_check console=tty1 console=ttyS0,115200n8"
+services --enabled=sshd
+{disk}
+%packages --excludedocs --exclude-weakdeps --inst-langs=en
+@core
+kernel
+grub2-pc-modules
+grub2-efi-x64-modules
+cloud-init
+cloud-utils-growpart
+zstd
+xfsprogs
+btrfs-progs
+lvm2
+%end
+"""
+DISKS = {
+    # Fedora's cloud base.
+    "fedora": """
+clearpart --all --initlabel --disklabel=gpt
+part prepboot --size=4 --fstype=prepboot
+part biosboot --size=1 --fstype=biosboot
+part /boot/efi --size=100 --fstype=efi
+part /boot --size=400 --fstype=ext4 --label=boot
+part btrfs.007 --size=1600 --fstype="btrfs" --fsoptions="compress=zstd:1"
+btrfs none --label=fedora btrfs.007
+btrfs /home --subvol --name=home LABEL=fedora
+btrfs / --subvol --name=root LABEL=fedora
+""",
+    # AlmaLinux and Rocky Linux.
+    "onpart": """
+%pre --erroronfail
+set -e
+parted -s -a optimal /dev/sda -- mklabel gpt
+parted -s -a optimal /dev/sda -- mkpart biosboot 1MiB 2MiB set 1 bios_grub on
+parted -s -a optimal /dev/sda -- mkpart '"EFI System Partition"' fat32 2MiB 102MiB set 2 esp on
+parted -s -a optimal /dev/sda -- mkpart boot xfs 102MiB 602MiB
+parted -s -a optimal /dev/sda -- mkpart root xfs 602MiB 100%
+%end
+part biosboot --fstype=biosboot --onpart=sda1
+part /boot/efi --fstype=efi --onpart=sda2
+part /boot --fstype=xfs --onpart=sda3
+part / --fstype=xfs --onpart=sda4 --mkfsoptions "-m bigtime=0,inobtcount=0"
+""",
+    # Guests of RHEL.
+    "lvm": """
+clearpart --all --initlabel --disklabel=gpt
+reqpart
+part /boot --fstype=xfs --size=500
+part pv.01 --size=1800
+volgroup guest pv.01
+logvol swap --vgname=guest --name=swap --size=128
+logvol / --vgname=guest --name=root --fstype=xfs --size=1024 --grow
+""",
+    "msdos": """
+clearpart --all --initlabel --disklabel=msdos
+part swap --size=128
+part / --fstype=xfs --size=1600
+""",
+}
+FIRMWARE = {name: "bios" if name == "msdos" else "bios,uefi" for name in DISKS}
+
+
+def build(name: str, out: Path, folder: Path) -> Path:
+    """Build the image `name` and return its qcow2."""
+    kickstart = folder / f"disk-{name}.ks"
+    kickstart.write_text(SYSTEM.format(include=ROOT / "kickstarts/include", disk=DISKS[name]))
+    size = ("--size", "2400M") if name == "onpart" else ()
+    words = [*repository_options("image", kickstart, "--target", "fixture-12", *size), "--out", out]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return out / kickstart.stem / f"{kickstart.stem}.qcow2"
+
+
+def verify(image: Path, *options: str) -> dict[str, Any]:
+    """Return the verdict of `verify` on `image`."""
+    done = subprocess.run(
+        command("verify", image, "--json", *options), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    found["status"] = done.returncode
+    return found
+
+
+def wrong(verdict: dict[str, Any]) -> list[str]:
+    """Return what a verdict is not content with."""
+    return [
+        str(check) for check in verdict.get("checks", ()) if "fail" in str(check) or "not-done" in str(check)
+    ]
+
+
+@pytest.fixture(params=DISKS)
+def image(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """An image with each disk, built in the folder that is kept between runs."""
+    return build(request.param, OUT, tmp_path)
+
+
+def test_the_image_is_sound_from_outside(image: Path) -> None:
+    verdict = verify(image, "--no-boot")
+
+    assert verdict["status"] == 0, wrong(verdict) or verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DISKS)
+def test_another_build_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
+    first = build(name, OUT, tmp_path)
+
+    assert sha256_file(build(name, tmp_path / "again", tmp_path)) == sha256_file(first)
+
+
+@pytest.mark.slow
+@pytest.mark.boot
+@pytest.mark.parametrize("name", DISKS)
+def test_the_image_boots_and_grows(name: str, tmp_path: Path) -> None:
+    verdict = verify(
+        build(name, OUT, tmp_path), "--firmware", FIRMWARE[name], "--datasource", "nocloud", "--resize", "+1G"
+    )
+
+    assert verdict["status"] == 0, wrong(verdict) or verdict
