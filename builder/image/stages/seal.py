@@ -116,7 +116,9 @@ def _label(build: Build) -> bool:
     except CommandFailed as error:
         error.hint = "the policy in the image cannot label it; selinux --disabled does without"
         raise
-    labels.label_beneath(labels.read_contexts(contexts), layout)
+    policy = labels.read_contexts(contexts)
+    labels.label_mounted(policy, layout)
+    labels.label_beneath(policy, layout)
     return True
 
 

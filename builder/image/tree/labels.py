@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Labels of folders that setfiles(8) does not reach: below mount points, and where the kernel mounts its own.
+"""Labels that setfiles(8) does not give: below mount points, where the kernel mounts its own, and on mounts.
 
-A guest sees them for a moment at boot, and file systems bring lost+found of their own.
+setfiles passes over what is mounted without `seclabel`: all mounts, where the host's kernel has no SELinux.
 """
 
 from __future__ import annotations
@@ -37,6 +37,18 @@ def make_lost_and_found(layout: DiskLayout) -> None:
             folder = tree.path(mount.mountpoint) / "lost+found"
             if not folder.exists():
                 folder.mkdir(mode=0o700)
+
+
+def label_mounted(contexts: FileContexts, layout: DiskLayout) -> None:
+    """Label what is mounted below the root; vfat holds no labels."""
+    for mount in layout.mounts:
+        if mount.mountpoint == "/" or mount.placed.fstype == "vfat":
+            continue
+        top = tree.path(mount.mountpoint)
+        for path in (top, *top.glob("**/*")):
+            label = contexts.lookup(str(path), path.lstat().st_mode)
+            if label is not None:
+                path.set_attribute(_ATTRIBUTE, label.encode() + b"\0")
 
 
 def label_beneath(contexts: FileContexts, layout: DiskLayout) -> int:
