@@ -240,6 +240,21 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file that somebody else named: never a device's, nor a fifo's.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or holds more than `limit` bytes.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        info = os.fstat(file.fileno())
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+        if info.st_size > limit:
+            raise OSError(errno.EFBIG, f"more than {limit} bytes", os.fspath(path))
+        return file.read(limit)
+
+
 def digests_of_file(path: Path, *algorithms: str) -> tuple[str, ...]:
     """Return the hex digests of the file's bytes, one an algorithm, each from a thread of its own."""
     with ThreadPoolExecutor() as pool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from builder import http
 from builder.errors import InputError, RemoteError
+from builder.files import read_regular
 from builder.kickstart.plan import ImagePlan
 from builder.masking import mask
 from builder.runner import Runner
@@ -66,7 +67,7 @@ def _read(source: str, name: str) -> bytes:
             raise RemoteError(f"{name}: key {error.message}", hint=error.hint) from error
     path = Path(source.removeprefix("file://"))
     try:
-        return path.read_bytes()
+        return read_regular(path, LONGEST_KEY)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{name}: key {path}: {reason}") from error

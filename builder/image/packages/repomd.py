@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from builder import http
 from builder.errors import RemoteError
+from builder.files import read_regular
 from builder.image.packages.dnf import local_folder
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.masking import mask
@@ -90,7 +90,7 @@ def _get(url: str, name: str) -> bytes:
     folder = local_folder(url)
     try:
         if folder is not None:
-            return Path(folder).read_bytes()
+            return read_regular(folder, LARGEST)
         return http.get(url, limit=LARGEST)
     except http.HttpError as error:
         raise RemoteError(f"repository {name}: {error.message}") from error
