@@ -12,6 +12,7 @@ import shlex
 from pathlib import Path
 
 from builder.errors import InputError, Problem
+from builder.kickstart.includes import HINT, is_private
 from builder.kickstart.source import MAX_DEPTH, first_word, read_regular
 
 
@@ -30,6 +31,8 @@ def flatten(path: Path) -> str:
 
 def _lines(path: Path, shown: str, above: tuple[str, ...]) -> list[str]:
     try:
+        if above and path.is_file() and is_private(path, Path(above[0])):
+            raise InputError(f"{shown}: is private, and included by {above[0]}", hint=HINT)
         text = read_regular(path).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from builder.kickstart.commands import SECTIONS
 from builder.kickstart.findings import Findings
+from builder.kickstart.includes import HINT, is_private
 from builder.kickstart.plan import Place
 
 # Nobody writes a kickstart of that size; a device or a log given by mistake is.
@@ -259,6 +260,9 @@ class _Scanner:
         else:
             hint = f"paths are relative to the including file: {include.path.parent}"
         try:
+            if self.stack and include.path.is_file() and is_private(include.path, Path(self.stack[0])):
+                self.findings.error(include.place, f"{named}: {include.path} is private", HINT)
+                return None
             data = read_regular(include.path)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
