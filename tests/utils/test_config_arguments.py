@@ -133,3 +133,19 @@ def test_version_is_the_packages_own() -> None:
     from builder import __version__
 
     assert config("--version").out == f"openstack-config {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--output="], ["--output", ""], ["--backup="], ["--value-file", " "]],
+    ids=" ".join,
+)
+def test_option_that_is_given_empty_is_refused_by_name(tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "a.conf"
+    path.write_text("[a]\nb = c\n")
+
+    done = config(*words, "--set", str(path), "a", "b", "d")
+
+    assert done.code != 0
+    assert "the value is empty" in str(done.err)
+    assert path.read_text() == "[a]\nb = c\n"

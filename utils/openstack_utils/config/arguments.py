@@ -179,6 +179,8 @@ def _argument(name, equals, argument, words):
         argument = next(words, None)
         if argument is None:
             raise UsageError("--%s needs an argument" % name)
+    if (equals or takes == "yes") and not argument.strip():
+        raise UsageError("--%s: the value is empty" % name)
     return argument if (equals or takes == "yes") else True
 
 

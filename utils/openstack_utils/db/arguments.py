@@ -8,6 +8,7 @@ import re
 from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import read_host
+from ..host.arguments import refuse_empty
 
 PROGRAM = "openstack-db"
 DESCRIPTION = """\
@@ -121,6 +122,7 @@ def _add_more(add):
 
 def parse(argv):
     """Return the options. Raises UsageError."""
+    refuse_empty(argv)
     options = make_parser().parse_args(argv)
     options.host = read_host(options.host, "--host") if options.host else options.host
     # The services' commands run in another folder.

@@ -5,6 +5,7 @@ import argparse
 
 from .. import VERSION
 from ..errors import UsageError
+from ..host.arguments import refuse_empty
 from . import verbs
 
 PROGRAM = "openstack-service"
@@ -75,6 +76,7 @@ def parse(argv):
     if not argv:
         raise UsageError("say what to do: list, status, start, stop ...", hint="%s --help" % PROGRAM)
     # PREFIX may stand behind options, which Python 3.6 cannot mix with `*`.
+    refuse_empty(argv)
     options, words = parser.parse_known_args(argv)
     unknown = [word for word in words if word.startswith("-")]
     if unknown:

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Empty is not absent: an option without a value in it is refused by name, by every utility."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(__file__).parents[2] / "utils/bin"
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "named"),
+    [
+        ("openstack-db", ["--init", "--service", "keystone", "--rootpw", ""], "--rootpw"),
+        ("openstack-db", ["--init", "--service="], "--service"),
+        ("openstack-db", ["--init", "--service", "keystone", "-p", ""], "-p"),
+        ("openstack-keystone-sample-data", ["--region", ""], "--region"),
+        ("openstack-keystone-sample-data", ["--file="], "--file"),
+        ("openstack-service", ["list", ""], "an argument"),
+        ("openstack-status", ["--root="], "--root"),
+    ],
+)
+def test_empty_value_is_refused_by_name(program: str, words: list[str], named: str) -> None:
+    done = subprocess.run(
+        [sys.executable, BIN / program, *words], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {named}: the value is empty\n")
+
+
+@pytest.mark.parametrize("kind", ["device", "link to a device", "folder"])
+def test_what_is_not_a_regular_file_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "target"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path = Path("/dev/null")
+    else:
+        path.symlink_to("/dev/null")
+    before = path.lstat()
+
+    done = subprocess.run(
+        [sys.executable, BIN / "openstack-config", "--set", path, "a", "b", "c"],
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert (path.lstat().st_mode, path.lstat().st_ino) == (before.st_mode, before.st_ino)
