@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.rig.fixture.synthetic import KERNEL
-from tests.support.imaging import HEAD, Bench, Look, kickstart
+from tests.support.imaging import HEAD, ROOT, Bench, Look, kickstart
 
 FULL = kickstart(
     head="network --hostname=guest.example",
@@ -261,3 +262,46 @@ part / --fstype=ext4 --onpart=vdb3
         ("/", "ext4", 34),
     ]
     assert made[2]["size"] > 560 << 20
+
+
+STORAGE = {
+    "xfs": ("part / --fstype=xfs --size=320\n", "", ""),
+    "btrfs, a subvolume in a folder that no package brings": (
+        "part btrfs.1 --size=320\nbtrfs none --label=system btrfs.1\n"
+        "btrfs / --subvol --name=root LABEL=system\nbtrfs /data --subvol --name=root/data LABEL=system\n",
+        "",
+        "%post\necho kept >/data/file\n%end\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("part", "packages", "tail"), STORAGE.values(), ids=STORAGE)
+def test_the_root_lies_on_other_file_systems(bench: Bench, part: str, packages: str, tail: str) -> None:
+    lines = HEAD.replace("part / --fstype=ext4 --size=96\n", part)
+
+    bench.build(kickstart(base=lines, packages=packages, tail=tail))
+
+    made = bench.manifest()
+    root = made["partitions"][-1]
+    points = [root["mountpoint"], *(one["mountpoint"] for one in root["subvolumes"])]
+    assert "/" in points
+    done = subprocess.run(
+        [sys.executable, "-m", "builder", "verify", bench.image, "--no-boot", "--json", "--checks",
+         "file-systems-clean,partitions-as-manifest,fstab,partition-table"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_volumes_without_lvm2_are_refused_with_the_line(bench: Bench) -> None:
+    lines = HEAD.replace(
+        "part / --fstype=ext4 --size=96\n",
+        "part /boot --fstype=ext4 --size=96\npart pv.1 --size=200\nvolgroup vg pv.1\n"
+        "logvol / --vgname=vg --name=root --fstype=ext4 --size=96\n",
+    )
+
+    done = bench.build(kickstart(base=lines), ok=False)
+
+    assert done.returncode == 2
+    assert "volgroup vg: the image has no lvm2" in done.stderr
+    assert "put lvm2 into %packages" in done.stderr

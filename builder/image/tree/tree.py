@@ -63,6 +63,10 @@ def mount_tree(build: Build) -> None:
         options = f"mode=755,size={size},nr_inodes={max(bound.inodes, 64)}"
         mounts.mount("image", os.fspath(folder), "tmpfs", 0, options)
         _held[mountpoint] = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    # Where subvolumes will be mounted is a folder of their file system meanwhile.
+    for volume in build.plan.disk.volumes:
+        for mountpoint in volume.mountpoints:
+            (TREE / mountpoint.lstrip("/")).mkdir(parents=True, exist_ok=True)
 
 
 def save(build: Build) -> None:
