@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from builder.guest.instance import (
     EC2_VERSIONS,
@@ -28,6 +29,9 @@ from builder.guest.instance import (
 )
 
 SOCKET = "metadata.sock"
+# Requests at once, and seconds for one.
+MOST_AT_ONCE = 16
+LONGEST = 20.0
 LOG = "metadata.log"
 RELAY = Path(__file__).with_name("metadata_relay.py")
 
@@ -87,6 +91,24 @@ def _walk(tree: Tree, parts: list[str]) -> str | None:
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
+    def __init__(self, address: str, handler: type[http.server.BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, and not more than a few at once: a guest may ask without an end."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer one request."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
 
 @contextmanager
 def serve(folder: Path, instance: Instance, datasource: Datasource) -> Iterator[None]:
@@ -96,6 +118,7 @@ def serve(folder: Path, instance: Instance, datasource: Datasource) -> Iterator[
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.0"
+        timeout = LONGEST
 
         def _reply(self) -> None:
             body = answer(instance, datasource, self.command, self.path)

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ QMP = "qmp.sock"
 LOG = "qemu.log"
 OVERLAY = "overlay.qcow2"
 SERIAL = "serial.log"
+# Bytes of what a guest, or qemu for it, may write.
+LARGEST = {SERIAL: 64 << 20, LOG: 16 << 20, "metadata.log": 16 << 20}
 # Bytes of an empty overlay.
 OVERLAY_ROOM = 64 << 20
 PORT_ATTEMPTS = 5
@@ -207,11 +210,26 @@ def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process
     (folder / QMP).unlink(missing_ok=True)
     (folder / LOG).unlink(missing_ok=True)
     process = runner.spawn(command_line(machine), log=folder / LOG, cwd=folder)
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(folder, process, ended), daemon=True)
+    watcher.start()
     try:
         yield process
     finally:
+        ended.set()
+        watcher.join()
         process.kill()
         process.wait()
+
+
+def _watch(folder: Path, process: Process, ended: threading.Event) -> None:
+    """End a guest that fills the host's disk with what it says: its console and its requests have a bound."""
+    while not ended.wait(1.0):
+        for name, most in LARGEST.items():
+            with contextlib.suppress(FileNotFoundError):
+                if (folder / name).stat().st_size > most:
+                    process.kill()
+                    return
 
 
 def _is_port_taken(folder: Path, process: Process) -> bool:

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The boundary, held in the source: what must not be used, and who alone may use what."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_imports import BUILDER, imported, modules, parse
+
+# The tree's place inside. Who may name it: those that mount it, hand it to a room as a whole, or open its
+# root; everybody else goes by `builder.image.tree.files`.
+MAY_NAME_THE_TREE = {
+    "image/build.py": "defines it",
+    "image/isolation/sandbox.py": "binds it into rooms",
+    "image/stages/install.py": "names it to rpm, in a room",
+    "image/packages/rpmdb.py": "names it to rpm, in a room",
+    "image/tree/tree.py": "mounts it, opens its root",
+}
+MAY_PICKLE: set[str] = set()
+# Programs that parse an image: none runs outside a room.
+PARSERS = (
+    "qemu-img",
+    "blkid",
+    "e2fsck",
+    "debugfs",
+    "fsck.vfat",
+    "mdir",
+    "mcopy",
+    "rpm",
+    "rpmdb",
+    "zstd",
+    "xfs_repair",
+)
+
+
+def name_of(path: Path) -> str:
+    """Return the path as the tables above have it."""
+    return str(path.relative_to(BUILDER))
+
+
+def test_only_a_few_modules_name_the_tree() -> None:
+    naming = {name_of(path) for path in modules() if "builder.image.build.TREE" in imported(path)}
+    naming |= {name_of(path) for path in modules() if re.search(r'["\']/tree\b', path.read_text())}
+
+    # dnf gets it as text, in its request.
+    assert naming - {"image/packages/dnf.py", "image/isolation/root.py"} == set(MAY_NAME_THE_TREE) & naming
+
+
+@pytest.mark.parametrize("module", ["pickle", "marshal", "shelve", "dill"])
+def test_nothing_is_unpickled(module: str) -> None:
+    assert {name_of(path) for path in modules() if module in imported(path)} == MAY_PICKLE
+
+
+def test_openat2_has_one_owner() -> None:
+    assert {name_of(path) for path in modules() if "_SYS_OPENAT2" in path.read_text()} == {
+        "image/tree/files.py"
+    }
+
+
+def test_programs_that_parse_an_image_run_in_rooms() -> None:
+    outside = []
+    for path in modules():
+        if path.relative_to(BUILDER).parts[0] != "guest":
+            continue
+        for node in ast.walk(parse(path)):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            if node.func.attr not in ("run", "stream", "spawn") or not node.args:
+                continue
+            first = node.args[0]
+            words = first.elts[:1] if isinstance(first, ast.List) else []
+            outside += [
+                f"{name_of(path)}:{node.lineno}"
+                for word in words
+                if isinstance(word, ast.Constant) and word.value in PARSERS
+            ]
+
+    assert outside == []
