@@ -22,8 +22,8 @@ MODULES = (
 )
 # Modules that read /boot, of file systems that are not in MODULES.
 READERS = {"xfs": "xfs", "btrfs": "btrfs"}
-# Named only where the image's GRUB has them: distributions differ.
-OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version")
+# Named only where the image's GRUB has them: distributions differ, and efi_uga is no more in 2.14.
+OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version", "efi_uga")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

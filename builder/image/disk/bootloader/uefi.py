@@ -18,7 +18,7 @@ from builder.versions import version_key
 MODULES = "usr/lib/grub/x86_64-efi"
 STORE = "usr/lib/efi"
 _SHIM, _GRUB = "shimx64.efi", "grubx64.efi"
-_EXTRA = ("efi_gop", "efi_uga")
+_EXTRA = ("efi_gop",)
 
 
 def is_possible(tree: TreePath, layout: DiskLayout) -> bool:
