@@ -16,13 +16,14 @@ import dnf.comps
 import dnf.exceptions
 import dnf.lock
 import dnf.repo
+import dnf.sack
 import dnf.subject
 import hawkey
 import libdnf.conf
 import libdnf.transaction
 import rpm
 import sysusers
-from protocol import Stop, nearest, one_line, say
+from protocol import Stop, asks_for_paths, nearest, one_line, say
 
 # rpmtag.h: RPMTAG_PAYLOADDIGEST, in rpm 6 RPMTAG_PAYLOADSHA256.
 PAYLOAD_SHA256 = 5092
@@ -81,8 +82,16 @@ def add_repositories(base, repositories):
         base.repos.add(repo)
 
 
-def load(base):
-    """Load the metadata of all repositories."""
+def load(base, filelists):
+    """Load the metadata of all repositories; the lists of all files only where `filelists` says so.
+
+    They are most of the metadata, and libsolv takes minutes for those of a large repository. What packages
+    commonly depend on, /usr/bin and /etc, is in the other metadata too.
+    """
+    load_repo = hawkey.Sack.load_repo
+    dnf.sack.Sack.load_repo = lambda sack, repo, **flags: load_repo(
+        sack, repo, build_cache=flags.get("build_cache", True), load_filelists=filelists
+    )
     try:
         # The tree is empty: there is no system to read.
         base.fill_sack(load_system_repo=False)
@@ -143,13 +152,25 @@ def find_groups(base, name):
     return list(base.comps.groups_by_pattern(name))
 
 
-def solve(base, request):
-    """Mark, resolve, and say what came out."""
-    mark(base, request)
-    try:
-        base.resolve()
-    except dnf.exceptions.DepsolveError as error:
-        raise Stop("depsolve", one_line(error)) from error
+def solve(request):
+    """Mark, resolve, say what came out; return the base and the packages.
+
+    Lists of files are loaded only where it does not go without: a dependency on a path that is in no
+    package's own metadata, or a path that is asked for.
+    """
+    filelists = asks_for_paths(request)
+    while True:
+        base = configure(request)
+        add_repositories(base, request["repositories"])
+        load(base, filelists)
+        mark(base, request)
+        try:
+            base.resolve()
+            break
+        except dnf.exceptions.DepsolveError as error:
+            if filelists:
+                raise Stop("depsolve", one_line(error)) from error
+            filelists = True
     packages = sorted(base.transaction.install_set)
     if not packages:
         raise Stop("missing", "the kickstart asks for no package", specs=[])
@@ -158,7 +179,7 @@ def solve(base, request):
         packages=[describe(package) for package in packages],
         installed_size=sum(package.installsize for package in packages),
     )
-    return packages
+    return base, packages
 
 
 def describe(package):
@@ -321,11 +342,8 @@ def main():
     os.environ["HOME"] = request["logs"]
     for name in ("download", "metadata", "rpmdb", "log"):
         setattr(dnf.lock, "build_%s_lock" % name, lambda *_: NoLock())
-    base = configure(request)
     try:
-        add_repositories(base, request["repositories"])
-        load(base)
-        packages = solve(base, request)
+        base, packages = solve(request)
         if request["until"] == "fetch":
             fetch(base, packages, request["repositories"])
         if request["until"] == "install":

@@ -18,7 +18,7 @@ import libdnf5.comps
 import libdnf5.repo
 import libdnf5.rpm
 import transaction
-from protocol import Stop, nearest, one_line, say
+from protocol import Stop, asks_for_paths, nearest, one_line, say
 
 TYPES = (
     libdnf5.comps.PackageType_MANDATORY
@@ -155,7 +155,7 @@ def solve(request):
     Lists of files are loaded only where it does not go without: a dependency on a path that is in no
     package's own metadata, or a path that is asked for.
     """
-    kinds = ["comps", "filelists"] if any(name.startswith("/") for name in request["names"]) else ["comps"]
+    kinds = ["comps", "filelists"] if asks_for_paths(request) else ["comps"]
     while True:
         base = configure(request, kinds)
         add_repositories(base, request)

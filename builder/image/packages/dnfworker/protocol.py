@@ -42,3 +42,8 @@ def nearest(name, names):
     """Return the missing name with the nearest that is there."""
     near = difflib.get_close_matches(name, names, n=1)
     return {"name": name, "nearest": near[0] if near else None}
+
+
+def asks_for_paths(request):
+    """Say whether a path is asked for, or excluded: it may stand in the lists of all files only."""
+    return any("/" in spec for spec in (*request["names"], *request["excluded"]))
