@@ -42,6 +42,13 @@ def plan_bootloader(ks: Kickstart, arguments: tuple[str, ...] = ()) -> Bootloade
         ks.findings.error(
             line.place, "bootloader --append: a quote is not closed", "the kernel would take the rest as one"
         )
+    if re.search(r"['\\]", append):
+        # grub_create_loader_cmdline of GRUB's lib/cmdline.c; seen with 2.06.
+        ks.findings.warn(
+            line.place,
+            "bootloader --append: GRUB puts a backslash before each ' and \\ that it gives to the kernel",
+            "write the argument without them where it can be",
+        )
     return Bootloader(
         location=location,
         append=append,

@@ -143,3 +143,24 @@ def test_manifest_has_the_packages_of_the_finished_image(bench: Bench) -> None:
     names = {package["name"] for package in bench.manifest()["packages"]}
     assert "capable" in names
     assert "documented" not in names
+
+
+RESOLVERS = {
+    "left alone": ("true", False, ""),
+    "written": ("echo nameserver 192.0.2.53 >/etc/resolv.conf", True, "nameserver 192.0.2.53\n"),
+}
+
+
+@pytest.mark.parametrize(("body", "there", "text"), RESOLVERS.values(), ids=RESOLVERS)
+def test_resolver_of_the_host_serves_a_script_and_does_not_stay(
+    bench: Bench, body: str, there: bool, text: str
+) -> None:
+    ours = Path("/etc/resolv.conf").read_text()
+    tail = f"%post --erroronfail\nset -e\ncat /etc/resolv.conf >/root/seen\n{body}\n%end\n"
+
+    bench.build(kickstart(tail=tail), "--network")
+
+    look = bench.look()
+    assert look.text("/root/seen") == ours
+    assert look.exists("/etc/resolv.conf") is there
+    assert look.text("/etc/resolv.conf") == text

@@ -135,6 +135,14 @@ def test_arguments_that_no_kernel_takes_are_refused(tmp_path: Path, append: str,
     assert [expected in problem.message for problem in findings.errors] == [True]
 
 
+@pytest.mark.parametrize("append", ["a=it's", r"a=x\\\\y"], ids=["quote", "backslash"])
+def test_sign_that_grub_changes_itself_is_warned_about(tmp_path: Path, append: str) -> None:
+    _, findings = plan_text(tmp_path, f'{GOOD}bootloader --append="{append}"\n')
+
+    assert not findings.errors
+    assert ["puts a backslash before" in one.message for one in findings.warnings] == [True]
+
+
 ROOTS = {
     "another device": ("root=/dev/sda1", True),
     "another label": ("root=LABEL=other", True),

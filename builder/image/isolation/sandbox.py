@@ -88,9 +88,9 @@ def run_in_image(
     _check_tree()
     words = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network)]
     words += ["--ro-bind", "/sys", "/sys"]
-    if network:
-        words += ["--ro-bind", "/etc/resolv.conf", _resolver()]
-    elif with_shims:
+    if network and (resolver := _resolver_in_run()):
+        words += ["--ro-bind", "/etc/resolv.conf", resolver]
+    if with_shims and not network:
         words += _shims_by_path()
     words += _extras(build, binds, with_shims=with_shims)
     return _run(build, words, argv, input=input, ok=ok, log=log, more=more)
@@ -293,14 +293,14 @@ def _host_programs() -> list[str | Path]:
     return words
 
 
-def _resolver() -> str:
-    """Return where the image looks for its resolver: often behind a link into /run."""
+def _resolver_in_run() -> str | None:
+    """Return where in /run the link of the image leads to its resolver; None: it is no such link."""
     link = TREE / "etc/resolv.conf"
     if link.is_symlink():
         target = os.path.normpath(os.path.join("/etc", os.readlink(link)))
         if target.startswith("/run/"):
             return target
-    return "/etc/resolv.conf"
+    return None
 
 
 def _rooms(network: bool) -> list[str | Path]:
