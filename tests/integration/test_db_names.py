@@ -239,3 +239,17 @@ def test_a_mounted_file_is_written_in_place(host: Host, stand_in: str | None) ->
     assert ("connection = mysql" in mounted.read_text()) == (stand_in is None)
     assert mounted.read_text() == KEYSTONE or stand_in is None
     assert not list(host.folder.rglob("*openstack-db-old"))
+
+
+def test_tables_are_not_left_behind_on_another_server(host: Host, tmp_path: Path) -> None:
+    made = host.run("--init", *ONE)
+    before = host.state()
+
+    with private(Options(until=Until.MARIADB, root=RootLogin.PASSWORD)) as other:
+        host.root = (*host.root[:3], str(other.mariadb.port), *host.root[4:])
+        moved = host.run("--init", *ONE, "--yes")
+
+    assert made.code == 0, made.err
+    assert (moved.code, host.state()) == (2, before)
+    assert "--init does not move them" in moved.err
+    assert "hint: dump and load them" in moved.err
