@@ -200,6 +200,12 @@ def test_what_post_edits_of_the_boot_files_stays(bench: Bench) -> None:
     assert "GRUB_EDITED=1" in look.text("/etc/default/grub")
 
 
+def test_a_package_is_found_by_a_path_that_only_the_lists_of_files_have(bench: Bench) -> None:
+    bench.build(kickstart(packages="/usr/share/hard/a"))
+
+    assert bench.look().exists("/usr/share/hard/e")
+
+
 def test_a_package_that_installs_its_boot_loader_finds_it_done_later(bench: Bench) -> None:
     done = bench.build(kickstart(packages="grub2-pc"))
 

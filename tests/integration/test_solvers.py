@@ -28,7 +28,7 @@ KICKSTARTS = {
     "packages": kickstart(packages="scripted\ncapable\ndeclared-user\nhard-links"),
     "a group": kickstart(packages="@core"),
     "an exclusion": kickstart(packages="scripted\n-capable"),
-    "a path": kickstart(packages="/usr/share/scripted"),
+    "a path": kickstart(packages="/usr/share/hard/a"),
     "a glob": kickstart(packages="hard-*"),
 }
 

@@ -29,9 +29,12 @@ from protocol import Stop, asks_for_paths, nearest, one_line, say
 PAYLOAD_SHA256 = 5092
 
 
-def configure(request):
+def configure(request, filelists):
     """Return a dnf.Base set up from the request alone: nothing of the host's configuration."""
     conf = dnf.conf.Conf()
+    if hasattr(conf, "optional_metadata_types"):
+        # dnf 4.19 and later fetches no more than is named; before, it fetches all there is.
+        conf.optional_metadata_types = ["comps", "filelists"] if filelists else ["comps"]
     conf.config_file_path = "/dev/null"
     conf.reposdir = []
     conf.varsdir = []
@@ -160,7 +163,7 @@ def solve(request):
     """
     filelists = asks_for_paths(request)
     while True:
-        base = configure(request)
+        base = configure(request, filelists)
         add_repositories(base, request["repositories"])
         load(base, filelists)
         mark(base, request)
