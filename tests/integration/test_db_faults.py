@@ -397,7 +397,7 @@ def test_server_that_dies_in_mid_sync(tmp_path: Path) -> None:
                 again.terminate()
 
     assert code == 5 or "ended with" in err, err
-    assert "left behind" in err
+    assert "left over" in err
     assert "database keystone" in err
     assert after == before
     assert left == ["keystone.journal"]

@@ -26,7 +26,7 @@ class IniFile:
     """One file being read or edited, by oslo.config's rules.
 
     Editing methods are those of `edits.Editor`; a missing section is made, a new option goes
-    behind its commented-out example.
+    after its commented-out example.
     """
 
     def __init__(self, path, data, exact=True):

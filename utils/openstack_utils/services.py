@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What is known of the OpenStack services: services.json, rendered from the packager's catalogue.
 
-The RPM puts it into /usr/share/openstack-utils; in a checkout `make setup` puts it beside this module.
-specs/services/README.md tells what the keys mean.
+The RPM puts it into /usr/share/openstack-utils; in a checkout `make setup` puts it next to this module.
+specs/services/README.md says what the keys mean.
 """
 
 import json

@@ -8,7 +8,7 @@ old command lines must go on working, and because importing argparse costs as mu
 from ..errors import UsageError
 
 OPERATIONS = ("get", "set", "del", "merge", "add", "comment", "uncomment", "check", "effective")
-# How many arguments an operation takes behind its name: fewest, most, and their names.
+# How many arguments an operation takes: fewest, most, and their names.
 ARGUMENTS = {
     "get": (1, 3, "FILE [SECTION [PARAM]]"),
     "set": (2, 4, "FILE SECTION [PARAM [VALUE]]"),
@@ -54,6 +54,8 @@ OLD = frozenset(
     ["get", "set", "del", "merge", "existing", "format", "ini-options", "inplace", "list", "list-sep"]
     + ["output", "verbose", "help", "version"]
 )
+# Nothing separates the items of a list: any blanks do. No layout is none of them.
+MAY_BE_EMPTY = ("list-sep", "ini-options")
 CHOICES = {
     "existing": ("file", "section", "param"),
     "format": ("sh", "ini", "lines"),
@@ -112,7 +114,7 @@ class Request:
 
 
 def parse(argv):
-    """Read the arguments behind the command's name; UsageError says what is wrong."""
+    """Read the arguments of the command; UsageError says what is wrong."""
     request = Request()
     stray, pending = [], Operation(None)
     words = iter(argv)
@@ -179,7 +181,7 @@ def _argument(name, equals, argument, words):
         argument = next(words, None)
         if argument is None:
             raise UsageError("--%s needs an argument" % name)
-    if (equals or takes == "yes") and not argument.strip():
+    if (equals or takes == "yes") and not argument.strip() and name not in MAY_BE_EMPTY:
         raise UsageError("--%s: the value is empty" % name)
     return argument if (equals or takes == "yes") else True
 

@@ -40,7 +40,7 @@ class Check:
         if error is not None:
             self.task.fail(error)
         elif state != schema.CURRENT:
-            # The result says all: nothing more is told.
+            # The result says all.
             error = UtilityError("the database is not current")
         return self.task.outcome(state, error, databases=states)
 

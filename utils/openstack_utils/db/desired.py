@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a service is to have: the URLs, the password and the hosts of its accounts.
 
-Options come first, then what the configuration says already, then what the server tells of itself.
+Options come first, then what the configuration says already, then what the server reports of itself.
 """
 
 import socket
@@ -92,5 +92,5 @@ class Chooser:
 
 
 def _address(host):
-    """Return the address behind a name of this host."""
+    """Return the address of a name of this host."""
     return socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][4][0]

@@ -68,7 +68,7 @@ class Files:
     def write(self, values, backup=True):
         """Set options, {option: text}, in all files or in none; return the Backups of those changed.
 
-        With `backup` the old text stays beside each file until the run has ended well.
+        With `backup` the old text stays next to each file until the run has ended well.
         """
         paths = list(dict.fromkeys(option.path for option in values))
         if not paths:

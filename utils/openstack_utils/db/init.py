@@ -37,7 +37,7 @@ class Init:
         if taken:
             task.say("taken back: %s" % ", ".join(taken))
         if left:
-            task.say("left behind: %s; the next --init or --drop takes them" % ", ".join(left))
+            task.say("left over: %s; the next --init or --drop removes them" % ", ".join(left))
         return task.outcome(FAILED, error, taken_back=taken, left_behind=left)
 
     def dry_run(self):
@@ -72,7 +72,7 @@ class Init:
             task.journal.close()
             task.say("unchanged")
             return task.outcome(UNCHANGED, databases=sorted(desired.urls))
-        # What is missing for the commands is told before anything is changed.
+        # What is missing for the commands is reported before anything is changed.
         programs = task.programs(commands)
         changes = self._charset_changes(new, state, desired.charset) + plan.changes
         # Tables in a database that was there, and empty, are made by this run too.
@@ -169,7 +169,7 @@ class Init:
                 raise UtilityError(
                     "the %s exists, but no configuration file has its password" % (change,),
                     hint="--password-file gives it, --generate-password sets a new one,"
-                    " --drop takes all away",
+                    " --drop removes all of it",
                 )
 
     def _is_let_in(self, desired, state):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a run has made and not finished, on disk before it is made: for the run after a SIGKILL.
 
-One journal a service, beside the lock that keeps two runs of it apart. It holds names and no secrets.
+One journal per service, next to the lock that keeps two runs of it apart. It holds names and no secrets.
 """
 
 import contextlib

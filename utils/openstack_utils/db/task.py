@@ -21,7 +21,7 @@ NONE = "has no database"
 
 
 class ServiceOutcome:
-    """What became of one service. `facts` is what --json tells besides."""
+    """What became of one service. `facts` is what --json has in addition."""
 
     def __init__(self, name, result, error=None, **facts):
         self.name = name
@@ -146,7 +146,7 @@ class Task:
 
 
 def urls_by_database(service, values):
-    """Return {database: Url} of what the options say, and of databases beside others.
+    """Return {database: Url} of what the options say, and of databases next to others.
 
     A database whose option has no URL is left out.
     """

@@ -8,7 +8,7 @@ new value, `fold(name)` the form in which names are compared, `check_section` an
 refuse what cannot be written, `meaning(value)` is what the reader makes of a written value. Its
 constants say whether options may stand above the first header (HAS_GLOBAL), whether [DEFAULT] is
 that area too (DEFAULT_IS_GLOBAL) and lends its options to the others (INHERITS), whether a new
-option goes behind its commented example (BEHIND_EXAMPLE), and what happens to a file the reader
+option goes after its commented example (BEHIND_EXAMPLE), and what happens to a file the reader
 cannot read (UNREADABLE: "refuse", "error" or "warning").
 """
 

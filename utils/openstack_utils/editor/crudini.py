@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The rules of crudini 0.9.6, for scripts that rely on them.
 
-Names are compared without regard to case, a blank and `;` begin a comment behind a value, an
+Names are compared without regard to case, a blank and `;` begin a comment after a value, an
 option may stand above the first header or have no value at all, and blank lines and comments may
 stand inside a continued value. Learned from its documentation and by running it.
 """

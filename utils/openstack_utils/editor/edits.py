@@ -34,7 +34,7 @@ class Editor(Reader):
             self.add(section, name, value)
 
     def add(self, section, name, value):
-        """Add one more value to the option, right behind its last one."""
+        """Add one more value to the option, right after its last one."""
         found = self.find(section, name)
         if not found:
             self.insert(section, name, value)
@@ -91,7 +91,7 @@ class Editor(Reader):
             placement.put_default_first(self.document, False)
 
     def insert(self, section, name, value):
-        """A new option: behind its commented-out example if there is one, else at the end."""
+        """A new option: after its commented-out example if there is one, else at the end."""
         self.dialect.check_name(name)
         for occurrence in self.find_sections(section) if self.dialect.BEHIND_EXAMPLE else ():
             index = placement.behind_example(occurrence, name)

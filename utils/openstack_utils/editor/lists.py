@@ -7,7 +7,7 @@ DEFAULT_SEPARATOR = ","
 class ListStyle:
     """How a value's items are separated.
 
-    `separator` None is the comma, written with the blank behind it that the value already has
+    `separator` None is the comma, written with the blank after it that the value already has
     (", " when it has but one item); an empty one is any blanks, and keeps one item per line when
     the value has that form; anything else separates as it stands.
     """

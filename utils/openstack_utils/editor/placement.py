@@ -17,7 +17,7 @@ def commented_name(text):
 
 
 def behind_example(section, name):
-    """Index behind the first run of commented-out examples of `name`, with all their lines, or None."""
+    """Index after the first run of commented-out examples of `name`, with all their lines, or None."""
     found = None
     for index, item in enumerate(section.items):
         if item.kind == COMMENT and name in item.text and commented_name(item.text) == name:
@@ -51,7 +51,7 @@ def end_of(document, section):
 
 
 def behind_last_option(section, is_option):
-    """Index behind the section's last option, 0 if it has none."""
+    """Index after the section's last option, 0 if it has none."""
     for index in range(len(section.items), 0, -1):
         if is_option(section.items[index - 1]):
             return index
@@ -85,7 +85,7 @@ def append_section(document, name, always_blank=False):
 
 
 def put_default_first(document, behind_heading=True):
-    """A new [DEFAULT] before the first section, behind a heading comment that no section owns.
+    """A new [DEFAULT] before the first section, after a heading comment that no section owns.
 
     Without `behind_heading` it becomes the first line of the file.
     """

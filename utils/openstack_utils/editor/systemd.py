@@ -99,7 +99,7 @@ def _environment_extent(lines, start):
 
 
 def _unquote(text):
-    """Return (value, finished) of the text behind an environment file's `=`."""
+    """Return (value, finished) of the text after an environment file's `=`."""
     value, quote, kept = [], "", 0
     text = text.lstrip(" \t")
     if text.endswith("\n"):

@@ -93,7 +93,7 @@ def write(descriptor, data):
 
 
 def write_stdout(data):
-    """Write bytes to stdout; a reader that has gone is no error, a full disk or a closed stdout is."""
+    """Write bytes to stdout; a reader that has gone is not an error, a full disk or a closed stdout is."""
     try:
         write(1, data)
     except BrokenPipeError:

@@ -66,7 +66,7 @@ class Signals:
 
 
 class Stop:
-    """A wish to stop, told to the threads of a run: each ends at a moment that suits it."""
+    """A wish to stop, for the threads of a run: each ends at a moment that suits it."""
 
     def __init__(self):
         self.number = None

@@ -21,7 +21,7 @@ from ..errors import UtilityError
 from ..host.addresses import read_url
 
 UNAVAILABLE = (502, 503, 504)
-# How http.client begins when a proxy does not open a tunnel (CONNECT); the status stands behind it.
+# How http.client begins when a proxy does not open a tunnel (CONNECT); the status comes after it.
 NO_TUNNEL = "Tunnel connection failed: "
 
 

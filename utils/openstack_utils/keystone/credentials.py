@@ -19,7 +19,7 @@ CLOUD_FILES = (
 
 
 class Credentials(NamedTuple):
-    """How to log in. `auth` are the names of keystoneauth's options; `source` tells where they are from."""
+    """How to log in. `auth` are the names of keystoneauth's options; `source` says where they are from."""
 
     url: str
     auth: dict
@@ -90,7 +90,7 @@ def is_enough(auth):
 
 
 def from_cloud(name, environment):
-    """Return the Login of a cloud of clouds.yaml (and secure.yaml beside it).
+    """Return the Login of a cloud of clouds.yaml (and secure.yaml next to it).
 
     Raises UtilityError without PyYAML (exit 4), UsageError when there is no such cloud.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command line of openstack-keystone-sample-data, and the variables of both eras behind it."""
+"""The command line of openstack-keystone-sample-data, and the variables of both eras."""
 
 import argparse
 import os
@@ -41,7 +41,7 @@ variables
 exit codes
   0 done, or nothing to do    1 something is there twice, or a file cannot be written
   2 wrong usage or input      3 declined    4 a program or permission is missing
-  5 Keystone failed; what was done is told, and the next run goes on    130 interrupted
+  5 Keystone failed; what was done is listed, and the next run goes on    130 interrupted
 """
 
 
@@ -53,7 +53,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def make_parser():
-    """Return the parser; every default is None, so that a variable can stand behind an option."""
+    """Return the parser; every default is None, so that a variable can stand in for an option."""
     parser = _Parser(
         prog=PROGRAM,
         description=DESCRIPTION,

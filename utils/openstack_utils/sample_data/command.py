@@ -20,7 +20,7 @@ from .state import State, read_state
 
 
 def main(argv=None):
-    """Run the command with the arguments behind its name; return the exit code."""
+    """Run the command with these arguments, or those of the process; return the exit code."""
 
     def work():
         signals.catch(signals.interrupt)

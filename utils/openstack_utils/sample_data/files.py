@@ -149,7 +149,7 @@ def _load(yaml, path, text):
 
 
 def _insert(text, entries):
-    """Return the text with entries behind its line `clouds:`, or None if it has none of that form."""
+    """Return the text with entries after its line `clouds:`, or None if it has none of that form."""
     lines = text.splitlines(keepends=True)
     for index, line in enumerate(lines):
         if line.split("#")[0].rstrip() == "clouds:":

@@ -15,7 +15,7 @@ class Step(NamedTuple):
     """What to do about one object.
 
     `found` is the object as Keystone shows it, `changes` attribute -> (there, wanted), of which an
-    `update` makes the wanted ones and a `keep` only tells. A password never stands in `changes`.
+    `update` makes the wanted ones and a `keep` only shows. A password never stands in `changes`.
     """
 
     action: str
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 
 class Surplus(NamedTuple):
-    """Something that Keystone has and the profile has not: what --prune deletes."""
+    """Something that Keystone has and the profile does not have: what --prune deletes."""
 
     name: str
     path: str

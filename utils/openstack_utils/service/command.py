@@ -14,7 +14,7 @@ from .selection import Host, choose
 
 
 def main(argv=None):
-    """Run the command with the arguments behind its name; return the exit code."""
+    """Run the command with these arguments, or those of the process; return the exit code."""
 
     def work():
         options = arguments.parse(sys.argv[1:] if argv is None else argv)

@@ -2,7 +2,7 @@
 """Replacing one or several files so that a reader sees the old text or the new, never a part.
 
 All files are locked (on the file itself, no lock files), read, edited by the caller, written to
-work files beside them and synced; only then the first is renamed. An error or a signal before the
+work files next to them and synced; only then the first is renamed. An error or a signal before the
 end takes the renames back. Work files are called `.NAME.openstack-utils.XXXXXXXX`; those of a
 killed run are removed by the next one.
 """

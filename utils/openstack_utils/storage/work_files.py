@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The files beside a file that a run needs while it replaces it, and those that a killed run left.
+"""The files next to a file that a run needs while it replaces it, and those that a killed run left.
 
 They are called `.NAME.openstack-utils.XXXXXXXX`. While a run lives it holds a lock on each: one whose lock
 is free is stale. What a killed --inplace leaves is called `.NAME.openstack-utils-backup.XXXXXXXX` and holds

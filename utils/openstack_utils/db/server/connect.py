@@ -3,7 +3,7 @@
 
 
 def connect(place, user, password, secrets, database=None, uid=None):
-    """Return a Connection. `password` may be None: the socket tells who we are, or that we are `uid`."""
+    """Return a Connection. Without a `password` the server sees at the socket who we are, or `uid`."""
     if place.engine == "mysql":
         from .mysql import MySQLConnection
 

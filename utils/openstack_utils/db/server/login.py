@@ -89,7 +89,7 @@ class RootLogin:
         return found + [place._replace(host=place.host or "127.0.0.1")]
 
     def _passwords(self, place):
-        """The passwords to try; the kernel tells the server who is at a socket."""
+        """The passwords to try; at a socket the kernel says who we are."""
         given = [] if self.password is None else [self.password]
         return ([None] + given) if place.socket or not given else given
 
