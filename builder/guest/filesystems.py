@@ -216,13 +216,30 @@ def unpack(
     make_readable(target)
 
 
-def labels(runner: Runner, disk: Path, system: FileSystem, paths: list[str], work: Path) -> dict[str, str]:
-    """Return the SELinux labels of paths of an ext file system; those without one are left out."""
+def labels(
+    runner: Runner, disk: Path, system: FileSystem, paths: list[str], work: Path
+) -> dict[str, str | None]:
+    """Return the SELinux labels of paths of a file system; None where one could not be read.
+
+    Those without a label are left out.
+
+    Raises:
+        CannotCheck: the labels of that type cannot be read from outside.
+    """
+    if system.type == "xfs":
+        with copied(disk, system, work) as copy:
+            reader = XfsReader(copy)
+            try:
+                return reader.labels()
+            finally:
+                reader.close()
+    if system.type not in EXT:
+        raise not_done(f"labels of {system.type} cannot be read from outside")
     requests = work / "labels.debugfs"
     requests.write_text("".join(f'ea_get "{path}" security.selinux\n' for path in paths))
     where = f"{disk}?offset={system.start}"
     done = run_apart(runner, ["debugfs", "-f", os.fspath(requests), where], readable=[disk, requests])
-    found: dict[str, str] = {}
+    found: dict[str, str | None] = {}
     path = ""
     for line in done.stdout.splitlines():
         if line.startswith("debugfs: ea_get "):

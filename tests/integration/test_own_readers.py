@@ -230,3 +230,28 @@ def test_a_spoiled_xfs_ends_in_words_and_writes_nowhere_else(
         pass
 
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_labels_of_an_xfs_are_read(tmp_path: Path, runner: Runner) -> None:
+    tree = tmp_path / "source"
+    (tree / "folder").mkdir(parents=True)
+    (tree / "folder/file").write_text("x")
+    (tree / "plain").write_text("x")
+    (tree / "link").symlink_to("plain")
+    wanted = {"/": "root_t", "/folder": "dir_t", "/folder/file": "file_t", "/link": "link_t"}
+    for path, label in wanted.items():
+        os.setxattr(tree / path[1:], "security.selinux", f"{label}\0".encode(), follow_symlinks=False)
+    os.setxattr(tree / "folder/file", "security.capability", b"\1\0\0\2\0\4\0\0" + bytes(12))
+    layout = place(XFS)
+    disk = written(tmp_path, layout, {"/": tree}, runner)
+    placed = layout.partitions[0]
+    image = tmp_path / "image"
+    image.touch()
+    os.truncate(image, placed.size)
+    filesystems.copy_range(disk, placed.start, placed.size, image)
+
+    reader = XfsReader(image)
+    try:
+        assert reader.labels() == wanted
+    finally:
+        reader.close()

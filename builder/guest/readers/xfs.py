@@ -17,6 +17,8 @@ from pathlib import Path
 from builder.guest.outcome import not_done
 
 _LOCAL, _EXTENTS, _BTREE = 1, 2, 3
+# Of an attribute: its name is one of security.* (XFS_ATTR_SECURE).
+_SECURE = 4
 # Directories hold entries below 32 GiB; hashes and free space lie above (XFS_DIR2_LEAF_OFFSET).
 _LEAF_OFFSET = 1 << 35
 _INODE_FORK = 176
@@ -38,6 +40,8 @@ class _Inode:
     form: int
     extents: int
     fork: bytes
+    attribute_form: int
+    attributes: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,36 @@ class XfsReader:
                 if self._write(child, path):
                     pending.append((child, path, depth + 1))
             _finish(folder, inode)
+
+    def labels(self) -> dict[str, str | None]:
+        """Return the SELinux label of every path; None where it is not in the inode, and so not read.
+
+        A path without a label is left out.
+
+        Raises:
+            CannotCheck: the file system is damaged.
+        """
+        try:
+            return dict(self._labels())
+        except (struct.error, IndexError, OverflowError, ValueError, OSError) as error:
+            raise not_done(f"the xfs is damaged: {error}") from error
+
+    def _labels(self) -> Iterator[tuple[str, str | None]]:
+        pending, seen = [(self.root, "", 0)], set[int]()
+        while pending:
+            number, path, depth = pending.pop()
+            inode = self._inode(number)
+            found = _label(inode)
+            if found != "":
+                yield path or "/", found
+            if not stat.S_ISDIR(inode.mode):
+                continue
+            if number in seen or depth > _DEEPEST:
+                raise not_done("the folders of the xfs go round in circles")
+            seen.add(number)
+            for name, child in self._entries(inode):
+                if name not in (b".", b".."):
+                    pending.append((child, f"{path}/{os.fsdecode(name)}", depth + 1))
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -188,7 +222,7 @@ class XfsReader:
         seconds = modified // 10**9 - (1 << 31) if self.bigtime else _unpack(">i", raw, 40)
         return _Inode(
             number, mode, _unpack(">I", raw, 8), _unpack(">I", raw, 12), seconds, _unpack(">Q", raw, 56),
-            form, extents, raw[_INODE_FORK:end],
+            form, extents, raw[_INODE_FORK:end], raw[83], raw[end:] if raw[82] else b"",
         )  # fmt: skip
 
     def _extents(self, inode: _Inode) -> Iterator[_Extent]:
@@ -246,6 +280,23 @@ def _records(raw: bytes, at: int, count: int) -> Iterator[_Extent]:
         if packed >> 127:  # allocated, not written: zeros
             continue
         yield _Extent(packed >> 73 & (1 << 54) - 1, packed >> 21 & (1 << 52) - 1, packed & (1 << 21) - 1)
+
+
+def _label(inode: _Inode) -> str | None:
+    """Return the label among the attributes in the inode; "": there is none; None: they lie elsewhere."""
+    raw = inode.attributes
+    if not raw:
+        return ""
+    if inode.attribute_form != _LOCAL:
+        return None
+    at = 4
+    for _ in range(raw[2]):
+        length, size, space = raw[at], raw[at + 1], raw[at + 2]
+        name = raw[at + 3 : at + 3 + length]
+        if space & _SECURE and name == b"selinux":
+            return raw[at + 3 + length : at + 3 + length + size].rstrip(b"\0").decode("ascii")
+        at += 3 + length + size
+    return ""
 
 
 def _short_entries(raw: bytes) -> Iterator[tuple[bytes, int]]:
