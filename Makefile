@@ -5,7 +5,7 @@ BUILDER := .venv/bin/openstack-builder
 PYTEST := .venv/bin/python -m pytest
 INSTALL := builder/requirements/install
 
-.PHONY: help setup setup-dev setup-koji specs golden demo rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
+.PHONY: help hosts setup setup-dev setup-koji specs golden demo rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,11 @@ test: setup-dev setup-koji ## the tests that every change must pass
 
 test-all: setup-dev setup-koji ## every test, the slow ones too
 	$(PYTEST) --durations=10 tests
+
+SUITE ?= sid
+
+hosts: ## RPMs, repository, images and verify on a bare host of another generation (SUITE=trixie, sid; root)
+	tests/rig/bare/run $(SUITE) tests/rig/bare/check
 
 demo: ## the whole main job: RPM, image, boot, login, upload
 	@$(INSTALL) demo
