@@ -253,3 +253,27 @@ def test_tables_are_not_left_behind_on_another_server(host: Host, tmp_path: Path
     assert (moved.code, host.state()) == (2, before)
     assert "--init does not move them" in moved.err
     assert "hint: dump and load them" in moved.err
+
+
+def test_reason_of_a_refused_password_is_shown(host: Host) -> None:
+    host.sql("CREATE USER keystone@localhost IDENTIFIED BY 'theirs'")
+    host.sql("INSTALL SONAME 'simple_password_check'")
+    secret = host.folder / "weak.pw"
+    secret.write_text("weak")
+    try:
+        run = host.run("--init", *ONE, "--password-file", str(secret))
+    finally:
+        host.sql("UNINSTALL SONAME 'simple_password_check'")
+
+    assert run.code == 1
+    assert "password does not satisfy the current policy" in run.err
+    assert host.accounts() == {"keystone@localhost"}
+
+
+def test_account_for_another_host_alone_is_said_as_that(host: Host) -> None:
+    run = host.run("--init", *ONE, "--grant-from", "192.0.2.7")
+
+    assert run.code == 1
+    assert "--grant-from lets it in from 192.0.2.7 only" in run.err
+    assert "hint: name this host with another --grant-from" in run.err
+    assert (host.databases(), host.accounts()) == (set(), set())

@@ -118,3 +118,64 @@ def test_what_postgresql_cannot_is_refused(host: Host, words: tuple[str, ...], t
 
     assert done.code == 2
     assert text in done.err
+
+
+REFUSALS = {
+    "connection limit": (
+        "ALTER ROLE keystone CONNECTION LIMIT 0", "too many connections for role", "CONNECTION LIMIT -1",
+    ),
+    "closed database": (
+        "ALTER DATABASE keystone ALLOW_CONNECTIONS false",
+        "is not currently accepting connections", "ALLOW_CONNECTIONS true",
+    ),
+    "no login": ("ALTER ROLE keystone NOLOGIN", "is not permitted to log in", "ALTER ROLE ... LOGIN"),
+    "past its time": (
+        "ALTER ROLE keystone VALID UNTIL '2020-01-01'", "password authentication failed", "denied",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "said", "hint"), REFUSALS.values(), ids=REFUSALS)
+def test_words_of_the_server_are_shown_with_a_hint(
+    host: Host, server: PostgreSQL, statement: str, said: str, hint: str
+) -> None:
+    host.sql("CREATE ROLE keystone LOGIN PASSWORD 'pw-of-the-operator'")
+    host.sql("CREATE DATABASE keystone OWNER keystone")
+    host.sql(statement)
+    url = f"postgresql+psycopg2://keystone:pw-of-the-operator@127.0.0.1:{server.port}/keystone"
+    host.write("keystone", f"[database]\nconnection = {url}\n")
+
+    check = host.run("--check", "--service", "keystone")
+    # What is taken away after a test are the roles that may log in.
+    host.sql("ALTER ROLE keystone LOGIN")
+
+    assert (check.code, check.out) == (4, "keystone  denied\n")
+    assert said in check.err
+    assert hint in check.err + check.out
+
+
+def test_empty_database_of_another_encoding_is_refused(host: Host) -> None:
+    host.sql("CREATE DATABASE keystone ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    before = host.state()
+
+    done = host.run("--init", *SERVICE)
+
+    assert (done.code, host.state()) == (1, before)
+    assert "the empty database keystone has the encoding SQL_ASCII, not UTF8" in done.err
+
+
+def test_names_of_the_url_are_the_operators(host: Host, server: PostgreSQL) -> None:
+    host.sql("CREATE DATABASE keystone")
+    url = f"postgresql+psycopg2://ks_user:pw-of-the-operator@127.0.0.1:{server.port}/ks_prod"
+    host.write("keystone", f"[database]\nconnection = {url}\n")
+
+    made = host.run("--init", "--service", "keystone", "--yes")
+    check = host.run("--check", "--service", "keystone")
+    databases, accounts = host.databases(), host.accounts()
+    dropped = host.run("--drop", "--service", "keystone", "--yes")
+
+    assert made.code == 0, made.err
+    assert (check.code, check.out) == (0, "keystone  current\n"), check.err
+    assert (databases, accounts) == ({"keystone", "ks_prod"}, {"ks_user"})
+    assert dropped.code == 0, dropped.err
+    assert (host.databases(), host.accounts()) == ({"keystone"}, set())

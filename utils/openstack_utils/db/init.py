@@ -192,6 +192,11 @@ class Init:
                     raise
                 message = "%s: the account may be there with another password" % error.message
                 hint = "--password-file or --generate-password sets it anew"
+                if self.task.options.grant_from:
+                    message = "%s: --grant-from lets it in from %s only" % (
+                        error.message, ", ".join(self.task.options.grant_from),
+                    )  # fmt: skip
+                    hint = "name this host with another --grant-from: the tables are made from here"
                 raise UtilityError(message, hint=hint) from None
             try:
                 # An expired password lets in, and does nothing.

@@ -14,6 +14,8 @@ from .connection import (
 )
 from .statements import GRANT, Change
 
+# An account that cannot be changed, a password that a policy refuses: the reason stands in the warnings.
+EXPLAINED = (1396, 1819)
 EXPIRED = "the password has expired: --password-file or --generate-password sets it anew"
 
 
@@ -92,7 +94,18 @@ class MySQLConnection(Connection):
             if code == 1049:
                 message = "the server has no database %s" % self._login[2]
                 raise MissingDatabase(message) from None
+            if code in EXPLAINED:
+                text = "; ".join(dict.fromkeys([text] + self._warnings()))
             raise self._error(code, text) from None
+
+    def _warnings(self):
+        """Return what the server has to say of the statement that failed last."""
+        try:
+            with self.driver.cursor() as cursor:
+                cursor.execute("SHOW WARNINGS")
+                return [row[2] for row in cursor.fetchall()]
+        except Exception:
+            return []
 
     @contextlib.contextmanager
     def _inside(self, database):
