@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from builder import tools
 from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.runner import Runner
@@ -22,6 +23,8 @@ def call_inside(function: Callable[[], T], folder: Path, runner: Runner) -> T:
     def inside(_: Door) -> None:
         Path("/work", result.name).write_bytes(pickle.dumps(function()))
 
+    # Read before: a checkout below /work is hidden by the folder.
+    tools.table()
     hand_over(folder)
     work = Bind(source=folder, target="/work", writable=True)
     run_inside(inside, log=folder / "log", binds=(work,), runner=runner)

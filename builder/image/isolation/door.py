@@ -170,7 +170,7 @@ class _Attendant:
 
     def run(self) -> Any:
         """Do what the lines say until there is an answer."""
-        with self._steps:
+        with self._stream, self._steps:
             while True:
                 kind, value, content = self._read()
                 if kind == "answer":

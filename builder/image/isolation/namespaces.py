@@ -62,7 +62,6 @@ def run_inside(
     binds: tuple[Bind, ...] = (),
     network: bool = False,
     requests: Mapping[str, Request] | None = None,
-    largest_file: int = resource.RLIM_INFINITY,
     runner: Runner,
 ) -> Any:
     """Run `function` inside new namespaces and return what it returns: JSON's types, not yet checked.
@@ -74,7 +73,6 @@ def run_inside(
         binds: more of the host.
         network: share the host's network.
         requests: what the function may ask for through the door.
-        largest_file: in bytes, of any that is written inside.
 
     Raises:
         BuildError: what `function` raised, or that it was killed.
@@ -92,7 +90,6 @@ def run_inside(
             stage=stage,
             binds=binds,
             network=network,
-            largest_file=largest_file,
             ids=inner,
             report=runner.report,
         )
@@ -124,7 +121,6 @@ class _World:
     stage: Path
     binds: tuple[Bind, ...]
     network: bool
-    largest_file: int
     ids: IdRange | None
     report: Report
 
@@ -226,7 +222,7 @@ def _be_inside(function: Callable[[Door], Any], peer: int, world: _World, mapped
         # Nobody inside may look into this process, whatever its ids (ptrace(2)).
         _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         _settle(resolver)
-        _limit(world.largest_file)
+        _limit()
         seccomp.install(seccomp.BASE)
         door = Door(peer, world.report, LOG)
     except BaseException as error:
@@ -258,13 +254,12 @@ def _settle(resolver: tuple[str, str] | None) -> None:
         Path(resolver[0]).write_text(resolver[1])
 
 
-def _limit(largest_file: int) -> None:
+def _limit() -> None:
     """Bound what the inside takes (setrlimit(2)); memory is bounded where programs of others are started."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
 
 def _tell(peer: int, report: Report, error: BaseException) -> None:

@@ -15,6 +15,7 @@ dies with it. Its memory, processes and time have bounds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import stat
@@ -144,7 +145,7 @@ def stream_transaction(build: Build, argv: Sequence[str], input: str) -> Iterato
         CommandFailed: as Runner.stream.
     """
     words = _transaction(build, packages=len(build.facts.packages))
-    with seccomp.descriptor(seccomp.FOREIGN) as filter:
+    with _filtered() as filter:
         yield from build.runner.stream(
             [*words, *_kept(), "--seccomp", str(filter), "--", *argv],
             input=input,
@@ -231,7 +232,10 @@ def read_said() -> list[list[str]]:
 
 def take_console() -> str:
     """Return what was written to terminals, and forget it."""
-    said = CONSOLE.read_bytes()[:LARGEST_OUTPUT].decode(errors="replace") if CONSOLE.exists() else ""
+    said = ""
+    if CONSOLE.exists():
+        with CONSOLE.open("rb") as file:
+            said = file.read(LARGEST_OUTPUT).decode(errors="replace")
     if said:
         os.truncate(CONSOLE, 0)
     return said
@@ -351,6 +355,27 @@ def _limits(build: Build, more: Sequence[str] = ()) -> Callable[[], None]:
     return limit
 
 
+@contextlib.contextmanager
+def _filtered() -> Iterator[int]:
+    """Yield the descriptor of the filter for a room; leave when the room is empty."""
+    try:
+        with seccomp.descriptor(seccomp.FOREIGN) as filter:
+            yield filter
+    finally:
+        _wait_for_all()
+
+
+def _wait_for_all() -> None:
+    """Wait until nothing of a room is left: we are pid 1, and get what it leaves behind.
+
+    bubblewrap ends when its program does; the kernel kills the rest of the room right after that. Until then
+    it could change the tree under our hands.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
 def _run(
     build: Build,
     words: list[str | Path],
@@ -362,7 +387,7 @@ def _run(
     more: Sequence[str] = (),
 ) -> Completed:
     try:
-        with seccomp.descriptor(seccomp.FOREIGN) as filter:
+        with _filtered() as filter:
             return build.runner.run(
                 [*words, *_kept(more), "--seccomp", str(filter), "--", *argv],
                 input=input,
