@@ -176,7 +176,7 @@ DAMAGES: tuple[Row, ...] = (
     ),
     ("no table", "partition-table", lambda image: image.write(0, bytes(1024)), "no partition table"),
     ("entries damaged", "partition-table", _overlapping, "wrong checksum"),
-    ("swap last", "root-last", _swap_last, "lies behind the root"),
+    ("swap last", "root-last", _swap_last, "lies after the root"),
     ("root does not reach the end", "root-last", _disk_enlarged, "are not used"),
     ("swap partition", "no-swap", _swap_last, "is swap"),
     ("swap in fstab", "no-swap", _put("/etc/fstab", FSTAB + "/swapfile none swap sw 0 0\n"), "/swapfile"),
