@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from builder.catalogue.cloud import render_cloud
 from builder.catalogue.hostservices import render_host_services, render_supports
 from builder.catalogue.model import Account, Accounts, Catalogue, Project, SyncCommand
 from builder.catalogue.options import Option
@@ -43,6 +44,7 @@ def _project(project: Project) -> dict[str, object]:
     return {
         "title": project.title,
         "aliases": list(project.aliases),
+        "needs": list(project.needs),
         "user": {
             "name": user.name,
             "uid": user.uid,
@@ -92,6 +94,7 @@ def _release(project: Project, name: str) -> dict[str, object]:
         **render_host_services(project, release),
         "account": _account(release.account) if release.account else None,
         "accounts": _accounts(release.accounts) if release.accounts else None,
+        "cloud": render_cloud(release.cloud) if release.cloud else None,
     }
 
 

@@ -121,6 +121,7 @@ def _check_release(release: ProjectRelease) -> Iterator[Problem]:
             if word.startswith("/etc/") and word not in files:
                 message = f"{word} is not among the configuration files"
                 yield Problem(where=command.where, message=message, hint=did_you_mean(word, files))
+    yield from _check_cloud(release)
     for service in release.services.values():
         if service.http and service.http.port not in release.ports:
             hint = did_you_mean(service.http.port, release.ports)
@@ -132,3 +133,20 @@ def _check_release(release: ProjectRelease) -> Iterator[Problem]:
         for port in sorted(endpoint.ports() - set(release.ports.values())):
             message = f"{endpoint.type}: port {port} is not one of ports"
             yield Problem(where=endpoint.where, message=message)
+
+
+def _check_cloud(release: ProjectRelease) -> Iterator[Problem]:
+    cloud = release.cloud
+    if cloud is None:
+        return
+    for name in (*cloud.start, *cloud.compute):
+        if name not in release.services:
+            hint = did_you_mean(name, release.services)
+            yield Problem(where=cloud.where, message=f'cloud: unknown service "{name}"', hint=hint)
+    for each in cloud.options:
+        if each.file not in release.configuration:
+            message = f"{each.file} is not among the configuration files"
+            hint = did_you_mean(each.file, release.configuration)
+            yield Problem(where=each.where, message=message, hint=hint)
+        if each.login and release.account is None:
+            yield Problem(where=each.where, message="cloud: login: the project has no account to log in as")

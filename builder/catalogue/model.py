@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from builder.catalogue.cloud import Cloud
 from builder.catalogue.options import Option
 from builder.catalogue.packaging import MODE, Folder, Packaging
 from builder.catalogue.services import Service
@@ -260,6 +261,7 @@ class ProjectRelease:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     account: Account | None = None
     accounts: Accounts | None = None
+    cloud: Cloud | None = None
 
     def __post_init__(self) -> None:
         for use, port in self.ports.items():

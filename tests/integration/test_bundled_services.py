@@ -17,6 +17,7 @@ from builder.report import Report
 from builder.runner import Runner
 from tests.rig.machine.machine import Machine, booted
 from tests.rig.machine.trees import Tree
+from tests.support.bundled import PYTHON, build_bundled
 from tests.support.rpm_tool import builder
 
 pytestmark = [
@@ -24,9 +25,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed"),
 ]
 
-PACKAGES = ("openstack-keystone", "openstack-glance", "openstack-python-bundled", "openstack-utils")
 SERVICES = {"openstack-keystone": "keystone", "openstack-glance-api": "glance"}
-PYTHON = "/usr/lib/openstack/bin/python3"
 URL = "http://127.0.0.1:5000/v3"
 
 # What openstack-db and the packages leave to the administrator.
@@ -91,10 +90,7 @@ for name, distribution in sorted(found.items()):
 @pytest.fixture(scope="module")
 def rpms(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     """The packages, built as a packager would."""
-    folder = tmp_path_factory.mktemp("bundled")
-    builder("rpm", *PACKAGES, "-t", "fixture-12", "--with", "bundled", cwd=folder)
-    built = sorted((folder / "out/rpm/fixture-12").glob("*.rpm"))
-    return tuple(path for path in built if not path.name.endswith(".src.rpm") and "-doc-" not in path.name)
+    return build_bundled(tmp_path_factory.mktemp("bundled"))
 
 
 @pytest.fixture(scope="module")

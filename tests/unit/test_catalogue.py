@@ -74,6 +74,24 @@ BAD = {
         'unknown database "keystne"', "did you mean keystone?",
     ),
     "database beside none": ("nova", "beside: nova", "beside: nowa", 'unknown database "nowa"', "mean nova"),
+    "cloud starts nothing known": (
+        "glance", "start: [openstack-glance-api]", "start: [openstack-glance-apo]",
+        'cloud: unknown service "openstack-glance-apo"', "did you mean openstack-glance-api?",
+    ),
+    "cloud writes no file": (
+        "glance", "- {file: /etc/glance/glance-api.conf, section: keystone_authtoken",
+        "- {file: /etc/glance/glance-apo.conf, section: keystone_authtoken",
+        "/etc/glance/glance-apo.conf is not among the configuration files", "glance-api.conf?",
+    ),
+    "cloud leaves a value open": (
+        "nova", 'my_ip: "{address}"', 'my_ip: "{adress}"', "my_ip: {adress} does not stand for anything", "",
+    ),
+    "cloud logs in as nobody": (
+        "keystone", "start: [openstack-keystone]",
+        "start: [openstack-keystone]\n      options:\n"
+        "        - {file: /etc/keystone/keystone.conf, section: s, login: account}",
+        "the project has no account to log in as", "",
+    ),
     "template of none": ("nova", "{template:nova_cell0}", "{template:cell0}", 'database "cell0"', ""),
     "requires no file": (
         "nova", "requires: {file: /etc/nova/nova.conf", "requires: {file: /etc/nova/now.conf",

@@ -115,7 +115,7 @@ UTILITY_LAYERS = (
     ("ini",),
     ("config", "keystone"),
     ("db", "sample_data", "service"),
-    ("status",),
+    ("demo", "status"),
 )
 
 

@@ -40,20 +40,22 @@ class Done(NamedTuple):
         return " ".join(self.err.split())
 
 
-def run(argv, *, limit=None, ok=(0,), identity=None, extra=None, patience=0.0):
+def run(argv, *, limit=None, ok=(0,), identity=None, extra=None, patience=0.0, given=None):
     """Run a program to its end; return a Done.
 
     argv: the program's name, which is looked for in search_path(), and its arguments.
     limit: seconds; None: as long as it takes. ok: exit codes that are well; None takes every code.
     identity: the Identity to run as; the program then dies with us. extra: more variables.
     patience: seconds between SIGTERM and SIGKILL when it is ended; None: it is never killed.
+    given: bytes for its stdin, at most a pipe full (64 KiB); a secret gets in so.
 
     Raises AccessError when it is not installed, UnreachableError after `limit`, UtilityError for
     another code.
     """
     # Files, not pipes: a daemon that keeps its end open would hold us up.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = start(argv, identity=identity, extra=extra, stdout=out, stderr=err)
+        with _pipe_with(given) as stdin:
+            child = start(argv, identity=identity, extra=extra, stdin=stdin, stdout=out, stderr=err)
         try:
             child.wait(limit)
         except subprocess.TimeoutExpired:
@@ -99,11 +101,10 @@ def start(argv, *, identity=None, extra=None, apart=True, **streams):
         words = [sys.executable, "-I", "-S", STARTER, str(os.getpid()), ":".join(owner)] + words
     return subprocess.Popen(
         words,
-        stdin=subprocess.DEVNULL,
         cwd="/",
         env=dict(plain_environment(identity), **(extra or {})),
         start_new_session=apart,
-        **streams,
+        **dict({"stdin": subprocess.DEVNULL}, **streams),
     )
 
 
@@ -139,6 +140,18 @@ def _signal_group(child, number):
         os.killpg(child.pid, number)
     except ProcessLookupError:
         pass
+
+
+def _pipe_with(data):
+    """Return a file to read `data` from; /dev/null for None."""
+    if data is None:
+        return open(os.devnull, "rb")
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, data)
+    finally:
+        os.close(writing)
+    return os.fdopen(reading, "rb")
 
 
 def _read(file):

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: MIT
+"""openstack-demo-install: what is planned for which host, what is refused, what is shown, the passwords."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openstack_utils import ini
+from openstack_utils.demo import act, host, plan, secrets, steps
+from openstack_utils.errors import UsageError
+
+from builder.catalogue.hostdata import render_services
+from builder.catalogue.load import load_catalogue
+
+UTILS = Path(__file__).resolve().parents[2] / "utils"
+DATA = json.loads(render_services(load_catalogue()))
+FACTS = {
+    name: project["releases"]["current"]
+    for name, project in DATA["projects"].items()
+    if "current" in project["releases"]
+}
+PASSWORDS = "/root/openstack-demo-passwords"
+
+
+def installed(*projects: str, without: "tuple[str, ...]" = ()) -> plan.Host:
+    """Return a host with all packages of the projects, but without some units."""
+    units = {unit for name in projects for unit in FACTS[name]["services"]} | {"rabbitmq-server"}
+    files = {path for name in projects for path in FACTS[name]["configuration"]}
+    return plan.Host(frozenset(units - set(without)), frozenset(files))
+
+
+EVERYTHING = installed(*FACTS)
+COMPUTE = plan.Wish(role="compute", controller="192.0.2.1", address="192.0.2.2", hypervisor="kvm")
+
+
+def values(made: plan.Plan) -> "dict[tuple[str, str, str], str]":
+    """Return {(file name, section, option): value as it is shown}."""
+    return {
+        (os.path.basename(each.path), each.section, each.key): each.command().split(" ", 5)[5]
+        for each in made.edits
+    }
+
+
+# id: (host, services asked for, projects in their order)
+CHOSEN = {
+    "all that is installed": (installed("keystone", "glance"), (), ("keystone", "glance")),
+    "one and what it needs": (EVERYTHING, ("glance",), ("keystone", "glance")),
+    "nova and all below it": (
+        EVERYTHING,
+        ("nova",),
+        ("keystone", "glance", "neutron", "placement", "nova"),
+    ),
+    "the order of the words does not count": (EVERYTHING, ("glance", "keystone"), ("keystone", "glance")),
+    "a former name": (EVERYTHING, ("quantum",), ("keystone", "neutron")),
+}
+
+
+@pytest.mark.parametrize("case", CHOSEN)
+def test_projects_are_chosen_with_what_they_need(case: str) -> None:
+    where, services, projects = CHOSEN[case]
+
+    assert plan.make_plan(DATA, where, plan.Wish(services)).projects == projects
+
+
+# id: (host, wish, what the error says)
+REFUSED = {
+    "unknown": (EVERYTHING, plan.Wish(("glanse",)), 'unknown service "glanse"'),
+    "not set up here": (EVERYTHING, plan.Wish(("swift",)), "swift is not among the services"),
+    "nothing installed": (installed(), plan.Wish(), "no OpenStack service that belongs on a controller"),
+    "not installed": (installed("keystone"), plan.Wish(("glance",)), "glance is not installed"),
+    "without keystone": (
+        installed("glance"),
+        plan.Wish(),
+        "keystone, which glance needs, is not installed: none of openstack-keystone",
+    ),
+    "no bus": (
+        installed("keystone", "glance", "cinder", without=("rabbitmq-server",)),
+        plan.Wish(),
+        "cinder needs a message bus",
+    ),
+    "nothing for a compute host": (EVERYTHING, COMPUTE._replace(services=("glance",)), "glance has nothing"),
+    "of another release": (
+        installed("keystone")._replace(others={"keystone": "essex"}),
+        plan.Wish(),
+        "keystone is of Essex",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_done_is_refused(case: str) -> None:
+    where, wish, message = REFUSED[case]
+
+    with pytest.raises(UsageError) as error:
+        plan.make_plan(DATA, where, wish)
+
+    assert message in error.value.message
+    assert error.value.hint
+
+
+def test_steps_come_in_the_order_of_the_talk() -> None:
+    made = plan.make_plan(DATA, installed("keystone", "glance"), plan.Wish())
+
+    assert [step.title for step in made.steps] == [
+        "passwords",
+        "keystone: database",
+        "keystone: makes /etc/keystone/fernet-keys/0",
+        "keystone: makes /etc/keystone/credential-keys/0",
+        "keystone: services",
+        "keystone: openstack-keystone answers",
+        "keystone: users, projects, catalog",
+        "glance: configuration",
+        "glance: database",
+        "glance: services",
+        "glance: openstack-glance-api answers",
+    ]
+    assert made.secrets == ("ADMIN_PASSWORD", "DEMO_PASSWORD", "GLANCE_PASSWORD")
+
+
+def test_nova_is_configured_before_its_database_whose_cell_holds_the_bus() -> None:
+    titles = [step.title for step in plan.make_plan(DATA, EVERYTHING, plan.Wish(("nova",))).steps]
+
+    assert titles.index("message bus") < titles.index("nova: configuration") < titles.index("nova: database")
+
+
+# id: (wish, file, section, option, value as a shell has it)
+VALUES = {
+    "password": (plan.Wish(), "nova.conf", "placement", "password", '"${NOVA_PASSWORD}"'),
+    "bus": (
+        plan.Wish(),
+        "nova.conf",
+        "DEFAULT",
+        "transport_url",
+        '"rabbit://openstack:${BUS_PASSWORD}@127.0.0.1:5672/"',
+    ),
+    "bus of the controller": (
+        COMPUTE,
+        "neutron.conf",
+        "DEFAULT",
+        "transport_url",
+        '"rabbit://openstack:${BUS_PASSWORD}@192.0.2.1:5672/"',
+    ),
+    "bus by IPv6": (
+        plan.Wish(controller="2001:db8::1"),
+        "heat.conf",
+        "DEFAULT",
+        "transport_url",
+        '"rabbit://openstack:${BUS_PASSWORD}@[2001:db8::1]:5672/"',
+    ),
+    "own address": (COMPUTE, "nova.conf", "vnc", "server_listen", "192.0.2.2"),
+    "address of the controller": (
+        COMPUTE,
+        "nova.conf",
+        "vnc",
+        "novncproxy_base_url",
+        "http://192.0.2.1:6080/vnc_lite.html",
+    ),
+    "kvm": (COMPUTE, "nova.conf", "libvirt", "cpu_mode", "host-model"),
+    "lxc": (plan.Wish(hypervisor="lxc"), "nova.conf", "libvirt", "virt_type", "lxc"),
+    "nothing": (plan.Wish(), "neutron.conf", "DEFAULT", "service_plugins", "''"),
+    "shared secret": (
+        plan.Wish(),
+        "metadata_agent.ini",
+        "DEFAULT",
+        "metadata_proxy_shared_secret",
+        '"${METADATA_SECRET}"',
+    ),
+    "region": (plan.Wish(region="Two"), "neutron.conf", "nova", "region_name", "Two"),
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_services_get_to_know_each_other(case: str) -> None:
+    wish, name, section, key, value = VALUES[case]
+
+    assert values(plan.make_plan(DATA, EVERYTHING, wish))[name, section, key] == value
+
+
+def test_tokens_are_checked_without_a_region() -> None:
+    told = values(plan.make_plan(DATA, EVERYTHING, plan.Wish()))
+
+    assert told["nova.conf", "keystone_authtoken", "www_authenticate_uri"] == "http://127.0.0.1:5000/v3"
+    assert ("nova.conf", "keystone_authtoken", "region_name") not in told
+
+
+def test_no_value_is_left_open() -> None:
+    for wish in (plan.Wish(), COMPUTE):
+        for edit in plan.make_plan(DATA, EVERYTHING, wish).edits:
+            assert not re.search(r"\{(?!secret\})", edit.value), edit
+            assert ("{secret}" in edit.value) == bool(edit.secret), edit
+
+
+def test_compute_host_has_no_database_no_accounts_and_no_tokens_to_check() -> None:
+    made = plan.make_plan(DATA, EVERYTHING, COMPUTE)
+
+    assert made.projects == ("neutron", "nova")
+    assert {type(step) for step in made.steps} == {steps.Secrets, steps.Configure, steps.Start}
+    assert "keystone_authtoken" not in {edit.section for edit in made.edits}
+    started = [step.units for step in made.steps if isinstance(step, steps.Start)]
+    assert started == [("neutron-openvswitch-agent",), ("openstack-nova-compute",)]
+    assert set(made.secrets) == {"BUS_PASSWORD", "NOVA_PASSWORD", "METADATA_SECRET"}
+
+
+def test_only_what_is_installed_is_started_and_configured() -> None:
+    where = installed("keystone", "glance", "neutron", without=("neutron-dhcp-agent",))
+    where = where._replace(files=where.files - {"/etc/neutron/dhcp_agent.ini"})
+
+    made = plan.make_plan(DATA, where, plan.Wish())
+
+    assert "/etc/neutron/dhcp_agent.ini" not in {edit.path for edit in made.edits}
+    assert not any("neutron-dhcp-agent" in step.units for step in made.steps if isinstance(step, steps.Start))
+
+
+def test_shown_commands_are_what_a_shell_does(tmp_path: Path) -> None:
+    config = tmp_path / "glance.conf"
+    edits = (
+        steps.Edit(str(config), "DEFAULT", "transport_url", "rabbit://x:{secret}@h:5672/", "BUS_PASSWORD"),
+        steps.Edit(str(config), "a b", "name", "it's; $HOME"),
+    )  # fmt: skip
+    known, _ = secrets.complete(str(tmp_path / "passwords"), ["BUS_PASSWORD"], {})
+    first = steps.Secrets(str(tmp_path / "passwords"), ("BUS_PASSWORD",)).commands()
+    config.write_text("")
+    script = "\n".join([*first, *(edit.command() for edit in edits)])
+
+    subprocess.run(
+        ["bash", "-ec", script], check=True, timeout=60,
+        env={**os.environ, "PATH": f"{UTILS / 'bin'}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    by_hand = ini.read(str(config))
+
+    assert [by_hand.value(edit.section, edit.key) for edit in edits] == [edit.real(known) for edit in edits]
+
+
+class Nobody:
+    """An init that is not asked."""
+
+
+def test_configuration_is_written_in_one_run_and_not_again(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.conf", tmp_path / "two.conf"
+    one.write_text("# kept\n[DEFAULT]\n")
+    two.write_text("")
+    step = steps.Configure(
+        "x", (steps.Edit(str(one), "s", "a", "1"), steps.Edit(str(two), "s", "b", "{secret}", "P"))
+    )
+    acting = act.Acting(Nobody(), {"P": "hidden"})
+
+    assert [acting.do(step), acting.do(step)] == ["changed", "unchanged"]
+    assert one.read_text().startswith("# kept\n")
+    assert ini.read(str(two)).value("s", "b") == "hidden"
+
+
+def test_passwords_are_made_once_private_and_completed(tmp_path: Path) -> None:
+    path = tmp_path / "passwords"
+    first, made = secrets.complete(str(path), ["A_PASSWORD"], secrets.read(str(path)))
+    more, completed = secrets.complete(str(path), ["A_PASSWORD", "B_PASSWORD"], secrets.read(str(path)))
+    again, changed = secrets.complete(str(path), ["A_PASSWORD", "B_PASSWORD"], secrets.read(str(path)))
+
+    assert (made, completed, changed) == (True, True, False)
+    assert more["A_PASSWORD"] == first["A_PASSWORD"] != more["B_PASSWORD"]
+    assert again == more == secrets.read(str(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_passwords_of_the_controller_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no BUS_PASSWORD") as error:
+        secrets.need(str(tmp_path / "passwords"), ("BUS_PASSWORD",), {}, "192.0.2.1")
+
+    assert "scp root@192.0.2.1:" in str(error.value.hint)
+
+
+# id: (text of the file, whether passwords are there, what the error says; None: none)
+FOREIGN: "dict[str, tuple[str, bool, Any]]" = {
+    "set by somebody else": ("[s]\npassword = x\n", False, "[s] password is set"),
+    "set by an earlier run": ("[s]\npassword = x\n", True, None),
+    "not set": ("[s]\n#password = x\n", False, None),
+    "not readable": ("[s\n", True, "nova.conf:1: "),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_services_of_somebody_else_are_left_alone(case: str, tmp_path: Path) -> None:
+    text, has_passwords, message = FOREIGN[case]
+    path = tmp_path / "nova.conf"
+    path.write_text(text)
+    edit = steps.Edit(str(path), "s", "password", "{secret}", "NOVA_PASSWORD")
+    made = plan.Plan((), (steps.Secrets(PASSWORDS, ("NOVA_PASSWORD",)), steps.Configure("x", (edit,))))
+
+    if message is None:
+        host.check_files(made, {"NOVA_PASSWORD": "x"} if has_passwords else {})
+        return
+    with pytest.raises(UsageError) as error:
+        host.check_files(made, {"NOVA_PASSWORD": "x"} if has_passwords else {})
+    assert message in error.value.message
+
+
+# id: (words of the command line, what the error says)
+WRONG = {
+    "join alone": (["--join", "192.0.2.1"], "--role compute and --join HOST go together"),
+    "compute alone": (["--role", "compute"], "--role compute and --join HOST go together"),
+    "joins itself": (["--role", "compute", "--join", "127.0.0.1"], "--join 127.0.0.1 is this host"),
+    "address of another": (
+        ["--address", "192.0.2.77"],
+        "--address 192.0.2.77 is not an address of this host",
+    ),
+    "not a host": (["--address", "a b"], '--address: "a b" is not the name or address of a host'),
+    "no folder": (["--output", "/nowhere"], "--output /nowhere: no such folder"),
+    "hypervisor": (["--hypervisor", "xen"], "argument --hypervisor: invalid choice"),
+    "unknown option": (["--undo"], "unrecognized arguments: --undo"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_usage_is_one_line_and_exit_2(case: str) -> None:
+    words, message = WRONG[case]
+    done = subprocess.run(
+        [sys.executable, "-I", UTILS / "bin" / "openstack-demo-install", *words],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr.splitlines()[0]
+    assert done.stdout == ""
+
+
+def test_completion_and_man_page_have_every_option() -> None:
+    help_text = subprocess.run(
+        [sys.executable, "-I", UTILS / "bin" / "openstack-demo-install", "--help"],
+        capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    options = set(
+        re.findall(r"--[a-z-]+", help_text.partition("what to set up:")[2].partition("examples")[0])
+    )
+    completion = (UTILS / "completion" / "openstack-demo-install").read_text()
+    page = (UTILS / "man" / "openstack-demo-install.1").read_text().replace("\\-", "-")
+
+    assert {option for option in options if option not in completion} == set()
+    assert {option for option in options if option not in page} == set()

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Doing the steps. Each looks first whether it is done, so that a second run changes nothing."""
+
+import http.client
+import json
+import os
+import re
+import time
+
+from .. import ini
+from ..errors import AccessError, UnreachableError, UtilityError
+from ..host import processes
+from ..host.programs import Identity
+from . import secrets, steps
+
+UNCHANGED, CHANGED = "unchanged", "changed"
+# The programs take back what they have begun when they are asked to end.
+PATIENCE = 60
+PATIENCE_FOR_ANSWER = 180
+KINDS = {4: AccessError, 5: UnreachableError}
+# They die with us when we are killed, and the next run finds no other at work.
+OURSELVES = Identity("root")
+
+
+class Acting:
+    """Does the steps of one plan; `passwords` are those of the file."""
+
+    def __init__(self, init, passwords, make_passwords=True):
+        self.init = init
+        self.passwords = passwords
+        self.make_passwords = make_passwords
+
+    def do(self, step):
+        """Do a step; return CHANGED or UNCHANGED. Raises UtilityError."""
+        has_changed = self._doing[type(step)](self, step)
+        return CHANGED if has_changed else UNCHANGED
+
+    def _secrets(self, step):
+        if not self.make_passwords:
+            return False
+        self.passwords, has_changed = secrets.complete(step.path, step.names, self.passwords)
+        return has_changed
+
+    def _configure(self, step):
+        paths = list(dict.fromkeys(edit.path for edit in step.edits))
+        with ini.edit(paths) as files:
+            named = dict(zip(paths, files))
+            before = [file.text() for file in files]
+            for edit in step.edits:
+                named[edit.path].set(edit.section, edit.key, edit.real(self.passwords))
+            return before != [file.text() for file in files]
+
+    def _database(self, step):
+        done = _run(step.argv + ("--json",))
+        return any(each["result"] != UNCHANGED for each in _json(step.argv, done)["services"])
+
+    def _prepare(self, step):
+        if os.path.exists(step.makes):
+            return False
+        _run(step.argv)
+        if not os.path.exists(step.makes):
+            raise UtilityError("%s ended well, but %s is not there" % (step.argv[0], step.makes))
+        return True
+
+    def _fill(self, step):
+        told = _json(step.argv, _run(step.argv + ("--json",)))
+        results = {each["result"] for each in told["objects"]}
+        return bool(told.get("files")) or bool(results - {UNCHANGED, "kept"})
+
+    def _bus(self, step):
+        password = (self.passwords[step.secret] + "\n").encode()
+        there = _run(("rabbitmqctl", "--quiet", "list_users")).out.splitlines()
+        if any(line.split()[:1] == [steps.BUS_USER] for line in there):
+            known = processes.run(
+                ["rabbitmqctl", "authenticate_user", steps.BUS_USER], ok=None, given=password
+            )
+            if known.code == 0:
+                return False
+            _run(("rabbitmqctl", "change_password", steps.BUS_USER), given=password)
+        else:
+            _run(("rabbitmqctl", "add_user", steps.BUS_USER), given=password)
+        _run(("rabbitmqctl", "set_permissions", steps.BUS_USER, ".*", ".*", ".*"))
+        return True
+
+    def _start(self, step):
+        has_changed = False
+        for unit in step.units:
+            state = self.init.states([unit]).get(unit)
+            if state is None or not (state.is_active and state.is_enabled):
+                self._systemctl(("enable", "--now"), unit)
+            elif _newest(step.files) > (state.since or 0):
+                # It was started before the last change of what it reads.
+                self._systemctl(("restart",), unit)
+            else:
+                continue
+            has_changed = True
+        return has_changed
+
+    def _systemctl(self, verb, unit):
+        try:
+            _run(("systemctl", "--no-pager") + verb + (unit + ".service",))
+        except UtilityError as error:
+            error.hint = "journalctl -u %s" % unit
+            raise
+
+    def _answer(self, step):
+        deadline = time.monotonic() + PATIENCE_FOR_ANSWER
+        while True:
+            status, reason = _ask(step)
+            if status is not None and status < 500:
+                return False
+            if time.monotonic() > deadline:
+                message = "%s: %s" % (step.url, reason or "answers with %d" % status)
+                raise UnreachableError(message, hint="journalctl, openstack-status")
+            time.sleep(0.5)
+
+    _doing = {
+        steps.Secrets: _secrets,
+        steps.Configure: _configure,
+        steps.Database: _database,
+        steps.Prepare: _prepare,
+        steps.Fill: _fill,
+        steps.Bus: _bus,
+        steps.Start: _start,
+        steps.Answer: _answer,
+    }
+
+
+def _run(argv, given=None):
+    done = processes.run(list(argv), ok=None, identity=OURSELVES, patience=PATIENCE, given=given)
+    if done.code == 0:
+        return done
+    # Programs of ours say `error:` and `hint:`; what others say last is mostly why.
+    lines = [line.strip() for line in done.err.splitlines() if line.strip()]
+    said = [re.sub(r"^error: ", "", line) for line in lines if line.startswith("error: ")] or lines[-1:]
+    hints = [line[len("hint: ") :] for line in lines if line.startswith("hint: ")]
+    message = "%s: %s" % (argv[0], "; ".join(said) or processes.how_it_ended(done.code))
+    raise KINDS.get(done.code, UtilityError)(message, hint=hints[-1] if hints else None)
+
+
+def _json(argv, done):
+    try:
+        return json.loads(done.out)
+    except ValueError:
+        raise UtilityError("%s: its answer is not JSON" % argv[0]) from None
+
+
+def _newest(paths):
+    """Return when the newest of the files was written, in seconds since the epoch."""
+    return max([os.stat(path).st_mtime for path in paths if os.path.exists(path)] or [0])
+
+
+def _ask(step):
+    """Return (status, None) of an HTTP request, or (None, reason)."""
+    connection = http.client.HTTPConnection(step.host, step.port, timeout=30)
+    try:
+        connection.request("GET", step.path)
+        return connection.getresponse().status, None
+    except (OSError, http.client.HTTPException) as error:
+        return None, (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+    finally:
+        connection.close()

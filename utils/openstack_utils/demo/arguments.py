@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""The command line of openstack-demo-install."""
+
+import argparse
+import os
+
+from .. import VERSION
+from ..errors import UsageError
+from ..host.addresses import is_local, read_host
+from . import plan
+
+PROGRAM = "openstack-demo-install"
+PASSWORDS = "openstack-demo-passwords"
+KVM = "/dev/kvm"
+DESCRIPTION = """\
+Make a cloud of this host, whose OpenStack packages are installed: passwords, configuration, databases,
+services and the catalog, in the order in which they need each other. Each step is shown as the commands
+that a person could type. What is done already stays; a run that was interrupted is completed by the next.
+For trying things out and learning: it asks nothing, and sets the services of this host to its own passwords.
+"""
+EPILOG = """\
+examples
+  dnf install openstack-keystone openstack-glance
+  openstack-demo-install --dry-run
+  openstack-demo-install
+  source ~/keystonerc_admin
+
+  One host with instances, and a second one that joins it:
+    openstack-demo-install --address 192.0.2.10
+    scp root@192.0.2.10:openstack-demo-passwords ~      # on the second
+    openstack-demo-install --role compute --join 192.0.2.10
+
+exit codes
+  0 done, or nothing to do    1 failed: it says what stands, and the next run goes on    2 wrong usage
+  4 a program or permission is missing    5 a server does not answer    130 interrupted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with this project's shape of messages."""
+
+    def error(self, message):
+        raise UsageError(message, hint="%s --help" % PROGRAM)
+
+
+def make_parser():
+    """Return the parser."""
+    parser = _Parser(
+        prog=PROGRAM,
+        usage="%s [OPTION...]" % PROGRAM,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument_group("what to set up").add_argument
+    add(
+        "--services",
+        metavar="NAME[,NAME]",
+        action="append",
+        default=[],
+        help="keystone, glance ... and what they need (repeat it; default: all that are installed)",
+    )
+    add(
+        "--role",
+        choices=(plan.CONTROLLER, plan.COMPUTE),
+        default=plan.CONTROLLER,
+        help="controller: everything that is installed (default); compute: a further host for instances",
+    )
+    add("--join", metavar="HOST", help="with --role compute: the controller; its passwords lie in --output")
+    add("--address", metavar="HOST", help="of this host, as others reach it (127.0.0.1; compute: found)")
+    add("--hypervisor", choices=tuple(plan.CPU_MODES), help="kvm where the host has it, else qemu")
+    add("--region", metavar="NAME", default="RegionOne", help="of the endpoints (RegionOne)")
+    add = parser.add_argument_group("how").add_argument
+    add("-n", "--dry-run", action="store_true", help="print the commands, in their order; change nothing")
+    add("--output", metavar="DIR", default="~", help="folder for %s and keystonerc_* (~)" % PASSWORDS)
+    add("--json", action="store_true", help="the result as JSON")
+    add("-q", "--quiet", action="store_true", help="errors and warnings only")
+    add("--version", action="version", version="%s %s" % (PROGRAM, VERSION))
+    add("-h", "--help", action="help", help="show this")
+    return parser
+
+
+def parse(argv):
+    """Return the options. Raises UsageError."""
+    options = make_parser().parse_args(argv)
+    options.services = tuple(name for words in options.services for name in words.split(",") if name)
+    options.output = os.path.abspath(os.path.expanduser(options.output))
+    options.passwords = os.path.join(options.output, PASSWORDS)
+    for name in ("join", "address"):
+        value = getattr(options, name)
+        setattr(options, name, read_host(value, "--" + name) if value is not None else None)
+    problems = []
+    if bool(options.join) != (options.role == plan.COMPUTE):
+        problems.append("--role compute and --join HOST go together")
+    if not options.region.isprintable() or not options.region.strip() or "{" in options.region:
+        problems.append("--region: not a name")
+    if options.address and not is_local(options.address):
+        problems.append("--address %s is not an address of this host" % options.address)
+    if options.join and is_local(options.join):
+        problems.append("--join %s is this host" % options.join)
+    if not os.path.isdir(options.output):
+        problems.append("--output %s: no such folder" % options.output)
+    if problems:
+        raise UsageError("; ".join(problems), hint="%s --help" % PROGRAM)
+    options.hypervisor = options.hypervisor or ("kvm" if os.path.exists(KVM) else "qemu")
+    return options

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""openstack-demo-install: look, plan, check, then do one step after the other and say what each was."""
+
+import fcntl
+import json
+import os
+import sys
+
+from ..errors import AccessError, UtilityError
+from ..host import signals
+from ..host.console import Console, exit_code
+from ..service.inits import find_init
+from ..services import load_services
+from . import arguments, host, plan, secrets
+from .act import Acting
+
+NOT_DONE, FAILED = "not done", "failed"
+
+
+def main(argv=None):
+    """Run the command with the arguments behind its name; return the exit code."""
+
+    def work():
+        signals.catch(signals.interrupt)
+        options = arguments.parse(sys.argv[1:] if argv is None else argv)
+        return Run(options, Console(options.quiet)).run()
+
+    return exit_code(work)
+
+
+class Run:
+    """One run of the command."""
+
+    def __init__(self, options, console):
+        self.options = options
+        self.console = console
+        self.results = {}
+
+    def run(self):
+        """Do it all; return the exit code. Raises UtilityError before the first step."""
+        options = self.options
+        catalogue, init = load_services(), find_init()
+        if init.name != "systemd":
+            raise AccessError("systemd does not run here, which today's services need")
+        made = plan.make_plan(catalogue, host.look(catalogue, init), self._wish())
+        if options.dry_run:
+            return self._show(made)
+        if os.geteuid() != 0:
+            raise AccessError("only root may set up services", hint="sudo %s" % arguments.PROGRAM)
+        with _Alone(options.output):
+            passwords = secrets.read(options.passwords)
+            host.check_files(made, passwords)
+            if options.role == plan.COMPUTE:
+                secrets.need(options.passwords, made.secrets, passwords, options.join)
+            return self._do(made, Acting(init, passwords, options.role == plan.CONTROLLER))
+
+    def _wish(self):
+        options = self.options
+        address = options.address or (host.address_towards(options.join) if options.join else "127.0.0.1")
+        return plan.Wish(
+            options.services, options.role, options.join or address, address, options.hypervisor,
+            options.region, options.passwords, options.output,
+        )  # fmt: skip
+
+    def _show(self, made):
+        if self.options.json:
+            self._print(made)
+        else:
+            texts = ["# %s\n%s\n" % (step.title, "\n".join(step.commands())) for step in made.steps]
+            self.console.result("\n".join(texts))
+        return 0
+
+    def _do(self, made, acting):
+        for step in made.steps:
+            self.console.note("# %s" % step.title)
+            for command in step.commands():
+                self.console.note("  %s" % command)
+            try:
+                self.results[step] = acting.do(step)
+            except (UtilityError, KeyboardInterrupt) as error:
+                return self._stopped(made, step, error)
+            self.console.note("  -> %s" % self.results[step])
+        if self.options.json:
+            self._print(made)
+        elif not self.options.quiet:
+            self.console.result(self._summary(made))
+        return 0
+
+    def _stopped(self, made, step, error):
+        """Say what stands and what does not; return the exit code."""
+        is_failure = isinstance(error, UtilityError)
+        if is_failure:
+            self.console.error(UtilityError("%s: %s" % (step.title, error.message), hint=error.hint))
+        else:
+            self.console.say("error: interrupted")
+        self.results[step] = FAILED if is_failure else NOT_DONE
+        done = [each.title for each in made.steps if self.results.get(each) not in (None, FAILED, NOT_DONE)]
+        left = [each.title for each in made.steps if each.title not in done]
+        self.console.say("done: %s" % ("; ".join(done) or "nothing"))
+        self.console.say("not done: %s" % "; ".join(left))
+        self.console.say("the same command goes on from here")
+        if self.options.json:
+            self._print(made, error.message if is_failure else "interrupted")
+        return error.exit_code if is_failure else 130
+
+    def _summary(self, made):
+        changed = sum(result == "changed" for result in self.results.values())
+        text = "%s: steps changed: %d, unchanged: %d\n" % (
+            ", ".join(made.projects), changed, len(made.steps) - changed,
+        )  # fmt: skip
+        if self.options.role == plan.CONTROLLER:
+            text += "source %s\n" % os.path.join(self.options.output, "keystonerc_admin")
+        return text
+
+    def _print(self, made, error=None):
+        data = {
+            "dry_run": self.options.dry_run,
+            "role": self.options.role,
+            "projects": list(made.projects),
+            "steps": [
+                {
+                    "title": step.title,
+                    "commands": list(step.commands()),
+                    "result": self.results.get(step, NOT_DONE),
+                }
+                for step in made.steps
+            ],
+        }
+        if error:
+            data["error"] = error
+        self.console.result(json.dumps(data, indent=1) + "\n")
+
+
+class _Alone:
+    """Keeps a second run with the same passwords away, for as long as this one lives."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __enter__(self):
+        self.descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self.descriptor)
+            raise UtilityError("another run is at work with %s" % self.folder) from None
+
+    def __exit__(self, *ignored):
+        os.close(self.descriptor)

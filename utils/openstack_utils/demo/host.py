@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""What this host has, read before the first step: units, files, the era of its services, its address."""
+
+import os
+import socket
+
+from .. import ini
+from ..db.catalogue import Catalogue, Places
+from ..errors import UsageError
+from .plan import RELEASE, Host
+
+
+def look(catalogue, init):
+    """Return the Host. `init` finds the units (openstack_utils.service.inits)."""
+    files, others = set(), {}
+    databases = Catalogue(Places(), catalogue)
+    for name, project in catalogue["projects"].items():
+        facts = project["releases"].get(RELEASE)
+        if not facts:
+            continue
+        here = {path for path in facts["configuration"] if os.path.isfile(path)}
+        files |= here
+        if here and len(project["releases"]) > 1 and databases.has_database(name):
+            release = databases.service(name).release
+            if release != RELEASE:
+                others[name] = release
+    return Host(frozenset(init.installed()), frozenset(files), others)
+
+
+def check_files(plan, passwords):
+    """Refuse files that cannot be edited, and services that somebody else has set up.
+
+    Where no run of ours has left passwords, one that is set already is of another cloud.
+    """
+    files = {path: ini.read(path) for path in dict.fromkeys(edit.path for edit in plan.edits)}
+    for path, file in files.items():
+        if file.problems:
+            problem = file.problems[0]
+            raise UsageError("%s:%d: %s" % (path, problem.line, problem.reason))
+    if passwords:
+        return
+    for edit in plan.edits:
+        if edit.secret and files[edit.path].value(edit.section, edit.key):
+            message = "%s: [%s] %s is set, and %s is not there: somebody else has set it up"
+            raise UsageError(
+                message % (edit.path, edit.section, edit.key, plan.steps[0].path),
+                hint="--output names the folder with the passwords of an earlier run",
+            )
+
+
+def address_towards(controller):
+    """Return the address of this host that reaches another one. No packet is sent. Raises UsageError."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(controller, 5000, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)
+            return probe.getsockname()[0].partition("%")[0]
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError("--join %s: %s" % (controller, reason.lower())) from None

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""The planner: what the catalogue knows, what is installed and what was asked for become steps. Pure."""
+
+from typing import NamedTuple
+
+from ..errors import UsageError, UsageErrors
+from ..sample_data.profiles import variable
+from . import steps
+
+RELEASE = "current"
+CONTROLLER, COMPUTE = "controller", "compute"
+IDENTITY = "keystone"
+BUS_UNIT = "rabbitmq-server"
+BUS_SECRET, METADATA_SECRET = "BUS_PASSWORD", "METADATA_SECRET"
+PEOPLE = ("ADMIN_PASSWORD", "DEMO_PASSWORD")
+# What Nova gives libvirt: the processor of the host is for guests that run on it.
+CPU_MODES = {"kvm": "host-model", "qemu": "none", "lxc": "none"}
+
+
+class Host(NamedTuple):
+    """What this host has: units without suffix, files of configuration, and releases that are not current."""
+
+    units: frozenset
+    files: frozenset
+    others: dict = {}
+
+
+class Wish(NamedTuple):
+    """What was asked for; `services` empty is all that is installed."""
+
+    services: tuple = ()
+    role: str = CONTROLLER
+    controller: str = "127.0.0.1"
+    address: str = "127.0.0.1"
+    hypervisor: str = "qemu"
+    region: str = "RegionOne"
+    passwords: str = "/root/openstack-demo-passwords"
+    output: str = "/root"
+
+
+class Plan(NamedTuple):
+    """The steps in their order, and the projects that they are for."""
+
+    projects: tuple
+    steps: tuple
+
+    @property
+    def secrets(self):
+        """The variables of the file of passwords."""
+        return self.steps[0].names
+
+    @property
+    def edits(self):
+        return [edit for step in self.steps if isinstance(step, steps.Configure) for edit in step.edits]
+
+
+def make_plan(catalogue, host, wish):
+    """Return the Plan. Raises UsageError or UsageErrors for what cannot be done on this host."""
+    return _Planner(catalogue, host, wish).plan()
+
+
+class _Planner:
+    def __init__(self, catalogue, host, wish):
+        self.catalogue = catalogue
+        self.host = host
+        self.wish = wish
+        self.facts = {
+            name: catalogue["projects"][name]["releases"][RELEASE]
+            for name in catalogue["order"]
+            if catalogue["projects"][name]["releases"].get(RELEASE, {}).get("cloud")
+        }
+        self.identity = self.facts[IDENTITY]["endpoints"]["identity"]["public"].replace(
+            "{host}", _bracket(wish.controller)
+        )
+        self.secrets = []
+
+    def plan(self):
+        projects = self._choose()
+        self._check_bus(projects)
+        configure = {name: self._configure(name) for name in projects}
+        work = [step for name in projects for step in self._project(name, configure[name], projects)]
+        secrets = (PEOPLE if self.wish.role == CONTROLLER else ()) + tuple(self.secrets)
+        secrets += tuple(self._secret_of(name) for name in self._accounts(projects))
+        bus = (steps.Start("message bus", (BUS_UNIT,)), steps.Bus("account on the bus", BUS_SECRET))
+        has_bus = BUS_SECRET in secrets and self.wish.role == CONTROLLER
+        first = steps.Secrets(self.wish.passwords, tuple(dict.fromkeys(secrets)))
+        return Plan(projects, (first, *(bus if has_bus else ()), *work))
+
+    # Which projects
+
+    def _choose(self):
+        wanted = [self._resolve(word) for word in self.wish.services]
+        if not wanted:
+            wanted = [name for name in self.facts if self._units(name)]
+            if not wanted:
+                raise UsageError(
+                    "no OpenStack service that belongs on a %s is installed here" % self.wish.role,
+                    hint="dnf install openstack-keystone openstack-glance",
+                )
+        chosen = self._with_needs(wanted) if self.wish.role == CONTROLLER else set(wanted)
+        known = [name for name in self.facts if name in chosen]
+        problems = [problem for name in known for problem in self._faults(name, wanted)]
+        if problems:
+            hint = "dnf provides '*/UNIT.service' names the package of a unit"
+            raise UsageErrors(problems, hint=hint)
+        return tuple(known)
+
+    def _check_bus(self, projects):
+        options = [(name, each) for name in projects for each in self.facts[name]["cloud"]["options"]]
+        users = [name for name, each in options if any("{bus}" in text for text in each["set"].values())]
+        if users and self.wish.role == CONTROLLER and BUS_UNIT not in self.host.units:
+            message = "%s needs a message bus, and %s is not installed" % (users[0], BUS_UNIT)
+            raise UsageError(message, hint="dnf install rabbitmq-server")
+
+    def _resolve(self, word):
+        projects = self.catalogue["projects"]
+        for name, project in projects.items():
+            if word == name or word in project["aliases"]:
+                if name in self.facts:
+                    return name
+                message = "%s is not among the services that are set up here" % name
+                raise UsageError(message, hint="they are %s" % ", ".join(self.facts))
+        raise UsageError('unknown service "%s"' % word, hint="one of %s" % ", ".join(self.facts))
+
+    def _with_needs(self, wanted):
+        chosen, todo = set(), list(wanted) + [IDENTITY]
+        while todo:
+            name = todo.pop()
+            if name in self.facts and name not in chosen:
+                chosen.add(name)
+                todo += self.catalogue["projects"][name]["needs"]
+        return chosen
+
+    def _faults(self, name, wanted):
+        cloud = self.facts[name]["cloud"]
+        if self.wish.role == COMPUTE and not cloud["compute"]:
+            yield "%s has nothing to run on a compute host" % name
+        elif not self._units(name):
+            units = cloud["compute"] if self.wish.role == COMPUTE else cloud["start"] + cloud["compute"]
+            whose = "" if name in wanted else ", which %s," % self._who_needs(name, wanted)
+            yield "%s%s is not installed: none of %s is here" % (name, whose, ", ".join(units))
+        elif name in self.host.others:
+            title = self.catalogue["releases"][self.host.others[name]]["title"]
+            yield "%s is of %s, and only the current release is set up here" % (name, title)
+
+    def _who_needs(self, name, wanted):
+        needing = [each for each in wanted if name in self.catalogue["projects"][each]["needs"]]
+        return "%s needs" % needing[0] if needing else "all others need"
+
+    def _units(self, name):
+        """Return the units of a project that are here and belong on a host of this role."""
+        cloud = self.facts[name]["cloud"]
+        units = cloud["compute"] if self.wish.role == COMPUTE else cloud["start"] + cloud["compute"]
+        return tuple(unit for unit in dict.fromkeys(units) if unit in self.host.units)
+
+    # What is done for one
+
+    def _project(self, name, edits, projects):
+        facts, units = self.facts[name], self._units(name)
+        if edits:
+            yield steps.Configure("%s: configuration" % name, edits)
+        if self.wish.role == CONTROLLER:
+            if facts["databases"]:
+                yield steps.Database("%s: database" % name, name)
+            for command in facts["cloud"]["prepare"]:
+                title = "%s: makes %s" % (name, command["makes"])
+                yield steps.Prepare(title, tuple(command["run"]), command["makes"])
+        files = tuple(path for path in facts["configuration"] if path in self.host.files)
+        yield steps.Start("%s: services" % name, units, files)
+        if self.wish.role == CONTROLLER:
+            for unit in units:
+                http = facts["services"][unit]["http"]
+                if http:
+                    yield steps.Answer(
+                        "%s: %s answers" % (name, unit), self.wish.controller, http["port"], http["path"]
+                    )
+        if name == IDENTITY:
+            yield self._fill(projects)
+
+    def _fill(self, projects):
+        wish = self.wish
+        others = tuple(name for name in projects if name != IDENTITY) or (IDENTITY,)
+        return steps.Fill(
+            "keystone: users, projects, catalog", self.identity, wish.region, others, wish.passwords,
+            wish.output,
+        )  # fmt: skip
+
+    # What is written
+
+    def _configure(self, name):
+        edits = []
+        for each in self.facts[name]["cloud"]["options"]:
+            if each["file"] in self.host.files and each["on"] in (None, self.wish.role):
+                options = dict(self._login(each["login"]), **each["set"])
+                edits += [
+                    self._edit(name, each["file"], each["section"], key, value)
+                    for key, value in options.items()
+                ]
+        return tuple(edits)
+
+    def _login(self, kind):
+        cloud = self.facts[IDENTITY]["cloud"]
+        if kind == "token":
+            login = {key: value for key, value in cloud["login"].items() if key != "region_name"}
+            return dict(cloud["token"], **login)
+        return cloud["login"] if kind else {}
+
+    def _edit(self, name, path, section, key, value):
+        wish = self.wish
+        secrets = {
+            "password": self._secret_of(name) if self.facts[name]["account"] else None,
+            "metadata_secret": METADATA_SECRET,
+            "bus": BUS_SECRET,
+        }
+        secret = next((secrets[each] for each in secrets if "{%s}" % each in value), None)
+        if secret:
+            self.secrets.append(secret)
+        for each, text in (
+            ("bus", "rabbit://%s:%s@%s:5672/" % (steps.BUS_USER, steps.SECRET, _bracket(wish.controller))),
+            ("password", steps.SECRET),
+            ("metadata_secret", steps.SECRET),
+            ("identity", self.identity),
+            ("controller", _bracket(wish.controller) if "://" in value else wish.controller),
+            ("address", wish.address),
+            ("region", wish.region),
+            ("service_project", self.facts[IDENTITY]["accounts"]["service_project"]),
+            ("user", (self.facts[name]["account"] or {}).get("user", "")),
+            ("virt_type", wish.hypervisor),
+            ("cpu_mode", CPU_MODES[wish.hypervisor]),
+        ):
+            value = value.replace("{%s}" % each, text)
+        return steps.Edit(path, section, key, value, secret)
+
+    def _accounts(self, projects):
+        """Return the projects whose accounts this host makes in Keystone."""
+        if self.wish.role == COMPUTE:
+            return []
+        return [name for name in projects if self.facts[name]["account"]]
+
+    def _secret_of(self, name):
+        return variable(self.facts[name]["account"]["user"])
+
+
+def _bracket(host):
+    return "[%s]" % host if ":" in host else host
