@@ -136,7 +136,7 @@ class _Planner:
         if self.wish.role == COMPUTE and not cloud["compute"]:
             yield "%s has nothing to run on a compute host" % name
         elif not self._units(name):
-            units = cloud["compute"] if self.wish.role == COMPUTE else cloud["start"] + cloud["compute"]
+            units = dict.fromkeys(self._wanted_units(name))
             whose = "" if name in wanted else ", which %s," % self._who_needs(name, wanted)
             yield "%s%s is not installed: none of %s is here" % (name, whose, ", ".join(units))
         elif name in self.host.others:
@@ -149,9 +149,11 @@ class _Planner:
 
     def _units(self, name):
         """Return the units of a project that are here and belong on a host of this role."""
+        return tuple(unit for unit in dict.fromkeys(self._wanted_units(name)) if unit in self.host.units)
+
+    def _wanted_units(self, name):
         cloud = self.facts[name]["cloud"]
-        units = cloud["compute"] if self.wish.role == COMPUTE else cloud["start"] + cloud["compute"]
-        return tuple(unit for unit in dict.fromkeys(units) if unit in self.host.units)
+        return cloud["compute"] if self.wish.role == COMPUTE else cloud["start"] + cloud["compute"]
 
     # What is done for one
 

@@ -88,6 +88,8 @@ class Identity:
         self.transport = transport
         self.token = None
         self.renew = None
+        # Seconds after which what was forbidden is asked again.
+        self.pauses = []
         self._renewing = threading.Lock()
         self._kept = []
 
@@ -102,9 +104,22 @@ class Identity:
     def call(self, method, path, body=None):
         """Send a request with the token; return the JSON of the answer.
 
-        A token that ran out, or was revoked by a change of the password, is renewed once.
+        A token that ran out, or was revoked by a change of the password, is renewed once. What is forbidden
+        was not done: after each of `pauses` it is asked for again. A process of Keystone that has just been
+        started reads its policy while it answers the first requests, and forbids what comes meanwhile
+        (seen with Keystone 30.0.0, oslo.policy's load_rules, and several threads).
         Raises RemoteError.
         """
+        for pause in self.pauses:
+            try:
+                return self._call(method, path, body)
+            except RemoteError as error:
+                if error.status != 403:
+                    raise
+            time.sleep(pause)
+        return self._call(method, path, body)
+
+    def _call(self, method, path, body):
         token = self.token
         try:
             return self.send(method, path, body, token=token)[1]

@@ -86,6 +86,7 @@ class Login:
         if options.insecure or self.credentials.insecure:
             console.warn("the certificate of Keystone is not checked")
         self.identity = Identity(self._transport())
+        self.identity.pauses = [0.5, 1.0, 2.0]
 
     @property
     def catalogue(self):
