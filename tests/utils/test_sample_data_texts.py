@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """openstack-keystone-sample-data: words, variables and files in; files out; man page and completion."""
 
+import contextlib
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -388,3 +391,43 @@ def test_clouds_file_that_cannot_be_added_to_is_refused_before_keystone_is_asked
 
     assert (done.returncode, path.read_text()) == (2, text)
     assert done.stderr.startswith(f"error: {path}: ")
+
+
+PORTS = {
+    "https at a port of http": (
+        "https", b"HTTP/1.0 400 Bad Request\r\n\r\n", "http:// in place of https://",
+    ),
+    "not HTTP": ("http", b"SSH-2.0-OpenSSH_9.6\r\n", "is that Keystone's port?"),
+    "closed": ("http", b"", "does the port speak https, or is it not Keystone's?"),
+    "Glance": (
+        "http", b"HTTP/1.0 300 Multiple Choices\r\nContent-Length: 2\r\n\r\n{}",
+        "is that the address of a Keystone with the Identity API v3?",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("scheme", "answer", "hint"), PORTS.values(), ids=PORTS)
+def test_a_port_that_is_not_keystones_gets_a_hint_that_fits(
+    tmp_path: Path, scheme: str, answer: bytes, hint: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
+        done = subprocess.run(
+            [sys.executable, "-I", LAUNCHER, "--auth-url", url, "--wait", "0", "--dry-run"],
+            env={"ADMIN_PASSWORD": "pw"}, cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        server.shutdown(socket.SHUT_RDWR)
+
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("hint: ")
+    assert hint in done.stderr
