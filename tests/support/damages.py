@@ -65,6 +65,13 @@ def _swap_last(image: SmallImage) -> None:
     )
 
 
+def _volume_without_label(image: SmallImage) -> None:
+    rows = small_image.standard_rows()[:2]
+    image.partition(
+        *rows, ("lvm", ROOT_START + ROOT_SIZE - 4 * MIB, 4 * MIB), ("linux", ROOT_START, ROOT_SIZE - 4 * MIB)
+    )
+
+
 def _overlapping(image: SmallImage) -> None:
     # sfdisk refuses to write this: the entry is changed by hand, the checksums are left wrong.
     image.write(1024 + 128 + 40, (ROOT_START // 512 + 100).to_bytes(8, "little"))
@@ -178,6 +185,7 @@ DAMAGES: tuple[Row, ...] = (
     ("entries damaged", "partition-table", _overlapping, "wrong checksum"),
     ("swap last", "root-last", _swap_last, "lies after the root"),
     ("root does not reach the end", "root-last", _disk_enlarged, "are not used"),
+    ("volume group without a label", "volumes", _volume_without_label, "there is no label of LVM"),
     ("swap partition", "no-swap", _swap_last, "is swap"),
     ("swap in fstab", "no-swap", _put("/etc/fstab", FSTAB + "/swapfile none swap sw 0 0\n"), "/swapfile"),
     ("moved partition", "partitions-as-manifest", _planned_elsewhere, "lies elsewhere"),

@@ -158,12 +158,10 @@ def _volumes_as_manifest(evidence: ImageEvidence) -> list[str]:
 
 def _volumes(evidence: ImageEvidence) -> Outcome:
     found = evidence.volumes
-    if not found.volumes and not found.problems:
-        raise not_applicable("the disk has no logical volumes")
     problems = list(found.problems)
     if evidence.tree.is_file("/etc/lvm/devices/system.devices"):
         problems.append("/etc/lvm/devices/system.devices binds the volumes to the disks of one machine")
-    return judge_all(problems, ", ".join(volume.name for volume in found.volumes))
+    return judge_all(problems, ", ".join(volume.name for volume in found.volumes) or "none")
 
 
 def _file_systems_clean(evidence: ImageEvidence) -> Outcome:
