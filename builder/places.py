@@ -31,7 +31,8 @@ def find_source() -> Path:
     if given:
         if not _is_source(Path(given)):
             raise InputError(
-                f"{VARIABLE}={given}: no specs/targets.yaml there", hint="name a checkout of openstack-utils"
+                f"{given}: no specs/targets.yaml there",
+                hint=f"--source and {VARIABLE} name a checkout of openstack-utils",
             )
         return Path(given).resolve()
     for folder in (_PACKAGE.parent, Path.cwd(), _INSTALLED):

@@ -19,7 +19,7 @@ from builder.files import cache_folder, locked
 from builder.rpm.repository.keyring import Keyring, home_of_user, terminal, words_of
 from builder.rpm.repository.keys import NAMES, Key, choose, objections, read_keys
 from builder.runner import Runner
-from builder.schema import did_you_mean
+from builder.schema import nearest
 from builder.targets import Target
 
 LOCAL_NAME = "openstack-builder on this machine"
@@ -81,7 +81,9 @@ def _no_key(name: str, keys: Sequence[Key], home: Path | None, said: str, listin
     where = f" in {home}" if home else ""
     if not keys:
         users = [line.split(":")[9] for line in listing.splitlines() if line.startswith("uid:")]
-        hint = did_you_mean(name, users) if users else "--local-key makes one for this machine"
+        near = nearest(name, users)
+        hint = "gpg --list-secret-keys shows those that it has; --local-key makes one for this machine"
+        hint = f"did you mean {near}? ({hint})" if near else hint
         # What gpg says of a key that is not there is our own sentence.
         extra = f" ({said})" if said and "No secret key" not in said else ""
         return InputError(f'gpg has no secret key "{name}"{where}{extra}', hint=hint)
