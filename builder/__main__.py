@@ -31,13 +31,15 @@ def _interrupt(number: int, _frame: object) -> None:
 def adopt_source(argv: Sequence[str]) -> None:
     """Let everything be read from the tree that --source names: templates, targets and checks too.
 
-    They are found when the modules that read them are imported (builder.places), so it is done before.
+    They are found when the modules that read them are imported (builder.places), so it is done before. A tree
+    without targets of its own has packages only: these are built for the targets that are known here.
     """
     words = [*argv, ""]
     for number, word in enumerate(argv):
         option, equals, value = word.partition("=")
-        if option == "--source" and (value or words[number + 1]):
-            os.environ["OPENSTACK_BUILDER_SOURCE"] = value if equals else words[number + 1]
+        given = value if equals else words[number + 1]
+        if option == "--source" and os.path.isfile(os.path.join(given, "specs", "targets.yaml")):
+            os.environ["OPENSTACK_BUILDER_SOURCE"] = given
 
 
 def main(argv: Sequence[str] | None = None) -> int:
