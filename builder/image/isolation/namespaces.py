@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import BuildError
-from builder.image.isolation import seccomp
+from builder.image.isolation import landlock, seccomp
 from builder.image.isolation.door import Door, Request, attend
 from builder.image.isolation.idmap import IDS, IdRange, find_ids, is_root, write_maps
 from builder.image.isolation.mounts import check
@@ -223,6 +223,7 @@ def _be_inside(function: Callable[[Door], Any], peer: int, world: _World, mapped
         _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         _settle(resolver)
         _limit()
+        landlock.keep_to_own_sockets()
         seccomp.install(seccomp.BASE)
         door = Door(peer, world.report, LOG)
     except BaseException as error:
