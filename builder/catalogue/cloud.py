@@ -25,7 +25,7 @@ class CloudOptions:
     """Options of one section of one file.
 
     `login` adds those by which the project's own account logs in to Keystone (`account`), or those with
-    which tokens are checked (`token`). `on`: hosts of that role only.
+    which tokens are checked (`token`). `role`: hosts of that role only.
     """
 
     where: str = ""
@@ -33,7 +33,7 @@ class CloudOptions:
     section: str
     login: Literal["account", "token"] | None = None
     set: Mapping[str, str] = field(default_factory=dict)
-    on: Literal["controller", "compute"] | None = None
+    role: Literal["controller", "compute"] | None = None
 
     def __post_init__(self) -> None:
         if not self.login and not self.set:
@@ -79,7 +79,7 @@ class Cloud:
         claimed: set[tuple[str, str, str, str | None]] = set()
         for each in self.options:
             for key in each.set:
-                for role in (each.on,) if each.on else ("controller", "compute"):
+                for role in (each.role,) if each.role else ("controller", "compute"):
                     place = (each.file, each.section, key, role)
                     if place in claimed:
                         raise ValueError(f"options: {key} in [{each.section}] of {each.file} stands twice")
@@ -100,7 +100,7 @@ def render_cloud(cloud: Cloud) -> dict[str, object]:
                 "section": each.section,
                 "login": each.login,
                 "set": dict(each.set),
-                "on": each.on,
+                "role": each.role,
             }
             for each in cloud.options
         ],

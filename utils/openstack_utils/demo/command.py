@@ -18,7 +18,7 @@ NOT_DONE, FAILED = "not done", "failed"
 
 
 def main(argv=None):
-    """Run the command with the arguments behind its name; return the exit code."""
+    """Run the command with the arguments after its name; return the exit code."""
 
     def work():
         signals.catch(signals.interrupt)

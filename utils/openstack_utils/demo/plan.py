@@ -192,7 +192,7 @@ class _Planner:
     def _configure(self, name):
         edits = []
         for each in self.facts[name]["cloud"]["options"]:
-            if each["file"] in self.host.files and each["on"] in (None, self.wish.role):
+            if each["file"] in self.host.files and each["role"] in (None, self.wish.role):
                 options = dict(self._login(each["login"]), **each["set"])
                 edits += [
                     self._edit(name, each["file"], each["section"], key, value)
