@@ -16,8 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from builder.errors import CommandFailed
 from builder.folders import remove_tree
 from builder.formats.diskimage import DiskImage, read_header
@@ -26,6 +24,7 @@ from builder.guest import filesystems
 from builder.guest.filesystems import FileSystem
 from builder.guest.outcome import not_applicable, not_done
 from builder.guest.room import run_apart
+from builder.guest.settings import read_yaml
 from builder.guest.tree import Tree
 from builder.guest.volumes import Volumes, read_volumes
 from builder.manifest import ImageManifest, PartitionEntry, VolumeEntry
@@ -318,10 +317,7 @@ class ImageEvidence:
         folder = "/etc/cloud/cloud.cfg.d"
         drop_ins = [f"{folder}/{name}" for name in self.tree.names(folder) if name.endswith(".cfg")]
         for path in ("/etc/cloud/cloud.cfg", *drop_ins):
-            try:
-                part = yaml.safe_load(self.tree.text(path))
-            except yaml.YAMLError as error:
-                raise not_done(f"{path} is not YAML: {error}") from error
+            part = read_yaml(self.tree.text(path), path)
             if isinstance(part, dict):
                 _merge(merged, part)
         return merged
