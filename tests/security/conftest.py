@@ -47,16 +47,18 @@ class Host:
         found["etc"] = sorted(os.listdir("/etc/apt")) if os.path.isdir("/etc/apt") else []
         return found
 
-    def build(self, text: str, *options: str, ok: bool | None = True) -> subprocess.CompletedProcess[str]:
-        """Build the kickstart `text` with {home} filled in; None: whether it works does not matter."""
-        words = self.bench.command(text.replace("{home}", str(self.home)), *options)
+    def run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command as the user."""
         environment = {**self.bench.environment(), "HOME": str(self.home)}
         if self.user == "plain":
-            done = run_as_plain_user(words, self.home, environment=environment)
-        else:
-            done = subprocess.run(
-                words, env=environment, capture_output=True, text=True, timeout=300, check=False
-            )
+            return run_as_plain_user(words, self.home, environment=environment)
+        return subprocess.run(
+            words, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    def build(self, text: str, *options: str, ok: bool | None = True) -> subprocess.CompletedProcess[str]:
+        """Build the kickstart `text` with {home} filled in; None: whether it works does not matter."""
+        done = self.run(self.bench.command(text.replace("{home}", str(self.home)), *options))
         assert ok is None or (done.returncode == 0) == ok, done.stderr
         assert "Traceback" not in done.stderr
         assert "internal error" not in done.stderr
