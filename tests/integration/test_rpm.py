@@ -160,6 +160,17 @@ def test_installed_command_works(built: Path, tmp_path: Path) -> None:
     subprocess.run(["/usr/bin/python3", "-I", "-B", "-c", script], check=True)
 
     assert conf.read_text() == "# kept\n[DEFAULT]\nkey = new\n"
+    # Each command with the modules of its own room.
+    for command in sorted((root / "usr/bin").glob("openstack-*")):
+        script = (
+            f"import sys, runpy; sys.path.insert(0, {str(root / 'usr/lib/python3/dist-packages')!r});"
+            f"sys.argv = [{command.name!r}, '--version'];"
+            f"runpy.run_path({str(command)!r}, run_name='__main__')"
+        )
+        done = subprocess.run(
+            ["/usr/bin/python3", "-I", "-B", "-c", script], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"{command.name} {__version__}\n"
 
 
 def test_unchanged_input_is_not_built_again(tmp_path: Path) -> None:
