@@ -298,6 +298,22 @@ def test_services_of_somebody_else_are_left_alone(case: str, tmp_path: Path) -> 
     assert message in error.value.message
 
 
+def test_url_of_a_database_on_a_compute_host_is_refused(tmp_path: Path) -> None:
+    made = plan.make_plan(DATA, EVERYTHING, COMPUTE)
+    path = tmp_path / "nova.conf"
+    path.write_text("[api_database]\nconnection = mysql+pymysql://nova:secret@controller/nova_api\n")
+    here = plan.Plan((), (), ((str(path), "api_database", "connection"),))
+
+    with pytest.raises(UsageError) as error:
+        host.check_files(here, {"NOVA_PASSWORD": "x"})
+
+    assert ("/etc/nova/nova.conf", "api_database", "connection") in made.forbidden
+    assert plan.make_plan(DATA, EVERYTHING, plan.Wish()).forbidden == ()
+    assert "[api_database] connection is set" in error.value.message
+    assert "secret" not in error.value.message
+    assert error.value.hint == f"openstack-config --del {path} api_database connection"
+
+
 # id: (words of the command line, what the error says)
 WRONG = {
     "join alone": (["--join", "192.0.2.1"], "--role compute and --join HOST go together"),

@@ -32,11 +32,17 @@ def check_files(plan, passwords):
 
     Where no run of ours has left passwords, one that is set already is of another cloud.
     """
-    files = {path: ini.read(path) for path in dict.fromkeys(edit.path for edit in plan.edits)}
+    paths = [edit.path for edit in plan.edits] + [path for path, _, _ in plan.forbidden]
+    files = {path: ini.read(path) for path in dict.fromkeys(paths)}
     for path, file in files.items():
         if file.problems:
             problem = file.problems[0]
             raise UsageError("%s:%d: %s" % (path, problem.line, problem.reason))
+    for path, section, key in plan.forbidden:
+        if files[path].value(section, key):
+            message = "%s: [%s] %s is set: a host that only runs instances has no business with databases"
+            hint = "openstack-config --del %s %s %s" % (path, section, key)
+            raise UsageError(message % (path, section, key), hint=hint)
     if passwords:
         return
     for edit in plan.edits:

@@ -39,10 +39,14 @@ class Wish(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The steps in their order, and the projects that they are for."""
+    """The steps in their order, and the projects that they are for.
+
+    `forbidden` are options (file, section, key) that must not be set on a host of this role.
+    """
 
     projects: tuple
     steps: tuple
+    forbidden: tuple = ()
 
     @property
     def secrets(self):
@@ -84,7 +88,7 @@ class _Planner:
         bus = (steps.Start("message bus", (BUS_UNIT,)), steps.Bus("account on the bus", BUS_SECRET))
         has_bus = BUS_SECRET in secrets and self.wish.role == CONTROLLER
         first = steps.Secrets(self.wish.passwords, tuple(dict.fromkeys(secrets)))
-        return Plan(projects, (first, *(bus if has_bus else ()), *work))
+        return Plan(projects, (first, *(bus if has_bus else ()), *work), tuple(self._forbidden(projects)))
 
     # Which projects
 
@@ -232,6 +236,14 @@ class _Planner:
         ):
             value = value.replace("{%s}" % each, text)
         return steps.Edit(path, section, key, value, secret)
+
+    def _forbidden(self, projects):
+        """Yield the URLs of databases on a compute host: nova-compute would try to reach them."""
+        for name in projects if self.wish.role == COMPUTE else ():
+            for database in self.facts[name]["databases"].values():
+                for option in database["connection"]:
+                    if option["file"] in self.host.files:
+                        yield option["file"], option["section"], option["key"]
 
     def _accounts(self, projects):
         """Return the projects whose accounts this host makes in Keystone."""
