@@ -53,8 +53,10 @@ find_mount() {
     [ "$path_" = / ] || path_=${path_%/}
     found_=
     while IFS='|' read -r m_ s_ k_ o_ t_; do
+        # Not in the pattern itself: bash takes the slash there for another.
+        above_=${m_%/}
         case $path_/ in
-            "${m_%/}"/*)
+            "$above_"/*)
                 if [ ${#m_} -ge ${#found_} ]; then
                     found_=$m_ point=$m_ source=$s_ kind=$k_ options=$o_ top=$t_
                 fi
