@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -70,16 +71,21 @@ def install(
 
 
 def check(rpm: Path, key: Path, folder: Path) -> dict[str, str]:
-    """Return what `rpmkeys -Kv` says to someone who trusts only `key`: what was checked → the verdict."""
+    """Return what `rpmkeys -Kv` says to someone who trusts only `key`: what was checked → the verdict.
+
+    signature, header and payload: rpm 4 and rpm 6 use other words, and rpm 6 leaves MD5 and SHA-1 out.
+    """
     database = ["--define", f"_dbpath {folder}/keys"]
     subprocess.run(["rpmkeys", *database, "--import", key], check=True)
     done = subprocess.run(
         ["rpmkeys", *database, "-Kv", rpm], capture_output=True, text=True, check=False
     )  # fmt: skip
-    told = {}
-    for line in done.stdout.splitlines()[1:]:
-        what, _, verdict = line.strip().partition(": ")
-        told[what.split(",")[0]] = verdict.split()[0]
+    told: dict[str, str] = {}
+    for line in done.stdout.lower().splitlines()[1:]:
+        verdict = re.search(r": (ok|bad|nokey|notfound)\b", line)
+        kind = next((word for word in ("signature", "payload", "header") if word in line), None)
+        if verdict and kind and told.get(kind) != "bad":
+            told[kind] = verdict[1]
     return told
 
 
@@ -98,13 +104,9 @@ def test_rpm_is_content_with_every_package(repository: SyntheticRepository, tmp_
 @pytest.mark.parametrize(
     ("damage", "bad"),
     [
-        pytest.param(change_payload, {"Payload SHA256 digest", "MD5 digest"}, id="payload"),
-        pytest.param(
-            change_header,
-            {"Header V4 RSA/SHA256 Signature", "Header SHA256 digest", "Header SHA1 digest", "MD5 digest"},
-            id="header",
-        ),
-        pytest.param(change_signature, {"Header V4 RSA/SHA256 Signature"}, id="signature"),
+        pytest.param(change_payload, {"payload"}, id="payload"),
+        pytest.param(change_header, {"signature", "header"}, id="header"),
+        pytest.param(change_signature, {"signature"}, id="signature"),
     ],
 )
 def test_rpm_notices_one_changed_byte(
@@ -117,7 +119,7 @@ def test_rpm_notices_one_changed_byte(
     damage(rpm)
 
     told = check(rpm, repository.key, tmp_path)
-    assert {what for what, verdict in told.items() if verdict == "BAD"} == bad, told
+    assert {what for what, verdict in told.items() if verdict == "bad"} == bad, told
 
 
 @pytest.mark.root
@@ -130,7 +132,9 @@ def test_dnf_installs_what_the_packages_say(repository: SyntheticRepository, tmp
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert "warning" not in done.stderr.lower()
+    # rpm 6's plugin "unshare" says so of every installation into another root.
+    said = done.stderr.lower().replace("warning: private mounts in chroot not implemented", "")
+    assert "warning" not in said
     assert os.getxattr(root / "usr/bin/capable", "security.capability")[4:6] == b"\x00\x20"
     assert stat.S_IMODE((root / "usr/bin/setuid").stat().st_mode) == 0o4755
     names = [(root / "usr/share/hard" / name).stat() for name in "ace"]
