@@ -103,7 +103,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         memory=args.memory,
         keep=args.keep,
     )
-    verdict = verify(context.runner, args.image, find_manifest(args.image), options)
+    verdict = verify(context.runner, args.image.absolute(), find_manifest(args.image), options)
     if args.json:
         context.report.json(verdict.as_json())
     else:
