@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,8 @@ from builder.manifest import find_manifest
 from tests.support import small_image
 from tests.support.damages import DAMAGES, HOST, plan_rounds, wrong_link_count
 from tests.support.small_image import RUNNER, SmallImage
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -205,3 +211,20 @@ def test_boot_menu_may_wait_as_long_as_the_kickstart_asks(
     image.put("/boot/grub2/grub.cfg", f"set timeout={waits}\nlinux /boot/vmlinuz {small_image.ARGUMENTS}\n")
 
     assert look(image.finish(), "console-arguments")["console-arguments"].state == expected
+
+
+def test_an_image_named_by_a_relative_path_is_read(good_image: SmallImage, tmp_path: Path) -> None:
+    image = good_image.copy(tmp_path / "good").finish(convert=True)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "builder", "verify", image.name, "--no-boot", "--json"],
+        cwd=image.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    counts = json.loads(done.stdout)["counts"]
+    assert counts["pass"] > 20
+    assert counts["not-done"] == 0
