@@ -9,6 +9,7 @@ from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import read_host
 from ..host.arguments import refuse_empty
+from ..host.parser import Parser
 
 PROGRAM = "openstack-db"
 DESCRIPTION = """\
@@ -36,13 +37,6 @@ exit codes
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with this project's shape of messages."""
-
-    def error(self, message):
-        raise UsageError(message, hint="%s --help" % PROGRAM)
-
-
 class _Once(argparse.Action):
     """One action a run; the last one counted, which nobody meant."""
 
@@ -55,7 +49,7 @@ class _Once(argparse.Action):
 
 def make_parser():
     """Return the parser."""
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         usage="%s --init|--update|--check|--drop --service NAME [OPTION...]" % PROGRAM,
         description=DESCRIPTION,

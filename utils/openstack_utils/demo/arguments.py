@@ -7,6 +7,7 @@ import os
 from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import is_local, read_host
+from ..host.parser import Parser
 from . import plan
 
 PROGRAM = "openstack-demo-install"
@@ -36,16 +37,9 @@ exit codes
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with this project's shape of messages."""
-
-    def error(self, message):
-        raise UsageError(message, hint="%s --help" % PROGRAM)
-
-
 def make_parser():
     """Return the parser."""
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         usage="%s [OPTION...]" % PROGRAM,
         description=DESCRIPTION,

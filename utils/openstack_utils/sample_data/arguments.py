@@ -8,6 +8,7 @@ from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import read_host
 from ..host.arguments import refuse_empty
+from ..host.parser import Parser
 
 PROGRAM = "openstack-keystone-sample-data"
 DESCRIPTION = """\
@@ -45,16 +46,9 @@ exit codes
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with this project's shape of messages."""
-
-    def error(self, message):
-        raise UsageError(message, hint="%s --help" % PROGRAM)
-
-
 def make_parser():
     """Return the parser; every default is None, so that a variable can stand in for an option."""
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         description=DESCRIPTION,
         epilog=EPILOG,

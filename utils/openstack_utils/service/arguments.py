@@ -6,6 +6,7 @@ import argparse
 from .. import VERSION
 from ..errors import UsageError
 from ..host.arguments import refuse_empty
+from ..host.parser import Parser
 from . import verbs
 
 PROGRAM = "openstack-service"
@@ -39,16 +40,9 @@ exit codes
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with this project's shape of messages."""
-
-    def error(self, message):
-        raise UsageError(message, hint="%s --help" % PROGRAM)
-
-
 def make_parser():
     """Return the parser."""
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         usage="%s ACTION [PREFIX...] [--all] [-n] [--json]" % PROGRAM,
         description=DESCRIPTION,
