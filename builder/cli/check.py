@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.cli import Context
-from builder.cli.sources import add_source_arguments, choose
+from builder.cli.sources import add_element_arguments, add_source_arguments, choose
 from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_size
 from builder.kickstart.disk.wanted import DEFAULT_MEMORY
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     add_source_arguments(parser)
+    add_element_arguments(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:

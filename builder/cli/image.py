@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from builder.cli import Context
-from builder.cli.sources import add_source_arguments, choose
+from builder.cli.sources import add_element_arguments, add_source_arguments, choose
 from builder.errors import InputError
 from builder.image.build import Options
 from builder.kickstart.choices import Choices, parse_size
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--compat", action="store_true", help="a qcow2 for clouds with a qemu before 5.1")
     add_source_arguments(parser)
+    add_element_arguments(parser)
     how = parser.add_argument_group("how")
     how.add_argument("--plan", "--dry-run", action="store_true", help="print what would be built, and stop")
     how.add_argument("--json", action="store_true", help="print the plan, or the manifest, as JSON")

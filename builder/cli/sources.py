@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from typing import Any
 
 from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_repository, parse_url
+from builder.kickstart.elements.find import PATH_VARIABLE, search_path
+from builder.kickstart.elements.planning import ElementChoice
+from builder.kickstart.elements.variables import take_variables
 from builder.kickstart.images import Image
 
 
@@ -29,6 +33,32 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         help="public key that packages are signed by; may be repeated",
     )  # fmt: skip
     where.add_argument("--no-gpgcheck", action="store_true", help="take unsigned packages, and say so")
+
+
+def add_element_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --element and --element-env."""
+    elements = parser.add_argument_group("elements of diskimage-builder")
+    elements.add_argument(
+        "--element", action="append", default=[], metavar="NAME[,NAME...]",
+        help="run this element, too: from ELEMENTS_PATH, or diskimage-builder's own; may be repeated",
+    )  # fmt: skip
+    elements.add_argument(
+        "--element-env", action="append", default=[], metavar="VARIABLE",
+        help="let elements have this variable of the environment, besides DIB_*; may be repeated",
+    )  # fmt: skip
+
+
+def _choose_elements(args: argparse.Namespace) -> ElementChoice:
+    names = tuple(dict.fromkeys(name for text in args.element for name in re.split(r"[,\s]+", text) if name))
+    if not names:
+        if args.element_env:
+            raise InputError("--element-env: there is no --element that could have it")
+        return ElementChoice()
+    return ElementChoice(
+        names=names,
+        path=search_path(os.environ.get(PATH_VARIABLE)),
+        variables=take_variables(os.environ, args.element_env),
+    )
 
 
 def _check_name(name: str) -> str:
@@ -53,5 +83,6 @@ def choose(args: argparse.Namespace, image: Image, **more: Any) -> Choices:
         gpgcheck=not args.no_gpgcheck,
         ksversion=args.ksversion,
         default_user=image.default_user,
+        elements=_choose_elements(args) if hasattr(args, "element") else ElementChoice(),
         **more,
     )

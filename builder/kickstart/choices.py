@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import InputError
 from builder.kickstart.disk.wanted import DEFAULT_MEMORY
+from builder.kickstart.elements.planning import ElementChoice
 from builder.kickstart.plan import Repository
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
@@ -36,6 +37,7 @@ class Choices:
     memory: int = DEFAULT_MEMORY
     ksversion: str | None = None
     default_user: str | None = None
+    elements: ElementChoice = field(default_factory=ElementChoice)
 
 
 def parse_repository(text: str) -> Repository:

@@ -45,11 +45,13 @@ class Findings:
     def sort(self, files: Sequence[str]) -> None:
         """Bring all into the order of the lines, of `files` one after the other."""
 
-        def position(problem: Problem) -> tuple[int, int]:
+        def position(problem: Problem) -> tuple[int, str, int]:
             place = self._places.get(problem.where or "")
             if place is None:
-                return len(files) + 1, 0
-            return files.index(place.file) if place.file in files else len(files), place.line
+                return len(files) + 1, "", 0
+            if place.file in files:
+                return files.index(place.file), "", place.line
+            return len(files), place.file, place.line
 
         for found in (self.errors, self.warnings, self.notes):
             found.sort(key=position)

@@ -360,6 +360,80 @@ class Script:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ElementFile:
+    """A file of an element, by its path below the element's folder. `link`: it is a link that says that."""
+
+    path: str
+    content: bytes = field(default=b"", repr=False)
+    mode: int = 0o644
+    link: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Element:
+    """An element of diskimage-builder that was read: all of its files. `folder` is None for one of ours."""
+
+    name: str
+    folder: str | None
+    files: tuple[ElementFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseScript:
+    """A script of an element. `path` is `install.d/50-name`, its place among the files of all elements."""
+
+    element: str
+    path: str
+    place: Place
+
+    @property
+    def phase(self) -> str:
+        """The folder that it lies in."""
+        return self.path.partition("/")[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variable:
+    """A variable that elements get from the environment; what it says may be a secret.
+
+    `content` is what the file holds that it names by an absolute path.
+    """
+
+    name: str
+    value: str = field(repr=False)
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MappedName:
+    """What a pkg-map or a svc-map of an element calls a name on the target; empty: nothing is needed."""
+
+    element: str
+    name: str
+    mapped: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Elements:
+    """The elements of an image with those that they depend on, these first.
+
+    `packages` are in the plan's packages, too; here is whose they are. `scripts` are in the order in which
+    they run, phase by phase.
+    """
+
+    elements: tuple[Element, ...] = ()
+    scripts: tuple[PhaseScript, ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()  # (package, element)
+    removed: tuple[tuple[str, str], ...] = ()
+    variables: tuple[Variable, ...] = ()
+    package_map: tuple[MappedName, ...] = ()
+    service_map: tuple[MappedName, ...] = ()
+    distribution: str = ""  # DISTRO_NAME, DIB_RELEASE, DIB_INIT_SYSTEM
+    release: str = ""
+    init: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePlan:
     """Everything an engine needs to know of one image."""
 
@@ -400,6 +474,7 @@ class ImagePlan:
     repositories: tuple[Repository, ...] = ()
     packages: Packages = Packages()
     scripts: tuple[Script, ...] = ()
+    elements: Elements = Elements()
     unresolved_includes: tuple[tuple[str, Place], ...] = ()  # files that only %pre writes
     gpgcheck: bool = True
     default_user: str | None = None  # for os_admin_user: from images.yaml

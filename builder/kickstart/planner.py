@@ -18,10 +18,11 @@ from builder.kickstart.choices import Choices
 from builder.kickstart.commands import MODELS
 from builder.kickstart.disk import Habits, Wanted, plan_disk
 from builder.kickstart.disk.boot import plan_firmware
+from builder.kickstart.elements.planning import add_packages, plan_elements
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.read import Kickstart, read_kickstart
-from builder.targets import Family, Target
+from builder.targets import ARCHITECTURE, Family, Target
 
 EL_XFS, FEDORA_BTRFS = 7, 33
 
@@ -85,6 +86,8 @@ def plan_kickstart(
     enabled, disabled, services_place = system.plan_services(ks)
     hostname, interfaces = network.plan_network(ks)
     chosen = packages.plan_packages(ks)
+    elements, wanted_packages = plan_elements(choices.elements, target, ARCHITECTURE, ks.findings)
+    chosen = add_packages(chosen, wanted_packages, ks.findings)
     enabled_setup, disabled_setup, set_up_again = system.plan_setup(ks, chosen.names)
     authselect, authselect_place = accounts.plan_authselect(ks)
     bootloader = plan_bootloader(ks, addons.plan_addons(ks))
@@ -135,6 +138,7 @@ def plan_kickstart(
         repositories=sources.plan_repositories(ks, choices),
         packages=chosen,
         scripts=scripts.plan_scripts(ks),
+        elements=elements,
         unresolved_includes=tuple(ks.unresolved),
         gpgcheck=choices.gpgcheck,
         default_user=choices.default_user,

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from builder.errors import Problem
 from builder.kickstart.plan import (
+    ElementFile,
+    Elements,
     ImagePlan,
     NetworkInterface,
     Packages,
@@ -17,6 +19,7 @@ from builder.kickstart.plan import (
     Place,
     Repository,
     Script,
+    Variable,
     Volume,
 )
 
@@ -30,6 +33,7 @@ def describe(plan: ImagePlan) -> list[str]:
         *(("source", _repository(repository)) for repository in plan.repositories),
         *_packages(plan.packages),
         *_system(plan),
+        *_elements(plan.elements),
         *(("script", _script(script)) for script in plan.scripts),
         *(("unresolved", f"{name}, included at {place}") for name, place in plan.unresolved_includes),
     ]
@@ -135,6 +139,20 @@ def _system(plan: ImagePlan) -> list[tuple[str, str]]:
     return rows
 
 
+def _elements(elements: Elements) -> list[tuple[str, str]]:
+    """Return the rows of the elements, what they want of packages, and their scripts in order."""
+    rows = [("elements", f"{one.name:<24} {one.folder or 'ours'}") for one in elements.elements]
+    for what, pairs in (("with", elements.packages), ("without", elements.removed)):
+        owners: dict[str, list[str]] = {}
+        for package, element in pairs:
+            owners.setdefault(element, []).append(package)
+        rows += [("elements", f"{name}: {what} {' '.join(names)}") for name, names in owners.items()]
+    if elements.variables:
+        rows.append(("elements", f"get {' '.join(one.name for one in elements.variables)}"))
+    rows += [("phases", f"{script.path:<40} {script.element}") for script in elements.scripts]
+    return rows
+
+
 def _interface(one: NetworkInterface) -> str:
     name = one.device or one.mac or "any device"
     if one.controller:
@@ -180,6 +198,10 @@ def _plain(value: object) -> object:
         return problem_as_json(value)
     if isinstance(value, StrEnum):
         return value.value
+    if isinstance(value, ElementFile):
+        return {"path": value.path, "sha256": hashlib.sha256(value.content).hexdigest(), "link": value.link}
+    if isinstance(value, Variable):
+        return {"name": value.name}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         if isinstance(value, Script):
