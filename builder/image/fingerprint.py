@@ -12,7 +12,7 @@ from builder import __version__
 from builder.files import digest_of, sha256_file
 from builder.image.build import Options
 from builder.image.packages import repomd
-from builder.kickstart.plan import ImagePlan, Repository
+from builder.kickstart.plan import Elements, ImagePlan, Repository
 
 # The code that decides what comes out: the modules of these folders, and those that stand above all folders.
 BUILDER = Path(builder.__file__).parent
@@ -22,18 +22,26 @@ PLACES = ("place", "places", "unresolved_includes")
 
 def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.State, ...]) -> str:
     """Return the digest of all that decides the bytes of an image."""
-    modules = [*BUILDER.glob("*.py"), *(path for folder in CODE for path in folder.rglob("*.py"))]
+    modules = [*BUILDER.glob("*.py")]
+    # Programs of other languages, too: those that stand in for the image's own.
+    modules += [path for folder in CODE for path in folder.rglob("*") if path.suffix in (".py", ".sh")]
     code = {str(path.relative_to(BUILDER)): sha256_file(path) for path in modules}
     # Where a line or a file stands decides nothing; passwords decide by a digest that is slow to guess from.
     repositories = tuple(_by_content(repository) for repository in plan.repositories)
     plan = replace(
         plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=(), repositories=repositories
     )
-    wanted = _without_places(asdict(plan))
+    wanted = _without_places(asdict(replace(plan, elements=Elements())))
+    elements = [
+        (element.name, file.path, file.mode, file.link, hashlib.sha256(file.content).hexdigest())
+        for element in plan.elements.elements
+        for file in element.files
+    ]
+    environment = [(one.name, _slow_digest(one.value), one.content) for one in plan.elements.variables]
     sources = [(state.name, state.sha256) for state in states]
     return digest_of(
         [
-            *(__version__, code, wanted, sources),
+            *(__version__, code, wanted, sources, elements, environment),
             *(
                 options.network,
                 options.compat,
@@ -60,6 +68,11 @@ def _by_content(repository: Repository) -> Repository:
     return replace(repository, gpg_keys=known, baseurl=(), mirrorlist=None, metalink=None)
 
 
+def _slow_digest(secret: str) -> str:
+    """Return a digest from which a password is slow to guess."""
+    return hashlib.pbkdf2_hmac("sha256", secret.encode(), b"plan", 200_000).hex()
+
+
 def _without_places(value: object) -> object:
     """Return a plan's data without the places of its lines, its plain passwords as slow digests."""
     if isinstance(value, dict):
@@ -69,7 +82,7 @@ def _without_places(value: object) -> object:
             if name not in PLACES and not name.endswith("_place")
         }
         if kept.get("plain"):
-            kept["plain"] = hashlib.pbkdf2_hmac("sha256", str(kept["plain"]).encode(), b"plan", 200_000).hex()
+            kept["plain"] = _slow_digest(str(kept["plain"]))
         return kept
     if isinstance(value, list | tuple):
         return [_without_places(inner) for inner in value]

@@ -106,6 +106,7 @@ def run_in_installer(
     network: bool = False,
     log: Path | None = None,
     binds: Sequence[tuple[str, str]] = (),
+    writable: Sequence[tuple[str, str]] = (),
     disk: BlankDisk | None = None,
     arguments: Sequence[str] = (),
 ) -> Completed:
@@ -113,6 +114,7 @@ def run_in_installer(
 
     Args:
         argv, ok, network, log, binds: as of `run_in_image`.
+        writable: (source, target) pairs more that it may write to.
         disk: is there under its names in /dev, and may be written.
         arguments: what /proc/cmdline says.
     """
@@ -127,6 +129,8 @@ def run_in_installer(
         # What kickstarts made for livecd-tools ask for.
         words += ["--setenv", "INSTALL_ROOT", "/mnt/sysimage", "--setenv", "LIVE_ROOT", "/mnt/sysimage"]
     words += _extras(build, binds, with_shims=True)
+    for source, target in writable:
+        words += ["--bind", source, target]
     if disk is not None:
         for file, device in disk.binds():
             words += ["--bind", file, device]

@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""Run the %post scripts."""
+"""Run the phases of elements, and the %post scripts between them."""
 
 from __future__ import annotations
 
 from builder.image.build import Build
 from builder.image.stages import bootfiles, initramfs
 from builder.image.tree import tree
+from builder.image.tree.elements import run_phases
 from builder.image.tree.scripts import run_section
+from builder.kickstart.elements.phases import AFTER_POST, BEFORE_POST
 from builder.kickstart.plan import ScriptSection
 
 
 def run(build: Build) -> str:
     """Run them in the order written; then bring up to date what they made stale."""
     began = tree.now()
+    phases = run_phases(build, BEFORE_POST)
     count = run_section(build, ScriptSection.POST)
+    phases += run_phases(build, AFTER_POST)
     renewed = initramfs.renew(build, began)
     bootfiles.complete(build)
-    return f"{count} of %post" + (", initramfs made again" if renewed and count else "")
+    said = [f"{phases} of elements"] if phases else []
+    said += [f"{count} of %post"] if count or not phases else []
+    said += ["initramfs made again"] if renewed and (phases or count) else []
+    return ", ".join(said)

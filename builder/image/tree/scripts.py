@@ -40,19 +40,19 @@ def run_section(build: Build, section: ScriptSection, disk: BlankDisk | None = N
         if section == ScriptSection.PRE:
             _run(build, script, f"{section}-{number}", disk)
             continue
-        with _resolver(build, script), noting(build, f"%{section} of {script.place}"):
+        with resolver(build, chroot=script.chroot), noting(build, f"%{section} of {script.place}"):
             _run(build, script, f"{section}-{number}")
     return len(scripts)
 
 
 @contextmanager
-def _resolver(build: Build, script: Script) -> Iterator[None]:
+def resolver(build: Build, *, chroot: bool) -> Iterator[None]:
     """Put the host's resolver into the image for a script with the network, unless the script writes its own.
 
     A link into /run is left to the sandbox.
     """
     path = tree.path("/etc/resolv.conf")
-    if not (build.options.network and script.chroot) or path.is_symlink() or not path.parent.is_dir():
+    if not (build.options.network and chroot) or path.is_symlink() or not path.parent.is_dir():
         yield
         return
     before = path.read_bytes() if path.is_file() else None
