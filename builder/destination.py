@@ -36,7 +36,7 @@ def find_destination(path: Path) -> Destination:
 
     Raises:
         InputError: a folder stands there, or a link that leads nowhere or in a circle.
-        OSError: the file system refuses to tell.
+        OSError: the file system does not say.
     """
     place = path
     for _ in range(MOST_LINKS):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class BuildError(Exception):
-    """Something failed. Base of every error that is told without a traceback.
+    """Something failed. Base of every error that is shown without a traceback.
 
     Args:
         message: what happened, lower case, no full stop, naming the object.
@@ -93,7 +93,7 @@ class InputError(BuildError):
 
 
 class BuildErrors(BuildError):
-    """Several things failed that were done beside each other; all are told.
+    """Several things failed that ran in parallel; all are reported.
 
     Args:
         errors: two or more; the exit code is theirs where all have the same.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files: atomic writes, digests, caches, and work folders that a killed run cannot leave behind for ever.
+"""Files: atomic writes, digests, caches, and work folders that the next run removes after a killed one.
 
 A work folder or file is recognisable (its name begins `.openstack-builder-`) and locked with flock(2) while
 its process lives. The lock goes with the process: what has none is stale, and the next run removes it.
@@ -75,7 +75,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def explain(error: OSError, path: Path) -> BuildError:
-    """Return the BuildError that tells `error` about `path` to a user."""
+    """Return `error` about `path` as a BuildError for a user."""
     reason = (error.strerror or str(error)).lower()
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PermissionMissing(f"{path}: {reason}", hint="choose a folder that you can write to")

@@ -3,7 +3,7 @@
 
 A name and a password in the address are used (Basic, RFC 7617) and never shown. They go to that host
 alone: a redirect to another one (other scheme, name or port) goes without them, and only to http or https.
-Proxies are those of the environment (http_proxy, https_proxy, no_proxy), authorities those of
+Proxies come from the environment (http_proxy, https_proxy, no_proxy), authorities from
 SSL_CERT_FILE, REQUESTS_CA_BUNDLE or the system. What may pass is tried again.
 """
 
@@ -34,7 +34,7 @@ LONGEST_WAIT = 30.0
 
 
 class HttpError(RemoteError):
-    """An address gave nothing. `reason` says why, `status` is that of the answer, None without one."""
+    """An address gave nothing. `reason` says why, `status` is the answer's, None without one."""
 
     def __init__(self, url: str, reason: str, *, status: int | None = None) -> None:
         super().__init__(f"{mask(url)}: {reason}", hint=_hint(status))

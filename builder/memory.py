@@ -47,7 +47,7 @@ def folder_in_memory() -> Path | None:
 
 
 def has_room(folder: Path, needed: int) -> bool:
-    """Tell whether `folder` takes `needed` bytes, and memory has as many again besides."""
+    """Return whether `folder` takes `needed` bytes, and memory has as many again besides."""
     return shutil.disk_usage(folder).free >= needed and available_memory() >= 2 * needed
 
 

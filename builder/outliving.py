@@ -13,7 +13,7 @@ def outlive(work: Callable[[], None]) -> bool:
     """Run `work` in a process and a session of its own, and say whether it ended well.
 
     Nothing that ends us, SIGKILL included, ends it; signals to our group do not reach it. What it changes in
-    memory is lost, and what it raises is not told: the caller looks at the world afterwards.
+    memory is lost, and what it raises is not reported: the caller looks at the result afterwards.
     """
     child = os.fork()
     if child == 0:

@@ -64,12 +64,12 @@ class Step:
         return time.monotonic() - self.started
 
     def progress(self, text: str) -> None:
-        """Show `text` beside the label while the step runs (terminals only)."""
+        """Show `text` next to the label while the step runs (terminals only)."""
         self._report.transient(f"{self.label}  {text}")
 
 
 class Report:
-    """Tells the user what happens.
+    """Shows the user what happens.
 
     Args:
         quiet: only warnings, errors and results.
@@ -194,7 +194,7 @@ class Report:
     def ended(
         self, name: str, detail: str, *, seconds: float, count: tuple[int, int], failed: bool = False
     ) -> None:
-        """Show the line of a step that ran beside others, when it has ended."""
+        """Show the line of a step that ran in parallel with others, when it has ended."""
         label = step_label(name, count)
         if failed:
             self._failed(label, detail, seconds)

@@ -71,7 +71,7 @@ def die_with_parent() -> None:
 
 
 class Runner:
-    """Starts programs and tells what they did.
+    """Starts programs and returns what they did.
 
     Args:
         report: gets `+ argv` under --debug, and the tools' output under -v.
@@ -104,7 +104,7 @@ class Runner:
             input: text for stdin, which is closed otherwise.
             log: file that gets stdout and stderr, appended; nothing is captured then. The program itself gets
                 a pipe.
-            ok: exit statuses that are no failure; empty: any.
+            ok: exit statuses that are not a failure; empty: any.
             hint: for the error, when it fails.
             timeout: seconds, then it is killed and CommandFailed raised.
             largest: bytes that are kept of what it says.
@@ -223,7 +223,7 @@ class Runner:
         cwd: Path | None = None,
         detached: bool = False,
     ) -> Process:
-        """Start a program that goes on beside us; its output goes to `log`.
+        """Start a program that runs in the background; its output goes to `log`.
 
         Args:
             detached: it outlives us, in a session of its own (a server started for the user).
@@ -296,7 +296,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def last_words(text: str) -> str:
-    """Return the line that most likely tells why: the last that says `error`, else the last one.
+    """Return the line that most likely says why: the last that says `error`, else the last one.
 
     What stands below an `Error:` belongs to it, as dnf writes it.
     """

@@ -6,11 +6,11 @@ values must be, their defaults stand nowhere else. Text is taken as written (`ve
 field is "1.10", `no` is "no"), so nothing has to be quoted because YAML would guess.
 
 Types understood: str, int, float, bool, Path, Literal, StrEnum, `X | None`, `str | Dataclass` and the
-like (told apart by the form of the value), `tuple[X, ...]`, `Mapping[str, X]`, dataclasses.
+like (distinguished by the form of the value), `tuple[X, ...]`, `Mapping[str, X]`, dataclasses.
 
 A field declared `field(metadata=FROM_KEY)` takes the key under which its object stands in a mapping.
 A field named `where` takes "file:line" of the object, for checks that need to point at it.
-A dataclass checks itself in `__post_init__`: the text of a ValueError is told with the object's line.
+A dataclass checks itself in `__post_init__`: the text of a ValueError is reported with the object's line.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Reader:
             raise InputError(problems=self.problems)
 
     def read(self, path: Path, kind: type[T]) -> T | None:
-        """Read one file; None when something in it is wrong (then `problems` tells what)."""
+        """Read one file; None when something in it is wrong (then `problems` says what)."""
         shown = show_path(path)
         where, node = shown, None
         try:
@@ -165,7 +165,7 @@ class _Converter:
         return tuple(self.convert_all((child, kind, label) for child in node.value))
 
     def convert_all(self, items: Iterable[tuple[yaml.Node, Any, str]]) -> list[Any]:
-        """Convert every item before giving up, so that all mistakes are told at once."""
+        """Convert every item before giving up, so that all mistakes are reported at once."""
         values, failed = [], False
         for node, kind, label in items:
             try:

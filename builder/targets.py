@@ -36,7 +36,7 @@ class Family(StrEnum):
 
 
 class Init(StrEnum):
-    """What starts the services, and how a package tells it."""
+    """What starts the services, and how a package declares it."""
 
     SYSTEMD = "systemd"
     SYSTEMD_PLAIN = "systemd-plain"  # Fedora 17: systemd without scriptlet macros

@@ -59,7 +59,7 @@ class CloudCommand:
 class Cloud:
     """What makes the project part of a cloud; `login` and `token` are keystone's: how others reach it.
 
-    `start` are the units of a controller, `compute` those of a host with instances; only what is
+    `start` are the units of a controller, `compute` the units of a host with instances; only what is
     installed is started.
     """
 

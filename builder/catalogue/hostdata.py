@@ -72,7 +72,7 @@ def _release(project: Project, name: str) -> dict[str, object]:
         "databases": {
             database.name: {
                 "connection": [_option(option) for option in database.connection],
-                "beside": database.beside,
+                "alongside": database.alongside,
                 "account": database.account or user.name,
                 "engines": list(database.engines),
                 "migrations": database.migrations,

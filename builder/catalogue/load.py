@@ -53,7 +53,7 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
 def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
     """Return what is wrong across files and across keys."""
     claims = Claims()
-    # The older first: what two claim is told at the newcomer.
+    # Older projects first: a clash is reported at the newcomer.
     for project in sorted(catalogue.projects.values(), key=_since):
         owner = project.project
         for name in (owner, *project.aliases):
@@ -108,7 +108,8 @@ def _check_release(release: ProjectRelease) -> Iterator[Problem]:
         if option.file not in files:
             message = f"{option.file} is not among the configuration files"
             yield Problem(where=option.where, message=message, hint=did_you_mean(option.file, files))
-    named = [(each.where, each.beside) for each in release.databases.values() if each.beside is not None]
+    databases = release.databases.values()
+    named = [(each.where, each.alongside) for each in databases if each.alongside is not None]
     for command in release.sync:
         named += [(command.where, name) for name in command.databases]
         named += [(command.where, name) for name in TEMPLATE.findall(" ".join(command.run))]

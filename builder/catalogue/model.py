@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the catalogue knows of a project. specs/services/README.md tells each key's meaning.
+"""What the catalogue knows of a project. specs/services/README.md explains each key.
 
 The loader reads YAML into these; a later fact is a new field here and a new key there, never a
 second table.
@@ -72,7 +72,7 @@ class ConfigurationFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
-    """A database, and the options that hold the URL to it; without one it stands `beside` another.
+    """A database, and the options that hold the URL to it; without one it stands `alongside` another.
 
     `account` of the server is the project's user when None. `migrations` is where the project's code
     has the revisions of alembic, a path below site-packages. `made_by_daemon`: no command makes its tables.
@@ -81,7 +81,7 @@ class Database:
     name: str = field(metadata=FROM_KEY)
     where: str = ""
     connection: tuple[Option, ...] = ()
-    beside: str | None = None
+    alongside: str | None = None
     account: str | None = None
     engines: tuple[Engine, ...] = ("mysql", "postgresql")
     migrations: str | None = None
@@ -91,10 +91,10 @@ class Database:
         for name in (self.name, *((self.account,) if self.account is not None else ())):
             if not DATABASE_NAME.fullmatch(name):
                 raise ValueError("databases and accounts have small letters, digits and underscores")
-        if self.beside is None and all(option.optional for option in self.connection):
+        if self.alongside is None and all(option.optional for option in self.connection):
             raise ValueError("connection: at least one option always holds the URL")
-        if self.beside is not None and self.connection:
-            raise ValueError("beside: goes without connection")
+        if self.alongside is not None and self.connection:
+            raise ValueError("alongside: cannot be combined with connection")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +117,7 @@ class SyncCommand:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckCommand:
-    """A command that tells whether the tables are current: exit 0 yes, `behind` no, else unknown."""
+    """A command that checks whether the tables are current: exit 0 yes, `behind` no, else unknown."""
 
     where: str = ""
     run: tuple[str, ...]
@@ -127,7 +127,7 @@ class CheckCommand:
         if not self.run:
             raise ValueError("run: the command is empty")
         if not self.behind or 0 in self.behind:
-            raise ValueError("behind: needs exit codes, and 0 is none of them")
+            raise ValueError("behind: give exit codes other than 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +171,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
-    """A user of Keystone who is no service."""
+    """A user of Keystone that is not a service."""
 
     name: str = field(metadata=FROM_KEY)
     where: str = ""

@@ -36,10 +36,10 @@ def service_order(release: ProjectRelease) -> list[str]:
 
 
 def sort(names: Sequence[str], after: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return `names` with each behind those that it is `after`; what is not among them counts for nothing.
+    """Return `names` sorted so that each follows those it is `after`; names not in the list are ignored.
 
     Raises:
-        ValueError: there is a circle; the text names those in it and behind it.
+        ValueError: there is a circle; the text names its members and what depends on them.
     """
     done: list[str] = []
     waiting = list(names)

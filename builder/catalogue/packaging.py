@@ -192,7 +192,7 @@ class Packaging:
             if not PACKAGE.fullmatch(name):
                 raise ValueError(f'rpm: "{name}" is not the name of a package')
         if not VERSION.fullmatch(self.version):
-            raise ValueError(f'rpm: version "{self.version}" is not that of a package')
+            raise ValueError(f'rpm: version "{self.version}" is not a valid package version')
         if self.epoch < 0:
             raise ValueError(f"rpm: epoch {self.epoch} is not a number from 0")
         if "~" in self.version and self.upstream is None and self.source is not None:
@@ -200,7 +200,7 @@ class Packaging:
         if self.upstream is not None:
             full(VERSION, self.upstream, "a version")
         if not self.changelog or self.changelog[0].version != self.evr:
-            raise ValueError(f"rpm: the newest entry of changelog is not of {self.evr}")
+            raise ValueError(f"rpm: the newest entry of changelog is not for {self.evr}")
         if (self.source is None) is not (self.modules == ()):
             raise ValueError("rpm: source and modules: both or none")
         if self.source is None and (self.files or self.links or self.bundled):

@@ -66,7 +66,7 @@ class Http:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """A service; `run` or `wsgi` tells what is started, `instance` the same for NAME@INSTANCE.
+    """A service; `run` or `wsgi` is what is started, `instance` the same for NAME@INSTANCE.
 
     `upgrade: keep` is for units that must never be restarted by a package: those that clean up what
     belongs to running guests. `hardening: none` is for daemons that become root (sudo, privsep).

@@ -161,7 +161,7 @@ def _epilog() -> str:
         "exit codes: 0 done or nothing to do, 1 failed, 2 usage or bad input, 3 declined,\n"
         "4 a tool or permission is missing, 5 the remote side failed, 130 interrupted\n"
         "\n"
-        "openstack-builder COMMAND --help tells more about each; openstack-builder(1) has it all."
+        "See openstack-builder COMMAND --help for each command, and openstack-builder(1) for everything."
     )
 
 

@@ -26,7 +26,7 @@ EXAMPLE = """\
   openstack-builder check --ksversion RHEL9 guest.ks server.ks
   openstack-builder check vendor.ks --target epel-9 --repo baseos=https://mirror.example/BaseOS/x86_64/os
 
-Without arguments every kickstart of images.yaml is checked. All errors of all files are told, with
+Without arguments every kickstart of images.yaml is checked. All errors of all files are reported, with
 file, line and the includes on the way there. -v also says what has no effect on an image."""
 
 

@@ -69,7 +69,7 @@ def explain(name: str) -> str:
 
 
 def show(findings: Sequence[Finding]) -> list[str]:
-    """Return the lines that tell findings; what is unknown of one RPM stands in one line."""
+    """Return the findings as lines; what is unknown about one RPM is one line."""
     lines = []
     for (file, level, name), group in groupby(findings, lambda one: (one.file, one.level, one.id)):
         details = [finding.detail for finding in group]

@@ -152,7 +152,7 @@ def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple
 def _build(
     plans: Sequence[BuildPlan], args: argparse.Namespace, context: Context, *, binary: bool
 ) -> list[BuildResult | BuildError]:
-    """Build all, tell each as it ends; return what came of them in the order of the plans."""
+    """Build all, report each as it ends; return the outcomes in the order of the plans."""
     report = context.report
     outcomes: dict[int, BuildResult | BuildError] = {}
     started = time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The options with which rpm and repo are told what to sign with."""
+"""The signing options of rpm and repo."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Write what differs, or tell it."""
+    """Write the files that differ, or list them."""
     catalogue = load_catalogue()
     files = render_tree(catalogue, load_targets())
     stale, unknown = compare(files, catalogue, SPECS)

@@ -80,7 +80,7 @@ def version_for(name: str, target: Target, packages: Sequence[Package]) -> str |
 
 
 def as_data(target: Target, packages: Sequence[Package]) -> dict[str, object]:
-    """Return a target as plain data, as --json prints it; `builds` tells the version of each package."""
+    """Return a target as plain data, as --json prints it; `builds` has the version of each package."""
     data = dataclasses.asdict(target)
     del data["where"]
     versions = {package.name: version_for(package.name, target, packages) for package in packages}

@@ -35,7 +35,7 @@ EXAMPLE = """\
   openstack-builder upload disk.qcow2 --disk-format raw --cloud ceph
 
 A cloud comes from clouds.yaml (--cloud, OS_CLOUD) or from OS_* variables. Properties come from the
-manifest beside the image. The same bytes already there under this name: nothing is sent. An
+manifest next to the image. The same bytes already there under this name: nothing is sent. An
 upload that fails, or whose hash differs, is deleted from the cloud again (exit code 5).
 
 --rotate KEEP: the image takes the name. The one before is renamed with its date and hidden once the new one
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="a property added to those of the manifest, or replacing one; an empty VALUE removes it",
+        help="add a property to the manifest's, or replace one; an empty VALUE removes it",
     )
     what.add_argument("--no-check-properties", action="store_true",
                       help="take properties that do not fit the cloud's definitions (metadefs)")  # fmt: skip

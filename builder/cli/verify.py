@@ -116,8 +116,8 @@ def _show(verdict: Verdict, context: Context) -> None:
         where = f"  [{result.boot}]" if result.boot else ""
         context.report.result(f"{result.state.value:<14}  {result.check:<22}  {result.reason}{where}")
     counts = verdict.as_json()["counts"]
-    told = ", ".join(f"{counts[state.value]} {state.value}" for state in State)
-    context.report.result(f"{'pass' if verdict.is_good else 'FAIL'}: {verdict.image}: {told}")
+    summary = ", ".join(f"{counts[state.value]} {state.value}" for state in State)
+    context.report.result(f"{'pass' if verdict.is_good else 'FAIL'}: {verdict.image}: {summary}")
     for record in verdict.boots:
         context.report.note(f"serial log: {record.serial_log}")
 

@@ -132,7 +132,7 @@ def _definition(plan: ImagePlan, dib: Dib) -> dict[str, object]:
         "environment": {
             "DIB_RELEASE": dib.release,
             "DIB_BLOCK_DEVICE": "efi" if plan.disk.label == "gpt" else "mbr",
-            # The kernel's arguments are those of the kickstart, and no more.
+            # The kernel gets the kickstart's arguments and no others.
             "DIB_BOOTLOADER_DEFAULT_CMDLINE": plan.bootloader.append,
             "DIB_BOOTLOADER_USE_SERIAL_CONSOLE": "False",
             "DIB_BOOTLOADER_VIRTUAL_TERMINAL": "",

@@ -48,7 +48,7 @@ def phase_scripts(plan: ImagePlan) -> Iterator[tuple[str, str]]:
 
 
 def _dnf(plan: ImagePlan) -> str:
-    """Return what dnf is told for the build only: each line is marked, and removed at the end."""
+    """Return dnf's settings for the build only: each line is marked, and removed at the end."""
     lines = []
     if not plan.packages.weak:
         lines.append("install_weak_deps=False")

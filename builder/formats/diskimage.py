@@ -2,7 +2,7 @@
 """What kind of file a disk image is, read from its first bytes without opening anything else.
 
 qemu-img would probe a raw disk for any format that it knows, a guest's own bytes included, and then open the
-files that such a format names. So the format is decided here, and told to every program.
+files that such a format names. So the format is decided here, and every program is given it.
 qcow2: qemu's docs/interop/qcow2.txt.
 """
 

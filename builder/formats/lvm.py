@@ -113,7 +113,7 @@ def read_physical_volume(read: Callable[[int, int], bytes]) -> PhysicalVolume:
     """
     label = read(LABEL, SECTOR)
     if label[:8] != b"LABELONE" or label[24:32] != b"LVM2 001":
-        raise LvmError("there is no label of LVM")
+        raise LvmError("no LVM label found")
     if checksum(label[20:]) != _number("<I", label, 16):
         raise LvmError("the label has a wrong checksum")
     (offset,) = struct.unpack_from("<I", label, 20)

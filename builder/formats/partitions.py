@@ -46,7 +46,7 @@ class Partition:
 
     @property
     def end(self) -> int:
-        """The first byte behind it."""
+        """The first byte after it."""
         return self.start + self.size
 
 
@@ -73,7 +73,7 @@ class _Header:
 
 
 def read_table(path: Path) -> PartitionTable:
-    """Read the partition table of the raw disk `path`; damage is told in `problems`, not raised."""
+    """Read the partition table of the raw disk `path`; damage is listed in `problems`, not raised."""
     size = path.stat().st_size
     with path.open("rb") as disk:
         mbr = disk.read(SECTOR)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Glance: a finished image file becomes an image of the cloud, its hash compared, nothing left behind."""
+"""Glance: uploads a finished image file, compares its hash, and removes what a failed upload leaves."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from builder.glance.trouble import plain, told
+from builder.glance.trouble import explained, plain
 
 # Seconds without a byte in either direction before a request is given up.
 TIMEOUT = 60.0
@@ -81,7 +81,7 @@ class Cloud:
             arguments["json"] = body
         if data is not None:
             arguments["data"] = data
-        with told(self.name):
+        with explained(self.name):
             response = self._session.request((endpoint or self.endpoint) + path, method, **arguments)
         try:
             value = response.json() if response.content else None

@@ -41,7 +41,7 @@ class CloudsFile:
 
 
 def find_files(places: Sequence[str], secure_places: Sequence[str]) -> tuple[CloudsFile, ...]:
-    """Return clouds.yaml and secure.yaml as openstacksdk will read them, those of the two that exist.
+    """Return clouds.yaml and secure.yaml as openstacksdk will read them, as far as they exist.
 
     Args:
         places: where clouds.yaml may be, in order, without what the environment names.
@@ -71,7 +71,7 @@ def read(path: Path) -> CloudsFile:
     """Return the file `path`.
 
     Raises:
-        InputError: it cannot be read, is not YAML, or has another shape; every mistake is told.
+        InputError: it cannot be read, is not YAML, or has another shape; every mistake is reported.
     """
     shown = show_path(path)
     try:

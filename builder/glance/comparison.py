@@ -17,7 +17,7 @@ NO_HASH = "the cloud gives no hash, not compared"
 
 
 def compare(image: Image, source: LocalImage, digests: Mapping[str, str], disk_format: str) -> str:
-    """Compare the cloud's hash of `image` with `digests`, those of the bytes that were sent.
+    """Compare the cloud's hash of `image` with `digests` of the bytes that were sent.
 
     Returns:
         what was compared, `sha512 equal` for instance, or why nothing could be: a cloud whose
@@ -44,7 +44,7 @@ def compare(image: Image, source: LocalImage, digests: Mapping[str, str], disk_f
 
 
 def _is_known(algorithm: str) -> bool:
-    """Say whether we can compute it; that of a SHAKE has a length that nobody tells."""
+    """Return whether we can compute it; a SHAKE hash has a length that Glance does not state."""
     try:
         return hashlib.new(algorithm).digest_size > 0
     except ValueError:

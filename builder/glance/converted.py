@@ -31,7 +31,7 @@ FORMATS = {
 def converted(local: LocalImage, disk_format: str, runner: Runner, report: Report) -> Iterator[LocalImage]:
     """Have the image as a file of `disk_format` while the block runs; qcow2 is the file itself.
 
-    The copy stands in a work folder beside the file, sparse where the format is raw.
+    The copy is in a work folder next to the file, sparse where the format is raw.
 
     Raises:
         InputError: the file is not what its manifest says, or the format is unknown.
@@ -53,7 +53,7 @@ def converted(local: LocalImage, disk_format: str, runner: Runner, report: Repor
             # The format is named: one that is guessed from hostile bytes could be another.
             runner.run(
                 ["qemu-img", "convert", "-q", "-f", "qcow2", "-O", name, *options, local.path, path],
-                hint="qemu-img check tells more about the file",
+                hint="run qemu-img check on the file",
             )
             step.detail += f", {path.stat().st_size / MIB:.1f} MiB"
         with report.step("hash", f"{path.stat().st_size / MIB:.1f} MiB"):

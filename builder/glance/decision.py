@@ -39,7 +39,7 @@ class Decision:
 def is_same(
     image: Image, size: int, digests: Mapping[str, str], disk_format: str, made_from: str | None = None
 ) -> bool:
-    """Say whether the image has these bytes, as far as the cloud's own hash tells.
+    """Return whether the image has these bytes, as far as the cloud's own hash shows.
 
     One that we converted ourselves, from the file `made_from` (its sha256), is known by that.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What Glance is told about an image: its fields and properties, derived from the manifest.
+"""What Glance knows about an image: its fields and properties, derived from the manifest.
 
 The names are Glance's (doc/source/admin/useful-image-properties.rst). Properties that begin with
 `openstack_utils_` are ours; by them the next run recognises an image of the same bytes.
@@ -25,7 +25,7 @@ MADE_FROM = OURS + "made_from"
 # Who is uploading; taken away when the image is finished.
 UPLOADER = OURS + "uploader"
 VISIBILITIES = ("private", "shared", "community", "public")
-# Fields of an image that are no free properties (glance, /v2/schemas/image).
+# Fields of an image that are not free properties (glance, /v2/schemas/image).
 FIELDS = (
     "id", "name", "status", "visibility", "protected", "os_hidden", "checksum", "os_hash_algo",
     "os_hash_value", "owner", "size", "virtual_size", "container_format", "disk_format", "created_at",

@@ -20,7 +20,7 @@ from typing import Any
 from builder.errors import InputError, RemoteError
 from builder.glance.cloud import Cloud
 from builder.glance.clouds import CloudsFile, find_files
-from builder.glance.trouble import first_line, told
+from builder.glance.trouble import explained, first_line
 from builder.report import Report
 
 
@@ -73,7 +73,7 @@ def find_entry(wanted: Wanted, report: Report) -> Entry:
     for logger in ("keystoneauth", "openstack", "urllib3"):
         # Without a handler Python would write their warnings to the terminal itself.
         logging.getLogger(logger).addHandler(logging.NullHandler())
-    # Of urllib3 at each request for `verify: false`, which is told once below.
+    # Of urllib3 at each request for `verify: false`, which is reported once below.
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")
     files = find_files(places.CONFIG_FILES, places.SECURE_FILES)
     with _heard(report):
@@ -168,7 +168,7 @@ def _check_settings(config: Any, label: str, name: str, files: tuple[CloudsFile,
 
 
 def _authenticate(config: Any, label: str) -> Cloud:
-    with told(label):
+    with explained(label):
         session = config.get_session()
         session.get_token()
         project_id = session.get_project_id()

@@ -48,7 +48,7 @@ class Images:
 
     Args:
         cloud: the session.
-        report: told about every retry.
+        report: shows every retry.
         retries: how often a request is tried again.
     """
 
@@ -171,7 +171,7 @@ class Images:
         return f"{newest.get('status')} {newest.get('message') or ''}".strip()
 
     def offered(self, what: str) -> tuple[str, ...]:
-        """Return what the cloud offers: `import` methods or `stores`; nothing where it tells none."""
+        """Return what the cloud offers: `import` methods or `stores`; empty where it lists none."""
         answer = self._send(f"list {what}", "GET", f"/info/{what}", ok=(200, 404))
         value = answer.value if isinstance(answer.value, dict) else {}
         if what == "import":

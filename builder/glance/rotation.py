@@ -4,7 +4,7 @@
 The new image arrives under a name of its own, hidden, and is compared. Then come two changes that belong
 together: the old image gives its name up, the new one takes it. They are made by a process that outlives us,
 so that nothing but a crash of the machine comes between; if the second fails, the first is undone. Properties
-of ours tell the next run what is what:
+of ours show the next run which is which:
 
 - `openstack_utils_incoming`: the name that a hidden, new image is going to take;
 - `openstack_utils_rotated`: the name that a hidden, old image once had.

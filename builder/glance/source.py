@@ -35,7 +35,7 @@ class LocalImage:
 
     @property
     def has_manifest(self) -> bool:
-        """Say whether a manifest lay beside the file."""
+        """Return whether there was a manifest next to the file."""
         return self.manifest is not None
 
 
@@ -71,7 +71,7 @@ def check_digests(source: LocalImage, found: Mapping[str, str]) -> None:
     for name, wanted in source.digests.items():
         if found[name] != wanted:
             raise InputError(
-                f"{source.path}: the {name} of its bytes is not that of its manifest"
+                f"{source.path}: its {name} differs from the manifest's"
                 if source.has_manifest
                 else f"{source.path}: changed while it was read",
                 hint="build the image again, or remove its manifest if you changed the file"

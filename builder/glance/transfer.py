@@ -25,7 +25,7 @@ from builder.sizes import MIB
 SETTLE = 15.0
 # Seconds for the cloud to finish when all bytes have arrived: it hashes, copies into a store, converts.
 FINISH = 600.0
-# Seconds after which somebody who waits hears what is waited for, where there is no terminal to watch.
+# Seconds between two lines of progress where there is no terminal.
 NEWS = 30.0
 BETWEEN = ("saving", "uploading", "importing")
 
@@ -195,7 +195,7 @@ class Transfer:
     def _wait(self, seconds: float) -> Image | None:
         """Return the image when the cloud is through with it, or the time is over; say what is waited for."""
         assert self._image_id is not None
-        begun = told = time.monotonic()
+        begun = reported = time.monotonic()
         importing = self._way.method is not None
         while True:
             image = self._images.show(self._image_id)
@@ -213,8 +213,8 @@ class Transfer:
                 if task and task.startswith("failure"):
                     return image
             self._report.transient(f"{text}, {now - begun:.0f} s")
-            if now - told >= NEWS:
-                told = now
+            if now - reported >= NEWS:
+                reported = now
                 self._report.note(f"{text}, {now - begun:.0f} s so far")
             if self._cancelled.wait(0.5):
                 raise Cancelled("interrupted")
@@ -224,7 +224,7 @@ class Transfer:
         """While the block runs, say now and then that it waits for `what`, as soon as `when()`."""
         ended = threading.Event()
 
-        def tell() -> None:
+        def show() -> None:
             waited = 0.0
             while not ended.wait(1.0):
                 waited = waited + 1.0 if when() else 0.0
@@ -233,13 +233,13 @@ class Transfer:
                 if waited and waited % NEWS == 0:
                     self._report.note(f"waiting for {what}, {waited:.0f} s so far")
 
-        teller = threading.Thread(target=tell, daemon=True)
-        teller.start()
+        reporter = threading.Thread(target=show, daemon=True)
+        reporter.start()
         try:
             yield
         finally:
             ended.set()
-            teller.join()
+            reporter.join()
 
     def _progress(self, step: Step) -> Callable[[int], None]:
         shown = 0.0

@@ -20,7 +20,7 @@ class ConnectionLost(RemoteError):
 
 
 @contextmanager
-def told(cloud: str) -> Iterator[None]:
+def explained(cloud: str) -> Iterator[None]:
     """Turn keystoneauth's exceptions into errors that say what to do."""
     from keystoneauth1 import exceptions
 
@@ -93,7 +93,7 @@ def _lost(cloud: str, error: Exception) -> ConnectionLost:
 
 
 def _network_words(text: str) -> str:
-    """Return the words in a chain of wrapped network errors that tell most."""
+    """Return the most specific text in a chain of wrapped network errors."""
     for words in ("Connection refused", "Name or service not known", "No route to host", "timed out",
                   "Network is unreachable", "Connection reset", "Broken pipe", "closed connection",
                   "Connection aborted", "Temporary failure in name resolution"):  # fmt: skip

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Who uploads an image: a mark that tells, later, whether that process still lives.
+"""Who uploads an image: a mark by which a later run knows whether that process still lives.
 
 An image in `queued` or `saving` is either an orphan of a killed run or the work of another process, now.
 Glance does not say which: it shows no progress. So each run writes a mark into the image: machine, boot,
-pid space, pid and start time, the first three as a digest that tells nothing about the machine. On the
+pid space, pid and start time, the first three as a digest that reveals nothing about the machine. On the
 same machine the answer is then exact; an upload from elsewhere is held to be dead when nothing
 happened for long enough.
 """
@@ -22,7 +22,7 @@ PATIENCE = {"queued": timedelta(hours=1), "saving": timedelta(hours=24)}
 
 
 class Life(Enum):
-    """What is known about the process behind a mark."""
+    """What is known about the process that a mark names."""
 
     ALIVE = "alive"
     DEAD = "dead"
@@ -74,7 +74,7 @@ def is_abandoned(status: str, updated_at: str, now: datetime) -> bool:
 
 
 def _machine() -> str:
-    # Containers often have no machine-id of their own, or that of their host: the pid space tells them apart.
+    # Containers often have no machine-id of their own, or their host's: the pid space distinguishes them.
     try:
         name = Path("/etc/machine-id").read_text().strip()
     except OSError:

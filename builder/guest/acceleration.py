@@ -118,7 +118,7 @@ def _host_kernel() -> Path | None:
 
 
 def _cpu() -> list[str]:
-    """The lines of /proc/cpuinfo that tell one kind of host from another."""
+    """The lines of /proc/cpuinfo in which kinds of hosts differ."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         return sorted({line for line in file if line.startswith(("model name", "flags"))})
 

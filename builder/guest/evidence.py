@@ -48,7 +48,7 @@ class PackagedFile:
     sha256: str
     is_config: bool
     is_ghost: bool
-    is_optional: bool  # documentation or one language's: rpm may be told to leave it out
+    is_optional: bool  # documentation or one language's: rpm may be configured to omit it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +113,7 @@ class ImageEvidence:
         return raw
 
     def _measure(self) -> int:
-        """Return how many bytes the raw disk takes, which may be a thousand times those of the image."""
+        """Return how many bytes the raw disk takes, which may be a thousand times the image's size."""
         argv = ["qemu-img", "measure", "-f", self.header.format, "-O", "raw", "--output=json"]
         said = run_apart(self.runner, [*argv, self.image], readable=[self.image]).stdout
         needed, free = int(json.loads(said)["required"]), shutil.disk_usage(self.work).free

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a running guest tells of itself: one script, run once by ssh, and its output taken apart.
+"""What a running guest reports about itself: one script, run once by ssh, and its output parsed.
 
 One script, because each login costs seconds in an emulated guest. A fact is the output and the exit
 status of one command; what it means is for the checks.

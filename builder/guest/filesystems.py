@@ -134,7 +134,7 @@ def copied(disk: Path, system: FileSystem, folder: Path) -> Iterator[Path]:
 
 
 def _ext_state(runner: Runner, disk: Path, where: str) -> str | None:
-    """Return what is wrong with the state that the superblock tells (e2fsck -n passes over it)."""
+    """Return what is wrong with the state in the superblock (e2fsck -n passes over it)."""
     fields = _superblock(runner, disk, where)
     state = fields.get("Filesystem state", "")
     if state != "clean":

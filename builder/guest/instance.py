@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The instance that a guest is told it is, and the documents that tell it.
+"""The instance that a guest is, and the metadata documents that say so.
 
 Formats: cloud-init's NoCloud; OpenStack's config drive and metadata service (nova's
 `meta_data.json`, `network_data.json`); EC2's metadata tree. Pure: bytes out, nothing is written.

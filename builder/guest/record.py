@@ -28,7 +28,7 @@ class BootPlan:
 
     @property
     def label(self) -> str:
-        """How people are told of it."""
+        """How it is shown to people."""
         name = "seabios" if self.firmware is FirmwareKind.BIOS else "ovmf"
         return f"{name} {self.datasource} {self.disk_bus}"
 

@@ -125,7 +125,7 @@ class Tree:
         return [line for line in lines if line and not line.startswith("#")]
 
     def names(self, folder: str) -> list[str]:
-        """Return the names in `folder`, sorted; none where it is no folder."""
+        """Return the names in `folder`, sorted; empty where it is not a folder."""
         here = self.resolve(folder)
         return sorted(os.listdir(here)) if stat.S_ISDIR(_mode(here)) else []
 

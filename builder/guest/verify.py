@@ -114,7 +114,7 @@ def verify(runner: Runner, image: Path, manifest: ImageManifest | None, options:
     """Verify `image`; it is only ever read.
 
     Raises:
-        InputError: it is no image that can be looked at.
+        InputError: it is not an image that can be read.
         ToolMissing: a program or a firmware is not installed.
     """
     plans = _plan(manifest, options)

@@ -48,7 +48,7 @@ class Options:
 
 @dataclass(kw_only=True)
 class Facts:
-    """What the stages found out, for those behind them; travels between the processes of a build.
+    """What the stages found out, for later stages; travels between the processes of a build.
 
     `authored` has what scripts and commands made in places that are cleaned: path -> who; `kept` what is
     left of it in the end. Settings are observed after the packages, after the commands, and at the end.

@@ -56,7 +56,7 @@ def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.Sta
 def _by_content(repository: Repository) -> Repository:
     """Return a repository with its local keys by their digests, and without its address.
 
-    What it holds is told by its state; its address only matters where the image gets to know it.
+    Its state stands for its content; its address only matters where the image records it.
     """
     local = [Path(source.removeprefix("file://")) for source in repository.gpg_keys]
     known = tuple(

@@ -127,7 +127,7 @@ def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:
     """
     commands, end = facts.after_commands, facts.at_end
 
-    def told(name: str, planned: str | None) -> str | None:
+    def settled(name: str, planned: str | None) -> str | None:
         if commands is None or end is None or getattr(commands, name) == getattr(end, name):
             return planned
         left: str | None = getattr(end, name)
@@ -142,11 +142,13 @@ def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:
     if commands is not None and end is not None and commands.root_locked != end.root_locked:
         root_locked = end.root_locked
     return Settings(
-        hostname=end.hostname if end and "/etc/hostname" in facts.kept else told("hostname", plan.hostname),
-        timezone=told("timezone", plan.timezone.name),
-        lang=told("lang", plan.lang),
-        keymap=told("keymap", plan.keyboard.keymap),
-        selinux=told("selinux", plan.selinux.value if plan.selinux else None),
+        hostname=end.hostname
+        if end and "/etc/hostname" in facts.kept
+        else settled("hostname", plan.hostname),
+        timezone=settled("timezone", plan.timezone.name),
+        lang=settled("lang", plan.lang),
+        keymap=settled("keymap", plan.keyboard.keymap),
+        selinux=settled("selinux", plan.selinux.value if plan.selinux else None),
         root_locked=root_locked,
         services_enabled=tuple(name for name in plan.services_enabled if still(name)),
         services_disabled=tuple(name for name in plan.services_disabled if still(name)),

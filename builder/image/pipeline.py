@@ -271,7 +271,7 @@ def _check_room(build: Build) -> None:
         BuildError: too small, and by how much.
     """
     needed = build.facts.installed_size
-    # The raw disk with its blocks, and the qcow2 beside it for a moment.
+    # The raw disk with its blocks, and the qcow2 as well for a moment.
     free = shutil.disk_usage(build.work).free
     wanted = needed * 3 // 2
     if free < wanted:

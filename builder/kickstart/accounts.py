@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Who is in the image: root, users, groups, keys, and how passwords are handled.
 
-Accounts are looked at as a whole: a clash of names or ids is told before anything is built.
+Accounts are looked at as a whole: a clash of names or ids is reported before anything is built.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def plan_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
         if not fits(ks, line, ACCOUNT, name, "a user name"):
             continue
         if name == "root":
-            ks.findings.error(line.place, "user --name=root: root is there already", "write a rootpw line")
+            ks.findings.error(line.place, "user --name=root: root always exists", "use rootpw")
             continue
         if name in users:
             ks.findings.warn(line.place, f"a second user line for {name}: the last holds")
@@ -171,7 +171,7 @@ def _plan_id(ks: Kickstart, line: Command, option: str, value: int | None) -> in
 
 
 def _settle(ks: Kickstart, users: dict[str, User], groups: dict[str, Group]) -> tuple[User, ...]:
-    """Return the users with their own groups found, clashes of ids told.
+    """Return the users with their own groups found; clashes of ids are reported.
 
     A group of the user's own name, made by a group line or named in --groups, is the user's own.
     """

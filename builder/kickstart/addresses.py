@@ -12,12 +12,12 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 def is_host(text: str) -> bool:
-    """Tell whether a text can be the name of a host: labels of 1 to 63 bytes, 64 bytes in all."""
+    """Return whether a text can be the name of a host: labels of 1 to 63 bytes, 64 bytes in all."""
     return len(text) <= LONGEST_HOST and all(_LABEL.fullmatch(label) for label in text.split("."))
 
 
 def is_domain(text: str) -> bool:
-    """Tell whether a text is a name of the DNS (RFC 1035: 253 bytes)."""
+    """Return whether a text is a name of the DNS (RFC 1035: 253 bytes)."""
     labels = text.removesuffix(".").split(".")
     return len(text) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
 
@@ -49,5 +49,5 @@ def prefix_of(netmask: str) -> int | None:
 
 
 def is_in(address: str, network: str, prefix: int) -> bool:
-    """Tell whether `address` lies in the network of `network`/`prefix`; all of one family."""
+    """Return whether `address` lies in the network of `network`/`prefix`; all of one family."""
     return ipaddress.ip_address(address) in ipaddress.ip_network(f"{network}/{prefix}", strict=False)

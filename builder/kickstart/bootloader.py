@@ -77,7 +77,7 @@ def _plan_password(ks: Kickstart, line: Command) -> Password:
 
 
 def check_root(ks: Kickstart, bootloader: Bootloader, disk: Disk) -> None:
-    """Warn about a root= of the author's own that is not the root of the plan, as far as one can tell."""
+    """Warn about an author's root= that is not the root of the plan, as far as we can see."""
     given = re.findall(r'(?:^|\s)"?root=([^\s"]+)', bootloader.append)
     root = disk.holding("/")
     if not given or root is None or given[-1] in _names_of(root, disk):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the command line and images.yaml decide about a plan, beside the kickstart itself."""
+"""What the command line and images.yaml decide about a plan, in addition to the kickstart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Choices:
     """What goes before the kickstart.
 
     `repositories` (--repo) replace every url, repo and medium line of the kickstart, `tree` (--tree) its
-    url and medium lines; `extra_repositories` (--add-repo) come beside whatever there is.
+    url and medium lines; `extra_repositories` (--add-repo) are added to whatever there is.
     `gpg_keys` (--gpgkey) and `fingerprints` are used for repositories without keys of their own.
     `disk_size` and `memory` of the guest are in MiB.
     """
@@ -66,7 +66,7 @@ def parse_repository(text: str) -> Repository:
 
 
 def parse_url(option: str, text: str) -> str:
-    """Return a URL as it is, or that of an existing folder of this host.
+    """Return a URL as it is, or the URL of an existing folder of this host.
 
     Raises:
         InputError: neither.

@@ -18,7 +18,7 @@ _TLS_FILES = (
 )
 _ENCRYPTION = (
     "encryption is not built",
-    "leave it out: a cloud encrypts volumes itself, and a key in an image is no secret",
+    "leave it out: a cloud encrypts volumes itself, and a key in an image is not a secret",
 )
 _EXISTING_VOLUME = ("the disk of an image is new, there is nothing to reuse", "remove it")
 _THIN = ("thin pools and caches are not built", "write a linear volume: logvol with --size or --grow")
@@ -245,7 +245,7 @@ COMMANDS: dict[str, Row] = {
     "langsupport": harmless("went with Fedora Core 5; --inst-langs of %packages chooses languages"),
     "lilocheck": harmless("the boot loader is GRUB"),
     "logging": harmless("the build keeps its own logs"),
-    "mediacheck": harmless("there is no medium"),
+    "mediacheck": harmless("no medium is used"),
     "monitor": harmless("a guest finds its hardware itself"),
     "mouse": harmless("a guest finds its hardware itself"),
     "poweroff": harmless("says how the installer ends"),
@@ -278,7 +278,7 @@ SECTIONS: dict[str, Row] = {
             "--exclude-weakdeps": "--excludeWeakdeps",
         },
         refused={
-            "--default": ("there is no default environment", "name one: @^minimal-environment"),
+            "--default": ("a build has no default environment", "name one: @^minimal-environment"),
             "--multilib": ("is not handled", "name the other architecture's packages: glibc.i686"),
             "--ignorebroken": ("leaves packages out without a word", "exclude the broken ones by name"),
             "--ignoredeps": ("a guest with broken dependencies is not built", "leave it out"),
@@ -292,7 +292,7 @@ SECTIONS: dict[str, Row] = {
     "%traceback": harmless("a build that fails says so itself"),
     "%anaconda": harmless("rules of the installer's own screens"),
     "%certificate": honoured("--filename --dir --type", repeatable=True),
-    # Add-ons are told apart by name (`builder.kickstart.addons`).
+    # Add-ons are distinguished by name (`builder.kickstart.addons`).
     "%addon": honoured(free=True, repeatable=True),
 }
 

@@ -20,7 +20,7 @@ IMAGES_FILE = KICKSTARTS / "images.yaml"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepositoryEntry:
-    """A repository that goes before those of the kickstart; one of three kinds of URL."""
+    """A repository that takes precedence over the kickstart's; one of three kinds of URL."""
 
     name: str = field(metadata=FROM_KEY)
     baseurl: str | None = None
@@ -50,7 +50,7 @@ class ImageEntry:
     `kickstart` is relative to the file. `repos` replace the kickstart's own sources (as --repo, which
     goes before them), `gpgkeys` (files or URLs) are for repositories without keys of their own, where
     the target's do not fit. `default_user` is whom cloud-init makes: Glance's os_admin_user. `disk_size`
-    (MiB) is that of the disk where --size says none.
+    (MiB) is the disk's where --size is not given.
     """
 
     name: str = field(metadata=FROM_KEY)
@@ -105,7 +105,7 @@ def load_images(path: Path = IMAGES_FILE) -> tuple[Image, ...]:
         kickstart = path.parent / entry.kickstart
         if not kickstart.is_file():
             reader.problems.append(
-                Problem(where=entry.where, message=f"{entry.name}: no kickstart {entry.kickstart} beside it")
+                Problem(where=entry.where, message=f"{entry.name}: no {entry.kickstart} in the same folder")
             )
         if entry.target not in targets:
             near = nearest(entry.target, targets)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Host name and connections: each network line becomes a profile, those of its lower devices included.
+"""Host name and connections: each network line becomes a profile, as do its lower devices.
 
 What Anaconda makes of a line is the measure (pyanaconda/modules/network/nm_client.py).
 """

@@ -18,5 +18,5 @@ _PLACEHOLDER = re.compile("|".join(_FORMS))
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell whether the whole of a value is a mark to be filled in: ${adminpw}, @@PASSWORD@@, %ROOTPW%."""
+    """Return whether the whole of a value is a placeholder: ${adminpw}, @@PASSWORD@@, %ROOTPW%."""
     return _PLACEHOLDER.fullmatch(text.strip()) is not None

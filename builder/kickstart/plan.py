@@ -220,7 +220,7 @@ class Subvolume:
     """A subvolume of a btrfs.
 
     `path` leads to it from the top level (`root`, `root/var`). `mountpoint` is None for one that is only
-    there. `fsoptions` are those of its line in fstab, without subvol=.
+    there. `fsoptions` are as in its line of fstab, without subvol=.
     """
 
     path: str

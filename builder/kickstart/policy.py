@@ -81,7 +81,7 @@ def honoured(
         tolerated: honoured options that some syntaxes lack -> their name there ("" for none; a leading
             "=" says that the option takes a value).
         repeatable: lines add up.
-        free: the arguments are those of a program, pykickstart keeps them as they are.
+        free: the arguments belong to a program; pykickstart keeps them as they are.
         removed: newer syntaxes have removed the command; it is still honoured.
     """
     rows: dict[str, Option] = {name: Option(verdict=Verdict.HONOURED) for name in options.split()}

@@ -176,7 +176,7 @@ def _take_section(section: Section, kickstart: Kickstart, *, needs_end: bool) ->
         return
     header = kickstart.syntax.parse_header(words, section.header.place, findings)
     if header is None and SECTIONS[section.name].verdict is Verdict.HONOURED:
-        # The header is told to be wrong; its lines are worth a look all the same.
+        # The header is reported as wrong; its lines are checked all the same.
         header = Command(name=section.name, place=section.header.place, words=())
     if header is not None:
         kickstart.sections.append(SectionRead(header=header, section=section))

@@ -62,7 +62,7 @@ def _disk(plan: ImagePlan) -> list[tuple[str, str]]:
 
 
 def _volume(volume: Volume, name: str | None) -> list[str]:
-    """Return the line of a partition or logical volume, and those of its subvolumes."""
+    """Return the line of a partition or logical volume, and its subvolumes' lines."""
     size = f"{volume.size:>6} MiB" if volume.size else "size by %pre"
     words = [f"{volume.mountpoint or name or volume.fstype:<12} {size}  {volume.fstype:<8}"]
     words += [f"named {name}"] if name and volume.mountpoint else []

@@ -123,7 +123,7 @@ def scan(path: Path, findings: Findings, pre_files: Mapping[str, str] | None = N
     scanner = _Scanner(findings=Findings(), pre_files=pre_files)
     scanner.read(leaf, None)
     if scanner.pre_text:
-        # A first reading tells what the %pre scripts say. The second one knows which files are theirs, and
+        # A first reading finds the %pre scripts. The second one knows which files are theirs, and
         # leaves files of the same names on this host alone.
         scanner = _Scanner(findings=Findings(), pre_files=pre_files, known_pre=scanner.pre_text)
         scanner.read(leaf, None)
@@ -234,7 +234,7 @@ class _Scanner:
         self.read(include, current)
 
     def _is_of_pre(self, name: str) -> bool:
-        """Tell whether a %pre script writes the file, rather than that it lies on this host."""
+        """Return whether a %pre script writes the file, rather than that it lies on this host."""
         if not self.known_pre or not os.path.isabs(name):
             return False
         return name in self.known_pre or not os.path.exists(name)
@@ -279,7 +279,7 @@ class _Scanner:
 
 
 def read_regular(path: Path) -> bytes:
-    """Return the bytes of a file; ValueError for what is no regular file, or too large a one."""
+    """Return the bytes of a file; ValueError where it is not a regular file, or too large."""
     if path.exists() and not path.is_file():
         raise ValueError("not a file")
     if path.stat().st_size > MAX_BYTES:

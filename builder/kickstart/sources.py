@@ -97,7 +97,7 @@ def _repository(ks: Kickstart, line: Command, *, name: str, base: str) -> Reposi
     if not (addresses or mirrors or links):
         ks.findings.error(
             line.place,
-            f"{line.name} {name}: has no address, and there is no installer whose list it could be in",
+            f"{line.name} {name}: has no address, and a build has no installer's list to find it in",
             "add --baseurl, --mirrorlist or --metalink",
         )
         return None

@@ -2,7 +2,7 @@
 """One kickstart syntax: pykickstart's parsers for a version, made tolerant, every word held to the table.
 
 pykickstart parses the arguments of each command and section header; what stops at the first error
-there, has no file name, or leaves as a bare ValueError is told here with file and line. A syntax that
+there, has no file name, or leaves as a bare ValueError is reported here with file and line. A syntax that
 merely removed a word, or does not have it yet, gets a warning where the word's meaning is plain.
 """
 
@@ -103,7 +103,7 @@ class Syntax:
         return bool(self.number >= versions.F8)
 
     def has(self, command: str) -> bool:
-        """Tell whether the syntax has a command, and has not removed it."""
+        """Return whether the syntax has a command, and has not removed it."""
         found = self._handler.commands.get(command)
         return found is not None and not isinstance(found, RemovedCommand)
 
@@ -316,7 +316,7 @@ class Syntax:
         for warning in caught:
             text = _one_line(str(warning.message))
             if "has already been defined" in text:
-                continue  # of two partitions for one mount point the planner tells, with both lines
+                continue  # the planner reports two partitions for one mount point, with both lines
             if issubclass(warning.category, KickstartDeprecationWarning):
                 option = re.search(r"[Tt]he (--\S+) option", text)
                 what = f"{name} {option[1]}" if option else name

@@ -21,7 +21,7 @@ DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
 
 def fits(ks: Kickstart, command: Command, pattern: re.Pattern[str], value: str, what: str) -> bool:
-    """Tell whether `value` looks like `what`; an error is noted when not."""
+    """Return whether `value` looks like `what`; an error is noted when not."""
     if pattern.fullmatch(value):
         return True
     hint = "the file is a template: fill it in first" if is_placeholder(value) else None

@@ -25,7 +25,7 @@ BACKGROUND = 5
 MARK = "openstack-builder"
 # How long a repository may take to hold a build before we stop waiting, in seconds.
 REPOSITORY_WAIT = 3600.0
-# A task of ours is looked for among those of the last day: the hub's clock is not ours.
+# A task of ours is searched for among the last day's: the hub's clock is not ours.
 LOOK_BACK = 86400.0
 
 
@@ -154,7 +154,7 @@ def submit_once(
     """Make a call that creates a task, once, whatever the connection does; return the task's number.
 
     Args:
-        find: asks the hub whether the task is there already.
+        find: asks the hub whether the task already exists.
 
     Raises:
         RemoteError: the hub refused, or the connection broke three times in a row.

@@ -113,7 +113,7 @@ def library() -> types.ModuleType:
         raise ToolMissing(
             f"Koji's Python library is not installed: {error}", hint="run make setup-koji, or install koji"
         ) from error
-    # Its messages about retries are ours to tell.
+    # We report retries ourselves.
     logging.getLogger("koji").addHandler(logging.NullHandler())
     logging.getLogger("koji").propagate = False
     module: types.ModuleType = koji
@@ -134,7 +134,7 @@ class Hub:
         self._koji = koji
         self._pause = pause
         options = koji.grab_session_options(profile.options)
-        # Retries are made here, where a question and a submission can be told apart.
+        # Retries are made here, where a query can be distinguished from a submission.
         options |= {"max_retries": 0, "retry_interval": 0, "anon_retry": False, "offline_retry": False}
         self._session = koji.ClientSession(profile.server, options)
 
@@ -203,11 +203,11 @@ class Hub:
             progress: called with the bytes sent and the bytes of the file.
         """
 
-        def tell(sent: int, total: int, _size: int, _lap: float, _all: float) -> None:
+        def show(sent: int, total: int, _size: int, _lap: float, _all: float) -> None:
             if progress is not None:
                 progress(sent, total)
 
-        self._retried("upload", lambda: self._session.uploadWrapper(str(path), folder, callback=tell))
+        self._retried("upload", lambda: self._session.uploadWrapper(str(path), folder, callback=show))
         return f"{folder}/{path.name}"
 
     def submit(self, call: Call) -> Any:
@@ -309,7 +309,7 @@ class Hub:
             raise RemoteError(f"{server}: {method}: {_first_line(error)}") from error
         except (ExpatError, ValueError, TypeError, KeyError) as error:
             raise RemoteError(
-                f"{server}: {method}: the answer is not that of a hub ({type(error).__name__})",
+                f"{server}: {method}: the answer is not a Koji hub's ({type(error).__name__})",
                 hint="is this the address of a hub? it ends in /kojihub",
             ) from error
 

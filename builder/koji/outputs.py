@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What tasks made, fetched into a folder: resumed where an earlier fetch broke, compared with the hub.
 
-The files of a scratch build stay with its tasks, and come by the hub's downloadTaskOutput. Those of a real
+The files of a scratch build stay with its tasks, and come by the hub's downloadTaskOutput. Files of a real
 build are moved to the hub's file server (topurl) when it is complete; there the hub knows size and
 payload digest of each RPM.
 """

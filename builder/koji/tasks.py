@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tasks of a hub, as data: what each is, how it stands, and the tree below one that was submitted.
 
-The states are those of koji.TASK_STATES; the fields those of the hub's getTaskInfo.
+States as in koji.TASK_STATES; fields as in the hub's getTaskInfo.
 """
 
 from __future__ import annotations

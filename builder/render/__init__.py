@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Catalogue and targets in, text out: specs and the files that stand beside them. Pure, no effects."""
+"""Catalogue and targets in, text out: specs and the files next to them. Pure, no effects."""

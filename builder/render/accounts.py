@@ -42,10 +42,10 @@ def encode(line: str) -> str:
 
 
 def account_provides(user: User) -> tuple[str, ...]:
-    """Return what tells rpm 4.19 and later of the account."""
+    """Return what declares the account to rpm 4.19 and later."""
     return (f"user({user.name}) = {encode(sysusers_line(user))}", f"group({user.name})")
 
 
 def member_provides(user: User, groups: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what tells rpm 4.20 and later of the groups that the account is put into."""
+    """Return what declares the account's further groups to rpm 4.20 and later."""
     return tuple(f"groupmember({user.name}/{group}) = {encode(member_line(user, group))}" for group in groups)

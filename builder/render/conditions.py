@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What tells targets of one release apart in a spec, as an expression of rpm."""
+"""What distinguishes the targets of one release in a spec, as an rpm expression."""
 
 from __future__ import annotations
 

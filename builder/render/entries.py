@@ -47,7 +47,7 @@ class Only(StrEnum):
 class Entry:
     """A file or folder of a package.
 
-    `text` is that of a file beside the spec called `file`; `upstream` names one of the source archive;
+    `text` is the content of `file`, which is next to the spec; `upstream` names one of the source archive;
     `link` is where a symbolic link leads. With none of them the code's own installation makes it, or it
     is a folder.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The templates of specs/templates: Jinja2, where a name that nobody gave is an error.
 
-A block mark on a line of its own leaves no line behind. Comments are {## like this ##}, because the
+A block mark on a line of its own leaves no empty line. Comments are {## like this ##}, because the
 usual mark is part of shell's ${#variable}.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The binary packages of a project, as a spec tells them."""
+"""The binary packages of a project, as a spec declares them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """A binary package, as a spec tells it. `flag` is what follows %package, %files and %post."""
+    """A binary package, as a spec declares it. `flag` is what follows %package, %files and %post."""
 
     name: str
     flag: str

@@ -28,7 +28,7 @@ COMMAND_PAGES = "/usr/share/man/man1/*"
 
 
 def commands_of(release: ProjectRelease, packaging: Packaging) -> tuple[str, ...]:
-    """Return the programs of /usr/bin that the packages of a project hold: those of its own code."""
+    """Return the programs of /usr/bin that the packages of a project hold."""
     if packaging.source is None:
         return ()
     run = (service.run[0].rpartition("/")[2] for service in release.services.values() if service.run)

@@ -13,7 +13,7 @@ from builder.releases import ReleaseProfile
 from builder.render import escapes
 from builder.render.environment import render
 
-# What a daemon that never becomes root can do without; systemd 252 (the oldest of release current) knows
+# What a daemon that never becomes root does not need; systemd 252 (the oldest of release current) knows
 # all of them. In this order in the unit. MemoryDenyWriteExecute is not here: cffi needs such memory.
 HARDENING = {
     "NoNewPrivileges": "yes",
@@ -38,7 +38,7 @@ HARDENING = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """The values of a unit file, in the order in which it tells them."""
+    """The values of a unit file, in the order in which it has them."""
 
     description: str
     documentation: str | None
@@ -85,7 +85,7 @@ class ProjectContext:
 
 
 def render_unit(service: Service, around: ProjectContext, *, instances: bool = False) -> str:
-    """Return the unit file of a service, or that of its instances (NAME@.service)."""
+    """Return the unit file of a service, or of its instances (NAME@.service)."""
     user = service.user or around.user.name
     hardened = around.modern and service.hardening == "full"
     wants = tuple(unit for unit in around.profile.after if unit == "network-online.target")
@@ -149,5 +149,5 @@ def render_init(service: Service, around: ProjectContext) -> str:
 
 
 def render_sysconfig(service: Service) -> str:
-    """Return what /etc/sysconfig/NAME tells the unit of Fedora 17 and the init script."""
+    """Return /etc/sysconfig/NAME, which Fedora 17's unit and the init script read."""
     return render("sysconfig", service=service)

@@ -34,7 +34,7 @@ class RenderedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
-    """A file beside the spec, and its number among the sources."""
+    """A file next to the spec, and its number among the sources."""
 
     number: int
     name: str
@@ -42,7 +42,7 @@ class SourceFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """The expressions behind the named conditions; None where no target of the release is so."""
+    """The expressions of the named conditions; None where no target of the release is so."""
 
     sysv: str | None
     sysusers: str | None
@@ -51,7 +51,7 @@ class Conditions:
 
 def render_project(project: Project, release: str, catalogue: Catalogue, targets: Sequence[Target]
                    ) -> tuple[RenderedFile, ...]:  # fmt: skip
-    """Return the spec of a project for a release, and the files that stand beside it.
+    """Return the spec of a project for a release, and the files next to it.
 
     Args:
         targets: those that build the release.
@@ -59,17 +59,15 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
     facts = project.releases[release]
     packaging = facts.rpm
     assert packaging is not None
-    around = _surroundings(project, release, catalogue, targets, url=packaging.url)
+    around = _context(project, release, catalogue, targets, url=packaging.url)
     entries = list_payload(project, around, packaging)
     parts = list_parts(packaging, around, entries)
-    beside = {
-        entry.file: entry.text for entry in entries if entry.file is not None and entry.text is not None
-    }
+    files = {entry.file: entry.text for entry in entries if entry.file is not None and entry.text is not None}
     if packaging.source is None:
-        beside[f"README.{packaging.name}"] = _readme(project, facts, packaging)
+        files[f"README.{packaging.name}"] = _readme(project, facts, packaging)
         # All that such packages hold is ours.
-        beside["LICENSE"] = (SOURCE / "LICENSE").read_text(encoding="utf-8")
-    sources = tuple(SourceFile(number=number, name=name) for number, name in enumerate(beside, 1))
+        files["LICENSE"] = (SOURCE / "LICENSE").read_text(encoding="utf-8")
+    sources = tuple(SourceFile(number=number, name=name) for number, name in enumerate(files, 1))
     spec = render(
         "spec",
         project=project,
@@ -94,11 +92,11 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
     folder = f"{release}/{packaging.name}"
     return (
         RenderedFile(path=f"{folder}.spec", text=spec),
-        *(RenderedFile(path=f"{folder}/{name}", text=text) for name, text in beside.items()),
+        *(RenderedFile(path=f"{folder}/{name}", text=text) for name, text in files.items()),
     )
 
 
-def _surroundings(
+def _context(
     project: Project, release: str, catalogue: Catalogue, targets: Sequence[Target], *, url: str
 ) -> ProjectContext:
     inits = {target.init for target in targets}

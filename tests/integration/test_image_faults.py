@@ -355,10 +355,10 @@ ACCOUNTS = {
     "uid of a package's user": ("user --name=a --uid=421", "uid 421 is that of declared", "declared-user"),
     "gid of a package's group": ("group --name=a --gid=421", "gid 421 is that of declared", "declared-user"),
     "no useradd": ("user --name=a", "there is no useradd in the image", ""),
-    "key of nobody": ("sshkey --username=a 'ssh-ed25519 AAAA'", "there is no such user in the image", ""),
+    "key of nobody": ("sshkey --username=a 'ssh-ed25519 AAAA'", "the image has no such user", ""),
     "network": ("network --device=eth0", "has neither NetworkManager nor systemd-networkd", ""),
     "service": ("services --enabled=nosuch", "the image has no nosuch", ""),
-    "authselect": ("authselect select minimal", "there is no authselect in the image", ""),
+    "authselect": ("authselect select minimal", "authselect is not in the image", ""),
 }
 
 

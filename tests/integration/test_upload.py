@@ -115,7 +115,7 @@ def test_file_that_is_not_what_its_manifest_says_never_becomes_an_image(user: Us
     done = user.upload(image)
 
     assert done.code == 2
-    assert "is not that of its manifest" in done.err
+    assert "differs from the manifest's" in done.err
     assert user.images() == []
     # Glance was never given the last of it.
     assert user.proxy.bytes_of("PUT") < image.stat().st_size

@@ -185,7 +185,7 @@ DAMAGES: tuple[Row, ...] = (
     ("entries damaged", "partition-table", _overlapping, "wrong checksum"),
     ("swap last", "root-last", _swap_last, "lies after the root"),
     ("root does not reach the end", "root-last", _disk_enlarged, "are not used"),
-    ("volume group without a label", "volumes", _volume_without_label, "there is no label of LVM"),
+    ("volume group without a label", "volumes", _volume_without_label, "no LVM label found"),
     ("swap partition", "no-swap", _swap_last, "is swap"),
     ("swap in fstab", "no-swap", _put("/etc/fstab", FSTAB + "/swapfile none swap sw 0 0\n"), "/swapfile"),
     ("moved partition", "partitions-as-manifest", _planned_elsewhere, "lies elsewhere"),

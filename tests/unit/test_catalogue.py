@@ -73,7 +73,9 @@ BAD = {
         "keystone", "{databases: [keystone]", "{databases: [keystne]",
         'unknown database "keystne"', "did you mean keystone?",
     ),
-    "database beside none": ("nova", "beside: nova", "beside: nowa", 'unknown database "nowa"', "mean nova"),
+    "database alongside none": (
+        "nova", "alongside: nova", "alongside: nowa", 'unknown database "nowa"', "mean nova",
+    ),
     "cloud starts nothing known": (
         "glance", "start: [openstack-glance-api]", "start: [openstack-glance-apo]",
         'cloud: unknown service "openstack-glance-apo"', "did you mean openstack-glance-api?",
@@ -104,7 +106,7 @@ BAD = {
     "endpoint at no port": ("glance", 'public: "http://{host}:9292"', 'public: "http://{host}:9293"',
                             "image: port 9293 is not one of ports", ""),
     "not a system account": ("keystone", "uid: 163", "uid: 1630", "is not the id of a system account", ""),
-    "exit 0 is behind": ("keystone", "behind: [2, 4]", "behind: [0, 4]", "0 is none of them", ""),
+    "exit 0 is behind": ("keystone", "behind: [2, 4]", "behind: [0, 4]", "exit codes other than 0", ""),
     "odd mode": ("glance", 'mode: "0644"', 'mode: "644"', 'mode "644" is not of the form 0640', ""),
     "file outside /etc": ("glance", "/etc/glance/policy.json", "/usr/glance/policy.json", "below /etc", ""),
     "unknown engine": (

@@ -85,7 +85,7 @@ BAD = {
         "common: openstack-heat-comon is not one of packages", "mean openstack-heat-common?",
     ),
     "changelog of another version": (
-        "placement", "version: 16.0.0-1", "version: 16.0.0-2", "changelog is not of 16.0.0-1", "",
+        "placement", "version: 16.0.0-1", "version: 16.0.0-2", "changelog is not for 16.0.0-1", "",
     ),
     "odd sha256": ("heat", "sha256: ", "sha256: x", "sha256 is not 64 lower-case hex digits", ""),
     "odd date": ("heat", 'date: "2026-11-25"', 'date: "2026-11-31"', "day", ""),

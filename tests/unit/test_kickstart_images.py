@@ -206,7 +206,7 @@ class TestNames:
 WRONG = {
     "no such kickstart": (
         "a: {summary: s, kickstart: none.ks, target: epel-9}",
-        "no kickstart none.ks beside it",
+        "no none.ks in the same folder",
     ),
     "no such target": ("a: {summary: s, kickstart: a.ks, target: epel-99}", "unknown target: epel-99"),
     "unknown key": ("a: {summary: s, kickstart: a.ks, target: epel-9, user: x}", "unknown key"),

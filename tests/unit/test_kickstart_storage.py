@@ -275,7 +275,7 @@ MISTAKES = {
     ),
     "subvolume of nothing": (
         "part / --fstype=ext4 --size=9\nbtrfs /home --subvol --name=home LABEL=none\n",
-        "test.ks:2: btrfs --subvol --name=home: there is no volume LABEL=none",
+        "test.ks:2: btrfs --subvol --name=home: no volume LABEL=none is defined",
     ),
     "option of mkfs that is ours": (
         "part / --fstype=ext4 --size=9 --mkfsoptions='-U random'\n",

@@ -43,15 +43,15 @@ def _login(boot: BootRecord) -> Outcome:
 def _boot_seconds(boot: BootRecord) -> Outcome:
     if boot.login_seconds is None:
         raise not_done(boot.failure or "no login")
-    told = f"{boot.login_seconds:.1f} s to login under {boot.acceleration.name}"
+    measured = f"{boot.login_seconds:.1f} s to login under {boot.acceleration.name}"
     inside = boot.facts.get("boot-time")
     if inside and inside.status == 0 and inside.lines:
-        told += f"; {inside.lines[0].removeprefix('Startup finished in ').rstrip()}"
+        measured += f"; {inside.lines[0].removeprefix('Startup finished in ').rstrip()}"
     if boot.acceleration.name != "kvm":
-        raise not_applicable(f"{told}: seconds of an emulated processor say nothing of a cloud's")
+        raise not_applicable(f"{measured}: seconds of an emulated processor say nothing of a cloud's")
     if boot.login_seconds > BOOT_SECONDS:
-        return failed(f"{told}, limit {BOOT_SECONDS:.0f} s")
-    return passed(told)
+        return failed(f"{measured}, limit {BOOT_SECONDS:.0f} s")
+    return passed(measured)
 
 
 def _cloud_init(boot: BootRecord) -> Outcome:
@@ -61,10 +61,10 @@ def _cloud_init(boot: BootRecord) -> Outcome:
     warnings = [line for line in fact.lines if line.startswith("- ")]
     if fact.status not in (0, 2) or not status.startswith(("done", "degraded")) or errors:
         return failed(f"status {status or fact.text[:100]}: {'; '.join(errors)}".rstrip(": "))
-    # 2 is cloud-init's `recoverable errors` (23.4 and later): done, but something was not as told.
+    # 2 is cloud-init's `recoverable errors` (23.4 and later): done, but something was not as configured.
     if fact.status == 2 or "degraded" in fact.text:
-        told = "; ".join(warnings[:4]) or "cloud-init status --long gives no reason"
-        return passed(f"done, degraded: {told}")
+        reasons = "; ".join(warnings[:4]) or "cloud-init status --long gives no reason"
+        return passed(f"done, degraded: {reasons}")
     return passed(f"status {status}, no error")
 
 
@@ -267,7 +267,7 @@ CHECKS: tuple[Check[BootRecord], ...] = (
         id="boot-seconds",
         rows=(26,),
         explanation="Login is possible within 60 s of power-on; where the CPU is emulated the seconds are "
-        "only told.",
+        "only reported.",
         judge=_boot_seconds,
     ),
     Check(

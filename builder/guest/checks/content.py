@@ -65,7 +65,7 @@ def _packages(evidence: ImageEvidence) -> Outcome:
     actual = set(evidence.packages)
     problems = [f"{nevra} is not in the image" for nevra in sorted(planned - actual)]
     problems += [f"{nevra} is not in the manifest" for nevra in sorted(actual - planned)]
-    return judge_all(problems, f"{len(actual)} packages, those of the manifest")
+    return judge_all(problems, f"{len(actual)} packages, as in the manifest")
 
 
 def _package_files(evidence: ImageEvidence) -> Outcome:
@@ -135,7 +135,7 @@ def _enabled_units(evidence: ImageEvidence) -> set[str]:
 
 
 def _unit_names(evidence: ImageEvidence, name: str) -> set[str]:
-    """Return the unit's full name with those of its aliases (links in /usr/lib, `Alias=`, both ways)."""
+    """Return the unit's full name and its aliases (links in /usr/lib, `Alias=`, both ways)."""
     unit = name if "." in name else f"{name}.service"
     names = {unit}
     for folder in ("/etc/systemd/system", "/usr/lib/systemd/system"):

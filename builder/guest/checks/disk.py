@@ -140,7 +140,7 @@ def _partitions_as_manifest(evidence: ImageEvidence) -> Outcome:
 
 
 def _volumes_as_manifest(evidence: ImageEvidence) -> list[str]:
-    """Return where logical volumes are not those of the manifest."""
+    """Return where logical volumes differ from the manifest."""
     actual = {volume.name: volume for volume in evidence.volumes.volumes}
     systems = {entry.volume: entry for entry in evidence.filesystems if entry.volume}
     problems = []
@@ -317,7 +317,7 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="partitions-as-manifest",
         rows=(27,),
-        explanation="Partitions, file systems and UUIDs are those of the manifest.",
+        explanation="Partitions, file systems and UUIDs are as in the manifest.",
         judge=_partitions_as_manifest,
     ),
     Check(

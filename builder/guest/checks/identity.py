@@ -52,7 +52,7 @@ def _planned_users(evidence: ImageEvidence) -> set[str]:
 
 
 def _is_kept(evidence: ImageEvidence, path: str) -> bool:
-    """Tell whether the kickstart put a file on purpose where a build cleans up."""
+    """Return whether the kickstart put a file on purpose where a build cleans up."""
     kept = evidence.manifest.settings.kept if evidence.has_manifest else ()
     return any(path == one or path.startswith(f"{one}/") for one in kept)
 
@@ -94,8 +94,8 @@ def _no_authorized_keys(evidence: ImageEvidence) -> Outcome:
         path = f"{home}/.ssh/authorized_keys"
         if evidence.tree.lines(path):
             (planned if _has_planned_key(evidence, user, path) else found).append(path)
-    told = f"only {', '.join(planned)}, of users that the kickstart makes" if planned else "none"
-    return judge_all(found, told)
+    present = f"only {', '.join(planned)}, of users that the kickstart makes" if planned else "none"
+    return judge_all(found, present)
 
 
 def _has_planned_key(evidence: ImageEvidence, user: str, path: str) -> bool:

@@ -63,7 +63,7 @@ def _wanted(
         for name in [*names, *files]:
             own = os.path.normpath(f"/{inside}/{name}")
             shown = own if point == "/" else f"{point}{own}"
-            # debugfs takes no path with these; they are told apart by the guest's own restorecon.
+            # debugfs takes no path with these; the guest's own restorecon checks them.
             if re.search(r'["\\\n\r]', own):
                 continue
             mode = os.lstat(os.path.join(folder, name)).st_mode

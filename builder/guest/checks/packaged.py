@@ -20,7 +20,7 @@ def judge_verification(lines: list[str]) -> tuple[list[str], list[str]]:
     """Return (unexpected differences, changed configuration files) of `rpm -V` output (rpm(8), VERIFY).
 
     Configuration files are there to be changed: their content may differ, their owners may not. Ghosts are
-    nobody's content. A time alone is no difference: builds clamp times to be reproducible.
+    nobody's content. A time alone is not a difference: builds clamp times to be reproducible.
     """
     problems, configuration = [], []
     for line in lines:

@@ -21,7 +21,7 @@ def unpack(runner: Runner, image: Path, target: Path, options: Sequence[str]) ->
     """Write the files of a subvolume below `target`: of the one that the mount `options` name.
 
     Raises:
-        CannotCheck: there is no btrfs-progs, or no such subvolume.
+        CannotCheck: btrfs-progs is not installed, or no such subvolume exists.
     """
     if not tools.has("btrfs"):
         raise not_done(f"{tools.missing('btrfs').message}: {tools.install_hint('btrfs')}")
@@ -42,7 +42,7 @@ def unpack(runner: Runner, image: Path, target: Path, options: Sequence[str]) ->
 
 
 def find_subvolume(runner: Runner, image: Path, options: Sequence[str]) -> int:
-    """Return the number of the subvolume that `subvol=` or `subvolid=` names; else that of the top level."""
+    """Return the number of the subvolume that `subvol=` or `subvolid=` names; else the top level's."""
     for option in options:
         name, _, value = option.partition("=")
         if name == "subvolid" and value.isdigit():

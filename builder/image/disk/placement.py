@@ -112,7 +112,7 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlacedVolume(PlacedContent):
-    """A linear logical volume; where it has one piece, `start` is that of the piece."""
+    """A linear logical volume; where it has one piece, `start` is where the piece starts."""
 
     name: str
     id: str

@@ -147,7 +147,7 @@ class _Writer:
                 pool.shutdown(cancel_futures=True)
 
     def _append_packed(self, packed: bytes) -> int:
-        """Write a compressed cluster right behind what is there; return its entry."""
+        """Append a compressed cluster; return its entry."""
         start, last = self.end, self.end + len(packed) - 1
         self._put(packed)
         for host in range(start >> self.format.cluster_bits, (last >> self.format.cluster_bits) + 1):
@@ -250,5 +250,5 @@ def check(qcow2: Path, *, runner: Runner) -> None:
         raise BuildError(f"{qcow2}: qemu-img check failed: {last_words(done.stderr)}") from None
     bad = {name: found[name] for name in ("corruptions", "leaks", "check-errors") if found.get(name)}
     if bad or done.returncode:
-        told = ", ".join(f"{count} {name}" for name, count in bad.items()) or f"status {done.returncode}"
-        raise BuildError(f"{qcow2}: qemu-img check found {told}")
+        damage = ", ".join(f"{count} {name}" for name, count in bad.items()) or f"status {done.returncode}"
+        raise BuildError(f"{qcow2}: qemu-img check found {damage}")

@@ -62,7 +62,7 @@ class Door:
         self._peer = socket.socket(fileno=descriptor)
         self._stream = self._peer.makefile("rb")
         self._log = log
-        self._told = 0
+        self._sent_of_log = 0
         self.report = DoorReport(self, like)
 
     def say(self, kind: str, value: object, content: bytes | None = None) -> None:
@@ -81,9 +81,9 @@ class Door:
     def tell_log(self) -> None:
         """Send what the log has got since the last time."""
         with contextlib.suppress(FileNotFoundError), self._log.open("rb") as file:
-            file.seek(self._told)
+            file.seek(self._sent_of_log)
             while data := file.read(1 << 20):
-                self._told += len(data)
+                self._sent_of_log += len(data)
                 self.say("log", data.decode(errors="replace"))
 
     def answer(self, value: object) -> None:
@@ -145,7 +145,7 @@ class DoorReport(Report):
 
     @contextlib.contextmanager
     def step(self, name: str, detail: str = "", *, count: tuple[int, int] | None = None) -> Iterator[Step]:
-        """Show the step there; the log is told up to its end."""
+        """Show the step there; the log is sent up to its end."""
         self._door.say("step", [name, *(count or (0, 0))])
         step = Step(self, step_label(name, count), detail)
         yield step

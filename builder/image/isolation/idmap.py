@@ -16,7 +16,7 @@ from builder.runner import Runner
 
 # Ids that an image may use. nobody is 65534.
 IDS = 65536
-# Where root's images live when /etc/subuid gives root no range: behind the ranges that systemd uses for
+# Where root's images live when /etc/subuid gives root no range: after the ranges that systemd uses for
 # dynamic users and containers (systemd's UIDS-GIDS.md).
 ROOT_FIRST_ID = 0x70000000
 

@@ -18,7 +18,7 @@ MNT_DETACH = 2
 _SYS_PIVOT_ROOT, _SYS_MOUNT_SETATTR = 155, 442
 _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = -100, 0x8000, 1
 
-# What programs may write beside the image: enough for their sockets and small files, no more.
+# What programs may write outside the image: enough for their sockets and small files, no more.
 SCRATCH = "size=64m,nr_inodes=4k"
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 

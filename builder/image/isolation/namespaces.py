@@ -174,7 +174,7 @@ def _let_go(peer: int) -> int:
         os.dup2(null, standard)
     os.dup2(peer, 3, inheritable=False)
     check(_libc.syscall(_SYS_CLOSE_RANGE, 4, ctypes.c_uint(0xFFFFFFFF), 0), "close_range")
-    # Where there are no keyrings, there is none to leave.
+    # A kernel without keyrings has none to leave.
     _libc.syscall(_SYS_KEYCTL.get(platform.machine(), -1), _JOIN_SESSION_KEYRING, None)
     with contextlib.suppress(OSError):
         # When memory ends, it is this build's that is freed.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rooms for programs that are not ours: those of the image, and the kickstart's scripts.
+"""Sandboxes for programs that are not ours: the image's programs and the kickstart's scripts.
 
 Three rooms, all by bubblewrap, inside the namespaces that the build already has, each new for each program:
 
@@ -9,7 +9,7 @@ Three rooms, all by bubblewrap, inside the namespaces that the build already has
 
 A room has pid, ipc, uts, cgroup, mount and network namespaces of its own, and in them neither CAP_SYS_ADMIN
 nor a way to it: nothing is mounted, unmounted or entered (`seccomp.FOREIGN`). It has no descriptor but pipes,
-no cache, and no disk: its /dev holds 1 MiB, which what writes to /dev/sda fills. What a program leaves behind
+no cache, and no disk: its /dev holds 1 MiB, which a write to /dev/sda fills. What a program leaves running
 dies with it. Its memory, processes and time have bounds.
 """
 
@@ -76,7 +76,7 @@ def run_in_image(
     Args:
         argv: as the image knows it.
         input: text for its stdin.
-        ok: exit statuses that are no failure; empty: any.
+        ok: exit statuses that are not a failure; empty: any.
         network: share the network that the build has.
         log: gets its output; the default captures it.
         binds: read-only (source, target) pairs more.
@@ -167,7 +167,7 @@ def run_on_tree(
     log: Path | None = None,
     packages: int = 0,
 ) -> Completed:
-    """Run a program of the host on the tree, at /tree, in a room as that of the transaction.
+    """Run a program of the host on the tree, at /tree, isolated like the transaction.
 
     Args:
         argv, ok, log: as of `run_in_image`.
@@ -313,7 +313,7 @@ def _resolver_in_run() -> str | None:
 
 def _rooms(network: bool) -> list[str | Path]:
     words: list[str | Path] = ["--proc", "/proc", "--dev-bind", "/tmp/dev", "/dev"]
-    # A tmpfs of bubblewrap's own has no bound unless told.
+    # A tmpfs of bubblewrap's own has no size limit unless given one.
     words += ["--size", str(RUN_BYTES), "--tmpfs", "/run"]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"]
     words += ["--die-with-parent", "--new-session"]
@@ -370,7 +370,7 @@ def _filtered() -> Iterator[int]:
 
 
 def _wait_for_all() -> None:
-    """Wait until nothing of a room is left: we are pid 1, and get what it leaves behind.
+    """Wait until no process of a sandbox is left: we are pid 1, and inherit its orphans.
 
     bubblewrap ends when its program does; the kernel kills the rest of the room right after that. Until then
     it could change the tree under our hands.

@@ -130,7 +130,7 @@ def make_request(plan: ImagePlan, target: Target) -> dict[str, Any]:
 
 
 def repository_binds(plan: ImagePlan) -> tuple[Bind, ...]:
-    """Return how the folders behind file: repositories are seen inside."""
+    """Return where the folders of file: repositories are mounted inside."""
     binds = []
     for number, repo in enumerate(plan.repositories):
         for place, url in enumerate(repo.baseurl):

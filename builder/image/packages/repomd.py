@@ -73,7 +73,7 @@ def _read(repository: Repository, plan: ImagePlan) -> State:
             failure = failure or error
             continue
         stamps = [int(stamp) for stamp in re.findall(rb"<(?:timestamp|revision)>(\d+)", data)]
-        # A revision may be any number; one that is no time of this age would spoil every file's.
+        # A revision may be any number; one that is not a plausible time would spoil every file's.
         stamps = [stamp for stamp in stamps if stamp < 1 << 32]
         digest = hashlib.sha256(data).hexdigest()
         return State(name=name, url=url, sha256=digest, time=max(stamps, default=0))

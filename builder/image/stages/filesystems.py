@@ -23,7 +23,7 @@ def run(build: Build) -> str:
     own = [point for placed in build.facts.layout.volumes for point in layout.own_mountpoints(placed)]
     sources = tree.separate(tuple(own), Path("/tmp/filesystems"))
     content = {mountpoint: measure(folder) for mountpoint, folder in sources.items()}
-    # Once more, with what is there by now: nothing moves, and what does not fit is told with numbers.
+    # Once more, with what is there by now: nothing moves, and what does not fit is reported with numbers.
     placed = layout.place(build.plan.disk, seed=build.seed, content=content)
     build.facts.layout = placed
     table.write_table(build.disk, placed, runner=build.runner)

@@ -42,7 +42,7 @@ OPTIONS = ("--force", "--no-hostonly", "--reproducible", "--quiet")
 
 
 def run(build: Build) -> str:
-    """Make what is missing in /boot; where there is no dracut yet, scripts may still bring it."""
+    """Make what is missing in /boot; without dracut do nothing: scripts may still install it."""
     kernels = find_kernels()
     if not kernels or not tree.path("/usr/bin/dracut").exists():
         return "not yet"
@@ -62,7 +62,7 @@ def renew(build: Build, since: int) -> bool:
             raise BuildError("no kernel is left in the image: a %post script removed it", log=build.log)
         return False
     if not tree.path("/usr/bin/dracut").exists():
-        raise InputError("%packages: there is no dracut in the image", hint="put dracut into %packages")
+        raise InputError("%packages: dracut is not in the image", hint="add dracut to %packages")
     usr_changed = changed_since(tree.path("/usr"), since, but=("lib/sysimage",))
     renewed = False
     for kernel in kernels:

@@ -25,7 +25,7 @@ from builder.image.tree.settings.security import selinux_contexts
 
 # dnf's own record (libdnf, libdnf/transaction/sql/create.sql).
 HISTORY = "var/lib/dnf/history.sqlite"
-# Databases that their programs may have left with a write-ahead log beside them.
+# Databases that their programs may have left with a write-ahead log next to them.
 DATABASES = (
     "usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite", HISTORY,
     "usr/lib/sysimage/libdnf5/transaction_history.sqlite",
@@ -58,7 +58,7 @@ def run(build: Build) -> str:
 
 
 def _settle_history(path: Path, epoch: int) -> None:
-    """Leave no time behind `epoch` in dnf's history, and no user of the build's host."""
+    """Leave no time after `epoch` in dnf's history, and no user of the build's host."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         change = "UPDATE trans SET dt_begin = min(dt_begin, ?1), dt_end = min(dt_end, ?1), user_id = -1"
         connection.execute(change, (epoch,))
@@ -123,7 +123,7 @@ def _label(build: Build) -> bool:
 
 
 def clamp_times(root: TreePath, epoch: int) -> None:
-    """Bring every time behind `epoch` back to it: the same inputs give the same bytes."""
+    """Set every time after `epoch` to it: the same inputs give the same bytes."""
     for entry in root.walk():
         if entry.stat().st_mtime > epoch:
             os.utime(entry.name, (epoch, epoch), dir_fd=entry.folder, follow_symlinks=False)

@@ -67,7 +67,7 @@ def _clean_identity(build: Build, root: TreePath, cleaned: Cleaned) -> None:
 
 
 def _is_open(machine_id: TreePath) -> bool:
-    """Tell whether a machine-id(5) is none yet: a link to another, empty, or an author's `uninitialized`."""
+    """Return whether a machine-id(5) is not set yet: a link, empty, or an author's `uninitialized`."""
     return machine_id.is_symlink() or machine_id.read_text().strip() in ("", "uninitialized")
 
 

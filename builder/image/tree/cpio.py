@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The device nodes of an initramfs, as a cpio archive of our own.
 
-dracut cannot make device nodes in a user namespace. The kernel unpacks several archives one behind the
+dracut cannot make device nodes in a user namespace. The kernel unpacks several archives one after the
 other (its Documentation/driver-api/early-userspace/buffer-format.rst), so ours goes in front.
 """
 

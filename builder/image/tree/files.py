@@ -258,7 +258,7 @@ class TreePath:
             with self._parent() as (folder, name):
                 os.mkdir(name, mode, dir_fd=folder)
         except FileExistsError as error:
-            raise BuildError(f"{self} of the image is there already, and not a folder") from error
+            raise BuildError(f"{self} exists in the image and is not a folder") from error
 
     def symlink_to(self, target: str) -> None:
         """Make a link that says `target`."""

@@ -52,7 +52,7 @@ def label_mounted(contexts: FileContexts, layout: DiskLayout) -> None:
 
 
 def label_beneath(contexts: FileContexts, layout: DiskLayout) -> int:
-    """Label the folders below mount points and those of the kernel; return how many."""
+    """Label the folders below mount points and the kernel's file systems; return how many."""
     points = [mount.mountpoint for mount in layout.mounts]
     sources = tree.separate(tuple(points), _HERE)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tree says of itself at three moments, so that the manifest tells the truth of the last.
+"""What the tree holds at three moments, so that the manifest describes the last one.
 
 After the packages, after the kickstart's commands, and at the end: what a script changed in between is the
 author's will, and no longer what a command said.

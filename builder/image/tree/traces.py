@@ -17,7 +17,7 @@ from builder.image.tree.leftovers import EMPTIED, IDENTITY, REMAINS, SCRIPTS_OWN
 
 WATCHED = (*IDENTITY, *REMAINS, *EMPTIED)
 
-# What tells one state of a file from another: mode, size, inode, time of its last change.
+# By what two states of a file are distinguished: mode, size, inode, time of its last change.
 State = tuple[int, int, int, int]
 
 

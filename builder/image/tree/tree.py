@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tree of the image: a tmpfs for each planned file system, as large as that, at /tree.
+"""The tree of the image: a tmpfs for each planned file system, of the same size, at /tree.
 
 So a script that fills the disk gets ENOSPC where the guest would, writes nothing to the host, and all is
 gone when the build's process is. Everything here runs inside (`builder.image.isolation.namespaces`).

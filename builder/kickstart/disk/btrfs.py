@@ -81,7 +81,7 @@ def _take_subvolume(ks: Kickstart, line: Command, volumes: dict[str, Partition])
     if name is None:
         if not ks.failed & {"btrfs", "part", "partition"}:
             ks.findings.error(
-                line.place, f"btrfs --subvol --name={path}: there is no volume {parent}", "add: btrfs none"
+                line.place, f"btrfs --subvol --name={path}: no volume {parent} is defined", "add: btrfs none"
             )
         return
     part = volumes[name]

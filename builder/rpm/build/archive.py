@@ -80,7 +80,7 @@ def collect_sources(root: Path, runner: Runner) -> tuple[ArchiveFile, ...]:
 
 
 def git_files(root: Path, runner: Runner) -> list[str] | None:
-    """Return the names below PACKED that git tracks or would track; None where `root` is no checkout."""
+    """Return the names below PACKED that git tracks or would track; None where `root` is not a checkout."""
     if not (root / ".git").exists() or not tools.has("git"):
         return None
     done = runner.run(

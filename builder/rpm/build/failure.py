@@ -68,13 +68,13 @@ def _scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
 def explain_failure(
     package: Package, target: Target, text: str, *, buildroot: str, log: Path | None
 ) -> BuildError:
-    """Return the error that tells rpm's reason.
+    """Return the error with rpm's reason.
 
-    An error of parsing is told with the line of the spec; one of a script with the last line it printed.
+    An error of parsing is reported with the line of the spec; one of a script with the last line it printed.
 
     Args:
         text: all that rpm printed.
-        buildroot: the folder whose name in the text tells nothing to a user.
+        buildroot: the folder whose name in the text means nothing to a user.
         log: where the text stands.
     """
     spec = show_path(package.spec)

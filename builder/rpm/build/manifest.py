@@ -16,7 +16,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
-    """One file that was built; `path` is its name beside the manifest."""
+    """One file that was built; `path` is relative to the manifest."""
 
     path: str
     source: bool
@@ -45,7 +45,7 @@ class BuildManifest:
     artifacts: tuple[Artifact, ...]
 
     def binaries(self) -> tuple[Artifact, ...]:
-        """Return the RPMs that are no source RPMs."""
+        """Return the binary RPMs."""
         return tuple(artifact for artifact in self.artifacts if not artifact.source)
 
 
@@ -88,7 +88,7 @@ def read_manifest(folder: Path, package: str) -> BuildManifest | None:
 
 
 def are_intact(folder: Path, artifacts: Iterable[Artifact]) -> bool:
-    """Say whether every artifact is there with the bytes that the manifest tells."""
+    """Return whether every artifact exists with the digest in the manifest."""
     for artifact in artifacts:
         path = folder / artifact.path
         if not path.is_file() or path.stat().st_size != artifact.size:

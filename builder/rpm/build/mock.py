@@ -43,7 +43,7 @@ def require_mock(target: Target) -> str:
 
 
 def mock_command(plan: BuildPlan, srpm: Path, result: Path) -> list[str | os.PathLike[str]]:
-    """Return the command line of mock; builds of one target beside each other have roots of their own."""
+    """Return the command line of mock; parallel builds for one target have roots of their own."""
     return [
         *("mock", "--root", require_mock(plan.target), "--uniqueext", plan.package.name),
         *("--resultdir", result, "--cleanup-after"),

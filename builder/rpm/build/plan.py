@@ -82,7 +82,7 @@ class BuildPlan:
     @property
     def bytes_of_sources(self) -> int:
         """The size of what is not made here, as far as it has been fetched: how large a build is."""
-        files = [*self.sources.beside, *map(place_in_cache, self.sources.remote)]
+        files = [*self.sources.local, *map(place_in_cache, self.sources.remote)]
         return sum(path.stat().st_size for path in files if path.exists())
 
     @property
@@ -93,7 +93,7 @@ class BuildPlan:
                 "recipe": RECIPE,
                 "spec": self.package.text,
                 "archive": digest_of_sources(self.archive),
-                "beside": {path.name: sha256_file(path) for path in self.sources.beside},
+                "local": {path.name: sha256_file(path) for path in self.sources.local},
                 "remote": {remote.name: remote.sha256 for remote in self.sources.remote},
                 "epoch": self.epoch,
                 "rpm": self.settings.rpm,
@@ -120,7 +120,7 @@ def plan_builds(
     """Return what the builds of `pairs` are going to do.
 
     Raises:
-        InputError: with everything that is wrong in any of the specs or missing beside them.
+        InputError: with everything that is wrong in any of the specs or missing next to them.
     """
     packages = dict.fromkeys(package for package, _ in pairs)
     archives = {

@@ -5,7 +5,7 @@ rpmbuild gets a topdir and a home of its own, so that nothing of the user's sett
 
 rpm (4.17 and later) puts the spec with all macros expanded into the source RPM, %{buildroot} and so the
 path of the topdir among them. So that the same input gives the same bytes wherever it is built, rpmbuild
-knows the topdir by one name only: that of a file descriptor it inherits.
+knows the topdir by one name only: a file descriptor that it inherits.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run_rpmbuild(
         log: gets what rpmbuild says, appended.
 
     Raises:
-        InputError: rpm cannot parse the spec; a source's bytes are not those of its sha256.
+        InputError: rpm cannot parse the spec; a source does not match its sha256.
         CommandFailed: a script of the spec failed, or what it installed is not what it lists.
         RemoteError: a source cannot be got.
     """
@@ -97,7 +97,7 @@ def rpm_version(runner: Runner) -> str:
 
 
 def _source_files(plan: BuildPlan, runner: Runner) -> dict[str, bytes]:
-    files = {path.name: path.read_bytes() for path in plan.sources.beside}
+    files = {path.name: path.read_bytes() for path in plan.sources.local}
     files |= {remote.name: fetch(remote, runner).read_bytes() for remote in plan.sources.remote}
     if plan.sources.made:
         prefix = f"{plan.package.name}-{plan.package.version}"
@@ -115,7 +115,7 @@ def _put(path: Path, data: bytes, epoch: int) -> None:
 def _hold_number() -> None:
     """Keep the number of the descriptor taken here, so that a child may have it.
 
-    A child closes what it was not told to keep, and what it keeps must be open before the fork; in the
+    A child closes what it is not asked to keep, and what it keeps must be open before the fork; in the
     child the topdir takes the number's place.
     """
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Builds packages for targets, beside each other, and only what has other input than the last time.
+"""Builds packages for targets, in parallel, and only those whose input changed since the last time.
 
 The artifacts of a build stand in the target's folder only when all of them are there; then the manifest is
 written.

@@ -29,7 +29,7 @@ def check_files(
         against: a repository that has what the target has.
 
     Raises:
-        InputError: for every file that is no RPM or whose target is not known.
+        InputError: for every file that is not an RPM or whose target is not known.
         ToolMissing: a program that a rule needs is not installed.
     """
     named = find_target(target) if target else None
@@ -77,7 +77,7 @@ def target_of(package: BuiltPackage) -> Target:
     """Return the target that a package's dist tag names.
 
     Raises:
-        InputError: none has such a one.
+        InputError: none has it.
     """
     for target in load_targets():
         if package.release.endswith(target.dist):

@@ -74,7 +74,7 @@ class Scheme:
 
 
 def build_tools() -> dict[str, str]:
-    """Return what wheels are built with, and in which version: it decides bytes; WHEEL tells it."""
+    """Return what wheels are built with, and in which version: it decides bytes; WHEEL records it."""
     return {name: version(name) for name in ("setuptools", "pbr")}
 
 
@@ -85,7 +85,7 @@ def build_wheel(folder: Path) -> str:
         with open("pyproject.toml", "rb") as file:
             backend = tomllib.load(file).get("build-system", {}).get("build-backend", LEGACY_BACKEND)
     module, _, attribute = backend.partition(":")
-    # pbr asks git for files and version; what the tree happens to lie in is no part of the source.
+    # pbr asks git for files and version; a repository that contains the tree is not part of the source.
     os.environ["GIT_DIR"] = os.devnull
     folder.mkdir(exist_ok=True)
     hooks = importlib.import_module(module)
@@ -128,7 +128,7 @@ def list_files(scheme: Scheme, modules: Sequence[str]) -> Iterator[str]:
     folder = scheme.root / scheme.sitelib.lstrip("/")
     for module in modules:
         if not (folder / module).is_dir():
-            raise ValueError(f"there is no {scheme.sitelib}/{module}")
+            raise ValueError(f"{scheme.sitelib}/{module} does not exist")
         yield f"{scheme.sitelib}/{module}/"
     for metadata in sorted(folder.glob("*.dist-info")):
         text = (metadata / "METADATA").read_text(encoding="utf-8")

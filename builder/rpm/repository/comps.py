@@ -38,7 +38,7 @@ def render_comps(packages: Sequence[BuiltPackage], catalogue: Catalogue) -> str:
 
 
 def _source_name(package: BuiltPackage) -> str:
-    """Return the name of the source package: that of its file without version and release."""
+    """Return the name of the source package: its file's without version and release."""
     return package.source.rsplit("-", 2)[0]
 
 

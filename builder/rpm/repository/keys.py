@@ -59,7 +59,7 @@ class Key:
 
 
 def read_keys(listing: str) -> tuple[Key, ...]:
-    """Return the keys in the listing of --list-secret-keys, subkeys behind their primary keys."""
+    """Return the keys in the listing of --list-secret-keys, subkeys after their primary keys."""
     return tuple(_keys(listing))
 
 

@@ -49,7 +49,7 @@ def make_repository(
     """Make `folder` a repository of `rpms`.
 
     Args:
-        name: id in the .repo file that is put beside the packages.
+        name: id in the .repo file that is put next to the packages.
         url: where it will be served; None for the folder itself.
         epoch: revision and time stamps of the metadata.
         comps: groups of packages.
@@ -113,7 +113,7 @@ def _fill(
         path.chmod(0o644)
     if key:
         sign_rpms(copies, key, runner)
-    # Signing sets a time of its own; the metadata tells the times of the files.
+    # Signing sets a time of its own; the metadata records the times of the files.
     for path in copies:
         os.utime(path, (epoch, epoch))
     groups = fresh / "comps.xml"

@@ -41,7 +41,7 @@ _HINT = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SigningKey:
-    """A key that can sign, and the folder of gpg that it is in; `digests` are those of its own signatures."""
+    """A key that can sign, and the folder of gpg that it is in; `digests` are used in its own signatures."""
 
     key: Key
     ring: Keyring
@@ -162,7 +162,7 @@ def sign_rpms(files: Sequence[Path], key: SigningKey, runner: Runner) -> None:
 
 
 def sign_detached(file: Path, key: SigningKey) -> Path:
-    """Sign a file; the armoured signature stands beside it as FILE.asc. Return its path."""
+    """Sign a file; the armoured signature is FILE.asc next to it. Return its path."""
     signature = file.with_name(file.name + ".asc")
     with key.ring.opened() as opened:
         opened.gpg(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A new version, release and changelog entry, written where they stand; every other byte stays as it is.
 
-A hand-written spec has them itself. Those of a generated spec stand in the catalogue: in the file of the
+A hand-written spec has them itself. For a generated spec they are in the catalogue: in the file of the
 project, below releases: RELEASE: rpm. A YAML parser finds the places, and the text is cut at them.
 
 Why not the library specfile: it has no part in the catalogue, where all specs but two are bumped. For those
@@ -40,7 +40,7 @@ class Bump:
     """What to write; None is what follows from what stands there.
 
     A new version begins with release 1, the same version gets the next release; the packager is the one of
-    the newest entry. `sha256` is that of the source, whose name has the version in it; `upstream` what the
+    the newest entry. `sha256` is the source's, whose name has the version in it; `upstream` what the
     project itself calls the version, where rpm writes it in another way; `downgrade`: it may be lower.
     """
 
@@ -57,7 +57,7 @@ class Bump:
         for option, version in (("--version", self.version), ("--upstream", self.upstream)):
             # No part is empty: rpm takes 30..1 for 30.1, and the archive has neither name.
             if version is not None and not re.fullmatch(r"[A-Za-z0-9]+([._+~^][A-Za-z0-9]+)*", version):
-                raise InputError(f'{option} "{version}" is not that of a package')
+                raise InputError(f'{option} "{version}" is not valid for a package')
         if self.sha256 is not None and not re.fullmatch(r"[0-9A-Fa-f]{64}", self.sha256):
             raise InputError(f"--sha256 {self.sha256}: not 64 hex digits")
         if self.release is not None and self.release < 1:
@@ -214,12 +214,13 @@ def _day(date: datetime.date) -> str:
 
 
 def _check_date(date: datetime.date, newest: datetime.date) -> None:
-    # A fixed clock may be behind: both it and the real one are no future.
+    # A fixed clock may be slow: a date is in the future only after both clocks.
     if date > max(today(), datetime.datetime.now(datetime.UTC).date()):
-        raise InputError(f"{date} is in the future", hint="--date names another")
+        raise InputError(f"{date} is in the future", hint="give another day with --date")
     if date < newest:
         raise InputError(
-            f"{date} is before the newest entry of the changelog ({newest})", hint="--date names another"
+            f"{date} is before the newest entry of the changelog ({newest})",
+            hint="give another day with --date",
         )
 
 

@@ -19,7 +19,7 @@ MACROS = SPECS / "macros"
 
 
 def target_macros(target: Target) -> str:
-    """Return the macros of a target, those of its family first, as the text of a macro file."""
+    """Return the macros of a target, its family's first, as the text of a macro file."""
     shared = ((MACROS / name).read_text(encoding="utf-8") for name in target.rpm.macros)
     return "\n".join([*shared, _own_macros(target)])
 

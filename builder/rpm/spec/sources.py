@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Finds the files that a spec names as its sources: made from the checkout, beside the spec, or remote."""
+"""Finds the files that a spec names as its sources: made from the checkout, next to the spec, or remote."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from builder.schema import show_path
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFiles:
-    """The files for rpm's SOURCES: the archive made here, files `beside` the spec, and `remote` ones."""
+    """The files for rpm's SOURCES: the archive made here, `local` ones next to the spec, `remote` ones."""
 
     made: str | None = None
-    beside: tuple[Path, ...] = ()
+    local: tuple[Path, ...] = ()
     remote: tuple[Remote, ...] = ()
 
 
@@ -34,7 +34,7 @@ def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None)
     Raises:
         InputError: for every file that is not there, and every URL without a right sha256.
     """
-    beside: list[Path] = []
+    local: list[Path] = []
     remote: list[Remote] = []
     problems = []
     for source in sources:
@@ -43,10 +43,10 @@ def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None)
         if not source.is_remote:
             places = [spec.parent / source.name, spec.with_suffix("") / source.name]
             there = [place for place in places if place.is_file()]
-            beside += there[:1]
+            local += there[:1]
             if not there:
                 problems.append(
-                    Problem(where=_where(spec, source), message=f"{source.tag}: there is no {places[0]}")
+                    Problem(where=_where(spec, source), message=f"{source.tag}: {places[0]} does not exist")
                 )
             continue
         try:
@@ -58,7 +58,7 @@ def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None)
             problems.append(Problem(where=_where(spec, source), message=f"{source.tag}: {error}"))
     if problems:
         raise InputError(problems=problems)
-    return SourceFiles(made=made, beside=tuple(beside), remote=tuple(remote))
+    return SourceFiles(made=made, local=tuple(local), remote=tuple(remote))
 
 
 def _where(spec: Path, source: SpecSource) -> str:

@@ -7,7 +7,7 @@ A source with a URL has its sha256 in the comment above it:
     Source1: https://example.org/thing-%{version}.tar.gz
 
 A `%global NAME TEXT` and a tag are put in where they stand as %{NAME}. Whatever else decides a source (one
-inside %if, a macro of the target) is rpm's to tell: `needs_rpm` says so, and the text that `rpmspec --parse`
+inside %if, a macro of the target) only rpm knows: `needs_rpm` says so, and the text that `rpmspec --parse`
 gives is read in the same way.
 """
 
@@ -33,7 +33,7 @@ class SpecSource:
 
     @property
     def name(self) -> str:
-        """The name of the file, which rpm takes behind the last slash."""
+        """The name of the file: what follows the last slash, as rpm takes it."""
         return self.location.rpartition("/")[2]
 
     @property

@@ -89,7 +89,7 @@ def lay_out(plan: BuildPlan, topdir: Path, runner: Runner) -> list[str | Path]:
     """Put sources, spec and macros where plain rpmbuild looks for them; return its command line."""
     for name in ("SOURCES", "SPECS"):
         (topdir / name).mkdir(parents=True)
-    for path in (*plan.sources.beside, *(fetch(remote, runner) for remote in plan.sources.remote)):
+    for path in (*plan.sources.local, *(fetch(remote, runner) for remote in plan.sources.remote)):
         shutil.copy(path, topdir / "SOURCES")
     if plan.sources.made:
         prefix = f"{plan.package.name}-{plan.package.version}"

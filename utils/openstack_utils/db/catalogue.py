@@ -30,12 +30,12 @@ class Option(NamedTuple):
 
 
 class Database(NamedTuple):
-    """A database, its account on the server, and the options that hold its URL (or `beside`)."""
+    """A database, its account on the server, and the options that hold its URL (or `alongside`)."""
 
     name: str
     account: str
     options: tuple
-    beside: str
+    alongside: str
     engines: tuple
     migrations: str
 
@@ -85,7 +85,7 @@ class Service(NamedTuple):
                 word = self.places.path(word)
             elif word.startswith(TEMPLATE):
                 name = word[len(TEMPLATE) : -1]
-                word = db_urls.template(urls[self.database(name).beside], name)
+                word = db_urls.template(urls[self.database(name).alongside], name)
             words.append(word)
         return words
 
@@ -191,7 +191,7 @@ class Catalogue:
                 database,
                 each["account"],
                 tuple(self._option(option) for option in each["connection"]),
-                each["beside"],
+                each["alongside"],
                 tuple(each["engines"]),
                 each["migrations"],
             )

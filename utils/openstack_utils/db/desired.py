@@ -33,12 +33,12 @@ class Chooser:
         task.secrets.add(password)
         urls = {}
         for each in service.databases:
-            if not each.beside:
+            if not each.alongside:
                 known = old.get(each.name)
                 urls[each.name] = plan.compose(known, each, password, preferences, service.drivers)
         for each in service.databases:
-            if each.beside:
-                urls[each.name] = urls[each.beside]._replace(database=each.name)
+            if each.alongside:
+                urls[each.name] = urls[each.alongside]._replace(database=each.name)
         return plan.Desired(
             urls,
             self._hosts(urls, seen),

@@ -33,11 +33,11 @@ def adopt(service, values, engine=None):
         names[each.name] = (found and found.database) or each.name
         accounts[each.name] = (found and found.user) or each.account
     for each in service.databases:
-        if each.beside:
-            own = names[each.beside]
-            if own != each.beside:
-                names[each.name] = own + each.name[len(each.beside) :]
-            accounts[each.name] = accounts[each.beside]
+        if each.alongside:
+            own = names[each.alongside]
+            if own != each.alongside:
+                names[each.name] = own + each.name[len(each.alongside) :]
+            accounts[each.name] = accounts[each.alongside]
     if len(set(names.values())) < len(names):
         raise UsageError("%s: two of its databases have one name" % service.name)
     return _renamed(service, names, accounts)
@@ -89,7 +89,7 @@ def _renamed(service, names, accounts):
         each._replace(
             name=names[each.name],
             account=accounts[each.name],
-            beside=names[each.beside] if each.beside else each.beside,
+            alongside=names[each.alongside] if each.alongside else each.alongside,
         )
         for each in service.databases
     )

@@ -156,8 +156,8 @@ def urls_by_database(service, values):
         if url is not None and database.name not in urls:
             urls[database.name] = url
     for database in service.databases:
-        if database.beside in urls:
-            urls[database.name] = urls[database.beside]._replace(database=database.name)
+        if database.alongside in urls:
+            urls[database.name] = urls[database.alongside]._replace(database=database.name)
     return urls
 
 

@@ -64,8 +64,8 @@ def write_files(tree: TreePath, layout: DiskLayout, *, keep: bool, programs: gru
         _copy_missing(store, esp / "EFI")
     signed = esp / "EFI" / grub.parent.name
     _copy_file(signed / _SHIM, fallback / "BOOTX64.EFI")
-    # With fbx64.efi beside it shim starts that, which makes a boot entry for the distribution's folder;
-    # without, it starts the GRUB beside itself.
+    # With fbx64.efi next to it shim starts that, which makes a boot entry for the distribution's folder;
+    # without, it starts the GRUB next to itself.
     if not (fallback / "fbx64.efi").is_file():
         for name in (_GRUB, "mmx64.efi"):
             if (signed / name).is_file():

@@ -121,7 +121,7 @@ class ExtWriter:
 
 
 def _failure(placed: PlacedContent, done: Completed) -> BuildError:
-    """Return the error that tells what mke2fs said; its first line names the reason, usage follows."""
+    """Return the error with what mke2fs said; its first line names the reason, usage follows."""
     if re.search(r"could not allocate (block|inode)|no space left", done.stderr, re.IGNORECASE):
         return BuildError(
             f"{placed.where}: the content does not fit into {placed.size // MIB} MiB",

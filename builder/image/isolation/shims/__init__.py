@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs that stand in for those of the image while scripts run, and what they answer from.
+"""Programs that replace some of the image's while scripts run, and what they answer from.
 
 Scripts of kickstarts ask for the disk and the menu as if both were there already. The disk is planned, and
 written when the image is: so blkid, findmnt, grub2-probe and their kin answer from the plan; grub2-mkconfig

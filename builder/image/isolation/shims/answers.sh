@@ -66,7 +66,7 @@ find_mount() {
     [ -n "$found_" ]
 }
 
-# Run the program of that name behind this one in PATH; say so where there is none.
+# Run the next program of that name in PATH; report an error where there is none.
 real() {
     PATH=${PATH#"$HERE":}
     if [ "$(command -v "$NAME")" ]; then

@@ -88,7 +88,7 @@ def add_repositories(base, repositories):
 def load(base, filelists):
     """Load the metadata of all repositories; the lists of all files only where `filelists` says so.
 
-    They are most of the metadata, and libsolv takes minutes for those of a large repository. What packages
+    They are most of the metadata, and libsolv takes minutes for a large repository's. What packages
     commonly depend on, /usr/bin and /etc, is in the other metadata too.
     """
     load_repo = hawkey.Sack.load_repo
@@ -96,7 +96,7 @@ def load(base, filelists):
         sack, repo, build_cache=flags.get("build_cache", True), load_filelists=filelists
     )
     try:
-        # The tree is empty: there is no system to read.
+        # The tree is empty: no installed system to read.
         base.fill_sack(load_system_repo=False)
         base.read_comps(arch_filter=True)
     except dnf.exceptions.RepoError as error:
@@ -200,7 +200,7 @@ def describe(package):
 
 
 class Download(dnf.callback.DownloadProgress):
-    """Tells how many bytes are here."""
+    """Reports how many bytes have arrived."""
 
     def __init__(self):
         self.total = 0
@@ -237,7 +237,7 @@ def fetch(base, packages, repositories):
 
 
 class Transaction(dnf.callback.TransactionProgress):
-    """Tells about the installation, and makes users before the package that declares them."""
+    """Reports the installation's progress, and makes users before the package that declares them."""
 
     def __init__(self, root):
         super().__init__()
@@ -287,7 +287,7 @@ def digest_once(transaction):
     """Have rpm compute no digest of what a digest that it checks anyway stands for.
 
     A package's signed header holds the SHA-256 of its payload (rpm 4.14 and later write it). Where all
-    do, the MD5 of the same bytes and the digest of each file that comes out of them tell nothing more.
+    do, the MD5 of the same bytes and the digest of each file that comes out of them add nothing.
     """
     add = transaction.ts.addInstall
     weak = []

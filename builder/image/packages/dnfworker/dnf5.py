@@ -206,7 +206,7 @@ def local_path(package, request):
 
 
 class Download(libdnf5.repo.DownloadCallbacks):
-    """Tells how many bytes are here."""
+    """Reports how many bytes have arrived."""
 
     def __init__(self, packages):
         super().__init__()

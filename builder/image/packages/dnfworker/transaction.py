@@ -25,7 +25,7 @@ SCRIPTLETS = {
 
 
 class Progress:
-    """What rpm tells while it installs; makes users before the package that declares them."""
+    """What rpm reports while it installs; makes users before the package that declares them."""
 
     def __init__(self, root, total):
         self.root = root
@@ -59,7 +59,7 @@ class Progress:
         return None
 
     def error(self, message):
-        """Note a mishap and tell it."""
+        """Note a problem and report it."""
         self.errors.append(message)
         say("warning", message=message)
 
@@ -93,7 +93,7 @@ def install(request, packages):
         flags |= rpm.RPMTRANS_FLAG_NODOCS
     if all(header[PAYLOAD_SHA256] for header, _ in headers):
         # The signed header holds the SHA-256 of the payload: the digest of each file that comes out of it
-        # tells nothing more, nor does the MD5 of the whole.
+        # adds nothing, nor does the MD5 of the whole.
         flags |= rpm.RPMTRANS_FLAG_NOFILEDIGEST
         transaction.setVfyFlags(transaction.getVfyFlags() | rpm.RPMVSF_NOMD5)
     transaction.setFlags(flags)

@@ -2,7 +2,7 @@
 """rootpw, user, group, sshkey: by the image's own useradd(8), groupadd(8), chpasswd(8).
 
 Passwords go by stdin. A password that is not given leaves the account locked. What clashes with accounts
-of the image's packages is told with the line, before a program is asked.
+of the image's packages is reported with the line, before a program runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
-from builder.image.tree.settings.programs import has_program, run_for, told
+from builder.image.tree.settings.programs import has_program, message_at, run_for
 from builder.kickstart.plan import Group, Password, Place, SshKey, User
 
 SSH_PASSWORD_ROOT = "/etc/ssh/sshd_config.d/01-permitrootlogin.conf"
@@ -50,7 +50,7 @@ def _require_tools(build: Build) -> None:
     for tool, what, place in wanted:
         if not has_program(tool):
             raise InputError(
-                told(place, what, f"there is no {tool} in the image"), hint="put shadow-utils into %packages"
+                message_at(place, what, f"{tool} is not in the image"), hint="add shadow-utils to %packages"
             )
 
 
@@ -65,7 +65,7 @@ def _make_group(build: Build, group: Group) -> None:
     if row is not None:
         if group.gid is not None and row[2] != str(group.gid):
             raise InputError(
-                told(group.place, what, f"is in the image already, with gid {row[2]}"),
+                message_at(group.place, what, f"already exists in the image, with gid {row[2]}"),
                 hint=f"leave --gid={group.gid} out, or choose another name",
             )
         return
@@ -73,7 +73,7 @@ def _make_group(build: Build, group: Group) -> None:
     if group.gid is not None:
         if owner := _owner("group", group.gid):
             raise InputError(
-                told(group.place, what, f"gid {group.gid} is that of {owner} in the image"),
+                message_at(group.place, what, f"gid {group.gid} already belongs to {owner} in the image"),
                 hint="choose another gid, from 1000 on",
             )
         number = ["--gid", str(group.gid)]
@@ -91,7 +91,7 @@ def _make_user(build: Build, user: User) -> None:
         owner = _owner("passwd", user.uid)
         if owner not in (None, user.name):
             raise InputError(
-                told(user.place, what, f"uid {user.uid} is that of {owner} in the image"),
+                message_at(user.place, what, f"uid {user.uid} already belongs to {owner} in the image"),
                 hint="choose another uid, from 1000 on",
             )
         words += ["--uid", str(user.uid)]
@@ -103,7 +103,7 @@ def _make_user(build: Build, user: User) -> None:
     if user.shell:
         words += ["--shell", user.shell]
         if not tree.path(user.shell).exists():
-            build.warn(told(user.place, what, f"there is no {user.shell} in the image: nobody can log in"))
+            build.warn(message_at(user.place, what, f"the image has no {user.shell}: the user cannot log in"))
     if user.gecos:
         words += ["--comment", user.gecos]
     run_for(build, what, [*words, "--", user.name], place=user.place)
@@ -118,7 +118,7 @@ def _own_group(build: Build, user: User, *, exists: bool) -> list[str]:
     if _owner("group", user.gid) is None:
         if there:
             raise InputError(
-                told(
+                message_at(
                     user.place, f"user {user.name}", f"the group {user.name} has another gid than {user.gid}"
                 ),
                 hint=f"leave --gid={user.gid} out, or make the group with it by a group line",
@@ -161,7 +161,7 @@ def _authorize(key: SshKey) -> None:
     row = read_names("passwd").get(key.user)
     if row is None:
         raise InputError(
-            told(key.place, f"sshkey --username={key.user}", "there is no such user in the image"),
+            message_at(key.place, f"sshkey --username={key.user}", "the image has no such user"),
             hint=f"add `user --name={key.user}`",
         )
     uid, gid, home = int(row[2]), int(row[3]), row[5]

@@ -10,7 +10,7 @@ from builder.image.build import Build
 from builder.image.tree import tree
 
 FILE = "/etc/dracut.conf.d/50-root-storage.conf"
-# What dracut has of its own accord in any generic initramfs.
+# What dracut puts into any generic initramfs by default.
 _USUAL = ("ext2", "ext3", "ext4")
 
 

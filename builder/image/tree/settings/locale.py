@@ -6,7 +6,7 @@ from __future__ import annotations
 from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
-from builder.image.tree.settings.programs import told
+from builder.image.tree.settings.programs import message_at
 
 UTC = ("UTC", "Etc/UTC", "Etc/Universal", "Universal")
 XORG_KEYBOARD = """\
@@ -42,7 +42,7 @@ def _timezone(build: Build) -> None:
             link.unlink(missing_ok=True)
             return
         raise InputError(
-            told(
+            message_at(
                 zone.place,
                 f"timezone {zone.name}",
                 "there is no such file in /usr/share/zoneinfo of the image",
@@ -72,6 +72,6 @@ def _time_sources(build: Build) -> None:
             path.write_text("\n".join([*sources, *kept]) + "\n")
             return
     raise InputError(
-        told(zone.place, "time servers", "there is no chrony in the image"),
+        message_at(zone.place, "time servers", "chrony is not in the image"),
         hint="put chrony into %packages",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs of the image, run for a line of the kickstart: what they refuse is told with that line."""
+"""Programs of the image, run for a line of the kickstart: what they refuse is reported with that line."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def run_for(
         run_in_image(build, argv, input=input, log=build.log)
     except CommandFailed as error:
         raise InputError(
-            told(place, what, f"{argv[0]} of the image refuses it"),
+            message_at(place, what, f"the image's {argv[0]} refuses it"),
             hint="the log has what it said",
             log=build.log,
         ) from error
 
 
-def told(place: Place | None, what: str, why: str) -> str:
+def message_at(place: Place | None, what: str, why: str) -> str:
     """Return a message that begins with its line."""
     return f"{place}: {what}: {why}" if place else f"{what}: {why}"

@@ -9,7 +9,7 @@ import re
 from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
-from builder.image.tree.settings.programs import has_program, run_for, told
+from builder.image.tree.settings.programs import has_program, message_at, run_for
 from builder.kickstart.plan import Place, SELinux
 
 
@@ -56,7 +56,7 @@ def _firewall(build: Build) -> None:
     if not tree.path("/usr/bin/firewall-offline-cmd").exists():
         if firewall.enabled:
             raise InputError(
-                told(firewall.place, "firewall", "there is no firewalld in the image"),
+                message_at(firewall.place, "firewall", "firewalld is not in the image"),
                 hint="put firewalld into %packages, or write firewall --disabled",
             )
         return
@@ -83,7 +83,7 @@ def _check_services(names: list[str], place: Place | None) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), n=1)
             raise InputError(
-                told(place, f"firewall --service={name}", "firewalld of the image knows no such service"),
+                message_at(place, f"firewall --service={name}", "the image's firewalld has no such service"),
                 hint=f"did you mean {near[0]}?" if near else "open its ports: --port=NUMBER:tcp",
             )
 
@@ -99,7 +99,7 @@ def _number(port: str, place: Place | None) -> str:
         if len(fields) > 1 and name in (fields[0], *fields[2:]) and fields[1].endswith(f"/{protocol}"):
             return f"{fields[1].partition('/')[0]}:{protocol}"
     raise InputError(
-        told(place, f"firewall --port={port}", "/etc/services of the image has no such name"),
+        message_at(place, f"firewall --port={port}", "the image's /etc/services has no such name"),
         hint=f"write the number: --port=8080:{protocol}",
     )
 
@@ -111,7 +111,7 @@ def _authselect(build: Build) -> None:
     what = f"authselect {' '.join(words)}"
     if not tree.path("/usr/bin/authselect").exists():
         raise InputError(
-            told(place, what, "there is no authselect in the image"), hint="put authselect into %packages"
+            message_at(place, what, "authselect is not in the image"), hint="add authselect to %packages"
         )
     run_for(build, what, ["authselect", *words], place=place)
 
@@ -126,7 +126,7 @@ def _certificates(build: Build) -> None:
     what = "%certificate --type=anchor"
     if not has_program("update-ca-trust"):
         raise InputError(
-            told(anchors[0].place, what, "there is no update-ca-trust in the image"),
+            message_at(anchors[0].place, what, "update-ca-trust is not in the image"),
             hint="put ca-certificates into %packages",
         )
     run_for(build, what, ["update-ca-trust", "extract"], place=anchors[0].place)

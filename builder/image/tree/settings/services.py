@@ -9,7 +9,7 @@ from __future__ import annotations
 from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
-from builder.image.tree.settings.programs import run_for, told
+from builder.image.tree.settings.programs import message_at, run_for
 
 TIME_SERVICES = ("chronyd", "chrony", "ntpd", "systemd-timesyncd")
 UNIT_FOLDERS = ("/usr/lib/systemd/system", "/etc/systemd/system", "/usr/local/lib/systemd/system")
@@ -25,7 +25,7 @@ def apply(build: Build) -> None:
     missing = [name for name in plan.services_enabled if not has_unit(name)]
     if missing:
         raise InputError(
-            told(plan.services_place, "services --enabled", f"the image has no {', '.join(missing)}"),
+            message_at(plan.services_place, "services --enabled", f"the image has no {', '.join(missing)}"),
             hint="put the package into %packages, or take the name out",
         )
     absent = [name for name in disabled if not has_unit(name)]

@@ -106,9 +106,9 @@ def other_mode_than_the_catalogue(package: BuiltPackage, context: Context) -> It
             user = project.user_in(context.target.release)
             group = wanted.group or user.group or user.name
             found = f"{file.permissions:04o} {file.user}:{file.group}"
-            told = f"{int(wanted.mode, 8):04o} {wanted.owner}:{group}"
-            if found != told:
-                yield f"{path}: {found}, in the catalogue {told}"
+            expected = f"{int(wanted.mode, 8):04o} {wanted.owner}:{group}"
+            if found != expected:
+                yield f"{path}: {found}, in the catalogue {expected}"
             if not file.config:
                 yield f"{path}: is not marked %config"
 

@@ -26,7 +26,7 @@ HARD_RESTART = frozenset({"start", "restart", "reload-or-restart"})
 
 
 def service_started_at_installation(package: BuiltPackage, context: Context) -> Iterator[str]:
-    yield from _told(package, context, Event.INSTALL, START)
+    yield from _list_acts(package, context, Event.INSTALL, START)
 
 
 def service_not_set_up(package: BuiltPackage, context: Context) -> Iterator[str]:
@@ -39,7 +39,7 @@ def service_not_set_up(package: BuiltPackage, context: Context) -> Iterator[str]
 
 
 def service_stopped_by_upgrade(package: BuiltPackage, context: Context) -> Iterator[str]:
-    yield from _told(package, context, Event.UPGRADE, STOP | HARD_RESTART | {"enable", "preset"})
+    yield from _list_acts(package, context, Event.UPGRADE, STOP | HARD_RESTART | {"enable", "preset"})
 
 
 def service_not_restarted_by_upgrade(package: BuiltPackage, context: Context) -> Iterator[str]:
@@ -59,8 +59,8 @@ def service_left_by_removal(package: BuiltPackage, context: Context) -> Iterator
             yield f"{name}: no {verb} when the package is removed"
 
 
-def _told(package: BuiltPackage, context: Context, event: Event, verbs: frozenset[str]) -> Iterator[str]:
-    """Tell each act with one of `verbs` on a service, whichever package's it is."""
+def _list_acts(package: BuiltPackage, context: Context, event: Event, verbs: frozenset[str]) -> Iterator[str]:
+    """Report each act with one of `verbs` on a service, of whichever package."""
     for act in dict.fromkeys(_acts(package, context, event)):
         if act.verb in verbs:
             yield f"{act.service}: {act.verb} when the package is {event} ({act.scriptlet})"

@@ -63,7 +63,7 @@ def _accounts(catalogue: Catalogue) -> str:
 
 
 def _rpmlint() -> str:
-    """Return the path of rpmlint: that of our own environment, else the system's."""
+    """Return the path of rpmlint: our own environment's, else the system's."""
     own = Path(sys.executable).with_name("rpmlint")
     if own.exists():
         return str(own)

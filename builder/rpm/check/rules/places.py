@@ -61,7 +61,7 @@ def wrong_interpreter(package: BuiltPackage, context: Context) -> Iterator[str]:
     for file in package.files:
         first = (file.data or b"")[:200].partition(b"\n")[0].decode(errors="replace")
         match = re.match(r"#!\s*(/\S*python3[\d.]*)", first)
-        # That of an environment which is packaged along is as good.
+        # One in an environment that is packaged along is as good.
         if not match or not file.permissions & 0o111 or match[1] in context.paths:
             continue
         if python is None or match[1] != str(python.interpreter):

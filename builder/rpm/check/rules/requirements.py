@@ -2,7 +2,7 @@
 """Has the target what the package needs?
 
 Three may answer: the packages that are checked along, a repository (--against), or, without one, what
-specs/checks/provides.yaml knows of the target, each entry with its source. Else it is told as unknown.
+specs/checks/provides.yaml knows of the target, each entry with its source. Else it is reported as unknown.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _unresolved(context: Context) -> Mapping[str, tuple[str, ...]]:
     against = context.against
     if "://" not in against:
         if not Path(against, "repodata", "repomd.xml").is_file():
-            raise InputError(f"--against {against}: no repository (there is no repodata/repomd.xml)")
+            raise InputError(f"--against {against}: not a repository (repodata/repomd.xml is missing)")
         against = Path(against).resolve().as_uri()
     done = context.runner.run(
         [

@@ -31,7 +31,7 @@ class BtrfsWriter:
     """Writes btrfs."""
 
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
-        """Return what data has room for next to the metadata; there is no limit of inodes."""
+        """Return the room for data next to the metadata; inodes are not limited."""
         copies = 2 if btrfs_metadata(mkfsoptions) == "dup" else 1
         room = size - _FIXED - copies * max(METADATA_SPARE, size // 50)
         return Usage(bytes=max(0, room), inodes=max(0, room // 2048))
