@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from builder.sizes import MIB
 from tests.support import small_image
-from tests.support.small_image import MIB, ROOT_SIZE, ROOT_START, ROOT_UUID, RUNNER, SmallImage
+from tests.support.small_image import ROOT_SIZE, ROOT_START, ROOT_UUID, RUNNER, SmallImage
 
 HOST = "buildhost17"
 
@@ -167,7 +169,7 @@ ENTRY = "/boot/loader/entries/one.conf"
 WANTS = "/etc/systemd/system/multi-user.target.wants"
 
 # id, check, damage, a piece of the reason
-Row = tuple[str, str, Damage | Callable[[SmallImage], None], str]
+Row: TypeAlias = tuple[str, str, Damage | Callable[[SmallImage], None], str]
 
 DAMAGES: tuple[Row, ...] = (
     ("odd size", "size-aligned", _odd_size, "whole number of MiB"),
@@ -324,9 +326,6 @@ DAMAGES: tuple[Row, ...] = (
     ),
     ("relabelling waits", "selinux-settings", _put("/.autorelabel", ""), "/.autorelabel"),
 )
-
-
-Row = tuple[str, str, Damage | Callable[[SmallImage], None], str]
 
 
 def plan_rounds() -> list[list[int]]:

@@ -21,12 +21,12 @@ from tests.rig.machine.stubs import EVENTS
 from tests.support.rpm_tool import builder, copy_sources
 
 # The user's own: source archives are fetched once for all tests.
-CACHE = {"XDG_CACHE_HOME": os.fspath(cache_folder().parent)}
+CACHE = os.fspath(cache_folder().parent)
 
 
 def build(folder: Path, target: str, *names: str) -> list[Path]:
     """Build the RPMs of services (all but openstack-utils) for a target; return those for a host."""
-    builder("rpm", *(names or ("openstack-[!u]*",)), "-t", target, cwd=folder, **CACHE)
+    builder("rpm", *(names or ("openstack-[!u]*",)), "-t", target, cwd=folder, XDG_CACHE_HOME=CACHE)
     return _for_hosts(folder)
 
 
@@ -41,7 +41,7 @@ def build_second(folder: Path, target: str, name: str, changes: Mapping[str, str
     for file, text in changes.items():
         path = there / name / file
         path.write_text(path.read_text() + text)
-    builder("rpm", name, "-t", target, "--source", source, cwd=folder, **CACHE)
+    builder("rpm", name, "-t", target, "--source", source, cwd=folder, XDG_CACHE_HOME=CACHE)
     return _for_hosts(folder)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -118,7 +119,7 @@ def cpu() -> float:
 
 def import_keystone(venv: environment.Environment) -> Callable[[], object]:
     """Return what imports the code of keystone-manage, and ends."""
-    argv = [venv.python, "-c", "import keystone.cmd.manage, keystone.cmd.cli"]
+    argv = [os.fspath(venv.python), "-c", "import keystone.cmd.manage, keystone.cmd.cli"]
     return lambda: subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
 
 

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from builder import files, tools
+from builder.folders import remove_tree
 from builder.report import Report
 from builder.runner import Runner, clean_environment
 from tests.rig.bench.floor import QEMU_IMG
@@ -59,7 +60,7 @@ def prepare(report: Report, runner: Runner) -> Path:
     with files.locked(folder.with_suffix(".lock")):
         if not (folder / "complete").exists():
             if folder.exists():
-                files.remove_tree(folder)
+                remove_tree(folder)
             with report.step("environment", "diskimage-builder from PyPI"):
                 log = folder.with_suffix(".log")
                 runner.run([sys.executable, "-m", "venv", folder], log=log)
@@ -178,7 +179,7 @@ def check_packages(image: Path, wanted: set[str], runner: Runner) -> None:
     runner.run(["debugfs", "-R", dump, f"{raw}?offset={offset}"])
     query = ["rpm", "--dbpath", str(database / Path(DATABASE).name), "-qa", "--qf", "%{NAME}\\n"]
     there = set(runner.run(query).stdout.split())
-    files.remove_tree(folder)
+    remove_tree(folder)
     if there != wanted:
         raise Failed(f"diskimage-builder installed other packages: {' '.join(sorted(there ^ wanted))}")
 

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from builder.errors import BuildError
@@ -73,10 +74,7 @@ def main() -> int:
         made = runner.run([sys.executable, "-m", "tests.rig.fixture", "build"], child=Child(cwd=CHECKOUT))
         with work_folder(CHECKOUT / "out", "bench") as work:
             fixture = Path(made.stdout.strip())
-            builds = take_turns(
-                {name: lambda name=name: build(work, fixture, name) for name in DISKS},
-                args.runs,  # type: ignore[misc]
-            )
+            builds = take_turns({name: partial(build, work, fixture, name) for name in DISKS}, args.runs)
             trees = {} if args.without_tree else measure_tree(work, runner, args.runs)
     except (Failed, BuildError) as error:
         report.error([f"error: {error}"])

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.files import remove_tree, work_folder
+from builder.files import work_folder
+from builder.folders import remove_tree
 from builder.report import Report, format_table
 from builder.runner import Child, Runner, clean_environment
 from tests.rig.bench import dib

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder.download import fetch
-from builder.files import cache_folder, remove_tree
+from builder.files import cache_folder
+from builder.folders import remove_tree
 from builder.places import SPECS
 from builder.report import Report, format_table
 from builder.rpm.build.archive import make_archive
