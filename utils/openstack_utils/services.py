@@ -16,8 +16,8 @@ INSTALLED = "/usr/share/openstack-utils/services.json"
 
 def find_services():
     """Return the path of services.json: the checkout's where this is one, else the installed one."""
-    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "services.json")
-    return beside if os.path.exists(beside) else INSTALLED
+    checkout = os.path.join(os.path.dirname(os.path.abspath(__file__)), "services.json")
+    return checkout if os.path.exists(checkout) else INSTALLED
 
 
 def load_services(path=None):

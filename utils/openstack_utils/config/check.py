@@ -90,7 +90,7 @@ def check_options(path, parsed, dialect, schema):
 
 
 def _judge(schema, section, name, option, value):
-    """(level, text) about one option; text is None when there is nothing to say."""
+    """(level, text) about one option; text is None where nothing is wrong."""
     from .schema import judge, normalize
 
     replacement = schema.replacement(section, name)

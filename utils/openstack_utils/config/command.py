@@ -14,7 +14,7 @@ from . import arguments as config_arguments
 
 
 def main(argv=None):
-    """Run openstack-config with these arguments, or those of the process; return the exit code."""
+    """Run openstack-config with these arguments, or the process's; return the exit code."""
     arguments = [_text(word) for word in (sys.argv[1:] if argv is None else argv)]
     terminal = Console()
     console.fill_closed_streams()

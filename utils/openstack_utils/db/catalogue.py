@@ -239,7 +239,7 @@ def _likeness(service, files):
         commented += file.example(option.section, option.key) is not None
     python = interpreter_of(find_program(service.program)) if service.program else None
     is_old = python == "/usr/bin/python" or os.path.basename(python or "").startswith("python2")
-    # The drivers tell the era: `mysql` alone is MySQLdb, of Python 2.
+    # The driver shows the era: `mysql` alone is MySQLdb, of Python 2.
     fits = python is not None and is_old == ("+" not in service.drivers["mysql"])
     return (bool(active), fits, bool(commented))
 

@@ -25,7 +25,7 @@ AT_ONCE = max(4, os.cpu_count() or 1)
 
 
 def main(argv=None):
-    """Run the command with these arguments, or those of the process; return the exit code."""
+    """Run the command with these arguments, or the process's; return the exit code."""
 
     def work():
         options = arguments.parse(sys.argv[1:] if argv is None else argv)

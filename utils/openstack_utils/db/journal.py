@@ -65,7 +65,7 @@ class Journal:
         self._write()
 
     def close(self):
-        """All is done, or taken back: nothing of the run is left to tell."""
+        """The run has ended, or is taken back: forget it."""
         for old in self.files:
             unlink(old.backup)
         self.changes, self.files = [], []
@@ -97,15 +97,15 @@ def locked(folder, service, say, stop):
     except OSError as error:
         raise system_error(path, error) from None
     try:
-        told = False
+        announced = False
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if not told:
+                if not announced:
                     say("waiting for another openstack-db")
-                told = True
+                announced = True
                 stop.check()
                 time.sleep(0.1)
         yield

@@ -45,13 +45,13 @@ class Plan(NamedTuple):
     values: dict
 
 
-def make_plan(service, desired, state, own=()):
-    """Return the Plan. Accounts of `own` are those of an unfinished run: they get the password anew."""
+def make_plan(service, desired, state, unfinished=()):
+    """Return the Plan. Accounts in `unfinished` were made by a killed run: they get a new password."""
     changes = []
     for change in desired.account_changes(service):
         if change not in state.accounts:
             changes.append(change)
-        elif desired.is_given or change in own:
+        elif desired.is_given or change in unfinished:
             changes.append(change._replace(kind=PASSWORD))
     # PostgreSQL makes a database for its owner, who has to be there.
     changes += [

@@ -55,7 +55,7 @@ class Preparation:
             raise
 
     def _check_move(self, task, old):
-        """Refuse to leave tables behind where the options name another server than the URL has."""
+        """Refuse to move to another server than the URL's while tables remain on the old one."""
         if old is None or old.engine != task.engine or not (self.options.host or self.options.port):
             return
         here, there = service_place(old), place_of(task.engine, self.options, old)
@@ -70,7 +70,7 @@ class Preparation:
             finally:
                 connection.close()
         except UtilityError:
-            # Nothing there that could be left behind.
+            # Nothing there that would be lost.
             return
         if tables:
             message = "the tables are in %s at %s: --init does not move them to %s"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every action on the databases of one service has at hand, and what it hands back."""
+"""What every action on the databases of one service works with, and its result."""
 
 import contextlib
 import os

@@ -71,9 +71,9 @@ class UndoLog:
     def change_server(self, changes, password, charset):
         """Make Changes, in their order."""
         task = self.task
-        told = [str(change) for change in changes if change.kind in (ACCOUNT, DATABASE, PASSWORD)]
-        if told:
-            task.say("makes %s" % ", ".join(told))
+        made = [str(change) for change in changes if change.kind in (ACCOUNT, DATABASE, PASSWORD)]
+        if made:
+            task.say("makes %s" % ", ".join(made))
         for change in changes:
             task.stop.check()
             back = None
@@ -113,7 +113,7 @@ class UndoLog:
     # Taking back
 
     def take_back(self):
-        """Take all back that can be; return (what was, what is left behind), in words."""
+        """Take back what can be; return (what was taken back, what remains), in words."""
         taken, left = [], []
         for old in list(self.journal.files):
             try:

@@ -23,7 +23,7 @@ OURSELVES = Identity("root")
 
 
 class Acting:
-    """Does the steps of one plan; `passwords` are those of the file."""
+    """Does the steps of one plan; `passwords` come from the file."""
 
     def __init__(self, init, passwords, make_passwords=True):
         self.init = init
@@ -63,9 +63,9 @@ class Acting:
         return True
 
     def _fill(self, step):
-        told = _json(step.argv, _run(step.argv + ("--json",)))
-        results = {each["result"] for each in told["objects"]}
-        return bool(told.get("files")) or bool(results - {UNCHANGED, "kept"})
+        report = _json(step.argv, _run(step.argv + ("--json",)))
+        results = {each["result"] for each in report["objects"]}
+        return bool(report.get("files")) or bool(results - {UNCHANGED, "kept"})
 
     def _bus(self, step):
         password = (self.passwords[step.secret] + "\n").encode()

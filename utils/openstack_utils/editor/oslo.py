@@ -181,7 +181,7 @@ def check_name(name):
 def escape(value):
     """Write a value so that oslo.config's template substitution gives exactly `value`.
 
-    A `$` is doubled; behind a backslash it becomes `\\$` instead, because oslo.config turns `\\$`
+    A `$` is doubled; after a backslash it becomes `\\$` instead, because oslo.config turns `\\$`
     into `$$` before it substitutes (`ConfigOpts._substitute`).
     """
     written = []

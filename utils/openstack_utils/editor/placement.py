@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where new options and sections go, and what a deleted section leaves behind."""
+"""Where new options and sections go, and what remains of a deleted section."""
 
 from .document import BLANK, COMMENT, Item, Section
 

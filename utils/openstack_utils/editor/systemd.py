@@ -141,7 +141,7 @@ def _unquote(text):
 
 
 def read_value(item):
-    """The value of an option; parse has already read those of an environment file."""
+    """The value of an option; parse has already read an environment file's."""
     if item.value is None:
         item.value = _read_unit(item.text)
     return item.value

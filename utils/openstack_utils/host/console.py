@@ -50,7 +50,7 @@ class Console:
         write_stdout(text.encode("utf-8", "backslashreplace"))
 
     def ask(self, question):
-        """Ask a yes/no question on the terminal; where there is no terminal the answer is no."""
+        """Ask a yes/no question on the terminal; without a terminal the answer is no."""
         self.say(question + " [y/N]")
         return is_terminal() and sys.stdin.readline().strip().lower() in ("y", "yes")
 

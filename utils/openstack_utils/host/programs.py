@@ -69,7 +69,7 @@ def identity_of(user, root="", must_exist=True):
         if not must_exist:
             return Identity(user)
         raise AccessError(
-            "there is no user %s, as whom its commands run" % user,
+            "there is no user %s, which its commands run as" % user,
             hint="install the package of the service first",
         ) from None
     return Identity(user, entry.pw_uid, entry.pw_gid, entry.pw_dir)

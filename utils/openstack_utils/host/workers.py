@@ -32,7 +32,7 @@ class Workers:
         """Do Tasks, in their order as far as their needs allow.
 
         The first one that raises stops those not yet begun; its error is raised when those under way
-        have ended. A need that no task gives is there already.
+        have ended. A need that no task provides is met already.
         """
         batch = _Batch(tasks)
         # Daemons: an interrupted run ends at once and not with the last answer.

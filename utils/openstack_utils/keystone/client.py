@@ -135,7 +135,7 @@ class Identity:
     def send(self, method, path, body=None, token=None):
         """Send one request; return (headers, JSON of the answer).
 
-        Raises RemoteError for every status of 300 and above, and when there is no answer.
+        Raises RemoteError for every status of 300 and above, and where there is no answer.
         """
         what = "%s %s" % (method, self.url + path.partition("?")[0])
         data = None if body is None else json.dumps(body).encode()
@@ -237,10 +237,10 @@ class _Limit:
             pass
 
 
-def wait_for(try_once, seconds, tell):
+def wait_for(try_once, seconds, say):
     """Return try_once(), tried again while Keystone does not answer, for at most so many seconds."""
     deadline = time.monotonic() + seconds
-    pause, told = 0.1, False
+    pause, announced = 0.1, False
     while True:
         try:
             return try_once()
@@ -252,9 +252,9 @@ def wait_for(try_once, seconds, tell):
                 if seconds:
                     error.message += " (waited %g s)" % seconds
                 raise
-            if not told:
-                tell("%s; waiting for up to %g s" % (error.message, seconds))
-                told = True
+            if not announced:
+                say("%s; waiting for up to %g s" % (error.message, seconds))
+                announced = True
         time.sleep(min(pause, max(0.0, left)))
         pause = min(2.0, pause * 1.6)
 

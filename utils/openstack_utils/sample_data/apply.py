@@ -57,14 +57,14 @@ def foresee(plan):
     return [StepOutcome(step, RESULTS[step.action], step.found, step.note) for step in plan]
 
 
-def apply_plan(session, plan, workers, *, tell=None, note=None):
+def apply_plan(session, plan, workers, *, show=None, note=None):
     """Do the steps in the Keystone of a Session; return their StepOutcomes in the same order.
 
     The password of the user who is logged in is changed after everything else: it revokes the token.
-    `tell(outcome)` is called for each change as soon as it is made, `note(text)` for what is taken away
+    `show(outcome)` is called for each change as soon as it is made, `note(text)` for what is taken away
     because another run has made it too. Raises Stopped at the first failure.
     """
-    run = _Run(session, plan, tell)
+    run = _Run(session, plan, show)
     last = [step for step in run.open if _is_own_password(step, session.user_id)]
     try:
         workers.run_tasks([run.task(step) for step in run.open if step not in last])
@@ -152,10 +152,10 @@ def _is_own_password(step, own_id):
 class _Run:
     """What is known while the steps are done."""
 
-    def __init__(self, session, plan, tell):
+    def __init__(self, session, plan, show):
         self.session = session
         self.plan = plan
-        self.tell = tell
+        self.show = show
         self.done = {}
         self.ids = {}
         self.lock = threading.Lock()
@@ -200,8 +200,8 @@ class _Run:
             self.done[id(step)] = outcome
             if found is not None and "id" in found:
                 self.ids[_key(step)] = found["id"]
-            if self.tell is not None:
-                self.tell(outcome)
+            if self.show is not None:
+                self.show(outcome)
 
     def _identity_for(self, step):
         if step.kind != "ec2 credentials":

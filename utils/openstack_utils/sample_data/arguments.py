@@ -13,7 +13,7 @@ from ..host.parser import Parser
 PROGRAM = "openstack-keystone-sample-data"
 DESCRIPTION = """\
 Fill a Keystone with what a cloud needs to begin: projects, users, roles, the services' own accounts
-and the catalog. What is there already stays as it is; a second run changes nothing.
+and the catalog. What already exists stays as it is; a second run changes nothing.
 """
 EPILOG = """\
 examples

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""openstack-keystone-sample-data: log in, read, plan, apply, write the files, tell."""
+"""openstack-keystone-sample-data: log in, read, plan, apply, write the files, report."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from .state import State, read_state
 
 
 def main(argv=None):
-    """Run the command with these arguments, or those of the process; return the exit code."""
+    """Run the command with these arguments, or the process's; return the exit code."""
 
     def work():
         signals.catch(signals.interrupt)
@@ -191,18 +191,18 @@ class Run:
     def _apply(self, session, plan):
         options, console = self.options, self.console
 
-        def tell(outcome):
+        def show(outcome):
             report.tell_outcome(console, outcome, options.dry_run)
 
         if options.dry_run:
             outcomes = foresee(plan)
             for outcome in outcomes:
-                tell(outcome)
+                show(outcome)
             return outcomes
         for step in plan:
             if step.action in (sample_plan.KEEP, sample_plan.CONFLICT):
-                tell(foresee([step])[0])
-        return apply_plan(session, plan, self.workers, tell=tell, note=console.note)
+                show(foresee([step])[0])
+        return apply_plan(session, plan, self.workers, show=show, note=console.note)
 
     def _stopped(self, stopped):
         """Say what was and what was not done; return the exit code."""

@@ -13,10 +13,10 @@ from ..keystone.client import RemoteError
 SECONDS = 2
 
 
-def mend(session, outcomes, tell):
+def mend(session, outcomes, say):
     """Take away services and endpoints of this run that another run has made too; return their number.
 
-    outcomes: StepOutcomes of the run. `tell(text)` is called for each. Raises RemoteError.
+    outcomes: StepOutcomes of the run. `say(text)` is called for each. Raises RemoteError.
     """
     own = {
         kind: {
@@ -42,7 +42,7 @@ def mend(session, outcomes, tell):
                 if error.status != 404:
                     raise
             removed += 1
-            tell("removed    %s %s, which another run has made too" % (kind, steps[each].name))
+            say("removed    %s %s, which another run has made too" % (kind, steps[each].name))
     return removed
 
 

@@ -35,7 +35,7 @@ def check_clouds_file(path):
     merged = _insert(text, rcfiles.render_entries(probe))
     if merged is None or _load(yaml, path, merged) != dict(_load(yaml, path, text), **probe):
         message = "%s: no line `clouds:` that entries can be added below" % path
-        raise UsageError(message, hint="--clouds-file with a new file, and merge by hand")
+        raise UsageError(message, hint="write a new file with --clouds-file, and merge by hand")
 
 
 def _read(path):
@@ -126,12 +126,12 @@ class Writer:
         new = {name: cloud for name, cloud in clouds.items() if name not in there}
         other = [name for name in clouds if name in there and there[name] != clouds[name]]
         for name in other:
-            self.console.warn("%s: cloud %s is there and differs; it stays as it is" % (path, name))
+            self.console.warn("%s: cloud %s exists and differs; it is left as it is" % (path, name))
         if new:
             merged = _insert(text, rcfiles.render_entries(new))
             if merged is None or _load(yaml, path, merged) != dict(there, **new):
-                message = "%s: no line clouds: to put the clouds %s behind" % (path, ", ".join(new))
-                raise UtilityError(message, hint="--clouds-file with a new file, and merge by hand")
+                message = "%s: has no line `clouds:`, below which clouds %s could go" % (path, ", ".join(new))
+                raise UtilityError(message, hint="write a new file with --clouds-file, and merge by hand")
             self._write(path, merged)
 
     def _write(self, path, text):

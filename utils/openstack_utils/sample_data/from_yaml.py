@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """--file: wanted objects from a YAML file, with the line of every mistake. Needs PyYAML.
 
-The keys are those of the catalogue (specs/services/README.md): projects, roles, implied, users,
+The keys are the catalogue's (specs/services/README.md): projects, roles, implied, users,
 assignments, services, ec2. openstack-keystone-sample-data(1) explains them.
 """
 

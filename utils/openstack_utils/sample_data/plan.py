@@ -118,7 +118,7 @@ def _region(wanted, state):
     there = {name.lower(): name for name in state.regions}
     if wanted.name in state.regions:
         return Step(KEEP, "region", wanted, {"id": wanted.name})
-    # MySQL tells regions apart by their letters only, not by their case.
+    # MySQL compares the names of regions without regard to case.
     if wanted.name.lower() in there:
         name = there[wanted.name.lower()]
         return Step(KEEP, "region", wanted, {"id": name}, note="there as %s" % name)

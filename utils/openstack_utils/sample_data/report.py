@@ -74,7 +74,7 @@ def _object(outcome):
 
 
 def render_table(names, rows):
-    """Return a table like those of the keystone command of 2012."""
+    """Return a table in the form of the keystone command of 2012."""
     widths = [max([len(name)] + [len(str(row[index])) for row in rows]) for index, name in enumerate(names)]
     rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+\n"
     head = "|" + "|".join(" %s " % name.center(width) for name, width in zip(names, widths)) + "|\n"

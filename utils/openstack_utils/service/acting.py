@@ -23,15 +23,15 @@ class Outcome(NamedTuple):
     error: str = ""
 
 
-def act(commands, tell):
-    """Run [(Service, argv)] in their order; return the Outcomes. `tell(text)` gets a line for each.
+def act(commands, say):
+    """Run [(Service, argv)] in their order; return the Outcomes. `say(text)` gets a line for each.
 
     One that fails does not keep the others from it. Raises AccessError where we may not: the first one
     that is refused ends it all, as the others would be.
     """
     outcomes = []
     for service, argv in commands:
-        tell("%s %s" % (_verb(argv), service.unit))
+        say("%s %s" % (_verb(argv), service.unit))
         code, said = _run(argv)
         if code == 0:
             outcomes.append(Outcome(service, argv, DONE))

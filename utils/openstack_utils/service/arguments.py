@@ -12,7 +12,7 @@ from . import verbs
 PROGRAM = "openstack-service"
 DESCRIPTION = """\
 List, show, start, stop and otherwise act on the OpenStack services of this host: all that are enabled, or
-those of a project or with a name that begins so.
+the services of a project, or those whose names begin so.
 """
 EPILOG = """\
 actions
@@ -69,7 +69,7 @@ def parse(argv):
     parser = make_parser()
     if not argv:
         raise UsageError("say what to do: list, status, start, stop ...", hint="%s --help" % PROGRAM)
-    # PREFIX may stand behind options, which Python 3.6 cannot mix with `*`.
+    # PREFIX may follow options, which Python 3.6 cannot mix with `*`.
     refuse_empty(argv)
     options, words = parser.parse_known_args(argv)
     unknown = [word for word in words if word.startswith("-")]

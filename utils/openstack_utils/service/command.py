@@ -14,7 +14,7 @@ from .selection import Host, choose
 
 
 def main(argv=None):
-    """Run the command with these arguments, or those of the process; return the exit code."""
+    """Run the command with these arguments, or the process's; return the exit code."""
 
     def work():
         options = arguments.parse(sys.argv[1:] if argv is None else argv)
@@ -88,7 +88,7 @@ class Run:
 
     def _act(self, services, left_out):
         init, options = self.host.init, self.options
-        if self.verb in verbs.TOLD:
+        if self.verb in verbs.SHOWN:
             argv = init.argv(self.verb, [each.host or each.unit for each in services])
             return self._plan([(services[0], argv)], left_out) if options.dry_run else acting.show(argv)
         commands = [(each, init.argv(self.verb, [each.unit], options.now)) for each in services]

@@ -15,7 +15,7 @@ CLEANS_UP = re.compile(r"(openstack-)?(neutron|quantum)-.*-cleanup")
 
 
 class Kind(NamedTuple):
-    """A service as the catalogue has it, or as its name tells; `rank` orders them for a start."""
+    """A service as the catalogue has it, or as its name suggests; `rank` orders them for a start."""
 
     name: str
     project: str

@@ -114,7 +114,7 @@ def choose(services, verb, everything=False, now=False):
         named_only = verb in verbs.OVER_INSTALLED or everything
         if not named_only and not (each.state and each.state.is_enabled):
             continue
-        if verb not in verbs.ASKED and verb not in verbs.TOLD and each.host:
+        if verb not in verbs.ASKED and verb not in verbs.SHOWN and each.host:
             why = "runs in %s, with whatever else does: act on %s itself" % (each.host, each.host)
             left_out.append((each, why))
         elif each.kind.cleans_up and (verbs.runs_something(verb, now) or verb == "reset-failed"):

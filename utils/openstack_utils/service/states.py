@@ -94,7 +94,7 @@ def _host_of(command):
 def read_status(unit, code, said, boot):
     """Return the State of an init script: what `service NAME status` ended with, and said (bytes).
 
-    `code` None is no answer.
+    `code` is None without an answer.
     """
     active = LSB.get(code, UNKNOWN)
     found = PID.search(said)

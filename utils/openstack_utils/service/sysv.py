@@ -67,7 +67,7 @@ class Sysv:
         return found
 
     def level(self):
-        """Return the runlevel; where init cannot say, that of a server."""
+        """Return the runlevel; where init cannot say, a server's."""
         if self._level is None:
             done = processes.run(["runlevel"], limit=5, ok=None)
             words = done.out.split()

@@ -16,9 +16,9 @@ BACKWARDS = ("stop", "kill", "freeze", "clean", "disable", "mask")
 # Those that change what happens at boot.
 BOOT = ("enable", "disable", "reenable", "preset", "mask", "unmask", "revert")
 # systemd's own text about all of them, in one call.
-TOLD = ("show", "cat", "help", "list-dependencies")
+SHOWN = ("show", "cat", "help", "list-dependencies")
 OTHER = ("reset-failed",)
-SYSTEMD = ASKED + RUNNING + BOOT + OTHER + TOLD
+SYSTEMD = ASKED + RUNNING + BOOT + OTHER + SHOWN
 # Over services that are not enabled too: over the enabled ones they would do nothing.
 OVER_INSTALLED = ("enable", "reenable", "preset", "unmask", "is-enabled")
 # What they change is wide: without a word they ask for --all.

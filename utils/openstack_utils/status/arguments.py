@@ -58,7 +58,7 @@ def make_parser():
 
 def parse(argv):
     """Return the options. Raises UsageError."""
-    # PROJECT may stand behind options, which Python 3.6 cannot mix with `*`.
+    # PROJECT may follow options, which Python 3.6 cannot mix with `*`.
     refuse_empty(argv)
     options, words = make_parser().parse_known_args(argv)
     unknown = [word for word in words if word.startswith("-")]

@@ -67,6 +67,6 @@ def _run(key, probe, limit, arrived):
     except UtilityError as error:
         answer = Answer(error=error.message)
     except Exception as error:
-        # A fault of one probe is told, and costs the others nothing.
+        # A fault of one probe is reported, and does not stop the others.
         answer = Answer(error="%s: %s" % (type(error).__name__, error))
     arrived.put((key, answer._replace(seconds=time.monotonic() - started)))

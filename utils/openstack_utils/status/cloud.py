@@ -16,7 +16,7 @@ TYPES = {
     "compute": ("compute",),
     "image": ("image",),
 }
-# What stands behind the URL in the catalog where that does not have it already.
+# What is added to the URL in the catalog unless it ends so already.
 VERSIONS = {"image": "/v2", "network": "/v2.0"}
 REFUSED = (401, 403)
 
@@ -136,7 +136,7 @@ def read_catalog(catalog, interface, region):
 
 
 def next_page(answer, question):
-    """Return the path of the next page, None behind the last: Glance's `next`, Nova's links. Pure."""
+    """Return the path of the next page, None after the last: Glance's `next`, Nova's links. Pure."""
     following = answer.get("next")
     if not following:
         links = answer.get(question.key + "_links") or []

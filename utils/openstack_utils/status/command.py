@@ -17,7 +17,7 @@ CLEAR = "\x1b[H\x1b[2J"
 
 
 def main(argv=None):
-    """Run the command with these arguments, or those of the process; return the exit code."""
+    """Run the command with these arguments, or the process's; return the exit code."""
 
     def work():
         options = arguments.parse(sys.argv[1:] if argv is None else argv)

@@ -21,7 +21,7 @@ def files(facts):
 def check(project, settings, limit):
     """Return {database: state} of a project.
 
-    Raises LeftOut where its configuration may not be read, UtilityError where there is no answer: its
+    Raises LeftOut where its configuration may not be read, UtilityError where the server does not answer: its
     text is openstack-db's own, passwords masked.
     """
     closed = [path for path in files(project.facts) if settings.is_closed(path)]

@@ -28,7 +28,7 @@ def last_error(service, log, limit):
 
 
 def choose(lines):
-    """Return the last line that tells of an error, else the last one; shortened, without passwords. Pure."""
+    """Return the last line that mentions an error, else the last one; shortened, without passwords. Pure."""
     lines = [line.strip() for line in lines if line.strip() and not line.startswith("-- ")]
     bad = [line for line in lines if BAD.search(line)]
     return mask((bad or lines or [""])[-1])[:LONGEST]

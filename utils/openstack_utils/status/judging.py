@@ -13,7 +13,7 @@ from . import cloud
 
 # States of openstack-db that nobody can call wrong.
 FINE, UNSURE = ("current",), ("unknown",)
-# Not there at all, which is no fault where it may not be meant to be.
+# Not installed, which is not a fault where it is optional.
 ABSENT = ("connection refused", "not set", "missing")
 GIB = float(1 << 30)
 
@@ -43,7 +43,7 @@ def counts(state, well, meant):
 
 
 def service(each, states, reasons):
-    """Return the Finding of a service.selection.Service; `states` None is no answer of the init system."""
+    """Return the Finding of a service.selection.Service; `states` is None without an answer."""
     unit = each.host or each.unit
     state = states.get(unit) if states is not None else None
     facts = rows.data(each.with_state(state))
@@ -93,7 +93,7 @@ def databases(project, answer, meant):
     found = []
     for name, state in states.items():
         well = None if state in UNSURE else counts(state, state in FINE, meant)
-        # The reason is that of the worst of them, and is shown with the first that is not well.
+        # The reason is the worst one's, and is shown with the first that is not well.
         why = error if error and state not in FINE and not any(each.detail for each in found) else ""
         why = "" if why == "the database is not current" else why
         facts = {"database": name, "error": why or None}

@@ -7,7 +7,7 @@ from ..errors import UsageError
 
 
 class Project(NamedTuple):
-    """A project on this host: `facts` are those of its release in services.json, None for one unknown."""
+    """A project on this host: `facts` are its release's in services.json, None for one unknown."""
 
     name: str
     title: str

@@ -130,21 +130,21 @@ class Transaction:
 
     def _wait(self, descriptor, path):
         """Take the lock; say so when that takes long."""
-        deadline, told = time.monotonic() + 2, False
+        deadline, announced = time.monotonic() + 2, False
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                if not told and time.monotonic() > deadline:
-                    told = True
+                if not announced and time.monotonic() > deadline:
+                    announced = True
                     self.notify("waiting for another writer of %s" % path)
                     if self.check is None:
                         fcntl.flock(descriptor, fcntl.LOCK_EX)
                         return
                 if self.check is not None:
                     self.check()
-                time.sleep(0.02 if told else 0.002)
+                time.sleep(0.02 if announced else 0.002)
 
     def changed(self):
         """The files whose text is to change; an empty text does not make a file."""

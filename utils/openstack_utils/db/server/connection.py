@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Connections to servers, as root and as a service: one shape for MySQL and PostgreSQL.
 
-PyMySQL and psycopg2 are imported when one of their servers is spoken to. Their errors come out as
-ours, in one line, passwords masked: UnreachableError when there is no answer, DeniedError when the
+PyMySQL and psycopg2 are imported when a connection needs them. Their errors come out as
+ours, in one line, passwords masked: UnreachableError when the server does not answer, DeniedError when the
 server does not let us in, MissingDatabase, UtilityError for the rest.
 """
 

@@ -126,7 +126,7 @@ def ensure(engine, root, ask, say):
     """See that a server of the engine runs on this host; return it as Prepared.
 
     `ask(question)` is called before each change, `say(text)` when it is made. With another `root` than
-    the host's own there is no server to look after.
+    the host's own nothing is started.
 
     Raises DeclinedError, AccessError (not root, no dnf or yum, no init that we know), UtilityError.
     """
@@ -298,5 +298,5 @@ def _must(argv, seconds=60, hint=None, extra=None):
 def _last_words(said):
     """Return the line that most likely names the cause: the last that says `error`, else the last one."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower()] or lines
-    return ": " + telling[-1] if telling else ""
+    errors = [line for line in lines if "error" in line.lower()] or lines
+    return ": " + errors[-1] if errors else ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""MySQL and MariaDB, spoken to by PyMySQL."""
+"""MySQL and MariaDB, through PyMySQL."""
 
 import contextlib
 

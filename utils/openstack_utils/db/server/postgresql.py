@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PostgreSQL, spoken to by psycopg2."""
+"""PostgreSQL, through psycopg2."""
 
 import contextlib
 import ctypes
