@@ -62,7 +62,7 @@ def fetch(source: Remote, runner: Runner) -> Path:
         if found != source.sha256:
             raise InputError(
                 f"{mask(source.url)}: sha256 is {found}, not {source.sha256}",
-                hint="the file was changed, or the sha256 is that of another file",
+                hint="the file has changed, or the sha256 belongs to another file",
             )
         write_atomic(path, data)
     return path

@@ -205,7 +205,7 @@ def load_targets(path: Path = TARGETS_FILE) -> tuple[Target, ...]:
             reader.problems.append(
                 Problem(
                     where=target.where,
-                    message=f"{target.name}: dist {target.dist} is that of {other.name} already",
+                    message=f"{target.name}: dist {target.dist} already belongs to {other.name}",
                 )
             )
         seen[target.dist] = target

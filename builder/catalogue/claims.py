@@ -18,4 +18,4 @@ class Claims:
         """Note that `owner` has `value`; return the problem if another has it."""
         holder = self._holders.setdefault((what, value), owner)
         if holder != owner:
-            yield Problem(where=where, message=f"{what} {value} is that of {holder} already")
+            yield Problem(where=where, message=f"{what} {value} already belongs to {holder}")

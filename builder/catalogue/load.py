@@ -89,7 +89,9 @@ def check_accounts(catalogue: Catalogue) -> Iterator[Problem]:
         ]
         makers = [release.accounts for release in releases if release.accounts]
         for more in makers[1:]:
-            yield Problem(where=more.where, message=f"accounts: another project makes those of {name}")
+            yield Problem(
+                where=more.where, message=f"accounts: another project already makes the accounts of {name}"
+            )
         for account in (release.account for release in releases if release.account):
             if not makers:
                 yield Problem(where=account.where, message=f"account: no project of {name} has accounts")

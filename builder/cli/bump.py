@@ -126,7 +126,7 @@ def _project_file(root: Path, package: Package) -> Path | None:
 
 
 def _write_own_version(root: Path, version: str) -> list[Path]:
-    """Write the version of the project itself, which is that of openstack-utils; return what changed."""
+    """Write the version of this repository, which is openstack-utils' too; return what changed."""
     path = root / "builder" / "__init__.py"
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     after = re.sub(r'^__version__ = ".*"$', f'__version__ = "{version}"', before, flags=re.MULTILINE)

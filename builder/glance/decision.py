@@ -91,7 +91,7 @@ def decide(
             if life is not Life.DEAD:
                 return Decision(busy=image)
         # Any other status with the mark of a dead process: killed after the data had arrived, before
-        # the hash, which is not that of these bytes, was compared.
+        # the hash, which differs, was compared.
         if life is Life.DEAD:
             orphans.append(image)
     reuse = next((image for image in orphans if image.status == "queued"), None)

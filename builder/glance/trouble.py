@@ -83,7 +83,7 @@ def _lost(cloud: str, error: Exception) -> ConnectionLost:
         variable, address = proxy
         return ConnectionLost(
             f"cloud {cloud}: {where}: the proxy {address} does not answer: {_network_words(text)}",
-            hint=f"the proxy is that of {variable}; no_proxy names hosts that are reached without it",
+            hint=f"the proxy comes from {variable}; no_proxy lists hosts that are reached without it",
         )
     words = _network_words(text)
     return ConnectionLost(

@@ -180,7 +180,7 @@ def _warn(decision: Decision, wanted: Wanted, report: Report) -> None:
     if decision.others and wanted.keep is None:
         ids = ", ".join(image.id for image in decision.others)
         report.warn(
-            f"the name {wanted.description.name} is that of other bytes too: {ids}; "
+            f"the name {wanted.description.name} is also used by images with other bytes: {ids}; "
             "--rotate KEEP hands the name over"
         )
 

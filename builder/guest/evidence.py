@@ -178,7 +178,7 @@ class ImageEvidence:
 
     @cached_property
     def tree(self) -> Tree:
-        """The files of the image: the root file system with those of fstab put into their places."""
+        """The files of the image: the root file system with fstab's mounted in their places."""
         tree = Tree(self._unpack(self.root, self._root_options()))
         for mount in sorted(self._mounts(tree), key=lambda mount: mount.point):
             system = self.find_source(mount.source)

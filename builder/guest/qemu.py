@@ -194,7 +194,7 @@ class Guest:
 def running(runner: Runner, folder: Path, machine: Machine) -> Iterator[Guest]:
     """Run `machine` in `folder` while the body runs; whatever happens, no qemu is left.
 
-    Another port is taken where that of `machine` is no longer free.
+    Another port is taken where the port of `machine` is no longer free.
     """
     for attempt in range(PORT_ATTEMPTS):
         with _process(runner, folder, machine) as process:

@@ -15,7 +15,7 @@ ISO_WRITER = "mkisofs"
 def write_seed(runner: Runner, folder: Path, datasource: Datasource, instance: Instance) -> Path | None:
     """Write the seed medium of `instance` to `folder` and return its path; None: it has no medium.
 
-    The volume labels are those of cloud-init's NoCloud (`cidata`) and nova's config drive (`config-2`).
+    The volume labels are `cidata` (cloud-init's NoCloud) and `config-2` (nova's config drive).
     """
     match datasource:
         case Datasource.NOCLOUD:

@@ -147,7 +147,7 @@ def _add_group(ks: Kickstart, groups: dict[str, Group], group: Group) -> None:
         if group.gid is not None and other.gid == group.gid and other.name != group.name:
             ks.findings.error(
                 group.place,
-                f"group {group.name}: gid {group.gid} is that of {other.name}, by {_where(other.place)}",
+                f"group {group.name}: gid {group.gid} belongs to {other.name}, by {_where(other.place)}",
                 "give each group a gid of its own",
             )
             return
@@ -183,7 +183,7 @@ def _settle(ks: Kickstart, users: dict[str, User], groups: dict[str, Group]) -> 
             if first is not user:
                 ks.findings.error(
                     user.place,
-                    f"user {user.name}: uid {user.uid} is that of {first.name}, by {_where(first.place)}",
+                    f"user {user.name}: uid {user.uid} belongs to {first.name}, by {_where(first.place)}",
                     "give each user a uid of its own",
                 )
         own = groups.get(user.name)

@@ -180,7 +180,7 @@ class Timezone:
     ntp: bool = True
     servers: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
-    nts: tuple[str, ...] = ()  # those of both that are asked by Network Time Security
+    nts: tuple[str, ...] = ()  # the ones among both that use Network Time Security
     place: Place | None = None
 
 

@@ -155,7 +155,7 @@ def _compare(first: Command | None, second: Command, findings: Findings) -> None
     both = sorted(first.options & second.options)
     if both:
         findings.warn(
-            second.place, f"a second {second.name} line: its {', '.join(both)} replaces that of {where}"
+            second.place, f"a second {second.name} line: its {', '.join(both)} replaces the value of {where}"
         )
     else:
         findings.warn(

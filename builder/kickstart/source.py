@@ -47,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """A %section: its header, its lines (those of included files too), and whether %end closes it."""
+    """A %section: its header, its lines (included files' too), and whether %end closes it."""
 
     name: str
     header: Line
@@ -135,7 +135,7 @@ def scan(path: Path, findings: Findings, pre_files: Mapping[str, str] | None = N
 class _Scanner:
     """Reads files, one inside the other.
 
-    `known_pre` is the text of all %pre scripts from an earlier reading, `pre_text` that of this one.
+    `known_pre` is the text of all %pre scripts from an earlier reading, `pre_text` of this one.
     """
 
     findings: Findings

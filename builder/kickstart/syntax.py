@@ -57,7 +57,7 @@ class Command:
 class _Known:
     """The options of one command in one syntax: name -> whether it takes a value.
 
-    `single` are those of which the last value holds when they are there twice.
+    Of a `single` option given twice the last value counts.
     """
 
     options: Mapping[str, bool]

@@ -150,7 +150,7 @@ def plan_desktop(ks: Kickstart) -> str | None:
 def plan_setup(ks: Kickstart, packages: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """Return which set-up programs run at the first boot, which do not, and whether they ask all again.
 
-    Only those of packages that are named: no other is in the image.
+    Only for packages that are named: no other is in the image.
     """
     line = ks.last("firstboot")
     if line is None:

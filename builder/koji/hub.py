@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A hub: the profile that names it, the login, and calls whose failures are ours to explain.
 
-Profiles, authentication and the wire format are those of Koji's own library. Two kinds of calls are kept
+Profiles, authentication and the wire format come from Koji's own library. Two kinds of calls are kept
 apart: a question may be asked again when the connection breaks; a submission may not, since nobody knows
 whether the first one arrived (`Hub.submit` and its caller find out by asking).
 """

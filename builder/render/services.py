@@ -67,7 +67,7 @@ class Unit:
 class ProjectContext:
     """What a service has in common with the others of its project and release.
 
-    `modern` is False where a target's systemd is that of Fedora 17, `sysv` True where one has none.
+    `modern` is False where a target has the systemd of Fedora 17, `sysv` True where one has none.
     """
 
     profile: ReleaseProfile

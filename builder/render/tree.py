@@ -25,7 +25,7 @@ def render_tree(catalogue: Catalogue, targets: Sequence[Target]) -> tuple[Render
 def compare(
     files: Sequence[RenderedFile], catalogue: Catalogue, specs: Path
 ) -> tuple[list[Path], list[Path]]:
-    """Return the paths that have to be written, and those of files that nobody makes any more."""
+    """Return the paths that have to be written, and the paths of files that nothing makes any more."""
     wanted = {specs / file.path: file.text for file in files}
     stale = [
         path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every check from inside passes on what a good guest tells and fails on what a bad one would.
+"""Every check from inside passes on what a good guest reports and fails on what a bad one would.
 
 The facts are written here (a fake guest); tests/guest/test_verify.py has them from real ones.
 """
@@ -37,7 +37,7 @@ INSTANCE = Instance(
 COMMAND_LINE = "BOOT_IMAGE=/boot/vmlinuz root=UUID=1 ro console=tty1 console=ttyS0,115200n8 net.ifnames=0"
 SERIAL = "[    0.000000] Linux version 6.1.0\n[    1.000000] Run /init\n\nverify-abc123 login: "
 MANIFEST = with_settings(kernel_arguments="console=tty1 console=ttyS0,115200n8")
-TOLD = {
+REPORTED = {
     "cloud-status": "status: done\nboot_status_code: enabled-by-generator\ndetail:\nDataSourceNoCloud",
     "system-state": "running",
     "failed-units": "",
@@ -71,8 +71,8 @@ def fact(output: str, status: int = 0) -> Fact:
 
 
 def good_boot(**changes: Any) -> BootRecord:
-    told = {name: fact(text) for name, text in TOLD.items()}
-    told.update(changes.pop("facts", {}))
+    reported = {name: fact(text) for name, text in REPORTED.items()}
+    reported.update(changes.pop("facts", {}))
     values: dict[str, Any] = {
         "plan": BootPlan(
             firmware=FirmwareKind.BIOS, datasource=Datasource.NOCLOUD, disk_bus=DiskBus.VIRTIO_BLK
@@ -89,7 +89,7 @@ def good_boot(**changes: Any) -> BootRecord:
         "shutdown_seconds": 2.0,
         "root_login": Completed(returncode=255, stdout="", stderr="root@127.0.0.1: Permission denied."),
         "was_asked_all": True,
-        "facts": told,
+        "facts": reported,
     }
     return BootRecord(**{**values, **changes})
 
@@ -104,7 +104,7 @@ def test_a_good_guest_passes_every_check() -> None:
     assert {result.check: result.reason for result in results if result.state != State.PASS} == {}
 
 
-def _told(name: str, output: str, status: int = 0) -> dict[str, Any]:
+def _reported(name: str, output: str, status: int = 0) -> dict[str, Any]:
     return {"facts": {name: fact(output, status)}}
 
 
@@ -112,58 +112,68 @@ def _told(name: str, output: str, status: int = 0) -> dict[str, Any]:
 BAD: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("none", "login", {"login_seconds": None, "failure": "no login within 9 s"}, "no login within 9 s"),
     ("slow", "boot-seconds", {"login_seconds": 61.0}, "limit 60 s"),
-    ("other", "firmware-used", _told("firmware", "uefi"), "uefi, not bios"),
-    ("other", "disk-bus-used", _told("root-device", "/sys/nvme/nvme0/nvme0n1/x"), "not on virtio-blk"),
-    ("error", "cloud-init-done", _told("cloud-status", "status: error", 1), "status error"),
-    ("disabled", "cloud-init-done", _told("cloud-status", "status: disabled"), "status disabled"),
-    ("running", "cloud-init-done", _told("cloud-status", "..", 124), "status .."),
+    ("other", "firmware-used", _reported("firmware", "uefi"), "uefi, not bios"),
+    ("other", "disk-bus-used", _reported("root-device", "/sys/nvme/nvme0/nvme0n1/x"), "not on virtio-blk"),
+    ("error", "cloud-init-done", _reported("cloud-status", "status: error", 1), "status error"),
+    ("disabled", "cloud-init-done", _reported("cloud-status", "status: disabled"), "status disabled"),
+    ("running", "cloud-init-done", _reported("cloud-status", "..", 124), "status .."),
     (
         "errors in the result",
         "cloud-init-done",
-        _told("cloud-result", '{"v1": {"datasource": "DataSourceNoCloud", "errors": ["no disk"]}}'),
+        _reported("cloud-result", '{"v1": {"datasource": "DataSourceNoCloud", "errors": ["no disk"]}}'),
         "no disk",
     ),
     (
         "another",
         "datasource-used",
-        _told("cloud-result", '{"v1": {"datasource": "DataSourceNone", "errors": []}}'),
+        _reported("cloud-result", '{"v1": {"datasource": "DataSourceNone", "errors": []}}'),
         "DataSourceNone",
     ),
-    ("another", "default-user", _told("user", "fedora"), "the manifest says ec2-user"),
-    ("refused", "passwordless-sudo", _told("sudo", "sudo: a password is required", 1), "password"),
+    ("another", "default-user", _reported("user", "fedora"), "the manifest says ec2-user"),
+    ("refused", "passwordless-sudo", _reported("sudo", "sudo: a password is required", 1), "password"),
     (
         "let in",
         "root-ssh-refused",
         {"root_login": Completed(returncode=0, stdout="uid=0(root) gid=0(root)\n", stderr="")},
         "root may log in",
     ),
-    ("of the builder", "hostname", _told("hostname", "localhost"), "the metadata says verify-abc123"),
-    ("partition", "root-grown", _told("root-partition", f"2048\n{GIB // 512}\n{3 * GIB // 512}"), "not used"),
-    ("file system", "root-grown", _told("root-size", str(2 * GIB)), "the file system has 2048 MiB of"),
-    ("volume", "root-grown", _told("root-volume", f"{GIB // 512}"), "the volume of / has 1024 MiB of"),
-    ("disk", "root-grown", _told("root-partition", "2048\n4096\n8192"), "it was given"),
-    ("one", "no-failed-units", _told("failed-units", "a.service loaded failed failed A"), "a.service failed"),
-    ("degraded", "system-running", _told("system-state", "degraded", 1), "degraded"),
-    ("waits", "system-running", _told("system-state", "starting", 124), "still waiting"),
+    ("of the builder", "hostname", _reported("hostname", "localhost"), "the metadata says verify-abc123"),
+    (
+        "partition",
+        "root-grown",
+        _reported("root-partition", f"2048\n{GIB // 512}\n{3 * GIB // 512}"),
+        "not used",
+    ),
+    ("file system", "root-grown", _reported("root-size", str(2 * GIB)), "the file system has 2048 MiB of"),
+    ("volume", "root-grown", _reported("root-volume", f"{GIB // 512}"), "the volume of / has 1024 MiB of"),
+    ("disk", "root-grown", _reported("root-partition", "2048\n4096\n8192"), "it was given"),
+    (
+        "one",
+        "no-failed-units",
+        _reported("failed-units", "a.service loaded failed failed A"),
+        "a.service failed",
+    ),
+    ("degraded", "system-running", _reported("system-state", "degraded", 1), "degraded"),
+    ("waits", "system-running", _reported("system-state", "starting", 124), "still waiting"),
     (
         "argument lost",
         "serial-console",
-        _told("command-line", "ro console=ttyS0,115200n8"),
+        _reported("command-line", "ro console=ttyS0,115200n8"),
         "was not given console=tty1",
     ),
     ("no prompt", "serial-console", {"serial": "[    0.000000] Linux version"}, "no login prompt"),
     ("no kernel", "serial-console", {"serial": "verify login: "}, "no message of the kernel"),
-    ("no getty", "serial-console", _told("serial-getty", "inactive", 3), "is inactive"),
-    ("no card", "network", _told("links", "eth0 00:11:22:33:44:55 up"), "no network card"),
-    ("other name", "network", _told("links", f"ens3 {INSTANCE.mac} up"), "the card is ens3"),
-    ("none", "host-keys-made", _told("host-keys", "cat: no such file", 1), "no host key"),
-    ("none", "machine-id-set", _told("machine-id", "uninitialized"), "uninitialized"),
-    ("none", "random-device", _told("random-device", "none"), "rng_current is `none`"),
-    ("owner", "rpm-verify", _told("rpm-verify", ".....U...    /usr/bin/sudo"), "/usr/bin/sudo"),
-    ("denied", "selinux-labels", _told("denials", "avc:  denied { read }"), "denied"),
-    ("not running", "selinux-labels", _told("selinux", "none"), "is not running in the guest"),
-    ("permissive", "selinux-labels", _told("selinux", "0"), "the kickstart says enforcing"),
-    ("label", "selinux-labels", _told("labels", "Would relabel /etc/a from b to c"), "relabel"),
+    ("no getty", "serial-console", _reported("serial-getty", "inactive", 3), "is inactive"),
+    ("no card", "network", _reported("links", "eth0 00:11:22:33:44:55 up"), "no network card"),
+    ("other name", "network", _reported("links", f"ens3 {INSTANCE.mac} up"), "the card is ens3"),
+    ("none", "host-keys-made", _reported("host-keys", "cat: no such file", 1), "no host key"),
+    ("none", "machine-id-set", _reported("machine-id", "uninitialized"), "uninitialized"),
+    ("none", "random-device", _reported("random-device", "none"), "rng_current is `none`"),
+    ("owner", "rpm-verify", _reported("rpm-verify", ".....U...    /usr/bin/sudo"), "/usr/bin/sudo"),
+    ("denied", "selinux-labels", _reported("denials", "avc:  denied { read }"), "denied"),
+    ("not running", "selinux-labels", _reported("selinux", "none"), "is not running in the guest"),
+    ("permissive", "selinux-labels", _reported("selinux", "0"), "the kickstart says enforcing"),
+    ("label", "selinux-labels", _reported("labels", "Would relabel /etc/a from b to c"), "relabel"),
     ("stays", "clean-shutdown", {"shutdown_seconds": None, "shutdown_limit": 30.0}, "still there 30 s"),
 )
 
@@ -213,20 +223,20 @@ def test_a_lost_connection_is_no_refusal_of_root() -> None:
 
 
 def test_cloud_inits_answer_to_root_is_a_refusal() -> None:
-    told = Completed(
+    reported = Completed(
         returncode=142, stdout='Please login as the user "ec2-user" rather than "root".', stderr=""
     )
 
-    assert states(good_boot(root_login=told))["root-ssh-refused"] == State.PASS
+    assert states(good_boot(root_login=reported))["root-ssh-refused"] == State.PASS
 
 
-def test_seconds_of_an_emulated_processor_are_only_told() -> None:
+def test_seconds_of_an_emulated_processor_are_only_reported() -> None:
     boot = good_boot(acceleration=Acceleration(name="tcg", reason="no /dev/kvm"), login_seconds=200.0)
 
     assert states(boot)["boot-seconds"] == State.NOT_APPLICABLE
 
 
-def test_degraded_cloud_init_passes_and_tells_why() -> None:
+def test_degraded_cloud_init_passes_with_the_reason() -> None:
     text = "status: done\nextended_status: degraded done\nrecoverable_errors:\nWARNING:\n\t- old key used"
     results = run_checks(booted.CHECKS, good_boot(facts={"cloud-status": fact(text, 2)}))
 
@@ -338,7 +348,7 @@ def test_a_guest_whose_sshd_starts_anew_is_asked_again(run_shell: Callable[[str]
     assert ask(login, SHORT, 60.0, pause=0.01) == ({"user": fact("op\n")}, None)
 
 
-def test_a_guest_that_stays_silent_is_told_with_the_reason(run_shell: Callable[[str], str]) -> None:
+def test_a_guest_that_stays_silent_is_reported_with_the_reason(run_shell: Callable[[str], str]) -> None:
     facts, silence = ask(cast("Login", Doorkeeper(99, run_shell)), SHORT, 0.05, pause=0.01)
     boot = replace(good_boot(silence=silence), facts=facts)
 

@@ -137,7 +137,7 @@ def test_only_the_ec2_uuid_looks_like_amazons(_: int) -> None:
         pytest.param(Datasource.EC2, "/latest/meta-data/placement/", "availability-zone", id="ec2 folder"),
         pytest.param(Datasource.EC2, "/latest/user-data", "#cloud-config\n{}\n", id="ec2 user data"),
         pytest.param(Datasource.EC2, "/2030-01-01/meta-data/", None, id="ec2 version of later"),
-        pytest.param(Datasource.EC2, "/openstack", None, id="ec2 is no OpenStack"),
+        pytest.param(Datasource.EC2, "/openstack", None, id="ec2 is not OpenStack"),
         pytest.param(Datasource.EC2, "/latest/meta-data/nothing", None, id="ec2 unknown"),
         pytest.param(Datasource.EC2, "/latest/meta-data/mac/more", None, id="ec2 below a value"),
         pytest.param(Datasource.OPENSTACK, "/openstack/", "2012-08-10\n2018-08-27\nlatest", id="versions"),
@@ -175,9 +175,9 @@ def test_seeds_hold_the_key() -> None:
 def test_seed_medium_has_label_and_long_names(tmp_path: Path) -> None:
     iso = write_iso(RUNNER, tmp_path, "config-2", config_drive_files(INSTANCE))
 
-    told = RUNNER.run(["blkid", "-p", "-o", "export", iso]).stdout
-    assert "LABEL=config-2" in told
-    assert "TYPE=iso9660" in told
+    reported = RUNNER.run(["blkid", "-p", "-o", "export", iso]).stdout
+    assert "LABEL=config-2" in reported
+    assert "TYPE=iso9660" in reported
     listing = RUNNER.run(["isoinfo", "-R", "-f", "-i", iso]).stdout
     assert "/openstack/latest/meta_data.json" in listing.split()
 
@@ -336,7 +336,7 @@ def test_another_port_is_taken_when_the_first_is_not_free(tmp_path: Path) -> Non
             assert guest.ssh_port != port
 
 
-def test_qemu_that_does_not_start_tells_why(tmp_path: Path) -> None:
+def test_qemu_that_does_not_start_gives_the_reason(tmp_path: Path) -> None:
     with qemu.running(RUNNER, tmp_path, machine(ssh_port=qemu.free_port())) as guest:
         guest.process.wait(timeout=30)
 

@@ -126,11 +126,11 @@ def test_checks_of_a_run_are_each_made_once(both: Booted) -> None:
 
 
 @pytest.mark.boot
-def test_boots_are_told_while_they_run_and_in_the_verdict(both: Booted) -> None:
-    told = [(one["label"], one["disk_size"]) for one in both.run.verdict["boots"]]
+def test_boots_are_reported_while_they_run_and_in_the_verdict(both: Booted) -> None:
+    reported = [(one["label"], one["disk_size"]) for one in both.run.verdict["boots"]]
     size = json.loads(RUNNER.run(["qemu-img", "info", "--output=json", both.image]).stdout)["virtual-size"]
 
-    assert told == [(SEABIOS, size + (1 << 30)), (OVMF, size + (1 << 30))]
+    assert reported == [(SEABIOS, size + (1 << 30)), (OVMF, size + (1 << 30))]
     assert f"boot        {SEABIOS}  login after " in both.run.err
 
 
@@ -313,7 +313,7 @@ def test_killed_it_leaves_no_qemu_and_the_next_run_cleans_up(tmp_path: Path) -> 
         pytest.param(("x", "--timeout", "0"), "`0` is not a number above 0", id="timeout"),
     ],
 )
-def test_bad_usage_is_told(tmp_path: Path, words: tuple[str, ...], error: str) -> None:
+def test_bad_usage_is_reported(tmp_path: Path, words: tuple[str, ...], error: str) -> None:
     (tmp_path / "x").touch()
     run = verify(*(str(tmp_path / word) if word == "x" else word for word in words))
 

@@ -153,13 +153,13 @@ def test_bios_finds_the_menu(
 ) -> None:
     disk = assemble(tmp_path, runner, *partitions, label=label)
 
-    told = boot(disk, tmp_path, uefi=False)
+    reported = boot(disk, tmp_path, uefi=False)
 
     kind = "msdos1" if label == "msdos" else "gpt3"
-    assert f"grub says: pc (hd0,{kind}){prefix} timeout=0 default=0" in told
-    assert "kernel found" in told
-    assert "Hello World" in told, "a module of /boot/grub2/i386-pc"
-    assert "error" not in told
+    assert f"grub says: pc (hd0,{kind}){prefix} timeout=0 default=0" in reported
+    assert "kernel found" in reported
+    assert "Hello World" in reported, "a module of /boot/grub2/i386-pc"
+    assert "error" not in reported
 
 
 @pytest.mark.boot
@@ -177,11 +177,11 @@ def test_uefi_finds_the_menu(
 ) -> None:
     disk = assemble(tmp_path, runner, *partitions)
 
-    told = boot(disk, tmp_path, uefi=True)
+    reported = boot(disk, tmp_path, uefi=True)
 
-    assert f"grub says: efi (hd0,gpt3){prefix} timeout=0 default=0" in told
-    assert "kernel found" in told
-    assert "error" not in told
+    assert f"grub says: efi (hd0,gpt3){prefix} timeout=0 default=0" in reported
+    assert "kernel found" in reported
+    assert "error" not in reported
 
 
 def test_a_signed_loader_is_taken_as_it_is(tmp_path: Path, runner: Runner) -> None:
@@ -265,7 +265,7 @@ def test_the_first_sectors_are_those_that_grub_bios_setup_writes(tmp_path: Path,
     length = struct.unpack_from("<H", core, 508)[0]
     made = (tmp_path / "tree/boot/grub2/i386-pc/core.img").stat().st_size
     assert length == -(-made // 512) - 1
-    # The partition table is behind the code, and still whole.
+    # The partition table follows the code, and still whole.
     subprocess.run(["sfdisk", "--verify", "-q", str(disk)], check=True, capture_output=True)
 
 

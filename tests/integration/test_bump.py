@@ -72,11 +72,11 @@ def test_hand_written_spec_gets_the_next_release(tree: Path, tmp_path: Path) -> 
         ]
     }
     spec = tree / "specs" / "openstack-utils.spec"
-    told = subprocess.run(
+    reported = subprocess.run(
         ["rpm", "-q", "--specfile", "--qf", "%{RELEASE} %{CHANGELOGTEXT}", spec],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert told.stdout == "2 - 100% of %define and %dump\n- Second line"
+    assert reported.stdout == "2 - 100% of %define and %dump\n- Second line"
 
 
 def test_version_of_the_project_is_that_of_openstack_utils(tree: Path, tmp_path: Path) -> None:
@@ -244,8 +244,8 @@ def test_other_places_that_hold_the_version_are_named(tree: Path, tmp_path: Path
                    "--date", "2026-12-01", "--version", "30.0.1", "--sha256", "ab" * 32,
                    cwd=tmp_path)  # fmt: skip
 
-    told = [line for line in done.stderr.splitlines() if "still says 30.0.0" in line]
-    assert [line for line in told if "/list.in:" in line or " tree/list.in:" in line] == [
+    reported = [line for line in done.stderr.splitlines() if "still says 30.0.0" in line]
+    assert [line for line in reported if "/list.in:" in line or " tree/list.in:" in line] == [
         "warning: tree/list.in:2: still says 30.0.0"
     ]
-    assert any("openstack-python-bundled/requirements.in:3" in line for line in told)
+    assert any("openstack-python-bundled/requirements.in:3" in line for line in reported)

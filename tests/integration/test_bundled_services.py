@@ -168,16 +168,16 @@ def test_environment_and_system_do_not_see_each_other(host: Machine) -> None:
     assert host.run(["rpm", "-q", "--whatprovides", "python3dist(keystone)"], ok=()).returncode == 1
 
 
-def test_what_is_bundled_is_told(host: Machine) -> None:
-    told = host.run(["rpm", "-q", "--provides", "openstack-python-bundled"]).stdout
+def test_what_is_bundled_is_reported(host: Machine) -> None:
+    reported = host.run(["rpm", "-q", "--provides", "openstack-python-bundled"]).stdout
 
     script = (
         "from importlib.metadata import version as v; print(v('oslo.config'), v('SQLAlchemy'), v('pyuwsgi'))"
     )
     oslo, alchemy, uwsgi = host.run([PYTHON, "-c", script]).stdout.split()
-    assert f"bundled(python3dist(oslo-config)) = {oslo}\n" in told
-    assert f"bundled(python3dist(sqlalchemy)) = {alchemy}\n" in told
-    assert f"bundled(python3dist(pyuwsgi)) = {uwsgi.replace('.post', '^post')}\n" in told
+    assert f"bundled(python3dist(oslo-config)) = {oslo}\n" in reported
+    assert f"bundled(python3dist(sqlalchemy)) = {alchemy}\n" in reported
+    assert f"bundled(python3dist(pyuwsgi)) = {uwsgi.replace('.post', '^post')}\n" in reported
 
 
 def test_stopped_service_is_away_and_starts_again(host: Machine) -> None:
@@ -195,6 +195,6 @@ def test_removed_services_leave_no_environment(host: Machine) -> None:
 
     host.remove("openstack-keystone", "openstack-glance", "openstack-python-bundled")
 
-    # uwsgi that is told to stop while a process still loads ends as one that failed to load it.
+    # uwsgi that is stopped while a process still loads ends as one that failed to load it.
     assert "active" not in host.run(["systemctl", "is-active", *SERVICES], ok=()).stdout.split()
     assert host.run(["ls", "-d", "/usr/lib/openstack"], ok=()).returncode == 2

@@ -107,7 +107,7 @@ FORGOTTEN, LEFT = "service-not-restarted-by-upgrade", "service-left-by-removal"
         ("epel-6", {"%preun": ":"}, LEFT, "thing: no stop when"),
     ],
 )  # fmt: skip
-def test_what_a_scriptlet_does_wrong_is_told(
+def test_what_a_scriptlet_does_wrong_is_reported(
     tmp_path: Path, target: str, changed: dict[str, str], rule: str, said: str
 ) -> None:
     good, file = (SYSV, SCRIPT) if target == "epel-6" else (SYSTEMD, UNIT)

@@ -48,19 +48,19 @@ def test_services_of_essex_pass(tmp_path: Path) -> None:
 
     assert {rpm.parent.name for rpm in rpms} == {"epel-6", "fedora-17"}
     assert [one for one in findings if one["level"] == "error"] == []
-    # That python-keystone and the others exist there is unproven, and is told so.
+    # That python-keystone and the others exist there is unproven, and reported as such.
     assert ("fedora-17", "python-keystone") in {(one["target"], one["detail"]) for one in findings}
 
 
 def test_package_for_another_target_is_found_out(built: Path) -> None:
     done = builder("check-rpm", the_rpm(built, "epel-9"), "--target", "epel-6", cwd=built, ok=False)
 
-    told = {line.split(": ")[2] for line in done.stdout.splitlines()}
+    reported = {line.split(": ")[2] for line in done.stdout.splitlines()}
     assert done.returncode == 1
-    assert {"unreadable-payload", "python-in-wrong-folder", "wrong-interpreter", "other-dist-tag"} <= told
+    assert {"unreadable-payload", "python-in-wrong-folder", "wrong-interpreter", "other-dist-tag"} <= reported
 
 
-def test_repository_tells_what_is_not_satisfied(built: Path, synthetic: SyntheticRepository) -> None:
+def test_repository_shows_what_is_not_satisfied(built: Path, synthetic: SyntheticRepository) -> None:
     rpm = the_rpm(built, "fixture-12")
     words = ("check-rpm", rpm, "--against", synthetic.folder, "--json")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`clean` removes the caches when it is told to, and nothing else."""
+"""`clean` removes the caches when asked to, and nothing else."""
 
 from __future__ import annotations
 

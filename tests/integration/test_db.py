@@ -127,7 +127,7 @@ def test_init_makes_all_for_two_services_at_once_and_a_second_run_nothing(host: 
     assert [each["result"] for each in again.json["services"]] == ["unchanged", "unchanged"]
     assert host.state() == texts
     assert update.code == 0, update.err
-    # The example of the distribution became the option; a placeholder stays, the option behind it.
+    # The example of the distribution became the option; a placeholder stays, the option after it.
     assert len(host.conf("glance").read_text().splitlines()) == len(GLANCE.splitlines())
     text = host.conf("keystone").read_text()
     assert text.startswith(KEYSTONE + "connection = mysql+pymysql://keystone:")
@@ -163,7 +163,7 @@ def test_drop_takes_every_host_of_the_account_and_nothing_else(host: Host) -> No
     assert again.service["result"] == "unchanged"
 
 
-def test_dry_run_tells_all_and_changes_nothing(host: Host) -> None:
+def test_dry_run_shows_all_and_changes_nothing(host: Host) -> None:
     before = host.state()
 
     planned = host.run("--init", "--service", "keystone", "--dry-run")
@@ -272,7 +272,7 @@ def test_another_kind_of_database_is_replaced_after_asking(host: Host, old: str)
     assert "connection = mysql+pymysql://keystone:" in host.conf("keystone").read_text()
 
 
-def test_check_tells_what_is_wrong(host: Host) -> None:
+def test_check_reports_what_is_wrong(host: Host) -> None:
     unset = host.run("--check", "--service", "keystone", "--json")
     host.run("--init", "--service", "keystone")
     host.sql(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """openstack-db when something goes wrong: all of a run is taken back, and nothing else.
 
-The sync is a stand-in here, since no real service fails or stops when it is told to; MariaDB is real.
+The sync is a stand-in here, since no real service fails or stops on request; MariaDB is real.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def test_a_service_that_fails_does_not_harm_the_others(host: Host) -> None:
     assert host.conf("glance").read_text() == GLANCE
 
 
-def test_a_program_that_is_missing_is_told_before_anything_is_made(host: Host) -> None:
+def test_a_program_that_is_missing_is_reported_before_anything_is_made(host: Host) -> None:
     before = host.state()
 
     done = host.run("--init", *SERVICE)
@@ -97,7 +97,7 @@ def test_a_program_that_is_missing_is_told_before_anything_is_made(host: Host) -
     assert "taken back" not in done.err
 
 
-def test_a_configuration_that_is_missing_is_told_with_the_way_out(host: Host) -> None:
+def test_a_configuration_that_is_missing_is_reported_with_the_way_out(host: Host) -> None:
     host.stand_in("keystone-manage", GOOD)
     host.conf("keystone").unlink()
 
@@ -194,7 +194,7 @@ def test_ctrl_c_at_each_step(host: Host) -> None:
             code, err = interrupt(child)
         ends.add(code)
         if "keystone  done" in err:
-            # Nothing was left to interrupt but the telling.
+            # Nothing was left to interrupt but the report.
             break
         # Python itself is interrupted while it still starts: nothing was begun.
         assert code in (130, 1, -signal.SIGINT), err
@@ -211,7 +211,7 @@ def test_lock_on_the_configuration_is_waited_for_and_given_up_at_ctrl_c(host: Ho
         fcntl.flock(file, fcntl.LOCK_EX)
         with host.started("--init", *SERVICE) as child:
             assert child.stderr is not None
-            told = next(line for line in child.stderr if "waiting for another writer" in line)
+            reported = next(line for line in child.stderr if "waiting for another writer" in line)
             code, err = interrupt(child)
         locked = host.state()
         with host.started("--init", *SERVICE) as child:
@@ -221,7 +221,7 @@ def test_lock_on_the_configuration_is_waited_for_and_given_up_at_ctrl_c(host: Ho
             done = child.returncode
 
     assert code == 130, err
-    assert str(host.conf("keystone")) in told
+    assert str(host.conf("keystone")) in reported
     assert locked == before
     assert done == 0, second
 
@@ -263,9 +263,9 @@ def test_two_runs_at_once_make_it_once(host: Host) -> None:
     assert any("waiting for another openstack-db" in err for _, err in outs)
 
 
-@pytest.mark.parametrize("cut", ["before the version", "behind it"])
+@pytest.mark.parametrize("cut", ["before the version", "after it"])
 def test_a_run_after_sigkill_goes_on(host: Host, cut: str) -> None:
-    if cut == "behind it":
+    if cut == "after it":
         slow = SLOW
     else:
         slow = SLOW.replace("make_tables()", "connect().cursor().execute('CREATE TABLE half (id INT)')")
@@ -281,7 +281,7 @@ def test_a_run_after_sigkill_goes_on(host: Host, cut: str) -> None:
     left = unfinished(host)
     password = host.conf("keystone").read_text()
     # Fails where the table of the half-made database is still there.
-    fresh = "connect().cursor().execute('CREATE TABLE half (id INT)')\n" if cut != "behind it" else ""
+    fresh = "connect().cursor().execute('CREATE TABLE half (id INT)')\n" if cut != "after it" else ""
     host.stand_in("keystone-manage", fresh + GOOD)
 
     done = host.run("--init", *SERVICE, "--json")

@@ -83,7 +83,7 @@ def test_from_no_server_to_a_service_that_is_let_in(fixture_machine: Machine) ->
         machine.run(["stat", "-c", "%U %G %a", "/etc/keystone/keystone.conf"]).stdout == "root keystone 640\n"
     )
     assert "connection = mysql+pymysql://keystone:" in machine.read("/etc/keystone/keystone.conf")
-    # The password works where the socket does not tell who one is.
+    # The password works where the socket does not identify the user.
     machine.write("/tmp/client.cnf", f"[client]\nuser=root\npassword={json.dumps(ROOT_PASSWORD)}\n")
     client = [
         "runuser",

@@ -241,7 +241,7 @@ def test_a_mounted_file_is_written_in_place(host: Host, stand_in: str | None) ->
     assert not list(host.folder.rglob("*openstack-db-old"))
 
 
-def test_tables_are_not_left_behind_on_another_server(host: Host, tmp_path: Path) -> None:
+def test_tables_are_not_left_on_another_server(host: Host, tmp_path: Path) -> None:
     made = host.run("--init", *ONE)
     before = host.state()
 

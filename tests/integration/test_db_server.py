@@ -61,7 +61,7 @@ def ensure(machine: Machine, engine: str, *, answer: str, uid: int = 0) -> dict[
 
 
 def python(machine: Machine, program: str, *words: str, input: str | None = None) -> str:
-    """Run a program of Python inside, openstack_utils at hand."""
+    """Run a program of Python inside, with openstack_utils."""
     argv = ["python3", "-B", "-c", program, *words]
     return machine.run(argv, env={"PYTHONPATH": f"{SHARED}/utils"}, input=input, timeout=300).stdout
 
@@ -171,7 +171,7 @@ def test_a_stopped_server_is_started_and_enabled(installed: tuple[Machine, dict[
     assert state(machine, "mariadb") == ("active", "enabled")
 
 
-def test_a_server_that_does_not_start_is_told(installed: tuple[Machine, dict[str, Any]]) -> None:
+def test_a_server_that_does_not_start_is_reported(installed: tuple[Machine, dict[str, Any]]) -> None:
     machine, _ = installed
     machine.run(["systemctl", "stop", "mariadb"])
     machine.write("/etc/systemd/system/mariadb.service.d/broken.conf", "[Service]\nExecStartPre=/bin/false\n")

@@ -127,8 +127,8 @@ def test_second_run_changes_nothing_and_shows_no_password(cloud: Machine) -> Non
     lines = [line for line in cloud.read(PASSWORDS).splitlines() if not line.startswith("#")]
     passwords = [line.partition("=")[2] for line in lines]
     assert len(passwords) == 3
-    told = done.stdout + done.stderr + cloud.read("/root/run.log")
-    assert [password for password in passwords if password in told] == []
+    reported = done.stdout + done.stderr + cloud.read("/root/run.log")
+    assert [password for password in passwords if password in reported] == []
 
 
 def test_service_older_than_its_configuration_is_restarted(cloud: Machine) -> None:

@@ -24,7 +24,7 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a folder, remembers what it was asked for, cuts answers short when told to."""
+    """Serves a folder, remembers what it was asked for, cuts answers short on request."""
 
     asked: list[tuple[str, str | None]]
     cut: bool = False
@@ -99,7 +99,7 @@ def test_other_bytes_are_refused_and_not_kept(server: Server, runner: Runner, tm
     assert cached(tmp_path) == []
 
 
-def test_what_is_not_there_is_told_with_its_url(server: Server, runner: Runner, tmp_path: Path) -> None:
+def test_what_is_not_there_is_reported_with_its_url(server: Server, runner: Runner, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match=r"http://127.*/absent: HTTP 404 "):
         fetch(remote(server, path="/absent"), runner)
     server.cut = True
@@ -132,7 +132,7 @@ def test_file_of_the_index_comes_from_the_one_that_pip_is_set_to(
     assert server.asked == [("/simple/my-thing/", expected), ("/files/My_Thing-1.0.tar.gz", expected)]
 
 
-def test_password_of_an_index_is_not_told(
+def test_password_of_an_index_is_not_reported(
     server: Server, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", f"http://user:hidden@127.0.0.1:{server.server_port}")

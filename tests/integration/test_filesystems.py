@@ -152,17 +152,17 @@ def test_ext4_keeps_everything_a_tree_can_hold(
     for path, number in inodes.items():
         if path in crowd[1:]:
             continue
-        told = image.describe(number)
+        reported = image.describe(number)
         if "system.posix_acl_access" in expected[path]["attributes"]:  # type: ignore[operator]
             # debugfs shows the form on the disk; its entries are checked below.
-            assert "system.posix_acl_access" in told["attributes"]  # type: ignore[operator]
-            for side in (told, expected[path]):
+            assert "system.posix_acl_access" in reported["attributes"]  # type: ignore[operator]
+            for side in (reported, expected[path]):
                 side["attributes"].pop("system.posix_acl_access")  # type: ignore[attr-defined]
         if "system.posix_acl_default" in expected[path]["attributes"]:  # type: ignore[operator]
-            assert "system.posix_acl_default" in told["attributes"]  # type: ignore[operator]
-            for side in (told, expected[path]):
+            assert "system.posix_acl_default" in reported["attributes"]  # type: ignore[operator]
+            for side in (reported, expected[path]):
                 side["attributes"].pop("system.posix_acl_default")  # type: ignore[attr-defined]
-        assert told == expected[path], path
+        assert reported == expected[path], path
     assert len({inodes[name] for name in (b"capable", b"capable-too", b"deep/capable-three")}) == 1
     with disk.open("rb") as file:
         for at, data in ((0, b"begin\0\0\0"), (HUGE_PIECE_AT, b"piece\0\0\0")):
@@ -206,7 +206,7 @@ def test_equal_trees_give_equal_bytes_at_another_time(
         write_disk(disk, placed_layout, folders, runner=runner, work=Path("/work"))
 
     inside(lambda: build("one"))
-    time.sleep(2.1)  # FAT tells two seconds apart
+    time.sleep(2.1)  # FAT counts in two seconds
     inside(lambda: build("two"))
 
     assert (tmp_path / "one.raw").read_bytes() == (tmp_path / "two.raw").read_bytes()
@@ -245,12 +245,12 @@ def test_capacity_is_what_mke2fs_leaves_free(
     disk, root = tmp_path / "disk", placed_layout.root.placed
     write_disk(disk, placed_layout, {}, runner=runner, work=tmp_path)
 
-    told = superblock(f"{disk}?offset={root.start}")
-    block = int(told["Block size"])
+    reported = superblock(f"{disk}?offset={root.start}")
+    block = int(reported["Block size"])
     # The root folder and lost+found count as content.
-    free = int(told["Free blocks"]) * block + block + 16 * 1024
+    free = int(reported["Free blocks"]) * block + block + 16 * 1024
     capacity = writer_for(fstype).capacity(root.size, options)  # type: ignore[union-attr]
-    assert capacity.inodes == int(told["Free inodes"]) + 1
+    assert capacity.inodes == int(reported["Free inodes"]) + 1
     assert capacity.bytes <= free
     assert capacity.bytes >= free - 64 * 1024 - (free // 500 if fstype == "ext2" else 0)
 
@@ -260,15 +260,15 @@ def test_ext4_has_the_features_that_old_kernels_and_grub_read(tmp_path: Path, ru
     disk, root = tmp_path / "disk", placed_layout.root.placed
     write_disk(disk, placed_layout, {}, runner=runner, work=tmp_path)
 
-    told = superblock(f"{disk}?offset={root.start}")
-    assert set(told["Filesystem features"].split()) == {
+    reported = superblock(f"{disk}?offset={root.start}")
+    assert set(reported["Filesystem features"].split()) == {
         *("has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg"),
         *("sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum"),
     }
-    assert told["Filesystem UUID"] == root.uuid
-    assert told["Directory Hash Seed"] == root.hash_seed
-    assert told["Filesystem volume name"] == "root"
-    assert told["Filesystem state"] == "clean"
+    assert reported["Filesystem UUID"] == root.uuid
+    assert reported["Directory Hash Seed"] == root.hash_seed
+    assert reported["Filesystem volume name"] == "root"
+    assert reported["Filesystem state"] == "clean"
 
 
 def test_ext4_grows_to_twenty_times_its_size(tmp_path: Path, runner: Runner) -> None:
@@ -474,17 +474,17 @@ def test_the_table_is_what_the_layout_says(tmp_path: Path, runner: Runner, label
 
     import json
 
-    told = json.loads(tool("sfdisk", "-J", str(disk)))["partitiontable"]
-    assert told["label"] == {"gpt": "gpt", "msdos": "dos"}[label]
-    assert told["id"].lower() == placed_layout.identifier
-    assert [(row["start"] * 512, row["size"] * 512) for row in told["partitions"]] == [
+    reported = json.loads(tool("sfdisk", "-J", str(disk)))["partitiontable"]
+    assert reported["label"] == {"gpt": "gpt", "msdos": "dos"}[label]
+    assert reported["id"].lower() == placed_layout.identifier
+    assert [(row["start"] * 512, row["size"] * 512) for row in reported["partitions"]] == [
         (one.start, one.size) for one in placed_layout.partitions
     ]
-    assert [row["type"].upper() for row in told["partitions"]] == [
+    assert [row["type"].upper() for row in reported["partitions"]] == [
         one.type.upper() for one in placed_layout.partitions
     ]
     if label == "gpt":
-        assert [row["uuid"].lower() for row in told["partitions"]] == [
+        assert [row["uuid"].lower() for row in reported["partitions"]] == [
             one.partuuid for one in placed_layout.partitions
         ]
     assert disk.stat().st_size == placed_layout.size

@@ -75,7 +75,7 @@ def test_rpm_is_content_with_every_package(repository: Path, tmp_path: Path) -> 
     assert len(done.stdout.splitlines()) == len(rpms) > 280
 
 
-def test_every_package_can_be_installed_beside_the_others(repository: Path, tmp_path: Path) -> None:
+def test_every_package_can_be_installed_with_the_others(repository: Path, tmp_path: Path) -> None:
     done = dnf(repository, tmp_path, "--setopt=tsflags=test", "install", *JEOS, *EXTRA)
 
     assert done.returncode == 0, done.stdout + done.stderr

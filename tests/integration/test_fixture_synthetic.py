@@ -80,13 +80,13 @@ def check(rpm: Path, key: Path, folder: Path) -> dict[str, str]:
     done = subprocess.run(
         ["rpmkeys", *database, "-Kv", rpm], capture_output=True, text=True, check=False
     )  # fmt: skip
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     for line in done.stdout.lower().splitlines()[1:]:
         verdict = re.search(r": (ok|bad|nokey|notfound)\b", line)
         kind = next((word for word in ("signature", "payload", "header") if word in line), None)
-        if verdict and kind and told.get(kind) != "bad":
-            told[kind] = verdict[1]
-    return told
+        if verdict and kind and reported.get(kind) != "bad":
+            reported[kind] = verdict[1]
+    return reported
 
 
 def test_rpm_is_content_with_every_package(repository: SyntheticRepository, tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_rpm_notices_one_changed_byte(
 
     damage(rpm)
 
-    told = check(rpm, repository.key, tmp_path)
-    assert {what for what, verdict in told.items() if verdict == "bad"} == bad, told
+    reported = check(rpm, repository.key, tmp_path)
+    assert {what for what, verdict in reported.items() if verdict == "bad"} == bad, reported
 
 
 @pytest.mark.root

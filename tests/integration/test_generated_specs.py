@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Generated specs and the files beside them, read by the programs that will read them: rpm, systemd, bash."""
+"""Generated specs and the files next to them, read by the programs that use them: rpm, systemd, bash."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_systemd_finds_nothing_wrong_with_the_units(release: str, tmp_path: Path
 
     done = run("systemd-analyze", "verify", f"--root={tmp_path}", *names)
 
-    told = [line for line in done.stderr.splitlines() if "openvswitch.service" not in line]
-    assert (done.returncode, told) == (0, [])
+    reported = [line for line in done.stderr.splitlines() if "openvswitch.service" not in line]
+    assert (done.returncode, reported) == (0, [])
     assert len(names) > 15
 
 

@@ -105,7 +105,7 @@ def test_root_is_locked(built: Look) -> None:
     assert row.split(":")[1].startswith(("!", "*"))
 
 
-def test_the_manifest_tells_what_is_in_the_image(built: Look, bench: Bench) -> None:
+def test_the_manifest_lists_what_is_in_the_image(built: Look, bench: Bench) -> None:
     manifest = bench.manifest()
 
     assert {"kernel-core", "capable"} <= {package["name"] for package in manifest["packages"]}

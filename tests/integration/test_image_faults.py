@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`openstack-builder image` when something is wrong, or when it is stopped: told clearly, nothing left."""
+"""`openstack-builder image` when something is wrong, or when it is stopped: clear errors, nothing left."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_keep_leaves_the_tree_of_a_failed_build_for_a_look(bench: Bench) -> None
     shutil.rmtree(kept)
 
 
-def test_no_key_is_told_before_anything_is_done(bench: Bench) -> None:
+def test_no_key_is_reported_before_anything_is_done(bench: Bench) -> None:
     command = bench.command(kickstart())
     command = command[: command.index("--gpgkey")]
 
@@ -164,7 +164,7 @@ def test_a_damaged_package_is_refused(
     whole = rpm.read_bytes()
     text = kickstart(packages="capable")
     damage(rpm)
-    # The repository's metadata follows: its checksum alone would tell of the damage.
+    # The repository's metadata follows: its checksum alone would reveal the damage.
     _reindex(spoilable.repository.folder)
     try:
         done = spoilable.build(text, ok=False)
@@ -189,7 +189,7 @@ def takes_md5() -> bool:
 
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
-def test_where_only_md5_tells_of_the_payload_it_is_looked_at(spoilable: Bench, damaged: bool) -> None:
+def test_where_only_md5_covers_the_payload_it_is_checked(spoilable: Bench, damaged: bool) -> None:
     rpm = spoilable.repository.rpms["capable"]
     whole = rpm.read_bytes()
     spoil.forget_payload_digest(rpm)
@@ -343,7 +343,7 @@ def _wait_until_gone(folder: Path) -> None:
         time.sleep(0.05)
 
 
-def test_a_disk_too_small_for_the_packages_is_told_before_anything_is_fetched(bench: Bench) -> None:
+def test_a_disk_too_small_for_the_packages_is_reported_before_anything_is_fetched(bench: Bench) -> None:
     done = bench.build(kickstart().replace("--size=96", "--size=6"), ok=False)
 
     assert done.returncode == 2
@@ -352,8 +352,16 @@ def test_a_disk_too_small_for_the_packages_is_told_before_anything_is_fetched(be
 
 
 ACCOUNTS = {
-    "uid of a package's user": ("user --name=a --uid=421", "uid 421 is that of declared", "declared-user"),
-    "gid of a package's group": ("group --name=a --gid=421", "gid 421 is that of declared", "declared-user"),
+    "uid of a package's user": (
+        "user --name=a --uid=421",
+        "uid 421 already belongs to declared",
+        "declared-user",
+    ),
+    "gid of a package's group": (
+        "group --name=a --gid=421",
+        "gid 421 already belongs to declared",
+        "declared-user",
+    ),
     "no useradd": ("user --name=a", "there is no useradd in the image", ""),
     "key of nobody": ("sshkey --username=a 'ssh-ed25519 AAAA'", "the image has no such user", ""),
     "network": ("network --device=eth0", "has neither NetworkManager nor systemd-networkd", ""),
@@ -363,7 +371,7 @@ ACCOUNTS = {
 
 
 @pytest.mark.parametrize(("line", "why", "package"), ACCOUNTS.values(), ids=ACCOUNTS)
-def test_what_the_image_cannot_do_is_told_with_the_line_that_asks_for_it(
+def test_what_the_image_cannot_do_is_reported_with_the_line_that_asks_for_it(
     bench: Bench, line: str, why: str, package: str
 ) -> None:
     # Programs that are there; none is asked, because the clash is seen before.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the author wrote stays; what the build and packages leave goes; the manifest tells both."""
+"""What the author wrote stays; what the build and packages leave goes; the manifest lists both."""
 
 from __future__ import annotations
 

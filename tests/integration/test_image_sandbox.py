@@ -37,7 +37,7 @@ SCRIPTS = {
         while touch /var/tmp/f$i 2>/dev/null; do i=$((i+1)); test $i -lt 100000 || exit 9; done
         rm -rf /var/tmp/f*""",
     "kills everything that it can see": "kill -9 -1; echo alive >/etc/alive",
-    "leaves processes behind": "sleep {seconds} & sleep {seconds} & exit 0",
+    "leaves processes": "sleep {seconds} & sleep {seconds} & exit 0",
     "sees no network": "test $(grep -c : /proc/net/dev) -le 1 && grep -q lo: /proc/net/dev",
     "does not see the host's folders": "test ! -e {home}/{secret} && test ! -e {folder}",
     "cannot make a block device": "! mknod /var/tmp/sda b 8 0",

@@ -163,7 +163,7 @@ def test_entries_of_40_custom_are_in_the_menu(bench: Bench) -> None:
     assert "menuentry other {\n  chainloader +1\n}\n" in bench.look().text("/boot/grub2/grub.cfg")
 
 
-def test_script_that_ends_early_is_told_again_at_the_end(bench: Bench) -> None:
+def test_script_that_ends_early_is_reported_again_at_the_end(bench: Bench) -> None:
     done = bench.build(kickstart(tail="%post\necho before\nfalse\n%end\n%post\nexit 3\n%end\n"))
 
     last = done.stderr.splitlines()[-2:]

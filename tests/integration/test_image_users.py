@@ -50,7 +50,7 @@ def test_a_plain_user_with_subordinate_ids_builds_the_same_image(own: Bench, ben
 
 @pytest.mark.root
 @needs_root
-def test_a_plain_user_without_subordinate_ids_is_told_the_command(own: Bench) -> None:
+def test_a_plain_user_without_subordinate_ids_gets_the_command(own: Bench) -> None:
     command = own.command(kickstart())
 
     done = run_as_plain_user(command, own.folder, environment=own.environment(), subordinate=False)
@@ -83,7 +83,7 @@ def test_builds_at_once_share_the_caches(own: Bench) -> None:
 
 @pytest.mark.root
 @needs_root
-def test_a_full_disk_is_told_and_nothing_is_left(own: Bench) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_left(own: Bench) -> None:
     own.out.mkdir()
     script = 'mount -t tmpfs -o size=10m none "$1"; shift; "$@"; code=$?; ls -A "$0" >&2; exit $code'
     words = ["unshare", "--mount", "sh", "-c", script, own.out, own.out, *own.command(kickstart())]

@@ -121,12 +121,12 @@ def test_a_daemon_that_dies_at_once_has_not_started(machine: Machine) -> None:
     assert "OK" not in done.stdout
     output = f"/var/log/nova/{NOVA}.out"
     assert output in done.stderr
-    assert "the stub was told to die" in machine.read(output)
+    assert "the stub was asked to die" in machine.read(output)
     assert service(machine, "status") == 3
     assert not machine.path(LOCK).exists()
 
 
-def test_what_is_missing_is_told_by_the_code(machine: Machine) -> None:
+def test_the_exit_code_says_what_is_missing(machine: Machine) -> None:
     machine.run(["mv", "/etc/nova/nova.conf", "/etc/nova/nova.conf.away"])
     assert service(machine, "start") == 6
     machine.run(["rm", "/usr/bin/nova-scheduler"])

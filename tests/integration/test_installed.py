@@ -80,7 +80,7 @@ def copy_of(names: tuple[str, ...], folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The wheel of this checkout, installed without the network; what it depends on is that of the tests."""
+    """The wheel of this checkout, installed without the network; its dependencies are the tests'."""
     top = tmp_path_factory.mktemp("installed")
     source = copy_of(BUILT, top / "checkout")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]

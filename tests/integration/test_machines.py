@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The machines of tests/rig/machine: real inits, doubles that behave as they say, and nothing left behind."""
+"""The machines of tests/rig/machine: real inits, doubles that behave as they say, and nothing left."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_package_of_the_distribution_is_installed_inside(fixture_machine: Mach
     assert fixture_machine.run(["systemctl", "is-enabled", "chronyd"]).stdout == "enabled\n"
 
 
-def test_what_fails_inside_is_told(fixture_machine: Machine) -> None:
+def test_what_fails_inside_is_reported(fixture_machine: Machine) -> None:
     assert fixture_machine.run(["sh", "-c", "exit 7"], ok=(7,)).returncode == 7
     with pytest.raises(CommandFailed, match="exit status 7"):
         fixture_machine.run(["sh", "-c", "exit 7"])
@@ -140,7 +140,7 @@ def test_a_script_without_a_header_is_refused(sysv_machine: Machine) -> None:
     assert "does not support chkconfig" in done.stderr
 
 
-def test_functions_tell_the_states_apart(sysv_machine: Machine) -> None:
+def test_functions_distinguish_the_states(sysv_machine: Machine) -> None:
     add_service(sysv_machine, "alpha", "98", "02")
     pid_file = sysv_machine.path("/var/run/alpha/alpha.pid")
     assert service(sysv_machine, "alpha", "status") == 3

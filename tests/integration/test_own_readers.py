@@ -180,7 +180,7 @@ def test_a_changed_byte_of_lvm_is_found(tmp_path: Path, runner: Runner, at: int,
     assert f"partition 1: {expected}" in read_volumes(disk, read_table(disk)).problems
 
 
-def test_damage_of_xfs_is_told_by_its_checker(tmp_path: Path, runner: Runner, source: Path) -> None:
+def test_damage_of_xfs_is_reported_by_its_checker(tmp_path: Path, runner: Runner, source: Path) -> None:
     layout = place(XFS)
     disk = written(tmp_path, layout, {"/": source}, runner)
     with disk.open("r+b") as file:

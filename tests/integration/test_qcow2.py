@@ -60,14 +60,14 @@ def test_the_disk_comes_back_from_it(
     qcow2.convert(raw, image, format=format, progress=seen.append)
     qcow2.check(image, runner=runner)
 
-    told = json.loads(
+    reported = json.loads(
         subprocess.run(["qemu-img", "info", "--output=json", image], capture_output=True, check=True).stdout
     )
-    assert told["virtual-size"] == raw.stat().st_size
-    assert told["cluster-size"] == format.cluster
-    assert told["format-specific"]["data"]["compression-type"] == kind
-    assert "backing-filename" not in told
-    assert "data-file" not in told["format-specific"]["data"]
+    assert reported["virtual-size"] == raw.stat().st_size
+    assert reported["cluster-size"] == format.cluster
+    assert reported["format-specific"]["data"]["compression-type"] == kind
+    assert "backing-filename" not in reported
+    assert "data-file" not in reported["format-specific"]["data"]
     subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", "qcow2", raw, image], check=True)
     assert image.stat().st_blocks * 512 < 15 * MIB
     assert seen == sorted(seen)
@@ -135,7 +135,7 @@ def test_a_failure_leaves_no_image(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_check_tells_of_damage(tmp_path: Path, runner: Runner, raw: Path) -> None:
+def test_check_reports_damage(tmp_path: Path, runner: Runner, raw: Path) -> None:
     image = tmp_path / "image.qcow2"
     qcow2.convert(raw, image)
     with image.open("r+b") as file:

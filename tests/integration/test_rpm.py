@@ -116,15 +116,15 @@ def test_pymysql_is_brought_along_where_the_target_has_none(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_digests_are_right_and_the_manifest_tells_them(built: Path, target: str) -> None:
+def test_digests_are_right_and_the_manifest_has_them(built: Path, target: str) -> None:
     folder = built / "out" / "rpm" / target
     manifest = json.loads((folder / "openstack-utils.manifest.json").read_text())
 
     assert {artifact["source"] for artifact in manifest["artifacts"]} == {True, False}
     for artifact in manifest["artifacts"]:
         path = folder / artifact["path"]
-        told = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout
-        assert told.split()[0] == artifact["sha256"]
+        reported = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout
+        assert reported.split()[0] == artifact["sha256"]
         assert path.stat().st_size == artifact["size"]
         checked = subprocess.run(["rpm", "-K", path], capture_output=True, text=True, check=True)
         assert "digests" in checked.stdout

@@ -30,7 +30,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("old", "new", "code", "message"), BROKEN.values(), ids=BROKEN.keys())
-def test_broken_spec_is_told_in_rpms_own_words(
+def test_broken_spec_is_reported_in_rpms_own_words(
     tmp_path: Path, old: str, new: str, code: int, message: str
 ) -> None:
     source = copy_sources(tmp_path)
@@ -88,7 +88,7 @@ def test_bad_input_is_one_clear_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_disk_that_is_full_is_told_with_the_way_out(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_is_reported_with_the_way_out(tmp_path: Path) -> None:
     source = copy_sources(tmp_path)
     spec = source / "specs" / "openstack-utils.spec"
     spec.write_text(spec.read_text().replace("%build\n", "%build\ncat LICENSE >/dev/full\n", 1))
@@ -166,7 +166,7 @@ def test_missing_tool_is_named_with_its_package(tmp_path: Path, words: list[str]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+def test_folder_that_may_not_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir(mode=0o555)
 
     done = builder("rpm", "openstack-utils", "-t", "epel-9", cwd=tmp_path, ok=False)

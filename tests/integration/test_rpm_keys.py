@@ -168,7 +168,7 @@ def test_signing_subkey_is_taken_where_the_primary_key_only_certifies(home: Home
         check_key(key, [find_target("epel-7"), find_target("epel-8")])
 
 
-def test_name_that_no_key_has_is_told_with_the_nearest(home: Home, runner: Runner) -> None:
+def test_name_that_no_key_has_is_reported_with_the_nearest(home: Home, runner: Runner) -> None:
     home.make("packager@example.org")
 
     with pytest.raises(InputError) as caught:

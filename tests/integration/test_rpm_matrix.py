@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Several packages for several targets: which pairs there are, side by side, each told, none twice."""
+"""Several packages for several targets: which pairs there are, side by side, each reported, none twice."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ install -d %{{buildroot}}%{{_datadir}}/%{{name}}
 * Sun Nov 22 2026 Somebody <somebody@example.com> - 1.5-1
 - First
 """
-# openstack-big is of both releases, openstack-new of current only; both take a file that stands beside.
+# openstack-big is of both releases, openstack-new of current only; both take a file next to the spec.
 INSTALL = "install -p -m 644 %{SOURCE0} %{buildroot}%{_datadir}/%{name}"
 
 
@@ -79,7 +79,7 @@ def test_globs_build_every_pair_of_the_matrix(tree: Path, tmp_path: Path) -> Non
     again = builder(*words, cwd=tmp_path)
     assert again.stderr.count("unchanged") == 5
 
-    # One file beside one spec: its build is the only one that has other input.
+    # One file next to one spec: its build is the only one that has other input.
     (tree / "specs/current/openstack-new/unit.service").write_text("[Unit]\nDescription=other\n")
     again = builder(*words, cwd=tmp_path)
     assert again.stderr.count("unchanged") == 3
@@ -87,7 +87,7 @@ def test_globs_build_every_pair_of_the_matrix(tree: Path, tmp_path: Path) -> Non
     assert query(payload, "--qf", "[%{FILESIZES} ]")[0].split()[-1] == str(len("[Unit]\nDescription=other\n"))
 
 
-def test_largest_sources_are_built_first_and_told_in_their_order(tree: Path, tmp_path: Path) -> None:
+def test_largest_sources_are_built_first_and_reported_in_their_order(tree: Path, tmp_path: Path) -> None:
     (tree / "specs/current/openstack-new/unit.service").write_text("[Unit]\n" + "# long\n" * 10_000)
     words = ("openstack-[bn]*", "-t", "epel-10", "-t", "epel-6", "--jobs", "1", "--source", tree)
     done = builder("rpm", *words, cwd=tmp_path)
@@ -210,6 +210,6 @@ def test_the_whole_matrix_builds_and_passes_check_rpm(tmp_path: Path) -> None:
     findings = json.loads(done.stdout)
     assert [one for one in findings if one["level"] == "error"] == []
     again = builder("rpm", "*", "-t", "*", cwd=tmp_path)
-    told = re.findall(r"^\[\d+/\d+\] rpm .*", again.stderr, re.MULTILINE)
-    assert len(told) > len(load_targets())
-    assert [line for line in told if ", unchanged" not in line] == []
+    reported = re.findall(r"^\[\d+/\d+\] rpm .*", again.stderr, re.MULTILINE)
+    assert len(reported) > len(load_targets())
+    assert [line for line in reported if ", unchanged" not in line] == []

@@ -14,7 +14,7 @@ from tests.support.rpm_tool import builder
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
 
-# Notes its arguments; builds the source RPM with this host's rpmbuild, or fails as told.
+# Notes its arguments; builds the source RPM with this host's rpmbuild, or fails on request.
 FAKE_MOCK = """\
 #!/bin/bash
 printf '%s\\n' "$@" >"$FAKE_NOTES"
@@ -53,19 +53,19 @@ def test_mock_gets_the_source_rpm_and_the_targets_configuration(tmp_path: Path) 
     (manifest,) = json.loads(done.stdout)
     assert [Path(path).name for path in manifest["paths"]] == ["openstack-utils-2026.2-1.el9.noarch.rpm"]
     assert Path(tmp_path, manifest["paths"][0]).read_text() == "binary\n"
-    told = (tmp_path / "notes").read_text().splitlines()
-    assert told[:4] == ["--root", "alma+epel-9-x86_64", "--uniqueext", "openstack-utils"]
-    assert told[-2] == "--rebuild"
-    assert told[-1].endswith("/topdir/SRPMS/openstack-utils-2026.2-1.el9.src.rpm")
-    assert "use_source_date_epoch_as_buildtime 1" in told
-    assert told[told.index("--with") + 1] == "check"
+    reported = (tmp_path / "notes").read_text().splitlines()
+    assert reported[:4] == ["--root", "alma+epel-9-x86_64", "--uniqueext", "openstack-utils"]
+    assert reported[-2] == "--rebuild"
+    assert reported[-1].endswith("/topdir/SRPMS/openstack-utils-2026.2-1.el9.src.rpm")
+    assert "use_source_date_epoch_as_buildtime 1" in reported
+    assert reported[reported.index("--with") + 1] == "check"
     # The same input by the other back-end is another build.
     assert "unchanged" in builder(*words, cwd=tmp_path, **fake).stderr
     local = [word for word in words if word not in ("--backend", "mock")]
     assert "unchanged" not in builder(*local, cwd=tmp_path, **fake).stderr
 
 
-def test_failure_in_the_chroot_is_told_in_rpmbuilds_words(tmp_path: Path) -> None:
+def test_failure_in_the_chroot_is_reported_in_rpmbuilds_words(tmp_path: Path) -> None:
     fake = fake_mock(tmp_path, error="error: File not found: /builddir/build/BUILDROOT/x-1/usr/bin/x")
 
     done = builder(

@@ -63,7 +63,7 @@ def unpack(rpm: Path, folder: Path) -> None:
 
 
 def programs(facts: ProjectRelease) -> set[str]:
-    """Return the programs that the catalogue tells to run."""
+    """Return the programs that the catalogue runs."""
     services = facts.services.values()
     paths = {
         argv[0] for service in services for argv in (service.run, service.instance, service.stop) if argv

@@ -241,7 +241,7 @@ BAD_METADATA = (
         pytest.param({"install": BAD_METADATA}, r"PYTHONDISTDEPS_GENERATORS_FAILED", id="dependency"),
     ],
 )
-def test_failure_is_told_and_nothing_is_built(changes: dict[str, str], message: str, tmp_path: Path) -> None:
+def test_failure_is_shown_and_nothing_is_built(changes: dict[str, str], message: str, tmp_path: Path) -> None:
     source = make_checkout(tmp_path, **changes)
 
     done = builder("rpm", "openstack-spam", "-t", "epel-10", "--source", source, cwd=tmp_path, ok=False)

@@ -60,7 +60,7 @@ def test_dnf_reads_the_repository_file(repository: Path, tmp_path: Path) -> None
            "--releasever=12", "--setopt=plugins=0", "--repo=openstack-fixture-12"]  # fmt: skip
 
     done = subprocess.run([*dnf, "repoquery", "openstack-utils"], capture_output=True, text=True, check=False)
-    # dnf looked at the signature of repomd.xml with a gpg of its own, whose agent it leaves behind.
+    # dnf looked at the signature of repomd.xml with a gpg of its own, whose agent it leaves running.
     for ring in tmp_path.rglob("pubring"):
         subprocess.run(["gpgconf", "--homedir", ring, "--kill", "gpg-agent"], check=True)
 
@@ -243,7 +243,7 @@ def test_metadata_is_what_the_oldest_yum_reads(
         (lambda repo: next(repo.glob("*.rpm")).unlink(), "listed and not there"),
         (lambda repo: shutil.copy(next(repo.glob("*.rpm")), repo / "more.rpm"), "there and not listed"),
         (lambda repo: next(repo.glob("repodata/*primary*")).unlink(), "is not there"),
-        (lambda repo: next(repo.glob("repodata/*primary*")).write_bytes(b"x"), "is not that of repomd.xml"),
+        (lambda repo: next(repo.glob("repodata/*primary*")).write_bytes(b"x"), "differs from repomd.xml"),
     ],
     ids=["other bytes", "missing RPM", "unlisted RPM", "missing metadata", "damaged metadata"],
 )

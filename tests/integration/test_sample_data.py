@@ -306,17 +306,17 @@ def test_keystonerc_works_with_todays_client_whatever_was_sourced_before(
     assert rc.stat().st_mode & 0o777 == 0o600
 
 
-def test_another_address_is_told_and_with_update_mended(person: Person, keystone: Keystone) -> None:
+def test_another_address_is_reported_and_with_update_mended(person: Person, keystone: Keystone) -> None:
     assert person.fill("--service", "glance").code == 0
     moved = {"CONTROLLER_PUBLIC_ADDRESS": "cloud.example", "KEYSTONE_PORT": "5000"}
 
-    told = person.fill("--service", "glance", "--json", **moved)
+    reported = person.fill("--service", "glance", "--json", **moved)
     before = keystone.admin().call("GET", "/endpoints")["endpoints"]
     mended = person.fill("--service", "glance", "--update", "--json", **moved)
 
-    assert told.code == mended.code == 0
-    assert set(told.results().values()) == {"unchanged"}
-    assert "--update" in told.err
+    assert reported.code == mended.code == 0
+    assert set(reported.results().values()) == {"unchanged"}
+    assert "--update" in reported.err
     assert not any("cloud.example" in each["url"] for each in before)
     after = {each["id"]: each["url"] for each in keystone.admin().call("GET", "/endpoints")["endpoints"]}
     assert after.keys() == {each["id"] for each in before}
@@ -369,23 +369,23 @@ def test_killed_in_the_middle_the_next_run_makes_the_rest_once(person: Person, k
     assert not stale.exists()
 
 
-def test_a_service_there_twice_is_told_and_never_added_to_until_pruned(
+def test_a_service_there_twice_is_reported_and_never_added_to_until_pruned(
     person: Person, keystone: Keystone
 ) -> None:
     admin = keystone.admin()
     for _ in range(2):
         admin.create("service", type="image", name="glance")
 
-    told = person.fill("--service", "glance", "--json")
+    reported = person.fill("--service", "glance", "--json")
     declined = person.fill("--service", "glance", "--prune")
     left = keystone.counts()
     seen = person.fill("--service", "glance", "--prune", "--dry-run")
     pruned = person.fill("--service", "glance", "--prune", "--yes", "--json")
 
-    assert told.code == 1
-    assert told.results()["service glance (image)"] == "conflict"
-    assert told.json["summary"]["conflicts"] == 4
-    assert "there 2 times" in told.err
+    assert reported.code == 1
+    assert reported.results()["service glance (image)"] == "conflict"
+    assert reported.json["summary"]["conflicts"] == 4
+    assert "there 2 times" in reported.err
     assert (declined.code, declined.errors()) == (3, ["error: --prune: nothing deleted"])
     assert (left["services"], left["endpoints"]) == (3, 3)
     assert "surplus    service glance (image)" in seen.err

@@ -146,7 +146,7 @@ def test_a_token_that_is_revoked_under_way_is_renewed(person: Person, proxy: Pro
     assert sum(seen.path == "/v3/auth/tokens" for seen in proxy.seen) == 2
 
 
-def test_interrupted_it_tells_what_is_done(person: Person, proxy: Proxy) -> None:
+def test_interrupted_it_reports_what_is_done(person: Person, proxy: Proxy) -> None:
     proxy.faults.append(Fault(method="PUT", path="/roles/", hang=60))
     with person.filling("--file", "own.yaml", SERVICE_ENDPOINT=f"{proxy.url}/v3") as process:
         wait_for(lambda: any(seen.method == "PUT" for seen in proxy.seen))
@@ -185,7 +185,7 @@ def test_a_dripping_server_is_cut_off(person: Person) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and keystone.invalid, its key beside it (key.pem)."""
+    """A self-signed certificate for 127.0.0.1 and keystone.invalid, its key next to it (key.pem)."""
     folder = tmp_path_factory.mktemp("tls")
     words = [
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -271,7 +271,7 @@ def test_https_goes_through_the_tunnel_of_a_proxy(
         url = "https://keystone.invalid:5000/v3"
         run = person.fill(*words, "--threads", "2", SERVICE_ENDPOINT=url, **way)
         tunnels, requests = list(tunnel.seen), len(front.seen)
-        # The certificate has to be that of the server behind the proxy.
+        # The certificate has to be that of the server that the proxy relays to.
         stranger = person.fill(*words, SERVICE_ENDPOINT="https://other.invalid:5000/v3", **way)
         tunnel.faults.append(Fault(method="CONNECT", path="", times=1, status=503))
         starting = person.fill(*words, SERVICE_ENDPOINT=url, **way)

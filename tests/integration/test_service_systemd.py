@@ -129,7 +129,7 @@ def test_status_shows_process_time_and_what_runs_it(machine: Machine) -> None:
     )  # fmt: skip
 
 
-def test_a_service_that_dies_is_told_with_the_reason(machine: Machine) -> None:
+def test_a_service_that_dies_is_reported_with_the_reason(machine: Machine) -> None:
     machine.write("/etc/stub/nova-conductor.dies", "")
     try:
         said = service(machine, "start", "nova", code=1)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which packages `make setup` asks the package manager for, on each kind of host.
 
-The host is told by /etc/os-release, in a mount namespace of the test's own; dnf, rpm and crb are stand-ins
+The host is known by /etc/os-release, in a mount namespace of the test's own; dnf, rpm and crb are stand-ins
 that note what they are asked for.
 """
 
@@ -142,7 +142,7 @@ def test_epel_is_left_alone(release: str, checkout: Path) -> None:
     assert [call for call in asked.calls if "epel-release" in call and call[0] == "dnf"] == []
 
 
-def test_without_epel_nothing_is_installed_and_the_way_is_told(checkout: Path) -> None:
+def test_without_epel_nothing_is_installed_and_the_way_is_reported(checkout: Path) -> None:
     asked = ask(checkout, ALMA_9, fails="epel-release")
 
     assert asked.code == 4
@@ -150,7 +150,7 @@ def test_without_epel_nothing_is_installed_and_the_way_is_told(checkout: Path) -
     assert asked.packages == set()
 
 
-def test_another_system_is_told_what_to_install(checkout: Path) -> None:
+def test_another_system_is_refused_with_what_to_install(checkout: Path) -> None:
     asked = ask(checkout, SUSE)
 
     assert (asked.code, asked.calls) == (4, [])

@@ -34,17 +34,17 @@ KICKSTARTS = {
 
 
 def installed(bench: Bench, work: Path) -> list[str]:
-    """Return the packages of the image in the order of rpm's database, which is that of the installation."""
+    """Return the packages of the image in the order of rpm's database, which is the order of installation."""
     folder = work / "rpm"
     folder.mkdir(parents=True)
     for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "rpmdb.sqlite-shm"):
         bench.look().ask(f"dump /usr/lib/sysimage/rpm/{name} {folder / name}")
     form = "%{DBINSTANCE} %{NEVRA} %{SIGMD5}\\n"
-    told = subprocess.run(
+    reported = subprocess.run(
         ["rpm", "--dbpath", folder, "-qa", "--qf", form], capture_output=True, text=True, check=True
     ).stdout
     return [
-        line.split(" ", 1)[1] for line in sorted(told.splitlines(), key=lambda line: int(line.split()[0]))
+        line.split(" ", 1)[1] for line in sorted(reported.splitlines(), key=lambda line: int(line.split()[0]))
     ]
 
 
@@ -70,7 +70,7 @@ def test_packages_and_their_order_are_the_same(text: str, bench: Bench, tmp_path
         pytest.param("failing-pre", "failing-pre", id="a scriptlet that fails"),
     ],
 )
-def test_what_cannot_be_is_told_alike(solver: str, packages: str, said: str, bench: Bench) -> None:
+def test_what_cannot_be_is_reported_alike(solver: str, packages: str, said: str, bench: Bench) -> None:
     before = bench.image.stat().st_mtime_ns if bench.image.exists() else None
 
     done = bench.build(kickstart(packages=packages), "--solver", solver, ok=False)

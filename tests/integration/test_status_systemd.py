@@ -147,7 +147,7 @@ def test_a_failed_service_is_shown_with_its_last_error_and_no_secret(machine: Ma
     text = machine.run(["openstack-status", "nova"], ok=(1,)).stdout
     assert f"\n! {COMPUTE}" in text
     assert "\n      ERROR nova (mysql" in text
-    # A plain user is told what he does not see.
+    # A plain user sees what is hidden from him.
     report = look(machine, "nova", code=1, user="nobody")
     assert report["all"][COMPUTE]["last_error"] is None
     assert f"last errors of {COMPUTE}: the journal may not be read" in report["left_out"]

@@ -193,7 +193,7 @@ def test_image_converted_by_the_cloud_is_known_again(user: User, image: Path) ->
         pytest.param(Fault(method="POST", path="/images$", times=1, status=502), id="502 to the creation"),
     ],
 )
-def test_passing_trouble_is_told_and_overcome(user: User, image: Path, fault: Fault) -> None:
+def test_passing_trouble_is_reported_and_overcome(user: User, image: Path, fault: Fault) -> None:
     user.proxy.faults.append(fault)
 
     done = user.upload(image)
@@ -255,7 +255,7 @@ def test_what_glance_takes_for_no_qcow2_exits_5_and_leaves_nothing(user: User, t
     assert user.images() == []
 
 
-def test_real_quota_of_glance_is_told(user: User, image: Path, plane: Plane) -> None:
+def test_real_quota_of_glance_is_reported(user: User, image: Path, plane: Plane) -> None:
     assert plane.glance is not None
     write_manifest(image, size=5 << 30)
     os.truncate(image, 5 << 30)
@@ -369,7 +369,7 @@ def test_unknown_cloud_names_the_nearest(user: User, image: Path) -> None:
     assert "did you mean demo?" in done.err
 
 
-def test_every_mistake_in_the_options_is_told_at_once(user: User, image: Path) -> None:
+def test_every_mistake_in_the_options_is_reported_at_once(user: User, image: Path) -> None:
     done = user.upload(image, "--property", "a", "--property", "name=x", "--property", "openstack_utils_x=1")
 
     assert done.code == 2
@@ -435,7 +435,7 @@ def test_password_in_the_address_of_keystone_is_never_shown(user: User, image: P
     assert "-too" not in done.err
 
 
-def test_credentials_without_a_project_are_told_to_name_one(user: User, image: Path) -> None:
+def test_credentials_without_a_project_are_refused_with_a_hint(user: User, image: Path) -> None:
     auth = {key: value for key, value in user.cloud["auth"].items() if not key.startswith("project")}
 
     done = user.upload(image, auth=auth)
@@ -455,7 +455,7 @@ def test_dead_proxy_is_named_with_its_variable(
 
     assert done.code == 5, done.err
     assert "the proxy http://***@127.0.0.1:9 does not answer: connection refused" in done.err
-    assert "that of http_proxy" in done.err
+    assert "the proxy comes from http_proxy" in done.err
     assert "hidden" not in done.err
 
 

@@ -242,12 +242,12 @@ def test_other_bytes_of_the_name_and_hidden_ones_are_named(user: User, image: Pa
     third = user.upload(hidden, "--hidden").out.strip()
     shown = user.upload(hidden)
 
-    assert f"the name jeos is that of other bytes too: {first}" in other.err
+    assert f"the name jeos is also used by images with other bytes: {first}" in other.err
     assert f"image {third} has these bytes and is hidden" in shown.err
     assert shown.code == 0
 
 
-def test_waiting_for_the_cloud_is_told_and_ends(user: User, image: Path) -> None:
+def test_waiting_for_the_cloud_is_reported_and_ends(user: User, image: Path) -> None:
     from tests.support.uploading import rewriting
 
     fault = Fault(method="GET", path=r"/v2/images/[0-9a-f-]{36}$", rewrite=rewriting(status="saving"))

@@ -168,7 +168,7 @@ def test_second_run_with_the_same_bytes_changes_nothing(user: Rotating) -> None:
     assert len(user.all()) == len(before) + 1
 
 
-def test_dry_run_tells_who_would_go_and_changes_nothing(user: Rotating) -> None:
+def test_dry_run_shows_who_would_go_and_changes_nothing(user: Rotating) -> None:
     ids = [user.send().out.strip() for _ in range(3)]
     before = user.all()
 

@@ -314,7 +314,7 @@ def build_succeeds(hub: StandInHub, task: StandInTask) -> None:
 
 
 def build_fails(hub: StandInHub, task: StandInTask) -> None:
-    """Script: the second child fails, as mock tells it; the build fails for it."""
+    """Script: the second child fails, as mock reports it; the build fails for it."""
     task.states = [FREE, OPEN, FAILED]
     task.fault = "BuildError: error building package (arch noarch)"
     hub.add_task("rebuildSRPM", task.request, [OPEN, CLOSED], parent=task.id, host_id=1)

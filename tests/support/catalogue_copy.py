@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A copy of the catalogue with a mistake in it, and what is told of that."""
+"""A copy of the catalogue with a mistake in it, and what is reported of that."""
 
 from __future__ import annotations
 

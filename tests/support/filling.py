@@ -28,7 +28,7 @@ from tests.rig.plane.plane import Options, Plane
 
 COMMAND = Path(__file__).parents[2] / "utils/bin/openstack-keystone-sample-data"
 ADMIN_TOKEN = "token-of-keystone-conf"
-FRESH_PASSWORD = "as-bootstrap-was-told"
+FRESH_PASSWORD = "as-given-to-bootstrap"
 # What of our own environment must not reach the command.
 OURS = (
     "OS_",
@@ -63,7 +63,7 @@ class Run:
         return {f"{each['kind']} {each['name']}": each["result"] for each in self.json["objects"]}
 
     def errors(self) -> list[str]:
-        """Return the lines of stderr that tell an error."""
+        """Return the lines of stderr that report an error."""
         return [line for line in self.err.splitlines() if line.startswith("error:")]
 
 
@@ -170,7 +170,7 @@ class Person:
         return [self.python, "-I", str(COMMAND), "--output", str(self.folder), *map(str, words)]
 
     def fill(self, *words: str | Path, stdin: str = "", **variables: str) -> Run:
-        """Run the command as admin of the `fresh` Keystone, unless `variables` tell otherwise."""
+        """Run the command as admin of the `fresh` Keystone, unless `variables` name another user."""
         if not any(
             name in variables for name in ("ADMIN_PASSWORD", "SERVICE_TOKEN", "OS_PASSWORD", "OS_CLOUD")
         ):
@@ -196,7 +196,7 @@ class Person:
 
     @contextmanager
     def filling(self, *words: str | Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
-        """Run the command beside us; it is killed at the end if it still runs."""
+        """Run the command in the background; it is killed at the end if it still runs."""
         env = self.environment(**({"ADMIN_PASSWORD": FRESH_PASSWORD} | variables))
         process = subprocess.Popen(
             self.argv(*words), env=env, cwd=self.folder, stdin=subprocess.DEVNULL,

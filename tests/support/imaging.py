@@ -92,7 +92,7 @@ class Bench:
         return Look(f"{raw}?offset={root['start']}")
 
     def leftovers(self) -> list[str]:
-        """Return what lies in the out folder beside finished images and logs."""
+        """Return what lies in the out folder in addition to finished images and logs."""
         if not self.out.exists():
             return []
         return [path.name for path in self.out.iterdir() if not re.fullmatch(r"test|test\.log", path.name)]

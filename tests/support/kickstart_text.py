@@ -40,7 +40,7 @@ def plan_text(
     return plan, findings
 
 
-def told(findings: Findings, folder: Path) -> list[str]:
+def reported(findings: Findings, folder: Path) -> list[str]:
     """Return the errors and warnings as lines, with paths below `folder` shortened."""
     lines = [f"error: {problem}" for problem in findings.errors]
     lines += [f"warning: {problem}" for problem in findings.warnings]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A mirror of two tiny Debian packages in a folder, and apt told to use only that: no network needed."""
+"""A mirror of two tiny Debian packages in a folder, and apt that uses only that: no network needed."""
 
 from __future__ import annotations
 

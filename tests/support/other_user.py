@@ -11,7 +11,7 @@ from pathlib import Path
 from builder.places import SPECS
 
 NAME, NUMBER = "plainuser", 64242
-# The user's home and id files are bound over those of the host, where only the command sees them. Folders
+# The user's home and id files are bound over the host's, where only the command sees them. Folders
 # that only root may enter (a Python or a checkout below /root) are opened in the same way.
 SCRIPT = """
 set -eu
@@ -36,7 +36,7 @@ exec setpriv --reuid=NUMBER --regid=NUMBER --clear-groups "$@"
 def run_as_plain_user(
     words: list[str], folder: Path, *, environment: dict[str, str], subordinate: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run `words` as a user who owns `folder`, with a range of subordinate ids unless told otherwise.
+    """Run `words` as a user who owns `folder`, with a range of subordinate ids unless given others.
 
     Args:
         folder: made the user's, with everything in it; also the place of the files that are bound.

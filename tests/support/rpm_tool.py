@@ -46,7 +46,7 @@ def _environment(home: Path, extra: dict[str, str]) -> dict[str, str]:
 
 
 def query(rpm: Path, *words: str) -> list[str]:
-    """Return the lines that rpm tells of a package file."""
+    """Return the lines that rpm prints about a package file."""
     argv = ["rpm", "-qp", "--nosignature", *words, str(rpm)]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
 

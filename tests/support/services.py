@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of services under an init system share: RPMs, a second release of one, what stubs tell."""
+"""What the tests of services under an init system share: RPMs, a second release of one, what stubs log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def build(folder: Path, target: str, *names: str) -> list[Path]:
 
 
 def build_second(folder: Path, target: str, name: str, changes: Mapping[str, str]) -> list[Path]:
-    """Build release 2 of the package `name`, with text added to files that stand beside its spec."""
+    """Build release 2 of the package `name`, with text added to files next to its spec."""
     release = find_target(target).release
     source = copy_sources(folder)
     there = source / "specs" / release
@@ -68,7 +68,7 @@ def services_of(
 
 
 def happened(machine: Machine, count: int) -> list[str]:
-    """Wait until the stubs have told `count` events; return all as `start nova-api`, and forget them."""
+    """Wait until the stubs have logged `count` events; return all as `start nova-api`, and forget them."""
     deadline = time.monotonic() + 30
     while len(said := machine.read(EVENTS).splitlines()) < count and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -95,7 +95,7 @@ DRIVERS = ("virtio_blk.ko.xz", "virtio_scsi.ko", "nvme.ko")
 
 @dataclass
 class SmallImage:
-    """A raw disk in a folder of its own, with the manifest that will stand beside it."""
+    """A raw disk in a folder of its own, with the manifest that will be next to it."""
 
     disk: Path
     manifest: dict[str, Any] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class SmallImage:
         write_table(self.disk, rows)
 
     def finish(self, *, convert: bool = False) -> Path:
-        """Write manifest and checksums beside the image and return its path (qcow2 with `convert`)."""
+        """Write manifest and checksums next to the image and return its path (qcow2 with `convert`)."""
         image = self.disk
         if convert:
             image = self.disk.with_suffix(".qcow2")

@@ -85,7 +85,7 @@ class User:
 
     @contextmanager
     def uploading(self, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
-        """Run it beside us, and wait until the first MiB of the data has gone through the proxy."""
+        """Run it in the background, and wait until the first MiB of the data has gone through the proxy."""
         argv, env = self.command(*words)
         process = subprocess.Popen(
             argv, env=env, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -137,7 +137,7 @@ def make_image(path: Path, *, mebibytes: int = 3, virtual: str = "1G") -> Path:
 
 
 def write_manifest(image: Path, **changes: Any) -> Path:
-    """Write a manifest of format 1 beside the image, true to it but for `changes` of its artifact."""
+    """Write a manifest of format 1 next to the image, true to it but for `changes` of its artifact."""
     data = image.read_bytes()
     artifact = {"path": image.name, "size": len(data)}
     artifact |= {name: hashlib.new(name, data).hexdigest() for name in ("md5", "sha256", "sha512")}

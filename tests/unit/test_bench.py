@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `make bench` measures with: the whole tree of a program is counted, and failures are told."""
+"""What `make bench` measures with: the whole tree of a program is counted, and failures are reported."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_costs_are_scaled_by_kind() -> None:
     assert found.cpu == pytest.approx(0.75)
 
 
-def test_a_missed_goal_is_told_with_what_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missed_goal_is_reported_with_what_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
 
     assert MEASURED.missed() == [

@@ -48,17 +48,17 @@ def test_connections_stand_where_each_release_reads_them(
     assert sum(not option["optional"] for option in options) == 1
 
 
-# file, what stands there, what stands there instead, the line that is told, the message, the hint
+# file, what stands there, what stands there instead, the line that is reported, the message, the hint
 BAD = {
     "unknown key": ("keystone", "title:", "titel:", 'unknown key "titel"', "did you mean title?"),
     "unknown release": ("keystone", "  essex:", "  esex:", 'unknown release "esex"', "did you mean essex?"),
     "other file name": ("keystone", "project: keystone", "project: keyston", "but the file is", ""),
-    "uid taken": ("keystone", "uid: 163", "uid: 161", "the uid 161 is that of glance already", ""),
+    "uid taken": ("keystone", "uid: 163", "uid: 161", "the uid 161 already belongs to glance", ""),
     "user taken": ("keystone", "name: keystone\n  uid", "name: glance\n  uid", "the user glance is that", ""),
-    "port taken": ("keystone", "admin: 35357}", "admin: 9292}", "in essex the port 9292 is that of", ""),
+    "port taken": ("keystone", "admin: 35357}", "admin: 9292}", "in essex the port 9292 already belongs", ""),
     "database taken": (
         "keystone", "      keystone:\n        # `conn", "      glance:\n        # `conn",
-        "in essex the database glance is that of glance already", "",
+        "in essex the database glance already belongs to glance", "",
     ),
     "no such file": (
         "glance", "- {file: /etc/glance/glance-registry.conf", "- {file: /etc/glance/glance-registr.conf",
@@ -117,7 +117,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("name", "old", "new", "message", "hint"), BAD.values(), ids=BAD.keys())
-def test_a_mistake_is_told_with_file_and_line(
+def test_a_mistake_is_reported_with_file_and_line(
     tmp_path: Path, name: str, old: str, new: str, message: str, hint: str
 ) -> None:
     lines = spoil(tmp_path, name, old, new)
@@ -156,19 +156,19 @@ def test_the_utilities_read_what_the_builder_renders(tmp_path: Path, monkeypatch
 
 
 def test_command_prints_writes_and_checks(tmp_path: Path) -> None:
-    printed, told = io.StringIO(), io.StringIO()
+    printed, reported = io.StringIO(), io.StringIO()
     path = tmp_path / "services.json"
 
     assert cli.run(cli.parse(["services"]), Report(out=printed)) == 0
-    assert cli.run(cli.parse(["services", "-o", str(path)]), Report(err=told)) == 0
+    assert cli.run(cli.parse(["services", "-o", str(path)]), Report(err=reported)) == 0
     first = path.stat().st_mtime_ns
-    assert cli.run(cli.parse(["services", "-o", str(path)]), Report(err=told)) == 0
-    assert cli.run(cli.parse(["services", "--check"]), Report(err=told)) == 0
+    assert cli.run(cli.parse(["services", "-o", str(path)]), Report(err=reported)) == 0
+    assert cli.run(cli.parse(["services", "--check"]), Report(err=reported)) == 0
 
     assert json.loads(printed.getvalue()) == json.loads(path.read_text())
     assert path.stat().st_mtime_ns == first
-    assert told.getvalue().splitlines()[-1].endswith("projects, no mistakes")
-    assert told.getvalue().count("wrote") == 1
+    assert reported.getvalue().splitlines()[-1].endswith("projects, no mistakes")
+    assert reported.getvalue().count("wrote") == 1
 
 
 def test_projects_are_started_after_those_that_they_need() -> None:

@@ -22,11 +22,11 @@ BAD = {
     ),
     "unit taken": (
         "glance", "      openstack-glance-registry:", "      openstack-keystone:",
-        "in essex the unit openstack-keystone is that of", "",
+        "in essex the unit openstack-keystone already belongs to ", "",
     ),
     "alias taken": (
         "neutron", "aliases: [neutron-api]", "aliases: [openstack-nova-api]",
-        "in current the unit openstack-nova-api is that of", "",
+        "in current the unit openstack-nova-api already belongs to ", "",
     ),
     "after a unit of ours that is not": (
         "glance", "after: [openstack-glance-api.service]", "after: [openstack-glance.api.service]",
@@ -74,7 +74,7 @@ BAD = {
     ),
     "package twice": (
         "heat", "        openstack-heat-engine:", "        openstack-nova-compute:",
-        "in current the package openstack-nova-compute is that of", "",
+        "in current the package openstack-nova-compute already belongs to ", "",
     ),
     "source without an archive": (
         "keystone", "/etc/keystone/default_catalog.templates: {}",
@@ -107,7 +107,7 @@ BAD = {
         "config: goes with file", "",
     ),
     "odd name of an account": ("nova", "name: nova_migration", "name: nova.migration", "not the name of", ""),
-    "account twice": ("nova", "name: nova_migration", "name: heat", "the user heat is that of", ""),
+    "account twice": ("nova", "name: nova_migration", "name: heat", "the user heat already belongs to ", ""),
     "services without a package": (
         "placement", "    rpm:\n", "    rmp:\n", 'unknown key "rmp"', "did you mean rpm?",
     ),
@@ -115,7 +115,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("name", "old", "new", "message", "hint"), BAD.values(), ids=BAD.keys())
-def test_a_mistake_is_told_with_file_and_line(
+def test_a_mistake_is_reported_with_file_and_line(
     tmp_path: Path, name: str, old: str, new: str, message: str, hint: str
 ) -> None:
     text = "\n".join(spoil(tmp_path, name, old, new))

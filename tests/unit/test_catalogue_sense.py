@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is well-formed in the catalogue and makes no sense is told with file and line."""
+"""What is well-formed in the catalogue and makes no sense is reported with file and line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from builder.rpm.build.failure import find_origin
 from builder.rpm.spec.packages import find_packages
 from tests.support.catalogue_copy import spoil
 
-# What stands in keystone.yaml, what stands there instead, what is told.
+# What stands in keystone.yaml, what stands there instead, what is reported.
 SENSELESS = {
     "folder of the system": ("/etc/keystone/fernet-keys: {mode", "/etc/cron.d: {mode", "cron.d is not a"),
     "folder of another": ("/etc/keystone/fernet-keys: {mode", "/etc/glance/x: {mode", "glance/x is not a"),
@@ -39,14 +39,14 @@ SENSELESS = {
 
 
 @pytest.mark.parametrize(("old", "new", "said"), SENSELESS.values(), ids=SENSELESS)
-def test_what_makes_no_sense_is_told(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_makes_no_sense_is_reported(tmp_path: Path, old: str, new: str, said: str) -> None:
     lines = spoil(tmp_path, "keystone", old, new)
 
     assert said in "\n".join(lines)
     assert lines[0].startswith(f"error: {tmp_path}/specs/services/keystone.yaml:")
 
 
-def test_uid_that_is_taken_is_told_at_the_newcomer(tmp_path: Path) -> None:
+def test_uid_that_is_taken_is_reported_at_the_newcomer(tmp_path: Path) -> None:
     specs = tmp_path / "specs"
     shutil.copytree(SPECS, specs)
     # Before all others in the alphabet, and younger than they.
@@ -59,10 +59,10 @@ def test_uid_that_is_taken_is_told_at_the_newcomer(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_catalogue(specs)
 
-    told = [line for line in caught.value.lines() if "the uid 161" in line]
-    assert len(told) == 1
-    assert "services/aardvark.yaml:" in told[0]
-    assert "the uid 161 is that of glance already" in told[0]
+    reported = [line for line in caught.value.lines() if "the uid 161" in line]
+    assert len(reported) == 1
+    assert "services/aardvark.yaml:" in reported[0]
+    assert "the uid 161 already belongs to glance" in reported[0]
 
 
 @pytest.mark.parametrize("text", ["MIT", "Apache-2.0 AND MIT", "GPL-2.0-only OR (MIT AND BSD-3-Clause)"])

@@ -124,7 +124,7 @@ BROKEN: dict[str, tuple[Rule, str, dict[str, object], str]] = {
         {"files": (file("/etc/systemd/system/a.service"),)},
         "stand in /usr/lib/systemd/system/",
     ),
-    "init script beside": (
+    "init script as well": (
         places.init_script_in_wrong_folder,
         "epel-6",
         {"files": (file("/etc/init.d/a"),)},
@@ -295,7 +295,7 @@ BROKEN: dict[str, tuple[Rule, str, dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize(("rule", "target", "changed", "message"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_rule_tells_what_is_broken(
+def test_a_rule_reports_what_is_broken(
     tmp_path: Path, rule: Rule, target: str, changed: dict[str, object], message: str
 ) -> None:
     package = replace(GOOD, **changed)  # type: ignore[arg-type]

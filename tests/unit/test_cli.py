@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command line: help, completion and man page tell the same; errors are one line with a way out."""
+"""The command line: help, completion and man page agree; errors are one line with a way out."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the fixture distribution tells Debian's words as RPM's."""
+"""How the fixture distribution writes Debian's words as RPM's."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_only_cloud_of_the_file_needs_no_name() -> None:
         ("clouds:\n  right:\n    image_endpoint_override: glance\n", "named.yaml:3: cloud right: image_end"),
     ],
 )
-def test_named_file_that_is_missing_or_broken_is_told_and_no_other_is_taken(
+def test_named_file_that_is_missing_or_broken_is_reported_and_no_other_is_taken(
     place: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, said: str
 ) -> None:
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "named.yaml")
@@ -99,7 +99,7 @@ def test_file_in_its_usual_place_is_not_skipped_either(
         find()
 
 
-def test_every_mistake_of_a_file_is_told(tmp_path: Path) -> None:
+def test_every_mistake_of_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "many.yaml").write_text("clouds:\n  a: 1\n  b: {auth: 2}\n  c: {auth: {auth_url: 3}}\n")
 
     with pytest.raises(InputError) as caught:
@@ -138,7 +138,7 @@ def test_address_of_the_environment_is_named_by_its_variable(
         find()
 
 
-def test_what_openstacksdk_warns_of_is_told(place: Path) -> None:
+def test_what_openstacksdk_warns_of_is_reported(place: Path) -> None:
     (place / "clouds.yaml").write_text(GOOD.replace("region_name", "profile: nobody-has-it\n    region_name"))
 
     _, said = find()

@@ -147,7 +147,7 @@ def test_body_starts_anew_with_each_iteration(tmp_path: Path) -> None:
         pytest.param(["a=1", "a=2"], 1, id="twice"),
     ],
 )
-def test_wrong_properties_are_all_told(words: list[str], problems: int) -> None:
+def test_wrong_properties_are_all_reported(words: list[str], problems: int) -> None:
     with pytest.raises(InputError) as caught:
         description.parse_properties(words)
 
@@ -172,7 +172,7 @@ def remote(**fields: Any) -> Image:
         pytest.param({"disk_format": "raw", "size": 9}, comparison.CONVERTED, id="converted"),
     ],
 )
-def test_what_could_be_compared_is_told(tmp_path: Path, fields: dict[str, Any], said: str) -> None:
+def test_what_could_be_compared_is_reported(tmp_path: Path, fields: dict[str, Any], said: str) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"bytes")
     known = {"M": "md5", "S": "sha256", "B": "blake2b"}
@@ -205,7 +205,7 @@ def test_orphan_gets_what_it_lacks_and_loses_what_is_not_wanted() -> None:
     ]
 
 
-def test_mark_tells_a_living_process_from_a_dead_one() -> None:
+def test_mark_distinguishes_a_living_process_from_a_dead_one() -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", "from builder.glance import uploader; print(uploader.own_mark()); input()"],
         stdin=subprocess.PIPE,

@@ -29,7 +29,7 @@ LAYERS = (
     ("__main__",),
 )
 ALLOWED = {("report", "files"), ("catalogue", "targets"), ("render", "catalogue"), ("render", "targets")}
-# A program of its own beside dnf: see its top.
+# A program of its own that imports dnf: see its top.
 APART = BUILDER / "image" / "packages" / "dnfworker"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Users and groups as a whole: what clashes is told with its line, before anything is built."""
+"""Users and groups as a whole: what clashes is reported with its line, before anything is built."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kickstart_text import DISK, plan_text, told
+from tests.support.kickstart_text import DISK, plan_text, reported
 
 END = "rootpw --lock\n%packages\n%end\n"
 
@@ -55,7 +55,7 @@ def test_accounts_that_fit_together(
 ) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}{lines}\n{END}")
 
-    assert told(findings, tmp_path) == []
+    assert reported(findings, tmp_path) == []
     assert [(group.name, group.gid) for group in plan.groups] == groups
     assert [(user.name, user.primary_group, user.groups) for user in plan.users] == users
 
@@ -63,15 +63,15 @@ def test_accounts_that_fit_together(
 CLASHES = {
     "two users, one uid": (
         "user --name=a --uid=1500\nuser --name=b --uid=1500",
-        "user b: uid 1500 is that of a",
+        "user b: uid 1500 belongs to a",
     ),
     "two groups, one gid": (
         "group --name=a --gid=1500\ngroup --name=b --gid=1500",
-        "group b: gid 1500 is that of a",
+        "group b: gid 1500 belongs to a",
     ),
     "two groups, one gid, in --groups": (
         "group --name=a --gid=1500\nuser --name=u --groups='b(1500)'",
-        "group b: gid 1500 is that of a",
+        "group b: gid 1500 belongs to a",
     ),
     "one group, two gids": (
         "group --name=a --gid=1500\nuser --name=u --groups='a(1501)'",
@@ -88,7 +88,7 @@ CLASHES = {
 def test_clash_names_both_lines(tmp_path: Path, lines: str, expected: str) -> None:
     _, findings = plan_text(tmp_path, f"{DISK}{lines}\n{END}")
 
-    assert len(findings.errors) == 1, told(findings, tmp_path)
+    assert len(findings.errors) == 1, reported(findings, tmp_path)
     assert findings.errors[0].where == f"{tmp_path}/test.ks:5"
     assert findings.errors[0].message.startswith(expected)
     assert findings.errors[0].message.endswith(f"{tmp_path}/test.ks:4")
@@ -155,5 +155,5 @@ def test_old_words_for_authentication(tmp_path: Path, line: str, expected: list[
 
     plan, findings = plan_text(tmp_path, f"{DISK}{line}\n{END}", ksversion=version)
 
-    assert told(findings, tmp_path) == expected
+    assert reported(findings, tmp_path) == expected
     assert plan.authselect is None

@@ -36,7 +36,7 @@ def plan_of(image: Image) -> ImagePlan:
 
 
 def drop_in(plan: ImagePlan) -> dict[str, object]:
-    """Return what the %post scripts tell cloud-init."""
+    """Return what the %post scripts configure in cloud-init."""
     texts = [match[1] for script in plan.scripts for match in CLOUD_CONFIG.finditer(script.body)]
     assert len(texts) == 1
     value = yaml.safe_load(texts[0])
@@ -58,7 +58,7 @@ def test_kickstart_passes_without_a_warning(image: Image) -> None:
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=[leaf.stem for leaf in LEAVES])
 def test_kickstart_passes_ksvalidator_in_its_own_syntax(leaf: Path) -> None:
-    """An outside check: pykickstart's own program, which is no part of ours."""
+    """An outside check: pykickstart's own program, which is not ours."""
     match = re.search(r"^#version=(\S+)$", leaf.read_text(), re.MULTILINE)
     assert match is not None
     validator = Path(sys.executable).with_name("ksvalidator")
@@ -100,7 +100,7 @@ def test_sources_are_those_of_the_target(image: Image) -> None:
 
 @pytest.mark.parametrize("image", IMAGES, ids=NAMES)
 def test_guest_is_one_for_a_cloud(image: Image) -> None:
-    """What guest-image checklists ask for, as far as a plan can tell."""
+    """What guest-image checklists ask for, as far as a plan shows it."""
     plan = plan_of(image)
 
     root = plan.disk.partitions[-1]
@@ -136,24 +136,24 @@ def test_selinux_enforces_where_there_is_a_policy(name: str) -> None:
 @pytest.mark.parametrize("image", IMAGES, ids=NAMES)
 def test_cloud_init_makes_the_user_that_images_yaml_names(image: Image) -> None:
     plan = plan_of(image)
-    told = drop_in(plan)
+    reported = drop_in(plan)
 
-    info = told.get("system_info")
-    user = info["default_user"]["name"] if isinstance(info, dict) else told["user"]
+    info = reported.get("system_info")
+    user = info["default_user"]["name"] if isinstance(info, dict) else reported["user"]
     assert user == image.default_user
-    assert told["disable_root"]
-    assert not told["ssh_pwauth"]
+    assert reported["disable_root"]
+    assert not reported["ssh_pwauth"]
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - OLD))
 def test_cloud_init_asks_every_source_and_none_for_long(name: str) -> None:
-    told = drop_in(plan_of(find_image(name)))
+    reported = drop_in(plan_of(find_image(name)))
 
-    assert told["datasource_list"] == ["NoCloud", "ConfigDrive", "OpenStack", "Ec2", "None"]
-    patience = told["datasource"]
+    assert reported["datasource_list"] == ["NoCloud", "ConfigDrive", "OpenStack", "Ec2", "None"]
+    patience = reported["datasource"]
     assert isinstance(patience, dict)
     assert all(patience[source]["max_wait"] <= 30 for source in ("OpenStack", "Ec2"))
-    assert told["ssh_genkeytypes"] == ["ed25519", "ecdsa"]
+    assert reported["ssh_genkeytypes"] == ["ed25519", "ecdsa"]
 
 
 @pytest.mark.parametrize("path", sorted(KICKSTARTS.rglob("*.ks")), ids=lambda path: path.name)
@@ -266,7 +266,7 @@ class TestCommand:
         ]
         assert out.err == ""
 
-    def test_errors_of_all_files_are_told_and_the_exit_code_is_2(
+    def test_errors_of_all_files_are_reported_and_the_exit_code_is_2(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "a.ks").write_text("nonsense\n")

@@ -10,7 +10,7 @@ import pytest
 
 from builder.image.tree.settings.profiles import ifcfg, keyfile, networkd
 from builder.kickstart.plan import NetworkInterface
-from tests.support.kickstart_text import DISK, plan_text, told
+from tests.support.kickstart_text import DISK, plan_text, reported
 
 END = "rootpw --lock\n%packages\n%end\n"
 ETH0 = NetworkInterface(name="eth0", device="eth0")
@@ -134,7 +134,7 @@ INTERFACES: dict[str, tuple[str, list[NetworkInterface]]] = {
 def test_connections_of_a_line(tmp_path: Path, options: str, expected: list[NetworkInterface]) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}network {options}\n{END}")
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert [dataclasses.replace(one, place=None) for one in plan.interfaces] == expected
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from builder.kickstart.choices import Choices
 from builder.kickstart.plan import Repository
-from tests.support.kickstart_text import DISK, GOOD, plan_text, told
+from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 # A line without an effect in an image, and a syntax that takes less of it than its author thought.
 WITHOUT_EFFECT = {
@@ -31,7 +31,7 @@ def test_options_of_a_command_without_effect_stop_nobody(tmp_path: Path, line: s
 
     _, findings = plan_text(tmp_path, f"{text}{line}\n", ksversion=version)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     said = [problem.message for problem in (*findings.warnings, *findings.notes)]
     assert any(line.split()[0] in message and "no effect" in message for message in said)
 
@@ -50,7 +50,7 @@ REPLACED = {
 def test_what_is_done_otherwise_is_warned_about(tmp_path: Path, line: str, expected: str) -> None:
     _, findings = plan_text(tmp_path, f"{GOOD}{line}\n")
 
-    assert told(findings, tmp_path) == [f"warning: test.ks:9: {expected}"]
+    assert reported(findings, tmp_path) == [f"warning: test.ks:9: {expected}"]
 
 
 MODELS = {
@@ -65,7 +65,7 @@ MODELS = {
 def test_another_model_of_an_image_is_refused_at_once_with_its_tool(
     tmp_path: Path, line: str, tool: str
 ) -> None:
-    """Nothing else is told: the kickstart is for another tool."""
+    """Nothing else is reported: the kickstart is for another tool."""
     _, findings = plan_text(tmp_path, f"lang ../x\n{line}\nnetwork --device=!\n")
 
     assert [problem.where for problem in findings.errors] == [f"{tmp_path}/test.ks:2"]
@@ -78,14 +78,14 @@ def test_ksappend_is_read_as_an_include(tmp_path: Path) -> None:
 
     plan, findings = plan_text(tmp_path, "%ksappend parts/disk.ks\nrootpw --lock\n%packages\n%end\n")
 
-    assert told(findings, tmp_path) == []
+    assert reported(findings, tmp_path) == []
     assert [part.mountpoint for part in plan.disk.partitions] == [None, "/boot/efi", "/"]
 
 
 def test_byte_order_mark_is_read_over(tmp_path: Path) -> None:
     plan, findings = plan_text(tmp_path, f"\ufefflang de_DE.UTF-8\n{GOOD}")
 
-    assert told(findings, tmp_path) == []
+    assert reported(findings, tmp_path) == []
     assert plan.lang == "de_DE.UTF-8"
 
 
@@ -166,7 +166,7 @@ def test_file_without_any_end_is_read_as_before(tmp_path: Path) -> None:
 
     plan, findings = plan_text(tmp_path, text)
 
-    assert told(findings, tmp_path) == [
+    assert reported(findings, tmp_path) == [
         "warning: test.ks:5: no section ends in %end: read as before Fedora 9 and EL 6"
     ]
     assert [script.body for script in plan.scripts] == ["echo one\n", "echo two\n"]
@@ -182,7 +182,7 @@ def test_what_is_wrong_with_a_line_that_the_command_line_replaces_harms_nobody(t
     plan, findings = plan_text(tmp_path, text, choices=given)
     without = plan_text(tmp_path, text)[1]
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert [repository.name for repository in plan.repositories] == ["r"]
     assert len(without.errors) == 4
 

@@ -10,12 +10,12 @@ import pytest
 from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
 from builder.kickstart.plan import Packages, Repository
-from tests.support.kickstart_text import DISK, plan_text, told
+from tests.support.kickstart_text import DISK, plan_text, reported
 
 
 def packages_of(folder: Path, lines: str, *, header: str = "%packages", ksversion: str = "F45") -> Packages:
     plan, findings = plan_text(folder, f"{DISK}rootpw x\n{header}\n{lines}%end\n", ksversion=ksversion)
-    assert not findings.errors, told(findings, folder)
+    assert not findings.errors, reported(findings, folder)
     return plan.packages
 
 
@@ -87,7 +87,7 @@ def test_escaped_glob_is_taken_with_a_warning(tmp_path: Path) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}%packages\n-grub\\*\n%end\n")
 
     assert plan.packages.excluded == ("grub*",)
-    assert told(findings, tmp_path) == [
+    assert reported(findings, tmp_path) == [
         "warning: test.ks:5: package -grub*: a backslash is not needed, it is left out"
     ]
 
@@ -116,7 +116,7 @@ def test_second_environment_replaces_the_first_with_a_warning(tmp_path: Path) ->
     plan, findings = plan_text(tmp_path, f"{DISK}%packages\n@^a\n@^b\n%end\n")
 
     assert plan.packages.environment == "b"
-    assert told(findings, tmp_path) == ["warning: test.ks:6: @^b replaces @^a: one can be chosen"]
+    assert reported(findings, tmp_path) == ["warning: test.ks:6: @^b replaces @^a: one can be chosen"]
 
 
 class TestSources:
@@ -131,7 +131,7 @@ class TestSources:
 
     def repositories(self, folder: Path, lines: str, choices: Choices) -> tuple[Repository, ...]:
         plan, findings = plan_text(folder, f"{DISK}{lines}%packages\n%end\n", choices=choices)
-        assert not findings.errors, told(findings, folder)
+        assert not findings.errors, reported(findings, folder)
         return plan.repositories
 
     def test_lines_are_taken_in_full(self, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ class TestSources:
 
         assert [source.name for source in found] == ["Base-OS-9"]
 
-    def test_extra_sources_come_beside(self, tmp_path: Path) -> None:
+    def test_extra_sources_are_added(self, tmp_path: Path) -> None:
         given = Choices(ksversion="F45", extra_repositories=(parse_repository("x=https://x.example/"),))
 
         found = self.repositories(tmp_path, self.LINES, given)

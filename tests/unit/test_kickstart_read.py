@@ -13,7 +13,7 @@ from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ScriptSection
 from builder.kickstart.planner import load_plan
 from builder.targets import find_target
-from tests.support.kickstart_text import DISK, GOOD, REST, plan_text, told
+from tests.support.kickstart_text import DISK, GOOD, REST, plan_text, reported
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -53,17 +53,17 @@ ERRORS = {
 def test_mistake_is_one_error_with_file_and_line(tmp_path: Path, text: str, expected: str) -> None:
     _, findings = plan_text(tmp_path, text)
 
-    errors = [line for line in told(findings, tmp_path) if line.startswith("error: ")]
+    errors = [line for line in reported(findings, tmp_path) if line.startswith("error: ")]
     assert len(errors) == 1
     assert errors[0].startswith(f"error: {expected}")
 
 
-def test_all_mistakes_of_all_files_are_told_at_once_in_their_order(tmp_path: Path) -> None:
+def test_all_mistakes_of_all_files_are_reported_at_once_in_their_order(tmp_path: Path) -> None:
     write(tmp_path, {"part.ks": "partt /\n%packages\nfoo bar\n%end\n"})
 
     _, findings = plan_text(tmp_path, "lang 'a\n%include part.ks\nnetwork --bootproto=ibft\n" + GOOD)
 
-    assert [line.split(": ")[1] for line in told(findings, tmp_path)] == [
+    assert [line.split(": ")[1] for line in reported(findings, tmp_path)] == [
         "test.ks:1",
         "test.ks:3",
         "part.ks:1 (included from test.ks:2)",
@@ -71,17 +71,17 @@ def test_all_mistakes_of_all_files_are_told_at_once_in_their_order(tmp_path: Pat
     ]
 
 
-def test_chain_of_includes_is_told(tmp_path: Path) -> None:
+def test_chain_of_includes_is_reported(tmp_path: Path) -> None:
     write(tmp_path, {"a/b.ks": "\n%include c/d.ks\n", "a/c/d.ks": "\n\nnonsense\n"})
 
     _, findings = plan_text(tmp_path, GOOD + "%include a/b.ks\n")
 
-    assert told(findings, tmp_path) == [
+    assert reported(findings, tmp_path) == [
         "error: a/c/d.ks:3 (included from a/b.ks:2) (included from test.ks:9): unknown command: nonsense"
     ]
 
 
-def test_not_utf8_is_told_with_its_line(tmp_path: Path) -> None:
+def test_not_utf8_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "latin.ks"
     path.write_bytes(b"text\n# caf\xe9\n")
 
@@ -142,7 +142,7 @@ def test_included_file_cannot_end_the_section_around_it(tmp_path: Path, text: st
     _, findings = plan_text(tmp_path, GOOD + "%post\n%include body\n%end\n")
 
     word = text.strip()
-    assert told(findings, tmp_path) == [
+    assert reported(findings, tmp_path) == [
         f"error: body:1 (included from test.ks:10): {word} in a file that is included inside %post"
     ]
 
@@ -214,7 +214,7 @@ class TestFilesOfPre:
 
         assert plan.unresolved_includes == ()
         assert [part.size for part in plan.disk.partitions] == [900]
-        assert told(findings, tmp_path) == [
+        assert reported(findings, tmp_path) == [
             "error: /tmp/parts:2 (included from test.ks:1): unknown command: nonsense"
         ]
 

@@ -15,7 +15,7 @@ from builder.kickstart.choices import Choices
 from builder.kickstart.disk.sizes import Wish, choose_disk_size, share
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ImagePlan
-from tests.support.kickstart_text import plan_text, told
+from tests.support.kickstart_text import plan_text, reported
 
 REST = "rootpw --lock\n%packages\n%end\n"
 
@@ -158,7 +158,7 @@ def test_layout(
 ) -> None:
     plan, findings = plan_disk(tmp_path, lines, size=size)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert disk_of(plan) == expected
     assert plan.disk.size == total
 
@@ -171,7 +171,7 @@ MISTAKES = {
     "no partitions at all": ("zerombr\n", "test.ks: no partition for /"),
     "no size": ("part / --fstype=ext4\n", "test.ks:1: part: has no size"),
     "size 0": ("part / --fstype=ext4 --size=0\n", "test.ks:1: part: has no size"),
-    "size is no number": ("part / --fstype=ext4 --size=2G\n", "test.ks:1: part: argument --size"),
+    "size is not a number": ("part / --fstype=ext4 --size=2G\n", "test.ks:1: part: argument --size"),
     "maxsize below size": (
         "part / --fstype=ext4 --size=9 --grow --maxsize=8\n",
         "test.ks:1: part --maxsize=8: is less than --size=9",
@@ -313,7 +313,7 @@ MISTAKES = {
 def test_mistake(tmp_path: Path, lines: str, expected: str) -> None:
     _, findings = plan_disk(tmp_path, lines)
 
-    errors = [line.removeprefix("error: ") for line in told(findings, tmp_path) if line.startswith("error")]
+    errors = [each.removeprefix("error: ") for each in reported(findings, tmp_path) if each[:5] == "error"]
     assert len(errors) == 1, errors
     assert errors[0].startswith(expected)
 
@@ -321,7 +321,7 @@ def test_mistake(tmp_path: Path, lines: str, expected: str) -> None:
 def test_disk_that_is_too_small_says_by_how_much(tmp_path: Path) -> None:
     _, findings = plan_disk(tmp_path, "part biosboot --size=1\npart / --fstype=ext4 --size=2000\n", size=1000)
 
-    assert told(findings, tmp_path)[0] == (
+    assert reported(findings, tmp_path)[0] == (
         "error: test.ks: the disk is too small by 1003 MiB: it has 1000 MiB, the partitions need 2003 MiB"
     )
 
@@ -329,7 +329,7 @@ def test_disk_that_is_too_small_says_by_how_much(tmp_path: Path) -> None:
 def test_last_of_two_partitions_is_said_to_win(tmp_path: Path) -> None:
     _, findings = plan_disk(tmp_path, "part / --fstype=ext4 --size=9\npart / --fstype=ext4 --size=10\n")
 
-    assert told(findings, tmp_path) == [
+    assert reported(findings, tmp_path) == [
         "warning: test.ks:2: part /: a second one; this line wins over test.ks:1"
     ]
 
@@ -351,7 +351,7 @@ def test_firmware_that_can_boot_the_disk(
 ) -> None:
     plan, findings = plan_disk(tmp_path, lines + "part / --fstype=ext4 --size=900\n")
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert (plan.firmware, plan.disk.label) == (firmware, label)
 
 
@@ -407,7 +407,7 @@ def test_bare_autopart_is_that_of_the_release(
     text = "autopart\nrootpw --lock x\n%packages\n%end\n"
     plan, findings = plan_text(tmp_path, text, target=target, choices=Choices(ksversion=version))
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     last = plan.disk.partitions[-1]
     assert last.fstype == kind
     found = [(one.path, one.mountpoint) for one in last.subvolumes]
@@ -440,7 +440,7 @@ VOLUMES = {
 def test_sizes_of_logical_volumes(tmp_path: Path, lines: str, sizes: list[int]) -> None:
     plan, findings = plan_disk(tmp_path, PV + lines)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert [volume.size for volume in plan.disk.groups[0].volumes] == sizes
 
 
@@ -452,7 +452,7 @@ def test_a_partition_of_lvm_grows_to_what_its_volumes_need(tmp_path: Path) -> No
 
     plan, findings = plan_disk(tmp_path, lines)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert disk_of(plan) == [("/boot", 200), ("lvm", 8001)]
 
 
@@ -467,7 +467,7 @@ def test_btrfs_as_fedoras_cloud_kickstart_has_it(tmp_path: Path) -> None:
 
     plan, findings = plan_disk(tmp_path, lines)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     volume = plan.disk.partitions[-1]
     assert (volume.fstype, volume.label, volume.mountpoint, volume.size) == ("btrfs", "fedora", None, 4117)
     assert [(one.path, one.mountpoint) for one in volume.subvolumes] == [
@@ -547,14 +547,14 @@ def plan_onpart(folder: Path, text: str, table: PartitionTable | None) -> tuple[
 def test_partitions_that_pre_makes_are_open_until_it_has_run(tmp_path: Path) -> None:
     plan, findings = plan_onpart(tmp_path, ONPART, None)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert not plan.disk.is_resolved
 
 
 def test_partitions_that_pre_made_are_taken_where_they_are(tmp_path: Path) -> None:
     plan, findings = plan_onpart(tmp_path, ONPART, MADE)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert plan.disk.is_resolved
     assert (plan.disk.label, plan.firmware) == ("gpt", ("bios",))
     assert [
@@ -590,5 +590,5 @@ def test_partitions_of_pre_that_cannot_be(
 ) -> None:
     _, findings = plan_onpart(tmp_path, lines, table)
 
-    errors = [line for line in told(findings, tmp_path) if line.startswith("error")]
+    errors = [line for line in reported(findings, tmp_path) if line.startswith("error")]
     assert any(expected in error for error in errors), errors

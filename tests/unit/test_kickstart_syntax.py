@@ -10,7 +10,7 @@ import pytest
 from builder.errors import InputError
 from builder.kickstart.choices import Choices
 from builder.kickstart.versions import choose_version, find_version, known_versions
-from tests.support.kickstart_text import DISK, GOOD, plan_text, told
+from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 CHOICES = {
     "asked goes first": ("F40", "RHEL9", "F45", "F40"),
@@ -39,7 +39,7 @@ def test_unknown_syntax_that_is_written_is_a_warning(tmp_path: Path) -> None:
     plan, findings = plan_text(tmp_path, f"#version=F99\n{GOOD}", ksversion=None)
 
     assert plan.ksversion == "F45"
-    assert told(findings, tmp_path) == ["warning: test.ks:1: #version: unknown syntax F99; F45 is used"]
+    assert reported(findings, tmp_path) == ["warning: test.ks:1: #version: unknown syntax F99; F45 is used"]
 
 
 def test_version_of_an_included_file_does_not_count(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_word_that_a_syntax_lacks_is_a_warning(
 ) -> None:
     _, findings = plan_text(tmp_path, f"{DISK}rootpw x\n{line}\n%packages\n%end\n", ksversion=version)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert any(problem.message.startswith(expected) for problem in findings.warnings)
 
 
@@ -137,13 +137,14 @@ def test_word_that_a_syntax_does_not_have_yet_says_which_has_it(
 def test_deprecated_word_is_a_warning_with_its_line(tmp_path: Path) -> None:
     _, findings = plan_text(tmp_path, f"{GOOD}timezone --isUtc Etc/UTC\n", ksversion="F40")
 
-    assert told(findings, tmp_path) == ["warning: test.ks:9: timezone --isUtc: deprecated in the syntax F40"]
+    warning = "warning: test.ks:9: timezone --isUtc: deprecated in the syntax F40"
+    assert reported(findings, tmp_path) == [warning]
 
 
 REPEATED = {
     "bootloader": (
         "bootloader --append=quiet --timeout=1\nbootloader --append=splash\n",
-        "test.ks:10: a second bootloader line: its --append replaces that of test.ks:9",
+        "test.ks:10: a second bootloader line: its --append replaces the value of test.ks:9",
     ),
     "lang": (
         "lang en_US\nlang de_DE\n",
@@ -158,7 +159,7 @@ REPEATED = {
 def test_command_that_is_there_twice(tmp_path: Path, lines: str, expected: str | None) -> None:
     _, findings = plan_text(tmp_path, GOOD + lines)
 
-    warnings = [line.removeprefix("warning: ") for line in told(findings, tmp_path)]
+    warnings = [line.removeprefix("warning: ") for line in reported(findings, tmp_path)]
     assert warnings == ([expected] if expected else [])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.kickstart.plan import Keyboard, Password, Timezone
-from tests.support.kickstart_text import DISK, plan_text, told
+from tests.support.kickstart_text import DISK, plan_text, reported
 
 END = "%packages\n%end\n"
 HASH = "$6$salt$" + "x" * 86
@@ -116,7 +116,7 @@ ZONES = {
 def test_time(tmp_path: Path, lines: str, expected: Timezone) -> None:
     plan, findings = plan_text(tmp_path, DISK + lines + END)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert dataclasses.replace(plan.timezone, place=None) == expected
 
 
@@ -138,7 +138,7 @@ KEYBOARDS = {
 def test_keyboard(tmp_path: Path, line: str, expected: Keyboard) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}{line}\n{END}")
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert plan.keyboard == expected
 
 
@@ -155,7 +155,7 @@ def test_authselect_and_its_forerunners(
 ) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}rootpw x\n{case[0]}\n{END}", ksversion=version)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert plan.authselect == case[1]
 
 
@@ -164,7 +164,7 @@ def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
 
     _, findings = plan_text(tmp_path, f"{DISK}rootpw x\n{line}\n{END}", ksversion="F17")
 
-    assert told(findings, tmp_path) == [
+    assert reported(findings, tmp_path) == [
         "warning: test.ks:5: authconfig --enablemd5: new passwords are hashed as the target does it"
     ]
 
@@ -196,7 +196,7 @@ def test_set_up_program_that_is_wanted_runs_with_a_warning(tmp_path: Path, optio
 def test_firstboot_without_a_set_up_program_has_no_effect(tmp_path: Path, options: str) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}rootpw x\nfirstboot {options}\n{END}")
 
-    assert told(findings, tmp_path) == []
+    assert reported(findings, tmp_path) == []
     assert (plan.services_enabled, plan.services_disabled) == ((), ())
 
 
@@ -229,7 +229,7 @@ def test_security_profile_is_not_passed_over(tmp_path: Path) -> None:
 
     _, findings = plan_text(tmp_path, text)
 
-    assert told(findings, tmp_path)[0] == (
+    assert reported(findings, tmp_path)[0] == (
         "error: test.ks:4: %addon org_fedora_oscap: its profile is not applied"
     )
 
@@ -239,7 +239,7 @@ def test_certificate_becomes_a_file(tmp_path: Path) -> None:
 
     plan, findings = plan_text(tmp_path, text)
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     found = plan.certificates[0]
     assert (found.path, found.text, found.anchor) == (
         "/etc/pki/ca-trust/source/anchors/ca.pem", "-----BEGIN\n", True,

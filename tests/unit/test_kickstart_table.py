@@ -14,7 +14,7 @@ from builder.kickstart.policy import Verdict
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import commands_of, options_of
 from builder.kickstart.versions import known_versions
-from tests.support.kickstart_text import DISK, GOOD, plan_text, told
+from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 VERSIONS = known_versions()
 
@@ -42,7 +42,7 @@ BTRFS = "part btrfs.1 --size=900\nbtrfs none --label=a btrfs.1\n"
 SECOND_BTRFS = "part btrfs.2 --size=900\nbtrfs none --label=b btrfs.2\n"
 
 # (command, option) -> a line without the option, a line with it, the syntax where that is not F45.
-# A plan must tell the two apart: that is what honoured means.
+# A plan must distinguish the two: that is what honoured means.
 EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("lang", "--addsupport"): ("lang en_US", "lang en_US --addsupport=de_DE.UTF-8"),
     ("keyboard", "--vckeymap"): ("", "keyboard --vckeymap=de"),
@@ -307,7 +307,7 @@ def _plan(folder: Path, line: str, ksversion: str) -> ImagePlan:
         line = f"{line}\necho\n%end"
     target = "epel-9" if ksversion.startswith("RHEL") else "fedora-45"
     plan, findings = plan_text(folder, f"{disk}{line}\n{rest}", ksversion=ksversion, target=target)
-    assert not findings.errors, told(findings, folder)
+    assert not findings.errors, reported(findings, folder)
     return _comparable(plan)
 
 
@@ -414,7 +414,7 @@ ARGUMENTS = {
 def test_harmless_command_is_said_and_changes_nothing(tmp_path: Path, name: str) -> None:
     plan, findings = plan_text(tmp_path, f"{GOOD}{ARGUMENTS.get(name, name)}\n")
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     said = [problem.message for problem in (*findings.notes, *findings.warnings)]
     assert any(message.startswith(f"{name} ") and "no effect" in message for message in said)
     assert _comparable(plan) == _comparable(plan_text(tmp_path, GOOD)[0])

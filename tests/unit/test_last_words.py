@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The line of a program's output that tells why it failed."""
+"""The line of a program's output that says why it failed."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_subvolumes_are_mounted_by_name() -> None:
     assert list(layout.capacity(Disk(partitions=(volume,)))) == ["/"], "they share their room"
 
 
-def test_content_that_does_not_fit_is_told_in_mib_with_the_line() -> None:
+def test_content_that_does_not_fit_is_reported_in_mib_with_the_line() -> None:
     root = replace(ROOT, size=100, place=Place(file="a.ks", line=7))
 
     with pytest.raises(BuildError) as caught:
@@ -133,7 +133,7 @@ def test_content_that_does_not_fit_is_told_in_mib_with_the_line() -> None:
     assert caught.value.hint == "raise --size=100 (a.ks:7)"
 
 
-def test_files_that_do_not_fit_are_told_in_inodes() -> None:
+def test_files_that_do_not_fit_are_reported_in_inodes() -> None:
     with pytest.raises(
         BuildError, match=r"/ lacks \d+ inodes: 200000 files and folders, \d+ inodes"
     ) as caught:

@@ -16,7 +16,7 @@ from builder.sizes import GIB
 
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in the place of /dev/shm; the cache is beside it."""
+    """A folder in the place of /dev/shm; the cache is next to it."""
     folder = tmp_path / "shm"
     folder.mkdir()
     monkeypatch.setattr(memory, "SHARED", folder)
@@ -82,7 +82,7 @@ def test_what_a_killed_run_left_in_either_place_is_removed(shared: Path) -> None
 CGROUPS = {
     "no limit": ("0::/a/b\n", {"a/b": ("max", "5", "inactive_file 0")}, []),
     "its own": ("0::/a/b\n", {"a/b": ("1000", "400", "anon 1\ninactive_file 50")}, [650]),
-    "that of the one above": ("1:cpu:/x\n0::/a/b\n", {"a/b": ("max", "5", "inactive_file 0"),
+    "of the one above": ("1:cpu:/x\n0::/a/b\n", {"a/b": ("max", "5", "inactive_file 0"),
                                                        "a": ("900", "100", "inactive_file 0")}, [800]),
     "the first version": ("4:memory:/a\n", {}, []),
 }  # fmt: skip

@@ -31,8 +31,8 @@ CATALOGUE = load_catalogue()
 USERS = [user for project in CATALOGUE.projects.values() for user in project.accounts()]
 
 
-def beside(suffix: str) -> list[Path]:
-    """Return the committed files beside the specs whose name ends so."""
+def next_to_specs(suffix: str) -> list[Path]:
+    """Return the committed files next to the specs whose name ends so."""
     return sorted(SPECS.glob(f"*/*/*{suffix}"))
 
 
@@ -53,7 +53,7 @@ def test_every_project_has_a_spec_for_each_release_it_is_packaged_in() -> None:
     assert len(list((SPECS / "current").glob("*.spec"))) == 9
 
 
-def test_what_differs_is_told_and_what_nobody_makes(tmp_path: Path) -> None:
+def test_what_differs_is_reported_and_what_nobody_makes(tmp_path: Path) -> None:
     files = render_tree(CATALOGUE, load_targets())
     for file in files[2:]:
         path = tmp_path / file.path
@@ -72,25 +72,25 @@ def test_what_differs_is_told_and_what_nobody_makes(tmp_path: Path) -> None:
 
 def test_the_command_writes_only_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builder.cli.specs.SPECS", tmp_path)
-    first, second, told = io.StringIO(), io.StringIO(), io.StringIO()
+    first, second, reported = io.StringIO(), io.StringIO(), io.StringIO()
 
     with pytest.raises(BuildError, match=r"\.spec is not what the catalogue makes \(\d+ such files\)"):
-        cli.run(cli.parse(["specs", "--check"]), Report(err=told))
+        cli.run(cli.parse(["specs", "--check"]), Report(err=reported))
     assert list(tmp_path.iterdir()) == []
-    assert cli.run(cli.parse(["specs"]), Report(out=first, err=told)) == 0
-    assert cli.run(cli.parse(["specs"]), Report(out=second, err=told)) == 0
-    assert cli.run(cli.parse(["specs", "--check"]), Report(err=told)) == 0
+    assert cli.run(cli.parse(["specs"]), Report(out=first, err=reported)) == 0
+    assert cli.run(cli.parse(["specs"]), Report(out=second, err=reported)) == 0
+    assert cli.run(cli.parse(["specs", "--check"]), Report(err=reported)) == 0
 
     assert len(first.getvalue().splitlines()) == len(render_tree(CATALOGUE, load_targets()))
     assert second.getvalue() == ""
 
     mine = tmp_path / "current/openstack-nova/mine.patch"
     mine.write_text("by hand")
-    assert cli.run(cli.parse(["specs"]), Report(err=told)) == 0
+    assert cli.run(cli.parse(["specs"]), Report(err=reported)) == 0
     assert mine.is_file()
-    assert "mine.patch: nothing in the catalogue makes it" in told.getvalue()
+    assert "mine.patch: nothing in the catalogue makes it" in reported.getvalue()
     with pytest.raises(BuildError, match=r"mine\.patch is not what the catalogue makes \(1 such files\)"):
-        cli.run(cli.parse(["specs", "--check"]), Report(err=told))
+        cli.run(cli.parse(["specs", "--check"]), Report(err=reported))
 
 
 def test_a_name_that_a_template_does_not_get_is_an_error() -> None:
@@ -109,7 +109,7 @@ def test_a_name_that_a_template_does_not_get_is_an_error() -> None:
         (["fedora-17", "epel-6"], makes_accounts, None),
     ],
 )
-def test_targets_are_told_apart_by_family_where_that_will_do(
+def test_targets_are_distinguished_by_family_where_that_will_do(
     patterns: list[str], chosen: object, expected: str | None
 ) -> None:
     assert expression(select(patterns), chosen) == expected  # type: ignore[arg-type]
@@ -125,16 +125,16 @@ def test_what_rpm_reads_of_an_account_is_the_line_of_sysusers(user: User) -> Non
     assert sysusers_line(user).split()[:2] == ["u", user.name]
 
 
-def test_membership_is_told_in_the_same_way() -> None:
+def test_membership_is_reported_in_the_same_way() -> None:
     nova = CATALOGUE.projects["nova"].user
 
-    told = member_provides(nova, ("qemu",))
+    reported = member_provides(nova, ("qemu",))
 
-    assert told[0].startswith("groupmember(nova/qemu) = ")
-    assert base64.b64decode(told[0].split(" = ")[1]).rstrip(b"\0").decode() == member_line(nova, "qemu")
+    assert reported[0].startswith("groupmember(nova/qemu) = ")
+    assert base64.b64decode(reported[0].split(" = ")[1]).rstrip(b"\0").decode() == member_line(nova, "qemu")
 
 
-@pytest.mark.parametrize("path", beside(".init"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", next_to_specs(".init"), ids=lambda path: path.stem)
 def test_the_header_of_an_init_script_is_complete(path: Path) -> None:
     text = path.read_text()
     header = re.search(r"^### BEGIN INIT INFO\n(.*)^### END INIT INFO$", text, re.S | re.M)
@@ -190,7 +190,7 @@ def test_names_of_rdo_lead_to_the_units_of_today() -> None:
     )
 
 
-@pytest.mark.parametrize("path", beside("-uwsgi.ini"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", next_to_specs("-uwsgi.ini"), ids=lambda path: path.stem)
 def test_uwsgi_serves_the_port_of_the_catalogue(path: Path) -> None:
     project = next(
         each
@@ -229,7 +229,7 @@ def test_a_percent_sign_in_the_changelog_is_no_macro() -> None:
     assert spec.text.endswith("\n- All %%files are 100%% there\n")
 
 
-def test_every_file_beside_a_spec_is_one_of_its_sources() -> None:
+def test_every_file_next_to_a_spec_is_one_of_its_sources() -> None:
     for spec in SPECS.glob("*/*.spec"):
         sources = re.findall(r"^Source(\d+): +(\S+)$", spec.read_text(), re.M)
         numbers = [int(number) for number, _ in sources]

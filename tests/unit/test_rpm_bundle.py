@@ -29,7 +29,7 @@ def report(**changes: object) -> str:
     return json.dumps({"install": [item]})
 
 
-def test_spec_tells_file_digest_and_version_as_rpm_has_it() -> None:
+def test_spec_gives_file_digest_and_version_as_rpm_has_it() -> None:
     block = render_block(read_report(report()))
 
     assert block.splitlines() == [

@@ -108,7 +108,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("text", "line", "message", "hint"), BAD.values(), ids=BAD.keys())
-def test_a_mistake_is_told_with_file_line_and_a_way_out(
+def test_a_mistake_is_reported_with_file_line_and_a_way_out(
     tmp_path: Path, text: str, line: int, message: str, hint: str
 ) -> None:
     path = write(tmp_path, text)
@@ -128,7 +128,7 @@ def test_a_mistake_is_told_with_file_line_and_a_way_out(
     [(None, "no such file"), (b"", "empty"), (b"# only a comment\n", "empty"), (b"a: \xff\n", "not UTF-8")],
     ids=["missing", "empty", "comment only", "not UTF-8"],
 )
-def test_an_unreadable_file_is_told_by_name(tmp_path: Path, data: bytes | None, message: str) -> None:
+def test_an_unreadable_file_is_reported_by_name(tmp_path: Path, data: bytes | None, message: str) -> None:
     path = tmp_path / "things.yaml"
     if data is not None:
         path.write_bytes(data)
@@ -139,7 +139,7 @@ def test_an_unreadable_file_is_told_by_name(tmp_path: Path, data: bytes | None, 
     assert str(path) in caught.value.lines()[0]
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     reader = Reader()
     for number in (1, 2):
         path = tmp_path / f"{number}.yaml"
@@ -149,9 +149,9 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         reader.check()
 
-    told = [line for line in caught.value.lines() if line.startswith("error")]
-    assert len(told) == 6
-    assert sum("2.yaml" in line for line in told) == 3
+    reported = [line for line in caught.value.lines() if line.startswith("error")]
+    assert len(reported) == 6
+    assert sum("2.yaml" in line for line in reported) == 3
 
 
 def test_paths_below_the_current_folder_are_shown_short(

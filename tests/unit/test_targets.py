@@ -38,11 +38,11 @@ def test_every_target_has_a_true_row_in_the_readme() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line
     ]
-    told = {name: row for row in rows[2:] for name in row[0].split(", ")}
+    reported = {name: row for row in rows[2:] for name in row[0].split(", ")}
 
-    assert sorted(told) == sorted(ALL)
+    assert sorted(reported) == sorted(ALL)
     for target in load_targets():
-        _, release, init, utils, images = told[target.name]
+        _, release, init, utils, images = reported[target.name]
         assert release == ("–" if target.release == NO_RELEASE else target.release), target.name
         assert init == ("SysV" if target.init is Init.SYSV else "systemd"), target.name
         assert utils.startswith("built" if target.python else "refused"), target.name
@@ -92,7 +92,7 @@ def test_targets_are_chosen_by_name_and_glob(patterns: list[str], expected: list
         ("suse-*", "no target matches: suse-*", "targets: fedora-17, "),
     ],
 )
-def test_an_unknown_target_is_told_with_the_nearest_and_the_list(
+def test_an_unknown_target_is_reported_with_the_nearest_and_the_list(
     pattern: str, message: str, hint: str
 ) -> None:
     with pytest.raises(InputError) as caught:
@@ -119,12 +119,12 @@ BAD = {
         'release: unknown value "esex"',
         "did you mean essex?",
     ),
-    "dist twice": ("dist: .el9", "dist: .el8", "epel-9: dist .el8 is that of epel-8 already", ""),
+    "dist twice": ("dist: .el9", "dist: .el8", "epel-9: dist .el8 already belongs to epel-8", ""),
 }
 
 
 @pytest.mark.parametrize(("old", "new", "message", "hint"), BAD.values(), ids=BAD.keys())
-def test_a_mistake_in_the_file_is_told_with_its_line(
+def test_a_mistake_in_the_file_is_reported_with_its_line(
     tmp_path: Path, old: str, new: str, message: str, hint: str
 ) -> None:
     path = tmp_path / "targets.yaml"

@@ -108,7 +108,7 @@ def test_what_is_missing_may_be_no_program() -> None:
 
 
 # Part of every system, or of what another package of the lists needs.
-# What takes the place of another where that is not: python3-libdnf5 that of python3-dnf.
+# What takes the place of another where that is not: python3-libdnf5 for python3-dnf.
 INSTEAD = {"python3-libdnf5"}
 # EL's kernel has no btrfs, and EL no tool for it.
 ABSENT = {"el": {"btrfs-progs"}}

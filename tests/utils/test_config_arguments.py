@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bad input: one line on stderr, the file untouched, exit 1 (or that of --strict-exit)."""
+"""Bad input: one line on stderr, the file untouched, exit 1 (or --strict-exit's)."""
 
 import os
 import re

@@ -16,7 +16,7 @@ OFFERED = {
     "operations": (["--unc"], ["--uncomment"]),
     "an option": (["--set", "--exi"], ["--existing"]),
     "dialects": (["--dialect", "sys"], ["systemd"]),
-    "dialects behind an equal sign": (["--dialect", "=", "o"], ["oslo"]),
+    "dialects after an equal sign": (["--dialect", "=", "o"], ["oslo"]),
     "files": (["--get", "nov"], ["nova.conf"]),
     "sections": (["--get", "nova.conf", "d"], ["database"]),
     "DEFAULT": (["--set", "nova.conf", "DEF"], ["DEFAULT"]),
@@ -25,7 +25,7 @@ OFFERED = {
         ["--set", "nova.conf", "s", "a", "1", "--del", "nova.conf", "database", "max"],
         ["max_retries"],
     ),
-    "behind an option with an argument": (
+    "after an option with an argument": (
         ["--format", "sh", "--get", "nova.conf", "data"],
         ["database"],
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`--dialect crudini` beside crudini 0.9.6, both as processes: output, file, exit code.
+"""`--dialect crudini` compared with crudini 0.9.6, both as processes: output, file, exit code.
 
 DIFFERENCES is the one list of what is different on purpose, each with its reason.
 """
@@ -178,8 +178,8 @@ def comparable(found: Outcome) -> tuple[object, ...]:
     """What has to be equal; of stderr only the one-line messages that scripts may know."""
     known = ("Parameter not found", "Section not found", "changed:", "unchanged:", "param names",
              "section names", "Invalid sh", "stdin is closed", "Conflicting")  # fmt: skip
-    told = [line for line in found.err.splitlines() if line.startswith(known)]
-    return found.rc, found.out, found.file, found.files, told
+    reported = [line for line in found.err.splitlines() if line.startswith(known)]
+    return found.rc, found.out, found.file, found.files, reported
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -158,9 +158,9 @@ def test_sigkill_in_place_leaves_a_copy_of_the_old_text(folder: Path, shim: Path
             copies = [t for n, t in outcome.work.items() if n.startswith(f".{name}.")]
             assert outcome.texts[name] in (OLD, NEW) or OLD in copies, outcome.step
             cut = outcome.texts[name] != OLD and OLD in copies
-            told = run(folder, shim, ["--inplace", "--set", name, "s", "b", "1"], 0, "none")
-            assert ("was cut short" in told.err) == cut, outcome.step
-            assert any(n.startswith(f".{name}.") for n in told.work) == cut
+            reported = run(folder, shim, ["--inplace", "--set", name, "s", "b", "1"], 0, "none")
+            assert ("was cut short" in reported.err) == cut, outcome.step
+            assert any(n.startswith(f".{name}.") for n in reported.work) == cut
 
 
 def test_a_disk_that_stays_full_is_reported_once(folder: Path, shim: Path) -> None:

@@ -16,7 +16,7 @@ VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
 
 
 def candidates() -> list[str]:
-    """Interpreters by name on PATH, those of pyenv, and the one that runs the tests."""
+    """Interpreters by name on PATH, pyenv's, and the one that runs the tests."""
     found = [sys.executable]
     found += [path for path in (shutil.which(f"python{version}") for version in VERSIONS) if path]
     found += [path for path in (shutil.which("python3"), "/usr/bin/python3") if path]
@@ -80,8 +80,8 @@ def transcript(path: Path, python: "str | None") -> "list[tuple[object, ...]]":
         else:
             # A locale without UTF-8 must not matter.
             result = process(*arguments, stdin=stdin, python=python, environment={"LC_ALL": "C"})
-        told = [part.replace(str(path.parent), "") for part in (result.out, result.err)]
-        said.append((result.code, *told, path.read_bytes()))
+        reported = [part.replace(str(path.parent), "") for part in (result.out, result.err)]
+        said.append((result.code, *reported, path.read_bytes()))
     said.append(tuple(sorted((p.name, p.read_bytes()) for p in path.parent.iterdir())))
     return said
 

@@ -39,7 +39,7 @@ def test_get_all_prints_every_value(providers: Path) -> None:
     assert config("--get", providers, *ONE).out == FOUND[-1] + "\n"
 
 
-def test_add_puts_one_more_value_behind_the_last(providers: Path) -> None:
+def test_add_puts_one_more_value_after_the_last(providers: Path) -> None:
     assert config("--add", providers, *ONE, "FW:a:b") == (0, "", "")
     assert values(providers) == [*FOUND, "FW:a:b"]
     assert providers.read_text() == PROVIDERS.replace(":y\n", ":y\nservice_provider = FW:a:b\n")
@@ -199,7 +199,7 @@ UNREADABLE = {
     "bracket": ("[database\nconnection = x\n", 1),
     "no equals sign": ("[database]\nconnection\n", 2),
     "no name": ("[]\na = 1\n", 1),
-    "text behind the header": ("[database] # x\na = 1\n", 1),
+    "text after the header": ("[database] # x\na = 1\n", 1),
     "conflict": ("[database]\n<<<<<<< HEAD\na = 1\n", 2),
     "JSON": ('{\n"database": {"connection": "x"}\n}\n', 1),
     "YAML": ("database:\n  connection: x\n", 1),
@@ -258,7 +258,7 @@ def test_an_empty_value_of_a_file_has_to_be_meant(folder: Path, given: str) -> N
     assert (meant.code, path.read_text()) == (0, "[s]\na =\n")
 
 
-def test_a_new_option_goes_behind_all_lines_of_its_example(folder: Path) -> None:
+def test_a_new_option_goes_after_all_lines_of_its_example(folder: Path) -> None:
     path = folder / "f"
     path.write_text("[s]\n# usage =\n#     /var\n#     /home\n\n# Of another.\n# b = 1\n")
 
@@ -404,8 +404,8 @@ def test_output_goes_to_another_file(providers: Path, folder: Path) -> None:
 
 
 def test_verbose_says_what_changed(providers: Path) -> None:
-    told = config("--verbose", "--set", providers, "other", "k", "1", "--set", providers, "other", "n", "a b")
-    assert told.err == (f"unchanged: --set {providers} other k 1\nchanged: --set {providers} other n 'a b'\n")
+    done = config("--verbose", "--set", providers, "other", "k", "1", "--set", providers, "other", "n", "a b")
+    assert done.err == (f"unchanged: --set {providers} other k 1\nchanged: --set {providers} other n 'a b'\n")
 
 
 EXISTING = {
@@ -462,7 +462,7 @@ def test_one_of_several_sections_of_a_name_is_reached_by_its_number(folder: Path
     assert path.read_text() == "[s]\na = 1\nb = 4\n[t]\n[s]\nb = 3\n"
 
 
-def test_an_indented_file_is_told_of_the_option_that_reads_it(folder: Path) -> None:
+def test_an_indented_file_is_reported_for_the_option_that_reads_it(folder: Path) -> None:
     path = folder / "f"
     path.write_text("  [s]\n  a = 1\n")
 

@@ -60,7 +60,7 @@ UNREADABLE = {
     "blank line inside a continuation": ("[s]\na = 1\n\n  two\n", 4),
     "indented first option": ("[s]\n  a = 1\n", 2),
     "indented section": ("  [s]\na = 1\n", 1),
-    "text behind a header": ("[s] # c\na=1\n", 1),
+    "text after a header": ("[s] # c\na=1\n", 1),
     "header without a name": ("[]\na=1\n", 1),
     "header without an end": ("[s\na=1\n", 1),
     "option without a name": ("[s]\n= v\n", 2),
@@ -197,7 +197,7 @@ def test_what_cannot_be_stored_is_refused_with_the_reason(folder: Path, case: st
     assert path.read_text() == "[s]\nk = old\n"
 
 
-# id: (text before, arguments behind the file, text after)
+# id: (text before, arguments after the file, text after)
 EDITS = {
     "the last of a repeated option": ("[s]\na=1\na=2\n", ["s", "a", "3"], "[s]\na=1\na=3\n"),
     "the last of a repeated section": (
@@ -209,21 +209,21 @@ EDITS = {
     "a continuation keeps its indentation": (
         "[s]\na = 1\n\t2\n", ["s", "a", "x\ny"], "[s]\na = x\n\ty\n"),
     "crlf": ("[s]\r\na=1\r\n", ["s", "b", "2\n3"], "[s]\r\na=1\r\nb = 2\r\n  3\r\n"),
-    "behind the example": (
+    "after the example": (
         "[s]\n# Say hello. (string value)\n#a = <None>\n\n#b = 1\n", ["s", "a", "x"],
         "[s]\n# Say hello. (string value)\n#a = <None>\na = x\n\n#b = 1\n"),
-    "behind the last of several examples": (
+    "after the last of several examples": (
         "[s]\n#a = 1\n#a = 2\n#b = 1\n", ["s", "a", "x"], "[s]\n#a = 1\n#a = 2\na = x\n#b = 1\n"),
-    "not behind the example of another section": (
+    "not after the example of another section": (
         "[s]\n#b = 1\n\n[t]\n#a = 1\n", ["s", "a", "x"], "[s]\n#b = 1\na = x\n\n[t]\n#a = 1\n"),
-    "not behind an example of a longer name": (
+    "not after an example of a longer name": (
         "[s]\n#aa = 1\n\n#b = 1\n", ["s", "a", "x"], "[s]\n#aa = 1\n\n#b = 1\na = x\n"),
     "before the comment of the next section": (
         "[s]\nb = 1\n\n# About t\n[t]\n", ["s", "a", "x"], "[s]\nb = 1\na = x\n\n# About t\n[t]\n"),
     "a last line without an end": ("[s]\nb=1", ["s", "a", "x"], "[s]\nb=1\na = x\n"),
     "a changed last line keeps its end": ("[s]\na=1", ["s", "a", "x"], "[s]\na=x"),
     "a new section": ("[s]\nb=1\n", ["t", "a", "x"], "[s]\nb=1\n\n[t]\na = x\n"),
-    "a new section behind a blank line": ("[s]\nb=1\n\n", ["t", "a", "x"], "[s]\nb=1\n\n[t]\na = x\n"),
+    "a new section after a blank line": ("[s]\nb=1\n\n", ["t", "a", "x"], "[s]\nb=1\n\n[t]\na = x\n"),
     "DEFAULT goes first": (
         "# Licence\n\n# About s\n[s]\nb=1\n", ["DEFAULT", "a", "x"],
         "# Licence\n\n[DEFAULT]\na = x\n\n# About s\n[s]\nb=1\n"),

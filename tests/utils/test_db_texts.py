@@ -51,7 +51,7 @@ def test_man_page_is_good_roff():
 COMPLETIONS = {
     "option": (["--generate"], ["--generate-password"]),
     "service": (["--service", "ke"], ["keystone"]),
-    "behind =": (["--engine", "=", "p"], ["postgresql"]),
+    "after =": (["--engine", "=", "p"], ["postgresql"]),
     "release": (["--release", "e"], ["essex"]),
     "nothing for a password": (["--password", "x"], []),
 }

@@ -182,10 +182,10 @@ def test_services_get_to_know_each_other(case: str) -> None:
 
 
 def test_tokens_are_checked_without_a_region() -> None:
-    told = values(plan.make_plan(DATA, EVERYTHING, plan.Wish()))
+    reported = values(plan.make_plan(DATA, EVERYTHING, plan.Wish()))
 
-    assert told["nova.conf", "keystone_authtoken", "www_authenticate_uri"] == "http://127.0.0.1:5000/v3"
-    assert ("nova.conf", "keystone_authtoken", "region_name") not in told
+    assert reported["nova.conf", "keystone_authtoken", "www_authenticate_uri"] == "http://127.0.0.1:5000/v3"
+    assert ("nova.conf", "keystone_authtoken", "region_name") not in reported
 
 
 def test_no_value_is_left_open() -> None:

@@ -110,7 +110,7 @@ def test_addresses_go_into_their_interface(
     assert (found["identity", "public"], found["image", "public"]) == (identity, image)
 
 
-def test_unknown_profile_and_service_are_told_with_those_there_are(catalogue: dict) -> None:
+def test_unknown_profile_and_service_are_reported_with_those_there_are(catalogue: dict) -> None:
     with pytest.raises(UsageError, match='unknown profile "folsom"') as profile:
         build(catalogue, "folsom")
     with pytest.raises(UsageError, match='unknown service "nvoa"') as service:

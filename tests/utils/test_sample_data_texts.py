@@ -142,7 +142,7 @@ def test_wrong_words_are_refused(words: "list[str]", variables: "dict[str, str]"
         arguments.parse(words, variables)
 
 
-def test_variables_stand_behind_the_options() -> None:
+def test_options_win_over_variables() -> None:
     variables = {
         "DISABLE_ENDPOINTS": "1", "ENABLE_SWIFT": "1", "CONTROLLER_ADMIN_ADDRESS": "a",
         "KEYSTONE_PORT": "5001",
@@ -185,7 +185,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_FILES.values(), ids=BAD_FILES.keys())
-def test_mistakes_in_a_file_are_told_with_their_line(tmp_path: Path, text: str, message: str) -> None:
+def test_mistakes_in_a_file_are_reported_with_their_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(text)
     passwords = sample_passwords.Passwords({}, {})
@@ -277,7 +277,7 @@ def test_help_names_every_option_that_the_man_page_and_the_completion_know() -> 
         assert option in page or option in ("--quiet", "--verbose", "--version", "--help")
 
 
-def test_output_is_utf8_in_every_locale_and_a_full_disk_is_told() -> None:
+def test_output_is_utf8_in_every_locale_and_a_full_disk_is_reported() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from openstack_utils import errors; from openstack_utils.host import console;"
@@ -287,17 +287,17 @@ def test_output_is_utf8_in_every_locale_and_a_full_disk_is_told() -> None:
     words = [sys.executable, "-I", "-c", code, str(UTILS)]
     plain = subprocess.run(words, capture_output=True, check=True, env={"LC_ALL": "POSIX", "PYTHONUTF8": "0"})
     with open("/dev/full", "w") as full:
-        told = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=True, env={})
+        reported = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=True, env={})
 
     assert (plain.stdout, plain.stderr) == ("ä\n".encode(), "ä \\udce9\n".encode())
-    assert told.stderr.decode().splitlines()[1:] == ["error: stdout: no space left on device"]
+    assert reported.stderr.decode().splitlines()[1:] == ["error: stdout: no space left on device"]
 
 
 COMPLETIONS = {
     "profile": (["--profile", "e"], ["essex"]),
     "option": (["--dr"], ["--dry-run"]),
     "services": (["--service", "nova", "gl"], ["glance"]),
-    "behind =": (["--bootstrap", "=", "al"], ["always"]),
+    "after =": (["--bootstrap", "=", "al"], ["always"]),
 }
 
 

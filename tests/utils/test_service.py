@@ -99,7 +99,7 @@ def test_words_select(root: Path, case: str) -> None:
     assert names(root, *words) == selected
 
 
-def test_unknown_words_are_told_all_at_once_without_asking_systemd(root: Path) -> None:
+def test_unknown_words_are_reported_all_at_once_without_asking_systemd(root: Path) -> None:
     with pytest.raises(UsageError) as caught:
         names(root, "nvoa", "nova", "xyz")
 
@@ -245,7 +245,7 @@ USAGE = {
 
 
 @pytest.mark.parametrize("case", USAGE)
-def test_wrong_usage_is_told(case: str) -> None:
+def test_wrong_usage_is_reported(case: str) -> None:
     words, said = USAGE[case]
     done = run(*words)
     assert (done.returncode, done.stdout) == (2, "")

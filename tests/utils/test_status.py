@@ -125,7 +125,7 @@ HTTP = {
     "not there": ((404, {}, b"no"), False, ""),
     "broken": ((500, {}, b"Traceback"), False, ""),
     "its backend is gone": ((503, {}, b""), False, ""),
-    "JSON that is no document": ((200, {}, b"[1, 2]"), True, ""),
+    "JSON that is not a document": ((200, {}, b"[1, 2]"), True, ""),
     "not even text": ((200, {}, b"\xff\xfe\x00"), True, ""),
 }
 
@@ -151,7 +151,7 @@ def test_a_circle_of_redirects_ends() -> None:
 
 
 @pytest.mark.parametrize(("reply", "said"), [(b"SSH-2.0-OpenSSH\r\n", "."), (None, "no answer within 0.3 s")])
-def test_what_speaks_no_http_is_told(reply: bytes, said: str) -> None:
+def test_what_speaks_no_http_is_reported(reply: bytes, said: str) -> None:
     with speaking(reply) as (host, port), pytest.raises(UnreachableError, match=said):
         endpoints.look(f"http://{host}:{port}/", asking.Limit(0.3))
 
@@ -458,7 +458,7 @@ def etc(tmp_path: Path) -> Path:
 
 
 def listen_at(etc: Path, port: int) -> None:
-    """Tell the configuration on which port Keystone is."""
+    """Set the port of Keystone in the configuration."""
     (etc / "keystone/openstack-keystone-uwsgi.ini").write_text(f"[uwsgi]\nhttp-socket = :{port}\n")
 
 
@@ -484,7 +484,7 @@ def test_what_is_configured_is_looked_at(etc: Path) -> None:
     assert text.stdout.startswith(f"keystone: Identity service (current)\n  http://127.0.0.1:{port}/v3")
     assert "\n! database keystone" in text.stdout
     assert text.stdout.endswith("not well: database keystone\n")
-    assert "left out: states of services: the files are not those of this host" in text.stdout
+    assert "left out: states of services: the files belong to another host" in text.stdout
     for each in (done, text):
         assert "S3cretWord" not in each.stdout + each.stderr
 
@@ -528,7 +528,7 @@ USAGE = {
 
 
 @pytest.mark.parametrize("case", USAGE)
-def test_wrong_usage_is_told(case: str) -> None:
+def test_wrong_usage_is_reported(case: str) -> None:
     words, said = USAGE[case]
     done = run(*words)
     assert (done.returncode, done.stdout) == (2, "")

@@ -25,7 +25,7 @@ from .storage import descriptors, inplace, transaction
 class IniFile:
     """One file being read or edited, by oslo.config's rules.
 
-    Editing methods are those of `edits.Editor`; a missing section is made, a new option goes
+    Editing methods come from `edits.Editor`; a missing section is made, a new option goes
     after its commented-out example.
     """
 

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the action's options."""
     add_build_arguments(parser)
     parser.add_argument(
-        "--koji-target", metavar="NAME", help="the hub's build target (default: that of each target's row)"
+        "--koji-target", metavar="NAME", help="the hub's build target (default: from each target's row)"
     )
     parser.add_argument("--real", action="store_true", help="not a scratch build: it is tagged and kept")
     parser.add_argument(
@@ -141,7 +141,7 @@ def _common_profile(args: argparse.Namespace, targets: Sequence[Target]) -> str 
     if len(names) > 1 and not args.profile:
         raise InputError(
             f"the targets are built by several hubs: {', '.join(names)}",
-            hint="build for those of one hub at a time, or name one with --profile",
+            hint="build for the targets of one hub at a time, or choose a hub with --profile",
         )
     return names[0]
 

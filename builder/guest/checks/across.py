@@ -25,7 +25,7 @@ def _identities_differ(boots: Boots) -> Outcome:
         for kind, key in host_keys(boot).items():
             seen[f"{kind} host key {key[-16:]}"].append(boot.label)
     problems = [
-        f"{what} is that of {' and '.join(labels)}" for what, labels in seen.items() if len(labels) > 1
+        f"{what} is the same in {' and '.join(labels)}" for what, labels in seen.items() if len(labels) > 1
     ]
     return judge_all(problems, f"{len(first)} guests, {len(seen)} identities, all different")
 

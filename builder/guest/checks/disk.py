@@ -349,7 +349,7 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="initramfs-generic",
         rows=(6,),
-        explanation="The initramfs holds the disk drivers of the clouds, not only those of one machine, "
+        explanation="The initramfs holds the disk drivers of the clouds, not only one machine's, "
         "and what the root is on.",
         judge=_initramfs_generic,
     ),

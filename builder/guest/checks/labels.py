@@ -44,7 +44,7 @@ def _labels(evidence: ImageEvidence) -> Outcome:
 
 
 def _mounted(evidence: ImageEvidence) -> Iterator[tuple[FileSystem, str]]:
-    """Yield the root file system, and those of fstab that have a place in the tree."""
+    """Yield the root file system, and the ones in fstab that have a place in the tree."""
     yield evidence.root, "/"
     for mount in evidence.mounts:
         system = evidence.find_source(mount.source)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which ids of the host stand for those of an image: subuid(5), newuidmap(1), user_namespaces(7).
+"""Which ids of the host stand for an image's ids: subuid(5), newuidmap(1), user_namespaces(7).
 
 Root inside is a subordinate id outside, also when a real root builds.
 """

@@ -54,7 +54,7 @@ class _Root:
 class TreePath:
     """A path of an image. `str()` gives it as the guest knows it: absolute.
 
-    Methods are those of `pathlib.Path`. What the image makes impossible (a link that leads in circles, a
+    Methods are named as in `pathlib.Path`. What the image makes impossible (a link that leads in circles, a
     folder where a file should be) raises BuildError with the path; a missing file FileNotFoundError.
     """
 

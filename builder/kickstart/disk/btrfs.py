@@ -16,7 +16,7 @@ _PATH = re.compile(r"(?!\.{1,2}(/|$))[^/\s\\,]+(/(?!\.{1,2}(/|$))[^/\s\\,]+)*")
 
 
 def plan_volumes(ks: Kickstart, parts: Sequence[Partition]) -> list[Partition]:
-    """Return `parts`, those of btrfs lines with mount points, labels and subvolumes. Mistakes are noted."""
+    """Return `parts`, btrfs lines' with mount points, labels and subvolumes. Mistakes are noted."""
     volumes = {part.name: part for part in parts if part.fstype == "btrfs" and part.name}
     named: set[str] = set()
     lines = ks.all("btrfs")

@@ -53,7 +53,7 @@ def check_lines(ks: Kickstart, parts: Sequence[Partition]) -> None:
     if on and others:
         ks.findings.error(
             others[0].place,
-            f"part {others[0].where}: a new partition next to those of --onpart",
+            f"part {others[0].where}: a new partition next to existing ones of --onpart",
             "make all partitions in %pre, or none",
         )
 

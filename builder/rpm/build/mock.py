@@ -2,7 +2,7 @@
 """Has mock build binary RPMs out of a source RPM, in a chroot of the target with the target's own macros.
 
 Where a chroot has what the target's repositories have, BuildRequires count; the local back-end cannot look
-at them. The configurations are those of mock-core-configs; of targets past their end, in its folder eol/.
+at them. The configurations come from mock-core-configs; of targets past their end, in its folder eol/.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ A step of builder/requirements/lock (`make lock`), not of a build: a build reads
 
     python -P -m builder.rpm.programs.bundle SPEC REPORT PROJECT...
 
-REPORT is that of `pip install --dry-run --report`; the PROJECTs, resolved for the sake of what they need,
+REPORT is from `pip install --dry-run --report`; the PROJECTs, resolved for the sake of what they need,
 have packages of their own.
 """
 

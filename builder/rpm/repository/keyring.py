@@ -83,7 +83,7 @@ class OpenKeyring:
 
 
 def home_of_user(named: Path | None) -> Path | None:
-    """Return the folder that gpg is to use: `named`, else that of GNUPGHOME, else None for its default.
+    """Return the folder that gpg is to use: `named`, else GNUPGHOME, else None for its default.
 
     Raises:
         InputError: there is no such folder.

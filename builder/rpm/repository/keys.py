@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Keys that can sign, and which of them the rpm of a target can verify. Pure: gpg's listing in, keys out.
 
-The listing is that of `gpg --with-colons` (GnuPG, doc/DETAILS).
+The listing is the output of `gpg --with-colons` (GnuPG, doc/DETAILS).
 """
 
 from __future__ import annotations

@@ -101,12 +101,12 @@ def find_faults(folder: Path) -> Iterator[str]:
             yield f"{each.path.name} is neither gzip nor plain XML, which is all that yum reads"
             continue
         if sha256_file(each.path) != each.sha256:
-            yield f"the sha256 of {each.path.name} is not that of repomd.xml"
+            yield f"the sha256 of {each.path.name} differs from repomd.xml"
             continue
         data = each.path.read_bytes()
         opened = gzip.decompress(data) if each.path.suffix == ".gz" else data
         if each.open_sha256 is not None and hashlib.sha256(opened).hexdigest() != each.open_sha256:
-            yield f"the open sha256 of {each.path.name} is not that of repomd.xml"
+            yield f"the open sha256 of {each.path.name} differs from repomd.xml"
         if each.kind == "primary":
             yield from _faults_of_primary(opened, folder)
 

@@ -57,7 +57,7 @@ def find_key(name: str, *, home: Path | None, runner: Runner) -> SigningKey:
     """Return the secret key that gpg knows as `name`, one that can sign now.
 
     Args:
-        home: folder of gpg; None for that of GNUPGHOME, or gpg's default.
+        home: folder of gpg; None for GNUPGHOME, or gpg's default.
 
     Raises:
         InputError: gpg has no such secret key, or none that may sign, with the reason for each.

@@ -18,7 +18,7 @@ LARGEST = 1 << 20
 def find_mentions(root: Path, project: str, version: str) -> Iterator[str]:
     """Yield `FILE:LINE` of each line below `root` that has the name of a project and its version.
 
-    Hidden folders, among them those of git and of environments, are not looked into.
+    Hidden folders, such as git's and environments', are not searched.
     """
     number = re.compile(rf"(?<![\w.]){re.escape(version)}(?![\w]|\.\d)")
     name = re.compile(rf"(?<![a-z]){re.escape(project)}(?![a-z])", re.IGNORECASE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""openstack-config beside crudini 0.9.6, in the same run on the same file.
+"""openstack-config compared with crudini 0.9.6, in the same run on the same file.
 
 `python -m tests.rig.bench.config [--json FILE] [--rounds N]`. Both run under the same interpreter, as
 processes, with the flags of their own first lines; wall and CPU seconds are medians. Python's own

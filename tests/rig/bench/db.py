@@ -3,7 +3,7 @@
 
 `python -m tests.rig.bench.db [--json FILE] [--runs N]`. The real Keystone, Glance and Placement on MariaDB, a
 fresh database for every run; wall seconds are medians. The services' commands are timed where they are
-called, by a wrapper of theirs, so that the rest is ours. Exit 1 where a goal is missed; the load tells how
+called, by a wrapper of theirs, so that the rest is ours. Exit 1 where a goal is missed; the load shows how
 far to trust that, and the CPU seconds of our own what an idle machine would take at least.
 """
 

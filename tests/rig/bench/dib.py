@@ -3,7 +3,7 @@
 
 Everything that it does happens in a folder of ours, in private mounts and its own pid namespace, with an
 environment of its own (builder/requirements/dib.txt). It is run as it comes, with its fedora-minimal
-element; what it lacks here is put in its way in `dib_files/` and told by DIFFERENCES.
+element; what it lacks here is supplied by `dib_files/` and listed in DIFFERENCES.
 """
 
 from __future__ import annotations

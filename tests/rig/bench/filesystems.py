@@ -86,7 +86,7 @@ def main() -> int:
             "runs": args.runs,
             "builds": {name: row.as_json() for name, row in builds.items()},
             "tree": trees,
-            "beside ext4": {name: round(value, 3) for name, value in quotients.items()},
+            "next to ext4": {name: round(value, 3) for name, value in quotients.items()},
         }
         args.json.write_text(json.dumps(found, indent=2) + "\n")
     return int(any(quotients[name] > bound for name, bound in GOALS.items()))

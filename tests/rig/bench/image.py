@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The fixture JeOS: our builds beside the floor and beside diskimage-builder, in the same run.
+"""The fixture JeOS: our builds compared with the floor and diskimage-builder, in the same run.
 
 `python -m tests.rig.bench.image [--json FILE] [--runs N] [--without-dib]`. Packages and metadata are in the
 cache (a build that is not counted puts them there). The caches of the user are not touched.
@@ -256,7 +256,7 @@ def judge(rows: dict[str, Measured]) -> list[Goal]:
 
 
 def compare(rows: dict[str, Measured]) -> dict[str, float]:
-    """Return more quotients, which no goal is set for; CPU seconds tell what a busy machine hides."""
+    """Return more quotients, which no goal is set for; CPU seconds show what a busy machine hides."""
     pairs = [
         ("first build / floor, CPU", "first build", "floor", "cpu"),
         ("initramfs in the cache / floor, CPU", "initramfs in the cache", "floor", "cpu"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from builder import __version__
 from builder.runner import clean_environment
 
-# Program -> the words that make it tell its version.
+# Program -> the words that make it print its version.
 PROGRAMS: Mapping[str, Sequence[str]] = {
     "qemu-img": ("--version",),
     "rpm": ("--version",),

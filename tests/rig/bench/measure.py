@@ -138,9 +138,9 @@ def processes_below(root: int) -> list[int]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):
-                # The name in parentheses may hold blanks; the parent is the second field behind it.
-                fields_behind = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
-                children.setdefault(int(fields_behind[1]), []).append(int(entry))
+                # The name in parentheses may hold blanks; the parent is the second field after it.
+                fields_after = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+                children.setdefault(int(fields_after[1]), []).append(int(entry))
     found = [root]
     for pid in found:
         found += children.get(pid, [])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""RPMs: the whole matrix from clean, beside plain rpmbuild of the same specs one after the other.
+"""RPMs: the whole matrix from clean, compared with plain rpmbuild of the same specs one after the other.
 
 `python -m tests.rig.bench.rpm [--json FILE] [--runs N] [--packages GLOB] [--targets GLOB] [--work DIR]`.
 Sources are in the cache before the clock starts. Plain rpmbuild gets the same macros, payloads and sources;

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""openstack-keystone-sample-data beside the same objects made with the openstack client, one command each.
+"""openstack-keystone-sample-data compared with the openstack client, one command for each object.
 
 `python -m tests.rig.bench.sample_data [--json FILE] [--runs N]`. A live Keystone (one worker) on MariaDB,
 which both get into in one of WAYS: by password, as Keystone is by default (12 hash rounds, nothing
 cached), with 4 rounds, and with the cache that clouds in use have; and by SERVICE_TOKEN. Ten commands are
 run, and each kind's mean is taken as often as a first run makes an object of that kind: one command for each
 object, none for what is looked up. Commands and runs take turns; all numbers are medians. Exit 1 where a
-goal is missed; the load tells how far to trust that.
+goal is missed; the load shows how far to trust that.
 
-Beside it stands the floor: one login and one bare request for each object, which nobody who logs in can do
+The floor is next to it: one login and one bare request for each object, which nobody who logs in can do
 without. `in turn` is what they take one after another, `CPU` what Keystone and MariaDB compute for them. On
 two processors that are busy all the time nothing is faster than half of it.
 """
@@ -47,7 +47,7 @@ HEADS = ("login", "profile", "made", "first run", "second run", "commands", "fas
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Way:
-    """How the runs and the commands get into Keystone, and what is set there beside its defaults."""
+    """How the runs and the commands get into Keystone, and what is set there on top of its defaults."""
 
     name: str
     settings: Mapping[str, Mapping[str, object]]

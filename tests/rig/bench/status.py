@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""openstack-status: what a service that hangs costs, beside a host on which all answer.
+"""openstack-status: what a service that hangs costs, compared with a host on which all answer.
 
 `python -m tests.rig.bench.status [--json FILE] [--runs N]`. Doubles of the APIs of Keystone, Glance, Nova,
 Neutron, Cinder and Placement answer on loopback; then one of them, then all of them, take connections and

@@ -123,7 +123,7 @@ def upload(image: Path, environment: dict[str, str]) -> None:
 
 
 def list_images(environment: dict[str, str]) -> None:
-    """List what Glance has, as Glance tells it."""
+    """List what Glance has, as Glance reports it."""
     step(8, "What Glance has now")
     run(sys.executable, "-m", "tests.rig.demo.images", env=environment)
 

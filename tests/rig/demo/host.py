@@ -35,7 +35,7 @@ def read_os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
 
 
 def find_own_target(release: dict[str, str]) -> Target | None:
-    """Return the target that this host is, None where it is no Fedora and no EL that we build for."""
+    """Return the target that this host is, None where it is not a Fedora or EL that we build for."""
     major = release.get("VERSION_ID", "").split(".")[0]
     names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     family = Family.FEDORA if release.get("ID") == "fedora" else Family.EL if "rhel" in names else None

@@ -12,7 +12,7 @@ import contextlib
 import time
 from pathlib import Path
 
-# cgroups(7): version 2 alone, beside version 1, and the hierarchy of version 1 that systemd wants.
+# cgroups(7): version 2 alone, together with version 1, and the hierarchy of version 1 that systemd wants.
 MOUNTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd"))
 PREFIX = "openstack-builder-machine."
 

@@ -42,7 +42,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commands:
-    """How an init is booted (words for systemd-nspawn), asked whether it has, and told to end."""
+    """How an init is booted (words for systemd-nspawn), asked whether it has, and ended."""
 
     boot: tuple[str, ...]
     state: tuple[str, ...]
@@ -115,7 +115,7 @@ class Machine:
         """Run a program inside, as root, with the environment of a login.
 
         Args:
-            ok: exit statuses that are no failure; empty: any.
+            ok: exit statuses that are not a failure; empty: any.
             env: added to the environment.
 
         Raises:
@@ -160,7 +160,7 @@ class Machine:
         return self.dnf("install", *inside, timeout=timeout)
 
     def dnf(self, *words: str, timeout: float = 300) -> Completed:
-        """Run dnf with the distribution's repository and that of the files given to install()."""
+        """Run dnf with the distribution's repository and one of the files given to install()."""
         argv = ["dnf", "--assumeyes", "--setopt=fixture.enabled=1", "--setopt=install_weak_deps=0"]
         if (self.shared / "rpms" / "repodata").exists():
             argv += [f"--repofrompath=given,file://{SHARED}/rpms", "--setopt=given.gpgcheck=0"]
@@ -231,7 +231,7 @@ def booted(tree: Tree, runner: Runner) -> Iterator[Machine]:
     """Boot a machine that lies over `tree`; kill it at the end.
 
     Raises:
-        BuildError: it does not come up; the end of its console is told.
+        BuildError: it does not come up; the end of its console is reported.
     """
     with work_folder(trees.folder(), tree.kind) as work, contextlib.ExitStack() as stack:
         cgroups.remove_stale(trees.folder())

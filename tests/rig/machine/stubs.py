@@ -2,7 +2,7 @@
 """Small RPMs that the tests put into machines, and among them the stubs: stand-ins for a release's code.
 
 A stub is named one (openstack-stub-RELEASE): its programs and modules are all the same daemon, which does
-nothing but tell what happens to it (stub/openstack_stub.py).
+nothing but log what happens to it (stub/openstack_stub.py).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def build_essex_stub(folder: Path, catalogue: Catalogue) -> Path:
 def build_current_stub(folder: Path, catalogue: Catalogue, releases: Iterable[int] = (1,)) -> Path:
     """Build openstack-stub-current: python3-PROJECT for all projects, and what they need of others.
 
-    `releases` are those of the packages (1 of 30.0.0-1.fx12) that it is the code of.
+    `releases` are the packages' (1 of 30.0.0-1.fx12) that it is the code of.
     """
     found = _releases(catalogue, "current")
     packages = [release.rpm for release in found if release.rpm]

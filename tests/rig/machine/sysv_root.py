@@ -33,7 +33,7 @@ DATA_FILES = HERE / "sysv"
 PAM = DATA / "files" / "libpam-runtime" / "etc" / "pam.d"
 HOSTS = DATA / "files" / "setup" / "etc" / "hosts"
 # Of Debian's own scripts those that a container wants; the rest is about disks and clocks. The numbers
-# stand where no service of EL 6 has its own: before all at boot, behind all at the end.
+# stand where no service of EL 6 has its own: before all at boot, after all at the end.
 INIT_SCRIPTS = {
     "rc": (), "rcS": (), "sysinit": ("S/S00",), "hostname.sh": ("S/S01",), "sendsigs": ("0/K98", "6/K98"),
     "halt": ("0/K99",), "reboot": ("6/K99",),

@@ -44,7 +44,7 @@ class Tree:
 
 
 def folder() -> Path:
-    """Return where trees lie, and beside them the work folders of running machines."""
+    """Return where trees lie, and next to them the work folders of running machines."""
     return cache_folder("machine")
 
 

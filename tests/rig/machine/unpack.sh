@@ -5,6 +5,6 @@ set -eu
 root=$1
 shift
 for package; do
-    # dpkg-deb's own failure is not seen behind a pipe, but tar refuses what it left unfinished.
+    # dpkg-deb's own failure is not seen through a pipe, but tar refuses what it left unfinished.
     dpkg-deb --fsys-tarfile "$package" | tar --extract --keep-directory-symlink --directory="$root"
 done

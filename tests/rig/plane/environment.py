@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The Python environments of services, each made from a list of packages and kept in the cache.
 
-Keystone and Glance, which the plane serves, are those of requirements.txt; services.txt has the others, whose
+Keystone and Glance, which the plane serves, come from requirements.txt; services.txt has the others, whose
 databases are set up. It is not our `.venv`: the services bring a hundred packages that the builder shall not
 see. A virtual environment cannot be moved, so it is made where it stays; a stamp, written last, says that it
 is whole.

@@ -12,7 +12,7 @@ from tests.rig.plane.plane import Options, Plane, private
 
 @pytest.fixture(scope="session")
 def plane() -> Iterator[Plane]:
-    """MariaDB, Keystone and Glance; admin is `plane.client_environment`. Tests leave no image behind.
+    """MariaDB, Keystone and Glance; admin is `plane.client_environment`. Tests leave no image.
 
     A project may store 4 GB, so that a quota can be met.
     """

@@ -100,8 +100,8 @@ def running(
 
     Args:
         database_url: a database with Glance's tables.
-        password: that of Keystone's user `glance`, who may be made later than this.
-        extra: options beside, or in place of, those of `write_config`.
+        password: of Keystone's user `glance`, who may be made later than this.
+        extra: options added to, or replacing, `write_config`'s.
     """
     port = process.free_port()
     config = write_config(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A plane that stays up: `up` leaves a keeper behind, the process that owns the servers.
+"""A plane that stays up: `up` leaves a keeper, the process that owns the servers.
 
 The servers die with their keeper, so it is the only one to be known: state.json in the plane's folder
 holds its pid and start time. Whatever is killed at whatever moment, the next `up` or `down` sees whether
@@ -117,7 +117,7 @@ def stop(folder: Path, report: Report) -> bool:
 
 
 def keep(folder: Path, token: str, options: plane.Options, report: Report, runner: Runner) -> int:
-    """Be the keeper: start the servers in `folder`, watch them, stop them when told to (SIGTERM)."""
+    """Be the keeper: start the servers in `folder`, watch them, stop them on SIGTERM."""
     with files.locked(_lock(folder, "claim")):
         state = read(folder)
         if state is None or state.token != token:
@@ -141,7 +141,7 @@ def keep(folder: Path, token: str, options: plane.Options, report: Report, runne
 
 
 def describe(running: plane.Plane) -> dict[str, Any]:
-    """Return what state.json tells about a plane: no secret, only the files that hold them."""
+    """Return what state.json has about a plane: no secret, only the files that hold them."""
     services = {"mariadb": running.mariadb, "keystone": running.keystone, "glance": running.glance}
     there = {name: service for name, service in services.items() if service is not None}
     identities = {name: process.identify(service.server.process.pid) for name, service in there.items()}

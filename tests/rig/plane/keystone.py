@@ -83,7 +83,7 @@ def running(
     Args:
         database_url: a database whose tables are there, or empty with Tables.EMPTY.
         tables: which of the manage commands are run first.
-        extra: options beside, or in place of, those of `write_config`.
+        extra: options added to, or replacing, `write_config`'s.
     """
     config = write_config(folder, database_url, extra)
     port = process.free_port()
@@ -118,7 +118,7 @@ def start_service(
     log = config.with_name(f"{service}-serve.log")
     # -P: modules of this folder are called like the packages that serve.py imports.
     argv = [str(environment.python), "-P", str(HERE / "serve.py"), str(order)]
-    # Keystone tells on every start that eventlet is old; that is no news.
+    # Keystone warns on every start that eventlet is old.
     child = runner.spawn(argv, log=log, env={"PYTHONWARNINGS": "ignore", **settings.without_proxy()})
     return process.Server(name=service.capitalize(), process=child, log=log)
 

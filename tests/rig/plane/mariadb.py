@@ -36,7 +36,7 @@ class MariaDB:
     """A running server.
 
     `client_file` is a my.cnf for the clients (`mariadb --defaults-file=`) that logs in as root; its
-    mode is 0600. `passwords` are those of the accounts made for `databases`, named like them.
+    mode is 0600. `passwords` belong to the accounts made for `databases`, named like them.
     """
 
     folder: Path
@@ -132,7 +132,7 @@ def running(
 
 
 def _user() -> str:
-    # As root the server wants to be told whom to run as; anybody else can only be himself.
+    # As root the server must be given the user to run as.
     return "root" if os.geteuid() == 0 else str(os.geteuid())
 
 

@@ -2,7 +2,7 @@
 """The plane as a whole: MariaDB, Keystone and Glance on loopback, started together and stopped together.
 
 Its servers die with the process that started them (the runner sees to that), so a plane never outlives
-its owner: a test run, the demo, or the keeper that `python -m tests.rig.plane up` leaves behind.
+its owner: a test run, the demo, or the keeper that `python -m tests.rig.plane up` leaves running.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Options:
     """What kind of plane: how far, what is in Keystone's database, how MariaDB's root logs in.
 
     `databases` are more databases to have, each with an account of its name. The settings are options
-    of keystone.conf and glance-api.conf beside, or in place of, the plane's own.
+    of keystone.conf and glance-api.conf that are added to the plane's own or replace them.
     Without Tables.BOOTSTRAPPED there is no Glance: it needs an account.
     """
 

@@ -104,7 +104,7 @@ def identify(pid: int) -> Identity | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The name, in parentheses, may hold anything: fields are counted from behind it.
+    # The name, in parentheses, may hold anything: fields are counted from after it.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else Identity(pid=pid, started=int(fields[19]))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A test proxy: stands in front of a real server of the plane, counts, and does harm when told to.
+"""A test proxy: stands in front of a real server of the plane, counts, and does harm on request.
 
 What it does harm with are faults, each for some method and path and for so many requests: answer in the
 server's place, cut the connection in the middle of a body, alter one bit of it, hold it back,

@@ -2,7 +2,7 @@
 """What oslo-config-generator's machine-readable output says about options.
 
 `oslo-config-generator --format json` (or yaml) lists every option a service knows. The rules by
-which a value is judged are those of `oslo_config/types.py`; where a type's rule is not in the
+which a value is judged follow `oslo_config/types.py`; where a type's rule is not in the
 schema (a regular expression, a length) nothing is said. A value with `$` is not judged at all: it
 depends on other options.
 """

@@ -71,7 +71,7 @@ def heads(graph):
 
 
 def judge(graph, revisions, tables):
-    """Return what the tables are: `revisions` are those of alembic_version, None without that table."""
+    """Return what the tables are: `revisions` are the rows of alembic_version, None without that table."""
     if not tables:
         return EMPTY
     if not graph or revisions is None:

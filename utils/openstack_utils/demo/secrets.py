@@ -28,7 +28,7 @@ def complete(path, names, there):
 
 
 def need(path, names, there, controller):
-    """Raise UsageError unless the file has all `names`: those of another host cannot be made here."""
+    """Raise UsageError unless the file has all `names`: another host's cannot be made here."""
     missing = [name for name in names if not there.get(name)]
     if missing:
         hint = "copy it from the controller: scp root@%s:%s %s" % (controller, path, path)

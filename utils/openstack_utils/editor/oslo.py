@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """oslo.config's reading of an ini file, and how to write what it then reads back.
 
-The rules are those of oslo.config 10.7.0 (`oslo_config/iniparser.py` and `cfg.ConfigParser`),
+The rules follow oslo.config 10.7.0 (`oslo_config/iniparser.py` and `cfg.ConfigParser`),
 tested against it. In short: names keep their case; the first of `=` and `:` splits; only a line
 that *starts* with `#` or `;` is a comment; an indented line continues the option right above it; a
 blank line or comment ends an option; one pair of equal quotes around a value's first line is

@@ -26,7 +26,7 @@ NO_TUNNEL = "Tunnel connection failed: "
 
 
 class RemoteError(UtilityError):
-    """Keystone, or the way to it, failed. `status` is that of HTTP, or None without an answer."""
+    """Keystone, or the way to it, failed. `status` is HTTP's, or None without an answer."""
 
     exit_code = 5
 

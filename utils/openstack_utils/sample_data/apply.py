@@ -44,7 +44,7 @@ class StepOutcome(NamedTuple):
 
 
 class Stopped(Exception):
-    """The run stopped at a failure. `outcomes` are those of all steps, `cause` what failed."""
+    """The run stopped at a failure. `outcomes` of all steps, `cause` what failed."""
 
     def __init__(self, cause, outcomes):
         super().__init__(str(cause))

@@ -40,7 +40,7 @@ class Passwords:
     def __call__(self, variables):
         """Return (password, variable) for the first of the variables that is set.
 
-        Where none is, a password is generated for the first; or that of admin, or the default, holds.
+        Without one a password is generated for the first; or admin's, or the default, is used.
         """
         for name in variables:
             # A generated password is for one user.

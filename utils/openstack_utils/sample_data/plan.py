@@ -145,7 +145,7 @@ def _user(wanted, state, update):
     if wanted.email and (found.get("email") or "") != wanted.email:
         changes.append(("email", found.get("email") or "", wanted.email))
     if state.passwords.get(wanted.name) is False:
-        changes.append(("password", "another", "that of %s" % wanted.variable))
+        changes.append(("password", "another", "the one in %s" % wanted.variable))
     return _named("user", wanted, state.users, update, changes)
 
 

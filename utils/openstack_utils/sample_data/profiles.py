@@ -25,7 +25,7 @@ from .model import (
 
 
 class Choices(NamedTuple):
-    """What the person chose. `addresses` maps interface -> host, "" where that of Keystone's URL holds."""
+    """What the person chose. `addresses` maps interface -> host, "" for the host in Keystone's URL."""
 
     profile: str
     identity_url: str

@@ -47,7 +47,7 @@ class Scene:
     def _find_init(self):
         try:
             if self.options.root or self.options.config_dir:
-                raise UtilityError("the files are not those of this host")
+                raise UtilityError("the files belong to another host")
             return inits.find_init()
         except UtilityError as error:
             self.left_out.append("states of services: %s" % error.message)
@@ -70,7 +70,7 @@ class Scene:
         return found
 
     def _find_buses(self):
-        """Return the (host, port) pairs to ask: those of this host are a support's where one is here."""
+        """Return the (host, port) pairs to ask; a bus of this host that is a support is asked as that."""
         files = [
             path for each in self.catalogued for path in each.facts["configuration"] if path.endswith(".conf")
         ]

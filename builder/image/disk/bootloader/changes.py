@@ -74,7 +74,7 @@ def _changed(name: str, old: dict[str, str], new: dict[str, str]) -> str | None:
 
 
 def _grubby(changes: Changes, words: Sequence[str]) -> Changes:
-    """Return the changes with those of one call of grubby(8)."""
+    """Return the changes, one call of grubby(8) added."""
     values: dict[str, str] = {}
     rest = iter(words)
     for word in rest:

@@ -42,7 +42,7 @@ def update(
 ) -> tuple[Kernel, ...]:
     """Make the entries of `tree` fit the disk, write the missing ones, return all, newest first.
 
-    Paths become those that GRUB sees. Options become `command_line`; with `keep` only those of new
+    Paths are rewritten as GRUB sees them. Options become `command_line`; with `keep` only those of new
     entries, what `changes` says, and a wrong `root=`. Variables ($kernelopts, $tuned_params) stay.
 
     Raises:

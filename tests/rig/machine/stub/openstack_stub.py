@@ -26,7 +26,7 @@ def main() -> None:
     """Be the daemon."""
     name = os.path.basename(sys.argv[0])
     if os.path.exists(f"/etc/stub/{name}.dies"):
-        sys.exit(f"{name}: the stub was told to die")
+        sys.exit(f"{name}: the stub was asked to die")
     signal.signal(signal.SIGTERM, stop)
     note("start", name, pwd.getpwuid(os.getuid()).pw_name, *sys.argv[1:])
     if name.endswith(SHORT_LIVED):
@@ -37,19 +37,19 @@ def main() -> None:
 
 
 def stop(*_: object) -> None:
-    """End, and tell it."""
+    """End, and log it."""
     note("stop", os.path.basename(sys.argv[0]))
     sys.exit(0)
 
 
 def note(*words: str) -> None:
-    """Tell the test."""
+    """Log an event for the test."""
     with open(EVENTS, "a") as file:
         file.write(" ".join(words) + "\n")
 
 
 def notify(message: bytes) -> None:
-    """Tell systemd (sd_notify(3))."""
+    """Notify systemd (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if address:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:

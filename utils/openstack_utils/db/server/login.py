@@ -78,7 +78,7 @@ class RootLogin:
         place = self.place
         if not self.is_local or place.socket:
             return [place]
-        # A given port is that of one server: a socket may be another's.
+        # A given port belongs to one server: a socket may be another's.
         found = []
         if place.port in (None, urls.DEFAULT_PORTS[place.engine]) and not place.ssl_ca:
             found = [

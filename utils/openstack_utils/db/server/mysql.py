@@ -122,7 +122,7 @@ class MySQLConnection(Connection):
         return int(port), socket, not int(closed), seen
 
     def databases(self, names):
-        """Return those of `names` that are there."""
+        """Return the `names` that exist."""
         rows = self.query(
             "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN (%s)"
             % ", ".join(["%s"] * len(names)),

@@ -202,7 +202,7 @@ class PostgreSQLConnection(Connection):
 def effective_user(uid):
     """Be another user for a moment, in this thread alone: PostgreSQL asks the kernel who is at the socket.
 
-    To the kernel a thread has its own ids (credentials(7)); os.seteuid changes those of all threads.
+    To the kernel a thread has its own ids (credentials(7)); os.seteuid changes the ids of all threads.
     """
     libc = ctypes.CDLL(None, use_errno=True)
 

@@ -49,7 +49,7 @@ _FOLDER_ENTRY, _XATTR_ENTRY = 2, 8
 _INLINE, _LARGEST_EXTENT, _BUFFER = 2048, 128 * MIB, 8 * MIB
 # References of one inode in one folder go on in items of another kind from here on.
 _LARGEST_REFS = 3000
-# The first index of an entry: 0 and 1 are those of . and .. (btrfs-progs, mkfs/rootdir.c).
+# The first index of an entry: 0 and 1 belong to . and .. (btrfs-progs, mkfs/rootdir.c).
 _FIRST_INDEX = 2
 
 

@@ -25,7 +25,7 @@ from builder.image.disk.filesystems.xfs.space import Space
 from builder.image.disk.placement import MIB, PlacedContent, Usage
 from builder.kickstart.disk.filesystems import xfs_suboptions
 
-# Stated, because the default differs by xfsprogs: 64 MiB is that of 5.15 and later up to 128 GiB.
+# Stated, because the default differs by xfsprogs: 64 MiB is the default of 5.15 and later up to 128 GiB.
 _LOG = 64 * MIB
 # What we set where neither the target nor the kickstart does.
 _DEFAULTS = {
@@ -33,7 +33,7 @@ _DEFAULTS = {
     "i": {"sparse": "1", "nrext64": "0"},
     "l": {"size": str(_LOG)},
 }
-# Suboptions that xfsprogs of some releases do not know, the newest first: 6.10 brought those of parent
+# Suboptions that xfsprogs of some releases do not know, the newest first: 6.10 brought the ones for parent
 # pointers and exchange, 6.0 nrext64, 5.10 bigtime and inobtcount.
 _NEWER: tuple[tuple[tuple[str, str], ...], ...] = ((("n", "parent"), ("i", "exchange")), (("i", "nrext64"),))
 # A part of every group stays free (see space.py), and blocks of btrees and headers.
