@@ -35,7 +35,7 @@ class Remote:
 
     def __post_init__(self) -> None:
         if urllib.parse.urlsplit(self.url).scheme not in ("https", "http", "file", "pypi"):
-            raise ValueError(f'url "{self.url}" is none of https, http, file, pypi')
+            raise ValueError(f'url "{self.url}" is not https, http, file or pypi')
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(f'sha256 "{self.sha256}" is not 64 hex digits')
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+~-]*", self.name):

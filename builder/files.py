@@ -174,10 +174,10 @@ def check_replaceable(path: Path, mark: str) -> None:
         InputError: it must not be replaced.
     """
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise InputError(f"{path}: a folder is to stand here, and something else does", hint="move it away")
+        raise InputError(f"{path}: exists and is not a folder", hint="move it away")
     if path.is_dir() and not (path / mark).is_file() and any(path.iterdir()):
         raise InputError(
-            f"{path}: this folder is not ours to replace: it holds no {mark}",
+            f"{path}: this folder cannot be replaced: it has no {mark}",
             hint="move it away, or choose another place or name",
         )
 

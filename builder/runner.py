@@ -206,7 +206,7 @@ class Runner:
                     *lines, begun = (begun + piece).split(b"\n")
                     yield from (line.decode(errors="replace") for line in lines)
                     if len(begun) > pipes.LONGEST_LINE:
-                        raise CommandFailed(f"{name} said a line without an end", log=log)
+                        raise CommandFailed(f"{name} wrote a line that is too long", log=log)
         except TimeoutError as error:
             raise CommandFailed(f"{name} did not end within {timeout:.0f} s", log=log) from error
         finally:

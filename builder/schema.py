@@ -177,7 +177,7 @@ class _Converter:
         return values
 
     def pairs(self, node: yaml.Node, label: str) -> list[tuple[str, yaml.Node, yaml.Node]]:
-        """Return (key, key node, value node) of a mapping; a key that stands twice is a mistake."""
+        """Return (key, key node, value node) of a mapping; a key given twice is a mistake."""
         if not isinstance(node, yaml.MappingNode):
             raise self.wrong(node, f"{_prefix(label)}expected a mapping, found {_FORMS[type(node)]}")
         seen: dict[str, yaml.Node] = {}
@@ -187,7 +187,7 @@ class _Converter:
                 raise self.wrong(key, f"{_prefix(label)}a key must be text")
             if key.value in seen:
                 line = seen[key.value].start_mark.line + 1
-                self.wrong(key, f'{_prefix(label)}"{key.value}" stands twice (first in line {line})')
+                self.wrong(key, f'{_prefix(label)}"{key.value}" is given twice (first in line {line})')
             seen[key.value] = key
             found.append((key.value, key, value))
         return found

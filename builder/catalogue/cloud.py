@@ -37,7 +37,7 @@ class CloudOptions:
 
     def __post_init__(self) -> None:
         if not self.login and not self.set:
-            raise ValueError("login or set: there is nothing to write")
+            raise ValueError("login and set: give at least one")
         _check_values(self.set)
 
 
@@ -82,7 +82,7 @@ class Cloud:
                 for role in (each.role,) if each.role else ("controller", "compute"):
                     place = (each.file, each.section, key, role)
                     if place in claimed:
-                        raise ValueError(f"options: {key} in [{each.section}] of {each.file} stands twice")
+                        raise ValueError(f"options: {key} in [{each.section}] of {each.file} is given twice")
                     claimed.add(place)
 
 

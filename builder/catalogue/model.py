@@ -54,7 +54,7 @@ class ConfigurationFile:
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/etc/"):
-            raise ValueError("a configuration file stands below /etc")
+            raise ValueError("a configuration file must be below /etc")
         if not MODE.fullmatch(self.mode):
             raise ValueError(f'mode "{self.mode}" is not of the form 0640')
         full(PATH, self.path, "a full path without blanks")
@@ -67,7 +67,7 @@ class ConfigurationFile:
             for key in options:
                 full(KEY, key, f"the name of an option of [{section}]")
         if self.set is not None and self.source is not None:
-            raise ValueError("set and source: one of them at most")
+            raise ValueError("set and source: give at most one")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -90,7 +90,7 @@ def _check_places(release: ProjectRelease) -> Iterator[Problem]:
             yield Problem(where=own.where, message=f"{own.path}: specs/files has no {own.file}", hint=hint)
     for file in release.configuration.values():
         if file.source is not None and release.rpm.source is None:
-            yield Problem(where=file.where, message=f"{file.path}: source: there is no source archive")
+            yield Problem(where=file.where, message=f"{file.path}: source: the package has no source archive")
 
 
 def _check_sysv(release: ProjectRelease, user: str) -> Iterator[Problem]:

@@ -146,7 +146,7 @@ class OwnFile:
         if self.file is not None:
             full(PROGRAM, self.file, "the name of a file")
         if self.file is None and self.config:
-            raise ValueError("config: goes with file")
+            raise ValueError("config needs file")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,7 +194,7 @@ class Packaging:
         if not VERSION.fullmatch(self.version):
             raise ValueError(f'rpm: version "{self.version}" is not a valid package version')
         if self.epoch < 0:
-            raise ValueError(f"rpm: epoch {self.epoch} is not a number from 0")
+            raise ValueError(f"rpm: epoch {self.epoch} must not be negative")
         if "~" in self.version and self.upstream is None and self.source is not None:
             raise ValueError(f"rpm: upstream: what the project calls {self.version} is missing")
         if self.upstream is not None:
@@ -204,11 +204,11 @@ class Packaging:
         if (self.source is None) is not (self.modules == ()):
             raise ValueError("rpm: source and modules: both or none")
         if self.source is None and (self.files or self.links or self.bundled):
-            raise ValueError("rpm: files, links and bundled: there is no source archive")
+            raise ValueError("rpm: files, links and bundled need a source archive")
         self._check_texts()
         dates = [change.date for change in self.changelog]
         if dates != sorted(dates, reverse=True):
-            raise ValueError("rpm: changelog: the newest entry stands first")
+            raise ValueError("rpm: changelog: the newest entry must come first")
 
     @property
     def evr(self) -> str:

@@ -103,7 +103,7 @@ class Service:
             if not UNIT_NAME.fullmatch(name):
                 raise ValueError(f'"{name}" is not the name of a unit (small letters, digits and hyphens)')
         if bool(self.run) == (self.wsgi is not None):
-            raise ValueError("needs one of run and wsgi")
+            raise ValueError("give exactly one of run and wsgi")
         if self.wsgi and self.http:
             raise ValueError("http: goes with run; wsgi has a port and a path of its own")
         for argv in filter(None, (self.run, self.instance, self.stop)):
@@ -113,7 +113,7 @@ class Service:
             if ";" in argv:
                 raise ValueError('";": ends a command in a unit')
             if blank := next((word for word in argv if not word or re.search(r"\s", word)), None):
-                raise ValueError(f'"{blank}": an argument without blanks is wanted')
+                raise ValueError(f'"{blank}": an argument must not contain blanks')
         if self.instance and not any("%i" in word for word in self.instance):
             raise ValueError("instance: no argument holds %i")
         for unit in (*self.after, *self.before, *self.requires, *self.wants, *self.part_of):
@@ -124,7 +124,7 @@ class Service:
         if self.user is not None:
             full(ACCOUNT, self.user, "the name of an account")
         if self.type == "oneshot" and self.restart != "no":
-            raise ValueError("a oneshot service has restart: no")
+            raise ValueError("a oneshot service needs restart: no")
 
     @property
     def cleans_up(self) -> bool:

@@ -34,6 +34,6 @@ class Support:
             if not UNIT.fullmatch(unit):
                 raise ValueError(f'"{unit}" is not the name of a unit without its suffix')
         if not self.units:
-            raise ValueError("units: names one unit at least")
+            raise ValueError("units: give at least one")
         if (self.talk is None) != (self.port is None and not self.sockets):
-            raise ValueError("talk: goes with port or sockets, and each of those with talk")
+            raise ValueError("talk needs port or sockets, and they need talk")

@@ -30,7 +30,7 @@ class User:
         for name in (self.name, self.main_group):
             full(ACCOUNT, name, "the name of an account")
             if name == "root":
-                raise ValueError("user: root is nobody's to make")
+                raise ValueError("user: root always exists")
         if not COMMENT.fullmatch(self.comment):
             raise ValueError(
                 "user: comment: letters, digits and blanks are safe, : \" ' ` $ % ! and \\ are not"

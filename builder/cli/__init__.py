@@ -147,12 +147,18 @@ def load(name: str) -> Command:
 
 
 def _add_common(parser: argparse.ArgumentParser, *, default: object) -> None:
-    parser.add_argument("-q", "--quiet", action="store_true", default=default, help="only results and errors")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", default=default, help="say more, harmless things too"
+        "-q", "--quiet", action="store_true", default=default, help="print only results and errors"
     )
     parser.add_argument(
-        "--debug", action="store_true", default=default, help="say everything, with tracebacks"
+        "-v",
+        "--verbose",
+        action="store_true",
+        default=default,
+        help="print more, including what has no effect",
+    )
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="print everything, with tracebacks"
     )
 
 

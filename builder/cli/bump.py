@@ -34,21 +34,26 @@ is touched."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("package", help="name of the package")
-    parser.add_argument("--openstack", metavar="RELEASE", help="release of OpenStack, where it is in several")
+    parser.add_argument(
+        "--openstack", metavar="RELEASE", help="release of OpenStack, if the package is in several"
+    )
     parser.add_argument("--version", metavar="V", help="new version (default: as it is)")
-    parser.add_argument("--upstream", metavar="V",
-                        help="name of it upstream (default: 31.0.0.0rc1 for 31.0.0~rc1)")  # fmt: skip
+    parser.add_argument(
+        "--upstream", metavar="V", help="upstream's name of the version (default: 31.0.0.0rc1 for 31.0.0~rc1)"
+    )
     parser.add_argument("--release", type=int, metavar="N", help="new release (default: the next, or 1)")
-    parser.add_argument("--sha256", metavar="HASH", help="of the new version's source")
+    parser.add_argument("--sha256", metavar="HASH", help="digest of the new version's source")
     parser.add_argument(
         "--allow-downgrade",
         action="store_true",
-        help="take a version that is lower than that which is there",
+        help="allow a lower version",
     )
     parser.add_argument("-m", "--message", action="append", required=True, metavar="TEXT",
                         help="line of the changelog entry; may be repeated")  # fmt: skip
-    parser.add_argument("--date", type=_date, metavar="YYYY-MM-DD", help="of the entry (default: today)")
-    parser.add_argument("--packager", metavar="WHO", help='"Name <address>" (default: of the newest entry)')
+    parser.add_argument("--date", type=_date, metavar="YYYY-MM-DD", help="day of the entry (default: today)")
+    parser.add_argument(
+        "--packager", metavar="WHO", help='"Name <address>" (default: as in the newest entry)'
+    )
     parser.add_argument("--source", type=Path, default=SOURCE, metavar="DIR",
                         help="checkout to write in (default: see FILES in the man page)")  # fmt: skip
 
@@ -90,7 +95,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         changed += write_specs(files, catalogue, args.source / "specs")
     for one in changed:
         context.report.result(show_path(one))
-    context.report.note(f"{package.name} is {bumped.evr} now")
+    context.report.note(f"{package.name} is now {bumped.evr}")
     if bumped.version != bumped.before and package.release is not None:
         name = package.name.removeprefix("openstack-")
         for mention in find_mentions(args.source, name, bumped.before):
@@ -110,7 +115,9 @@ def _choose(root: Path, name: str, openstack: str | None) -> Package:
         return chosen[0]
     names = ", ".join(str(package.release or package.name) for package in packages)
     if chosen:
-        raise InputError(f"{name} is in several releases of OpenStack", hint=f"--openstack: one of {names}")
+        raise InputError(
+            f"{name} is in several releases of OpenStack", hint=f"choose with --openstack:  {names}"
+        )
     raise InputError(f"there is no {name} of release {openstack}", hint=f"there are: {names}")
 
 

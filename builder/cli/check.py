@@ -42,13 +42,13 @@ class Checked:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("kickstarts", metavar="KS", nargs="*", help="kickstart, or name of an image")
-    parser.add_argument("-t", "--target", help="what it is for (default: images.yaml, #version=)")
+    parser.add_argument("-t", "--target", help="distribution it is for (default: images.yaml, #version=)")
     parser.add_argument("--ksversion", metavar="V", help="syntax to read it with, such as F45 or RHEL9")
-    parser.add_argument("--size", metavar="SIZE", help="size of the disk, as of `image`")
-    parser.add_argument("--memory", metavar="SIZE", help="memory of the guest, as of `image`")
+    parser.add_argument("--size", metavar="SIZE", help="size of the disk, as for `image`")
+    parser.add_argument("--memory", metavar="SIZE", help="memory of the guest, as for `image`")
     parser.add_argument(
         "--ks-arg", action="append", default=[], metavar="WORD",
-        help="as of `image`; %%pre scripts do not run in a check",
+        help="as for `image`; %%pre scripts do not run in a check",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     add_source_arguments(parser)

@@ -28,9 +28,9 @@ error; with --strict also for a warning, or for what is not known."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("file", type=Path, nargs="*", help="RPM, or source RPM")
-    parser.add_argument("-t", "--target", metavar="TARGET", help="what they are for (default: by dist tag)")
+    parser.add_argument("-t", "--target", metavar="TARGET", help="target they are for (default: by dist tag)")
     parser.add_argument("--against", metavar="REPO", help="repository (URL or folder) of what the target has")
-    parser.add_argument("--strict", action="store_true", help="end with 1 for warnings and unknowns too")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings and unknowns too")
     parser.add_argument("--explain", metavar="ID", help="explain a check, and stop")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 

@@ -21,7 +21,7 @@ EXAMPLE = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say how much, and stop")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="show how much, and stop")
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.dry_run:
         return 0
     if not args.yes and not report.ask("remove all of it?"):
-        raise Declined("nothing removed", hint="--yes does not ask")
+        raise Declined("nothing removed", hint="use --yes to skip the question")
     remove_tree(root)
     return 0
 

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--network", action="store_true", help="give %%pre and %%post the host's network")
     how.add_argument(
         "--keep-file", action="append", default=[], metavar="PATH",
-        help="leave this file of the image where it would be cleaned away; may be repeated",
+        help="keep this file, which would be cleaned away; may be repeated",
     )  # fmt: skip
     how.add_argument(
         "--ks-arg", action="append", default=[], metavar="WORD",
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--solver", choices=("dnf", "libdnf5"),
         help="what chooses the packages (default: dnf where its Python module is, else libdnf5)",
     )  # fmt: skip
-    how.add_argument("--keep", action="store_true", help="leave the work folder for a look")
+    how.add_argument("--keep", action="store_true", help="keep the work folder")
     how.add_argument(
         "--memory-share", type=int, default=50, metavar="PERCENT",
         help="part of the free memory that the tree of the image may take (default: 50)",
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.arch != ARCHITECTURE:
         raise InputError(f"--arch {args.arch}: only {ARCHITECTURE} can be built for now")
     if not 1 <= args.memory_share <= 90:
-        raise InputError(f"--memory-share {args.memory_share}: not from 1 to 90")
+        raise InputError(f"--memory-share {args.memory_share}: must be from 1 to 90")
     for path in args.keep_file:
         if not re.fullmatch(r"(/[^/\0]+)+", path):
             raise InputError(f"--keep-file {path}: not a path of the image", hint="such as /etc/machine-id")

@@ -32,7 +32,9 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpgkey", action="append", default=[], metavar="FILE",
         help="public key that packages are signed by; may be repeated",
     )  # fmt: skip
-    where.add_argument("--no-gpgcheck", action="store_true", help="take unsigned packages, and say so")
+    where.add_argument(
+        "--no-gpgcheck", action="store_true", help="accept unsigned packages; the manifest records it"
+    )
 
 
 def add_element_arguments(parser: argparse.ArgumentParser) -> None:

@@ -40,10 +40,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if stale or unknown:
             first = show_path((stale or unknown)[0])
             raise BuildError(
-                f"{first} is not what the catalogue makes ({len(stale) + len(unknown)} such files)",
+                f"{first} differs from what the catalogue makes ({len(stale) + len(unknown)} such files)",
                 hint="run `make specs`, remove what nothing makes, and commit the result",
             )
-        context.report.note(f"{len(files)} files are what the catalogue makes")
+        context.report.note(f"{len(files)} files are up to date")
         return 0
     require_checkout(SPECS.parent)
     for path in write_specs(files, catalogue, SPECS):

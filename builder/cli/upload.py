@@ -49,16 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE.qcow2", type=Path, help="the file")
     parser.add_argument("--name", help="name on the cloud (default: the manifest's, or the file's)")
     parser.add_argument("--rotate", metavar="KEEP", type=_number("--rotate", 0, 10_000),
-                        help="take the name over; hide the one before, keep KEEP old ones")  # fmt: skip
+                        help="take over the name; hide the previous image, keep KEEP old ones")  # fmt: skip
     parser.add_argument(
         "--retries", metavar="N", type=_number("--retries", 0, 100), default=3,
-        help="tries after a failed one (default: 3)",
+        help="retries after a failure (default: 3)",
     )  # fmt: skip
     parser.add_argument(
         "--wait", metavar="SECONDS", type=_number("--wait", 1, 604_800), default=int(FINISH),
         help=f"for the cloud to hash, store or import (default: {FINISH:.0f})",
     )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="ask the cloud, say what would be done, stop")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and stop")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     where = parser.add_argument_group("where to")
     where.add_argument("--cloud", metavar="NAME", action="append", default=[],
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--store", metavar="ID", help="store of the cloud (default: the cloud's own)")
     where.add_argument("--import", dest="method", choices=METHODS, metavar="METHOD",
                        help=f"have the cloud import it: {', '.join(METHODS)}")  # fmt: skip
-    where.add_argument("--uri", metavar="URL", help="where web-download finds the very bytes of the image")
+    where.add_argument("--uri", metavar="URL", help="address from which web-download gets the same bytes")
     what = parser.add_argument_group("what it is to be")
     what.add_argument("--disk-format", metavar="FORMAT", choices=tuple(FORMATS), default="qcow2",
                       help=f"convert it on the way: {', '.join(FORMATS)} (default: qcow2)")  # fmt: skip
@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add a property to the manifest's, or replace one; an empty VALUE removes it",
     )
     what.add_argument("--no-check-properties", action="store_true",
-                      help="take properties that do not fit the cloud's definitions (metadefs)")  # fmt: skip
+                      help="accept properties that the cloud's definitions (metadefs) refuse")  # fmt: skip
     what.add_argument("--min-disk", metavar="GIB", type=_number("--min-disk", 0, 1 << 20),
                       help="smallest disk of a server (default: the size of the image)")  # fmt: skip
     what.add_argument("--min-ram", metavar="MIB", type=_number("--min-ram", 0, 1 << 30),
@@ -156,13 +156,13 @@ def _check(args: argparse.Namespace) -> None:
     if (args.method == "web-download") is not (args.uri is not None):
         problems.append(Problem(message="--import web-download and --uri URL go together"))
     elif args.uri and not re.match(r"https?://[^/]", args.uri):
-        problems.append(Problem(message="it begins with https:// (or http://)", where="--uri"))
+        problems.append(Problem(message="must begin with https:// (or http://)", where="--uri"))
     if args.member and args.visibility not in (None, "shared"):
         problems.append(Problem(message=f"--member shares an image, --visibility is {args.visibility}"))
     if args.rotate is not None and args.hidden:
         problems.append(Problem(message="--rotate and --hidden: the image that bears the name is shown"))
     if args.uri and args.disk_format != "qcow2":
-        problems.append(Problem(message="--disk-format: what stands at --uri is not converted"))
+        problems.append(Problem(message="--disk-format: what --uri names cannot be converted"))
     if problems:
         raise InputError(problems=problems)
 
@@ -258,7 +258,7 @@ def _check_properties(wanted: Wanted, given: dict[str, str], images: Images, rep
     if own:
         raise InputError(
             problems=[replace(fault, where=f"--property {fault.where}") for fault in own],
-            hint="--no-check-properties takes it all the same",
+            hint="--no-check-properties accepts it",
         )
     for fault in faults:
         report.warn(f"property {fault}")

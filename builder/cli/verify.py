@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_list_of(Datasource),
         metavar="LIST",
         default=(Datasource.NOCLOUD, Datasource.OPENSTACK),
-        help="nocloud, configdrive, ec2, openstack (default: nocloud,openstack). Lists are gone through "
-        "side by side: one boot for each entry of the longest",
+        help="nocloud, configdrive, ec2, openstack (default: nocloud,openstack). Lists are combined "
+        "in pairs: one boot for each entry of the longest",
     )
     add(
         "--disk-bus",
@@ -59,13 +59,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="virtio-blk, virtio-scsi, ide, nvme (default: virtio-blk)",
     )
     add("--resize", type=_growth, metavar="+SIZE", default=0, help="grow the disk first, +1G for instance")
-    add("--user", metavar="NAME", help="who logs in (default: the manifest's or cloud-init's default user)")
+    add(
+        "--user",
+        metavar="NAME",
+        help="user who logs in (default: the manifest's or cloud-init's default user)",
+    )
     add("--checks", metavar="LIST", help="only these checks; without one from inside nothing is booted")
-    add("--no-boot", action="store_true", help="only look from outside")
+    add("--no-boot", action="store_true", help="only the checks from outside")
     add("--second-boot", action="store_true", help="start each guest a second time")
-    add("--list-checks", action="store_true", help="list the checks and what they are about, and end")
+    add("--list-checks", action="store_true", help="list the checks with explanations, and stop")
     add("--json", action="store_true", help="print the verdict as JSON")
-    add("--keep", action="store_true", help="leave the work folder for a look")
+    add("--keep", action="store_true", help="keep the work folder")
     add(
         "--timeout",
         type=_positive,

@@ -136,12 +136,12 @@ def _problems_of_cloud(name: str, cloud: yaml.Node, shown: str) -> Iterator[Prob
             yield Problem(
                 where=_at(shown, node),
                 message=f"cloud {name}: {keys[-1]} is not an address",
-                hint="it begins with https:// (or http://)",
+                hint="it must begin with https:// (or http://)",
             )
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    """Return the value of a key of a mapping; the last where it stands twice, as YAML readers do."""
+    """Return the value of a key of a mapping; the last where it is given twice, as YAML readers do."""
     if not isinstance(node, yaml.MappingNode):
         return None
     found = [value for name, value in node.value if isinstance(name, yaml.ScalarNode) and name.value == key]

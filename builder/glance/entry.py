@@ -153,7 +153,7 @@ def _check_settings(config: Any, label: str, name: str, files: tuple[CloudsFile,
     if address and not re.match(r"https?://[^/]", address):
         raise InputError(
             f"{place('auth', 'auth_url')}: auth_url is not an address",
-            hint="it begins with https:// (or http://)",
+            hint="it must begin with https:// (or http://)",
         )
     for key in ("cacert", "cert", "key"):
         file = settings.get(key)

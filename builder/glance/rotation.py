@@ -98,7 +98,7 @@ def complete(family: Family, images: Images, report: Report) -> Family:
     if family.bearers or not family.rotated or not waiting:
         return family
     newest = max(waiting, key=lambda image: image.created_at)
-    report.note(f"image {newest.id} takes the name {family.name}: a run that was cut off left it without")
+    report.note(f"image {newest.id} takes the name {family.name}: an interrupted run left it without")
     _take_name(newest, family.name, images, hidden=False, protected=False)
     return find_family(family.name, images)
 

@@ -76,7 +76,7 @@ def check_digests(source: LocalImage, found: Mapping[str, str]) -> None:
                 else f"{source.path}: changed while it was read",
                 hint="build the image again, or remove its manifest if you changed the file"
                 if source.has_manifest
-                else "upload it when nobody writes to it any more",
+                else "upload it when no program writes to it",
             )
 
 
@@ -158,7 +158,7 @@ def _read_manifest(path: Path, size: int) -> ImageManifest | None:
     if manifest is None:
         return None
     if manifest.artifact.path != path.name:
-        raise InputError(f"{manifest_path(path)}: is about {manifest.artifact.path}, not {path.name}")
+        raise InputError(f"{manifest_path(path)}: describes {manifest.artifact.path}, not {path.name}")
     if manifest.artifact.size != size:
         raise InputError(
             f"{path}: {size} bytes, {manifest.artifact.size} by its manifest",

@@ -40,7 +40,7 @@ def plan_boots(
     *,
     again: bool = False,
 ) -> tuple[BootPlan, ...]:
-    """Go through the lists side by side, the shorter ones repeated: two firmwares and two sources are two
+    """Combine the lists in pairs, the shorter ones repeated: two firmwares and two sources are two
     boots, not four."""
     count = max(len(firmware), len(datasources), len(buses))
     return tuple(

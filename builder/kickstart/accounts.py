@@ -75,7 +75,7 @@ def plan_password(ks: Kickstart, line: Command, *, who: str) -> Password:
     locked = bool(line.get("lock", False))
     if is_placeholder(text):
         what = f"{line.name}: the password of {who} is a placeholder, not filled in"
-        ks.findings.error(line.place, what, "fill the template in, or write --lock")
+        ks.findings.error(line.place, what, "replace it with a password, or write --lock")
         return Password(locked=True)
     if not line.get("isCrypted", False):
         return Password(plain=text or None, locked=locked or not text)
@@ -113,7 +113,7 @@ def plan_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
             ks.findings.error(line.place, "user --name=root: root always exists", "use rootpw")
             continue
         if name in users:
-            ks.findings.warn(line.place, f"a second user line for {name}: the last holds")
+            ks.findings.warn(line.place, f"a second user line for {name}: the last one counts")
         users[name] = _plan_user(ks, line, name, _plan_groups(ks, line, groups))
     return _settle(ks, users, groups), tuple(groups.values())
 
@@ -160,7 +160,9 @@ def _plan_id(ks: Kickstart, line: Command, option: str, value: int | None) -> in
     if value is None or 0 < int(value) <= LAST_ID:
         return None if value is None else int(value)
     if int(value) == 0:
-        ks.findings.error(line.place, f"{line.name} {option}=0: is root's", "leave it out, or choose another")
+        ks.findings.error(
+            line.place, f"{line.name} {option}=0 belongs to root", "leave it out, or choose another"
+        )
     else:
         ks.findings.error(
             line.place,
@@ -255,7 +257,7 @@ def plan_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | None
     if line.words and all(word in _OLD_AUTH_DEFAULTS for word in line.words):
         ks.findings.warn(
             line.place,
-            "authselect has no such options; what they say in authconfig holds in every target",
+            "authselect has no such options; every target behaves as they asked of authconfig",
             "leave the line out",
         )
         return None, None
@@ -279,7 +281,7 @@ def _tell_left(ks: Kickstart, line: Command, left: list[str]) -> None:
     elif others:
         ks.findings.warn(
             line.place,
-            f"{line.name} {' '.join(others)}: authconfig is not run; PAM stays as the packages have it",
+            f"{line.name} {' '.join(others)}: authconfig is not run; PAM stays as packaged",
             "write an authselect line where it matters",
         )
     else:

@@ -62,7 +62,7 @@ def plan_bootloader(ks: Kickstart, arguments: tuple[str, ...] = ()) -> Bootloade
 def _plan_password(ks: Kickstart, line: Command) -> Password:
     text = str(line.get("password", "") or "")
     if is_placeholder(text):
-        ks.findings.error(line.place, "bootloader --password: is a placeholder", "fill the template in")
+        ks.findings.error(line.place, "bootloader --password: is a placeholder", "replace it with a password")
         return Password()
     if not line.get("isCrypted", False):
         return Password(plain=text or None)

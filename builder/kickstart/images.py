@@ -84,7 +84,7 @@ class Image:
         """Return the target; InputError where it is not known."""
         if self.target is None:
             raise InputError(
-                f"{self.path}: nothing says for which target it is",
+                f"{self.path}: its target is not known",
                 hint="give --target, or add it to kickstarts/images.yaml",
             )
         return self.target

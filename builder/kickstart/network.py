@@ -77,7 +77,7 @@ def _plan_line(ks: Kickstart, line: Command) -> list[NetworkInterface]:
     if mac is not None:
         ks.findings.warn(
             line.place,
-            f"network --device={mac}: the connection fits the one guest that has this address",
+            f"network --device={mac}: the connection works only in a guest with this address",
             "write --device=link, or a name such as eth0",
         )
     base = NetworkInterface(
@@ -324,7 +324,7 @@ def _number(ks: Kickstart, line: Command, name: str, allowed: range) -> int | No
 def _word(ks: Kickstart, line: Command, name: str) -> str | None:
     text = str(line.get(name, ""))
     if text and not re.fullmatch(r"[\x21-\x7e]+", text):
-        ks.findings.error(line.place, f'network --{name}: "{text}" is not one plain word')
+        ks.findings.error(line.place, f'network --{name}: "{text}" is not a single word')
         return None
     return text or None
 

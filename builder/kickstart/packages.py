@@ -103,7 +103,9 @@ def _take(ks: Kickstart, selection: _Selection, text: str, line: Line) -> None:
         _take_group(ks, selection, word[1:].strip(), line, exclude=exclude)
     elif re.search(r"\s", word):
         ks.findings.error(
-            line.place, f'package "{word}": a blank in a name', "write each name on a line of its own"
+            line.place,
+            f'package "{word}": a name must not contain blanks',
+            "write each name on a line of its own",
         )
     elif not _NAME.fullmatch(word):
         ks.findings.error(line.place, f'package "{text}": not a name or glob', "write one name a line")

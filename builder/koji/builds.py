@@ -240,7 +240,7 @@ def wait_for_repository(
             raise RemoteError(
                 f"{hub.profile.server}: after {int(limit) // 60} minutes the repository of {name} "
                 f"does not hold {names}",
-                hint="the builds stand; submit the remaining packages when koji wait-repo ends",
+                hint="the finished builds remain; submit the other packages when koji wait-repo ends",
             )
         report.transient(f"repository of {name}: waiting for {len(builds)} builds, {int(waited)} s")
         pause(hub.profile.poll_interval)

@@ -33,7 +33,7 @@ def list_components(manifest: ImageManifest) -> tuple[Component, ...]:
 def _component(package: InstalledPackage) -> Component:
     match = _NEVRA.fullmatch(package.nevra)
     if match is None:
-        raise InputError(f"the manifest names a package that cannot be taken apart: {package.nevra}")
+        raise InputError(f"the manifest names a package whose name cannot be parsed: {package.nevra}")
     return Component(
         name=match["name"],
         epoch=int(match["epoch"]) if match["epoch"] else None,

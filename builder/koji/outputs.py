@@ -71,7 +71,7 @@ def list_outputs(hub: Hub, root: Task, *, key: str | None) -> list[Output]:
         return [output for build in builds for output in _of_build(hub, build, key)]
     if key is not None:
         raise InputError(
-            f"--key {key}: task {root.id} is a scratch build, which nobody signs",
+            f"--key {key}: task {root.id} is a scratch build, and those are not signed",
             hint="leave out --key",
         )
     found = [output for task in root.walk() for output in _of_task(hub, task)]
@@ -197,7 +197,7 @@ def _fetch_one(hub: Hub, output: Output, path: Path) -> None:
     if reason := _differs(part, output):
         part.unlink()
         raise RemoteError(
-            f"{output.name}: {reason}", hint="fetch again; if it stays so, the hub's copy is damaged"
+            f"{output.name}: {reason}", hint="fetch again; if the error persists, the hub's copy is damaged"
         )
     part.replace(path)
     sync_folder(path.parent)

@@ -144,7 +144,7 @@ def test_new_version_has_another_source(tree: Path, tmp_path: Path) -> None:
 
     refused = builder(*words, cwd=tmp_path, ok=False)
     assert refused.returncode == 2
-    assert "a new version has another source" in refused.stderr
+    assert "a new version has a new source" in refused.stderr
     assert texts(tree) == before
 
     builder(*words, "--sha256", "AB" * 32, cwd=tmp_path)
@@ -177,7 +177,7 @@ WRONG = {
     "empty last part": (["openstack-utils", "--version", "2027."], '--version "2027." is not valid for a'),
     "future": (["openstack-utils", "--date", "2099-01-01"], "2099-01-01 is in the future"),
     "control character": (["openstack-utils", "-m", "a\x1b[2J"], "--message: the control character U+001B"),
-    "hyphen": (["openstack-utils", "-m", "- New"], '--message "- New": the hyphen of the entry'),
+    "hyphen": (["openstack-utils", "-m", "- New"], '--message "- New": leave out the hyphen'),
     "short digest": (["openstack-utils", "--sha256", "abc"], "--sha256 abc: not 64 hex digits"),
 }  # fmt: skip
 

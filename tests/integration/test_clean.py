@@ -41,7 +41,7 @@ def test_without_a_yes_nothing_is_removed(tmp_path: Path, caches: Path, words: l
     done = builder("clean", *words, cwd=tmp_path, ok=False)
 
     assert done.returncode == code, done.stderr
-    assert (code == 3) == ("hint:  --yes does not ask" in done.stderr)
+    assert (code == 3) == ("hint:  use --yes to skip the question" in done.stderr)
     assert (caches / "initramfs" / "image").stat().st_size == 2_000_000
 
 

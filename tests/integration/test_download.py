@@ -148,7 +148,7 @@ def test_password_of_an_index_is_not_reported(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"url": "ftp://example.com/a"}, "none of https, http, file"),
+        ({"url": "ftp://example.com/a"}, "not https, http, file or pypi"),
         ({"sha256": "abc"}, "not 64 hex digits"),
         ({"name": "../a"}, "not the name of a file"),
     ],

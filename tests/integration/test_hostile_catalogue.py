@@ -212,7 +212,7 @@ REFUSED = {
     "command in a comment": ("OpenStack Keystone Daemons", '"$(touch /tmp/x)"', "comment: letters"),
     "quotes in a comment": ("OpenStack Keystone Daemons", "'a\"b'", "comment: letters"),
     "colon in a comment": ("OpenStack Keystone Daemons", '"a:b"', "comment: letters"),
-    "account root": ("  name: keystone\n  uid: 163", "  name: root\n  uid: 163", "root is nobody's to make"),
+    "account root": ("  name: keystone\n  uid: 163", "  name: root\n  uid: 163", "root always exists"),
     "uid 0": ("uid: 163", "uid: 0", "0 is not the id of a system account"),
     "home with a blank": ("home: /var/lib/keystone", "home: /var/lib/key stone", "is not the full path"),
     "line break in a value": ("provider: fernet", 'provider: "fernet\\n[DEFAULT]"', "provider: a line break"),

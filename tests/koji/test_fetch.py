@@ -174,7 +174,7 @@ def test_an_rpm_that_lacks_the_signature_is_named_with_those_it_has(
 
 
 def test_a_key_makes_no_sense_for_a_scratch_build(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a scratch build, which nobody signs"):
+    with pytest.raises(InputError, match="is a scratch build, and those are not signed"):
         fetch_task(hub, scratch_build(hub, rpm), tmp_path / "out", key="8cd08a6e")
 
 

@@ -47,11 +47,11 @@ BAD = {
     ),
     "an argument of two words": (
         "cinder", "run: [/usr/bin/cinder-scheduler,", "run: [/usr/bin/cinder-scheduler, a b,",
-        '"a b": an argument without blanks is wanted', "",
+        '"a b": an argument must not contain blanks', "",
     ),
     "neither run nor wsgi": (
         "keystone", "        run: [/usr/bin/keystone-all, --config-file, /etc/keystone/keystone.conf]\n", "",
-        "openstack-keystone: needs one of run and wsgi", "",
+        "openstack-keystone: give exactly one of run and wsgi", "",
     ),
     "an instance without its name": (
         "swift", "/etc/swift/object-server/%i.conf", "/etc/swift/object-server/1.conf",
@@ -62,7 +62,7 @@ BAD = {
     ),
     "oneshot that restarts": (
         "neutron", 'type: oneshot\n        restart: "no"', "type: oneshot\n        restart: always",
-        "a oneshot service has restart: no", "",
+        "a oneshot service needs restart: no", "",
     ),
     "no folder for the init script": (
         "keystone", "      /var/run/keystone: {mode: \"0755\"}\n", "",
@@ -78,7 +78,8 @@ BAD = {
     ),
     "source without an archive": (
         "keystone", "/etc/keystone/default_catalog.templates: {}",
-        "/etc/keystone/default_catalog.templates: {source: etc/x}", "source: there is no source archive", "",
+        "/etc/keystone/default_catalog.templates: {source: etc/x}",
+        "source: the package has no source archive", "",
     ),
     "no such common package": (
         "heat", "common: openstack-heat-common", "common: openstack-heat-comon",
@@ -104,7 +105,7 @@ BAD = {
     ),
     "configuration that a daemon makes": (
         "nova", "identity: {mode: \"0600\"", "identity: {config: true, mode: \"0600\"",
-        "config: goes with file", "",
+        "config needs file", "",
     ),
     "odd name of an account": ("nova", "name: nova_migration", "name: nova.migration", "not the name of", ""),
     "account twice": ("nova", "name: nova_migration", "name: heat", "the user heat already belongs to ", ""),

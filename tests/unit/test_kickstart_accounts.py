@@ -130,7 +130,7 @@ AUTH = {
         "authconfig --enableshadow --enablefingerprint",
         [
             "warning: test.ks:4: authconfig --enablefingerprint: authconfig is not run; "
-            "PAM stays as the packages have it"
+            "PAM stays as packaged"
         ],
     ),
     "accounts of a network": (
@@ -143,7 +143,7 @@ AUTH = {
         "authselect --enableshadow --passalgo=sha512 --kickstart",
         [
             "warning: test.ks:4: authselect has no such options; "
-            "what they say in authconfig holds in every target"
+            "every target behaves as they asked of authconfig"
         ],
     ),
 }  # fmt: skip

@@ -191,7 +191,7 @@ class TestNames:
         image = find_image(str(tmp_path / "mine.ks"))
 
         assert (image.name, image.target) == ("mine", None)
-        with pytest.raises(InputError, match="nothing says for which target"):
+        with pytest.raises(InputError, match="its target is not known"):
             image.require_target()
         assert find_image(str(image.path), target="epel-9").require_target().name == "epel-9"
 

@@ -177,7 +177,7 @@ def test_value_that_no_network_has_is_an_error(tmp_path: Path, options: str, exp
 
 
 WARNED = {
-    "address of a device": ("--device=00:11:22:33:44:55", "fits the one guest"),
+    "address of a device": ("--device=00:11:22:33:44:55", "works only in a guest with this address"),
     "bound to an address": ("--device=eth0 --bindto=mac", "the device's name is used"),
     "address without static": ("--device=eth0 --ip=192.0.2.2 --netmask=255.255.255.0", "is not used"),
     "no netmask": ("--device=eth0 --bootproto=static --ip=192.0.2.2", "255.255.255.0 is taken"),

@@ -93,7 +93,7 @@ def test_escaped_glob_is_taken_with_a_warning(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "a blank in a name": ("foo bar\n", 'package "foo bar": a blank in a name'),
+    "a blank in a name": ("foo bar\n", 'package "foo bar": a name must not contain blanks'),
     "a path": ("foo;bar\n", 'package "foo;bar": not a name or glob'),
     "nothing after the minus": ("-\n", 'package "-": not a name or glob'),
     "no name of a group": ("@\n", '"@": no name of a group'),

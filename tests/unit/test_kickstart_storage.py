@@ -215,7 +215,7 @@ MISTAKES = {
     ),
     "biosboot on msdos": (
         "clearpart --disklabel=msdos\npart biosboot --size=1\npart / --fstype=ext4 --size=9\n",
-        "test.ks:2: part biosboot: an msdos disk has no use for it",
+        "test.ks:2: part biosboot: an msdos disk does not need it",
     ),
     "small xfs": ("part / --fstype=xfs --size=299\n", "test.ks:1: part /: 299 MiB are too small for xfs"),
     "small btrfs": ("part / --fstype=btrfs --size=99\n", "test.ks:1: part /: 99 MiB are too small for btrfs"),
@@ -238,7 +238,7 @@ MISTAKES = {
     ),
     "partition of a disk that is there": (
         "part / --fstype=ext4 --onpart=sda1\n",
-        "test.ks:1: part --onpart: needs a disk that holds partitions already",
+        "test.ks:1: part --onpart: needs existing partitions",
     ),
     "volume group without its partition": (
         BOOT + "volgroup vg pv.1\nlogvol / --vgname=vg --name=root --size=500 --fstype=xfs\n",
@@ -322,7 +322,7 @@ def test_disk_that_is_too_small_says_by_how_much(tmp_path: Path) -> None:
     _, findings = plan_disk(tmp_path, "part biosboot --size=1\npart / --fstype=ext4 --size=2000\n", size=1000)
 
     assert reported(findings, tmp_path)[0] == (
-        "error: test.ks: the disk is too small by 1003 MiB: it has 1000 MiB, the partitions need 2003 MiB"
+        "error: test.ks: the disk is 1003 MiB too small: it has 1000 MiB, the partitions need 2003 MiB"
     )
 
 

@@ -74,7 +74,7 @@ def test_the_command_writes_only_what_differs(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("builder.cli.specs.SPECS", tmp_path)
     first, second, reported = io.StringIO(), io.StringIO(), io.StringIO()
 
-    with pytest.raises(BuildError, match=r"\.spec is not what the catalogue makes \(\d+ such files\)"):
+    with pytest.raises(BuildError, match=r"\.spec differs from what the catalogue makes \(\d+ such files\)"):
         cli.run(cli.parse(["specs", "--check"]), Report(err=reported))
     assert list(tmp_path.iterdir()) == []
     assert cli.run(cli.parse(["specs"]), Report(out=first, err=reported)) == 0
@@ -89,7 +89,9 @@ def test_the_command_writes_only_what_differs(tmp_path: Path, monkeypatch: pytes
     assert cli.run(cli.parse(["specs"]), Report(err=reported)) == 0
     assert mine.is_file()
     assert "mine.patch: nothing in the catalogue makes it" in reported.getvalue()
-    with pytest.raises(BuildError, match=r"mine\.patch is not what the catalogue makes \(1 such files\)"):
+    with pytest.raises(
+        BuildError, match=r"mine\.patch differs from what the catalogue makes \(1 such files\)"
+    ):
         cli.run(cli.parse(["specs", "--check"]), Report(err=reported))
 
 

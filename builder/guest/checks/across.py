@@ -40,9 +40,9 @@ def _identity_kept(boots: Boots) -> Outcome:
         if boot.login_seconds is None or before.login_seconds is None:
             raise not_done(boot.failure or before.failure or "no login")
         if boot.good_fact("machine-id") != before.good_fact("machine-id"):
-            problems.append(f"{boot.label}: the machine id is another one")
+            problems.append(f"{boot.label}: the machine id has changed")
         if host_keys(boot) != host_keys(before):
-            problems.append(f"{boot.label}: the host keys are other ones")
+            problems.append(f"{boot.label}: the host keys have changed")
         count += 1
     return judge_all(problems, f"{count} guests started twice kept machine id and host keys")
 

@@ -333,13 +333,13 @@ CHECKS: tuple[Check[BootRecord], ...] = (
     Check(
         id="system-running",
         rows=(26,),
-        explanation="systemctl is-system-running says `running`: nothing failed, nothing waits for ever.",
+        explanation="systemctl is-system-running says `running`: nothing failed, no job waits for ever.",
         judge=_running,
     ),
     Check(
         id="serial-console",
         rows=(5,),
-        explanation="The kernel speaks on ttyS0, which is its last console unless the kickstart says "
+        explanation="The kernel writes to ttyS0, which is its last console unless the kickstart says "
         "otherwise, and a login prompt is there.",
         judge=_serial_console,
     ),

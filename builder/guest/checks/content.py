@@ -194,12 +194,12 @@ def default_user(evidence: ImageEvidence) -> str | None:
 def _grow_tools(evidence: ImageEvidence) -> Outcome:
     problems = []
     if not evidence.has_package(*GROWERS) and not evidence.tree.is_file("/usr/bin/growpart"):
-        problems.append("there is no growpart")
+        problems.append("growpart is not installed")
     tool = RESIZERS.get(evidence.root.type)
     if tool is None:
         raise not_applicable(f"nothing grows a {evidence.root.type} file system")
     if not any(evidence.tree.is_file(f"{folder}/{tool}") for folder in ("/usr/sbin", "/usr/bin", "/sbin")):
-        problems.append(f"there is no {tool}")
+        problems.append(f"{tool} is not installed")
     return judge_all(problems, f"growpart and {tool}")
 
 
@@ -276,7 +276,7 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="rpm-database",
         rows=(18,),
-        explanation="rpmdb --verifydb is content with the database, nothing of a running rpm is left in it.",
+        explanation="rpmdb --verifydb finds no fault in the database, and no lock or log of rpm is left.",
         judge=_rpm_database,
     ),
     Check(
@@ -321,7 +321,7 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="cloud-user",
         rows=(10,),
-        explanation="cloud-init's default user is the manifest's; root is not let in.",
+        explanation="cloud-init's default user is the manifest's; root may not log in.",
         judge=_cloud_user,
     ),
     Check(

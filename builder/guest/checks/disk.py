@@ -72,7 +72,7 @@ def _checksums(evidence: ImageEvidence) -> Outcome:
             digest, _, name = line.partition(" ")
             path = sums.with_name(name.lstrip(" *"))
             if not path.is_file():
-                problems.append(f"SHA256SUMS names {path.name}, which is not there")
+                problems.append(f"SHA256SUMS names {path.name}, which does not exist")
             elif files.sha256_file(path) != digest:
                 problems.append(f"{path.name} is not what SHA256SUMS says")
             elif path.name == evidence.image.name:

@@ -254,13 +254,13 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="no-authorized-keys",
         rows=(9, 10),
-        explanation="Nobody's public key lets in but those the kickstart names: keys come from the cloud.",
+        explanation="No public key may log in but the kickstart's own: keys come from the cloud.",
         judge=_no_authorized_keys,
     ),
     Check(
         id="machine-id-empty",
         rows=(13,),
-        explanation="/etc/machine-id is empty or `uninitialized`; D-Bus has no other one.",
+        explanation="/etc/machine-id is empty or `uninitialized`; D-Bus has no other.",
         judge=_machine_id,
     ),
     Check(

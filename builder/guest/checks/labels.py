@@ -85,8 +85,8 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="labels-as-policy",
         rows=(16,),
-        explanation="Every file and folder has the label that the image's own file contexts give it, those "
-        "below mount points and lost+found too.",
+        explanation="Every file and folder has the label that the image's own file contexts give it, "
+        "also below mount points and in lost+found.",
         judge=_labels,
     ),
 )

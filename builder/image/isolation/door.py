@@ -184,12 +184,12 @@ class _Attendant:
         try:
             line = json.loads(raw)
         except (ValueError, RecursionError) as error:
-            raise WireError("the build's inside said something that is not JSON") from error
+            raise WireError("the build sandbox sent something that is not JSON") from error
         if not isinstance(line, dict) or not isinstance(line.get("say"), str):
-            raise WireError("the build's inside said something of no known form")
+            raise WireError("the build sandbox sent a message of an unknown form")
         size = line.get("size", 0)
         if type(size) is not int or not 0 <= size <= LARGEST_CONTENT:
-            raise WireError(f"the build's inside gives more than {LARGEST_CONTENT >> 20} MiB at once")
+            raise WireError(f"the build sandbox sent more than {LARGEST_CONTENT >> 20} MiB at once")
         content = self._stream.read(size) if size else b""
         if len(content) < size:
             raise EOFError
@@ -201,7 +201,7 @@ class _Attendant:
         if kind == "ask":
             name, text = unpack(value, tuple[str, str])
             if name not in self._requests:
-                raise WireError(f"the build's inside asks for {name!r}, which is not there")
+                raise WireError(f"the build sandbox asks for {name!r}, which does not exist")
             answer = self._requests[name](text, content)
             self._peer.sendall(b"%d\n" % len(answer) + answer)
         elif kind == "step":
@@ -223,7 +223,7 @@ class _Attendant:
         elif kind in ("note", "verbose", "debug", "warn"):
             getattr(self._report, kind)(text)
         else:
-            raise WireError("the build's inside said something of no known kind")
+            raise WireError("the build sandbox sent a message of an unknown kind")
 
     def _write_log(self, text: str) -> None:
         data = escape(text, lines=True).encode()

@@ -104,7 +104,7 @@ def run_inside(
             return attend(ours, runner.report, log, requests or {})
         except EOFError as error:
             raise BuildError(
-                "the build's inside was ended from outside",
+                "the build sandbox was killed",
                 hint="the kernel may have been out of memory: see dmesg, and --memory-share",
             ) from error
         finally:

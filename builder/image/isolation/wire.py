@@ -97,7 +97,7 @@ def _scalar(value: Any, kind: Any, where: str) -> Any:
 
 def _check(good: bool, where: str) -> None:
     if not good:
-        raise WireError(f"the build's inside gave no {where} of the form agreed on")
+        raise WireError(f"the build sandbox sent no valid {where}")
 
 
 @cache

@@ -138,7 +138,7 @@ def repository_binds(plan: ImagePlan) -> tuple[Bind, ...]:
             if folder is not None:
                 if not (folder / "repodata/repomd.xml").is_file():
                     raise BuildError(
-                        f"repository {repo.name}: {folder} holds no repodata/repomd.xml",
+                        f"repository {repo.name}: {folder} has no repodata/repomd.xml",
                         hint="createrepo_c makes it",
                     )
                 _check_readable(repo.name, folder)
@@ -208,7 +208,7 @@ def ask(build: Build, *, start: Start | None = None, **changes: object) -> Itera
             ended = event["event"] in ("fetched", "installed")
             yield event
     if not ended:
-        raise BuildError("dnf ended before its work was done", log=build.log)
+        raise BuildError("dnf ended before it had finished", log=build.log)
 
 
 def _start_here(build: Build) -> Start:
@@ -222,5 +222,5 @@ def _event(line: str, build: Build) -> dict[str, Any]:
     try:
         event: dict[str, Any] = pack(unpack(json.loads(line), _Event))
     except (ValueError, RecursionError, WireError) as error:
-        raise BuildError(f"dnf's worker said something unexpected: {line[:80]}", log=build.log) from error
+        raise BuildError(f"unexpected output of dnf's worker: {line[:80]}", log=build.log) from error
     return event

@@ -87,8 +87,7 @@ def _check(path: Path, source: str, fingerprints: tuple[str, ...], name: str, ru
     unknown = found - set(fingerprints)
     if fingerprints and unknown:
         raise InputError(
-            f"{name}: {mask(source)} holds the key {sorted(unknown)[0]}, "
-            f"and {', '.join(fingerprints)} is expected"
+            f"{name}: {mask(source)} holds the key {sorted(unknown)[0]}, instead of {', '.join(fingerprints)}"
         )
 
 

@@ -134,7 +134,7 @@ def requests(build: Build, folder: Path) -> dict[str, Request]:
 
     def place(key: str) -> str:
         if not re.fullmatch("[0-9a-f]{64}", key):
-            raise BuildError("the build's inside asks for no name of a cached initramfs")
+            raise BuildError("the build sandbox asks for something that is not a cached initramfs")
         return digest_of([state, key])
 
     def find(key: str, _: bytes) -> bytes:

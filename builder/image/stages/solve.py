@@ -34,7 +34,7 @@ def _check_room(build: Build) -> None:
     if needed > planned:
         raise InputError(
             f"the disk is too small: the packages take {needed // MIB} MiB, "
-            f"and the file systems hold {planned // MIB} MiB: {(needed - planned) // MIB + 1} MiB too little",
+            f"and the file systems hold {planned // MIB} MiB: {(needed - planned) // MIB + 1} MiB missing",
             hint="make the root partition larger: part / --size",
         )
 

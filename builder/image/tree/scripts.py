@@ -88,7 +88,7 @@ def _run(build: Build, script: Script, name: str, disk: BlankDisk | None = None)
     words = last_words(said)
     why += f": {words}" if words else ""
     if script.error_on_fail:
-        raise CommandFailed(why, hint="the log has all that it said", log=build.log)
+        raise CommandFailed(why, hint="see its output in the log", log=build.log)
     build.facts.failed_scripts += (why,)
     build.warn(why + " (no --erroronfail: the build goes on)")
 

@@ -81,7 +81,7 @@ def lay_out(ks: Kickstart, disk: Disk) -> Disk:
     if size < needed:
         ks.findings.error(
             None,
-            f"{ks.path}: the disk is too small by {needed - size} MiB: it has {size} MiB, "
+            f"{ks.path}: the disk is {needed - size} MiB too small: it has {size} MiB, "
             f"the partitions need {needed} MiB",
             "give a larger --size, or smaller partitions",
         )

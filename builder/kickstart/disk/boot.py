@@ -76,7 +76,7 @@ def check(ks: Kickstart, disk: Disk, bootloader: Bootloader, *, has_root_error: 
         if disk.label == "msdos" and part.fstype == "biosboot":
             ks.findings.error(
                 part.place,
-                "part biosboot: an msdos disk has no use for it",
+                "part biosboot: an msdos disk does not need it",
                 "remove it (GRUB lies before the first partition), or write clearpart --disklabel=gpt",
             )
         if part.fstype == "efi" and 0 < part.size < SMALLEST_ESP:

@@ -42,7 +42,7 @@ def check_lines(ks: Kickstart, parts: Sequence[Partition]) -> None:
         if not scripts:
             ks.findings.error(
                 part.place,
-                "part --onpart: needs a disk that holds partitions already, and the disk of an image is new",
+                "part --onpart: needs existing partitions, and the disk of an image is new",
                 "give --size (and --grow), or make the partitions in a %pre script",
             )
         elif number_of(part.onpart or "") is None:

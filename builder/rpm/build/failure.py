@@ -101,6 +101,6 @@ def explain_failure(
     full = os.strerror(errno.ENOSPC) in text
     return CommandFailed(
         f"rpmbuild failed for {package.name} on {target.name}: {reason}",
-        hint="--work DIR builds where there is more room" if full else f"see {spec}, and the log",
+        hint="build where there is more room with --work DIR" if full else f"see {spec}, and the log",
         log=log,
     )

@@ -84,5 +84,5 @@ def target_of(package: BuiltPackage) -> Target:
             return target
     raise InputError(
         f"{package.path}: no target has the dist tag of release {package.release}",
-        hint="--target TARGET says what it is for",
+        hint="name it with --target TARGET",
     )

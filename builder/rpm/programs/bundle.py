@@ -80,7 +80,7 @@ def replace_block(spec: str, block: str) -> str:
     head, begin, rest = spec.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):
-        raise ValueError("the spec does not have both marks of make lock")
+        raise ValueError("the spec lacks the two marks between which make lock writes")
     return head + BEGIN + block + END + tail
 
 

@@ -62,7 +62,7 @@ def make_repository(
     # A link is followed to its folder: that is what is replaced.
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: a folder is to stand here, and something else does", hint="move it away")
+        raise InputError(f"{folder}: exists and is not a folder", hint="move it away")
     url = url or folder.as_uri()
     state = {
         "format": FORMAT,

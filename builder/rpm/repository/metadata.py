@@ -82,7 +82,7 @@ def make_metadata(folder: Path, *, epoch: int, groups: Path, runner: Runner) -> 
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
         raise CommandFailed(
             f"{folder / 'repodata'}: {problems[0]}{more}",
-            hint="createrepo_c --version says which one wrote this",
+            hint="see createrepo_c --version",
         )
 
 

@@ -94,7 +94,7 @@ def _no_key(name: str, keys: Sequence[Key], home: Path | None, said: str, listin
     ]
     return InputError(
         problems=[Problem(message=f'no key of "{name}"{where} can sign'), *problems],
-        hint="gpg --quick-set-expire prolongs a key; --local-key makes one for this machine",
+        hint="extend a key with gpg --quick-set-expire, or use --local-key",
     )
 
 

@@ -70,7 +70,7 @@ class Bump:
             if fault := find_fault(message):
                 raise InputError(f"--message: {fault}")
             if message.lstrip().startswith("- "):
-                raise InputError(f'--message "{message}": the hyphen of the entry is put before it')
+                raise InputError(f'--message "{message}": leave out the hyphen: it is added')
 
     def following(self, version: str, release: int) -> tuple[str, int]:
         """Return version and release that follow those that stand there.
@@ -86,7 +86,7 @@ class Bump:
         if order < 0 and not self.downgrade:
             raise InputError(
                 f"{new}-{number} is lower than {version}-{release}: no host would be upgraded to it",
-                hint="a pre-release is 31.0.0~rc1, lower than 31.0.0; --allow-downgrade takes it",
+                hint="a pre-release such as 31.0.0~rc1 is lower than 31.0.0; --allow-downgrade allows it",
             )
         return new, number
 
@@ -228,7 +228,7 @@ def _new_digest(text: str, old: str | None, bump: Bump) -> tuple[int, int, str]:
     """Return the edit that puts the sha256 of the new source in place of the old one."""
     if bump.sha256 is None:
         raise InputError(
-            "a new version has another source", hint="give its sha256 with --sha256 HASH, 64 hex digits"
+            "a new version has a new source", hint="give its sha256 with --sha256 HASH, 64 hex digits"
         )
     at = text.index(old or "")
     return at, at + len(old or ""), bump.sha256.lower()
@@ -260,7 +260,7 @@ def _need(node: yaml.Node | None, key: str) -> yaml.ScalarNode:
     """Return the text that a key of a mapping has."""
     value = _child(node, key)
     if not isinstance(value, yaml.ScalarNode):
-        raise InputError(f"no {key} where it should be")
+        raise InputError(f"{key} is not where it should be")
     return value
 
 

@@ -45,7 +45,9 @@ def _macro_path(runner: Runner) -> str:
         name, _, path = line.partition(":")
         if name.strip().lower() == "macro path":
             return path.strip()
-    raise BuildError("rpm --showrc shows no macro path", hint="rpm 4.18 to 6 show one: is rpm whole?")
+    raise BuildError(
+        "rpm --showrc shows no macro path", hint="rpm 4.18 to 6 show one: check the installation of rpm"
+    )
 
 
 def _own_macros(target: Target) -> str:

@@ -107,7 +107,7 @@ def write_boot_files(
             "no boot loader can be installed: the image has neither GRUB's modules for BIOS nor a loader "
             "for UEFI, or the disk has no place for them",
             hint="add grub2-pc (BIOS) or grub2-efi-x64 with shim-x64 (UEFI) to %packages, "
-            "or say bootloader --location=none",
+            "or write bootloader --location=none",
         )
     kernels = entries.update(tree, layout, command_line, keep=keep, changes=changes)
     grub = tree / "boot/grub2"

@@ -64,7 +64,7 @@ def update(
     if not kernels:
         raise BuildError(
             "no kernel in the image's /boot",
-            hint="add kernel to %packages, or say bootloader --location=none",
+            hint="add kernel to %packages, or write bootloader --location=none",
         )
     return tuple(sorted(kernels.values(), key=cmp_to_key(_compare)))
 

@@ -36,7 +36,7 @@ def run_for(
     except CommandFailed as error:
         raise InputError(
             message_at(place, what, f"the image's {argv[0]} refuses it"),
-            hint="the log has what it said",
+            hint="see its output in the log",
             log=build.log,
         ) from error
 

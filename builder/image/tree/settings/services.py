@@ -26,7 +26,7 @@ def apply(build: Build) -> None:
     if missing:
         raise InputError(
             message_at(plan.services_place, "services --enabled", f"the image has no {', '.join(missing)}"),
-            hint="put the package into %packages, or take the name out",
+            hint="put the package into %packages, or remove the name",
         )
     absent = [name for name in disabled if not has_unit(name)]
     for name in absent:
