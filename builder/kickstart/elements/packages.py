@@ -144,7 +144,7 @@ def _fits(
         return False
     statements = options.get("when") or []
     statements = statements if isinstance(statements, list) else [statements]
-    # Each is judged, also behind one that does not hold.
+    # Each is judged, also after one that does not hold.
     held = [_holds(str(one), name, place, conditions, findings) for one in statements]
     return all(held)
 
