@@ -563,6 +563,25 @@ def test_partitions_that_pre_made_are_taken_where_they_are(tmp_path: Path) -> No
     ] == [("biosboot", 1, 1), ("/boot", 400, 2), ("/", 1645, 4)]
 
 
+def test_new_partitions_go_where_pre_has_left_most_room(tmp_path: Path) -> None:
+    """With the numbers that are free, and whatever grows takes the rest."""
+    lines = ONPART.replace(" --onpart=vda4", " --size=600 --grow") + "part swap --size=128\n"
+
+    plan, findings = plan_onpart(tmp_path, lines, PartitionTable(label="gpt", partitions=MADE.partitions[:2]))
+
+    assert not findings.errors, told(findings, tmp_path)
+    assert plan.disk.is_resolved
+    assert [
+        (part.mountpoint or part.fstype, part.size, part.extent and (part.extent.number, part.extent.start))
+        for part in plan.disk.partitions
+    ] == [
+        ("biosboot", 1, (1, MIB)),
+        ("/boot", 400, (2, 2 * MIB)),
+        ("swap", 128, (3, 402 * MIB)),
+        ("/", 2048 - 402 - 128 - 1, (4, 530 * MIB)),
+    ]
+
+
 ONPART_MISTAKES = {
     "no such partition": (
         ONPART.replace("vda4", "vda3"), MADE, "has made no such partition (it made 1, 2, 4)"
@@ -570,8 +589,10 @@ ONPART_MISTAKES = {
     "twice the same": (ONPART.replace("vda4", "vda2"), MADE, "part --onpart=vda2: a second line for it"),
     "no table": (ONPART, PartitionTable(label="none"), "%pre has made no partition table"),
     "not a partition": (ONPART.replace("vda4", "vda"), None, "part --onpart=vda: not a partition"),
-    "a new one next to them": (
-        "part /srv --fstype=xfs --size=400\n" + ONPART, None, "part /srv: a new partition next to those"
+    "a new one without room": (
+        "part /srv --fstype=xfs --size=400\n" + ONPART,
+        MADE,
+        "test.ks:1: part /srv: 0 MiB are free where %pre has left most, and 400 MiB are wanted there",
     ),
     "out of the disk": (
         ONPART,

@@ -127,8 +127,11 @@ def _plan_existing(ks: Kickstart, disk: Disk, wanted: Wanted) -> Disk:
         return dataclasses.replace(disk, size=size)
     for problem in existing.judge(wanted.made, size):
         ks.findings.error(None, f"{ks.path}: the partition table that %pre made: {problem}", "see its output")
-    parts = existing.take_places(ks, disk.partitions, wanted.made)
     label = wanted.made.label
+    on = [part for part in disk.partitions if part.onpart]
+    new = [_at_least(part, disk.groups) for part in disk.partitions if not part.onpart]
+    parts = existing.take_places(ks, on, wanted.made)
+    parts = existing.place_new(ks, parts, boot.order(new, disk.groups), size=size, label=label)
     return dataclasses.replace(
         disk, label=label, size=size, partitions=tuple(parts), groups=_size_groups(ks, parts, disk.groups)
     )

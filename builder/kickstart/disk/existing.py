@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""`part --onpart`: partitions that a %pre script has made on the image's disk."""
+"""`part --onpart`: partitions that a %pre script has made on the image's disk, and new ones next to them."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
 
 from builder.formats.partitions import PartitionTable
+from builder.kickstart.disk.sizes import HEAD, TAIL, Wish, share
 from builder.kickstart.plan import Extent, Partition
 from builder.kickstart.read import Kickstart
 
@@ -49,13 +51,6 @@ def check_lines(ks: Kickstart, parts: Sequence[Partition]) -> None:
             ks.findings.error(
                 part.place, f"part --onpart={part.onpart}: not a partition", "write a name such as vda4"
             )
-    others = [part for part in parts if not part.onpart]
-    if on and others:
-        ks.findings.error(
-            others[0].place,
-            f"part {others[0].where}: a new partition next to existing ones of --onpart",
-            "make all partitions in %pre, or none",
-        )
 
 
 def take_places(ks: Kickstart, parts: Sequence[Partition], table: PartitionTable) -> list[Partition]:
@@ -85,6 +80,50 @@ def take_places(ks: Kickstart, parts: Sequence[Partition], table: PartitionTable
         part = lines.get(number) or Partition(mountpoint=None, fstype=kind, size=0)
         found.append(dataclasses.replace(part, size=entry.size // MIB, extent=extent))
     return found
+
+
+def place_new(
+    ks: Kickstart, made: Sequence[Partition], new: Sequence[Partition], *, size: int, label: str
+) -> list[Partition]:
+    """Return `made` with the `new` partitions in the largest room that is free on a disk of `size` MiB.
+
+    They lie there in the order of `new`, whatever grows takes what is left, and each gets the lowest number
+    that is free (libparted's ped_partition_set_number counts so). All in the order of the disk.
+    """
+    if not new:
+        return list(made)
+    first, free = _largest_room(made, size * MIB - (TAIL * MIB if label == "gpt" else 0))
+    wishes = [Wish(part.size, part.grow, part.max_size) for part in new]
+    needed = sum(wish.size for wish in wishes)
+    if needed > free:
+        ks.findings.error(
+            new[0].place,
+            f"part {new[0].where}: {free} MiB are free where %pre has left most, and "
+            f"{needed} MiB are wanted there",
+            "give the disk a larger --size, or smaller partitions",
+        )
+        return list(made)
+    taken = {part.extent.number for part in made if part.extent}
+    numbers = (number for number in itertools.count(1) if number not in taken)
+    placed = list(made)
+    for part, got, number in zip(new, share(free - needed, wishes), numbers, strict=False):
+        extent = Extent(number=number, start=first, length=got * MIB)
+        placed.append(dataclasses.replace(part, size=got, extent=extent))
+        first += got * MIB
+    return sorted(placed, key=lambda part: part.extent.start if part.extent else 0)
+
+
+def _largest_room(parts: Sequence[Partition], end: int) -> tuple[int, int]:
+    """Return where the largest room between `parts` begins (bytes), and how many whole MiB it has."""
+    at, rooms = HEAD * MIB, []
+    taken = sorted(
+        (part.extent.start, part.extent.start + part.extent.length) for part in parts if part.extent
+    )
+    for start, after in (*taken, (end, end)):
+        rooms.append((max(0, start - at) // MIB, at))
+        at = max(at, -(-after // MIB) * MIB)
+    free, first = max(rooms, key=lambda room: room[0])
+    return first, free
 
 
 def judge(table: PartitionTable, size: int) -> list[str]:
