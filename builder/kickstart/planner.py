@@ -135,7 +135,7 @@ def plan_kickstart(
         bootloader=bootloader,
         disk=disk,
         firmware=plan_firmware(disk, bootloader),
-        repositories=sources.plan_repositories(ks, choices),
+        repositories=sources.plan_repositories(ks, choices, target),
         packages=chosen,
         scripts=scripts.plan_scripts(ks),
         elements=elements,

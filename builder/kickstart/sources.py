@@ -10,7 +10,8 @@ from builder.kickstart.choices import Choices
 from builder.kickstart.plan import Repository
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
-from builder.targets import ARCHITECTURE
+from builder.targets import ARCHITECTURE, Family, Target
+from builder.targets import Repository as KnownRepository
 
 MEDIA = ("cdrom", "harddrive", "nfs", "hmc")
 
@@ -22,11 +23,12 @@ _ARCHITECTURES = {
 _URL = re.compile(r"(https?|ftp|file)://\S+")
 
 
-def plan_repositories(ks: Kickstart, choices: Choices) -> tuple[Repository, ...]:
+def plan_repositories(ks: Kickstart, choices: Choices, target: Target) -> tuple[Repository, ...]:
     """Return the repositories, url's first.
 
-    What the command line says wins: --repo replaces every source of the kickstart (as Koji does with the
-    repositories of a build tag), --tree its url line and its media.
+    A repo line with no more than a name means a repository of Fedora, where `target` is one. What the
+    command line says wins: --repo replaces every source of the kickstart (as Koji does with the repositories
+    of a build tag), --tree its url line and its media.
     """
     lines = ks.all("url", "repo", *MEDIA)
     replaced = ("url", "repo", *MEDIA) if choices.repositories else ("url", *MEDIA) if choices.tree else ()
@@ -37,7 +39,7 @@ def plan_repositories(ks: Kickstart, choices: Choices) -> tuple[Repository, ...]
     for line in lines:
         if line.name in replaced:
             ks.findings.note(line.place, f"{line.name}: replaced by the sources of the command line")
-    found = _plan_lines(ks, [line for line in lines if line.name not in replaced])
+    found = _plan_lines(ks, [line for line in lines if line.name not in replaced], target)
     tree = [Repository(name="tree", baseurl=(choices.tree,))] if choices.tree else []
     given = [*tree, *choices.repositories, *found, *choices.extra_repositories]
     if not given:
@@ -46,7 +48,7 @@ def plan_repositories(ks: Kickstart, choices: Choices) -> tuple[Repository, ...]
     return tuple(by_name.values())
 
 
-def _plan_lines(ks: Kickstart, lines: list[Command]) -> list[Repository]:
+def _plan_lines(ks: Kickstart, lines: list[Command], target: Target) -> list[Repository]:
     """Return the repositories of the kickstart's own lines, each name once."""
     found: dict[str, Repository] = {}
     for line in lines:
@@ -57,7 +59,7 @@ def _plan_lines(ks: Kickstart, lines: list[Command]) -> list[Repository]:
                 "give --tree URL or --repo NAME=URL, or write a url line",
             )
             continue
-        repository = _plan_url(ks, line) if line.name == "url" else _plan_repo(ks, line)
+        repository = _plan_url(ks, line) if line.name == "url" else _plan_repo(ks, line, target)
         if repository is None:
             continue
         if repository.name in found and line.name == "repo":
@@ -70,13 +72,15 @@ def _plan_url(ks: Kickstart, line: Command) -> Repository | None:
     return _repository(ks, line, name="url", base=str(line.get("url", "")))
 
 
-def _plan_repo(ks: Kickstart, line: Command) -> Repository | None:
+def _plan_repo(ks: Kickstart, line: Command, target: Target) -> Repository | None:
     # dnf takes no blanks and the like in the id of a repository; installers do.
     name = re.sub(r"[^A-Za-z0-9_.:-]+", "-", str(line.get("name", ""))).strip("-")
     if not name:
         ks.findings.error(line.place, "repo --name: no name", "give it a short name")
         return None
-    repository = _repository(ks, line, name=name, base=str(line.get("baseurl", "")))
+    # Each rebuild of EL has addresses of its own: a name alone does not say whose are meant.
+    known = target.repositories.get(name.lower()) if target.family is Family.FEDORA else None
+    repository = _repository(ks, line, name=name, base=str(line.get("baseurl", "")), known=known)
     if repository is None:
         return None
     cost = line.get("cost")
@@ -90,17 +94,25 @@ def _plan_repo(ks: Kickstart, line: Command) -> Repository | None:
     )
 
 
-def _repository(ks: Kickstart, line: Command, *, name: str, base: str) -> Repository | None:
-    """Return the repository of a url or repo line; None where it has no usable address."""
+def _repository(
+    ks: Kickstart, line: Command, *, name: str, base: str, known: KnownRepository | None = None
+) -> Repository | None:
+    """Return the repository of a url or repo line, at the address of `known` where it has none of its own.
+
+    None where there is no usable address.
+    """
     mirrors, links = str(line.get("mirrorlist", "") or ""), str(line.get("metalink", "") or "")
+    if not (base or mirrors or links):
+        if known is None:
+            ks.findings.error(
+                line.place,
+                f"{line.name} {name}: has no address, and none of that name is known",
+                "add --baseurl, --mirrorlist or --metalink",
+            )
+            return None
+        base, mirrors, links = known.baseurl or "", known.mirrorlist or "", known.metalink or ""
+        ks.findings.note(line.place, f"repo {name}: is taken from {base or mirrors or links}")
     addresses = (base,) if base else ()
-    if not (addresses or mirrors or links):
-        ks.findings.error(
-            line.place,
-            f"{line.name} {name}: has no address, and a build has no installer's list to find it in",
-            "add --baseurl, --mirrorlist or --metalink",
-        )
-        return None
     for address in (*addresses, mirrors, links):
         if address and not _URL.fullmatch(address):
             hint = (

@@ -10,6 +10,7 @@ import pytest
 from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
 from builder.kickstart.plan import Packages, Repository
+from builder.targets import find_target
 from tests.support.kickstart_text import DISK, plan_text, reported
 
 
@@ -196,8 +197,20 @@ class TestSources:
         assert findings.errors[0].message.endswith("an image is not installed from a medium")
         assert "--repo NAME=URL" in (findings.errors[0].hint or "")
 
-    def test_repository_that_only_the_installer_knows_is_an_error(self, tmp_path: Path) -> None:
-        _, findings = plan_text(tmp_path, f"{DISK}repo --name=updates\n%packages\n%end\n", ksversion="F45")
+    def test_fedora_s_repositories_are_known_by_their_names(self, tmp_path: Path) -> None:
+        plan, findings = plan_text(tmp_path, f"{DISK}repo --name=updates --cost=5\n%packages\n%end\n")
+
+        assert not findings.errors
+        assert [(one.name, one.cost, one.metalink) for one in plan.repositories] == [
+            ("updates", 5, find_target("fedora-45").repositories["updates"].metalink)
+        ]
+
+    @pytest.mark.parametrize(("name", "target"), [("extras", "fedora-45"), ("baseos", "epel-9")])
+    def test_another_repository_without_an_address_is_an_error(
+        self, tmp_path: Path, name: str, target: str
+    ) -> None:
+        """EL's rebuilds have addresses of their own: packages of two must not meet."""
+        _, findings = plan_text(tmp_path, f"{DISK}repo --name={name}\n%packages\n%end\n", target=target)
 
         assert findings.errors[0].where == f"{tmp_path}/test.ks:4"
 
