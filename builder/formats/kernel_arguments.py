@@ -40,6 +40,15 @@ def for_menu_of(entry: str) -> str:
     return entry.replace(f'""${DOLLAR}""', "\\$").replace(f'"${DOLLAR}"', "\\$")
 
 
+def spoiled(word: str, *, hexadecimal: bool) -> bool:
+    """Say whether GRUB gives the kernel something else, however the word is written.
+
+    It puts a backslash before each ' and \\ (grub_create_loader_cmdline of GRUB's lib/cmdline.c; seen with
+    2.06). `hexadecimal`: it leaves \\xHH as it is, as Fedora's and EL's GRUB does.
+    """
+    return re.search(r"['\\]", re.sub(r"\\x[0-9A-Fa-f]{2}", "", word) if hexadecimal else word) is not None
+
+
 def from_menu(word: str) -> str:
     """Return what `for_menu` was given."""
     return re.sub(r"\\([\\'\";{}&|<>$])", r"\1", word)

@@ -5,17 +5,25 @@ from __future__ import annotations
 
 import re
 
+from builder.formats.kernel_arguments import split, spoiled
 from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Bootloader, Disk, Password, Volume
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import Command
+from builder.targets import Family
 
-# COMMAND_LINE_SIZE of x86 is 2048, its NUL included (arch/x86/include/asm/setup.h). GRUB and the build put
-# BOOT_IMAGE=, root= and ro before what the kickstart says.
-LONGEST_ARGUMENTS = 2047 - 160
+# COMMAND_LINE_SIZE of x86 is 2048, its NUL included (arch/x86/include/asm/setup.h). GRUB puts BOOT_IMAGE=
+# before what it is given, the build root= and ro before what the kickstart says.
+LONGEST_LINE = 2047 - 80
+LONGEST_ARGUMENTS = LONGEST_LINE - 80
 
 
-def plan_bootloader(ks: Kickstart, arguments: tuple[str, ...] = ()) -> Bootloader:
+def reads_hexadecimal(family: Family) -> bool:
+    """Say whether the GRUB of `family` gives \\xHH to the kernel as it is."""
+    return family is not Family.FIXTURE
+
+
+def plan_bootloader(ks: Kickstart, family: Family, arguments: tuple[str, ...] = ()) -> Bootloader:
     """Return what the bootloader line says; `arguments` are more for the kernel."""
     line = ks.last("bootloader")
     if line is None:
@@ -42,19 +50,20 @@ def plan_bootloader(ks: Kickstart, arguments: tuple[str, ...] = ()) -> Bootloade
         ks.findings.error(
             line.place, "bootloader --append: a quote is not closed", "the kernel would take the rest as one"
         )
-    if re.search(r"['\\]", append):
-        # grub_create_loader_cmdline of GRUB's lib/cmdline.c; seen with 2.06.
-        ks.findings.warn(
-            line.place,
-            "bootloader --append: GRUB puts a backslash before each ' and \\ that it gives to the kernel",
-            "write the argument without them where it can be",
-        )
+    disabled = bool(line.get("disabled", False))
+    for word in split(append) if not disabled and location != "none" else ():
+        if spoiled(word, hexadecimal=reads_hexadecimal(family)):
+            ks.findings.error(
+                line.place,
+                f"bootloader --append: {word}: GRUB gives the kernel a backslash before each ' and \\ of it",
+                "write the argument without them",
+            )
     return Bootloader(
         location=location,
         append=append,
         timeout=int(timeout) if timeout is not None else None,
         password=_plan_password(ks, line),
-        disabled=bool(line.get("disabled", False)),
+        disabled=disabled,
         place=line.place,
     )
 

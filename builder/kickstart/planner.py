@@ -90,7 +90,7 @@ def plan_kickstart(
     chosen = add_packages(chosen, wanted_packages, ks.findings)
     enabled_setup, disabled_setup, set_up_again = system.plan_setup(ks, chosen.names)
     authselect, authselect_place = accounts.plan_authselect(ks)
-    bootloader = plan_bootloader(ks, addons.plan_addons(ks))
+    bootloader = plan_bootloader(ks, target.family, addons.plan_addons(ks))
     name = choices.name or ks.path.stem
     wanted = Wanted(
         habits=habits_of(target, hostname or name),

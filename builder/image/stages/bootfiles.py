@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.errors import InputError
+from builder.errors import BuildError, InputError
+from builder.formats.kernel_arguments import spoiled
 from builder.image.build import Build
 from builder.image.disk import bootloader, layout, table
 from builder.image.disk.bootloader import Firmware, changes
@@ -20,6 +21,7 @@ from builder.image.disk.filesystems.disk import Disk as DiskFile
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
+from builder.kickstart.bootloader import LONGEST_LINE, reads_hexadecimal
 from builder.kickstart.disk.boot import has_loader
 from builder.kickstart.plan import Disk, SELinux
 
@@ -64,6 +66,28 @@ def complete(build: Build) -> None:
     if wanted.timeout is not None and wanted.timeout.removeprefix("-").isdecimal():
         build.facts.boot_timeout = int(wanted.timeout)
     build.facts.firmware = _write(build, keep=True, wanted=wanted)
+    _judge_arguments(build)
+
+
+def _judge_arguments(build: Build) -> None:
+    """Look at what scripts have made of the kernel's arguments, which the plan could not.
+
+    Raises:
+        BuildError: they are too long.
+    """
+    words, loader = build.facts.kernel_arguments, build.plan.bootloader
+    if not has_loader(loader):
+        return
+    length = len(" ".join(words).encode())
+    if length > LONGEST_LINE:
+        raise BuildError(
+            f"the kernel's arguments are {length} bytes after %post, and it takes {LONGEST_LINE} from GRUB",
+            hint="add fewer of them in scripts (GRUB_CMDLINE_LINUX, grubby --args)",
+        )
+    hexadecimal = reads_hexadecimal(build.target.family)
+    for word in words:
+        if spoiled(word, hexadecimal=hexadecimal):
+            build.warn(f"a script gives the kernel {word}: GRUB puts a backslash before each ' and \\ of it")
 
 
 def disk_name(disk: Disk) -> str:
