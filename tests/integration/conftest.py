@@ -22,13 +22,13 @@ from tests.support.imaging import Bench
 
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRepository:
-    """The synthetic repository, signed."""
+    """The synthetic repository, signed; with a lvm2 that is only a name, for what asks for it."""
     runner = Runner(Report(quiet=True))
     folder = tmp_path_factory.mktemp("synthetic")
     # pytest's folders are for their owner only.
     folder.chmod(0o755)
     with new_signer(runner) as signer:
-        return build_synthetic(folder, runner=runner, signer=signer)
+        return build_synthetic(folder, runner=runner, signer=signer, scriptlets={"lvm2": {}})
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from builder import tools
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture import spoil
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
-from tests.support.imaging import Bench, kickstart, processes_of, traces
+from tests.support.imaging import HEAD, Bench, kickstart, processes_of, traces
 
 STAGES = (
     "solve",
@@ -273,6 +274,60 @@ def test_killed_in_any_stage_it_leaves_the_old_image_and_the_next_run_cleans_up(
     assert bench.leftovers() == []
 
 
+# Disks that our own writers fill, and what of a kickstart makes them.
+ROOT_LINE = "part / --fstype=ext4 --size=96\n"
+DISKS = {
+    "btrfs": "part btrfs.1 --size=256\nbtrfs none --label=x btrfs.1\nbtrfs / --subvol --name=root LABEL=x\n",
+    "xfs": "part / --fstype=xfs --size=320\n",
+    "xfs on LVM": (
+        "part /boot --fstype=ext4 --size=64\npart pv.1 --size=340\nvolgroup x pv.1\n"
+        "logvol / --vgname=x --name=root --fstype=xfs --size=320\n"
+    ),
+}
+
+
+@pytest.mark.skipif(not (tools.has("mkfs.xfs") and tools.has("btrfs")), reason="needs xfsprogs, btrfs-progs")
+@pytest.mark.parametrize(
+    "disk",
+    [
+        pytest.param(text, id=name, marks=[] if "LVM" in name else pytest.mark.slow)
+        for name, text in DISKS.items()
+    ],
+)
+def test_killed_while_our_own_writers_write_it_leaves_the_old_image(bench: Bench, disk: str) -> None:
+    fill = "mkdir -p /srv\nseq 1 5000000 >/srv/data\n"
+    text = kickstart(base=HEAD.replace(ROOT_LINE, disk), packages="lvm2", tail=f"%post\n{fill}%end\n")
+    bench.build(text)
+    old = bench.image.read_bytes()
+
+    for delay in (0.0, 0.15):
+        changed = text.replace(fill, f"{fill}echo {delay} >/srv/more\n")
+        code, said = _stop_in(bench, changed, "disk", signal.SIGKILL, delay=delay)
+
+        assert code == -signal.SIGKILL, said
+        assert bench.image.read_bytes() == old
+        _wait_until_gone(bench.out)
+        assert traces(bench.folder) == []
+    bench.build(text)
+    assert bench.image.read_bytes() == old
+    assert bench.leftovers() == []
+
+
+@pytest.mark.skipif(not tools.has("parted"), reason="needs parted")
+def test_killed_while_pre_has_a_disk_it_leaves_nothing(bench: Bench) -> None:
+    shutil.rmtree(bench.out, ignore_errors=True)
+    pre = "%pre\nparted -s /dev/vda mklabel gpt\necho partitioned\nsleep 30\n%end\n"
+
+    code, said = _stop_in(bench, kickstart(head=pre), "solve", signal.SIGKILL, delay=2.0)
+
+    assert code == -signal.SIGKILL, said
+    assert "[1/" not in said
+    _wait_until_gone(bench.out)
+    assert traces(bench.folder) == []
+    bench.build(kickstart(head=pre.replace("sleep 30", "true")))
+    assert bench.leftovers() == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 def test_interrupted_it_leaves_nothing(bench: Bench, number: signal.Signals) -> None:
     shutil.rmtree(bench.out, ignore_errors=True)
@@ -315,8 +370,13 @@ def _stop_in(
     text: str,
     stage: str,
     number: signal.Signals,
+    *,
+    delay: float = 0.0,
 ) -> tuple[int, str]:
-    """Start a build, send it `number` when the stage before `stage` is done; return how it ended."""
+    """Start a build, send it `number` when the stage before `stage` is done, and `delay` seconds more.
+
+    Return how it ended.
+    """
     said = bench.folder / "said"
     with said.open("w") as stream:
         process = subprocess.Popen(
@@ -330,6 +390,7 @@ def _stop_in(
         time.sleep(0.005)
     if stage in ("scripts", "solve"):
         time.sleep(0.5)
+    time.sleep(delay)
     os.kill(process.pid, number)
     process.wait(timeout=60)
     return process.returncode, said.read_text()
