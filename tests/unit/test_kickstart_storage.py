@@ -569,7 +569,7 @@ def test_new_partitions_go_where_pre_has_left_most_room(tmp_path: Path) -> None:
 
     plan, findings = plan_onpart(tmp_path, lines, PartitionTable(label="gpt", partitions=MADE.partitions[:2]))
 
-    assert not findings.errors, told(findings, tmp_path)
+    assert not findings.errors, reported(findings, tmp_path)
     assert plan.disk.is_resolved
     assert [
         (part.mountpoint or part.fstype, part.size, part.extent and (part.extent.number, part.extent.start))
