@@ -65,6 +65,25 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+def replace_file(new: Path, path: Path) -> None:
+    """Put the finished file `new` at `path`, on the same file system, in one step.
+
+    What is not a regular file is never replaced: see `builder.destination`.
+
+    Raises: as `write_atomic`.
+    """
+    try:
+        found = find_destination(path)
+        if found.is_stream:
+            write_stream(found.path, new.read_bytes())
+            new.unlink()
+            return
+        new.replace(found.path)
+    except OSError as error:
+        raise explain(error, path) from error
+    sync_folder(found.path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Flush the names in `folder` to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -22,6 +22,8 @@ from builder.files import sha256_file, write_atomic
 
 FORMAT = 1
 CHECKSUMS = "SHA256SUMS"
+# What the name of a compressed raw disk has after .raw.
+COMPRESSED = ".zst"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +176,10 @@ class ImageFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageManifest:
-    """The whole. `virtual_size` is in bytes, `min_disk` in GiB; `firmware` holds bios, uefi or both."""
+    """The whole. `virtual_size` is in bytes, `min_disk` in GiB; `firmware` holds bios, uefi or both.
+
+    `artifact` is the file in `disk_format`; `others` hold the same disk in other formats.
+    """
 
     name: str
     target: str
@@ -193,11 +198,21 @@ class ImageManifest:
     settings: Settings
     stages: tuple[StageTime, ...]
     artifact: ImageFile
+    others: tuple[ImageFile, ...] = ()
+
+    @property
+    def files(self) -> tuple[ImageFile, ...]:
+        """Every file of the disk."""
+        return (self.artifact, *self.others)
+
+    def file_of(self, name: str) -> ImageFile | None:
+        """Return what is known of the file called `name`; None: the manifest is not about it."""
+        return next((each for each in self.files if each.path == name), None)
 
 
 def manifest_path(image: Path) -> Path:
-    """Return where the manifest of an image lies, if it has one."""
-    return image.with_name(f"{image.stem}.manifest.json")
+    """Return where the manifest of an image lies, if it has one: all formats of a disk share it."""
+    return image.with_name(f"{Path(image.name.removesuffix(COMPRESSED)).stem}.manifest.json")
 
 
 def find_manifest(image: Path) -> ImageManifest | None:
@@ -232,14 +247,14 @@ def as_data(manifest: ImageManifest) -> dict[str, Any]:
 
 
 def write_manifest(folder: Path, manifest: ImageManifest) -> tuple[Path, Path]:
-    """Write the manifest and SHA256SUMS next to the image in `folder`; return both paths.
+    """Write the manifest and SHA256SUMS next to the files of the image in `folder`; return both paths.
 
     SHA256SUMS is what `sha256sum --check` reads, and is written last: where it is, the rest is.
     """
     path = manifest_path(folder / manifest.artifact.path)
     write_atomic(path, json.dumps(as_data(manifest), indent=2) + "\n")
-    sums = f"{manifest.artifact.sha256}  {manifest.artifact.path}\n{sha256_file(path)}  {path.name}\n"
-    write_atomic(folder / CHECKSUMS, sums)
+    sums = [(each.sha256, each.path) for each in manifest.files] + [(sha256_file(path), path.name)]
+    write_atomic(folder / CHECKSUMS, "".join(f"{digest}  {name}\n" for digest, name in sums))
     return path, folder / CHECKSUMS
 
 

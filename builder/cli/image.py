@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`openstack-builder image`: a kickstart becomes a qcow2."""
+"""`openstack-builder image`: a kickstart becomes a qcow2, or a disk in another format."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from builder.cli import Context
 from builder.cli.sources import add_element_arguments, add_source_arguments, choose
 from builder.errors import InputError
+from builder.formats.diskimage import FORMATS
 from builder.image.build import Options
 from builder.kickstart.choices import Choices, parse_size
 from builder.kickstart.disk.wanted import DEFAULT_MEMORY
@@ -21,10 +22,11 @@ from builder.kickstart.show import describe, plan_as_json
 from builder.report import Report
 from builder.targets import ARCHITECTURE
 
-SUMMARY = "Build a bootable qcow2 with cloud-init from a kickstart, without Anaconda."
+SUMMARY = "Build a bootable image (qcow2 or others) with cloud-init from a kickstart, without Anaconda."
 EXAMPLE = """\
   openstack-builder image jeos-fedora-45
   openstack-builder image my.ks --target epel-9 --repo baseos=https://mirror.example/BaseOS/x86_64/os
+  openstack-builder image jeos-fedora-45 --format qcow2,raw
   openstack-builder image --plan my.ks --target fedora-45"""
 
 
@@ -40,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--memory", metavar="SIZE", help="memory of the guest, for swap --recommended; default: 2G"
     )
+    what.add_argument(
+        "--format", metavar="LIST", type=_formats, default=("qcow2",),
+        help=f"of the files: {', '.join(FORMATS)}; raw is there as .raw.zst, too (default: qcow2)",
+    )  # fmt: skip
     what.add_argument("--compat", action="store_true", help="a qcow2 for clouds with a qemu before 5.1")
     add_source_arguments(parser)
     add_element_arguments(parser)
@@ -68,11 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Build it; print the path of the qcow2."""
+    """Build it; print the paths of its files."""
     if args.arch != ARCHITECTURE:
         raise InputError(f"--arch {args.arch}: only {ARCHITECTURE} can be built for now")
     if not 1 <= args.memory_share <= 90:
         raise InputError(f"--memory-share {args.memory_share}: must be from 1 to 90")
+    if args.compat and "qcow2" not in args.format:
+        raise InputError(f"--compat is about qcow2, --format is {','.join(args.format)}")
     for path in args.keep_file:
         if not re.fullmatch(r"(/[^/\0]+)+", path):
             raise InputError(f"--keep-file {path}: not a path of the image", hint="such as /etc/machine-id")
@@ -117,6 +125,7 @@ def _build(
         keep_files=tuple(args.keep_file),
         ks_arguments=tuple(args.ks_arg),
         solver=args.solver,
+        formats=args.format,
         source_date_epoch=_epoch(),
     )
     if any(script.section == ScriptSection.PRE for script in plan.scripts):
@@ -133,8 +142,18 @@ def _build(
     if args.json:
         report.result(result.manifest.read_text().rstrip("\n"))
     else:
-        report.result(os.path.relpath(result.image) if not args.out.is_absolute() else str(result.image))
+        for path in result.files:
+            report.result(os.path.relpath(path) if not args.out.is_absolute() else str(path))
     return 0
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    """Return the formats in a list with commas, each once."""
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    for name in names:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(f"`{name}` is not one of {', '.join(FORMATS)}")
+    return names
 
 
 def _tell(plan: ImagePlan, report: Report) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`openstack-builder upload`: a qcow2 file becomes an image of one or several clouds, its hash compared."""
+"""`openstack-builder upload`: a file becomes an image of one or several clouds, its hash compared."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import Any
 
 from builder.cli import Context
 from builder.errors import BuildError, BuildErrors, InputError, Problem
+from builder.formats.diskimage import FORMATS
 from builder.glance import description, entry, metadefs, rotation, source, upload
 from builder.glance.cloud import Cloud
-from builder.glance.converted import FORMATS, converted
+from builder.glance.converted import converted
 from builder.glance.decision import Decision
 from builder.glance.description import Wishes
 from builder.glance.images import Images
@@ -33,6 +34,7 @@ EXAMPLE = """\
   openstack-builder upload disk.qcow2 --name web --property os_distro=fedora --dry-run
   openstack-builder upload disk.qcow2 --name web --rotate 3 --cloud north --cloud south --json
   openstack-builder upload disk.qcow2 --disk-format raw --cloud ceph
+  openstack-builder upload out/web/web.raw --cloud ceph
 
 A cloud comes from clouds.yaml (--cloud, OS_CLOUD) or from OS_* variables. Properties come from the
 manifest next to the image. The same bytes already there under this name: nothing is sent. An
@@ -46,7 +48,7 @@ METHODS = ("glance-direct", "web-download")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("image", metavar="IMAGE.qcow2", type=Path, help="the file")
+    parser.add_argument("image", metavar="IMAGE", type=Path, help=f"the file: {', '.join(FORMATS)}")
     parser.add_argument("--name", help="name on the cloud (default: the manifest's, or the file's)")
     parser.add_argument("--rotate", metavar="KEEP", type=_number("--rotate", 0, 10_000),
                         help="take over the name; hide the previous image, keep KEEP old ones")  # fmt: skip
@@ -72,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help=f"have the cloud import it: {', '.join(METHODS)}")  # fmt: skip
     where.add_argument("--uri", metavar="URL", help="address from which web-download gets the same bytes")
     what = parser.add_argument_group("what it is to be")
-    what.add_argument("--disk-format", metavar="FORMAT", choices=tuple(FORMATS), default="qcow2",
-                      help=f"convert it on the way: {', '.join(FORMATS)} (default: qcow2)")  # fmt: skip
+    what.add_argument("--disk-format", metavar="FORMAT", choices=tuple(FORMATS),
+                      help=f"convert it on the way: {', '.join(FORMATS)} (default: the file's)")  # fmt: skip
     what.add_argument(
         "--property",
         dest="properties",
@@ -115,13 +117,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
     _check(args)
     properties = description.parse_properties(args.properties)
     local = source.read(args.image)
+    disk_format = args.disk_format or local.format
+    if args.uri and disk_format != local.format:
+        raise InputError("--disk-format: what --uri names cannot be converted")
     # Before minutes of hashing: a password may be wrong.
     jobs = _enter([entry.find_entry(wanted, report) for wanted in _places(args)])
     if not local.has_manifest:
         # The digest has to be known before the first request: by it the next run recognises the image.
         with report.step("hash", f"{local.size / MIB:.1f} MiB, no manifest next to it"):
             local = replace(local, digests=source.compute_digests(local.path))
-    with converted(local, args.disk_format, context.runner, report) as sent:
+    with converted(local, disk_format, context.runner, report) as sent:
         wanted = _wanted(args, local, sent, properties)
         if len(jobs) == 1:
             value, result = _one(jobs[0], args, sent, wanted, properties, report, threading.Event())
@@ -161,8 +166,6 @@ def _check(args: argparse.Namespace) -> None:
         problems.append(Problem(message=f"--member shares an image, --visibility is {args.visibility}"))
     if args.rotate is not None and args.hidden:
         problems.append(Problem(message="--rotate and --hidden: the image that bears the name is shown"))
-    if args.uri and args.disk_format != "qcow2":
-        problems.append(Problem(message="--disk-format: what --uri names cannot be converted"))
     if problems:
         raise InputError(problems=problems)
 

@@ -36,7 +36,13 @@ UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add = parser.add_argument
-    add("image", metavar="IMAGE", type=Path, nargs="?", help="a qcow2 or raw image; it is only read")
+    add(
+        "image",
+        metavar="IMAGE",
+        type=Path,
+        nargs="?",
+        help="an image; it is only read",
+    )
     add(
         "--firmware",
         type=_list_of(FirmwareKind),

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from builder.errors import InputError, Problem
+from builder.formats.diskimage import FORMATS
 from builder.glance.source import LocalImage
 from builder.manifest import ImageManifest
 from builder.sizes import GIB
@@ -50,7 +52,7 @@ class Wishes:
     protected: bool = False
     owner: str | None = None
     tags: tuple[str, ...] = ()
-    disk_format: str = "qcow2"
+    disk_format: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,17 +106,22 @@ def describe(
         derived[MADE_FROM] = source.made_from
     wishes = wishes or Wishes()
     return Description(
-        name=name or (manifest.name if manifest else source.path.name.removesuffix(".qcow2")),
+        name=name or (manifest.name if manifest else _name(source.path)),
         min_disk=_first(wishes.min_disk, manifest.min_disk if manifest else -(-source.virtual_size // GIB)),
         min_ram=_first(wishes.min_ram, MIN_RAM if manifest else 0),
         visibility=visibility,
         properties={key: value for key, value in derived.items() if value},
-        disk_format=wishes.disk_format,
+        disk_format=wishes.disk_format or source.format,
         hidden=wishes.hidden,
         protected=wishes.protected,
         owner=wishes.owner,
         tags=wishes.tags,
     )
+
+
+def _name(path: Path) -> str:
+    """Return the name of a file without the ending of a format."""
+    return path.stem if path.suffix[1:] in FORMATS else path.name
 
 
 def _first(wanted: int | None, derived: int) -> int:

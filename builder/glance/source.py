@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from builder import files
 from builder.errors import InputError
+from builder.formats.diskimage import FORMATS, UNPACK, DiskImage, read_header
 from builder.manifest import ImageManifest, find_manifest, manifest_path
 
 ALGORITHMS = ("md5", "sha256", "sha512")
@@ -20,13 +20,14 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalImage:
-    """A qcow2 file.
+    """A file of a disk in `format`, one of builder.formats.diskimage.
 
     `digests` are what it ought to have by its manifest, or was found to have; `manifest` is None
     where there is none. A converted copy knows the sha256 of the file that it was `made_from`.
     """
 
     path: Path
+    format: str = "qcow2"
     size: int
     virtual_size: int
     manifest: ImageManifest | None = None
@@ -43,18 +44,20 @@ def read(path: Path) -> LocalImage:
     """Return what is known of the image `path` without reading it whole.
 
     Raises:
-        InputError: no such file, not a qcow2 of its own, or a manifest that is not about this file.
+        InputError: no such file, not a disk image that stands alone, or a manifest about other files.
     """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header = file.read(104)
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    virtual_size = _read_header(path, header)
-    manifest = _read_manifest(path, size)
-    digests = {name: getattr(manifest.artifact, name) for name in ALGORITHMS} if manifest else {}
-    return LocalImage(path=path, size=size, virtual_size=virtual_size, manifest=manifest, digests=digests)
+    header = _read_header(path)
+    size = path.stat().st_size
+    manifest = find_manifest(path)
+    digests = _digests(manifest, path, size) if manifest else {}
+    return LocalImage(
+        path=path,
+        format=header.format,
+        size=size,
+        virtual_size=header.size,
+        manifest=manifest,
+        digests=digests,
+    )
 
 
 def compute_digests(path: Path) -> dict[str, str]:
@@ -129,39 +132,38 @@ class Body:
                 self._progress(self.sent)
 
 
-# A bit of the incompatible features of a qcow2.
-_DATA_FILE = 1 << 2
+def _read_header(path: Path) -> DiskImage:
+    """Return what the file's own header says.
+
+    Raises:
+        InputError: it is not a disk image that a cloud could use alone.
+    """
+    header = read_header(path)
+    hint = f"qemu-img convert -O qcow2 {path} NEW.qcow2"
+    if header.format in UNPACK:
+        raise InputError(f"{path}: compressed with {header.format}", hint=f"{UNPACK[header.format]} {path}")
+    if header.format not in FORMATS:
+        raise InputError(f"{path}: its format is {header.format}, not {', '.join(FORMATS)}", hint=hint)
+    if header.format == "raw" and not header.is_bootable:
+        raise InputError(f"{path}: not a disk image: a raw disk begins with a boot sector", hint=hint)
+    if header.format == "qcow2" and header.version not in (2, 3):
+        raise InputError(f"{path}: qcow2 version {header.version} is not known")
+    if header.has_data_file:
+        raise InputError(f"{path}: its data is in another file, which the cloud would not have", hint=hint)
+    if header.backing is not None:
+        raise InputError(f"{path}: has a backing file, which the cloud would not have", hint=hint)
+    return header
 
 
-def _read_header(path: Path, header: bytes) -> int:
-    """Return the virtual size in a qcow2 header (qemu, docs/interop/qcow2.txt)."""
-    if len(header) < 72 or header[:4] != b"QFI\xfb":
-        raise InputError(f"{path}: not a qcow2 image", hint=f"qemu-img convert -O qcow2 {path} NEW.qcow2")
-    version, backing, _, _, virtual_size = struct.unpack(">IQIIQ", header[4:32])
-    if version == 3 and len(header) >= 80 and struct.unpack(">Q", header[72:80])[0] & _DATA_FILE:
+def _digests(manifest: ImageManifest, path: Path, size: int) -> dict[str, str]:
+    """Return the digests that the manifest has of this file."""
+    known = manifest.file_of(path.name)
+    if known is None:
+        named = ", ".join(each.path for each in manifest.files)
+        raise InputError(f"{manifest_path(path)}: describes {named}, not {path.name}")
+    if known.size != size:
         raise InputError(
-            f"{path}: its data is in another file, which the cloud would not have",
-            hint=f"qemu-img convert -O qcow2 {path} NEW.qcow2",
-        )
-    if version not in (2, 3):
-        raise InputError(f"{path}: qcow2 version {version} is not known")
-    if backing:
-        raise InputError(
-            f"{path}: has a backing file, which the cloud would not have",
-            hint=f"qemu-img convert -O qcow2 {path} NEW.qcow2",
-        )
-    return int(virtual_size)
-
-
-def _read_manifest(path: Path, size: int) -> ImageManifest | None:
-    manifest = find_manifest(path)
-    if manifest is None:
-        return None
-    if manifest.artifact.path != path.name:
-        raise InputError(f"{manifest_path(path)}: describes {manifest.artifact.path}, not {path.name}")
-    if manifest.artifact.size != size:
-        raise InputError(
-            f"{path}: {size} bytes, {manifest.artifact.size} by its manifest",
+            f"{path}: {size} bytes, {known.size} by its manifest",
             hint="build the image again, or remove its manifest if you changed the file",
         )
-    return manifest
+    return {name: getattr(known, name) for name in ALGORITHMS}

@@ -18,7 +18,7 @@ from typing import Any
 
 from builder.errors import CommandFailed
 from builder.folders import remove_tree
-from builder.formats.diskimage import DiskImage, read_header
+from builder.formats.diskimage import FORMATS, DiskImage, read_header
 from builder.formats.partitions import PartitionTable, read_table
 from builder.guest import filesystems
 from builder.guest.filesystems import FileSystem
@@ -108,13 +108,13 @@ class ImageEvidence:
         needed = self._measure()
         with raw.open("xb") as file:
             file.truncate(self.header.size)
-        argv = ["qemu-img", "convert", "-n", "--target-is-zero", "-f", self.header.format, "-O", "raw"]
+        argv = ["qemu-img", "convert", "-n", "--target-is-zero", "-f", self.header.qemu, "-O", "raw"]
         run_apart(self.runner, [*argv, self.image, raw], readable=[self.image], writable=raw, room=needed)
         return raw
 
     def _measure(self) -> int:
         """Return how many bytes the raw disk takes, which may be a thousand times the image's size."""
-        argv = ["qemu-img", "measure", "-f", self.header.format, "-O", "raw", "--output=json"]
+        argv = ["qemu-img", "measure", "-f", self.header.qemu, "-O", "raw", "--output=json"]
         said = run_apart(self.runner, [*argv, self.image], readable=[self.image]).stdout
         needed, free = int(json.loads(said)["required"]), shutil.disk_usage(self.work).free
         if needed > free - ROOM_LEFT:
@@ -347,14 +347,14 @@ class ImageEvidence:
 
 def image_info(runner: Runner, image: Path, header: DiskImage) -> dict[str, Any]:
     """Return `qemu-img info` of the image alone, not of what it may name as its backing file."""
-    if not header.is_standalone or header.format not in ("qcow2", "raw"):
+    if not header.is_standalone or header.format not in FORMATS:
         named = {"backing-filename": header.backing} if header.backing is not None else {}
         data = {"data-file": "another file"} if header.has_data_file else {}
         known = {"format": header.format, "virtual-size": header.size}
         return {**known, **named, "format-specific": {"data": data}}
-    argv = ["qemu-img", "info", "-f", header.format, "--output=json"]
+    argv = ["qemu-img", "info", "-f", header.qemu, "--output=json"]
     info: dict[str, Any] = json.loads(run_apart(runner, [*argv, image], readable=[image]).stdout)
-    return info
+    return info | {"format": header.format}
 
 
 def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:

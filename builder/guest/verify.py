@@ -11,6 +11,7 @@ from typing import Any
 
 from builder import files, tools
 from builder.errors import BuildError, InputError
+from builder.formats.diskimage import FORMATS, UNPACK
 from builder.guest import boots
 from builder.guest.acceleration import Acceleration, find_acceleration
 from builder.guest.boots import Bench
@@ -29,7 +30,8 @@ OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS, *labels.CHECKS)
 INSIDE = booted.CHECKS
 ACROSS = across.CHECKS
 
-FORMATS = ("qcow2", "raw")
+# What qemu gets as it is; the disk of another format is unpacked, in a room of its own.
+BOOTED = ("qcow2", "raw")
 # From power-on to login; an emulated guest took 80 s on an idle host and 450 s on a very busy one.
 LOGIN_SECONDS = {"kvm": 120.0, "tcg": 900.0}
 TOOLS = ("bwrap", "qemu-img", "blkid", "e2fsck", "debugfs", "fsck.vfat", "mcopy", "rpm", "rpmdb")
@@ -125,7 +127,9 @@ def verify(runner: Runner, image: Path, manifest: ImageManifest | None, options:
             runner.report.note(f"work folder: {work.with_name(work.name.removeprefix(files.WORK_PREFIX))}")
         evidence = ImageEvidence(runner, image, manifest, work)
         if evidence.header.format not in FORMATS:
-            raise InputError(f"{image}: the format is {evidence.header.format}, not {' or '.join(FORMATS)}")
+            found = evidence.header.format
+            unpack = f"{UNPACK[found]} {image}" if found in UNPACK else None
+            raise InputError(f"{image}: its format is {found}, not {', '.join(FORMATS)}", hint=unpack)
         chosen = set(options.checks if options.checks is not None else check_ids())
         outside = [check for check in OUTSIDE if check.id in chosen]
         with runner.report.step("inspect", image.name) as step:
@@ -188,8 +192,8 @@ def _bench(
         runner=evidence.runner,
         work=evidence.work,
         logs=logs,
-        image=evidence.image,
-        image_format=evidence.info["format"],
+        image=evidence.image if evidence.header.format in BOOTED else evidence.disk,
+        image_format=evidence.header.format if evidence.header.format in BOOTED else "raw",
         disk_size=size + options.grow,
         user=_user(evidence, manifest, options),
         acceleration=acceleration,

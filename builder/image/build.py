@@ -33,6 +33,7 @@ class Options:
     `ks_arguments` are what /proc/cmdline says to scripts that run as in the installer.
     `keep_files` are paths of the image that are not cleaned away, whatever they are.
     `solver` is `dnf` or `libdnf5`; None: whichever the host has.
+    `formats` are those of the finished files, of `builder.formats.diskimage`; the first is the artifact's.
     """
 
     out: Path
@@ -43,6 +44,7 @@ class Options:
     keep_files: tuple[str, ...] = ()
     ks_arguments: tuple[str, ...] = ()
     solver: str | None = None
+    formats: tuple[str, ...] = ("qcow2",)
     source_date_epoch: int
 
 
@@ -121,9 +123,9 @@ class Build:
         return self.work / "build.log"
 
     @property
-    def qcow2(self) -> Path:
-        """The finished disk, before it gets its name."""
-        return self.work / "disk.qcow2"
+    def finished(self) -> Path:
+        """The folder of the finished files, before it gets its name."""
+        return self.work / "result"
 
     def reproducible_environment(self, *, packages: int = 0) -> dict[str, str]:
         """Return what keeps the time of the build out of files (https://reproducible-builds.org/specs).

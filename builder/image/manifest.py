@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from builder import __version__
@@ -31,13 +32,14 @@ from builder.manifest import (
 from builder.sizes import GIB
 
 
-def describe(build: Build, image: Path, states: tuple[repomd.State, ...]) -> ImageManifest:
-    """Return the manifest of a finished build; no password or key of a user is in it."""
+def describe(build: Build, paths: Sequence[Path], states: tuple[repomd.State, ...]) -> ImageManifest:
+    """Return the manifest of a finished build and its files; no password or key of a user is in it."""
     plan, facts = build.plan, build.facts
     assert facts.layout is not None
     assert facts.firmware is not None
     assert facts.os is not None
     packages = sorted(facts.packages, key=lambda one: one.nevra)
+    described = [describe_file(path) for path in paths]
     return ImageManifest(
         name=plan.name,
         target=plan.target,
@@ -46,7 +48,7 @@ def describe(build: Build, image: Path, states: tuple[repomd.State, ...]) -> Ima
         default_user=plan.default_user,
         firmware=tuple(name for name in ("bios", "uefi") if getattr(facts.firmware, name)),
         virtual_size=facts.layout.size,
-        disk_format="qcow2",
+        disk_format=build.options.formats[0],
         min_disk=-(-facts.layout.size // GIB),
         partitions=describe_partitions(facts.layout),
         volumes=describe_volumes(facts.layout),
@@ -77,7 +79,8 @@ def describe(build: Build, image: Path, states: tuple[repomd.State, ...]) -> Ima
         warnings=tuple(facts.warnings),
         settings=describe_settings(plan, facts),
         stages=tuple(StageTime(name=name, seconds=round(seconds, 2)) for name, seconds in facts.stages),
-        artifact=describe_file(image),
+        artifact=described[0],
+        others=tuple(described[1:]),
     )
 
 

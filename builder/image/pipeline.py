@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from builder import tools
+from builder.destination import find_destination
 from builder.errors import BuildError, InputError
 from builder.files import (
     cache_folder,
@@ -28,6 +29,7 @@ from builder.files import (
     kept_name,
     locked,
     remove_stale,
+    replace_file,
     replace_folder,
     sha256_file,
     work_folder,
@@ -60,6 +62,9 @@ from builder.sizes import MIB
 from builder.targets import Target
 from builder.versions import load_rpm
 
+# Of a raw disk, only the .zst takes room of its own.
+COMPRESSED = ("qcow2", "raw", "vmdk")
+
 
 class Room(Enum):
     """Where a stage runs."""
@@ -88,7 +93,7 @@ STAGES = (
     Stage("scripts", scripts.run, Room.OFFLINE),
     Stage("seal", seal.run, Room.OFFLINE),
     Stage("disk", filesystems.run, Room.OFFLINE),
-    Stage("qcow2", convert.run, Room.HOST),
+    Stage("convert", convert.run, Room.HOST),
 )
 TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
 # What file systems need, where the plan has one.
@@ -97,10 +102,10 @@ TOOLS_OF = {"xfs": ("mkfs.xfs",), "vfat": ("mkfs.vfat", "mcopy"), "efi": ("mkfs.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """A finished image: its folder, whether it was there already, and which scripts failed on the way."""
+    """A finished image: where it is, whether it was there already, which scripts failed on the way."""
 
     folder: Path
-    image: Path
+    files: tuple[Path, ...]
     manifest: Path
     unchanged: bool
     failed_scripts: tuple[str, ...] = ()
@@ -118,9 +123,11 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
     epoch = options.source_date_epoch or max(state.time for state in states)
     fingerprint = take_fingerprint(plan, options, states)
     final = options.out / plan.name
-    image = final / f"{plan.name}.qcow2"
-    result = Result(folder=final, image=image, manifest=manifest_path(image), unchanged=True)
+    files = tuple(final / name for name in convert.file_names(plan.name, options.formats))
+    result = Result(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
     check_replaceable(final, result.manifest.name)
+    log = options.out / f"{plan.name}.log"
+    find_destination(log)
     # What killed builds left takes room that this one may need.
     if options.out.is_dir():
         remove_stale(options.out)
@@ -141,26 +148,19 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
         try:
             keys.collect(plan, target, work / "keys", runner)
             _run_stages(build)
-            finished = work / "result"
-            finished.mkdir(mode=0o755)
-            _finish(build, finished, states)
-            replace_folder(finished, final, result.manifest.name)
+            paths = [build.finished / path.name for path in files]
+            write_manifest(build.finished, manifest.describe(build, paths, states))
+            replace_folder(build.finished, final, result.manifest.name)
         except BuildError as error:
             if error.log is not None:
-                error.log = options.out / f"{plan.name}.log"
+                error.log = log
             raise
         finally:
             if build.log.exists():
-                shutil.move(build.log, options.out / f"{plan.name}.log")
+                replace_file(build.log, log)
             if options.keep:
                 report.note(f"kept: {kept_name(work)}")
-    return Result(
-        folder=final,
-        image=result.image,
-        manifest=result.manifest,
-        unchanged=False,
-        failed_scripts=build.facts.failed_scripts,
-    )
+    return replace(result, unchanged=False, failed_scripts=build.facts.failed_scripts)
 
 
 def check_host(plan: ImagePlan, target: Target, options: Options) -> None:
@@ -271,9 +271,9 @@ def _check_room(build: Build) -> None:
         BuildError: too small, and by how much.
     """
     needed = build.facts.installed_size
-    # The raw disk with its blocks, and the qcow2 as well for a moment.
+    # The raw disk with its blocks, and for a moment the finished files as well: half of that if compressed.
     free = shutil.disk_usage(build.work).free
-    wanted = needed * 3 // 2
+    wanted = needed + sum(needed // (2 if name in COMPRESSED else 1) for name in build.options.formats)
     if free < wanted:
         raise BuildError(
             f"{build.options.out}: {free // MIB} MiB are free, and the build needs {wanted // MIB} MiB",
@@ -285,19 +285,15 @@ def is_current(result: Result, fingerprint: str) -> bool:
     """Say whether the finished image is what a build of the same inputs would make, and is unharmed."""
     try:
         known = read_manifest(result.manifest)
-        return known.inputs.fingerprint == fingerprint and (
-            sha256_file(result.image) == known.artifact.sha256
+        return (
+            known.inputs.fingerprint == fingerprint
+            and [each.path for each in known.files] == [path.name for path in result.files]
+            and all(
+                sha256_file(path) == each.sha256 for path, each in zip(result.files, known.files, strict=True)
+            )
         )
     except (InputError, OSError):
         return False
-
-
-def _finish(build: Build, folder: Path, states: tuple[repomd.State, ...]) -> None:
-    """Put image, manifest and checksums into `folder`."""
-    image = folder / f"{build.plan.name}.qcow2"
-    build.qcow2.rename(image)
-    image.chmod(0o644)
-    write_manifest(folder, manifest.describe(build, image, states))
 
 
 def _with_epoch(options: Options, epoch: int) -> Options:

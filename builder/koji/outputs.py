@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import InputError, RemoteError
-from builder.files import make_folder, sync_folder
+from builder.files import make_folder, replace_file
 from builder.koji.hub import Hub
 from builder.koji.payload import payload_digest
 from builder.koji.tasks import State, Task
@@ -199,8 +199,7 @@ def _fetch_one(hub: Hub, output: Output, path: Path) -> None:
         raise RemoteError(
             f"{output.name}: {reason}", hint="fetch again; if the error persists, the hub's copy is damaged"
         )
-    part.replace(path)
-    sync_folder(path.parent)
+    replace_file(part, path)
 
 
 def _read_task(hub: Hub, output: Output, file: Any) -> None:

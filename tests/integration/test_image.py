@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from builder import zstd
+from builder.formats.diskimage import FORMATS
 from tests.rig.fixture.synthetic import KERNEL
 from tests.support.imaging import HEAD, ROOT, Bench, Look, kickstart
 
@@ -158,16 +163,74 @@ def test_a_damaged_image_is_built_again(bench: Bench) -> None:
     assert "unchanged" in bench.build(text).stderr
 
 
-@pytest.mark.parametrize("options", [(), ("--compat",)], ids=["zstd", "compat"])
+@pytest.mark.parametrize("options", [("--compat",), ("--format", ",".join(FORMATS))], ids=["compat", "all"])
 def test_the_same_inputs_make_the_same_bytes(bench: Bench, tmp_path: Path, options: tuple[str, ...]) -> None:
     other = Bench(tmp_path, bench.repository)
     bench.build(FULL, *options)
 
     other.build(FULL, *options)
 
-    images = [one.image.read_bytes() for one in (bench, other)]
+    folders = [
+        {path.name: path.read_bytes() for path in one.image.parent.glob("test.*") if path.suffix != ".json"}
+        for one in (bench, other)
+    ]
     assert bench.image.stat().st_mtime_ns != other.image.stat().st_mtime_ns
-    assert images[0] == images[1]
+    assert folders[0] == folders[1]
+
+
+def test_each_format_holds_the_same_disk(bench: Bench) -> None:
+    done = bench.build(FULL, "--format", ",".join(FORMATS))
+
+    folder, manifest = bench.image.parent, bench.manifest()
+    files = [manifest["artifact"], *manifest["others"]]
+    names = ["test.qcow2", "test.raw", "test.raw.zst", "test.vmdk", "test.vhd", "test.vhdx", "test.vdi"]
+    assert [each["path"] for each in files] == names
+    assert done.stdout.splitlines() == [str(folder / name) for name in names]
+    raw = folder / "test.raw"
+    assert raw.stat().st_blocks * 512 < raw.stat().st_size / 2
+    assert zstd.decompress((folder / "test.raw.zst").read_bytes()) == raw.read_bytes()
+    for name, kind in FORMATS.items():
+        compared = ["qemu-img", "compare", "-q", "-f", "raw", "-F", kind.qemu, raw, folder / f"test.{name}"]
+        subprocess.run(compared, check=True)
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+
+
+def test_another_list_of_formats_is_another_result(bench: Bench) -> None:
+    bench.build(FULL, "--format", "raw")
+
+    assert bench.manifest()["disk_format"] == "raw"
+    assert not bench.image.exists()
+    assert "unchanged" in bench.build(FULL, "--format", "raw").stderr
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_what_stands_in_the_place_of_the_log_stays(bench: Bench, kind: str) -> None:
+    log = bench.out / "test.log"
+    log.unlink(missing_ok=True)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(log.read_bytes()))
+    if kind == "link":
+        (bench.folder / "real.log").write_text("old")
+        log.symlink_to(bench.folder / "real.log")
+    elif kind == "fifo":
+        os.mkfifo(log)
+        reader.start()
+    else:
+        log.mkdir()
+    text = kickstart(packages="capble")
+
+    done = bench.build(text, ok=False)
+
+    assert done.returncode == 2
+    assert ("is a folder" in done.stderr) == (kind == "folder")
+    if kind == "link":
+        assert log.is_symlink()
+        assert (bench.folder / "real.log").read_text() != "old"
+    elif kind == "fifo":
+        assert stat.S_ISFIFO(log.lstat().st_mode)
+        reader.join(10)
+        assert got
+    log.rmdir() if kind == "folder" else log.unlink()
 
 
 def test_partitions_that_pre_writes_are_read_in_a_second_pass(bench: Bench) -> None:

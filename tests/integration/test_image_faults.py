@@ -33,7 +33,7 @@ STAGES = (
     "boot files",
     "seal",
     "disk",
-    "qcow2",
+    "convert",
 )
 
 

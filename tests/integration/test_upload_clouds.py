@@ -18,6 +18,10 @@ from unittest import mock
 import pytest
 import yaml
 
+from builder import conversion
+from builder.report import Report
+from builder.runner import Runner
+from builder.sizes import MIB
 from tests.rig.plane import proxy as proxies
 from tests.rig.plane.plane import Plane
 from tests.rig.plane.proxy import Fault, Proxy
@@ -144,6 +148,21 @@ def test_image_is_converted_on_the_way_and_what_is_sent_is_compared(
     assert "already there" in again.err
     assert again.out == done.out
     assert [path.name for path in image.parent.glob(".openstack-builder-*")] == []
+
+
+@pytest.mark.parametrize("disk_format", ["raw", "vmdk", "vhd", "vhdx", "vdi"])
+def test_a_file_of_another_format_is_uploaded_as_it_is(user: User, image: Path, disk_format: str) -> None:
+    disk = image.with_suffix(".img")
+    disk.write_bytes((bytes(510) + b"\x55\xaa").ljust(4 * MIB, b"\0"))
+    path = image.with_suffix(f".{disk_format}")
+    conversion.convert(disk, "raw", path, disk_format, seed="s", epoch=0, runner=Runner(Report(quiet=True)))
+
+    done = user.upload(path)
+
+    there = only(user)
+    assert done.code == 0, done.err
+    assert (there["disk_format"], there["name"]) == (disk_format, "jeos")
+    assert there["os_hash_value"] == hashlib.sha512(path.read_bytes()).hexdigest()
 
 
 def test_import_of_what_was_staged(user: User, image: Path) -> None:

@@ -87,12 +87,16 @@ def test_min_disk_without_manifest_is_the_virtual_size_rounded_up(
 @pytest.mark.parametrize(
     ("write", "said"),
     [
-        pytest.param(lambda path: path.write_bytes(b"raw" * 99), "not a qcow2 image", id="raw"),
-        pytest.param(lambda path: path.write_bytes(b""), "not a qcow2 image", id="empty"),
+        pytest.param(lambda path: path.write_bytes(b"raw" * 999), "not a disk image", id="no boot sector"),
+        pytest.param(lambda path: path.write_bytes(b""), "not a disk image", id="empty"),
+        pytest.param(
+            lambda path: path.write_bytes(b"\x28\xb5\x2f\xfd" * 9), "compressed with zstd", id="zst"
+        ),
+        pytest.param(lambda path: path.write_bytes(b"QED\0" * 9), "its format is qed", id="qed"),
         pytest.param(lambda path: qcow2(path, version=1), "version 1", id="qcow1"),
         pytest.param(lambda path: qcow2(path, backing=512), "backing file", id="overlay"),
         pytest.param(lambda _: None, "no such file", id="missing"),
-        pytest.param(lambda path: path.mkdir(), "is a directory", id="folder"),
+        pytest.param(lambda path: path.mkdir(), "not a regular file", id="folder"),
         pytest.param(lambda path: manifest_for(qcow2(path), size=7), "by its manifest", id="other size"),
         pytest.param(
             lambda path: manifest_for(qcow2(path), path="x.qcow2"), "is about x.qcow2", id="other file"

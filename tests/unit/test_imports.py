@@ -17,11 +17,11 @@ UTILS = ROOT / "utils" / "openstack_utils"
 LAYERS = (
     ("errors", "folders", "masking", "sizes", "repofile"),
     ("destination",),
-    ("schema", "formats", "report", "files", "memory", "pipes", "places", "zstd"),
+    ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
     ("tools", "manifest", "releases"),
     ("versions",),
     ("runner", "http", "outliving"),
-    ("download",),
+    ("download", "conversion"),
     ("targets", "catalogue", "render"),
     ("kickstart",),
     ("rpm", "image", "guest", "glance", "koji", "dib"),

@@ -81,7 +81,7 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
     assert list(written) == [
         *("format", "name", "target", "architecture", "os", "default_user", "firmware", "virtual_size"),
         *("disk_format", "min_disk", "partitions", "volumes", "packages", "inputs", "warnings", "settings"),
-        *("stages", "artifact"),
+        *("stages", "artifact", "others"),
     ]
     assert written["partitions"][0] == {
         "number": 1,

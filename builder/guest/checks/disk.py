@@ -12,19 +12,21 @@ from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applica
 from builder.guest.room import run_apart
 from builder.sizes import MIB
 
+# Of which qemu-img can check more than that it opens them.
+CHECKED = ("qcow2", "vmdk", "vhdx", "vdi")
 # Drivers a guest may need to find its root, where the kernel has them at all (checklist row 6).
 DRIVERS = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "xen_blkfront", "nvme")
 
 
 def _format_valid(evidence: ImageEvidence) -> Outcome:
-    if evidence.info["format"] != "qcow2":
-        raise not_applicable(f"the image is {evidence.info['format']}, not qcow2")
+    if evidence.header.format not in CHECKED:
+        raise not_applicable(f"the image is {evidence.header.format}, of which qemu-img checks nothing")
     if not evidence.is_standalone:
         raise not_done("the image needs another file, which is not opened")
     # 0 clean, 1 could not be checked, 2 corrupt, 3 leaked clusters (qemu-img(1)).
     done = run_apart(
         evidence.runner,
-        ["qemu-img", "check", "-f", "qcow2", "--output=json", evidence.image],
+        ["qemu-img", "check", "-f", evidence.header.qemu, "--output=json", evidence.image],
         readable=[evidence.image],
         ok=(),
     )
@@ -37,7 +39,8 @@ def _format_valid(evidence: ImageEvidence) -> Outcome:
     problems = [f"{count} {name}" for name, count in counts.items() if count]
     problems += ["the dirty bit is set"] * bool(evidence.info.get("dirty-flag"))
     problems += ["the corrupt bit is set"] * bool(data.get("corrupt"))
-    return judge_all(problems, f"{report['allocated-clusters']} clusters, no error, no leak")
+    clusters = f"{report['allocated-clusters']} clusters, " if "allocated-clusters" in report else ""
+    return judge_all(problems, f"{clusters}no error, no leak")
 
 
 def _format_standalone(evidence: ImageEvidence) -> Outcome:
@@ -81,8 +84,11 @@ def _checksums(evidence: ImageEvidence) -> Outcome:
             problems.append("SHA256SUMS does not name the image")
     if evidence.has_manifest:
         seen.append("manifest")
-        if evidence.manifest.artifact.sha256 != actual:
-            problems.append(f"the manifest says sha256 {evidence.manifest.artifact.sha256}, it is {actual}")
+        known = evidence.manifest.file_of(evidence.image.name)
+        if known is None:
+            problems.append("the manifest does not name the file")
+        elif known.sha256 != actual:
+            problems.append(f"the manifest says sha256 {known.sha256}, it is {actual}")
     if not (seen or problems):
         raise not_applicable("there is neither SHA256SUMS nor a manifest next to the image")
     return judge_all(problems, f"{actual[:16]}… as in {' and '.join(seen)}")

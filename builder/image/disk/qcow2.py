@@ -17,9 +17,7 @@ import os
 import struct
 import zlib
 from array import array
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,14 +25,13 @@ from typing import BinaryIO
 from builder import zstd
 from builder.errors import BuildError
 from builder.files import explain
+from builder.ordered import map_in_order
 from builder.runner import Runner, last_words
 
 MAGIC = b"QFI\xfb"
 VERSION = 3
 SECTOR = 512
 HEADER_BYTES = 112
-# Each takes some clusters of memory.
-MOST_THREADS = 16
 REFCOUNT_BITS = 16
 _INCOMPATIBLE_COMPRESSION = 1 << 3
 _COPIED, _COMPRESSED = 1 << 63, 1 << 62
@@ -132,19 +129,7 @@ class _Writer:
             packed = self.format.compress(data)
             return (number, packed, b"") if len(packed) < len(data) else (number, b"", data)
 
-        workers = min(len(os.sched_getaffinity(0)), MOST_THREADS)
-        waiting: deque[Future[tuple[int, bytes, bytes]]] = deque()
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                for number in clusters:
-                    waiting.append(pool.submit(pack, number))
-                    # What is ready and not yet written takes memory.
-                    if len(waiting) > 2 * workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        return map_in_order(pack, clusters)
 
     def _append_packed(self, packed: bytes) -> int:
         """Append a compressed cluster; return its entry."""

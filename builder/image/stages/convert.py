@@ -1,21 +1,67 @@
 # SPDX-License-Identifier: MIT
-"""Turn the raw disk into a compressed qcow2."""
+"""Turn the raw disk into the finished files: a compressed qcow2, and what else was asked for."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from builder import conversion
 from builder.image.build import Build
-from builder.image.disk import qcow2
+from builder.image.disk import compressed, qcow2
+from builder.manifest import COMPRESSED
+
+
+def file_names(name: str, formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the finished files are called; raw is there compressed, too."""
+    names = []
+    for format in formats:
+        names.append(f"{name}.{format}")
+        if format == "raw":
+            names.append(f"{name}.raw{COMPRESSED}")
+    return tuple(names)
 
 
 def run(build: Build) -> str:
-    """Convert and check."""
-    qcow2.convert(
-        build.disk,
-        build.qcow2,
-        format=qcow2.ZLIB if build.options.compat else qcow2.ZSTD,
-        progress=lambda percent: build.step.progress(f"{percent:.0f} %") if build.step else None,
-    )
+    """Write and check each file; say how large they are."""
+    build.finished.mkdir(mode=0o755)
+    for format in build.options.formats:
+        path = build.finished / f"{build.plan.name}.{format}"
+        if format == "qcow2":
+            _write_qcow2(build, path)
+        elif format == "raw":
+            # The disk itself, with its holes.
+            os.link(build.disk, path)
+            compressed.write(path, path.with_name(path.name + COMPRESSED), progress=_progress(build, ".zst"))
+        else:
+            if build.step:
+                build.step.progress(format)
+            conversion.convert(
+                *(build.disk, "raw", path, format),
+                seed=build.seed,
+                epoch=build.options.source_date_epoch,
+                runner=build.runner,
+            )
     if not build.options.keep:
         build.disk.unlink()
-    qcow2.check(build.qcow2, runner=build.runner)
-    return f"{build.qcow2.stat().st_size / 1e6:.0f} MB"
+    files = [build.finished / name for name in file_names(build.plan.name, build.options.formats)]
+    for path in files:
+        path.chmod(0o644)
+    # What it takes: a raw file is mostly holes.
+    sizes = ((path.name[len(build.plan.name) + 1 :], path.stat().st_blocks * 512 / 1e6) for path in files)
+    return ", ".join(f"{kind} {size:.0f} MB" for kind, size in sizes)
+
+
+def _write_qcow2(build: Build, path: Path) -> None:
+    qcow2.convert(
+        build.disk,
+        path,
+        format=qcow2.ZLIB if build.options.compat else qcow2.ZSTD,
+        progress=_progress(build, "qcow2"),
+    )
+    qcow2.check(path, runner=build.runner)
+
+
+def _progress(build: Build, what: str) -> Callable[[float], None]:
+    return lambda percent: build.step.progress(f"{what} {percent:.0f} %") if build.step else None

@@ -108,7 +108,8 @@ class Files:
     def _put_back(self, old):
         """Give a file the text of its backup again, which goes."""
         if not self.inplace:
-            os.rename(old.backup, old.path)
+            # The file itself, not a link to it.
+            os.rename(old.backup, os.path.realpath(old.path))
             return
         with transaction.Transaction(self.notify) as opened:
             opened.open([old.path], inplace=True)[old.path].new = descriptors.read_file(old.backup)

@@ -5,6 +5,7 @@ import os
 
 from ..errors import AccessError, UsageError, UtilityError, reason_of
 from ..keystone.credentials import import_yaml
+from ..storage.descriptors import check_regular
 from ..storage.private_files import write_private
 from ..storage.work_files import remove_stale_in
 from . import rcfiles
@@ -29,6 +30,7 @@ def check_clouds_file(path):
     """Raise UsageError for a clouds.yaml that entries could not be added to. Nothing is written."""
     if not path or not os.path.exists(path):
         return
+    check_regular(path, os.path.realpath(path))
     yaml = import_yaml(path)
     text = _read(path)
     probe = {"openstack-utils-probe": {"auth": {"auth_url": "http://localhost:5000/v3"}}}

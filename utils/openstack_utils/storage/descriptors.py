@@ -98,6 +98,16 @@ def missing_file(path, hint=None):
     )
 
 
+def check_regular(path, real):
+    """Refuse anything at `real`, which people know as `path`, but a regular file: it must not be replaced."""
+    try:
+        status = os.lstat(real)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode):
+        raise not_regular(path, status)
+
+
 def not_regular(path, status):
     kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
     return UsageError("%s: is %s" % (path, kind))

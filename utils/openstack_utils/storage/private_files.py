@@ -3,19 +3,22 @@
 
 import os
 
-from .descriptors import system_error, unlink, write_all
+from .descriptors import check_regular, system_error, unlink, write_all
 from .transaction import OpenFile
 from .work_files import create_work_file
 
 
 def write_private(path, text):
-    """Write `path` with mode 0600; return whether it has changed. A link is followed.
+    """Write `path` with mode 0600; return whether it has changed. A link is followed to its file.
+
+    Secrets are not for devices or FIFOs: anything but a regular file is refused, and stays.
 
     Raises UtilityError, AccessError where the system forbids it.
     """
     file = OpenFile(path)
     data = text.encode("utf-8", "surrogateescape")
     try:
+        check_regular(path, file.real)
         if _has(file.real, data):
             return False
         file.work, file.work_descriptor = create_work_file(file)

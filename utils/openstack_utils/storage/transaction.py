@@ -17,6 +17,7 @@ from ..errors import UtilityError
 from ..host.signals import Signals
 from . import attributes
 from .descriptors import (
+    check_regular,
     missing_file,
     not_regular,
     read_all,
@@ -214,9 +215,10 @@ class Transaction:
             return
         # Its work file is called after `file`, so that the next run on that knows to remove it.
         copy = OpenFile(file.path)
-        copy.real = file.real + system_path(suffix)
+        copy.real = os.path.realpath(file.real + system_path(suffix))
         copy.descriptor, copy.status, copy.new = file.descriptor, file.status, file.data
         try:
+            check_regular(file.path + suffix, copy.real)
             self._prepare(copy)
             os.rename(copy.work, copy.real)
         except OSError as error:
