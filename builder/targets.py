@@ -140,7 +140,8 @@ class Target:
     """One distribution.
 
     `release` is the release of specs/releases.yaml that is built for it ("none": openstack-utils only);
-    `packages` the package manager, and so the format of its cache; `ksversion` pykickstart's name of
+    `packages` the package manager, and so the format of its cache; `repodata` the best compression of a
+    repository's metadata that its tools read; `ksversion` pykickstart's name of
     its kickstart syntax; `mock` the name of its configuration in mock; `koji` the hub that builds for it,
     None where the user must name one; `dib` what diskimage-builder makes it with, None where it cannot;
     `python` is None where it has no Python 3.6 or later; `xfs` the features of mkfs.xfs(8) that its kernel
@@ -158,6 +159,7 @@ class Target:
     python: Python | None
     rpm: Rpm
     packages: Literal["yum", "dnf", "dnf5"]
+    repodata: Literal["gz", "zstd"]
     ksversion: str
     mock: str | None = None
     koji: Koji | None = None

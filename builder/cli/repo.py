@@ -120,6 +120,7 @@ def make(one: Found, *, key: SigningKey | None, url: str | None, context: Contex
             url=f"{url.rstrip('/')}/{one.target.name}" if url else None,
             epoch=max(package.built for package in one.packages),
             comps=render_comps(one.packages, load_catalogue()),
+            compression=one.target.repodata,
             key=key,
             runner=context.runner,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from builder import __version__
-from builder.rpm.repository.metadata import find_faults
+from builder.rpm.repository.metadata import Compression, find_faults
 from tests.support.rpm_tool import builder
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
@@ -222,18 +222,23 @@ def createrepos() -> list[str]:
 
 
 @pytest.mark.parametrize("program", createrepos())
-def test_metadata_is_what_the_oldest_yum_reads(
-    built: Path, program: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("target", "compression"), [("epel-8", "gz"), ("epel-10", "zstd")])
+def test_metadata_is_what_the_target_reads(
+    home: Path, program: str, target: str, compression: Compression, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{Path(program).parent}:{os.environ['PATH']}")
-    builder("repo", built / "el8", cwd=built)
+    shutil.rmtree(home / "out" / "rpm" / target / "repo", ignore_errors=True)
 
-    repodata = built / "el8" / "repo" / "repodata"
-    assert {path.suffix for path in repodata.iterdir()} <= {".gz", ".xml"}
+    builder("rpm", "openstack-utils", "-t", target, "--repo", cwd=home)
+
+    repodata = home / "out" / "rpm" / target / "repo" / "repodata"
+    old = "Version: 0." in subprocess.check_output([program, "--version"], text=True)
+    best = ".gz" if old or compression == "gz" else ".zst"
+    assert {path.suffix for path in repodata.iterdir()} == {best, ".xml"}
     assert {"primary", "filelists", "other", "comps"} <= {
         path.name.split("-", 1)[1].split(".")[0] for path in repodata.glob("*-*")
     }
-    assert list(find_faults(repodata.parent)) == []
+    assert list(find_faults(repodata.parent, compression)) == []
 
 
 @pytest.mark.parametrize(
@@ -253,7 +258,7 @@ def test_metadata_that_does_not_fit_is_found(built: Path, harm: Callable[[Path],
 
     harm(repository)
 
-    assert said in "\n".join(find_faults(repository))
+    assert said in "\n".join(find_faults(repository, "gz"))
 
 
 def test_same_package_under_two_names_is_refused(built: Path) -> None:

@@ -17,11 +17,11 @@ from pathlib import Path
 from builder.errors import InputError
 from builder.files import digest_of, explain, locked, replace_folder, sha256_file, work_folder
 from builder.repofile import repo_file
-from builder.rpm.repository.metadata import make_metadata
+from builder.rpm.repository.metadata import Compression, choose_compression, make_metadata
 from builder.rpm.repository.sign import SigningKey, export_key, sign_detached, sign_rpms
 from builder.runner import Runner
 
-FORMAT = 3
+FORMAT = 4
 KEY_FILE = "RPM-GPG-KEY-local"
 STATE_FILE = "repository.json"
 
@@ -43,6 +43,7 @@ def make_repository(
     url: str | None,
     epoch: int,
     comps: str,
+    compression: Compression,
     key: SigningKey | None,
     runner: Runner,
 ) -> LocalRepository:
@@ -53,6 +54,7 @@ def make_repository(
         url: where it will be served; None for the folder itself.
         epoch: revision and time stamps of the metadata.
         comps: groups of packages.
+        compression: of the metadata, the best that those who read it can.
         key: signs the packages and repomd.xml.
 
     Raises:
@@ -64,12 +66,14 @@ def make_repository(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: exists and is not a folder", hint="move it away")
     url = url or folder.as_uri()
+    compression = choose_compression(compression, runner)
     state = {
         "format": FORMAT,
         "name": name,
         "packages": digest_of({path.name: sha256_file(path) for path in rpms}),
         "key": key.fingerprint if key else None,
         "comps": digest_of(comps),
+        "compression": compression,
         "url": url,
     }
     key_file = folder / KEY_FILE if key else None
@@ -81,7 +85,14 @@ def make_repository(
                 return LocalRepository(folder=folder, key_file=key_file, changed=False)
             with work_folder(folder.parent, folder.name) as work:
                 fresh = work / folder.name
-                _fill(fresh, rpms, epoch=epoch, comps=comps, key=key, runner=runner)
+                _fill(
+                    *(fresh, rpms),
+                    epoch=epoch,
+                    comps=comps,
+                    compression=compression,
+                    key=key,
+                    runner=runner,
+                )
                 text = repo_file(
                     name,
                     baseurl=url,
@@ -103,6 +114,7 @@ def _fill(
     *,
     epoch: int,
     comps: str,
+    compression: Compression,
     key: SigningKey | None,
     runner: Runner,
 ) -> None:
@@ -118,7 +130,7 @@ def _fill(
         os.utime(path, (epoch, epoch))
     groups = fresh / "comps.xml"
     groups.write_text(comps, encoding="utf-8")
-    make_metadata(fresh, epoch=epoch, groups=groups, runner=runner)
+    make_metadata(fresh, epoch=epoch, groups=groups, compression=compression, runner=runner)
     groups.unlink()
     if key:
         sign_detached(fresh / "repodata" / "repomd.xml", key)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Metadata of a repository: made by createrepo_c in the target's compression, then read as the target would.
 
-createrepo_c chooses by its own age: zstd since 1.0, which no yum and no dnf of EL 8 can read. What it
-wrote is checked against the files that stand there.
+createrepo_c chooses by its own age: zstd since 1.0, which no yum and no dnf of EL 8 can read. So the row of a
+target says what its tools read. What was written is checked against the files that stand there.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree
 
+from builder import zstd
 from builder.errors import CommandFailed, InputError, Problem
 from builder.files import sha256_file
 from builder.rpm.check.package import BuiltPackage
@@ -22,8 +25,11 @@ from builder.runner import Runner
 
 REPO = "{http://linux.duke.edu/metadata/repo}"
 COMMON = "{http://linux.duke.edu/metadata/common}"
-# The one that every generation of yum, dnf and libdnf5 reads, and every createrepo_c writes.
-COMPRESSION = "gz"
+Compression = Literal["gz", "zstd"]
+# The suffixes of files that the tools of a target read: all of them read gzip, and plain XML.
+READ = {"gz": (".gz", ".xml"), "zstd": (".zst", ".gz", ".xml")}
+# The first createrepo_c that surely writes zstd.
+WRITES_ZSTD = (1, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +68,21 @@ def refuse_twins(packages: Sequence[BuiltPackage]) -> None:
         raise InputError(problems=problems)
 
 
-def make_metadata(folder: Path, *, epoch: int, groups: Path, runner: Runner) -> None:
+def choose_compression(wanted: Compression, runner: Runner) -> Compression:
+    """Return `wanted`, or gz, which all read, where this host's createrepo_c writes nothing better."""
+    if wanted == "gz":
+        return wanted
+    said = runner.run(["createrepo_c", "--version"]).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    if found and (int(found[1]), int(found[2])) >= WRITES_ZSTD:
+        return wanted
+    runner.report.verbose(f"createrepo_c {found[0] if found else ''} writes no {wanted}: gz")
+    return "gz"
+
+
+def make_metadata(
+    folder: Path, *, epoch: int, groups: Path, compression: Compression, runner: Runner
+) -> None:
     """Write folder/repodata about the RPMs in `folder`, and check it.
 
     Args:
@@ -74,10 +94,10 @@ def make_metadata(folder: Path, *, epoch: int, groups: Path, runner: Runner) -> 
     """
     runner.run(
         ["createrepo_c", "--quiet", "--no-database", "--checksum", "sha256",
-         "--general-compress-type", COMPRESSION, "--compress-type", COMPRESSION,
+         "--general-compress-type", compression, "--compress-type", compression,
          "--revision", str(epoch), "--set-timestamp-to-revision", "--groupfile", groups.resolve(), folder]
     )  # fmt: skip
-    problems = list(find_faults(folder))
+    problems = list(find_faults(folder, compression))
     if problems:
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
         raise CommandFailed(
@@ -86,8 +106,8 @@ def make_metadata(folder: Path, *, epoch: int, groups: Path, runner: Runner) -> 
         )
 
 
-def find_faults(folder: Path) -> Iterator[str]:
-    """Return what keeps yum or dnf from reading the repository `folder`: what is there and what is said."""
+def find_faults(folder: Path, compression: Compression) -> Iterator[str]:
+    """Return what keeps tools that read `compression` from reading the repository `folder`."""
     listed = list(_read_repomd(folder))
     kinds = {each.kind for each in listed}
     for kind in ("primary", "filelists", "other"):
@@ -97,18 +117,24 @@ def find_faults(folder: Path) -> Iterator[str]:
         if not each.path.is_file():
             yield f"{each.path.name} is not there"
             continue
-        if each.path.suffix not in (".gz", ".xml"):
-            yield f"{each.path.name} is neither gzip nor plain XML, which is all that yum reads"
+        if each.path.suffix not in READ[compression]:
+            read = " or ".join(READ[compression])
+            yield f"{each.path.name} is not {read}, which is all that the target reads"
             continue
         if sha256_file(each.path) != each.sha256:
             yield f"the sha256 of {each.path.name} differs from repomd.xml"
             continue
         data = each.path.read_bytes()
-        opened = gzip.decompress(data) if each.path.suffix == ".gz" else data
+        opened = _OPENERS[each.path.suffix](data)
         if each.open_sha256 is not None and hashlib.sha256(opened).hexdigest() != each.open_sha256:
             yield f"the open sha256 of {each.path.name} differs from repomd.xml"
         if each.kind == "primary":
             yield from _faults_of_primary(opened, folder)
+
+
+_OPENERS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.decompress, ".zst": zstd.decompress, ".xml": bytes,
+}  # fmt: skip
 
 
 def _faults_of_primary(text: bytes, folder: Path) -> Iterator[str]:
