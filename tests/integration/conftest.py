@@ -18,6 +18,9 @@ from tests.rig.machine.fixture import sysv_tree as sysv_tree
 from tests.rig.plane.fixture import plane as plane
 from tests.support.filling import Keystone, private_keystone
 from tests.support.imaging import Bench
+from tests.support.uploading import image as image
+from tests.support.uploading import proxy as proxy
+from tests.support.uploading import user as user
 
 
 @pytest.fixture(scope="session")

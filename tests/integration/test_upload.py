@@ -19,34 +19,13 @@ import pytest
 
 from tests.rig.plane import proxy as proxies
 from tests.rig.plane.plane import Plane
-from tests.rig.plane.proxy import Fault, Proxy
+from tests.rig.plane.proxy import Fault
 from tests.support.uploading import MIB, User, make_image, rewriting, wait_for, write_manifest
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
 
 DATA = r"/file$"
 IMAGE = r"/v2/images/[0-9a-f-]{36}$"
-
-
-@pytest.fixture(scope="module")
-def proxy(plane: Plane) -> Iterator[Proxy]:
-    assert plane.glance is not None
-    with proxies.in_front_of(plane.glance.port) as running:
-        yield running
-
-
-@pytest.fixture
-def user(plane: Plane, proxy: Proxy, tmp_path: Path) -> Iterator[User]:
-    user = User(plane, proxy, tmp_path)
-    proxy.reset()
-    yield user
-    proxy.reset()
-    user.delete_images()
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    return make_image(tmp_path / "jeos.qcow2")
 
 
 def test_image_with_manifest_arrives_with_properties_and_second_run_sends_nothing(

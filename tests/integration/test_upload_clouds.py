@@ -22,33 +22,12 @@ from builder import conversion
 from builder.report import Report
 from builder.runner import Runner
 from builder.sizes import MIB
-from tests.rig.plane import proxy as proxies
-from tests.rig.plane.plane import Plane
-from tests.rig.plane.proxy import Fault, Proxy
-from tests.support.uploading import User, make_image, write_manifest
+from tests.rig.plane.keystone import request
+from tests.rig.plane.plane import CLOUD
+from tests.rig.plane.proxy import Fault
+from tests.support.uploading import User, make_image, token_of, write_manifest
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
-
-
-@pytest.fixture(scope="module")
-def proxy(plane: Plane) -> Iterator[Proxy]:
-    assert plane.glance is not None
-    with proxies.in_front_of(plane.glance.port) as running:
-        yield running
-
-
-@pytest.fixture
-def user(plane: Plane, proxy: Proxy, tmp_path: Path) -> Iterator[User]:
-    user = User(plane, proxy, tmp_path)
-    proxy.reset()
-    yield user
-    proxy.reset()
-    user.delete_images()
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    return make_image(tmp_path / "jeos.qcow2", mebibytes=2)
 
 
 def only(user: User) -> dict[str, Any]:
@@ -59,12 +38,13 @@ def only(user: User) -> dict[str, Any]:
 
 @pytest.fixture
 def clouds(user: User) -> Iterator[None]:
-    """Clouds `north` and `south` of the same Glance, south past the proxy, and one that nobody answers at."""
+    """Clouds `demo` and `south`, projects of the same Glance, and one that nobody answers at."""
     assert user.plane.glance is not None
     auth = user.cloud["auth"]
+    admin = user.clouds[CLOUD]
     several = {
         "demo": user.cloud,
-        "south": {**user.cloud, "image_endpoint_override": user.plane.glance.url},
+        "south": {**admin, "image_endpoint_override": user.plane.glance.url},
         "down": {**user.cloud, "auth": {**auth, "auth_url": "http://127.0.0.1:9/v3"}},
     }
     write = yaml.safe_dump
@@ -74,6 +54,10 @@ def clouds(user: User) -> Iterator[None]:
 
     with mock.patch.object(yaml, "safe_dump", with_all):
         yield
+    port, token = user.plane.glance.port, token_of(user.plane, admin)
+    found: Any = request(port, "GET", "/v2/images?name=all", token=token)[2]
+    for image in found["images"]:
+        request(port, "DELETE", f"/v2/images/{image['id']}", token=token)
 
 
 @pytest.mark.usefixtures("clouds")
@@ -86,7 +70,8 @@ def test_several_clouds_get_the_image_and_one_that_fails_keeps_none_from_it(user
     assert done.code == 5, done.err
     assert [rows[name]["result"] for name in ("demo", "south", "down")] == ["uploaded", "uploaded", "failed"]
     assert "connection refused" in rows["down"]["error"]
-    assert len(user.images("all")) == 2
+    assert [image["id"] for image in user.images("all")] == [rows["demo"]["image"]["id"]]
+    assert rows["south"]["image"]["id"] != rows["demo"]["image"]["id"]
     assert done.err.count("error: cloud down") == 1
 
 
@@ -117,8 +102,6 @@ def test_protected_and_shared_image(user: User, image: Path) -> None:
     there = only(user)
     assert done.code == 0, done.err
     assert (there["protected"], there["visibility"]) == (True, "shared")
-    from tests.rig.plane.keystone import request
-
     assert user.plane.glance is not None
     path = f"/v2/images/{there['id']}"
     members: Any = request(user.plane.glance.port, "GET", f"{path}/members", token=user._auth())[2]
@@ -153,14 +136,15 @@ def test_image_is_converted_on_the_way_and_what_is_sent_is_compared(
 @pytest.mark.parametrize("disk_format", ["raw", "vmdk", "vhd", "vhdx", "vdi"])
 def test_a_file_of_another_format_is_uploaded_as_it_is(user: User, image: Path, disk_format: str) -> None:
     disk = image.with_suffix(".img")
-    disk.write_bytes((bytes(510) + b"\x55\xaa").ljust(4 * MIB, b"\0"))
+    disk.write_bytes(bytes(4 * MIB))
+    subprocess.run(["sfdisk", "-q", disk], input=b"label: dos\n,,L\n", check=True)
     path = image.with_suffix(f".{disk_format}")
     conversion.convert(disk, "raw", path, disk_format, seed="s", epoch=0, runner=Runner(Report(quiet=True)))
 
     done = user.upload(path)
 
-    there = only(user)
     assert done.code == 0, done.err
+    there = only(user)
     assert (there["disk_format"], there["name"]) == (disk_format, "jeos")
     assert there["os_hash_value"] == hashlib.sha512(path.read_bytes()).hexdigest()
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from tests.rig.plane import proxy as proxies
 from tests.rig.plane.keystone import request
 from tests.rig.plane.plane import Plane
 from tests.rig.plane.proxy import Fault, Proxy
@@ -30,13 +29,6 @@ pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs 
 IMAGE = r"/v2/images/[0-9a-f-]{36}$"
 
 
-@pytest.fixture(scope="module")
-def proxy(plane: Plane) -> Iterator[Proxy]:
-    assert plane.glance is not None
-    with proxies.in_front_of(plane.glance.port) as running:
-        yield running
-
-
 class Rotating(User):
     """A user, and what Glance has of the name `web`."""
 
@@ -44,34 +36,6 @@ class Rotating(User):
         """Upload new bytes as `web` with --rotate 2; return how it ended."""
         path = image or make_image(self.folder / "web.qcow2", mebibytes=1)
         return self.upload(path, "--name", "web", "--rotate", "2", *words, **changes)
-
-    def all(self) -> list[dict[str, Any]]:
-        """Return every image, hidden ones too, the oldest first (of one second: the hidden one)."""
-        assert self.plane.glance is not None
-        found = []
-        for hidden in ("false", "true"):
-            path = f"/v2/images?limit=1000&os_hidden={hidden}"
-            answer: Any = request(self.plane.glance.port, "GET", path, token=self._auth())[2]
-            found += answer["images"]
-        return sorted(found, key=lambda image: (str(image["created_at"]), not image["os_hidden"]))
-
-    def change(self, image: str, **fields: Any) -> None:
-        """Set fields of an image, past the proxy."""
-        assert self.plane.glance is not None
-        body = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in fields.items()]
-        status, _, _ = request(
-            self.plane.glance.port, "PATCH", f"/v2/images/{image}", token=self._auth(), body=body,
-            content_type="application/openstack-images-v2.1-json-patch",
-        )  # fmt: skip
-        assert status == 200
-
-    def clear(self) -> None:
-        """Delete every image that the project owns: the plane has served other tests before."""
-        assert self.plane.glance is not None
-        for image in self.all():
-            if image["protected"]:
-                self.change(str(image["id"]), protected=False)
-            request(self.plane.glance.port, "DELETE", f"/v2/images/{image['id']}", token=self._auth())
 
     def bearers(self) -> list[str]:
         """Return the ids of the images that a user finds by the name."""

@@ -18,19 +18,21 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import yaml
 
 from builder.__main__ import main
 from builder.manifest import as_data, manifest_path
 from builder.sizes import MIB
+from tests.rig.plane import proxy as proxies
 from tests.rig.plane.keystone import request
 from tests.rig.plane.plane import DEMO_CLOUD, Plane, client_environment
 from tests.rig.plane.proxy import Proxy
 from tests.support.manifests import MANIFEST
 
 CHECKOUT = Path(__file__).parents[2]
-# One for each plane: a token costs Keystone a fifth of a second.
-TOKENS: dict[Path, str] = {}
+# One for each user of a plane: a token costs Keystone a fifth of a second.
+TOKENS: dict[tuple[Path, str], str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,25 +107,76 @@ class User:
         found: Any = request(self.plane.glance.port, "GET", "/v2/images?limit=1000", token=self._auth())[2]
         return [image for image in found["images"] if name is None or image["name"] == name]
 
-    def delete_images(self) -> None:
-        """Remove every image of the project."""
+    def all(self) -> list[dict[str, Any]]:
+        """Return every image, hidden ones too, the oldest first (of one second: the hidden one)."""
         assert self.plane.glance is not None
-        for image in self.images():
+        found = []
+        for hidden in ("false", "true"):
+            path = f"/v2/images?limit=1000&os_hidden={hidden}"
+            answer: Any = request(self.plane.glance.port, "GET", path, token=self._auth())[2]
+            found += answer["images"]
+        return sorted(found, key=lambda image: (str(image["created_at"]), not image["os_hidden"]))
+
+    def change(self, image: str, **fields: Any) -> None:
+        """Set fields of an image, past the proxy."""
+        assert self.plane.glance is not None
+        body = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in fields.items()]
+        status, _, _ = request(
+            self.plane.glance.port, "PATCH", f"/v2/images/{image}", token=self._auth(), body=body,
+            content_type="application/openstack-images-v2.1-json-patch",
+        )  # fmt: skip
+        assert status == 200
+
+    def clear(self) -> None:
+        """Delete every image that the project owns: the plane has served other tests before."""
+        assert self.plane.glance is not None
+        for image in self.all():
+            if image["protected"]:
+                self.change(str(image["id"]), protected=False)
             request(self.plane.glance.port, "DELETE", f"/v2/images/{image['id']}", token=self._auth())
 
     def _auth(self) -> str:
-        if self.plane.folder not in TOKENS:
-            auth = self.cloud["auth"]
-            user = {"name": auth["username"], "domain": {"id": "default"}, "password": auth["password"]}
-            scope = {"project": {"name": auth["project_name"], "domain": {"id": "default"}}}
-            body = {
-                "auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}
-            }
-            assert self.plane.keystone is not None
-            status, headers, _ = request(self.plane.keystone.port, "POST", "/v3/auth/tokens", body=body)
-            assert status == 201
-            TOKENS[self.plane.folder] = headers["x-subject-token"]
-        return TOKENS[self.plane.folder]
+        return token_of(self.plane, self.cloud)
+
+
+def token_of(plane: Plane, cloud: Mapping[str, Any]) -> str:
+    """Return a token of the user and the project of an entry of clouds.yaml."""
+    auth = cloud["auth"]
+    key = (plane.folder, str(auth["username"]))
+    if key not in TOKENS:
+        user = {"name": auth["username"], "domain": {"id": "default"}, "password": auth["password"]}
+        scope = {"project": {"name": auth["project_name"], "domain": {"id": "default"}}}
+        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
+        assert plane.keystone is not None
+        status, headers, _ = request(plane.keystone.port, "POST", "/v3/auth/tokens", body=body)
+        assert status == 201
+        TOKENS[key] = headers["x-subject-token"]
+    return TOKENS[key]
+
+
+@pytest.fixture(scope="module")
+def proxy(plane: Plane) -> Iterator[Proxy]:
+    """A proxy in front of Glance, which counts requests and does harm where a test asks for it."""
+    assert plane.glance is not None
+    with proxies.in_front_of(plane.glance.port) as running:
+        yield running
+
+
+@pytest.fixture
+def user(plane: Plane, proxy: Proxy, tmp_path: Path) -> Iterator[User]:
+    """A user whose project has no images."""
+    user = User(plane, proxy, tmp_path)
+    proxy.reset()
+    user.clear()
+    yield user
+    proxy.reset()
+    user.clear()
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """An image that nobody has uploaded before."""
+    return make_image(tmp_path / "jeos.qcow2")
 
 
 def make_image(path: Path, *, mebibytes: int = 3, virtual: str = "1G") -> Path:
