@@ -248,4 +248,4 @@ def test_other_places_that_hold_the_version_are_named(tree: Path, tmp_path: Path
     assert [line for line in reported if "/list.in:" in line or " tree/list.in:" in line] == [
         "warning: tree/list.in:2: still says 30.0.0"
     ]
-    assert any("openstack-python-bundled/requirements.in:3" in line for line in reported)
+    assert any("openstack-python-bundled.spec:" in line for line in reported)

@@ -99,7 +99,7 @@ def test_min_disk_without_manifest_is_the_virtual_size_rounded_up(
         pytest.param(lambda path: path.mkdir(), "not a regular file", id="folder"),
         pytest.param(lambda path: manifest_for(qcow2(path), size=7), "by its manifest", id="other size"),
         pytest.param(
-            lambda path: manifest_for(qcow2(path), path="x.qcow2"), "is about x.qcow2", id="other file"
+            lambda path: manifest_for(qcow2(path), path="x.qcow2"), "describes x.qcow2", id="other file"
         ),
         pytest.param(
             lambda path: manifest_path(qcow2(path)).write_text("{"), "not JSON", id="broken manifest"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,15 @@ from builder.errors import InputError
 from builder.places import SPECS
 from builder.report import Report
 from builder.rpm.build.plan import Settings, plan_builds
-from builder.rpm.programs.bundle import BEGIN, END, Distribution, read_report, render_block, replace_block
+from builder.rpm.programs.bundle import (
+    BEGIN,
+    END,
+    Distribution,
+    find_projects,
+    read_report,
+    render_block,
+    replace_block,
+)  # fmt: skip
 from builder.rpm.spec.packages import ENVIRONMENT, ENVIRONMENT_PYTHON, find_packages, pair
 from builder.runner import Runner
 from builder.targets import select
@@ -23,16 +32,17 @@ INDEX = "https://index.example/packages/aa"
 ROOT = SPECS.parent
 
 
-def report(**changes: object) -> str:
+def report(*, is_direct: bool = False, **changes: object) -> str:
     archive = {"url": f"{INDEX}/Oslo.Config-1.0.post2.whl", "archive_info": {"hashes": {"sha256": "a" * 64}}}
     item = {"metadata": {"name": "Oslo.Config", "version": "1.0.post2"}, "download_info": archive | changes}
-    return json.dumps({"install": [item]})
+    return json.dumps({"install": [item | {"is_direct": is_direct}]})
 
 
 def test_spec_gives_file_digest_and_version_as_rpm_has_it() -> None:
-    block = render_block(read_report(report()))
+    block = render_block({"keystone": "30.0.0"}, read_report(report()))
 
     assert block.splitlines() == [
+        "# For keystone 30.0.0.",
         f"# sha256: {'a' * 64}",
         "Source:           Oslo.Config-1.0.post2.whl",
         "Provides:         bundled(python3dist(oslo-config)) = 1.0^post2",
@@ -42,11 +52,11 @@ def test_spec_gives_file_digest_and_version_as_rpm_has_it() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"url": "file:///wheels/a-1.whl"}, id="of this machine"),
+        pytest.param({"is_direct": True}, id="named by its address"),
         pytest.param({"archive_info": {}}, id="no digest"),
     ],
 )
-def test_only_files_of_an_index_with_a_digest_are_taken(changes: dict[str, object]) -> None:
+def test_only_files_of_an_index_with_a_digest_are_taken(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not a file of an index with a sha256"):
         read_report(report(**changes))
 
@@ -85,17 +95,12 @@ def test_each_file_is_of_the_version_provided_and_for_the_python_of_the_environm
 
 
 def test_it_was_resolved_for_the_releases_of_the_catalogue() -> None:
-    catalogue = load_catalogue(SPECS)
-    wanted = (SPECS / ENVIRONMENT / "requirements.in").read_text().splitlines()
-    projects = {
-        f"{name}=={release.rpm.version}"
-        for name, project in catalogue.projects.items()
-        for release in project.releases.values()
-        if release.rpm and release.rpm.bundled
-    }
+    text = (SPECS / f"{ENVIRONMENT}.spec").read_text()
+    projects = find_projects(load_catalogue(SPECS))
 
-    assert projects == {line for line in wanted if "==" in line}
-    assert {"keystone", "glance"}.isdisjoint(bundled())
+    assert dict(re.findall(r"^# For (\S+) (\S+)\.$", text, re.MULTILINE)) == projects
+    assert {"keystone", "glance"} <= projects.keys()
+    assert projects.keys().isdisjoint(bundled())
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 
 A step of builder/requirements/lock (`make lock`), not of a build: a build reads the spec only.
 
-    python -P -m builder.rpm.programs.bundle SPEC REPORT PROJECT...
+    python -P -m builder.rpm.programs.bundle           prints what is to be resolved: PROJECT==VERSION
+    python -P -m builder.rpm.programs.bundle SPEC REPORT
 
-REPORT is from `pip install --dry-run --report`; the PROJECTs, resolved for the sake of what they need,
-have packages of their own.
+REPORT is that of `pip install --dry-run --report`. The projects are those with `bundled` in the
+catalogue: resolved for the sake of what they need, they have packages of their own.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import json
 import re
 import sys
 import urllib.parse
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.catalogue.load import load_catalogue
+from builder.catalogue.model import Catalogue
 from builder.files import write_atomic
+from builder.report import Report
 
 BEGIN = "# Made by `make lock`.\n"
 END = "# End of what `make lock` makes.\n"
@@ -44,13 +48,14 @@ def read_report(text: str) -> list[Distribution]:
     """Return what a report of pip says would be installed, sorted by name.
 
     Raises:
-        ValueError: a file does not come from an index, or has no sha256.
+        ValueError: a file was named by its address instead of found in an index, or has no sha256.
     """
     found = []
     for item in json.loads(text)["install"]:
         url = item["download_info"]["url"]
         sha256 = item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
-        if not re.match(r"https?://", url) or not sha256:
+        # An index may well be a folder: a mirror on the disk.
+        if item.get("is_direct") or not sha256:
             raise ValueError(f"{url}: not a file of an index with a sha256")
         name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
         version = item["metadata"]["version"]
@@ -59,10 +64,21 @@ def read_report(text: str) -> list[Distribution]:
     return sorted(found, key=lambda distribution: distribution.name)
 
 
-def render_block(distributions: Collection[Distribution]) -> str:
-    """Return the tags of a spec that name the distributions."""
+def find_projects(catalogue: Catalogue) -> dict[str, str]:
+    """Return the projects whose code goes into the environment: name in the Python index -> version there."""
+    packaged = [
+        release.rpm for project in catalogue.projects.values() for release in project.releases.values()
+        if release.rpm and release.rpm.bundled and release.rpm.source
+    ]  # fmt: skip
+    return {rpm.source.project: rpm.upstream or rpm.version for rpm in packaged if rpm.source}
+
+
+def render_block(projects: Mapping[str, str], distributions: Collection[Distribution]) -> str:
+    """Return the tags of a spec that name the distributions, and for which projects they were resolved."""
 
     def lines() -> Iterator[str]:
+        for name, version in projects.items():
+            yield f"# For {name} {version}."
         for distribution in distributions:
             yield f"# sha256: {distribution.sha256}"
             yield f"Source:           {distribution.file}"
@@ -84,12 +100,16 @@ def replace_block(spec: str, block: str) -> str:
     return head + BEGIN + block + END + tail
 
 
-def main(spec: str, report: str, *projects: str) -> None:
+def main(*words: str) -> None:
     """Do what the command line says."""
-    found = read_report(Path(report).read_text(encoding="utf-8"))
+    projects = find_projects(load_catalogue())
+    if not words:
+        Report().result("\n".join(f"{name}=={version}" for name, version in projects.items()))
+        return
+    spec, report = map(Path, words)
+    found = read_report(report.read_text(encoding="utf-8"))
     bundled = [distribution for distribution in found if distribution.name not in projects]
-    path = Path(spec)
-    write_atomic(path, replace_block(path.read_text(encoding="utf-8"), render_block(bundled)))
+    write_atomic(spec, replace_block(spec.read_text(encoding="utf-8"), render_block(projects, bundled)))
 
 
 if __name__ == "__main__":
