@@ -50,7 +50,6 @@ def test_every_project_has_a_spec_for_each_release_it_is_packaged_in() -> None:
             if (facts := project.releases.get(release)) and facts.rpm
         ]
         assert sorted(packaged) == sorted(path.stem for path in (SPECS / release).glob("*.spec"))
-    assert len(list((SPECS / "current").glob("*.spec"))) == 9
 
 
 def test_what_differs_is_reported_and_what_nobody_makes(tmp_path: Path) -> None:
