@@ -98,7 +98,10 @@ def _failure(build: Build, script: PhaseScript, status: int, said: str) -> Comma
     words = last_words(said)
     where = f"element {script.element}: {script.place.file} in the phase {script.phase.removesuffix('.d')}"
     hint = "the log has all that it said"
-    if _OFFLINE.search(said) and not build.options.network:
+    if unset := re.search(r"(\w+): (unbound variable|parameter not set)", words or ""):
+        more = "" if unset[1].startswith("DIB_") else f" --element-env {unset[1]}"
+        hint = f"set it in the environment: {unset[1]}=… openstack-builder image …{more}"
+    elif _OFFLINE.search(said) and not build.options.network:
         hint = "phases have no network: give it with --network, or bring what is fetched in the element"
     elif _FORBIDDEN.search(said):
         hint = (

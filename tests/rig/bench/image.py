@@ -157,7 +157,7 @@ def write_kickstart(path: Path, turn: int | None = None) -> None:
     Args:
         turn: another %post each.
     """
-    text = KICKSTART.read_text().replace("\nopenstack-utils\n", "\n")
+    text = KICKSTART.read_text() + "%packages\n-openstack-utils\n%end\n"
     text += f"%post\necho turn {turn}\n%end\n" if turn is not None else ""
     path.write_text(re.sub(r"^%include ", f"%include {KICKSTART.parent}/", text, flags=re.MULTILINE))
 
