@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from builder.errors import BuildError
+from builder.image.isolation import calls, seccomp
 from tests.unit.test_imports import BUILDER, imported, modules, parse
 
 # The tree's place inside. Who may name it: those that mount it, hand it to a room as a whole, or open its
@@ -56,9 +58,43 @@ def test_nothing_is_unpickled(module: str) -> None:
 
 
 def test_openat2_has_one_owner() -> None:
-    assert {name_of(path) for path in modules() if "_SYS_OPENAT2" in path.read_text()} == {
+    assert {name_of(path) for path in modules() if re.search(r'call\(\s*"openat2"', path.read_text())} == {
         "image/tree/files.py"
     }
+
+
+def test_numbers_of_system_calls_stand_in_one_table() -> None:
+    calling = {
+        name_of(path)
+        for path in modules()
+        if re.search(r"libc\.syscall\(|_SYS_[A-Z]+\b.* = ", path.read_text())
+    }
+
+    assert calling == {"image/isolation/calls.py"}
+
+
+HEADERS = {
+    "x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
+    "aarch64": "/usr/include/asm-generic/unistd.h",
+}
+
+
+@pytest.mark.parametrize("machine", calls.MACHINES)
+def test_numbers_of_system_calls_are_those_of_the_kernel(machine: str) -> None:
+    header = Path(HEADERS[machine])
+    if not header.exists():
+        pytest.skip("the kernel's headers are not here")
+    found = re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text())
+    known = {name: int(number) for name, number in found}
+    shared = calls.NUMBERS.keys() & known.keys()
+
+    assert len(shared) > 40
+    assert {name: calls.number(name, machine) for name in shared} == {name: known[name] for name in shared}
+
+
+def test_a_machine_without_numbers_is_refused_not_left_open() -> None:
+    with pytest.raises(BuildError, match="system calls of s390x"):
+        seccomp.compile_rules(seccomp.BASE, "s390x")
 
 
 def test_programs_that_parse_an_image_run_in_rooms() -> None:

@@ -11,14 +11,12 @@ from __future__ import annotations
 import ctypes
 import os
 
+from builder.image.isolation.calls import call
 from builder.image.isolation.mounts import check
 
-_CREATE_RULESET, _RESTRICT_SELF = 444, 446  # of every architecture
 _VERSION = 1
 _SCOPES_SINCE = 6
 _ABSTRACT_UNIX_SOCKET = 1
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Ruleset(ctypes.Structure):
@@ -29,13 +27,13 @@ class _Ruleset(ctypes.Structure):
 
 def keep_to_own_sockets() -> None:
     """Close abstract sockets of others to this process and all that it starts; it is a namespace's root."""
-    if _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION) < _SCOPES_SINCE:
+    if call("landlock_create_ruleset", None, ctypes.c_size_t(0), _VERSION) < _SCOPES_SINCE:
         return
     rules = _Ruleset(scoped=_ABSTRACT_UNIX_SOCKET)
     size = ctypes.c_size_t(ctypes.sizeof(rules))
-    descriptor = _libc.syscall(_CREATE_RULESET, ctypes.byref(rules), size, 0)
+    descriptor = call("landlock_create_ruleset", ctypes.byref(rules), size, 0)
     check(min(descriptor, 0), "landlock")
     try:
-        check(_libc.syscall(_RESTRICT_SELF, descriptor, 0), "landlock")
+        check(call("landlock_restrict_self", descriptor, 0), "landlock")
     finally:
         os.close(descriptor)

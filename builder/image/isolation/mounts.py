@@ -11,11 +11,11 @@ import os
 from pathlib import Path
 
 from builder.errors import PermissionMissing
+from builder.image.isolation.calls import call
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
-_SYS_PIVOT_ROOT, _SYS_MOUNT_SETATTR = 155, 442
 _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = -100, 0x8000, 1
 
 # What programs may write outside the image: enough for their sockets and small files, no more.
@@ -79,8 +79,8 @@ def bind(source: str, target: str, *, writable: bool = False) -> None:
 def make_read_only(target: str) -> None:
     """Make the mount at `target`, and all below it, read-only."""
     attributes = MountAttr(attr_set=_MOUNT_ATTR_RDONLY)
-    result = _libc.syscall(
-        _SYS_MOUNT_SETATTR,
+    result = call(
+        "mount_setattr",
         _AT_FDCWD,
         os.fsencode(target),
         _AT_RECURSIVE,
@@ -107,6 +107,6 @@ def check(result: int, what: str, where: str | None = None) -> None:
 def pivot_root(folder: str) -> None:
     """Make `folder` the root and let go of the old one (pivot_root(2), its NOTES)."""
     os.chdir(folder)
-    check(_libc.syscall(_SYS_PIVOT_ROOT, b".", b"."), "pivot_root")
+    check(call("pivot_root", b".", b"."), "pivot_root")
     check(_libc.umount2(b".", MNT_DETACH), "umount2")
     os.chdir("/")

@@ -22,16 +22,14 @@ from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildError
 from builder.folders import Entry, remove, walk
+from builder.image.isolation.calls import call
 
-_SYS_OPENAT2 = 437  # of every architecture
 _NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
 # The kernel asks to try again when folders move while it looks; nobody moves any for long.
 _ATTEMPTS = 16
 
 # What is read of one file, unless the caller says otherwise: kernels are the largest.
 LARGEST = 256 << 20
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _How(ctypes.Structure):
@@ -346,10 +344,8 @@ class TreePath:
         relative = os.fsencode(str(self.pure).lstrip("/") or ".")
         how = _How(flags=flags, mode=mode, resolve=_IN_ROOT | _NO_MAGICLINKS)
         for _ in range(_ATTEMPTS):
-            descriptor = int(
-                _libc.syscall(
-                    _SYS_OPENAT2, self._root.descriptor, relative, ctypes.byref(how), ctypes.sizeof(how)
-                )
+            descriptor = call(
+                "openat2", self._root.descriptor, relative, ctypes.byref(how), ctypes.sizeof(how)
             )
             if descriptor >= 0:
                 return descriptor
