@@ -24,8 +24,10 @@ GREEN, YELLOW, RED, BOLD, RESET = "\033[32m", "\033[33m", "\033[31m", "\033[1m",
 
 
 # What a terminal, or a reader of a log, could take for something else than text: control codes, and the
-# marks that turn the order of what follows (Unicode's bidirectional algorithm).
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# marks that turn the order of what follows (Unicode's bidirectional algorithm) or have no width.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 
 
 def escape(text: str, *, lines: bool = False) -> str:

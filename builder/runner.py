@@ -180,12 +180,13 @@ class Runner:
         log: Path,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        largest: int = pipes.LARGEST,
         child: Child = ORDINARY,
     ) -> Iterator[str]:
         """Run a program and yield the lines of its stdout as they come; stderr goes to `log`.
 
         Args:
-            input, env, timeout, child: as of `run`.
+            input, env, timeout, largest, child: as of `run`.
 
         Raises:
             CommandFailed: the exit status, at the end, is not 0, or it did not end in time, or a line of it
@@ -194,7 +195,7 @@ class Runner:
         words, shown = _words(argv)
         self.report.debug(f"+ {shown}")
         name = _name(argv)
-        logged = pipes.Logged(log)
+        logged = pipes.Logged(log, largest)
         process = _start(words, env, child, has_input=True, joined=False)
         begun = b""
         try:

@@ -21,6 +21,9 @@ from builder.targets import Target
 
 # Inside, the raw disk: one file of the host's, the only one that may be written.
 DISK = Path("/disk.raw")
+# Warnings that the manifest gets, and characters of one.
+MOST_WARNINGS = 1000
+LONGEST_WARNING = 2000
 # Inside, the tree of the image. Each planned file system is a tmpfs of its planned size, mounted here.
 TREE = Path("/tree")
 
@@ -141,7 +144,12 @@ class Build:
         return tuple(script for script in self.plan.scripts if script.section == section)
 
     def warn(self, message: str) -> None:
-        """Warn the user and remember it for the manifest."""
+        """Warn the user and remember it for the manifest, unless there are more than anybody would cause."""
+        if len(self.facts.warnings) > MOST_WARNINGS:
+            return
+        if len(self.facts.warnings) == MOST_WARNINGS:
+            message = f"there are more than {MOST_WARNINGS} warnings: the rest is not shown"
+        message = message[:LONGEST_WARNING]
         self.report.warn(message)
         self.facts.warnings.append(message)
 

@@ -131,4 +131,10 @@ SCRIPTLETS = {
         'echo \'{"event": "error", "kind": "missing", "message": "x", "specs": 1}\' >$i\n'
         "done 2>/dev/null\ntrue\n"
     },
+    # Ten thousand warnings in the worker's name, and as many lines of its own.
+    "hostile-flood": {
+        "post": 'line=\'{"event": "warning", "message": "flood"}\'\n'
+        'for i in /proc/[0-9]*/fd/1; do yes "$line" | head -n 10000 >$i; done 2>/dev/null\n'
+        "yes flood | head -c 10000000 >&2\ntrue\n"
+    },
 }

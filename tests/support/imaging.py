@@ -52,6 +52,11 @@ class Bench:
         """The image of `test.ks`."""
         return self.out / "test" / "test.qcow2"
 
+    @property
+    def log(self) -> Path:
+        """The log of the image of `test.ks`."""
+        return self.out / "test.log"
+
     def command(self, text: str, *options: str, repo: str | None = None) -> list[str]:
         """Write the kickstart `text` as test.ks and return the command that builds it."""
         (self.folder / "test.ks").write_text(text)

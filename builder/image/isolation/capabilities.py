@@ -32,6 +32,8 @@ OF_AN_IMAGE = (
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
     "NET_BIND_SERVICE", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP",
 )  # fmt: skip
+# What only reads and computes needs none.
+OF_A_PARSER: tuple[str, ...] = ()
 # setfiles(8): the kernel asks for it to write security.selinux.
 LABELLING = ("SYS_ADMIN",)
 

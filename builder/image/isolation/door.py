@@ -28,6 +28,9 @@ from builder.report import Report, Step, escape, step_label
 LONGEST_LINE = 32 << 20
 LARGEST_CONTENT = 512 << 20
 LONGEST_LOG = 64 << 20
+# Lines and characters that a build shows.
+MOST_SHOWN = 20_000
+LONGEST_SHOWN = 4 << 20
 # Seconds between two words of progress.
 PROGRESS = 0.1
 
@@ -164,6 +167,7 @@ class _Attendant:
         self._report = report
         self._log = log
         self._room = LONGEST_LOG
+        self._lines, self._characters = MOST_SHOWN, LONGEST_SHOWN
         self._requests = requests
         self._steps = contextlib.ExitStack()
         self._step: Step | None = None
@@ -221,9 +225,21 @@ class _Attendant:
         elif kind == "progress":
             self._report.transient(text)
         elif kind in ("note", "verbose", "debug", "warn"):
-            getattr(self._report, kind)(text)
+            self._show(kind, text)
         else:
             raise WireError("the build sandbox sent a message of an unknown kind")
+
+    def _show(self, kind: str, text: str) -> None:
+        """Show a line, until there were more than anybody reads."""
+        if self._lines <= 0:
+            return
+        self._lines -= 1
+        self._characters -= len(text)
+        if self._characters < 0:
+            self._lines, kind, text = 0, "warn", "the build says more than is shown"
+        elif self._lines == 0:
+            kind, text = "warn", "the build says more than is shown"
+        getattr(self._report, kind)(text)
 
     def _write_log(self, text: str) -> None:
         data = escape(text, lines=True).encode()

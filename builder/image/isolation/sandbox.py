@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Sandboxes for programs that are not ours: the image's programs and the kickstart's scripts.
 
-Three rooms, all by bubblewrap, inside the namespaces that the build already has, each new for each program:
+Four rooms, all by bubblewrap, inside the namespaces that the build already has, each new for each program:
 
+- the solver: some of the host's programs and settings read-only, the packages' cache and the network, for dnf
+  with the metadata and the packages of repositories;
 - the image: / is the tree;
 - the installer: the host's programs read-only, the tree at /mnt/sysimage, for %pre and --nochroot;
 - the transaction: the host's programs read-only, the tree at /tree, for dnf with the packages' scriptlets.
 
 A room has pid, ipc, uts, cgroup, mount and network namespaces of its own, and in them neither CAP_SYS_ADMIN
 nor a way to it: nothing is mounted, unmounted or entered (`seccomp.FOREIGN`). It has no descriptor but pipes,
-no cache, and no disk: its /dev holds 1 MiB, which a write to /dev/sda fills. What a program leaves running
-dies with it. Its memory, processes and time have bounds.
+no cache (the solver has that of packages), and no disk: its /dev holds 1 MiB, which a write to /dev/sda
+fills. What a program leaves running dies with it. Its memory, processes and time have bounds.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ from builder.image.build import TREE, Build
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation import capabilities, mounts, seccomp, shims
 from builder.image.isolation.blank_disk import BlankDisk
+from builder.image.isolation.scratch import Scratch, Word, furnished
 from builder.image.tree.files import open_tree
 from builder.memory import available_memory
 from builder.runner import Child, Completed
 
-RUN_BYTES = 64 << 20
 SHIMS = Path("/run/openstack-builder/bin")
 SCRIPT = Path("/run/openstack-builder/script")
 ENVIRONMENT = {
@@ -57,6 +59,30 @@ LONGEST = 2 * 3600.0
 # Bytes kept of what one program says.
 LARGEST_OUTPUT = 16 << 20
 _API_FOLDERS = ("proc", "sys", "dev", "run")
+# Of the host's /etc, what a program needs to find and to trust a server.
+_TO_REACH_SERVERS = (
+    *(
+        "resolv.conf",
+        "hosts",
+        "host.conf",
+        "nsswitch.conf",
+        "gai.conf",
+        "services",
+        "protocols",
+        "passwd",
+        "group",
+    ),
+    *(
+        "ssl",
+        "pki",
+        "crypto-policies",
+        "ca-certificates",
+        "ca-certificates.conf",
+        "alternatives",
+        "localtime",
+    ),
+    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "rpm", "gss", "krb5.conf"),
+)
 
 
 def run_in_image(
@@ -87,7 +113,7 @@ def run_in_image(
         CommandFailed: as Runner.run.
     """
     _check_tree()
-    words = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network)]
+    words: list[Word] = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network)]
     words += ["--ro-bind", "/sys", "/sys"]
     if network and (resolver := _resolver_in_run()):
         words += ["--ro-bind", "/etc/resolv.conf", resolver]
@@ -118,11 +144,11 @@ def run_in_installer(
         disk: is there under its names in /dev, and may be written.
         arguments: what /proc/cmdline says.
     """
-    words: list[str | Path] = ["bwrap", "--clearenv", *_host_programs()]
+    words: list[Word] = ["bwrap", "--clearenv", *_host_programs(), "--ro-bind", "/etc", "/etc"]
     for name in ("/tmp", "/var/tmp", "/root"):
         Path(f"/var/tmp/installer{name}").mkdir(parents=True, exist_ok=True)
         words += ["--bind", f"/var/tmp/installer{name}", name]
-    words += [*_rooms(network), "--ro-bind", "/sys", "/sys"]
+    words += [*_rooms(network), *_host_resolver(network), "--ro-bind", "/sys", "/sys"]
     if tree:
         for name in ("/mnt/sysimage", "/mnt/sysroot"):
             words += ["--bind", TREE, name]
@@ -142,6 +168,26 @@ def run_in_installer(
     return _run(build, words, argv, ok=ok, log=log)
 
 
+def stream_solver(build: Build, argv: Sequence[str], input: str) -> Iterator[str]:
+    """Run a program of the host that reads repositories, with the network; yield the lines of its stdout.
+
+    Its environment is that of our programs: proxies may have passwords, which stand in no command line.
+
+    Raises:
+        CommandFailed: as Runner.stream.
+    """
+    _make_devices()
+    words: list[Word] = ["bwrap", *_host_programs(), *_rooms(True)]
+    for name in _TO_REACH_SERVERS:
+        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    words += [*_host_resolver(True), Scratch("/tmp", 0o1777), Scratch(TREE)]
+    words += ["--bind", "/cache", "/cache", *_folders(Path("/repos"), build.work / "dnfworker")]
+    words += ["--setenv", "TMPDIR", "/tmp", "--setenv", "HOME", "/tmp", "--chdir", "/"]
+    for name, value in build.reproducible_environment().items():
+        words += ["--setenv", name, value]
+    return _stream(build, words, argv, input, capabilities.OF_A_PARSER)
+
+
 def stream_transaction(build: Build, argv: Sequence[str], input: str) -> Iterator[str]:
     """Run a program of the host that installs into the tree, at /tree; yield the lines of its stdout.
 
@@ -149,14 +195,7 @@ def stream_transaction(build: Build, argv: Sequence[str], input: str) -> Iterato
         CommandFailed: as Runner.stream.
     """
     words = _transaction(build, packages=len(build.facts.packages))
-    with _filtered() as filter:
-        yield from build.runner.stream(
-            [*words, *_kept(), "--seccomp", str(filter), "--", *argv],
-            input=input,
-            log=build.log,
-            timeout=LONGEST,
-            child=Child(pass_fds=(filter,), preexec=_limits(build)),
-        )
+    return _stream(build, words, argv, input, capabilities.OF_AN_IMAGE)
 
 
 def run_on_tree(
@@ -176,15 +215,12 @@ def run_on_tree(
     return _run(build, _transaction(build, packages=packages), argv, ok=ok, log=log)
 
 
-def _transaction(build: Build, *, packages: int) -> list[str | Path]:
+def _transaction(build: Build, *, packages: int) -> list[Word]:
     _check_tree()
-    words: list[str | Path] = ["bwrap", "--clearenv", *_host_programs()]
-    for name in ("/tmp", "/var/tmp", "/root"):
-        words += ["--size", str(RUN_BYTES), "--tmpfs", name]
+    words: list[Word] = ["bwrap", "--clearenv", *_host_programs(), "--ro-bind", "/etc", "/etc"]
+    words += [Scratch("/tmp", 0o1777), Scratch("/var/tmp", 0o1777), Scratch("/root", 0o700)]
     words += [*_rooms(False), "--ro-bind", "/sys", "/sys", "--bind", TREE, TREE]
-    for folder in (Path("/cache"), Path("/repos"), build.work / "dnfworker", build.work / "keys"):
-        if folder.exists():
-            words += ["--ro-bind", folder, folder]
+    words += _folders(Path("/cache"), Path("/repos"), build.work / "dnfworker", build.work / "keys")
     # The same once more, for scriptlets, which see the tree as their root.
     words += [
         "--proc",
@@ -196,7 +232,7 @@ def _transaction(build: Build, *, packages: int) -> list[str | Path]:
         "/sys",
         TREE / "sys",
     ]
-    words += ["--size", str(RUN_BYTES), "--tmpfs", TREE / "run"]
+    words.append(Scratch(TREE / "run"))
     make_shims()
     words += ["--ro-bind", "/tmp/shims", TREE / SHIMS.relative_to("/")]
     return [*words, *_environment(build, packages=packages)]
@@ -205,6 +241,10 @@ def _transaction(build: Build, *, packages: int) -> list[str | Path]:
 def make_shims() -> None:
     """Write the programs that stand in for those the build does itself, and the private /dev."""
     shims.write_quiet(SHIMS_HERE)
+    _make_devices()
+
+
+def _make_devices() -> None:
     # bubblewrap's own /dev has a tmpfs without a bound.
     if not Path("/tmp/dev").exists():
         mounts.make_devices("/tmp/dev")
@@ -290,15 +330,26 @@ def _check_tree() -> None:
 
 
 def _host_programs() -> list[str | Path]:
-    words: list[str | Path] = []
-    for name in ("/usr", "/etc"):
-        words += ["--ro-bind", name, name]
+    words: list[str | Path] = ["--ro-bind", "/usr", "/usr"]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
         if os.path.islink(name):
             words += ["--symlink", os.readlink(name), name]
         elif os.path.isdir(name):
             words += ["--ro-bind", name, name]
     return words
+
+
+def _folders(*folders: Path) -> Iterator[str | Path]:
+    """Yield the binds of those of our own folders that are there, read-only."""
+    for folder in folders:
+        if folder.exists():
+            yield from ("--ro-bind", folder, folder)
+
+
+def _host_resolver(network: bool) -> list[str | Path]:
+    """Return the bind of the host's resolver where it lies in /run, which each room has anew."""
+    path = os.path.realpath("/etc/resolv.conf")
+    return ["--ro-bind", path, path] if network and path.startswith("/run/") and os.path.exists(path) else []
 
 
 def _resolver_in_run() -> str | None:
@@ -311,10 +362,8 @@ def _resolver_in_run() -> str | None:
     return None
 
 
-def _rooms(network: bool) -> list[str | Path]:
-    words: list[str | Path] = ["--proc", "/proc", "--dev-bind", "/tmp/dev", "/dev"]
-    # A tmpfs of bubblewrap's own has no size limit unless given one.
-    words += ["--size", str(RUN_BYTES), "--tmpfs", "/run"]
+def _rooms(network: bool) -> list[Word]:
+    words: list[Word] = ["--proc", "/proc", "--dev-bind", "/tmp/dev", "/dev", Scratch("/run")]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"]
     words += ["--die-with-parent", "--new-session"]
     if not network:
@@ -340,33 +389,50 @@ def _environment(build: Build, *, packages: int = 0) -> list[str]:
     return [*words, "--setenv", "LC_ALL", "C.UTF-8"]
 
 
-def _kept(more: Sequence[str] = ()) -> list[str]:
+def _kept(names: Sequence[str]) -> list[str]:
     """Return bubblewrap's words for the capabilities that it leaves."""
     words = ["--cap-drop", "ALL"]
-    for name in (*capabilities.OF_AN_IMAGE, *more):
+    for name in names:
         words += ["--cap-add", f"CAP_{name}"]
     return words
 
 
-def _limits(build: Build, more: Sequence[str] = ()) -> Callable[[], None]:
+def _limits(build: Build, kept: Sequence[str]) -> Callable[[], None]:
     """Return what bounds a program before it starts: what it may do, and take of memory, as the tree may."""
     most = available_memory() * build.options.memory_share // 100
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-        capabilities.bound((*capabilities.OF_AN_IMAGE, *more))
+        capabilities.bound(kept)
 
     return limit
 
 
 @contextlib.contextmanager
-def _filtered() -> Iterator[int]:
-    """Yield the descriptor of the filter for a room; leave when the room is empty."""
-    try:
-        with seccomp.descriptor(seccomp.FOREIGN) as filter:
-            yield filter
-    finally:
-        _wait_for_all()
+def _opened(
+    build: Build, words: Sequence[Word], kept: Sequence[str]
+) -> Iterator[tuple[list[str | Path], Child]]:
+    """Yield bubblewrap's command line for a room, and how to start it; leave when the room is empty.
+
+    Args:
+        kept: the capabilities that programs have there.
+    """
+    with furnished(words) as line:
+        try:
+            with seccomp.descriptor(seccomp.FOREIGN) as filter:
+                child = Child(pass_fds=(filter,), preexec=_limits(build, kept))
+                yield [*line, *_kept(kept), "--seccomp", str(filter), "--"], child
+        finally:
+            _wait_for_all()
+
+
+def _stream(
+    build: Build, words: Sequence[Word], argv: Sequence[str], input: str, kept: Sequence[str]
+) -> Iterator[str]:
+    with _named(argv), _opened(build, words, kept) as (line, child):
+        yield from build.runner.stream(
+            [*line, *argv], input=input, log=build.log, timeout=LONGEST, largest=LARGEST_OUTPUT, child=child
+        )
 
 
 def _wait_for_all() -> None:
@@ -382,7 +448,7 @@ def _wait_for_all() -> None:
 
 def _run(
     build: Build,
-    words: list[str | Path],
+    words: Sequence[Word],
     argv: Sequence[str],
     *,
     input: str | None = None,
@@ -390,18 +456,24 @@ def _run(
     log: Path | None,
     more: Sequence[str] = (),
 ) -> Completed:
+    with _named(argv), _opened(build, words, (*capabilities.OF_AN_IMAGE, *more)) as (line, child):
+        return build.runner.run(
+            [*line, *argv],
+            input=input,
+            ok=ok,
+            log=log,
+            timeout=LONGEST,
+            largest=LARGEST_OUTPUT,
+            child=child,
+        )
+
+
+@contextlib.contextmanager
+def _named(argv: Sequence[str]) -> Iterator[None]:
+    """Let errors name the program, not bubblewrap."""
     try:
-        with _filtered() as filter:
-            return build.runner.run(
-                [*words, *_kept(more), "--seccomp", str(filter), "--", *argv],
-                input=input,
-                ok=ok,
-                log=log,
-                timeout=LONGEST,
-                largest=LARGEST_OUTPUT,
-                child=Child(pass_fds=(filter,), preexec=_limits(build, more)),
-            )
+        yield
     except CommandFailed as error:
-        error.message = error.message.replace("bwrap failed", f"{argv[0]} failed in the image", 1)
-        error.message = error.message.replace("bwrap did not end", f"{argv[0]} did not end in the image", 1)
+        for what in ("failed", "did not end"):
+            error.message = error.message.replace(f"bwrap {what}", f"{argv[0]} {what} inside the build", 1)
         raise

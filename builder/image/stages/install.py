@@ -36,7 +36,7 @@ def _install(build: Build) -> None:
     assert build.step is not None
     wanted = {(package.nevra, package.sha256) for package in build.facts.packages}
     transaction = partial(sandbox.stream_transaction, build)
-    for event in dnf.ask(build, start=transaction, until="install", offline=True, logs="/tmp"):
+    for event in dnf.ask(build, start=transaction, until="install", offline=True):
         if event["event"] == "progress":
             build.step.progress(f"{event['done']} of {event['total']}")
         elif event["event"] == "solved":

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from builder.errors import InputError, Problem
 from builder.image.build import Build
 from builder.image.disk import layout
+from builder.image.isolation import sandbox
 from builder.image.packages import dnf
 from builder.image.packages.choice import Choice
 from builder.sizes import MIB
@@ -13,7 +16,7 @@ from builder.sizes import MIB
 
 def run(build: Build) -> str:
     """Have dnf choose; what it chose is for `fetch` to fetch, unless the disk cannot hold it."""
-    build.choice = Choice(dnf.ask(build, until="fetch"))
+    build.choice = Choice(dnf.ask(build, start=partial(sandbox.stream_solver, build), until="fetch"))
     build.facts.packages = build.choice.packages
     build.facts.installed_size = build.choice.installed_size
     _check_room(build)

@@ -27,6 +27,8 @@ from protocol import Stop, asks_for_paths, nearest, one_line, say
 
 # rpmtag.h: RPMTAG_PAYLOADDIGEST, in rpm 6 RPMTAG_PAYLOADSHA256.
 PAYLOAD_SHA256 = 5092
+# Bytes.
+LONGEST_HISTORY = 64 << 10
 
 
 def configure(request, filelists):
@@ -307,8 +309,21 @@ def digest_once(transaction):
     transaction.addInstall, transaction.run = add_install, run_digesting_once
 
 
+def bound_history(history):
+    """Bound what of the scriptlets' words dnf's history gets: a row for each line, hours for millions."""
+    log, room = history.log_scriptlet_output, [LONGEST_HISTORY]
+
+    def write(said):
+        if said and room[0] > 0:
+            log(said[: room[0]])
+            room[0] -= len(said)
+
+    history.log_scriptlet_output = write
+
+
 def install(base, request):
     """Run the transaction."""
+    bound_history(base.history)
     complaints = run_once(base._ts)
     digest_once(base._ts)
     # Plugins of the host's rpm act on the host (systemd-inhibit, fapolicyd, audit) or as the host is set up.
