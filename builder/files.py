@@ -14,9 +14,10 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -82,6 +83,43 @@ def replace_file(new: Path, path: Path) -> None:
     except OSError as error:
         raise explain(error, path) from error
     sync_folder(found.path.parent)
+
+
+def write_together(texts: Mapping[Path, str], *, mode: int = 0o644) -> None:
+    """Write several files, in their order: all are ready on the disk before the first is replaced.
+
+    The one that decides what the others are made from comes last: after a kill in between, the same command
+    does the same once more.
+
+    Raises:
+        InputError, PermissionMissing, BuildError: as of write_atomic; then nothing is replaced.
+    """
+    with contextlib.ExitStack() as stack:
+        ready: list[tuple[str, Path]] = []
+        for path, text in texts.items():
+            try:
+                target = find_destination(path)
+                if target.is_stream:
+                    raise InputError(f"{path}: is not a regular file", hint="move it away")
+                target.path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor, temporary = _make_locked_file(target.path.parent)
+                stack.callback(Path(temporary).unlink, missing_ok=True)
+                file = stack.enter_context(os.fdopen(descriptor, "wb"))
+                file.write(text.encode())
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise explain(error, path) from error
+            ready.append((temporary, target.path))
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        try:
+            for temporary, path in ready:
+                os.replace(temporary, path)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+    for folder in {path.parent for _, path in ready}:
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

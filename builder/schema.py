@@ -91,12 +91,16 @@ class Reader:
         if self.problems:
             raise InputError(problems=self.problems)
 
-    def read(self, path: Path, kind: type[T]) -> T | None:
-        """Read one file; None when something in it is wrong (then `problems` says what)."""
+    def read(self, path: Path, kind: type[T], text: str | None = None) -> T | None:
+        """Read one file; None when something in it is wrong (then `problems` says what).
+
+        Args:
+            text: what the file is about to hold; None: what it holds.
+        """
         shown = show_path(path)
         where, node = shown, None
         try:
-            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
+            node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text, Loader=LOADER)
             message = "the file is empty"
         except OSError as error:
             message = (error.strerror or str(error)).lower()

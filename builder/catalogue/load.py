@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from builder.catalogue.claims import Claims
@@ -19,8 +19,11 @@ from builder.releases import RELEASES, ReleaseProfile
 from builder.schema import Reader, did_you_mean, show_path
 
 
-def load_catalogue(specs: Path = SPECS) -> Catalogue:
+def load_catalogue(specs: Path = SPECS, changed: Mapping[Path, str] | None = None) -> Catalogue:
     """Return the catalogue of `specs` (releases.yaml, supports.yaml and services/*.yaml).
+
+    Args:
+        changed: texts of files of projects that are not written yet.
 
     Raises:
         InputError: with file and line of every mistake in any of the files.
@@ -29,7 +32,7 @@ def load_catalogue(specs: Path = SPECS) -> Catalogue:
     releases = reader.read(specs / RELEASES, dict[str, ReleaseProfile])
     projects: dict[str, Project] = {}
     for path in sorted((specs / "services").glob("*.yaml")):
-        project = reader.read(path, Project)
+        project = reader.read(path, Project, (changed or {}).get(path))
         if project is None:
             continue
         if project.project != path.stem:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from builder.catalogue.load import load_catalogue
 from builder.cli import Context
-from builder.cli.specs import write_specs
+from builder.cli.specs import stale_specs
 from builder.errors import InputError
-from builder.files import write_atomic
+from builder.files import write_together
 from builder.places import SOURCE, require_checkout
 from builder.render.tree import render_tree
 from builder.rpm.spec.bump import Bump, bump_catalogue, bump_spec, today
@@ -81,19 +81,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
             bumped = bump_catalogue(before, package.release, bump)
     except InputError as error:
         raise InputError(f"{show_path(path)}: {error.message}", hint=error.hint) from error
-    write_atomic(path, bumped.text)
-    changed = [path]
+    following: dict[Path, str] = {}
     if package.name == UTILS:
-        changed += _write_own_version(args.source, bumped.version)
+        following = _own_version(args.source, bumped.version)
     if package.release is not None:
-        try:
-            catalogue = load_catalogue(args.source / "specs")
-            files = render_tree(catalogue, load_targets())
-        except InputError:
-            write_atomic(path, before)
-            raise
-        changed += write_specs(files, catalogue, args.source / "specs")
-    for one in changed:
+        specs = args.source / "specs"
+        catalogue = load_catalogue(specs, {path: bumped.text})
+        following = stale_specs(render_tree(catalogue, load_targets()), catalogue, specs)
+    # The version is read from `path`, the others follow from it.
+    write_together({**following, path: bumped.text})
+    for one in (path, *following):
         context.report.result(show_path(one))
     context.report.note(f"{package.name} is now {bumped.evr}")
     if bumped.version != bumped.before and package.release is not None:
@@ -132,15 +129,12 @@ def _project_file(root: Path, package: Package) -> Path | None:
     raise InputError(f"the catalogue has no {package.name} of release {package.release}")
 
 
-def _write_own_version(root: Path, version: str) -> list[Path]:
-    """Write the version of this repository, which is openstack-utils' too; return what changed."""
+def _own_version(root: Path, version: str) -> dict[Path, str]:
+    """Return the file with the version of this repository, which is openstack-utils' too, if it changes."""
     path = root / "builder" / "__init__.py"
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     after = re.sub(r'^__version__ = ".*"$', f'__version__ = "{version}"', before, flags=re.MULTILINE)
-    if after == before:
-        return []
-    write_atomic(path, after)
-    return [path]
+    return {} if after == before else {path: after}
 
 
 def _date(text: str) -> datetime.date:

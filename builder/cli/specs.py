@@ -56,8 +56,14 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 def write_specs(files: Sequence[RenderedFile], catalogue: Catalogue, specs: Path) -> list[Path]:
     """Write what differs below `specs`; return what changed."""
+    texts = stale_specs(files, catalogue, specs)
+    for path, text in texts.items():
+        write_atomic(path, text)
+    return list(texts)
+
+
+def stale_specs(files: Sequence[RenderedFile], catalogue: Catalogue, specs: Path) -> dict[Path, str]:
+    """Return what is to be written below `specs`."""
     stale, _ = compare(files, catalogue, specs)
     texts = {specs / file.path: file.text for file in files}
-    for path in stale:
-        write_atomic(path, texts[path])
-    return stale
+    return {path: texts[path] for path in stale}

@@ -18,6 +18,7 @@ from typing import Any
 
 from builder.errors import CommandFailed
 from builder.folders import remove_tree
+from builder.formats import rpmquery
 from builder.formats.diskimage import FORMATS, DiskImage, read_header
 from builder.formats.partitions import PartitionTable, read_table
 from builder.guest import filesystems
@@ -277,14 +278,15 @@ class ImageEvidence:
             self.runner, [program, "--dbpath", copy, *words], writable=copy, room=ROOM_LEFT, ok=ok
         )
 
-    def query(self, form: str) -> list[str]:
-        """Return the lines of `rpm -qa --qf FORM` on the image's database (our copy of it)."""
-        return self.ask_rpm("rpm", "-qa", "--qf", form).stdout.splitlines()
+    def query(self, *parts: str, each: bool = False) -> Iterator[tuple[str, ...]]:
+        """Yield the rows that rpm has for `parts` in the image's database (`rpmquery.row`)."""
+        form = rpmquery.row(*parts, each=each)
+        return rpmquery.rows(self.ask_rpm("rpm", "-qa", "--qf", form).stdout, len(parts))
 
     @cached_property
     def packages(self) -> dict[str, str]:
         """NEVRA -> name of every package but the keys."""
-        rows = (line.split("|") for line in self.query("%{NEVRA}|%{NAME}\\n"))
+        rows = self.query(rpmquery.tag("NEVRA"), rpmquery.tag("NAME"))
         return {nevra: name for nevra, name in rows if name != "gpg-pubkey"}
 
     def has_package(self, *names: str) -> bool:
@@ -294,8 +296,8 @@ class ImageEvidence:
     @cached_property
     def packaged_files(self) -> dict[str, PackagedFile]:
         """Every plain file of the packages, by path (flags: rpm's rpmfiles.h)."""
-        form = "[%{FILENAMES}|%{FILEDIGESTS}|%{FILEFLAGS}|%{FILELANGS}\\n]"
-        rows = (line.rsplit("|", 3) for line in self.query(form) if not line.startswith("(none)"))
+        numbers = map(rpmquery.other, ("%{FILEDIGESTS}", "%{FILEFLAGS}"))
+        rows = self.query(rpmquery.tag("FILENAMES"), *numbers, rpmquery.tag("FILELANGS"), each=True)
         return {
             path: PackagedFile(
                 path=path,

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -249,3 +252,43 @@ def test_other_places_that_hold_the_version_are_named(tree: Path, tmp_path: Path
         "warning: tree/list.in:2: still says 30.0.0"
     ]
     assert any("openstack-python-bundled.spec:" in line for line in reported)
+
+
+KILLED = """\
+import os, signal, sys
+from builder.__main__ import entry
+
+left = int(sys.argv.pop(1))
+
+def hook(event, arguments):
+    global left
+    if event == "os.rename":
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+entry()
+"""
+
+
+def test_a_killed_bump_is_finished_by_the_same_command(tree: Path, tmp_path: Path) -> None:
+    words = ["bump", "openstack-keystone", "--openstack", "current", "-m", "Text", "--source"]
+    catalogue = tree / "specs/services/keystone.yaml"
+    old = catalogue.read_text()
+    whole = tmp_path / "whole"
+    shutil.copytree(tree, whole)
+    builder(*words, whole, cwd=tmp_path)
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": LATER}
+
+    for renamed in (0, 1):
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, str(renamed), *words, tree],
+            env=environment, cwd=SPECS.parent, check=False,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL
+        assert catalogue.read_text() == old
+    builder(*words, tree, cwd=tmp_path)
+
+    left = {name: text for name, text in texts(tree).items() if ".openstack-builder-" not in name}
+    assert left == texts(whole)

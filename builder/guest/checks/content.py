@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from builder.formats import rpmquery
 from builder.formats.kernel_arguments import from_entry, from_menu, split
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
@@ -48,8 +49,7 @@ def _keys_imported(evidence: ImageEvidence) -> Outcome:
         for line in evidence.tree.lines(path):
             if line.startswith("gpgkey="):
                 wanted.update(re.findall(r"file://(\S+)", line))
-    keys = evidence.query("%{NAME} %{VERSION}\\n")
-    count = sum(line.startswith("gpg-pubkey ") for line in keys)
+    count = sum(name == "gpg-pubkey" for name, _ in evidence.query(*map(rpmquery.tag, ("NAME", "VERSION"))))
     missing = [
         f"{path} is not there, a repository names it"
         for path in sorted(wanted)

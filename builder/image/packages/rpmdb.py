@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 
+from builder.formats import rpmquery
 from builder.image.build import TREE, Build
 from builder.image.isolation import sandbox
 from builder.image.packages.choice import ChosenPackage
@@ -14,7 +15,9 @@ from builder.image.tree import tree
 
 # A package has at most one of the two signatures of its header (rpm's docs/manual/tags.md).
 _SIGNED = "%|RSAHEADER?{%{RSAHEADER:pgpsig}}:{%|DSAHEADER?{%{DSAHEADER:pgpsig}}:{}|}|"
-_FORM = "%{NEVRA}|%{NAME}|%{ARCH}|%{LONGSIZE}|%{SIGMD5}|" + _SIGNED + "\\n"
+_FORM = rpmquery.row(
+    *map(rpmquery.tag, ("NEVRA", "NAME", "ARCH")), *map(rpmquery.other, ("%{LONGSIZE}", "%{SIGMD5}", _SIGNED))
+)
 
 
 def options(build: Build) -> list[str]:
@@ -27,10 +30,9 @@ def installed(build: Build) -> tuple[ChosenPackage, ...]:
     if not tree.path(str(build.target.rpm.dbpath)).is_dir():
         return ()
     known = {package.nevra: package for package in build.facts.packages}
-    rows = sandbox.run_on_tree(build, ["rpm", *options(build), "-qa", "--qf", _FORM]).stdout.splitlines()
+    said = sandbox.run_on_tree(build, ["rpm", *options(build), "-qa", "--qf", _FORM]).stdout
     found = []
-    for row in rows:
-        nevra, name, arch, size, sigmd5, signature = row.split("|")
+    for nevra, name, arch, size, sigmd5, signature in rpmquery.rows(said, 6):
         if name != "gpg-pubkey":
             of_script = ChosenPackage(
                 name=name, nevra=nevra, arch=arch, repo="", sha256="", size=int(size), path=""
