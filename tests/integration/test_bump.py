@@ -63,7 +63,7 @@ def test_hand_written_spec_gets_the_next_release(tree: Path, tmp_path: Path) -> 
         cwd=tmp_path,
     )
 
-    assert "openstack-utils is 2026.2-2 now" in done.stderr
+    assert "openstack-utils is now 2026.2-2" in done.stderr
     assert changes(before, texts(tree)) == {
         "specs/openstack-utils.spec": [
             "-Release:        1%{?dist}",
