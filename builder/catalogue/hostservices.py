@@ -44,12 +44,18 @@ def _service(project: Project, release: ProjectRelease, service: Service) -> dic
         "log": next(_logs(release, service), None),
         "scripts": list(service.wsgi.scripts) if service.wsgi else [],
         "reads": [list(pair) for pair in _reads(service)],
+        "program": service.wsgi.program if service.wsgi else service.run[0].rpartition("/")[2],
         "http": _http(project, release, service),
     }
 
 
 def _reads(service: Service) -> Iterator[tuple[str, str]]:
-    """Return what the arguments name of configuration: ("file" or "folder", path)."""
+    """Return what is read of configuration: ("file" or "folder", path) that the arguments name.
+
+    The files that an application looks for by itself are those of kind "default".
+    """
+    for path in service.wsgi.reads if service.wsgi else ():
+        yield "default", path
     kinds = {"--config-file": "file", "--config-dir": "folder"}
     for word, value in zip(service.run, service.run[1:], strict=False):
         if word in kinds:

@@ -28,7 +28,9 @@ class Wsgi:
     """A WSGI application; `port` is a use of the release's ports, `chunked` that bodies may come so.
 
     `path` is where it answers without a token (its version document), `scripts` are the names of the
-    programs by which httpd serves it where packages of others are installed.
+    programs by which httpd serves it where packages of others are installed. `reads` are the configuration
+    files that its code looks for (none: those of oslo.config for `program`), `program` is the name that it
+    gives itself there.
     """
 
     where: str = ""
@@ -39,8 +41,12 @@ class Wsgi:
     chunked: bool = False
     path: str = "/"
     scripts: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    program: str = "uwsgi"
 
     def __post_init__(self) -> None:
+        for path in self.reads:
+            full(PATH, path, "the full path of a file")
         if not MODULE.fullmatch(self.module):
             raise ValueError(f'wsgi: module "{self.module}" is not of the form keystone.wsgi.api:application')
 

@@ -111,7 +111,7 @@ UTILITY_LAYERS = (
     ("errors",),
     ("host",),
     ("storage", "services"),
-    ("editor",),
+    ("editor", "sources"),
     ("ini",),
     ("config", "keystone"),
     ("db", "sample_data", "service"),

@@ -187,14 +187,27 @@ def test_port_and_host_of_a_program_are_read_without_blanks_too(tmp_path: Path) 
     assert url == "http://192.0.2.9:8777/"
 
 
-def test_a_drop_in_wins(tmp_path: Path) -> None:
-    (tmp_path / "cinder/cinder.conf.d").mkdir(parents=True)
-    (tmp_path / "cinder/cinder.conf").write_text("[DEFAULT]\nosapi_volume_listen_port=8777\n")
-    drop_in = tmp_path / "cinder/cinder.conf.d/10.conf"
-    drop_in.write_text("[DEFAULT]\nosapi_volume_listen_port = 8778\n")
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        # The file of the command line is read last, else the folder.
+        ("/usr/bin/cinder-api --config-file /etc/cinder/cinder.conf", 8777),
+        ("/usr/bin/cinder-api", 8778),
+    ],
+)
+def test_a_drop_in_wins_where_the_service_reads_it_last(tmp_path: Path, words: str, port: int) -> None:
+    for name, text in {
+        "cinder/cinder.conf": "[DEFAULT]\nosapi_volume_listen_port=8777\n",
+        "cinder/cinder.conf.d/10.conf": "[DEFAULT]\nosapi_volume_listen_port = 8778\n",
+        "systemd/system/openstack-cinder-api.service": f"[Service]\nExecStart={words}\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
     facts = DATA["projects"]["cinder"]["releases"]["current"]["services"]["openstack-cinder-api"]["http"]
+
     url = endpoints.locate(facts, Settings(Places(config_dir=os.fspath(tmp_path))))
-    assert url == "http://127.0.0.1:8778/"
+
+    assert url == f"http://127.0.0.1:{port}/"
 
 
 # What others speak

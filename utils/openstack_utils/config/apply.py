@@ -36,6 +36,8 @@ class Applying:
                 editor.delete_section(section)
         elif kind == "set" and operation.all:
             editor.set_all(section, name, operation.arguments[3:])
+        elif kind == "set" and operation.value is None:
+            self._set_bare(editor, section, name)
         elif kind == "set":
             self._set_one(editor, section, name, operation.value)
         elif kind == "add":
@@ -47,6 +49,13 @@ class Applying:
 
             change = comments.comment if kind == "comment" else comments.uncomment
             change(editor, section, name, operation.value)
+
+    def _set_bare(self, editor, section, name):
+        """--set without a value: empty; for crudini a flag in a file that has flags, unless it is a list."""
+        is_flag = self.dialect.INHERITS and self._list is None and editor.has_flags()
+        if section == "DEFAULT" and self.dialect.INHERITS:
+            editor.head_global()
+        editor.set(section, name, None if is_flag else "")
 
     def _set_one(self, editor, section, name, value):
         if section == "DEFAULT" and self.dialect.INHERITS:

@@ -20,6 +20,8 @@ ARGUMENTS = {
     "check": (1, None, "FILE..."),
     "effective": (0, None, "[FILE...]"),
 }
+# The same with --service.
+OF_SERVICE = dict(ARGUMENTS, get=(0, 2, "[SECTION [PARAM]] with --service"), check=(0, None, "[FILE...]"))
 # Options: "no" argument, "yes", or "maybe" (only as --name=ARGUMENT).
 OPTIONS = {
     "existing": "maybe",
@@ -62,7 +64,6 @@ CHOICES = {
     "dialect": ("oslo", "crudini", "systemd"),
 }
 INI_OPTIONS = ("nospace", "space", "sectionspace", "ignoreindent")
-CHANGING = ("set", "del", "merge", "add", "comment", "uncomment")
 
 
 class Operation:
@@ -160,8 +161,10 @@ def _complete(name):
     if found:
         raise UsageError(
             "--%s could be %s" % (name, " or ".join("--" + full for full in found)),
+            plain="option --%s not a unique prefix" % name,
         )
-    raise UsageError("unknown option --%s" % name, hint=_suggest(name, known))
+    plain = "option --%s not recognized" % name
+    raise UsageError("unknown option --%s" % name, hint=_suggest(name, known), plain=plain)
 
 
 def _suggest(name, known):
@@ -176,11 +179,13 @@ def _suggest(name, known):
 def _argument(name, equals, argument, words):
     takes = OPTIONS[name]
     if takes == "no" and equals:
-        raise UsageError("--%s takes no argument" % name)
+        plain = "option --%s must not have an argument" % name
+        raise UsageError("--%s takes no argument" % name, plain=plain)
     if takes == "yes" and not equals:
         argument = next(words, None)
         if argument is None:
-            raise UsageError("--%s needs an argument" % name)
+            plain = "option --%s requires argument" % name
+            raise UsageError("--%s needs an argument" % name, plain=plain)
     if (equals or takes == "yes") and not argument.strip() and name not in MAY_BE_EMPTY:
         raise UsageError("--%s: the value is empty" % name)
     return argument if (equals or takes == "yes") else True
@@ -191,7 +196,8 @@ def _set_option(request, name, argument):
         parts = tuple(part for part in argument.split(",") if part)
         for part in parts:
             if part not in INI_OPTIONS:
-                raise UsageError("--ini-options=%s: choose from %s" % (part, ", ".join(INI_OPTIONS)))
+                message = "--ini-options=%s: choose from %s" % (part, ", ".join(INI_OPTIONS))
+                raise UsageError(message, plain="--ini-options not recognized: %s" % part)
         argument = request.options.get(name, ()) + parts
     elif name == "section-index":
         if not argument.isdigit() or int(argument) < 1:
@@ -200,7 +206,8 @@ def _set_option(request, name, argument):
     elif name == "config-dir":
         argument = request.options.get(name, ()) + (argument,)
     elif name in CHOICES and argument is not True and argument not in CHOICES[name]:
-        plain = "format not recognized: %s" % argument if name == "format" else None
+        item = " item" if name == "existing" else ""
+        plain = "--%s%s not recognized: %s" % (name, item, argument)
         message = "--%s=%s: choose from %s" % (name, argument, ", ".join(CHOICES[name]))
         raise UsageError(message, plain=plain)
     elif name == "backup" and argument is not True and (not argument or "/" in argument):
@@ -218,6 +225,9 @@ def _finish(request, stray, pending):
         raise UsageError(
             "nothing to do: say --get, --set, --del or another operation",
             hint="openstack-config --help shows examples",
+            plain="Unknown operation: %s" % stray[0]
+            if stray
+            else "One of --set|--del|--get|--merge must be specified",
         )
     first = request.operations[0]
     first.arguments[:0] = stray
@@ -228,19 +238,15 @@ def _finish(request, stray, pending):
 
 def _check(request):
     for operation in request.operations:
-        _check_operation(operation)
-    kinds = {operation.kind for operation in request.operations}
-    changing = kinds.intersection(CHANGING)
-    for alone in ("get", "check", "effective"):
-        if alone in kinds and len(kinds) > 1:
-            raise UsageError("--%s cannot be mixed with --%s" % (alone, min(kinds - {alone})))
-    if "merge" in kinds and len(request.operations) > 1:
-        raise UsageError("--merge stands alone")
-    _check_options(request, kinds, changing)
+        _check_operation(operation, "service" in request.options)
+    if request.options or len(request.operations) > 1:
+        from . import combinations
+
+        combinations.check(request)
 
 
-def _check_operation(operation):
-    fewest, most, names = ARGUMENTS[operation.kind]
+def _check_operation(operation, is_service):
+    fewest, most, names = (OF_SERVICE if is_service else ARGUMENTS)[operation.kind]
     if operation.kind == "set" and operation.all:
         fewest, most, names = 3, None, "--all FILE SECTION PARAM VALUE..."
     if operation.value_file is not None:
@@ -252,43 +258,12 @@ def _check_operation(operation):
         raise UsageError(
             "--%s takes %s, not %d argument%s" % (operation.kind, names, count, "" if count == 1 else "s"),
             hint="quote values that hold blanks" if count > fewest else None,
+            plain="A value should not be specified with --get" if operation.kind == "get" and count else None,
         )
     if operation.all and operation.kind not in ("get", "set"):
         raise UsageError("--all goes with --get or --set")
-    if operation.kind not in ("check", "effective") and not operation.path:
+    if operation.kind == "get" and is_service:
+        # No FILE: the service says which.
+        operation.arguments.insert(0, "")
+    elif operation.kind not in ("check", "effective") and not operation.path:
         raise UsageError("the name of the file is empty")
-
-
-def _check_options(request, kinds, changing):
-    options = request.options
-    # What crudini takes without using it (--format with --set, --existing with --get) is taken.
-    if "json" in options and not kinds & {"get", "check", "effective"}:
-        raise UsageError("--json goes with --get, --check or --effective")
-    for name in ("config-dir", "service", "only"):
-        if name in options and "effective" not in kinds:
-            raise UsageError("--%s goes with --effective" % name)
-    for name in ("diff", "dry-run", "backup", "escape"):
-        if name in options and not changing:
-            raise UsageError("--%s goes with an operation that changes a file" % name)
-    for first, second in (
-        ("format", "json"),
-        ("output", "dry-run"),
-        ("output", "backup"),
-    ):
-        if first in options and second in options and not (first == "output" and not changing):
-            raise UsageError("--%s and --%s exclude each other" % (first, second))
-    if "section-index" in options and not kinds <= {"get", "set", "add", "del", "comment", "uncomment"}:
-        raise UsageError("--section-index goes with --get or an operation on a section")
-    if "empty" in options and not any(o.value_file is not None for o in request.operations):
-        raise UsageError("--empty goes with --value-file")
-    if "schema" in options and "check" not in kinds:
-        raise UsageError("--schema goes with --check")
-    if "from" in options and "merge" not in kinds:
-        raise UsageError("--from goes with --merge, or alone")
-    if changing and len({operation.path for operation in request.operations}) > 1:
-        if "output" in options:
-            raise UsageError("--output takes the result of one file")
-        if any(operation.path == "-" for operation in request.operations):
-            raise UsageError("'-' cannot be edited together with other files")
-    if request.ini_option("space") and request.ini_option("nospace"):
-        raise UsageError("--ini-options: space and nospace exclude each other")

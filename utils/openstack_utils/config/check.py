@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """openstack-config --check: will the service read the file, and does it know the options."""
 
-from ..editor.document import OPTION, decode
+from ..editor import lines
+from ..editor.document import decode
+from ..editor.effective import normalize
+from ..errors import UsageError
 from .reading import read_data
 
 
@@ -26,13 +29,14 @@ def check(request, dialect, console):
 
         schema = schemas.load(request.option("schema"))
     findings = []
-    for path in request.operations[0].arguments:
+    paths, effective = _read_together(request, request.operations[0].arguments)
+    for path in paths:
         text, undecodable = decode(read_data(path))
         parsed = dialect.parse(text, request.ini_option("ignoreindent"))
         problems = ([undecodable] if undecodable else []) + parsed.problems
         found = [Finding(path, p.line, "error", p.reason) for p in problems]
         if schema is not None:
-            found += check_options(path, parsed, dialect, schema)
+            found += check_options(path, parsed, dialect, schema, effective)
         elif dialect.NAME == "oslo":
             found += _repeated(path, parsed)
         found.sort(key=lambda finding: finding.line)
@@ -44,6 +48,20 @@ def check(request, dialect, console):
     else:
         console.result("".join(["%s\n" % finding for finding in findings]))
     return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+def _read_together(request, paths):
+    """Return (the files to check, the Effective of those of --service and --config-dir or None)."""
+    if "service" not in request.options and "config-dir" not in request.options:
+        return paths, None
+    from . import together
+
+    paths = together.find_files(request, paths)
+    try:
+        return paths, together.read(paths)
+    except UsageError:
+        # Which line cannot be read is said of each file.
+        return paths, None
 
 
 def _repeated(path, parsed):
@@ -58,9 +76,9 @@ def _repeated(path, parsed):
             yield Finding(path, line, "warning", text)
         elif section.name is not None:
             headers[section.name] = line
-        line += _lines(section.text())
+        line += lines.count(section.text())
     seen = {}
-    for section, item, number in numbered_options(parsed):
+    for section, item, number in lines.numbered_options(parsed):
         place = (section, item.name)
         if place in seen:
             text = "%s is also on line %d; unless it may repeat, the last one counts" % (
@@ -71,13 +89,18 @@ def _repeated(path, parsed):
         seen[place] = number
 
 
-def check_options(path, parsed, dialect, schema):
-    """Yield Findings about options that the schema does not know, or knows differently."""
-    from .schema import normalize
+def check_options(path, parsed, dialect, schema, effective=None):
+    """Yield Findings about options that the schema does not know, or knows differently.
+
+    A `$name` in a value is the option that `effective`, of all files together, has of that name.
+    """
 
     seen = {}
-    for section, item, line in numbered_options(parsed):
+    for section, item, line in lines.numbered_options(parsed):
         value = dialect.read_value(item)
+        if effective is not None:
+            resolved, unresolved = effective.resolve(value, section, ((normalize(section), item.name),))
+            value = value if unresolved else resolved
         option = schema.find(section, item.name)
         level, text = _judge(schema, section, item.name, option, value)
         if text:
@@ -91,7 +114,7 @@ def check_options(path, parsed, dialect, schema):
 
 def _judge(schema, section, name, option, value):
     """(level, text) about one option; text is None where nothing is wrong."""
-    from .schema import judge, normalize
+    from .schema import judge
 
     replacement = schema.replacement(section, name)
     if option is None and replacement is not None:
@@ -122,23 +145,8 @@ def _unknown(schema, section, name, normalized):
     return "error", text + ("; did you mean %s?" % near if near else "")
 
 
-def numbered_options(parsed):
-    """All (section name, item, line number) of a document's options."""
-    line = 1
-    for section in parsed.sections:
-        line += _lines(section.header)
-        for item in section.items:
-            if item.kind == OPTION:
-                yield section.name or "DEFAULT", item, line
-            line += _lines(item.text)
-
-
-def _lines(text):
-    return text.count("\n") or text.count("\r") or (1 if text else 0)
-
-
 def _summary(parsed):
-    options = sum(1 for _ in numbered_options(parsed))
+    options = sum(1 for _ in lines.numbered_options(parsed))
     names = {section.name for section in parsed.sections if section.name is not None}
     return "%d option%s in %d section%s" % (
         options,

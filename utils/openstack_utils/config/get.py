@@ -11,16 +11,26 @@ def get(request, dialect, console):
     for operation in request.operations:
         path = operation.path
         if path not in editors:
-            editors[path] = open_file(request, dialect, path, read_data(path))
-            report_problems(editors[path], dialect, path, console)
+            editors[path] = _open(request, dialect, path, console)
         try:
             if operation.section is not None:
                 need_index(editors[path], operation.section)
             console.result(_render(request, editors[path], operation))
         except UtilityError as error:
             console.flush()
-            raise named(path, error) from None
+            raise named(path or request.option("service"), error) from None
     return 0
+
+
+def _open(request, dialect, path, console):
+    """What answers for a FILE: a Reader of it, or all files that are read together with it."""
+    if "service" not in request.options and "config-dir" not in request.options:
+        reader = open_file(request, dialect, path, read_data(path))
+        report_problems(reader, dialect, path, console)
+        return reader
+    from . import together
+
+    return together.View(together.find_files(request, [path] if path else []), console)
 
 
 def _render(request, editor, operation):

@@ -37,9 +37,11 @@ What does the service see?
   openstack-config --effective --service nova-compute          # each value, its file and line
   openstack-config --effective --only database/connection /etc/keystone/keystone.conf \\
       --config-dir /etc/keystone/keystone.conf.d
+  openstack-config --get --service keystone database connection   # the value alone
 
 Operations; several may stand in one call, on one file or on many
   --get FILE [SECTION [PARAM]]          print a value, the names of a section, the sections
+  --get --service NAME [SECTION [PARAM]]  the same of all that this service reads
   --set FILE SECTION [PARAM [VALUE]]    set a value, or make a section
   --add FILE SECTION PARAM VALUE        one more value of a repeated option
   --del FILE SECTION [PARAM [VALUE]]    delete a section, an option, one of its values
@@ -68,8 +70,8 @@ Options
   --output=FILE       write the result there;  '-' is stdout
   --inplace           write into the file itself (hard links, unwritable folders)
   --schema=FILE       of --check: what oslo-config-generator --format json or yaml wrote
-  --service=NAME      of --effective: the files that this service reads
-  --config-dir=DIR    of --effective: DIR/*.conf come after the files
+  --service=NAME      of --effective, --get, --check: the files that this service reads
+  --config-dir=DIR    of the same: DIR/*.conf come after the files
   --only=SECTION[/PARAM]  of --effective: these options
   --verbose           say on stderr what changed
   --strict-exit       2 bad input, 4 no permission, instead of 1 for every error

@@ -10,6 +10,7 @@ depends on other options.
 import re
 
 from ..editor.document import decode
+from ..editor.effective import normalize
 from ..errors import UsageError, UtilityError
 from ..storage import descriptors
 
@@ -83,11 +84,6 @@ class Schema:
 
         found = difflib.get_close_matches(section, sorted(self.options), 1, 0.7)
         return "[%s]" % found[0] if found else None
-
-
-def normalize(section):
-    """Sections are found without regard to case, DEFAULT excepted (cfg._normalize_group_name)."""
-    return section if section == "DEFAULT" else section.lower()
 
 
 def load(path):

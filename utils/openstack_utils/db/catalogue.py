@@ -101,7 +101,7 @@ class Places(NamedTuple):
 
     def path(self, path):
         """Return where a file of the catalogue stands."""
-        if not self.config_dir:
+        if not self.config_dir or not path.startswith("/etc/"):
             return os.path.join(self.root, path[1:]) if self.root else path
         below = path[len("/etc/") :]
         # A folder with the files of one service does as well as one with a folder for each.

@@ -37,7 +37,8 @@ class Files:
                 files[option.path] = self._read_one(option)
             file = files[option.path]
             value = file.value(option.section, option.key) if file else None
-            above, below = dropins.around(option)
+            service = self.service
+            above, below = dropins.around(option, service.name, service.release, service.places.path)
             if above is not None:
                 self.overrides[option] = above
                 value = above.value
@@ -53,6 +54,7 @@ class Files:
             message = "%s sets [%s] %s, which wins over %s" % (
                 found.path, option.section, option.key, option.path,
             )  # fmt: skip
+            message += " for %s" % found.unit if found.unit else ""
             hint = "move it there: openstack-config --del %s %s %s" % (found.path, option.section, option.key)
             raise UsageError(message, hint=hint)
 

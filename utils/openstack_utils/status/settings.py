@@ -34,7 +34,7 @@ class Settings:
     def value(self, path, section, key):
         """Return the value of an option that the service reads, None where it is not set or not to be read.
 
-        A drop-in wins over a .conf file, and the distribution's defaults come last (see db.dropins).
+        It is what the project's services read: a drop-in may win, and defaults come last (see db.dropins).
         """
         if path not in self._files:
             self._files[path] = self._read(path)
@@ -42,7 +42,9 @@ class Settings:
         value = file.value(section, key) if file is not None else None
         if not path.endswith(".conf"):
             return value
-        above, below = dropins.around(Option(self.places.path(path), section, key, True))
+        option = Option(self.places.path(path), section, key, True)
+        project = os.path.basename(os.path.dirname(path))
+        above, below = dropins.around(option, project, None, self.places.path)
         if above is not None:
             return above.value
         return below.value if value is None and below is not None else value

@@ -109,8 +109,9 @@ def check_regular(path, real):
 
 
 def not_regular(path, status):
-    kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-    return UsageError("%s: is %s" % (path, kind))
+    if stat.S_ISDIR(status.st_mode):
+        return UsageError("%s: is a directory" % path, plain="[Errno 21] Is a directory: '%s'" % path)
+    return UsageError("%s: is not a regular file" % path)
 
 
 def system_error(path, error, hint=None):
