@@ -13,7 +13,7 @@ OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderEntry:
     """A name in an open folder."""
 
     folder: int
@@ -26,7 +26,7 @@ class Entry:
         return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
 
 
-def walk(folder: int, skipped: Collection[int] = (), *, unlock: bool = False) -> Iterator[Entry]:
+def walk(folder: int, skipped: Collection[int] = (), *, unlock: bool = False) -> Iterator[FolderEntry]:
     """Yield all below an open folder; a folder after what is in it.
 
     A tree may be thousands of folders deep: depth costs neither calls nor descriptors. The descriptor of an
@@ -37,7 +37,7 @@ def walk(folder: int, skipped: Collection[int] = (), *, unlock: bool = False) ->
         unlock: give their owner all permissions of the folders.
     """
     here = os.open(".", OPEN, dir_fd=folder)
-    waiting: list[tuple[Iterator[tuple[str, bool, int]], Entry | None]] = [(_entries(here), None)]
+    waiting: list[tuple[Iterator[tuple[str, bool, int]], FolderEntry | None]] = [(_entries(here), None)]
     try:
         while waiting:
             entries, above = waiting[-1]
@@ -48,9 +48,9 @@ def walk(folder: int, skipped: Collection[int] = (), *, unlock: bool = False) ->
                     here = _move(here, "..")
                     yield replace(above, folder=here)
             elif not is_folder:
-                yield Entry(here, name, is_folder, inode)
+                yield FolderEntry(here, name, is_folder, inode)
             elif inode not in skipped:
-                above = Entry(here, name, is_folder, inode)
+                above = FolderEntry(here, name, is_folder, inode)
                 if unlock:
                     _unlock(here, name)
                 here = _move(here, name)

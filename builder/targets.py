@@ -27,7 +27,7 @@ ARCHITECTURE = "x86_64"
 NO_RELEASE = "none"
 
 
-class Family(StrEnum):
+class TargetFamily(StrEnum):
     """Whose packaging habits a target follows."""
 
     FEDORA = "fedora"
@@ -106,7 +106,7 @@ class GpgKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Repository:
+class TargetRepository:
     """A default package repository: one of three kinds of URL, with dnf's $releasever and $basearch."""
 
     name: str = field(metadata=FROM_KEY)
@@ -151,7 +151,7 @@ class Target:
     name: str = field(metadata=FROM_KEY)
     where: str = ""
     title: str
-    family: Family
+    family: TargetFamily
     dist: str
     releasever: str
     release: str
@@ -166,7 +166,7 @@ class Target:
     dib: Dib | None = None
     xfs: Mapping[str, int] = field(default_factory=dict)
     gpgkeys: tuple[GpgKey, ...] = ()
-    repositories: Mapping[str, Repository] = field(default_factory=dict)
+    repositories: Mapping[str, TargetRepository] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]+-\d+", self.name):

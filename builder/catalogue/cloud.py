@@ -56,7 +56,7 @@ class CloudCommand:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cloud:
+class CloudSetup:
     """What makes the project part of a cloud; `login` and `token` are keystone's: how others reach it.
 
     `start` are the units of a controller, `compute` the units of a host with instances; only what is
@@ -86,7 +86,7 @@ class Cloud:
                     claimed.add(place)
 
 
-def render_cloud(cloud: Cloud) -> dict[str, object]:
+def render_cloud(cloud: CloudSetup) -> dict[str, object]:
     """Return the key `cloud` of services.json."""
     return {
         "prepare": [{"run": list(each.run), "makes": each.makes} for each in cloud.prepare],

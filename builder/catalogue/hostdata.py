@@ -13,7 +13,7 @@ from pathlib import Path
 from builder.catalogue.cloud import render_cloud
 from builder.catalogue.hostservices import render_host_services, render_supports
 from builder.catalogue.model import Account, Accounts, Catalogue, Project, SyncCommand
-from builder.catalogue.options import Option
+from builder.catalogue.options import ConfigOption
 from builder.catalogue.order import project_order
 
 FORMAT = 1
@@ -117,7 +117,7 @@ def _accounts(accounts: Accounts) -> dict[str, object]:
     }
 
 
-def _option(option: Option) -> dict[str, object]:
+def _option(option: ConfigOption) -> dict[str, object]:
     return {
         "file": option.file,
         "section": option.section,

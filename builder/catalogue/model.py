@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from builder.catalogue.cloud import Cloud
-from builder.catalogue.options import Option
+from builder.catalogue.cloud import CloudSetup
+from builder.catalogue.options import ConfigOption
 from builder.catalogue.packaging import MODE, Folder, Packaging
 from builder.catalogue.services import Service
 from builder.catalogue.supports import Support
 from builder.catalogue.texts import ACCOUNT, PATH, PATTERN, full
-from builder.catalogue.user import User
+from builder.catalogue.user import SystemAccount
 from builder.releases import ReleaseProfile
 from builder.schema import FROM_KEY
 
@@ -80,7 +80,7 @@ class Database:
 
     name: str = field(metadata=FROM_KEY)
     where: str = ""
-    connection: tuple[Option, ...] = ()
+    connection: tuple[ConfigOption, ...] = ()
     alongside: str | None = None
     account: str | None = None
     engines: tuple[Engine, ...] = ("mysql", "postgresql")
@@ -108,7 +108,7 @@ class SyncCommand:
     databases: tuple[str, ...]
     run: tuple[str, ...]
     done: tuple[int, ...] = ()
-    requires: Option | None = None
+    requires: ConfigOption | None = None
 
     def __post_init__(self) -> None:
         if not self.run:
@@ -248,7 +248,7 @@ class ProjectRelease:
     """A project as it is in one release of OpenStack; `user` where it had another than the project's."""
 
     where: str = ""
-    user: User | None = None
+    user: SystemAccount | None = None
     configuration: Mapping[str, ConfigurationFile]
     folders: Mapping[str, Folder] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
@@ -261,7 +261,7 @@ class ProjectRelease:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     account: Account | None = None
     accounts: Accounts | None = None
-    cloud: Cloud | None = None
+    cloud: CloudSetup | None = None
 
     def __post_init__(self) -> None:
         for use, port in self.ports.items():
@@ -278,7 +278,7 @@ class Project:
     project: str
     where: str = ""
     title: str
-    user: User
+    user: SystemAccount
     releases: Mapping[str, ProjectRelease]
     aliases: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
@@ -287,7 +287,7 @@ class Project:
         for name in (self.project, *self.aliases):
             _check_name("project", name)
 
-    def accounts(self) -> tuple[User, ...]:
+    def accounts(self) -> tuple[SystemAccount, ...]:
         """Return every system account that the project has, or had, in any release."""
         own = [release.user for release in self.releases.values()]
         packaged = [
@@ -298,7 +298,7 @@ class Project:
         ]
         return (self.user, *(user for user in (*own, *packaged) if user))
 
-    def user_in(self, release: str) -> User:
+    def user_in(self, release: str) -> SystemAccount:
         """Return the account that ran, or runs, the project's services in a release."""
         return self.releases[release].user or self.user
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Option:
+class ConfigOption:
     """An option of a configuration file; an `optional` one is set only where the file has it already."""
 
     where: str = ""

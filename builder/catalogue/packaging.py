@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from builder.catalogue.texts import ACCOUNT, PATTERN, PROGRAM, REQUIREMENT, URL, full
-from builder.catalogue.user import User
+from builder.catalogue.user import SystemAccount
 from builder.schema import FROM_KEY
 
 MODE = re.compile(r"0[0-7]{3}")
@@ -52,7 +52,7 @@ class SubPackage:
     requires: tuple[str, ...] = ()
     recommends: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    account: User | None = None
+    account: SystemAccount | None = None
 
     def __post_init__(self) -> None:
         if not PACKAGE.fullmatch(self.name):

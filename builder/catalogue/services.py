@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from builder.catalogue.options import Option
+from builder.catalogue.options import ConfigOption
 from builder.catalogue.texts import ACCOUNT, ENVIRONMENT, PATH, full
 from builder.schema import FROM_KEY
 
@@ -66,7 +66,7 @@ class Http:
     where: str = ""
     port: str
     path: str = "/"
-    option: Option
+    option: ConfigOption
     host: str
 
 

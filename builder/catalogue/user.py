@@ -10,7 +10,7 @@ from builder.catalogue.texts import ACCOUNT, COMMENT, PATH, REQUIREMENT, full
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class User:
+class SystemAccount:
     """A system account, as a rule the one that runs a project's services.
 
     A package of others may be its `provider`.

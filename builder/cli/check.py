@@ -13,7 +13,7 @@ from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_size
 from builder.kickstart.disk.wanted import DEFAULT_MEMORY
 from builder.kickstart.findings import Findings
-from builder.kickstart.images import Image, find_image, guess_target, load_images
+from builder.kickstart.images import ImageSource, find_image, guess_target, load_images
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.planner import plan_kickstart
 from builder.kickstart.read import read_kickstart
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def choose_for(args: argparse.Namespace, image: Image) -> Choices:
+def choose_for(args: argparse.Namespace, image: ImageSource) -> Choices:
     """Return what the command line decides, as of `image`."""
     return choose(
         args,
@@ -88,7 +88,7 @@ def choose_for(args: argparse.Namespace, image: Image) -> Choices:
     )
 
 
-def check(image: Image, choices: Choices) -> Checked:
+def check(image: ImageSource, choices: Choices) -> Checked:
     """Read a kickstart and plan it, for the sake of what that brings to light."""
     findings = Findings()
     kickstart = read_kickstart(

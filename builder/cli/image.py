@@ -12,10 +12,10 @@ from builder.cli import Context
 from builder.cli.sources import add_element_arguments, add_source_arguments, choose
 from builder.errors import InputError
 from builder.formats.diskimage import FORMATS
-from builder.image.build import Options
+from builder.image.build import BuildOptions
 from builder.kickstart.choices import Choices, parse_size
 from builder.kickstart.disk.wanted import DEFAULT_MEMORY
-from builder.kickstart.images import Image, find_image
+from builder.kickstart.images import ImageSource, find_image
 from builder.kickstart.plan import ImagePlan, ScriptSection
 from builder.kickstart.planner import load_plan
 from builder.kickstart.show import describe, plan_as_json
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _build(
     args: argparse.Namespace,
     context: Context,
-    image: Image,
+    image: ImageSource,
     choices: Choices,
     plan: ImagePlan,
 ) -> int:
@@ -116,7 +116,7 @@ def _build(
     from builder.image.prepare import run_pre
 
     report, target = context.report, image.require_target()
-    options = Options(
+    options = BuildOptions(
         out=args.out.absolute(),
         network=args.network,
         keep=args.keep,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from builder.cli import Context
-from builder.kickstart.images import Image, load_images
+from builder.kickstart.images import ImageSource, load_images
 from builder.schema import show_path
 
 SUMMARY = "list the kickstarts of images.yaml"
@@ -36,11 +36,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _target(image: Image) -> str:
+def _target(image: ImageSource) -> str:
     return image.target.name if image.target else "-"
 
 
-def _as_json(image: Image) -> dict[str, object]:
+def _as_json(image: ImageSource) -> dict[str, object]:
     return {
         "name": image.name,
         "target": _target(image),

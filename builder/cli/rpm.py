@@ -18,7 +18,7 @@ from builder.places import SOURCE
 from builder.report import format_table
 from builder.rpm.build.manifest import as_data
 from builder.rpm.build.mock import require_mock
-from builder.rpm.build.plan import Backend, BuildPlan, Settings, plan_builds
+from builder.rpm.build.plan import Backend, BuildPlan, RunSettings, plan_builds
 from builder.rpm.build.rpmbuild import rpm_version
 from builder.rpm.build.run import BuildResult, build_all, choose_work
 from builder.rpm.repository.make import LocalRepository
@@ -139,7 +139,7 @@ def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple
         pairs = tuple(one for one in pairs if one[1].mock or one[1].name in args.target) or pairs
         for _, target in pairs:
             require_mock(target)
-    settings = Settings(
+    settings = RunSettings(
         root=args.source,
         out=args.out / "rpm",
         rpm=rpm_version(context.runner),

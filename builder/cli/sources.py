@@ -13,7 +13,7 @@ from builder.kickstart.choices import Choices, parse_repository, parse_url
 from builder.kickstart.elements.find import PATH_VARIABLE, search_path
 from builder.kickstart.elements.planning import ElementChoice
 from builder.kickstart.elements.variables import take_variables
-from builder.kickstart.images import Image
+from builder.kickstart.images import ImageSource
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _check_name(name: str) -> str:
     return name
 
 
-def choose(args: argparse.Namespace, image: Image, **more: Any) -> Choices:
+def choose(args: argparse.Namespace, image: ImageSource, **more: Any) -> Choices:
     """Return what the user chose for `image`: the options above, --name, --ksversion, and `more`."""
     repositories = tuple(parse_repository(text) for text in args.repo)
     return Choices(

@@ -24,7 +24,7 @@ from builder.glance.description import Wishes
 from builder.glance.images import Images
 from builder.glance.source import LocalImage
 from builder.glance.transfer import FINISH, Way
-from builder.glance.upload import Situation, UploadResult, Wanted
+from builder.glance.upload import Situation, UploadRequest, UploadResult
 from builder.report import Report
 from builder.sizes import MIB
 
@@ -135,7 +135,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         return _several(jobs, args, sent, wanted, properties, report)
 
 
-def _enter(places: Sequence[entry.Entry]) -> list[Job]:
+def _enter(places: Sequence[entry.CloudSettings]) -> list[Job]:
     """Authenticate with every cloud, at the same time.
 
     Raises:
@@ -148,7 +148,7 @@ def _enter(places: Sequence[entry.Entry]) -> list[Job]:
     return [Job(label=place.label, cloud=cloud) for place, cloud in zip(places, entered, strict=True)]
 
 
-def _try_entry(place: entry.Entry) -> Cloud | BuildError:
+def _try_entry(place: entry.CloudSettings) -> Cloud | BuildError:
     try:
         return place.open()
     except BuildError as error:
@@ -170,18 +170,18 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(problems=problems)
 
 
-def _places(args: argparse.Namespace) -> list[entry.Wanted]:
+def _places(args: argparse.Namespace) -> list[entry.CloudChoice]:
     """Return every cloud, in every region, for every project that is named."""
     named = [dict.fromkeys(each) or {None: None} for each in (args.cloud, args.region, args.project)]
     return [
-        entry.Wanted(cloud=cloud, region=region, project=project)
+        entry.CloudChoice(cloud=cloud, region=region, project=project)
         for cloud, region, project in product(*named)
     ]
 
 
 def _wanted(
     args: argparse.Namespace, local: LocalImage, sent: LocalImage, properties: dict[str, str]
-) -> Wanted:
+) -> UploadRequest:
     wishes = Wishes(
         min_disk=args.min_disk,
         min_ram=args.min_ram,
@@ -196,7 +196,7 @@ def _wanted(
         replace(sent, path=local.path), name=args.name, visibility=visibility, properties=properties,
         wishes=wishes,
     )  # fmt: skip
-    return Wanted(
+    return UploadRequest(
         description=described,
         way=Way(method=args.method, uri=args.uri, store=args.store, wait=float(args.wait)),
         keep=args.rotate,
@@ -208,7 +208,7 @@ def _one(
     job: Job,
     args: argparse.Namespace,
     local: LocalImage,
-    wanted: Wanted,
+    wanted: UploadRequest,
     given: dict[str, str],
     report: Report,
     cancelled: threading.Event,
@@ -232,7 +232,7 @@ def _one(
     return result.as_json(job.label), result
 
 
-def _check_offers(wanted: Wanted, images: Images) -> None:
+def _check_offers(wanted: UploadRequest, images: Images) -> None:
     """Refuse a store or a way of import that the cloud does not have."""
     for option, value, what in (
         ("--store", wanted.way.store, "stores"),
@@ -247,7 +247,7 @@ def _check_offers(wanted: Wanted, images: Images) -> None:
                 )
 
 
-def _check_properties(wanted: Wanted, given: dict[str, str], images: Images, report: Report) -> None:
+def _check_properties(wanted: UploadRequest, given: dict[str, str], images: Images, report: Report) -> None:
     """Hold the properties against the cloud's definitions: an error for the user's own, else a warning."""
     mine = {
         key: value
@@ -271,7 +271,7 @@ def _several(
     jobs: Sequence[Job],
     args: argparse.Namespace,
     local: LocalImage,
-    wanted: Wanted,
+    wanted: UploadRequest,
     given: dict[str, str],
     report: Report,
 ) -> int:
@@ -337,7 +337,7 @@ def _show(
         report.table(["field", "value"], rows)
 
 
-def _plan(wanted: Wanted, situation: Situation, local: LocalImage, cloud: str) -> dict[str, Any]:
+def _plan(wanted: UploadRequest, situation: Situation, local: LocalImage, cloud: str) -> dict[str, Any]:
     action, image = _action(situation.decision)
     value: dict[str, Any] = {
         "result": action,

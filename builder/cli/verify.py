@@ -15,9 +15,9 @@ from builder.cli import Context
 from builder.errors import InputError
 from builder.guest.firmware import FirmwareKind
 from builder.guest.instance import Datasource
-from builder.guest.outcome import State
+from builder.guest.outcome import CheckState
 from builder.guest.qemu import DiskBus
-from builder.guest.verify import ACROSS, INSIDE, OUTSIDE, Options, Verdict, check_ids, verify
+from builder.guest.verify import ACROSS, INSIDE, OUTSIDE, ImageVerdict, VerifyOptions, check_ids, verify
 from builder.manifest import find_manifest
 from builder.sizes import GIB, KIB, MIB, TIB
 
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         raise InputError("verify needs an image", hint="openstack-builder verify out/NAME/NAME.qcow2")
     if not args.image.is_file():
         raise InputError(f"{args.image}: there is no such file")
-    options = Options(
+    options = VerifyOptions(
         firmware=args.firmware,
         datasources=args.datasource,
         buses=args.disk_bus,
@@ -121,12 +121,12 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return 0 if verdict.is_good else 1
 
 
-def _show(verdict: Verdict, context: Context) -> None:
+def _show(verdict: ImageVerdict, context: Context) -> None:
     for result in verdict.results:
         where = f"  [{result.boot}]" if result.boot else ""
         context.report.result(f"{result.state.value:<14}  {result.check:<22}  {result.reason}{where}")
     counts = verdict.as_json()["counts"]
-    summary = ", ".join(f"{counts[state.value]} {state.value}" for state in State)
+    summary = ", ".join(f"{counts[state.value]} {state.value}" for state in CheckState)
     context.report.result(f"{'pass' if verdict.is_good else 'FAIL'}: {verdict.image}: {summary}")
     for record in verdict.boots:
         context.report.note(f"serial log: {record.serial_log}")

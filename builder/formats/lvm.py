@@ -88,7 +88,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class LinearVolume:
     """A logical volume and the runs that it consists of, in order."""
 
     group: str
@@ -102,7 +102,7 @@ class PhysicalVolume:
 
     id: str
     group: str
-    volumes: tuple[Volume, ...]
+    volumes: tuple[LinearVolume, ...]
 
 
 def read_physical_volume(read: Callable[[int, int], bytes]) -> PhysicalVolume:
@@ -204,7 +204,7 @@ def _read_group(identity: str, text: str) -> PhysicalVolume:
             for key, one in group["physical_volumes"].items()
         }
         volumes = tuple(
-            Volume(name, key, tuple(_segments(one, members, extent)))
+            LinearVolume(name, key, tuple(_segments(one, members, extent)))
             for key, one in group.get("logical_volumes", {}).items()
         )
     except (KeyError, TypeError, AttributeError) as error:

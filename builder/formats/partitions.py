@@ -29,7 +29,7 @@ EXTENDED = {0x05, 0x0F, 0x85}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Partition:
+class TableEntry:
     """One entry of the table; `start` and `size` are bytes."""
 
     number: int
@@ -55,7 +55,7 @@ class PartitionTable:
     """What stands at the start (and the end) of a disk. `label` is gpt, msdos or none."""
 
     label: str
-    partitions: tuple[Partition, ...] = ()
+    partitions: tuple[TableEntry, ...] = ()
     problems: tuple[str, ...] = ()
     has_boot_code: bool = False
 
@@ -136,7 +136,7 @@ def _read_header(descriptor: int, sector: int, which: str, problems: list[str]) 
     )
 
 
-def _gpt_partitions(header: _Header) -> tuple[Partition, ...]:
+def _gpt_partitions(header: _Header) -> tuple[TableEntry, ...]:
     found = []
     for index in range(header.entry_count):
         entry = header.entries[index * header.entry_size :][: header.entry_size]
@@ -144,7 +144,7 @@ def _gpt_partitions(header: _Header) -> tuple[Partition, ...]:
             continue
         first, last = struct.unpack_from("<QQ", entry, 32)
         found.append(
-            Partition(
+            TableEntry(
                 number=index + 1,
                 type=str(uuid.UUID(bytes_le=entry[:16])),
                 uuid=str(uuid.UUID(bytes_le=entry[16:32])),
@@ -167,7 +167,7 @@ def _read_msdos(descriptor: int, entries: list[bytes], size: int, has_boot_code:
             problems.append(f"partition {number} is an extended one: cloud tools cannot grow what is inside")
             continue
         found.append(
-            Partition(
+            TableEntry(
                 number=number,
                 type=f"0x{entry[4]:02x}",
                 uuid=f"{serial:08x}-{number:02x}",
@@ -182,7 +182,7 @@ def _read_msdos(descriptor: int, entries: list[bytes], size: int, has_boot_code:
     )
 
 
-def _layout_problems(partitions: tuple[Partition, ...], end: int) -> list[str]:
+def _layout_problems(partitions: tuple[TableEntry, ...], end: int) -> list[str]:
     problems = []
     for partition in partitions:
         if partition.end > end:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from builder import files
 from builder.errors import RemoteError
-from builder.glance.images import Image
+from builder.glance.images import CloudImage
 from builder.glance.source import LocalImage
 
 CONVERTED = "converted by the cloud, not compared"
@@ -16,7 +16,7 @@ SAME_SOURCE = "converted from the same file"
 NO_HASH = "the cloud gives no hash, not compared"
 
 
-def compare(image: Image, source: LocalImage, digests: Mapping[str, str], disk_format: str) -> str:
+def compare(image: CloudImage, source: LocalImage, digests: Mapping[str, str], disk_format: str) -> str:
     """Compare the cloud's hash of `image` with `digests` of the bytes that were sent.
 
     Returns:
@@ -54,7 +54,7 @@ def _is_known(algorithm: str) -> bool:
 _HINT = "something between here and the store changes the data: try again, or another way to the cloud"
 
 
-def _judge(image: Image, algorithm: str, theirs: str, ours: str) -> str:
+def _judge(image: CloudImage, algorithm: str, theirs: str, ours: str) -> str:
     if theirs != ours:
         raise RemoteError(
             f"image {image.id}: the {algorithm} of the cloud is {theirs[:16]}..., "

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from builder.glance import uploader
 from builder.glance.description import MADE_FROM, SHA256, UPLOADER
-from builder.glance.images import Image
+from builder.glance.images import CloudImage
 from builder.glance.uploader import Life
 
 UNFINISHED = ("queued", "saving")
@@ -28,16 +28,16 @@ class Decision:
     deactivated), `others` have the name and other bytes.
     """
 
-    finished: Image | None = None
-    busy: Image | None = None
-    reuse: Image | None = None
-    discard: tuple[Image, ...] = ()
-    alike: tuple[Image, ...] = ()
-    others: tuple[Image, ...] = ()
+    finished: CloudImage | None = None
+    busy: CloudImage | None = None
+    reuse: CloudImage | None = None
+    discard: tuple[CloudImage, ...] = ()
+    alike: tuple[CloudImage, ...] = ()
+    others: tuple[CloudImage, ...] = ()
 
 
 def is_same(
-    image: Image, size: int, digests: Mapping[str, str], disk_format: str, made_from: str | None = None
+    image: CloudImage, size: int, digests: Mapping[str, str], disk_format: str, made_from: str | None = None
 ) -> bool:
     """Return whether the image has these bytes, as far as the cloud's own hash shows.
 
@@ -59,13 +59,13 @@ def is_same(
 
 
 def decide(
-    images: Sequence[Image],
+    images: Sequence[CloudImage],
     *,
     size: int,
     digests: Mapping[str, str],
     disk_format: str,
     now: datetime,
-    hidden: Sequence[Image] = (),
+    hidden: Sequence[CloudImage] = (),
     made_from: str | None = None,
     accept_hidden: bool = False,
     life_of: Callable[[str], Life] = uploader.life_of,
@@ -80,7 +80,7 @@ def decide(
     finished = next((each for each in usable if each in images), None)
     if finished is not None:
         return Decision(finished=finished)
-    orphans: list[Image] = []
+    orphans: list[CloudImage] = []
     for image in images:
         if image.properties.get(SHA256) != digests["sha256"]:
             continue

@@ -25,7 +25,7 @@ from builder.report import Report
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class CloudChoice:
     """The cloud that is meant (None: OS_CLOUD, or OS_*), and what is to be used in place of its settings."""
 
     cloud: str | None = None
@@ -34,7 +34,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class CloudSettings:
     """The settings of a cloud, complete as far as can be known without asking it."""
 
     label: str
@@ -57,10 +57,10 @@ def connect(name: str | None, report: Report) -> Cloud:
         InputError: no such cloud, no credentials, or incomplete ones.
         RemoteError: refused, unreachable, or without an image service.
     """
-    return find_entry(Wanted(cloud=name), report).open()
+    return find_entry(CloudChoice(cloud=name), report).open()
 
 
-def find_entry(wanted: Wanted, report: Report) -> Entry:
+def find_entry(wanted: CloudChoice, report: Report) -> CloudSettings:
     """Return the settings of a cloud.
 
     Raises:
@@ -90,7 +90,7 @@ def find_entry(wanted: Wanted, report: Report) -> Entry:
         config = _settings(name, wanted, loader)
     if config.config.get("verify") is False:
         report.warn(f"cloud {label}: certificates are not checked (verify: false)")
-    return Entry(label=label, config=config)
+    return CloudSettings(label=label, config=config)
 
 
 def _check_name(name: str | None, loader: Any) -> None:
@@ -109,7 +109,7 @@ def _known(loader: Any) -> list[str]:
     return sorted(set(loader.get_cloud_names()) - {"defaults", "envvars"})
 
 
-def _settings(name: str | None, wanted: Wanted, loader: Any, *, validate: bool = True) -> Any:
+def _settings(name: str | None, wanted: CloudChoice, loader: Any, *, validate: bool = True) -> Any:
     from keystoneauth1 import exceptions
     from openstack.exceptions import ConfigException
 

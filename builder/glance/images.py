@@ -23,7 +23,7 @@ DATA_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
+class CloudImage:
     """An image as the cloud describes it; `properties` are all that are strings and no field of ours."""
 
     id: str
@@ -57,7 +57,7 @@ class Images:
         self.retries = retries
         self._report = report
 
-    def find(self, name: str, *, owner: str | None = None, hidden: bool = False) -> tuple[Image, ...]:
+    def find(self, name: str, *, owner: str | None = None, hidden: bool = False) -> tuple[CloudImage, ...]:
         """Return the project's own images of this name: those that are listed, or those that are hidden.
 
         Args:
@@ -68,15 +68,15 @@ class Images:
         query = {"name": asked, "owner": owner or self.cloud.project_id, "os_hidden": str(hidden).lower()}
         return tuple(image for image in self._list(f"list images called {name}", query) if image.name == name)
 
-    def find_marked(self, key: str, value: str, *, owner: str | None = None) -> tuple[Image, ...]:
+    def find_marked(self, key: str, value: str, *, owner: str | None = None) -> tuple[CloudImage, ...]:
         """Return the project's hidden images that have this property."""
         query = {key: value, "owner": owner or self.cloud.project_id, "os_hidden": "true"}
         found = self._list(f"list images with {key}", query)
         return tuple(image for image in found if image.properties.get(key) == value)
 
-    def _list(self, what: str, query: Mapping[str, str]) -> list[Image]:
+    def _list(self, what: str, query: Mapping[str, str]) -> list[CloudImage]:
         path: str | None = f"/images?{urllib.parse.urlencode({'limit': 1000, **query})}"
-        found: list[Image] = []
+        found: list[CloudImage] = []
         while path:
             answer = self._send(what, "GET", path, ok=(200,))
             page = self._mapping(what, answer)
@@ -87,7 +87,7 @@ class Images:
             path = following.removeprefix("/v2") if following else None
         return found
 
-    def create(self, image_id: str, fields: Mapping[str, Any]) -> Image:
+    def create(self, image_id: str, fields: Mapping[str, Any]) -> CloudImage:
         """Create an image under an id of our choice, so that a lost answer can be asked for again."""
         answer = self._send(
             "create the image", "POST", "/images", body={"id": image_id, **fields}, ok=(201, 409)
@@ -99,13 +99,13 @@ class Images:
             return image
         return self._parse("create the image", answer.value)
 
-    def show(self, image_id: str) -> Image | None:
+    def show(self, image_id: str) -> CloudImage | None:
         """Return the image; None: there is none."""
         what = f"show image {image_id}"
         answer = self._send(what, "GET", f"/images/{image_id}", ok=(200, 404))
         return self._parse(what, answer.value) if answer.status == 200 else None
 
-    def patch(self, image_id: str, changes: Sequence[Mapping[str, Any]]) -> Image:
+    def patch(self, image_id: str, changes: Sequence[Mapping[str, Any]]) -> CloudImage:
         """Change fields and properties (JSON patch)."""
         answer = self._send(
             f"change image {image_id}",
@@ -152,7 +152,7 @@ class Images:
             f"/images/{image_id}/{'stage' if stage else 'file'}",
             data=body,
             content_type="application/octet-stream",
-            headers={"X-Image-Meta-Store": store} if store else None,
+            headers={"X-CloudImage-Meta-Store": store} if store else None,
             timeout=timeout,
         )
 
@@ -243,7 +243,7 @@ class Images:
             raise self._foreign(what)
         return answer.value
 
-    def _parse(self, what: str, value: object) -> Image:
+    def _parse(self, what: str, value: object) -> CloudImage:
         try:
             return parse(value)
         except ValueError as error:
@@ -251,7 +251,7 @@ class Images:
 
     def _foreign(self, what: str) -> RemoteError:
         return RemoteError(
-            f"cloud {self.cloud.name}: {what}: the answer is not one of the Image API "
+            f"cloud {self.cloud.name}: {what}: the answer is not one of the CloudImage API "
             f"({self.cloud.endpoint})",
             hint="is something between here and Glance answering (a proxy, a login page)? "
             "check the image endpoint of the cloud",
@@ -286,8 +286,8 @@ class Images:
             self.wait_before_retry(attempt, problem, answer)
 
 
-def parse(value: object) -> Image:
-    """Turn the API's JSON into an Image.
+def parse(value: object) -> CloudImage:
+    """Turn the API's JSON into an CloudImage.
 
     A hash is taken as it comes; only what an image cannot be without has to be there.
 
@@ -305,7 +305,7 @@ def parse(value: object) -> Image:
         return found if isinstance(found, str) else None
 
     size, tags = value.get("size"), value.get("tags")
-    return Image(
+    return CloudImage(
         id=value["id"],
         name=text("name") or "",
         status=value["status"],

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from builder.glance.description import FIELDS
-from builder.glance.images import Image
+from builder.glance.images import CloudImage
 
 # Fields that are not strings, as the image that was read has them.
 _READ = {"os_hidden": "hidden", "protected": "protected"}
 
 
-def changes(image: Image, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+def changes(image: CloudImage, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the JSON patch that gives `image` these fields and properties and no others."""
     patch: list[dict[str, Any]] = []
     for name, value in fields.items():
@@ -37,12 +37,12 @@ def set_fields(**values: Any) -> list[dict[str, Any]]:
     return [{"op": "replace", "path": f"/{name}", "value": value} for name, value in values.items()]
 
 
-def set_property(image: Image, name: str, value: str) -> dict[str, Any]:
+def set_property(image: CloudImage, name: str, value: str) -> dict[str, Any]:
     """Return the operation that gives an image a property."""
     return {"op": "replace" if name in image.properties else "add", "path": _pointer(name), "value": value}
 
 
-def remove_properties(image: Image, *names: str) -> list[dict[str, Any]]:
+def remove_properties(image: CloudImage, *names: str) -> list[dict[str, Any]]:
     """Return the operations that take properties away that an image has."""
     return [{"op": "remove", "path": _pointer(name)} for name in names if name in image.properties]
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from builder.errors import RemoteError
 from builder.glance import uploader
 from builder.glance.description import OURS, UPLOADER, Description
-from builder.glance.images import Image, Images
+from builder.glance.images import CloudImage, Images
 from builder.glance.patches import remove_properties, set_fields, set_property
 from builder.outliving import outlive
 from builder.report import Report
@@ -29,20 +29,20 @@ FINISHED = ("active", "deactivated")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Family:
+class Namesakes:
     """The images of one name: those that bear it, those that are to take it, those that had it."""
 
     name: str
-    bearers: tuple[Image, ...]
-    incoming: tuple[Image, ...]
-    rotated: tuple[Image, ...]
+    bearers: tuple[CloudImage, ...]
+    incoming: tuple[CloudImage, ...]
+    rotated: tuple[CloudImage, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class KeptImage:
     """An old image beyond the number to keep that is still there, and why."""
 
-    image: Image
+    image: CloudImage
     reason: str
 
 
@@ -50,14 +50,14 @@ class Kept:
 class Rotated:
     """What became of the old images."""
 
-    renamed: tuple[Image, ...] = ()
-    deleted: tuple[Image, ...] = ()
-    kept: tuple[Kept, ...] = ()
+    renamed: tuple[CloudImage, ...] = ()
+    deleted: tuple[CloudImage, ...] = ()
+    kept: tuple[KeptImage, ...] = ()
 
 
-def find_family(name: str, images: Images, *, owner: str | None = None) -> Family:
+def find_family(name: str, images: Images, *, owner: str | None = None) -> Namesakes:
     """Return the images of a name, as the cloud has them now."""
-    return Family(
+    return Namesakes(
         name=name,
         bearers=images.find(name, owner=owner),
         incoming=images.find_marked(INCOMING, name, owner=owner),
@@ -77,19 +77,19 @@ def arriving(description: Description) -> Description:
     )
 
 
-def beyond(images: Sequence[Image], keep: int) -> tuple[Image, ...]:
+def beyond(images: Sequence[CloudImage], keep: int) -> tuple[CloudImage, ...]:
     """Return the old images beyond the newest `keep`, the oldest first."""
     ordered = sorted(images, key=lambda image: (image.created_at, image.id), reverse=True)
     return tuple(reversed(ordered[keep:]))
 
 
-def dated(image: Image, name: str) -> str:
+def dated(image: CloudImage, name: str) -> str:
     """Return what an old image is called: its name, and when it was made."""
     day, _, clock = image.created_at.removesuffix("Z").partition("T")
     return f"{name} ({' '.join(filter(None, (day, clock))) or image.id})"
 
 
-def complete(family: Family, images: Images, report: Report) -> Family:
+def complete(family: Namesakes, images: Images, report: Report) -> Namesakes:
     """Give the name to the image that was to take it when a run was killed between the two changes.
 
     Only a machine that crashed leaves that: nobody bears the name, and an old image has given it up.
@@ -104,7 +104,7 @@ def complete(family: Family, images: Images, report: Report) -> Family:
 
 
 def rotate(
-    new: Image, description: Description, family: Family, keep: int, images: Images, report: Report
+    new: CloudImage, description: Description, family: Namesakes, keep: int, images: Images, report: Report
 ) -> Rotated:
     """Let `new` take the name, rename and hide whoever bore it, delete the oldest beyond `keep`.
 
@@ -132,7 +132,7 @@ def rotate(
     return Rotated(renamed=tuple(old), deleted=deleted, kept=kept)
 
 
-def _hand_over(old: Sequence[Image], new: Image, description: Description, images: Images) -> None:
+def _hand_over(old: Sequence[CloudImage], new: CloudImage, description: Description, images: Images) -> None:
     def work() -> None:
         # A connection has two ends and one owner: the child makes its own.
         images.cloud.forget_connections()
@@ -160,23 +160,23 @@ def _hand_over(old: Sequence[Image], new: Image, description: Description, image
         raise
 
 
-def _now(image: Image, images: Images) -> Image:
+def _now(image: CloudImage, images: Images) -> CloudImage:
     return images.show(image.id) or image
 
 
-def _give_name_up(image: Image, name: str, images: Images) -> None:
+def _give_name_up(image: CloudImage, name: str, images: Images) -> None:
     patch = [*set_fields(name=dated(image, name), os_hidden=True), set_property(image, ROTATED, name)]
     images.patch(image.id, patch)
 
 
-def _take_name(image: Image, name: str, images: Images, *, hidden: bool, protected: bool) -> None:
+def _take_name(image: CloudImage, name: str, images: Images, *, hidden: bool, protected: bool) -> None:
     fields = set_fields(name=name, os_hidden=hidden) + (set_fields(protected=True) if protected else [])
     images.patch(image.id, [*fields, *remove_properties(image, INCOMING, UPLOADER, ROTATED)])
 
 
 def _prune(
-    candidates: Sequence[Image], keep: int, images: Images, report: Report
-) -> tuple[tuple[Image, ...], tuple[Kept, ...]]:
+    candidates: Sequence[CloudImage], keep: int, images: Images, report: Report
+) -> tuple[tuple[CloudImage, ...], tuple[KeptImage, ...]]:
     deleted, kept = [], []
     for image in beyond(candidates, keep):
         reason = _why_keep(image, images)
@@ -187,11 +187,11 @@ def _prune(
             deleted.append(image)
         else:
             report.note(f"image {image.id} of {image.created_at} is kept: {reason}")
-            kept.append(Kept(image=image, reason=reason))
+            kept.append(KeptImage(image=image, reason=reason))
     return tuple(deleted), tuple(kept)
 
 
-def _why_keep(image: Image, images: Images) -> str | None:
+def _why_keep(image: CloudImage, images: Images) -> str | None:
     if image.protected:
         return "it is protected"
     if images.cloud.compute is None:

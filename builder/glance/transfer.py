@@ -14,7 +14,7 @@ from builder.errors import BuildError, RemoteError
 from builder.glance import comparison, uploader
 from builder.glance.cloud import Answer
 from builder.glance.description import UPLOADER, Description
-from builder.glance.images import RETRYABLE, Image, Images
+from builder.glance.images import RETRYABLE, CloudImage, Images
 from builder.glance.patches import changes
 from builder.glance.source import Body, LocalImage
 from builder.glance.trouble import ConnectionLost
@@ -52,7 +52,7 @@ class Cancelled(BuildError):
 class Transferred:
     """An image that is active, its bytes compared; `sent` bytes went over the wire, retries counted."""
 
-    image: Image
+    image: CloudImage
     sent: int
     seconds: float
     compared: str
@@ -81,7 +81,7 @@ class Transfer:
         self._image_id: str | None = None
         self._sent = 0
 
-    def run(self, orphan: Image | None) -> Transferred:
+    def run(self, orphan: CloudImage | None) -> Transferred:
         """Create (or take over), send, compare; delete what there is when anything goes wrong."""
         begun = time.monotonic()
         try:
@@ -104,7 +104,7 @@ class Transfer:
         method = {"name": self._way.method} | ({"uri": self._way.uri} if self._way.uri else {})
         self._images.start_import(self._image_id, method, store=self._way.store)
 
-    def _claim(self, orphan: Image | None) -> None:
+    def _claim(self, orphan: CloudImage | None) -> None:
         fields = self._description.fields()
         if orphan is None:
             # The id is ours before the request: whatever happens to the answer, we know what to delete.
@@ -176,7 +176,7 @@ class Transfer:
             self._images.create(self._image_id, self._description.fields())
         return False
 
-    def _wait_until_active(self) -> Image:
+    def _wait_until_active(self) -> CloudImage:
         image = self._wait(self._way.wait)
         cloud = self._images.cloud.name
         if image is None or image.status != "active":
@@ -192,7 +192,7 @@ class Transfer:
             )
         return image
 
-    def _wait(self, seconds: float) -> Image | None:
+    def _wait(self, seconds: float) -> CloudImage | None:
         """Return the image when the cloud is through with it, or the time is over; say what is waited for."""
         assert self._image_id is not None
         begun = reported = time.monotonic()

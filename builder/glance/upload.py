@@ -14,9 +14,9 @@ from builder.errors import BuildError, RemoteError
 from builder.glance import comparison, rotation, source, uploader
 from builder.glance.decision import Decision, decide
 from builder.glance.description import FIELDS, UPLOADER, Description
-from builder.glance.images import Image, Images
+from builder.glance.images import CloudImage, Images
 from builder.glance.patches import remove_properties
-from builder.glance.rotation import Family, Rotated
+from builder.glance.rotation import Namesakes, Rotated
 from builder.glance.source import LocalImage
 from builder.glance.transfer import Transfer, Way
 from builder.report import Report
@@ -28,7 +28,7 @@ class UploadResult:
     """How it ended: `uploaded` or `already there`, bytes sent, and what was compared."""
 
     result: str
-    image: Image
+    image: CloudImage
     sent: int
     seconds: float
     compared: str
@@ -57,7 +57,7 @@ class UploadResult:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class UploadRequest:
     """What is to be on the cloud, and how it gets there.
 
     `keep` are the old images that a rotation keeps, None without a rotation; `members` the projects that the
@@ -80,10 +80,10 @@ class Situation:
     """What the cloud has, and what is to be done about it; `family` with a rotation only."""
 
     decision: Decision
-    family: Family | None = None
+    family: Namesakes | None = None
 
 
-def examine(local: LocalImage, wanted: Wanted, images: Images, report: Report) -> Situation:
+def examine(local: LocalImage, wanted: UploadRequest, images: Images, report: Report) -> Situation:
     """Look at the cloud's images of this name and decide what to do; changes nothing.
 
     Raises:
@@ -100,7 +100,7 @@ def examine(local: LocalImage, wanted: Wanted, images: Images, report: Report) -
     return situation
 
 
-def _look(local: LocalImage, wanted: Wanted, images: Images) -> Situation:
+def _look(local: LocalImage, wanted: UploadRequest, images: Images) -> Situation:
     name, owner = wanted.description.name, wanted.description.owner
     if wanted.keep is not None:
         family = rotation.find_family(name, images, owner=owner)
@@ -114,7 +114,7 @@ def _look(local: LocalImage, wanted: Wanted, images: Images) -> Situation:
 
 def upload(
     local: LocalImage,
-    wanted: Wanted,
+    wanted: UploadRequest,
     situation: Situation,
     images: Images,
     report: Report,
@@ -167,7 +167,7 @@ def upload(
     return replace(result, image=images.show(result.image.id) or result.image, rotated=rotated)
 
 
-def _warn(decision: Decision, wanted: Wanted, report: Report) -> None:
+def _warn(decision: Decision, wanted: UploadRequest, report: Report) -> None:
     """Say what else the cloud has that a user may not expect."""
     for image in decision.alike:
         if image.status == "deactivated":
@@ -185,7 +185,7 @@ def _warn(decision: Decision, wanted: Wanted, report: Report) -> None:
         )
 
 
-def _unmark(image: Image, images: Images, report: Report) -> Image:
+def _unmark(image: CloudImage, images: Images, report: Report) -> CloudImage:
     """Take our mark away; the image is good with it, too."""
     if UPLOADER not in image.properties:
         return image
@@ -197,7 +197,11 @@ def _unmark(image: Image, images: Images, report: Report) -> Image:
 
 
 def _decide(
-    local: LocalImage, wanted: Wanted, found: Sequence[Image], *, hidden: Sequence[Image] = ()
+    local: LocalImage,
+    wanted: UploadRequest,
+    found: Sequence[CloudImage],
+    *,
+    hidden: Sequence[CloudImage] = (),
 ) -> Decision:
     return decide(
         found,
@@ -211,7 +215,7 @@ def _decide(
     )
 
 
-def _busy(image: Image, cloud: str) -> BuildError:
+def _busy(image: CloudImage, cloud: str) -> BuildError:
     mark = image.properties.get(UPLOADER, "")
     here = uploader.life_of(mark) is uploader.Life.ALIVE
     who = (
@@ -223,7 +227,7 @@ def _busy(image: Image, cloud: str) -> BuildError:
     )
 
 
-def _tell_differences(image: Image, description: Description, report: Report) -> None:
+def _tell_differences(image: CloudImage, description: Description, report: Report) -> None:
     """Say what of the image that is there is not as it was asked for; nothing is changed."""
     wanted: dict[str, str | None] = {**description.properties, "visibility": description.visibility}
     for name, value in wanted.items():

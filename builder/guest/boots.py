@@ -15,7 +15,7 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.guest import metadata, ssh
 from builder.guest.acceleration import Acceleration
-from builder.guest.facts import Fact, Script, make_script, parse_facts
+from builder.guest.facts import Fact, FactScript, make_script, parse_facts
 from builder.guest.firmware import copy_variables, find_firmware
 from builder.guest.instance import Instance, new_instance, smbios
 from builder.guest.qemu import (
@@ -185,7 +185,7 @@ def _watch(
 
 
 def ask(
-    login: Login, script: Script, patience: float, *, pause: float = 2.0
+    login: Login, script: FactScript, patience: float, *, pause: float = 2.0
 ) -> tuple[dict[str, Fact], str | None]:
     """Run `script` in the guest; return its facts, and ssh's words where there were none.
 

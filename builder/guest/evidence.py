@@ -22,11 +22,11 @@ from builder.formats import rpmquery
 from builder.formats.diskimage import FORMATS, DiskImage, read_header
 from builder.formats.partitions import PartitionTable, read_table
 from builder.guest import filesystems
-from builder.guest.filesystems import FileSystem
+from builder.guest.filesystems import FoundFileSystem
 from builder.guest.outcome import not_applicable, not_done
 from builder.guest.room import run_apart
 from builder.guest.settings import read_yaml
-from builder.guest.tree import Tree
+from builder.guest.tree import ImageTree
 from builder.guest.volumes import Volumes, read_volumes
 from builder.manifest import ImageManifest, PartitionEntry, VolumeEntry
 from builder.runner import Completed, Runner
@@ -42,7 +42,7 @@ RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PackagedFile:
+class InstalledFile:
     """A file as a package brought it."""
 
     path: str
@@ -53,7 +53,7 @@ class PackagedFile:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mount:
+class FstabEntry:
     """A line of fstab(5)."""
 
     source: str
@@ -128,7 +128,7 @@ class ImageEvidence:
         return read_table(self.disk)
 
     @cached_property
-    def filesystems(self) -> tuple[FileSystem, ...]:
+    def filesystems(self) -> tuple[FoundFileSystem, ...]:
         """Every file system of a partition or a logical volume, in the order of the disk."""
         found = [filesystems.identify(self.runner, self.disk, entry) for entry in self.table.partitions]
         found += [
@@ -154,7 +154,7 @@ class ImageEvidence:
         return found
 
     @cached_property
-    def root(self) -> FileSystem:
+    def root(self) -> FoundFileSystem:
         """The root file system: the one with an fstab, by the manifest or the largest with Linux files."""
         for where, uuid in self._planned_mounts():
             if where == "/":
@@ -178,16 +178,16 @@ class ImageEvidence:
         return (*self._manifest.partitions, *self._manifest.volumes) if self._manifest else ()
 
     @cached_property
-    def tree(self) -> Tree:
+    def tree(self) -> ImageTree:
         """The files of the image: the root file system with fstab's mounted in their places."""
-        tree = Tree(self._unpack(self.root, self._root_options()))
+        tree = ImageTree(self._unpack(self.root, self._root_options()))
         for mount in sorted(self._mounts(tree), key=lambda mount: mount.point):
             system = self.find_source(mount.source)
             if system and mount.point != "/" and system.type in (*filesystems.LINUX, "vfat"):
                 tree.put(mount.point, self._unpack(system, mount.options))
         return tree
 
-    def _unpack(self, system: FileSystem, options: tuple[str, ...]) -> Path:
+    def _unpack(self, system: FoundFileSystem, options: tuple[str, ...]) -> Path:
         """Return the folder with the files of `system`, unpacked when first asked for.
 
         `options` of the mount matter where they choose a subvolume.
@@ -216,15 +216,15 @@ class ImageEvidence:
         return ()
 
     @cached_property
-    def mounts(self) -> tuple[Mount, ...]:
+    def mounts(self) -> tuple[FstabEntry, ...]:
         """The lines of /etc/fstab."""
         return self._mounts(self.tree)
 
     @staticmethod
-    def _mounts(tree: Tree) -> tuple[Mount, ...]:
+    def _mounts(tree: ImageTree) -> tuple[FstabEntry, ...]:
         rows = (line.split() for line in tree.lines("/etc/fstab"))
         return tuple(
-            Mount(
+            FstabEntry(
                 source=row[0],
                 point=row[1],
                 type=row[2],
@@ -235,7 +235,7 @@ class ImageEvidence:
             if len(row) >= 3
         )
 
-    def find_source(self, source: str) -> FileSystem | None:
+    def find_source(self, source: str) -> FoundFileSystem | None:
         """Return the file system that fstab's first field means; None: there is none on the disk."""
         name, _, value = source.partition("=")
         value = value.strip('"')
@@ -294,12 +294,12 @@ class ImageEvidence:
         return bool(set(names) & set(self.packages.values()))
 
     @cached_property
-    def packaged_files(self) -> dict[str, PackagedFile]:
+    def packaged_files(self) -> dict[str, InstalledFile]:
         """Every plain file of the packages, by path (flags: rpm's rpmfiles.h)."""
         numbers = map(rpmquery.other, ("%{FILEDIGESTS}", "%{FILEFLAGS}"))
         rows = self.query(rpmquery.tag("FILENAMES"), *numbers, rpmquery.tag("FILELANGS"), each=True)
         return {
-            path: PackagedFile(
+            path: InstalledFile(
                 path=path,
                 sha256=digest,
                 is_config=bool(int(flags) & _CONFIG),

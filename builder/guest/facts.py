@@ -87,14 +87,14 @@ COSTLY: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Script:
+class FactScript:
     """The script to run, and the mark that its output is taken apart by."""
 
     text: str
     mark: str
 
 
-def make_script(*, wait: float, costly: bool) -> Script:
+def make_script(*, wait: float, costly: bool) -> FactScript:
     """Return the script that collects every fact; it gives the guest `wait` seconds to come up."""
     mark = f"@{secrets.token_hex(8)}@"
     lines = [
@@ -104,7 +104,7 @@ def make_script(*, wait: float, costly: bool) -> Script:
     ]
     for name, command in {**COMMANDS, **(COSTLY if costly else {})}.items():
         lines.append(f"fact {name} {shlex.quote(command.replace('WAIT', f'{wait:.0f}'))}")
-    return Script(text="\n".join(lines) + "\n", mark=mark)
+    return FactScript(text="\n".join(lines) + "\n", mark=mark)
 
 
 def parse_facts(mark: str, output: str) -> dict[str, Fact]:

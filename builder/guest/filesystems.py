@@ -16,13 +16,13 @@ from itertools import groupby
 from pathlib import Path
 
 from builder import tools
-from builder.formats.partitions import Partition
+from builder.formats.partitions import TableEntry
 from builder.guest.outcome import not_done
 from builder.guest.readers import btrfs
 from builder.guest.readers.xfs import XfsReader
 from builder.guest.room import run_apart
 from builder.guest.tree import make_readable
-from builder.guest.volumes import LogicalVolume
+from builder.guest.volumes import FoundVolume
 from builder.runner import Runner
 
 EXT = ("ext2", "ext3", "ext4")
@@ -33,13 +33,13 @@ LINUX = (*EXT, "xfs", "btrfs")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FileSystem:
+class FoundFileSystem:
     """What blkid finds in a partition or a logical volume.
 
     `volume` is GROUP/NAME of a logical volume; `pieces` are (start, size) of where it lies on the disk.
     """
 
-    partition: Partition
+    partition: TableEntry
     type: str
     uuid: str | None = None
     label: str | None = None
@@ -63,8 +63,8 @@ class FileSystem:
 
 
 def identify(
-    runner: Runner, disk: Path, partition: Partition, volume: LogicalVolume | None = None
-) -> FileSystem | None:
+    runner: Runner, disk: Path, partition: TableEntry, volume: FoundVolume | None = None
+) -> FoundFileSystem | None:
     """Return the file system in `partition`, or in a logical volume there; None: blkid knows none."""
     pieces = volume.pieces if volume else ((partition.start, partition.size),)
     where = ["-O", str(pieces[0][0]), "-S", str(pieces[0][1] if volume else partition.size)]
@@ -74,7 +74,7 @@ def identify(
     pairs = dict(line.split("=", 1) for line in found.stdout.splitlines() if "=" in line)
     if "TYPE" not in pairs:
         return None
-    return FileSystem(
+    return FoundFileSystem(
         partition=partition,
         type=pairs["TYPE"],
         uuid=pairs.get("UUID"),
@@ -84,7 +84,7 @@ def identify(
     )
 
 
-def check(runner: Runner, disk: Path, system: FileSystem, folder: Path) -> str | None:
+def check(runner: Runner, disk: Path, system: FoundFileSystem, folder: Path) -> str | None:
     """Run the file system's own checker; return what it complains of, None: it is clean.
 
     Raises:
@@ -118,7 +118,7 @@ CHECKED = (*EXT, *_CHECKERS)
 
 
 @contextmanager
-def copied(disk: Path, system: FileSystem, folder: Path) -> Iterator[Path]:
+def copied(disk: Path, system: FoundFileSystem, folder: Path) -> Iterator[Path]:
     """Give a sparse copy of the file system, as long as it is looked at."""
     copy = folder / f"{system.name.replace('/', '-').replace(' ', '-')}.{system.type}"
     try:
@@ -172,7 +172,7 @@ def _complaint(text: str) -> str:
 
 
 def unpack(
-    runner: Runner, disk: Path, system: FileSystem, target: Path, work: Path, options: Sequence[str] = ()
+    runner: Runner, disk: Path, system: FoundFileSystem, target: Path, work: Path, options: Sequence[str] = ()
 ) -> None:
     """Write the files of `system` into the new folder `target`: nothing else can be written to meanwhile.
 
@@ -217,7 +217,7 @@ def unpack(
 
 
 def labels(
-    runner: Runner, disk: Path, system: FileSystem, paths: list[str], work: Path
+    runner: Runner, disk: Path, system: FoundFileSystem, paths: list[str], work: Path
 ) -> dict[str, str | None]:
     """Return the SELinux labels of paths of a file system; None where one could not be read.
 
@@ -267,7 +267,7 @@ def copy_range(source: Path, start: int, size: int, target: Path, at: int = 0) -
                 position += count
 
 
-def free_data(runner: Runner, disk: Path, system: FileSystem) -> tuple[int, int]:
+def free_data(runner: Runner, disk: Path, system: FoundFileSystem) -> tuple[int, int]:
     """Return (bytes of free blocks that hold data, bytes of free blocks) of an ext file system."""
     where = f"{disk}?offset={system.start}"
     fields = _superblock(runner, disk, where)

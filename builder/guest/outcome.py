@@ -17,7 +17,7 @@ from builder.errors import CommandFailed
 Evidence = TypeVar("Evidence")
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """What came out."""
 
     PASS = "pass"
@@ -30,7 +30,7 @@ class State(StrEnum):
 class Outcome:
     """A state and the reason for it: what was seen, or what is wrong."""
 
-    state: State
+    state: CheckState
     reason: str
 
 
@@ -44,22 +44,22 @@ class CannotCheck(Exception):
 
 def passed(reason: str) -> Outcome:
     """The property holds; `reason` is what was seen."""
-    return Outcome(state=State.PASS, reason=reason)
+    return Outcome(state=CheckState.PASS, reason=reason)
 
 
 def failed(reason: str) -> Outcome:
     """The property does not hold; `reason` says where."""
-    return Outcome(state=State.FAIL, reason=reason)
+    return Outcome(state=CheckState.FAIL, reason=reason)
 
 
 def not_applicable(reason: str) -> CannotCheck:
     """Return what to raise when this image cannot be held to the property."""
-    return CannotCheck(Outcome(state=State.NOT_APPLICABLE, reason=reason))
+    return CannotCheck(Outcome(state=CheckState.NOT_APPLICABLE, reason=reason))
 
 
 def not_done(reason: str) -> CannotCheck:
     """Return what to raise when the property could not be looked at."""
-    return CannotCheck(Outcome(state=State.NOT_DONE, reason=reason))
+    return CannotCheck(Outcome(state=CheckState.NOT_DONE, reason=reason))
 
 
 def judge_all(problems: Iterable[str], good: str) -> Outcome:
@@ -89,24 +89,24 @@ class Check(Generic[Evidence]):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class CheckResult:
     """What a check came to; `boot` names the boot it was run in, None for a check from outside."""
 
     check: str
     rows: tuple[int, ...]
-    state: State
+    state: CheckState
     reason: str
     boot: str | None = None
 
     @property
     def is_good(self) -> bool:
         """Pass, or nothing that this image could be held to."""
-        return self.state in (State.PASS, State.NOT_APPLICABLE)
+        return self.state in (CheckState.PASS, CheckState.NOT_APPLICABLE)
 
 
 def run_checks(
     checks: Iterable[Check[Evidence]], evidence: Evidence, *, boot: str | None = None
-) -> tuple[Result, ...]:
+) -> tuple[CheckResult, ...]:
     """Run `checks` on `evidence`, in their order."""
     results = []
     for check in checks:
@@ -118,16 +118,18 @@ def run_checks(
             # The image made a program fail, or holds what cannot be read: names of 5000 bytes, say.
             outcome = not_done(str(error)).outcome
         results.append(
-            Result(check=check.id, rows=check.rows, state=outcome.state, reason=outcome.reason, boot=boot)
+            CheckResult(
+                check=check.id, rows=check.rows, state=outcome.state, reason=outcome.reason, boot=boot
+            )
         )
     return tuple(results)
 
 
 def leave_undone(
     checks: Iterable[Check[Evidence]], reason: str, *, boot: str | None = None
-) -> tuple[Result, ...]:
+) -> tuple[CheckResult, ...]:
     """Return `not-done` for every one of `checks`."""
     return tuple(
-        Result(check=check.id, rows=check.rows, state=State.NOT_DONE, reason=reason, boot=boot)
+        CheckResult(check=check.id, rows=check.rows, state=CheckState.NOT_DONE, reason=reason, boot=boot)
         for check in checks
     )

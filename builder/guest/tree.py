@@ -23,7 +23,7 @@ _MAX_LINKS = 40
 LARGEST = 256 << 20
 
 
-class Tree:
+class ImageTree:
     """Files of an image; every path given or returned is absolute inside it.
 
     Args:

@@ -19,7 +19,7 @@ from builder.guest.checks import across, booted, content, disk, identity, labels
 from builder.guest.evidence import ImageEvidence
 from builder.guest.firmware import FirmwareKind, find_firmware
 from builder.guest.instance import Datasource
-from builder.guest.outcome import CannotCheck, Check, Result, State, leave_undone, run_checks
+from builder.guest.outcome import CannotCheck, Check, CheckResult, CheckState, leave_undone, run_checks
 from builder.guest.qemu import DiskBus, machine_for
 from builder.guest.record import BootPlan, BootRecord, plan_boots
 from builder.guest.seed import ISO_WRITER
@@ -39,7 +39,7 @@ BOOT_TOOLS = ("qemu-system-x86_64", "ssh", "ssh-keygen")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
+class VerifyOptions:
     """What the user asked for; None: take it from the manifest, or the default."""
 
     firmware: tuple[FirmwareKind, ...] | None = None
@@ -56,12 +56,12 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class ImageVerdict:
     """Everything that came out."""
 
     image: Path
     sha256: str
-    results: tuple[Result, ...]
+    results: tuple[CheckResult, ...]
     boots: tuple[BootRecord, ...]
     acceleration: Acceleration | None
 
@@ -78,7 +78,7 @@ class Verdict:
             "image": str(self.image),
             "sha256": self.sha256,
             "verdict": "pass" if self.is_good else "fail",
-            "counts": {state.value: counts[state] for state in State},
+            "counts": {state.value: counts[state] for state in CheckState},
             "acceleration": asdict(self.acceleration) if self.acceleration else None,
             "boots": [_boot_json(record) for record in self.boots],
             "checks": [asdict(result) for result in self.results],
@@ -112,7 +112,9 @@ def _ids(checks: Sequence[Check[Any]]) -> tuple[str, ...]:
     return tuple(check.id for check in checks)
 
 
-def verify(runner: Runner, image: Path, manifest: ImageManifest | None, options: Options) -> Verdict:
+def verify(
+    runner: Runner, image: Path, manifest: ImageManifest | None, options: VerifyOptions
+) -> ImageVerdict:
     """Verify `image`; it is only ever read.
 
     Raises:
@@ -144,7 +146,7 @@ def verify(runner: Runner, image: Path, manifest: ImageManifest | None, options:
                 bench = _bench(evidence, manifest, options, acceleration)
                 records = _boot_all(bench, plans)
             results += _judge_boots(plans, records, chosen)
-        return Verdict(
+        return ImageVerdict(
             image=image,
             sha256=files.sha256_file(image),
             results=tuple(results),
@@ -153,7 +155,7 @@ def verify(runner: Runner, image: Path, manifest: ImageManifest | None, options:
         )
 
 
-def _plan(manifest: ImageManifest | None, options: Options) -> tuple[BootPlan, ...]:
+def _plan(manifest: ImageManifest | None, options: VerifyOptions) -> tuple[BootPlan, ...]:
     inside = {*_ids(INSIDE), *_ids(ACROSS)}
     if not options.boot or (options.checks is not None and not inside & set(options.checks)):
         return ()
@@ -183,7 +185,10 @@ def _find_acceleration(evidence: ImageEvidence) -> Acceleration:
 
 
 def _bench(
-    evidence: ImageEvidence, manifest: ImageManifest | None, options: Options, acceleration: Acceleration
+    evidence: ImageEvidence,
+    manifest: ImageManifest | None,
+    options: VerifyOptions,
+    acceleration: Acceleration,
 ) -> Bench:
     logs = files.cache_folder("verify", "logs")
     boots.remove_old_logs(logs)
@@ -205,7 +210,7 @@ def _bench(
     return bench
 
 
-def _user(evidence: ImageEvidence, manifest: ImageManifest | None, options: Options) -> str:
+def _user(evidence: ImageEvidence, manifest: ImageManifest | None, options: VerifyOptions) -> str:
     """Who logs in: by option, manifest, cloud-init's configuration in the image, or ec2-user."""
     if options.user:
         return options.user
@@ -235,9 +240,11 @@ def _boot_all(bench: Bench, plans: Sequence[BootPlan]) -> list[BootRecord]:
     return records
 
 
-def _judge_boots(plans: Sequence[BootPlan], records: Sequence[BootRecord], chosen: set[str]) -> list[Result]:
+def _judge_boots(
+    plans: Sequence[BootPlan], records: Sequence[BootRecord], chosen: set[str]
+) -> list[CheckResult]:
     inside = [check for check in INSIDE if check.id in chosen]
-    results: list[Result] = []
+    results: list[CheckResult] = []
     for record in records:
         results += run_checks(inside, record, boot=record.label)
     done = {record.plan for record in records}

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.formats import lvm
-from builder.formats.partitions import Partition, PartitionTable
+from builder.formats.partitions import PartitionTable, TableEntry
 
 _LVM_TYPES = ("e6d6d379-f507-44c2-a23c-238f2a3df928", "0x8e")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogicalVolume:
+class FoundVolume:
     """A volume: GROUP/NAME, and the (start, size) of its pieces on the disk; `partition` holds the first."""
 
     name: str
-    partition: Partition
+    partition: TableEntry
     pieces: tuple[tuple[int, int], ...]
 
 
@@ -26,14 +26,14 @@ class LogicalVolume:
 class Volumes:
     """The volumes of a disk, and what is wrong with them."""
 
-    volumes: tuple[LogicalVolume, ...] = ()
+    volumes: tuple[FoundVolume, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 def read_volumes(disk: Path, table: PartitionTable) -> Volumes:
     """Return the logical volumes on the partitions of LVM's type."""
-    members: dict[str, Partition] = {}
-    named: dict[str, lvm.Volume] = {}
+    members: dict[str, TableEntry] = {}
+    named: dict[str, lvm.LinearVolume] = {}
     problems = []
     descriptor = os.open(disk, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -68,5 +68,5 @@ def read_volumes(disk: Path, table: PartitionTable) -> Volumes:
             continue
         pieces = tuple((members[one.pv].start + one.start, one.size) for one in volume.segments)
         partition = members[volume.segments[0].pv]
-        volumes.append(LogicalVolume(name=name, partition=partition, pieces=pieces))
+        volumes.append(FoundVolume(name=name, partition=partition, pieces=pieces))
     return Volumes(volumes=tuple(volumes), problems=tuple(problems))

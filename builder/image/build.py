@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import BuildError, InputError, Problem, RemoteError
-from builder.image.disk.bootloader import Firmware
+from builder.image.disk.bootloader import BootableBy
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation.door import Door
 from builder.image.observed import Observed
@@ -29,7 +29,7 @@ TREE = Path("/tree")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
+class BuildOptions:
     """How to build, as the command line says it.
 
     `memory_share` is the part of the available memory, in percent, that the image's trees may take.
@@ -71,7 +71,7 @@ class Facts:
     after_commands: Observed | None = None
     at_end: Observed | None = None
     layout: DiskLayout | None = None
-    firmware: Firmware | None = None
+    firmware: BootableBy | None = None
     kernel_arguments: tuple[str, ...] = ()
     os: OperatingSystem | None = None
     stages: list[tuple[str, float]] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Build:
 
     plan: ImagePlan
     target: Target
-    options: Options
+    options: BuildOptions
     report: Report
     runner: Runner
     work: Path

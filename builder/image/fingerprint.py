@@ -10,7 +10,7 @@ from pathlib import Path
 import builder
 from builder import __version__
 from builder.files import digest_of, sha256_file
-from builder.image.build import Options
+from builder.image.build import BuildOptions
 from builder.image.packages import repomd
 from builder.kickstart.plan import Elements, ImagePlan, Repository
 
@@ -20,7 +20,9 @@ CODE = (BUILDER / "image", BUILDER / "kickstart", BUILDER / "formats")
 PLACES = ("place", "places", "unresolved_includes")
 
 
-def take_fingerprint(plan: ImagePlan, options: Options, states: tuple[repomd.State, ...]) -> str:
+def take_fingerprint(
+    plan: ImagePlan, options: BuildOptions, states: tuple[repomd.RepositoryState, ...]
+) -> str:
     """Return the digest of all that decides the bytes of an image."""
     modules = [*BUILDER.glob("*.py")]
     # Programs of other languages, too: those that stand in for the image's own.

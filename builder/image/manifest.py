@@ -32,7 +32,9 @@ from builder.manifest import (
 from builder.sizes import GIB
 
 
-def describe(build: Build, paths: Sequence[Path], states: tuple[repomd.State, ...]) -> ImageManifest:
+def describe(
+    build: Build, paths: Sequence[Path], states: tuple[repomd.RepositoryState, ...]
+) -> ImageManifest:
     """Return the manifest of a finished build and its files; no password or key of a user is in it."""
     plan, facts = build.plan, build.facts
     assert facts.layout is not None

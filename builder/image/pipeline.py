@@ -35,7 +35,7 @@ from builder.files import (
     work_folder,
 )
 from builder.image import manifest
-from builder.image.build import DISK, Build, Facts, Options
+from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.fingerprint import take_fingerprint
 from builder.image.isolation import idmap
 from builder.image.isolation.namespaces import Bind, Door, run_inside
@@ -101,7 +101,7 @@ TOOLS_OF = {"xfs": ("mkfs.xfs",), "vfat": ("mkfs.vfat", "mcopy"), "efi": ("mkfs.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class FinishedImage:
     """A finished image: where it is, whether it was there already, which scripts failed on the way."""
 
     folder: Path
@@ -111,7 +111,9 @@ class Result:
     failed_scripts: tuple[str, ...] = ()
 
 
-def build_image(plan: ImagePlan, target: Target, options: Options, report: Report, runner: Runner) -> Result:
+def build_image(
+    plan: ImagePlan, target: Target, options: BuildOptions, report: Report, runner: Runner
+) -> FinishedImage:
     """Build the image of `plan`, or find that it is built already.
 
     Raises:
@@ -124,7 +126,7 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
     fingerprint = take_fingerprint(plan, options, states)
     final = options.out / plan.name
     files = tuple(final / name for name in convert.file_names(plan.name, options.formats))
-    result = Result(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
+    result = FinishedImage(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
     check_replaceable(final, result.manifest.name)
     log = options.out / f"{plan.name}.log"
     find_destination(log)
@@ -163,7 +165,7 @@ def build_image(plan: ImagePlan, target: Target, options: Options, report: Repor
     return replace(result, unchanged=False, failed_scripts=build.facts.failed_scripts)
 
 
-def check_host(plan: ImagePlan, target: Target, options: Options) -> None:
+def check_host(plan: ImagePlan, target: Target, options: BuildOptions) -> None:
     """Refuse what this host cannot build, before the first effect.
 
     Raises:
@@ -281,7 +283,7 @@ def _check_room(build: Build) -> None:
         )
 
 
-def is_current(result: Result, fingerprint: str) -> bool:
+def is_current(result: FinishedImage, fingerprint: str) -> bool:
     """Say whether the finished image is what a build of the same inputs would make, and is unharmed."""
     try:
         known = read_manifest(result.manifest)
@@ -296,5 +298,5 @@ def is_current(result: Result, fingerprint: str) -> bool:
         return False
 
 
-def _with_epoch(options: Options, epoch: int) -> Options:
+def _with_epoch(options: BuildOptions, epoch: int) -> BuildOptions:
     return replace(options, source_date_epoch=epoch or int(time.time()))

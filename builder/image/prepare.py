@@ -10,7 +10,7 @@ from typing import Any
 
 from builder.files import work_folder
 from builder.formats.partitions import PartitionTable
-from builder.image.build import DISK, Build, Options
+from builder.image.build import DISK, Build, BuildOptions
 from builder.image.isolation.blank_disk import BlankDisk
 from builder.image.isolation.namespaces import Door, run_inside
 from builder.image.isolation.wire import pack, unpack
@@ -30,7 +30,9 @@ class Prepared:
     table: PartitionTable
 
 
-def run_pre(plan: ImagePlan, target: Target, options: Options, report: Report, runner: Runner) -> Prepared:
+def run_pre(
+    plan: ImagePlan, target: Target, options: BuildOptions, report: Report, runner: Runner
+) -> Prepared:
     """Run the %pre scripts in the sandbox, with a blank disk of the planned size; return what they left.
 
     Raises:

@@ -12,7 +12,7 @@ import re
 from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Group, Password, Place, SshKey, User
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
+from builder.kickstart.syntax import ParsedCommand
 from builder.kickstart.values import ACCOUNT, fits
 
 # Ids that an image may use: a build maps no more (builder.image.isolation.idmap). 65534 is nobody, 65535
@@ -64,7 +64,7 @@ def plan_root(ks: Kickstart) -> tuple[Password, bool, Place | None]:
     return plan_password(ks, line, who="root"), bool(line.get("allow_ssh", False)), line.place
 
 
-def plan_password(ks: Kickstart, line: Command, *, who: str) -> Password:
+def plan_password(ks: Kickstart, line: ParsedCommand, *, who: str) -> Password:
     """Return the password of a rootpw or user line.
 
     A word given as a hash that is none (`locked`, `nothing`, `!!`): nobody could log in with it, so it
@@ -118,7 +118,7 @@ def plan_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
     return _settle(ks, users, groups), tuple(groups.values())
 
 
-def _plan_groups(ks: Kickstart, line: Command, groups: dict[str, Group]) -> tuple[str, ...]:
+def _plan_groups(ks: Kickstart, line: ParsedCommand, groups: dict[str, Group]) -> tuple[str, ...]:
     """Return the names of `--groups`; those with an id join `groups`."""
     member = []
     for text in line.get("groups", ()):
@@ -155,13 +155,13 @@ def _add_group(ks: Kickstart, groups: dict[str, Group], group: Group) -> None:
         groups[group.name] = group
 
 
-def _plan_id(ks: Kickstart, line: Command, option: str, value: int | None) -> int | None:
+def _plan_id(ks: Kickstart, line: ParsedCommand, option: str, value: int | None) -> int | None:
     """Return a uid or gid that an image can have."""
     if value is None or 0 < int(value) <= LAST_ID:
         return None if value is None else int(value)
     if int(value) == 0:
         ks.findings.error(
-            line.place, f"{line.name} {option}=0 belongs to root", "leave it out, or choose another"
+            line.place, f"{line.name} {option}=0: belongs to root", "leave it out, or choose another"
         )
     else:
         ks.findings.error(
@@ -206,7 +206,7 @@ def _where(place: Place | None) -> str:
     return f"{place.file}:{place.line}" if place else "another line"
 
 
-def _plan_user(ks: Kickstart, line: Command, name: str, groups: tuple[str, ...]) -> User:
+def _plan_user(ks: Kickstart, line: ParsedCommand, name: str, groups: tuple[str, ...]) -> User:
     home, shell, gecos = (str(line.get(key, "")) for key in ("homedir", "shell", "gecos"))
     for text in (home, shell):
         if text and (not text.startswith("/") or re.search(r"[:\n]", text) or ".." in text.split("/")):
@@ -268,7 +268,7 @@ def plan_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | None
     return line.words, line.place
 
 
-def _tell_left(ks: Kickstart, line: Command, left: list[str]) -> None:
+def _tell_left(ks: Kickstart, line: ParsedCommand, left: list[str]) -> None:
     """Say what becomes of options of authconfig(8), which is not run."""
     network = [word for word in left if _NETWORK_ACCOUNTS.fullmatch(word)]
     others = [word for word in left if word not in network and not word.startswith("--disable")]

@@ -9,8 +9,8 @@ from builder.formats.kernel_arguments import split, spoiled
 from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Bootloader, Disk, Password, Volume
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
-from builder.targets import Family
+from builder.kickstart.syntax import ParsedCommand
+from builder.targets import TargetFamily
 
 # COMMAND_LINE_SIZE of x86 is 2048, its NUL included (arch/x86/include/asm/setup.h). GRUB puts BOOT_IMAGE=
 # before what it is given, the build root= and ro before what the kickstart says.
@@ -18,12 +18,12 @@ LONGEST_LINE = 2047 - 80
 LONGEST_ARGUMENTS = LONGEST_LINE - 80
 
 
-def reads_hexadecimal(family: Family) -> bool:
+def reads_hexadecimal(family: TargetFamily) -> bool:
     """Say whether the GRUB of `family` gives \\xHH to the kernel as it is."""
-    return family is not Family.FIXTURE
+    return family is not TargetFamily.FIXTURE
 
 
-def plan_bootloader(ks: Kickstart, family: Family, arguments: tuple[str, ...] = ()) -> Bootloader:
+def plan_bootloader(ks: Kickstart, family: TargetFamily, arguments: tuple[str, ...] = ()) -> Bootloader:
     """Return what the bootloader line says; `arguments` are more for the kernel."""
     line = ks.last("bootloader")
     if line is None:
@@ -68,7 +68,7 @@ def plan_bootloader(ks: Kickstart, family: Family, arguments: tuple[str, ...] = 
     )
 
 
-def _plan_password(ks: Kickstart, line: Command) -> Password:
+def _plan_password(ks: Kickstart, line: ParsedCommand) -> Password:
     text = str(line.get("password", "") or "")
     if is_placeholder(text):
         ks.findings.error(line.place, "bootloader --password: is a placeholder", "replace it with a password")

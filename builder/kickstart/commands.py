@@ -7,7 +7,7 @@ out is an action. Which options are honoured is a promise: tests show the effect
 
 from __future__ import annotations
 
-from builder.kickstart.policy import Row, harmless, honoured, refused
+from builder.kickstart.policy import CommandRow, harmless, honoured, refused
 
 _INSTALLER = "steers the installer's own screens and steps"
 _ONE_DISK = "an image has one disk"
@@ -62,7 +62,7 @@ _PARTITION = honoured(
     repeatable=True,
 )
 
-COMMANDS: dict[str, Row] = {
+COMMANDS: dict[str, CommandRow] = {
     # -- locale ---------------------------------------------------------------------------------
     "lang": honoured("--addsupport"),
     "keyboard": honoured("--vckeymap --xlayouts --switch"),
@@ -263,7 +263,7 @@ COMMANDS: dict[str, Row] = {
 
 _SCRIPT_OPTIONS = "--interpreter --erroronfail --log --logfile"
 
-SECTIONS: dict[str, Row] = {
+SECTIONS: dict[str, CommandRow] = {
     "%packages": honoured(
         "--excludedocs --ignoremissing --nocore",
         harmless={

@@ -13,7 +13,7 @@ from builder.errors import InputError, Problem
 from builder.kickstart.plan import Repository
 from builder.places import KICKSTARTS
 from builder.schema import FROM_KEY, Reader, nearest, show_path
-from builder.targets import Family, Target, find_target, load_targets
+from builder.targets import Target, TargetFamily, find_target, load_targets
 
 IMAGES_FILE = KICKSTARTS / "images.yaml"
 
@@ -65,7 +65,7 @@ class ImageEntry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
+class ImageSource:
     """What is to be built: a kickstart for a target, from images.yaml or given by its path.
 
     `target` is None where a path is given and nothing says what it is for.
@@ -91,7 +91,7 @@ class Image:
 
 
 @cache
-def load_images(path: Path = IMAGES_FILE) -> tuple[Image, ...]:
+def load_images(path: Path = IMAGES_FILE) -> tuple[ImageSource, ...]:
     """Return the images of images.yaml, in the order of the file.
 
     Raises:
@@ -121,8 +121,8 @@ def load_images(path: Path = IMAGES_FILE) -> tuple[Image, ...]:
     return tuple(images)
 
 
-def _image(entry: ImageEntry, kickstart: Path, target: Target | None) -> Image:
-    return Image(
+def _image(entry: ImageEntry, kickstart: Path, target: Target | None) -> ImageSource:
+    return ImageSource(
         name=entry.name,
         path=kickstart.resolve(),
         target=target,
@@ -134,7 +134,7 @@ def _image(entry: ImageEntry, kickstart: Path, target: Target | None) -> Image:
     )
 
 
-def find_image(text: str, *, target: str | None = None) -> Image:
+def find_image(text: str, *, target: str | None = None) -> ImageSource:
     """Return the image that `text` names: a name of images.yaml, or the path of a kickstart.
 
     A path that images.yaml knows brings its entry along. `target` goes before the entry's own.
@@ -151,7 +151,7 @@ def find_image(text: str, *, target: str | None = None) -> Image:
     return dataclasses.replace(found, target=chosen, repositories=(), gpg_keys=())
 
 
-def _find(text: str) -> Image:
+def _find(text: str) -> ImageSource:
     images = load_images()
     for image in images:
         if image.name == text:
@@ -166,7 +166,7 @@ def _find(text: str) -> Image:
     for image in images:
         if image.path == path.resolve():
             return dataclasses.replace(image, path=path)
-    return Image(name=path.stem, path=path)
+    return ImageSource(name=path.stem, path=path)
 
 
 def guess_target(ksversion: str) -> Target:
@@ -175,5 +175,5 @@ def guess_target(ksversion: str) -> Target:
     for target in targets:
         if target.ksversion == ksversion:
             return target
-    family = Family.EL if ksversion.startswith("RHEL") else Family.FEDORA
+    family = TargetFamily.EL if ksversion.startswith("RHEL") else TargetFamily.FEDORA
     return [target for target in targets if target.family is family][-1]

@@ -13,7 +13,7 @@ import re
 from builder.kickstart import addresses
 from builder.kickstart.plan import NetworkInterface
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
+from builder.kickstart.syntax import ParsedCommand
 from builder.kickstart.values import DEVICE, MAC, fits
 
 # A network line with nothing else is about the host, not about an interface.
@@ -66,7 +66,7 @@ def _join(interfaces: tuple[NetworkInterface, ...]) -> tuple[NetworkInterface, .
     return tuple(joined)
 
 
-def _plan_line(ks: Kickstart, line: Command) -> list[NetworkInterface]:
+def _plan_line(ks: Kickstart, line: ParsedCommand) -> list[NetworkInterface]:
     """Return the connections of one line."""
     device: str | None = str(line.get("device", "")) or None
     mac = device if device is not None and MAC.fullmatch(device) else None
@@ -92,7 +92,7 @@ def _plan_line(ks: Kickstart, line: Command) -> list[NetworkInterface]:
     return _plan_kind(ks, line, _plan_dns(ks, line, _plan_addresses(ks, line, base)))
 
 
-def _plan_addresses(ks: Kickstart, line: Command, base: NetworkInterface) -> NetworkInterface:
+def _plan_addresses(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> NetworkInterface:
     """Add what the line says of addresses."""
     # --noipv4 empties it, and bootp is what a DHCP client speaks.
     bootproto = str(line.get("bootProto", "dhcp")).lower().replace("bootp", "dhcp") or "dhcp"
@@ -123,7 +123,7 @@ def _plan_addresses(ks: Kickstart, line: Command, base: NetworkInterface) -> Net
     )
 
 
-def _plan_ipv4(ks: Kickstart, line: Command, *, static: bool) -> tuple[str | None, int | None]:
+def _plan_ipv4(ks: Kickstart, line: ParsedCommand, *, static: bool) -> tuple[str | None, int | None]:
     """Return address and prefix; `static` wants both."""
     text, slash, bits = str(line.get("ip", "")).partition("/")
     netmask = str(line.get("netmask", ""))
@@ -156,7 +156,7 @@ def _plan_ipv4(ks: Kickstart, line: Command, *, static: bool) -> tuple[str | Non
     return ip, prefix
 
 
-def _plan_ipv6(ks: Kickstart, line: Command, text: str) -> str | None:
+def _plan_ipv6(ks: Kickstart, line: ParsedCommand, text: str) -> str | None:
     """Return ADDRESS/PREFIX; 64 where no prefix is given, as in Anaconda."""
     address, slash, bits = text.partition("/")
     found = addresses.ipv6(address)
@@ -168,7 +168,7 @@ def _plan_ipv6(ks: Kickstart, line: Command, text: str) -> str | None:
     return f"{found}/{bits or 64}"
 
 
-def _plan_dns(ks: Kickstart, line: Command, base: NetworkInterface) -> NetworkInterface:
+def _plan_dns(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> NetworkInterface:
     """Add what the line says of name servers."""
     servers = []
     for text in _listed(line, "nameserver"):
@@ -197,7 +197,7 @@ def _plan_dns(ks: Kickstart, line: Command, base: NetworkInterface) -> NetworkIn
     )
 
 
-def _plan_kind(ks: Kickstart, line: Command, base: NetworkInterface) -> list[NetworkInterface]:
+def _plan_kind(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> list[NetworkInterface]:
     """Make a bond, bridge, team or vlan of the connection, with what is below it."""
     kinds = [kind for kind in ("bond", "bridge", "team") if line.get(f"{kind}slaves")]
     vlan = _number(ks, line, "vlanid", _VLANS)
@@ -229,7 +229,9 @@ def _without_addresses(base: NetworkInterface) -> NetworkInterface:
     )  # fmt: skip
 
 
-def _plan_members(ks: Kickstart, line: Command, kind: str, base: NetworkInterface) -> list[NetworkInterface]:
+def _plan_members(
+    ks: Kickstart, line: ParsedCommand, kind: str, base: NetworkInterface
+) -> list[NetworkInterface]:
     options: tuple[tuple[str, str], ...] = ()
     config = None
     if kind == "bond":
@@ -258,7 +260,9 @@ def _plan_members(ks: Kickstart, line: Command, kind: str, base: NetworkInterfac
     return found
 
 
-def _options(ks: Kickstart, line: Command, name: str, known: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def _options(
+    ks: Kickstart, line: ParsedCommand, name: str, known: dict[str, str]
+) -> tuple[tuple[str, str], ...]:
     """Return the pairs of `a=b,c=d` (or `;`, where a value holds commas)."""
     text = str(line.get(name, ""))
     pairs = []
@@ -273,7 +277,9 @@ def _options(ks: Kickstart, line: Command, name: str, known: dict[str, str]) -> 
     return tuple(pairs)
 
 
-def _pairs(ks: Kickstart, line: Command, name: str, known: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def _pairs(
+    ks: Kickstart, line: ParsedCommand, name: str, known: dict[str, str]
+) -> tuple[tuple[str, str], ...]:
     words = str(line.get(name, "")).split()
     pairs = tuple(zip(words[::2], words[1::2], strict=False))
     if len(words) % 2 or any(not re.fullmatch(known.get(key, r"(?!)"), value) for key, value in pairs):
@@ -286,7 +292,7 @@ def _pairs(ks: Kickstart, line: Command, name: str, known: dict[str, str]) -> tu
     return pairs
 
 
-def _json(ks: Kickstart, line: Command, text: str) -> str | None:
+def _json(ks: Kickstart, line: ParsedCommand, text: str) -> str | None:
     if not text:
         return None
     try:
@@ -300,7 +306,7 @@ def _json(ks: Kickstart, line: Command, text: str) -> str | None:
         return None
 
 
-def _address(ks: Kickstart, line: Command, name: str, judge: object) -> str | None:
+def _address(ks: Kickstart, line: ParsedCommand, name: str, judge: object) -> str | None:
     text = str(line.get(name, ""))
     if not text:
         return None
@@ -311,7 +317,7 @@ def _address(ks: Kickstart, line: Command, name: str, judge: object) -> str | No
     return found
 
 
-def _number(ks: Kickstart, line: Command, name: str, allowed: range) -> int | None:
+def _number(ks: Kickstart, line: ParsedCommand, name: str, allowed: range) -> int | None:
     text = str(line.get(name, ""))
     if not text:
         return None
@@ -321,7 +327,7 @@ def _number(ks: Kickstart, line: Command, name: str, allowed: range) -> int | No
     return int(text)
 
 
-def _word(ks: Kickstart, line: Command, name: str) -> str | None:
+def _word(ks: Kickstart, line: ParsedCommand, name: str) -> str | None:
     text = str(line.get(name, ""))
     if text and not re.fullmatch(r"[\x21-\x7e]+", text):
         ks.findings.error(line.place, f'network --{name}: "{text}" is not a single word')
@@ -329,5 +335,5 @@ def _word(ks: Kickstart, line: Command, name: str) -> str | None:
     return text or None
 
 
-def _listed(line: Command, name: str) -> tuple[str, ...]:
+def _listed(line: ParsedCommand, name: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in str(line.get(name, "") or "").split(",") if word.strip())

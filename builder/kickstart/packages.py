@@ -11,7 +11,7 @@ from pykickstart import version as versions
 from builder.kickstart.plan import Packages, Place
 from builder.kickstart.read import Kickstart
 from builder.kickstart.source import Line
-from builder.kickstart.syntax import Command
+from builder.kickstart.syntax import ParsedCommand
 
 _NAME = re.compile(r"[A-Za-z0-9_+.*?\[\]!^:/()=-]+")
 
@@ -61,7 +61,7 @@ def plan_packages(ks: Kickstart) -> Packages:
     return _packages(selection, options, headers)
 
 
-def _packages(selection: _Selection, options: frozenset[str], headers: list[Command]) -> Packages:
+def _packages(selection: _Selection, options: frozenset[str], headers: list[ParsedCommand]) -> Packages:
     languages = None
     for header in headers:
         value = header.get("instLangs", _value(header, "--inst-langs", "--instLangs"))
@@ -85,7 +85,7 @@ def _packages(selection: _Selection, options: frozenset[str], headers: list[Comm
     )
 
 
-def _value(header: Command, *names: str) -> str | None:
+def _value(header: ParsedCommand, *names: str) -> str | None:
     return next((header.values[name] for name in names if name in header.values), None)
 
 

@@ -16,13 +16,13 @@ from builder.kickstart import accounts, addons, network, packages, scripts, sour
 from builder.kickstart.bootloader import check_root, plan_bootloader
 from builder.kickstart.choices import Choices
 from builder.kickstart.commands import MODELS
-from builder.kickstart.disk import Habits, Wanted, plan_disk
+from builder.kickstart.disk import DiskRequest, InstallerDefaults, plan_disk
 from builder.kickstart.disk.boot import plan_firmware
 from builder.kickstart.elements.planning import add_packages, plan_elements
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.read import Kickstart, read_kickstart
-from builder.targets import ARCHITECTURE, Family, Target
+from builder.targets import ARCHITECTURE, Target, TargetFamily
 
 EL_XFS, FEDORA_BTRFS = 7, 33
 
@@ -92,7 +92,7 @@ def plan_kickstart(
     authselect, authselect_place = accounts.plan_authselect(ks)
     bootloader = plan_bootloader(ks, target.family, addons.plan_addons(ks))
     name = choices.name or ks.path.stem
-    wanted = Wanted(
+    wanted = DiskRequest(
         habits=habits_of(target, hostname or name),
         size=choices.disk_size,
         memory=choices.memory,
@@ -148,7 +148,7 @@ def plan_kickstart(
     return dataclasses.replace(plan, warnings=tuple(ks.findings.warnings), notes=tuple(ks.findings.notes))
 
 
-def habits_of(target: Target, name: str) -> Habits:
+def habits_of(target: Target, name: str) -> InstallerDefaults:
     """Return what the installer of `target` does where a kickstart does not say (Anaconda's profiles).
 
     EL 7 and later: LVM with xfs. Fedora: btrfs since 33, compressed since 34, without swap (zram has come
@@ -156,12 +156,12 @@ def habits_of(target: Target, name: str) -> Habits:
     """
     release = int(target.releasever)
     group = re.sub(r"[^A-Za-z0-9_.]", "_", f"{target.family.value}_{name}")[:100]
-    if target.family is Family.EL:
-        return Habits(file_system="xfs" if release >= EL_XFS else "ext4", group=group)
+    if target.family is TargetFamily.EL:
+        return InstallerDefaults(file_system="xfs" if release >= EL_XFS else "ext4", group=group)
     if release < FEDORA_BTRFS:
-        return Habits(group=group)
+        return InstallerDefaults(group=group)
     compression = "zstd:1" if release > FEDORA_BTRFS else None
-    return Habits(scheme="btrfs", swap=False, compression=compression, group=group)
+    return InstallerDefaults(scheme="btrfs", swap=False, compression=compression, group=group)
 
 
 def _leave_only_models(ks: Kickstart) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class Treatment(StrEnum):
     """What happens to a command, an option or a section."""
 
     HONOURED = "honoured"
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Option:
+class OptionRow:
     """The row of one option.
 
     `reason` says why it is harmless or refused, or what is done instead; `way_out` what to write. `alias`
@@ -31,7 +31,7 @@ class Option:
     of an error. `takes_value` is needed where a syntax does not know the option.
     """
 
-    verdict: Verdict
+    verdict: Treatment
     reason: str = ""
     way_out: str = ""
     alias: str | None = None
@@ -40,7 +40,7 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class CommandRow:
     """The row of one command or section; `options` matters for honoured ones only.
 
     `tolerated`: a syntax that has removed the command gets a warning in place of an error.
@@ -48,10 +48,10 @@ class Row:
     `repeatable`: each line adds to the others; of any other command the last line wins.
     """
 
-    verdict: Verdict
+    verdict: Treatment
     reason: str = ""
     way_out: str = ""
-    options: Mapping[str, Option] = field(default_factory=dict)
+    options: Mapping[str, OptionRow] = field(default_factory=dict)
     tolerated: bool = False
     repeatable: bool = False
     free: bool = False
@@ -70,7 +70,7 @@ def honoured(
     repeatable: bool = False,
     removed: bool = False,
     free: bool = False,
-) -> Row:
+) -> CommandRow:
     """Return the row of an honoured command.
 
     Args:
@@ -84,31 +84,33 @@ def honoured(
         free: the arguments belong to a program; pykickstart keeps them as they are.
         removed: newer syntaxes have removed the command; it is still honoured.
     """
-    rows: dict[str, Option] = {name: Option(verdict=Verdict.HONOURED) for name in options.split()}
+    rows: dict[str, OptionRow] = {name: OptionRow(verdict=Treatment.HONOURED) for name in options.split()}
     for names, reason in (harmless or {}).items():
         for name in names.split():
-            rows[name] = Option(verdict=Verdict.HARMLESS, reason=reason, tolerated=True)
+            rows[name] = OptionRow(verdict=Treatment.HARMLESS, reason=reason, tolerated=True)
     for names, reason in (replaced or {}).items():
         for name in names.split():
-            rows[name] = Option(verdict=Verdict.REPLACED, reason=reason, tolerated=True)
+            rows[name] = OptionRow(verdict=Treatment.REPLACED, reason=reason, tolerated=True)
     for names, (reason, way_out) in (refused or {}).items():
         for name in names.split():
-            rows[name] = Option(verdict=Verdict.REFUSED, reason=reason, way_out=way_out)
+            rows[name] = OptionRow(verdict=Treatment.REFUSED, reason=reason, way_out=way_out)
     for name, alias in (tolerated or {}).items():
-        rows[name] = Option(
-            verdict=Verdict.HONOURED,
+        rows[name] = OptionRow(
+            verdict=Treatment.HONOURED,
             alias=alias.removeprefix("=") or None,
             tolerated=True,
             takes_value=alias.startswith("="),
         )
-    return Row(verdict=Verdict.HONOURED, options=rows, repeatable=repeatable, tolerated=removed, free=free)
+    return CommandRow(
+        verdict=Treatment.HONOURED, options=rows, repeatable=repeatable, tolerated=removed, free=free
+    )
 
 
-def harmless(reason: str) -> Row:
+def harmless(reason: str) -> CommandRow:
     """Return the row of a command that has no effect on an image."""
-    return Row(verdict=Verdict.HARMLESS, reason=reason, tolerated=True, repeatable=True)
+    return CommandRow(verdict=Treatment.HARMLESS, reason=reason, tolerated=True, repeatable=True)
 
 
-def refused(reason: str, way_out: str) -> Row:
+def refused(reason: str, way_out: str) -> CommandRow:
     """Return the row of a command that is refused."""
-    return Row(verdict=Verdict.REFUSED, reason=reason, way_out=way_out, repeatable=True)
+    return CommandRow(verdict=Treatment.REFUSED, reason=reason, way_out=way_out, repeatable=True)

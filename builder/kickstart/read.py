@@ -14,9 +14,9 @@ from pathlib import Path
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Place
-from builder.kickstart.policy import Verdict
+from builder.kickstart.policy import Treatment
 from builder.kickstart.source import Document, InputFile, Line, Section, scan
-from builder.kickstart.syntax import Command, Syntax, load_syntax
+from builder.kickstart.syntax import ParsedCommand, Syntax, load_syntax
 from builder.kickstart.versions import choose_version
 
 
@@ -24,7 +24,7 @@ from builder.kickstart.versions import choose_version
 class SectionRead:
     """A section that is honoured: what its header says, and its lines."""
 
-    header: Command
+    header: ParsedCommand
     section: Section
 
 
@@ -41,7 +41,7 @@ class Kickstart:
     path: Path
     syntax: Syntax
     findings: Findings
-    commands: list[Command] = field(default_factory=list)
+    commands: list[ParsedCommand] = field(default_factory=list)
     sections: list[SectionRead] = field(default_factory=list)
     files: list[InputFile] = field(default_factory=list)
     unresolved: list[tuple[str, Place]] = field(default_factory=list)
@@ -49,12 +49,12 @@ class Kickstart:
     failed: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
 
-    def all(self, *names: str) -> list[Command]:
+    def all(self, *names: str) -> list[ParsedCommand]:
         """Return the lines of commands, in order."""
         self.asked.update(names)
         return [command for command in self.commands if command.name in names]
 
-    def last(self, *names: str) -> Command | None:
+    def last(self, *names: str) -> ParsedCommand | None:
         """Return the last line of a command: the one that holds."""
         found = self.all(*names)
         return found[-1] if found else None
@@ -104,7 +104,7 @@ def read_kickstart(
 
 
 def _understand(document: Document, kickstart: Kickstart) -> None:
-    before: dict[str, Command] = {}
+    before: dict[str, ParsedCommand] = {}
     sections = [part for part in document.parts if isinstance(part, Section)]
     if kickstart.syntax.needs_end and sections and not document.has_end:
         kickstart.findings.warn(
@@ -147,7 +147,7 @@ def _refuse_directive(word: str, line: Line, findings: Findings) -> None:
     findings.error(line.place, f"{word} without a section", "remove it")
 
 
-def _compare(first: Command | None, second: Command, findings: Findings) -> None:
+def _compare(first: ParsedCommand | None, second: ParsedCommand, findings: Findings) -> None:
     """Warn about a command that is there twice and holds once."""
     if first is None or COMMANDS[second.name].repeatable or second.words == first.words:
         return
@@ -175,8 +175,8 @@ def _take_section(section: Section, kickstart: Kickstart, *, needs_end: bool) ->
     if not words:
         return
     header = kickstart.syntax.parse_header(words, section.header.place, findings)
-    if header is None and SECTIONS[section.name].verdict is Verdict.HONOURED:
+    if header is None and SECTIONS[section.name].verdict is Treatment.HONOURED:
         # The header is reported as wrong; its lines are checked all the same.
-        header = Command(name=section.name, place=section.header.place, words=())
+        header = ParsedCommand(name=section.name, place=section.header.place, words=())
     if header is not None:
         kickstart.sections.append(SectionRead(header=header, section=section))

@@ -9,9 +9,9 @@ import re
 from builder.kickstart.choices import Choices
 from builder.kickstart.plan import Repository
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
-from builder.targets import ARCHITECTURE, Family, Target
-from builder.targets import Repository as KnownRepository
+from builder.kickstart.syntax import ParsedCommand
+from builder.targets import ARCHITECTURE, Target, TargetFamily
+from builder.targets import TargetRepository as KnownRepository
 
 MEDIA = ("cdrom", "harddrive", "nfs", "hmc")
 
@@ -48,7 +48,7 @@ def plan_repositories(ks: Kickstart, choices: Choices, target: Target) -> tuple[
     return tuple(by_name.values())
 
 
-def _plan_lines(ks: Kickstart, lines: list[Command], target: Target) -> list[Repository]:
+def _plan_lines(ks: Kickstart, lines: list[ParsedCommand], target: Target) -> list[Repository]:
     """Return the repositories of the kickstart's own lines, each name once."""
     found: dict[str, Repository] = {}
     for line in lines:
@@ -68,18 +68,18 @@ def _plan_lines(ks: Kickstart, lines: list[Command], target: Target) -> list[Rep
     return list(found.values())
 
 
-def _plan_url(ks: Kickstart, line: Command) -> Repository | None:
+def _plan_url(ks: Kickstart, line: ParsedCommand) -> Repository | None:
     return _repository(ks, line, name="url", base=str(line.get("url", "")))
 
 
-def _plan_repo(ks: Kickstart, line: Command, target: Target) -> Repository | None:
+def _plan_repo(ks: Kickstart, line: ParsedCommand, target: Target) -> Repository | None:
     # dnf takes no blanks and the like in the id of a repository; installers do.
     name = re.sub(r"[^A-Za-z0-9_.:-]+", "-", str(line.get("name", ""))).strip("-")
     if not name:
         ks.findings.error(line.place, "repo --name: no name", "give it a short name")
         return None
     # Each rebuild of EL has addresses of its own: a name alone does not say whose are meant.
-    known = target.repositories.get(name.lower()) if target.family is Family.FEDORA else None
+    known = target.repositories.get(name.lower()) if target.family is TargetFamily.FEDORA else None
     repository = _repository(ks, line, name=name, base=str(line.get("baseurl", "")), known=known)
     if repository is None:
         return None
@@ -95,7 +95,7 @@ def _plan_repo(ks: Kickstart, line: Command, target: Target) -> Repository | Non
 
 
 def _repository(
-    ks: Kickstart, line: Command, *, name: str, base: str, known: KnownRepository | None = None
+    ks: Kickstart, line: ParsedCommand, *, name: str, base: str, known: KnownRepository | None = None
 ) -> Repository | None:
     """Return the repository of a url or repo line, at the address of `known` where it has none of its own.
 

@@ -27,12 +27,12 @@ from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
 from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Place
-from builder.kickstart.policy import Option, Row, Verdict
+from builder.kickstart.policy import CommandRow, OptionRow, Treatment
 from builder.kickstart.versions import known_versions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Command:
+class ParsedCommand:
     """A command line (or a section header) that was understood.
 
     `options` are the names of the options it has, as the table writes them, with what was left out of
@@ -107,7 +107,7 @@ class Syntax:
         found = self._handler.commands.get(command)
         return found is not None and not isinstance(found, RemovedCommand)
 
-    def parse(self, words: list[str], place: Place, findings: Findings) -> Command | None:
+    def parse(self, words: list[str], place: Place, findings: Findings) -> ParsedCommand | None:
         """Return a command line understood; None when it is wrong, harmless, or refused (then noted)."""
         name = words[0]
         row = COMMANDS.get(name)
@@ -118,17 +118,19 @@ class Syntax:
                 hint = "the file is a template: fill it in first"
             findings.error(place, f"unknown command: {name}", hint)
             return None
-        if row.verdict is Verdict.REFUSED:
+        if row.verdict is Treatment.REFUSED:
             findings.error(place, f"{name}: {row.reason}", row.way_out)
             return None
         if not self.has(name):
             return self._parse_missing(name, words, row, place, findings)
-        if row.verdict is Verdict.HARMLESS:
+        if row.verdict is Treatment.HARMLESS:
             self._pass_over(words, row, place, findings)
             return None
         return self._parse(words, row, place, findings)
 
-    def _parse(self, words: list[str], row: Row, place: Place, findings: Findings) -> Command | None:
+    def _parse(
+        self, words: list[str], row: CommandRow, place: Place, findings: Findings
+    ) -> ParsedCommand | None:
         """Return a command line that this syntax has, understood; None when it is wrong (then noted)."""
         name = words[0]
         parsed = self._prepare(name, words[1:], row, self._options_of(name), place, findings)
@@ -142,23 +144,23 @@ class Syntax:
         )
         if found is None:
             return None
-        return Command(
+        return ParsedCommand(
             name=name, place=place, words=tuple(words[1:]), options=options, values=values,
             data=copy.copy(found[0]),
         )  # fmt: skip
 
-    def parse_header(self, words: list[str], place: Place, findings: Findings) -> Command | None:
+    def parse_header(self, words: list[str], place: Place, findings: Findings) -> ParsedCommand | None:
         """Return a section header understood; None when it is wrong, harmless or refused (then noted)."""
         name = words[0]
         row = SECTIONS[name]
-        if row.verdict is not Verdict.HONOURED:
-            if row.verdict is Verdict.HARMLESS:
+        if row.verdict is not Treatment.HONOURED:
+            if row.verdict is Treatment.HARMLESS:
                 findings.note(place, f"{name} has no effect: {row.reason}")
             else:
                 findings.error(place, f"{name}: {row.reason}", row.way_out)
             return None
         if row.free:
-            return Command(name=name, place=place, words=tuple(words[1:]))
+            return ParsedCommand(name=name, place=place, words=tuple(words[1:]))
         parser = self._parser.getSection(name)._getParser()
         parsed = self._prepare(name, words[1:], row, _options_in(parser), place, findings)
         if parsed is None:
@@ -167,13 +169,13 @@ class Syntax:
         found = self._guard(name, place, findings, lambda: parser.parse_args(arguments, lineno=place.line))
         if found is None:
             return None
-        return Command(
+        return ParsedCommand(
             name=name, place=place, words=tuple(words[1:]), options=options, values=values, data=found[0]
         )
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _pass_over(self, words: list[str], row: Row, place: Place, findings: Findings) -> None:
+    def _pass_over(self, words: list[str], row: CommandRow, place: Place, findings: Findings) -> None:
         """Say that a command has no effect; what is wrong with its arguments harms nobody either."""
         name = words[0]
         trial = Findings()
@@ -187,22 +189,22 @@ class Syntax:
         return _options_in(getattr(self._handler.commands[command], "op", None))
 
     def _parse_missing(
-        self, name: str, words: list[str], row: Row, place: Place, findings: Findings
-    ) -> Command | None:
+        self, name: str, words: list[str], row: CommandRow, place: Place, findings: Findings
+    ) -> ParsedCommand | None:
         """Handle a command that is not in this syntax."""
-        if row.verdict is Verdict.HARMLESS:
+        if row.verdict is Treatment.HARMLESS:
             findings.warn(place, f"{name} is not in the syntax {self.name}; it has no effect: {row.reason}")
             return None
         if row.tolerated:
             findings.warn(place, f"{name} is not in the syntax {self.name}; it is still honoured")
-            return Command(name=name, place=place, words=tuple(words[1:]))
+            return ParsedCommand(name=name, place=place, words=tuple(words[1:]))
         findings.error(
             place, f"{name} is not in the syntax {self.name}", f"it is in {_span(name)}: see --ksversion"
         )
         return None
 
     def _prepare(
-        self, name: str, words: list[str], row: Row, known: _Known, place: Place, findings: Findings
+        self, name: str, words: list[str], row: CommandRow, known: _Known, place: Place, findings: Findings
     ) -> tuple[list[str], frozenset[str], dict[str, str]] | None:
         """Hold the options of a line to the table; take out what this syntax lacks but we understand."""
         kept: list[str] = []
@@ -217,7 +219,7 @@ class Syntax:
             option = known.resolve(word) if _is_option(word) else None
             if option is not None:
                 kept.append(word)
-                if option in used and option in known.single and row.verdict is Verdict.HONOURED:
+                if option in used and option in known.single and row.verdict is Treatment.HONOURED:
                     findings.warn(place, f"{name}: a second {option} in one line: the last holds")
                 used.add(option)
                 good &= self._judge(name, option, row, place, findings)
@@ -233,20 +235,20 @@ class Syntax:
                 kept.append(word)
         return (kept, frozenset(used), values) if good else None
 
-    def _judge(self, name: str, option: str, row: Row, place: Place, findings: Findings) -> bool:
+    def _judge(self, name: str, option: str, row: CommandRow, place: Place, findings: Findings) -> bool:
         """Say what becomes of an option that the syntax has; False when it is refused."""
-        if row.verdict is not Verdict.HONOURED:
+        if row.verdict is not Treatment.HONOURED:
             return True
         entry = row.options.get(option)
         if entry is None:
             findings.error(place, f"{name} {option} is not handled", "leave it out")
             return False
-        if entry.verdict is Verdict.REFUSED:
+        if entry.verdict is Treatment.REFUSED:
             findings.error(place, f"{name} {option}: {entry.reason}", entry.way_out)
             return False
-        if entry.verdict is Verdict.HARMLESS:
+        if entry.verdict is Treatment.HARMLESS:
             findings.note(place, f"{name} {option} has no effect: {entry.reason}")
-        if entry.verdict is Verdict.REPLACED:
+        if entry.verdict is Treatment.REPLACED:
             findings.warn(place, f"{name} {option}: {entry.reason}")
         return True
 
@@ -255,7 +257,7 @@ class Syntax:
         name: str,
         word: str,
         option: str,
-        entry: Option,
+        entry: OptionRow,
         known: _Known,
         rest: Any,
         values: dict[str, str],
@@ -264,7 +266,7 @@ class Syntax:
     ) -> list[str]:
         """Return what stands for an option that this syntax lacks: its other name, or nothing."""
         effect = f"it has no effect: {entry.reason}" if entry.reason else "it is still honoured"
-        if entry.verdict is Verdict.REPLACED:
+        if entry.verdict is Treatment.REPLACED:
             effect = entry.reason
         findings.warn(place, f"{name} {option} is not in the syntax {self.name}; {effect}")
         _, equals, value = word.partition("=")
@@ -277,7 +279,7 @@ class Syntax:
         return []
 
     def _explain(
-        self, name: str, word: str, row: Row, known: _Known, place: Place, findings: Findings
+        self, name: str, word: str, row: CommandRow, known: _Known, place: Place, findings: Findings
     ) -> bool:
         """Say more than pykickstart about an option that the syntax lacks; True when there is no more."""
         option = word.partition("=")[0]
@@ -287,7 +289,7 @@ class Syntax:
             findings.error(
                 place, f"{name} has no option {option}", f"did you mean {near[0]}?" if near else None
             )
-        elif entry.verdict is Verdict.REFUSED:
+        elif entry.verdict is Treatment.REFUSED:
             findings.error(place, f"{name} {option}: {entry.reason}", entry.way_out)
         else:
             findings.error(
@@ -365,7 +367,7 @@ def _is_option(word: str) -> bool:
     return word.startswith("--") and len(word) > 2 and " " not in word.partition("=")[0]
 
 
-def _tolerated(word: str, row: Row) -> tuple[str, Option] | None:
+def _tolerated(word: str, row: CommandRow) -> tuple[str, OptionRow] | None:
     option = word.partition("=")[0]
     entry = row.options.get(option)
     return (option, entry) if entry is not None and entry.tolerated else None

@@ -7,7 +7,7 @@ import re
 
 from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
+from builder.kickstart.syntax import ParsedCommand
 
 LANG = re.compile(r"[A-Za-z]{1,8}(_[A-Za-z]{2,3})?(\.[A-Za-z0-9-]+)?(@[a-z]+)?")
 KEYMAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -20,7 +20,7 @@ MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
 
-def fits(ks: Kickstart, command: Command, pattern: re.Pattern[str], value: str, what: str) -> bool:
+def fits(ks: Kickstart, command: ParsedCommand, pattern: re.Pattern[str], value: str, what: str) -> bool:
     """Return whether `value` looks like `what`; an error is noted when not."""
     if pattern.fullmatch(value):
         return True

@@ -30,7 +30,7 @@ LOOK_BACK = 86400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
+class TaskOptions:
     """How builds are made: `arches` and `scratch` as Koji's --arch-override and --scratch."""
 
     scratch: bool = True
@@ -63,7 +63,7 @@ class Submission:
         """Where its source RPM goes in the hub's work area: a folder nobody else uses."""
         return f"cli-build/{self.mark}"
 
-    def calls(self, options: Options) -> tuple[Call, ...]:
+    def calls(self, options: TaskOptions) -> tuple[Call, ...]:
         """Return the calls that submit it, in order."""
         calls: list[Call] = []
         source = self.source
@@ -78,7 +78,7 @@ class Submission:
         return tuple(calls)
 
 
-def check_options(options: Options, *, chain: bool) -> None:
+def check_options(options: TaskOptions, *, chain: bool) -> None:
     """Refuse what Koji cannot do.
 
     Raises:
@@ -96,7 +96,9 @@ def check_options(options: Options, *, chain: bool) -> None:
         )
 
 
-def check_targets(hub: Hub, submissions: Sequence[Submission], options: Options) -> dict[str, dict[str, Any]]:
+def check_targets(
+    hub: Hub, submissions: Sequence[Submission], options: TaskOptions
+) -> dict[str, dict[str, Any]]:
     """Ask for the build target of each submission, in one request; return them by name.
 
     Raises:
@@ -125,7 +127,7 @@ def check_targets(hub: Hub, submissions: Sequence[Submission], options: Options)
 def submit(
     hub: Hub,
     submission: Submission,
-    options: Options,
+    options: TaskOptions,
     report: Report,
     *,
     pause: Callable[[float], None] = time.sleep,

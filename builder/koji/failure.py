@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from builder.errors import RemoteError
 from builder.koji.hub import Hub
-from builder.koji.tasks import State, Task
+from builder.koji.tasks import Task, TaskState
 
 # The logs of a task in the order they are looked into, each with the patterns of its first real error:
 # rpmbuild's and the compilers' words in build.log, dnf's in root.log, mock's own in mock_output.log.
@@ -62,7 +62,7 @@ def explain(hub: Hub, root: Task) -> list[Failure]:
 
 def culprits(root: Task) -> list[Task]:
     """Return the deepest tasks that failed; where none did, those that were cancelled."""
-    for state in (State.FAILED, State.CANCELED):
+    for state in (TaskState.FAILED, TaskState.CANCELED):
         found = [
             task
             for task in root.walk()
@@ -79,7 +79,7 @@ def _explain(hub: Hub, task: Task) -> Failure:
         row = hub.ask("getHost", task.host)
         host = str(row["name"]) if row else str(task.host)
     result = "it was cancelled"
-    if task.state is State.FAILED:
+    if task.state is TaskState.FAILED:
         try:
             hub.ask("getTaskResult", task.id)
             result = "it failed"

@@ -18,7 +18,7 @@ from builder.errors import InputError, RemoteError
 from builder.files import make_folder, replace_file
 from builder.koji.hub import Hub
 from builder.koji.payload import payload_digest
-from builder.koji.tasks import State, Task
+from builder.koji.tasks import Task, TaskState
 from builder.report import Report
 
 CHUNK = 4 << 20
@@ -67,7 +67,7 @@ def list_outputs(hub: Hub, root: Task, *, key: str | None) -> list[Output]:
             hint=f"openstack-builder koji watch {root.id}",
         )
     builds = hub.ask("listBuilds", taskID=root.id)
-    if builds and root.state is State.CLOSED:
+    if builds and root.state is TaskState.CLOSED:
         return [output for build in builds for output in _of_build(hub, build, key)]
     if key is not None:
         raise InputError(

@@ -14,7 +14,7 @@ from typing import Any
 from builder.koji.hub import Call, Hub
 
 
-class State(IntEnum):
+class TaskState(IntEnum):
     """How a task stands."""
 
     FREE = 0
@@ -27,7 +27,7 @@ class State(IntEnum):
     @property
     def is_over(self) -> bool:
         """Say whether the hub will do no more about the task."""
-        return self in (State.CLOSED, State.CANCELED, State.FAILED)
+        return self in (TaskState.CLOSED, TaskState.CANCELED, TaskState.FAILED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,7 @@ class Task:
     id: int
     parent: int | None
     method: str
-    state: State
+    state: TaskState
     arch: str
     host: int | None
     since: float | None
@@ -88,7 +88,7 @@ def make_task(info: Mapping[str, Any], children: tuple[Task, ...] = ()) -> Task:
         id=int(info["id"]),
         parent=info.get("parent"),
         method=str(info["method"]),
-        state=State(info["state"]),
+        state=TaskState(info["state"]),
         arch=str(info.get("arch") or ""),
         host=info.get("host_id"),
         since=info.get("start_ts") or info.get("create_ts"),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from builder.koji.hub import Call, Hub
-from builder.koji.tasks import State, Task, read_trees
+from builder.koji.tasks import Task, TaskState, read_trees
 from builder.report import Report, format_table
 
 HEADER = ("task", "state", "arch", "host", "for", "what")
@@ -33,7 +33,7 @@ class Watch:
     pause: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.time
     hosts: dict[int, str] = field(default_factory=dict)
-    seen: dict[int, State] = field(default_factory=dict)
+    seen: dict[int, TaskState] = field(default_factory=dict)
 
     def follow(self, ids: Sequence[int]) -> tuple[Task, ...]:
         """Poll until all of `ids` are over; return them with all below them.
@@ -74,7 +74,7 @@ class Watch:
         rows = [self._row(task) for tree in trees for task in tree.walk()]
         for tree in trees:
             for task in tree.walk():
-                if self.seen.get(task.id) is not task.state and task.state is not State.FREE:
+                if self.seen.get(task.id) is not task.state and task.state is not TaskState.FREE:
                     self.report.note("  ".join(cell for cell in self._row(task) if cell))
                 self.seen[task.id] = task.state
         over = sum(tree.state.is_over for tree in trees)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import base64
 import itertools
 
-from builder.catalogue.user import User
+from builder.catalogue.user import SystemAccount
 
 
-def sysusers_line(user: User) -> str:
+def sysusers_line(user: SystemAccount) -> str:
     """Return the line of sysusers.d that makes the user and its group.
 
     rpm's Provides carry the line in base64, and rpmbuild takes no "/" there: where the plain line would
@@ -26,7 +26,7 @@ def sysusers_line(user: User) -> str:
     raise ValueError(f"no spacing of {' '.join(words)} is free of / in base64")
 
 
-def member_line(user: User, group: str) -> str:
+def member_line(user: SystemAccount, group: str) -> str:
     """Return the line of sysusers.d that puts the user into a group."""
     for gaps in itertools.product((1, 2, 3), repeat=2):
         line = "m" + " " * gaps[0] + user.name + " " * gaps[1] + group
@@ -41,11 +41,11 @@ def encode(line: str) -> str:
     return base64.b64encode(raw + b"\0" * (-len(raw) % 3)).decode()
 
 
-def account_provides(user: User) -> tuple[str, ...]:
+def account_provides(user: SystemAccount) -> tuple[str, ...]:
     """Return what declares the account to rpm 4.19 and later."""
     return (f"user({user.name}) = {encode(sysusers_line(user))}", f"group({user.name})")
 
 
-def member_provides(user: User, groups: tuple[str, ...]) -> tuple[str, ...]:
+def member_provides(user: SystemAccount, groups: tuple[str, ...]) -> tuple[str, ...]:
     """Return what declares the account's further groups to rpm 4.20 and later."""
     return tuple(f"groupmember({user.name}/{group}) = {encode(member_line(user, group))}" for group in groups)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from builder.targets import Family, Target
+from builder.targets import Target, TargetFamily
 
-MACRO = {Family.FEDORA: "fedora", Family.EL: "rhel", Family.FIXTURE: "fixture"}
+MACRO = {TargetFamily.FEDORA: "fedora", TargetFamily.EL: "rhel", TargetFamily.FIXTURE: "fixture"}
 
 # rpm makes the accounts that a package's sysusers.d file names, and puts them into groups (its "m" lines),
 # from these versions on.
@@ -21,7 +21,7 @@ def expression(targets: Sequence[Target], chosen: Callable[[Target], bool]) -> s
     A family that is chosen as a whole is named without numbers, so that a newer release of it fits too.
     """
     terms = []
-    for family in Family:
+    for family in TargetFamily:
         members = [target for target in targets if target.family is family]
         wanted = [target for target in members if chosen(target)]
         macro = MACRO[family]

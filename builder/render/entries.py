@@ -23,7 +23,7 @@ SPELLINGS = (
 )
 
 
-class Kind(StrEnum):
+class ListedAs(StrEnum):
     """How %files lists an entry."""
 
     FILE = ""
@@ -44,7 +44,7 @@ class Only(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class PayloadEntry:
     """A file or folder of a package.
 
     `text` is the content of `file`, which is next to the spec; `upstream` names one of the source archive;
@@ -54,7 +54,7 @@ class Entry:
 
     package: str
     path: str
-    kind: Kind = Kind.FILE
+    kind: ListedAs = ListedAs.FILE
     mode: str = "0644"
     owner: str = "root"
     group: str = "root"
@@ -75,7 +75,7 @@ class Entry:
     def listing(self) -> str:
         """Return its line of %files."""
         words = [self.kind.value]
-        plain = "0755" if self.kind in (Kind.FOLDER, Kind.VOLATILE) else "0644"
+        plain = "0755" if self.kind in (ListedAs.FOLDER, ListedAs.VOLATILE) else "0644"
         if self.path.startswith(("/usr/bin/", "/etc/rc.d/")):
             plain = "0755"
         if (self.mode, self.owner, self.group) != (plain, "root", "root"):

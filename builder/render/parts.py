@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from builder.catalogue.packaging import Packaging, SubPackage
 from builder.catalogue.services import Service
-from builder.catalogue.user import User
+from builder.catalogue.user import SystemAccount
 from builder.render.accounts import account_provides, member_provides
-from builder.render.entries import Entry, Only
+from builder.render.entries import Only, PayloadEntry
 from builder.render.escapes import paragraph
 from builder.render.services import ProjectContext
 
@@ -41,7 +41,7 @@ class Part:
     services: tuple[str, ...]
     files: Branch
     groups: tuple[str, ...]
-    account: User | None
+    account: SystemAccount | None
     provides: tuple[str, ...]
     member_provides: tuple[str, ...]
     owners: tuple[str, ...]
@@ -60,13 +60,13 @@ class Part:
         return tuple(name for name in self.services if f"{name}.service" in self.restarted)
 
 
-def list_parts(packaging: Packaging, around: ProjectContext, entries: Sequence[Entry]) -> list[Part]:
+def list_parts(packaging: Packaging, around: ProjectContext, entries: Sequence[PayloadEntry]) -> list[Part]:
     """Return the binary packages of a project, in the order of the catalogue."""
     return [_part(package, packaging, around, entries) for package in packaging.packages.values()]
 
 
 def _part(
-    package: SubPackage, packaging: Packaging, around: ProjectContext, entries: Sequence[Entry]
+    package: SubPackage, packaging: Packaging, around: ProjectContext, entries: Sequence[PayloadEntry]
 ) -> Part:
     mine = [entry for entry in entries if entry.package == package.name]
     services = [each for each in around.release.services.values() if each.home == package.name]
@@ -127,7 +127,7 @@ def _units(services: Sequence[Service], *, keep: bool) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _owners(entries: Sequence[Entry], account: User | None) -> tuple[str, ...]:
+def _owners(entries: Sequence[PayloadEntry], account: SystemAccount | None) -> tuple[str, ...]:
     """Return the accounts that rpm 4.19 would make a package require, because its files belong to them.
 
     That it makes `account` itself is said by its Provides.
@@ -137,7 +137,7 @@ def _owners(entries: Sequence[Entry], account: User | None) -> tuple[str, ...]:
     return tuple(sorted(named - made - {"user(root)", "group(root)"}, reverse=True))
 
 
-def branch(entries: Sequence[Entry], show: Callable[[Entry], str | None]) -> Branch:
+def branch(entries: Sequence[PayloadEntry], show: Callable[[PayloadEntry], str | None]) -> Branch:
     """Return what `show` makes of the entries, by the targets that have them."""
     shown = {
         only: tuple(line for entry in entries if entry.only is only and (line := show(entry)) is not None)

@@ -12,7 +12,7 @@ from builder.catalogue.model import ConfigurationFile, Project, ProjectRelease
 from builder.catalogue.packaging import Folder, Packaging
 from builder.catalogue.services import uwsgi_path
 from builder.render.accounts import member_line, sysusers_line
-from builder.render.entries import Entry, Kind, Only
+from builder.render.entries import ListedAs, Only, PayloadEntry
 from builder.render.environment import render
 from builder.render.services import (
     ProjectContext,
@@ -35,9 +35,9 @@ def commands_of(release: ProjectRelease, packaging: Packaging) -> tuple[str, ...
     return tuple(dict.fromkeys((*packaging.commands, *run)))
 
 
-def list_payload(project: Project, around: ProjectContext, packaging: Packaging) -> tuple[Entry, ...]:
+def list_payload(project: Project, around: ProjectContext, packaging: Packaging) -> tuple[PayloadEntry, ...]:
     """Return everything that the packages hold, in the order in which %files lists it."""
-    parts: tuple[Callable[[Project, ProjectContext, Packaging], Iterator[Entry]], ...] = (
+    parts: tuple[Callable[[Project, ProjectContext, Packaging], Iterator[PayloadEntry]], ...] = (
         _commands,
         _services,
         _configuration,
@@ -52,19 +52,19 @@ def list_payload(project: Project, around: ProjectContext, packaging: Packaging)
     return tuple(entry for part in parts for entry in part(project, around, packaging))
 
 
-def _commands(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
+def _commands(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[PayloadEntry]:
     homes = {service.run[0]: service.home for service in around.release.services.values() if service.run}
     for command in commands_of(around.release, packaging):
         path = f"/usr/bin/{command}"
         common = command in packaging.commands
-        yield Entry(package=packaging.common if common else homes[path], path=path, mode="0755")
+        yield PayloadEntry(package=packaging.common if common else homes[path], path=path, mode="0755")
 
 
-def _services(project: Project, around: ProjectContext, _packaging: Packaging) -> Iterator[Entry]:
+def _services(project: Project, around: ProjectContext, _packaging: Packaging) -> Iterator[PayloadEntry]:
     only = Only.SYSTEMD if around.sysv else Only.EVERYWHERE
     for service in around.release.services.values():
         unit = f"{service.name}.service"
-        yield Entry(
+        yield PayloadEntry(
             package=service.home,
             path=f"/usr/lib/systemd/system/{unit}",
             only=only,
@@ -73,7 +73,7 @@ def _services(project: Project, around: ProjectContext, _packaging: Packaging) -
         )
         if service.instance:
             unit = f"{service.name}@.service"
-            yield Entry(
+            yield PayloadEntry(
                 package=service.home,
                 path=f"/usr/lib/systemd/system/{unit}",
                 only=only,
@@ -81,7 +81,7 @@ def _services(project: Project, around: ProjectContext, _packaging: Packaging) -
                 text=render_unit(service, around, instances=True),
             )
         if around.sysv:
-            yield Entry(
+            yield PayloadEntry(
                 package=service.home,
                 path=f"/etc/rc.d/init.d/{service.name}",
                 mode="0755",
@@ -89,25 +89,25 @@ def _services(project: Project, around: ProjectContext, _packaging: Packaging) -
                 file=f"{service.name}.init",
                 text=render_init(service, around),
             )
-            yield Entry(
+            yield PayloadEntry(
                 package=service.home,
                 path=f"/etc/sysconfig/{service.name}",
-                kind=Kind.CONFIG,
+                kind=ListedAs.CONFIG,
                 file=f"{service.name}.sysconfig",
                 text=render_sysconfig(service),
             )
         if service.wsgi:
             path = uwsgi_path(service, project.project)
-            yield Entry(
+            yield PayloadEntry(
                 package=service.home,
                 path=path,
-                kind=Kind.CONFIG,
+                kind=ListedAs.CONFIG,
                 file=path.rpartition("/")[2],
                 text=render_uwsgi(service, around),
             )
 
 
-def _configuration(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
+def _configuration(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[PayloadEntry]:
     names = [path.rpartition("/")[2] for path in around.release.configuration]
     for config in around.release.configuration.values():
         text = None
@@ -117,7 +117,7 @@ def _configuration(project: Project, around: ProjectContext, packaging: Packagin
         name = config.path.rpartition("/")[2]
         if names.count(name) > 1:
             name = config.path.removeprefix("/etc/").replace("/", "-")
-        yield Entry(
+        yield PayloadEntry(
             package=config.package or packaging.common,
             path=config.path,
             kind=_kind_of(config),
@@ -130,11 +130,11 @@ def _configuration(project: Project, around: ProjectContext, packaging: Packagin
         )
 
 
-def _kind_of(config: ConfigurationFile) -> Kind:
-    return Kind.GHOST if config.set is None and config.source is None else Kind.CONFIG
+def _kind_of(config: ConfigurationFile) -> ListedAs:
+    return ListedAs.GHOST if config.set is None and config.source is None else ListedAs.CONFIG
 
 
-def _manuals(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
+def _manuals(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[PayloadEntry]:
     """One page for all of a project; %install makes a link to it for each command without one."""
     if packaging.source is None:
         return
@@ -148,25 +148,25 @@ def _manuals(project: Project, around: ProjectContext, packaging: Packaging) -> 
         databases=any(database.connection for database in around.release.databases.values()),
     )
     file = f"{packaging.name}.7"
-    yield Entry(package=packaging.common, path=f"/usr/share/man/man7/{file}", file=file, text=text)
+    yield PayloadEntry(package=packaging.common, path=f"/usr/share/man/man7/{file}", file=file, text=text)
     if commands and COMMAND_PAGES not in packaging.files:
-        yield Entry(package=packaging.common, path=COMMAND_PAGES)
+        yield PayloadEntry(package=packaging.common, path=COMMAND_PAGES)
 
 
-def _files(_project: Project, _around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
+def _files(_project: Project, _around: ProjectContext, packaging: Packaging) -> Iterator[PayloadEntry]:
     for path, source in packaging.files.items():
-        yield Entry(package=packaging.common, path=path, upstream=source)
+        yield PayloadEntry(package=packaging.common, path=path, upstream=source)
     for path, target in packaging.links.items():
-        yield Entry(package=packaging.common, path=path, link=target)
+        yield PayloadEntry(package=packaging.common, path=path, link=target)
 
 
-def _own(_project: Project, _around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
+def _own(_project: Project, _around: ProjectContext, packaging: Packaging) -> Iterator[PayloadEntry]:
     for own in packaging.own.values():
-        kind = Kind.CONFIG if own.config else Kind.FILE
-        yield Entry(
+        kind = ListedAs.CONFIG if own.config else ListedAs.FILE
+        yield PayloadEntry(
             package=own.package or packaging.common,
             path=own.path,
-            kind=Kind.MADE if own.file is None else kind,
+            kind=ListedAs.MADE if own.file is None else kind,
             mode=own.mode,
             owner=own.owner,
             group=own.group,
@@ -175,7 +175,7 @@ def _own(_project: Project, _around: ProjectContext, packaging: Packaging) -> It
         )
 
 
-def _site(project: Project, around: ProjectContext, _packaging: Packaging) -> Iterator[Entry]:
+def _site(project: Project, around: ProjectContext, _packaging: Packaging) -> Iterator[PayloadEntry]:
     site = around.release.site
     if site is None:
         return
@@ -188,24 +188,24 @@ def _site(project: Project, around: ProjectContext, _packaging: Packaging) -> It
         group=around.group,
         modern=around.modern,
     )
-    yield Entry(
+    yield PayloadEntry(
         package=site.package,
         path=f"/etc/httpd/conf.d/{site.package}.conf",
-        kind=Kind.CONFIG,
+        kind=ListedAs.CONFIG,
         file=f"{site.package}.conf",
         text=text,
     )
 
 
-def _rights(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
+def _rights(project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[PayloadEntry]:
     name = packaging.name
     user = around.user.name
     if packaging.sudo:
         title = f"{project.title} of OpenStack"
-        yield Entry(
+        yield PayloadEntry(
             package=packaging.common,
             path=f"/etc/sudoers.d/{name}",
-            kind=Kind.CONFIG,
+            kind=ListedAs.CONFIG,
             mode="0440",
             file=f"{name}.sudoers",
             text=render("sudoers", title=title, user=user, commands=packaging.sudo),
@@ -216,16 +216,16 @@ def _rights(project: Project, around: ProjectContext, packaging: Packaging) -> I
         if not around.modern:
             folder = "/etc/polkit-1/localauthority/50-local.d"
             template, path = "polkit.pkla", f"{folder}/50-{name}.pkla"
-        yield Entry(
+        yield PayloadEntry(
             package=packaging.common,
             path=path,
-            kind=Kind.FILE if around.modern else Kind.CONFIG,
+            kind=ListedAs.FILE if around.modern else ListedAs.CONFIG,
             file=path.rpartition("/")[2],
             text=render(template, user=user, action=packaging.polkit),
         )
     if around.modern:
         if around.user.provider is None:
-            yield Entry(
+            yield PayloadEntry(
                 package=packaging.common,
                 path=f"/usr/lib/sysusers.d/{name}.conf",
                 file=f"{name}.sysusers",
@@ -233,7 +233,7 @@ def _rights(project: Project, around: ProjectContext, packaging: Packaging) -> I
             )
         for package in packaging.packages.values():
             if package.account:
-                yield Entry(
+                yield PayloadEntry(
                     package=package.name,
                     path=f"/usr/lib/sysusers.d/{package.name}.conf",
                     file=f"{package.name}.sysusers",
@@ -241,7 +241,7 @@ def _rights(project: Project, around: ProjectContext, packaging: Packaging) -> I
                 )
             if package.groups:
                 members = [member_line(around.user, group) for group in package.groups]
-                yield Entry(
+                yield PayloadEntry(
                     package=package.name,
                     path=f"/usr/lib/sysusers.d/{package.name}-groups.conf",
                     only=Only.MEMBERS,
@@ -250,26 +250,26 @@ def _rights(project: Project, around: ProjectContext, packaging: Packaging) -> I
                 )
 
 
-def _housekeeping(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
+def _housekeeping(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[PayloadEntry]:
     name = packaging.name
     log = f"/var/log/{around.user.name}"
     if log in around.release.folders:
         # The folder is the daemons': as root, logrotate would follow a link that they put there.
         own = (f"su {around.user.name} {around.group}",) if around.modern else ()
         text = render("logrotate", pattern=f"{log}/*.log", directives=(*own, *around.profile.logrotate))
-        yield Entry(
+        yield PayloadEntry(
             package=packaging.common,
             path=f"/etc/logrotate.d/{name}",
-            kind=Kind.CONFIG,
+            kind=ListedAs.CONFIG,
             file=f"{name}.logrotate",
             text=text,
         )
     if packaging.sysctl:
         folder = "/usr/lib/sysctl.d" if around.modern else "/etc/sysctl.d"
-        yield Entry(
+        yield PayloadEntry(
             package=packaging.common,
             path=f"{folder}/{name}.conf",
-            kind=Kind.FILE if around.modern else Kind.CONFIG,
+            kind=ListedAs.FILE if around.modern else ListedAs.CONFIG,
             file=f"{name}.sysctl",
             text=render("sysctl", settings=packaging.sysctl),
         )
@@ -281,36 +281,38 @@ def _housekeeping(_project: Project, around: ProjectContext, packaging: Packagin
     ]  # fmt: skip
     if volatile:
         folder = "/usr/lib/tmpfiles.d" if around.modern else "/etc/tmpfiles.d"
-        yield Entry(
+        yield PayloadEntry(
             package=packaging.common,
             path=f"{folder}/{name}.conf",
-            kind=Kind.FILE if around.modern else Kind.CONFIG,
+            kind=ListedAs.FILE if around.modern else ListedAs.CONFIG,
             only=Only.SYSTEMD if around.sysv else Only.EVERYWHERE,
             file=f"{name}.tmpfiles",
             text=render("tmpfiles", folders=volatile),
         )
 
 
-def _folders(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[Entry]:
+def _folders(_project: Project, around: ProjectContext, packaging: Packaging) -> Iterator[PayloadEntry]:
     for folder in around.release.folders.values():
         if folder.is_volatile and around.sysv:
-            yield _folder(folder, around, packaging, Kind.FOLDER, Only.SYSV)
-            yield _folder(folder, around, packaging, Kind.VOLATILE, Only.SYSTEMD)
+            yield _folder(folder, around, packaging, ListedAs.FOLDER, Only.SYSV)
+            yield _folder(folder, around, packaging, ListedAs.VOLATILE, Only.SYSTEMD)
         elif folder.is_volatile:
-            yield _folder(folder, around, packaging, Kind.VOLATILE, Only.EVERYWHERE)
+            yield _folder(folder, around, packaging, ListedAs.VOLATILE, Only.EVERYWHERE)
         else:
-            yield _folder(folder, around, packaging, Kind.FOLDER, Only.EVERYWHERE)
+            yield _folder(folder, around, packaging, ListedAs.FOLDER, Only.EVERYWHERE)
         if folder.source is not None:
-            yield Entry(
+            yield PayloadEntry(
                 package=folder.package or packaging.common,
                 path=f"{folder.path}/*",
-                kind=Kind.CONFIG,
+                kind=ListedAs.CONFIG,
                 upstream=f"{folder.source}/*",
             )
 
 
-def _folder(folder: Folder, around: ProjectContext, packaging: Packaging, kind: Kind, only: Only) -> Entry:
-    return Entry(
+def _folder(
+    folder: Folder, around: ProjectContext, packaging: Packaging, kind: ListedAs, only: Only
+) -> PayloadEntry:
+    return PayloadEntry(
         package=folder.package or packaging.common,
         path=folder.path,
         kind=kind,

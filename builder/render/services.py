@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from builder.catalogue.model import ProjectRelease
 from builder.catalogue.services import Service, uwsgi_path
-from builder.catalogue.user import User
+from builder.catalogue.user import SystemAccount
 from builder.releases import ReleaseProfile
 from builder.render import escapes
 from builder.render.environment import render
@@ -73,7 +73,7 @@ class ProjectContext:
     profile: ReleaseProfile
     project: str
     release: ProjectRelease
-    user: User
+    user: SystemAccount
     url: str
     modern: bool
     sysv: bool

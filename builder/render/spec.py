@@ -13,7 +13,7 @@ from builder.catalogue.model import Catalogue, Project, ProjectRelease
 from builder.catalogue.packaging import Packaging
 from builder.places import SOURCE
 from builder.render.conditions import expression, makes_accounts, makes_members
-from builder.render.entries import Entry, Kind
+from builder.render.entries import ListedAs, PayloadEntry
 from builder.render.environment import render
 from builder.render.escapes import paragraph
 from builder.render.parts import Part, branch, list_parts
@@ -41,7 +41,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Conditions:
+class SpecConditions:
     """The expressions of the named conditions; None where no target of the release is so."""
 
     sysv: str | None
@@ -111,9 +111,9 @@ def _context(
     )
 
 
-def _conditions(targets: Sequence[Target], parts: Sequence[Part], *, modern: bool) -> Conditions:
+def _conditions(targets: Sequence[Target], parts: Sequence[Part], *, modern: bool) -> SpecConditions:
     has_groups = any(part.groups for part in parts)
-    return Conditions(
+    return SpecConditions(
         sysv=expression(targets, lambda target: target.init is Init.SYSV),
         sysusers=expression(targets, makes_accounts) if modern else None,
         members=expression(targets, makes_members) if modern and has_groups else None,
@@ -125,13 +125,13 @@ def _readme(project: Project, facts: ProjectRelease, packaging: Packaging) -> st
     return render("readme", project=project, facts=facts, packaging=packaging, databases=databases)
 
 
-def _install(entry: Entry, sources: Sequence[SourceFile]) -> str | None:
+def _install(entry: PayloadEntry, sources: Sequence[SourceFile]) -> str | None:
     """Return the command of %install that puts an entry into its place; None where another does."""
     place = f"%{{buildroot}}{entry.spelt}"
     mode = entry.mode.lstrip("0")
-    if entry.kind in (Kind.FOLDER, Kind.VOLATILE):
+    if entry.kind in (ListedAs.FOLDER, ListedAs.VOLATILE):
         return f"install -d -m {mode} {place}"
-    if entry.kind in (Kind.GHOST, Kind.MADE):
+    if entry.kind in (ListedAs.GHOST, ListedAs.MADE):
         # An old rpm wants to see the file, empty as it is.
         return f"install -D -m {mode} /dev/null {place}"
     if entry.link is not None:

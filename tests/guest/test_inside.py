@@ -17,10 +17,10 @@ from builder.guest.acceleration import Acceleration
 from builder.guest.boots import ask
 from builder.guest.checks import across, booted
 from builder.guest.checks.packaged import judge_verification
-from builder.guest.facts import COMMANDS, COSTLY, Fact, Script, make_script, parse_facts
+from builder.guest.facts import COMMANDS, COSTLY, Fact, FactScript, make_script, parse_facts
 from builder.guest.firmware import FirmwareKind
 from builder.guest.instance import Datasource, Instance
-from builder.guest.outcome import State, run_checks
+from builder.guest.outcome import CheckState, run_checks
 from builder.guest.qemu import DiskBus
 from builder.guest.record import BootPlan, BootRecord, plan_boots
 from builder.guest.ssh import Login
@@ -94,14 +94,14 @@ def good_boot(**changes: Any) -> BootRecord:
     return BootRecord(**{**values, **changes})
 
 
-def states(boot: BootRecord) -> dict[str, State]:
+def states(boot: BootRecord) -> dict[str, CheckState]:
     return {result.check: result.state for result in run_checks(booted.CHECKS, boot)}
 
 
 def test_a_good_guest_passes_every_check() -> None:
     results = run_checks(booted.CHECKS, good_boot())
 
-    assert {result.check: result.reason for result in results if result.state != State.PASS} == {}
+    assert {result.check: result.reason for result in results if result.state != CheckState.PASS} == {}
 
 
 def _reported(name: str, output: str, status: int = 0) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def test_a_bad_guest_is_found_out(check: str, changes: dict[str, Any], reason: s
     results = run_checks(booted.CHECKS, good_boot(**changes))
 
     result = next(result for result in results if result.check == check)
-    assert result.state == State.FAIL
+    assert result.state == CheckState.FAIL
     assert reason in result.reason
 
 
@@ -198,10 +198,10 @@ def test_a_fact_that_is_missing_never_counts_as_a_pass(name: str) -> None:
     boot = good_boot()
     boot = replace(boot, facts={key: value for key, value in boot.facts.items() if key != name})
 
-    changed = {check for check, state in states(boot).items() if state != State.PASS}
+    changed = {check for check, state in states(boot).items() if state != CheckState.PASS}
 
     assert changed
-    assert State.FAIL not in states(boot).values()
+    assert CheckState.FAIL not in states(boot).values()
 
 
 def test_without_login_nothing_passes() -> None:
@@ -212,14 +212,14 @@ def test_without_login_nothing_passes() -> None:
 
     found = states(boot)
 
-    assert found.pop("login") == State.FAIL
-    assert set(found.values()) == {State.NOT_DONE}
+    assert found.pop("login") == CheckState.FAIL
+    assert set(found.values()) == {CheckState.NOT_DONE}
 
 
 def test_a_lost_connection_is_no_refusal_of_root() -> None:
     lost = Completed(returncode=255, stdout="", stderr="Connection reset by 127.0.0.1 port 2222")
 
-    assert states(good_boot(root_login=lost))["root-ssh-refused"] == State.NOT_DONE
+    assert states(good_boot(root_login=lost))["root-ssh-refused"] == CheckState.NOT_DONE
 
 
 def test_cloud_inits_answer_to_root_is_a_refusal() -> None:
@@ -227,13 +227,13 @@ def test_cloud_inits_answer_to_root_is_a_refusal() -> None:
         returncode=142, stdout='Please login as the user "ec2-user" rather than "root".', stderr=""
     )
 
-    assert states(good_boot(root_login=reported))["root-ssh-refused"] == State.PASS
+    assert states(good_boot(root_login=reported))["root-ssh-refused"] == CheckState.PASS
 
 
 def test_seconds_of_an_emulated_processor_are_only_reported() -> None:
     boot = good_boot(acceleration=Acceleration(name="tcg", reason="no /dev/kvm"), login_seconds=200.0)
 
-    assert states(boot)["boot-seconds"] == State.NOT_APPLICABLE
+    assert states(boot)["boot-seconds"] == CheckState.NOT_APPLICABLE
 
 
 def test_degraded_cloud_init_passes_with_the_reason() -> None:
@@ -241,14 +241,14 @@ def test_degraded_cloud_init_passes_with_the_reason() -> None:
     results = run_checks(booted.CHECKS, good_boot(facts={"cloud-status": fact(text, 2)}))
 
     result = next(result for result in results if result.check == "cloud-init-done")
-    assert (result.state, result.reason) == (State.PASS, "done, degraded: - old key used")
+    assert (result.state, result.reason) == (CheckState.PASS, "done, degraded: - old key used")
 
 
 def test_costly_facts_are_for_one_boot_of_a_run() -> None:
     boot = good_boot(was_asked_all=False)
     boot = replace(boot, facts={key: value for key, value in boot.facts.items() if key not in COSTLY})
 
-    assert states(boot)["rpm-verify"] == State.NOT_APPLICABLE
+    assert states(boot)["rpm-verify"] == CheckState.NOT_APPLICABLE
 
 
 @pytest.mark.parametrize(
@@ -280,12 +280,12 @@ def test_two_guests_with_the_same_keys_are_found() -> None:
     }
     different = [good_boot(), good_boot(label="second", instance=other, facts=mine)]
 
-    def state(boots: list[BootRecord]) -> State:
+    def state(boots: list[BootRecord]) -> CheckState:
         return run_checks(across.CHECKS, boots)[0].state
 
-    assert state(same) == State.FAIL
-    assert state(different) == State.PASS
-    assert state([good_boot()]) == State.NOT_APPLICABLE
+    assert state(same) == CheckState.FAIL
+    assert state(different) == CheckState.PASS
+    assert state([good_boot()]) == CheckState.NOT_APPLICABLE
 
 
 def test_a_guest_started_again_must_keep_its_identity() -> None:
@@ -293,12 +293,12 @@ def test_a_guest_started_again_must_keep_its_identity() -> None:
     kept = good_boot(label="again", is_second=True)
     lost = good_boot(label="again", is_second=True, facts={"machine-id": fact("f" * 32)})
 
-    def state(*boots: BootRecord) -> State:
+    def state(*boots: BootRecord) -> CheckState:
         return run_checks(across.CHECKS, boots)[1].state
 
-    assert state(first, kept) == State.PASS
-    assert state(first, lost) == State.FAIL
-    assert state(first) == State.NOT_APPLICABLE
+    assert state(first, kept) == CheckState.PASS
+    assert state(first, lost) == CheckState.FAIL
+    assert state(first) == CheckState.NOT_APPLICABLE
 
 
 def test_lists_of_boots_go_side_by_side() -> None:
@@ -339,7 +339,7 @@ class Doorkeeper:
         return Completed(returncode=0, stdout=self.run_shell(script), stderr="")
 
 
-SHORT = Script(mark="@1@", text="printf '@1@ begin user\\nop\\n\\n@1@ end 0\\n'")
+SHORT = FactScript(mark="@1@", text="printf '@1@ begin user\\nop\\n\\n@1@ end 0\\n'")
 
 
 def test_a_guest_whose_sshd_starts_anew_is_asked_again(run_shell: Callable[[str], str]) -> None:
@@ -354,7 +354,7 @@ def test_a_guest_that_stays_silent_is_reported_with_the_reason(run_shell: Callab
 
     result = next(result for result in run_checks(booted.CHECKS, boot) if result.check == "hostname")
     assert (result.state, result.reason) == (
-        State.NOT_DONE,
+        CheckState.NOT_DONE,
         "the guest reported nothing: kex_exchange: Connection reset by peer",
     )
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.guest.outcome import Result, State
-from builder.guest.verify import OUTSIDE, Options, verify
+from builder.guest.outcome import CheckResult, CheckState
+from builder.guest.verify import OUTSIDE, VerifyOptions, verify
 from builder.manifest import find_manifest
 from tests.support import small_image
 from tests.support.damages import DAMAGES, HOST, plan_rounds, wrong_link_count
@@ -34,8 +34,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def look(image: Path, *checks: str) -> dict[str, Result]:
-    options = Options(boot=False, checks=checks or None)
+def look(image: Path, *checks: str) -> dict[str, CheckResult]:
+    options = VerifyOptions(boot=False, checks=checks or None)
     verdict = verify(RUNNER, image, find_manifest(image), options)
     return {result.check: result for result in verdict.results}
 
@@ -45,7 +45,7 @@ def test_a_good_image_passes_every_check(good_image: SmallImage, tmp_path: Path)
 
     results = look(image)
 
-    assert {name: result.reason for name, result in results.items() if result.state != State.PASS} == {}
+    assert {name: result.reason for name, result in results.items() if result.state != CheckState.PASS} == {}
     assert list(results) == [check.id for check in OUTSIDE]
 
 
@@ -53,7 +53,7 @@ ROUNDS = {number: tuple(together) for together in plan_rounds() for number in to
 
 
 @pytest.fixture(scope="module")
-def looks() -> dict[tuple[int, ...], dict[str, Result]]:
+def looks() -> dict[tuple[int, ...], dict[str, CheckResult]]:
     """What was seen of the damaged images made so far, by the damages in them."""
     return {}
 
@@ -64,7 +64,7 @@ def looks() -> dict[tuple[int, ...], dict[str, Result]]:
 def test_damage_is_found(
     good_image: SmallImage,
     tmp_path: Path,
-    looks: dict[tuple[int, ...], dict[str, Result]],
+    looks: dict[tuple[int, ...], dict[str, CheckResult]],
     number: int,
 ) -> None:
     together = ROUNDS[number]
@@ -77,7 +77,7 @@ def test_damage_is_found(
 
     result = looks[together][check]
 
-    assert result.state == State.FAIL
+    assert result.state == CheckState.FAIL
     assert reason in result.reason
 
 
@@ -97,9 +97,9 @@ def test_qcow2_with_a_backing_file_is_refused_without_opening_that(
 
     results = look(overlay)
 
-    assert results["format-standalone"].state == State.FAIL
+    assert results["format-standalone"].state == CheckState.FAIL
     assert str(base) in results["format-standalone"].reason
-    assert results["root-locked"].state == State.NOT_DONE
+    assert results["root-locked"].state == CheckState.NOT_DONE
 
 
 def test_leaked_clusters_fail_the_format(good_image: SmallImage, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_leaked_clusters_fail_the_format(good_image: SmallImage, tmp_path: Path)
 
     result = look(image, "format-valid")["format-valid"]
 
-    assert result.state == State.FAIL
+    assert result.state == CheckState.FAIL
     assert "leaks" in result.reason
 
 
@@ -121,7 +121,7 @@ def test_a_snapshot_fails_the_format(good_image: SmallImage, tmp_path: Path) -> 
     image = good_image.copy(tmp_path / "snapshot").finish(convert=True)
     RUNNER.run(["qemu-img", "snapshot", "-c", "before", image])
 
-    assert look(image, "format-standalone")["format-standalone"].state == State.FAIL
+    assert look(image, "format-standalone")["format-standalone"].state == CheckState.FAIL
 
 
 def test_checksum_file_of_another_image_fails(good_image: SmallImage, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_checksum_file_of_another_image_fails(good_image: SmallImage, tmp_path: 
 
     result = look(image, "checksums")["checksums"]
 
-    assert (result.state, "SHA256SUMS" in result.reason) == (State.FAIL, True)
+    assert (result.state, "SHA256SUMS" in result.reason) == (CheckState.FAIL, True)
 
 
 def test_a_damaged_file_system_leaves_the_checks_of_its_files_undone(
@@ -141,7 +141,7 @@ def test_a_damaged_file_system_leaves_the_checks_of_its_files_undone(
 
     results = look(image.finish(), "root-locked", "no-host-keys")
 
-    assert {result.state for result in results.values()} == {State.NOT_DONE}
+    assert {result.state for result in results.values()} == {CheckState.NOT_DONE}
 
 
 def test_links_of_the_image_never_lead_out_of_it(good_image: SmallImage, tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_an_image_without_manifest_is_held_to_what_needs_none(good_image: SmallI
 
     results = look(image)
 
-    not_applicable = {name for name, result in results.items() if result.state == State.NOT_APPLICABLE}
+    not_applicable = {name for name, result in results.items() if result.state == CheckState.NOT_APPLICABLE}
     assert {"packages-as-manifest", "partitions-as-manifest", "locale", "services"} <= not_applicable
-    assert results["root-locked"].state == State.PASS
+    assert results["root-locked"].state == CheckState.PASS
 
 
 def test_users_of_the_kickstart_may_have_password_and_key(good_image: SmallImage, tmp_path: Path) -> None:
@@ -174,14 +174,14 @@ def test_users_of_the_kickstart_may_have_password_and_key(good_image: SmallImage
 
     results = look(image.finish(), "no-passwords", "no-authorized-keys")
 
-    assert {result.state for result in results.values()} == {State.PASS}
+    assert {result.state for result in results.values()} == {CheckState.PASS}
 
 
 def test_kickstart_that_asks_for_swap_gets_it(good_image: SmallImage, tmp_path: Path) -> None:
     image = good_image.copy(tmp_path / "swap")
     image.manifest["partitions"][0]["fstype"] = "swap"
 
-    assert look(image.finish(), "no-swap")["no-swap"].state == State.FAIL
+    assert look(image.finish(), "no-swap")["no-swap"].state == CheckState.FAIL
 
 
 def test_the_image_is_only_read(good_image: SmallImage, tmp_path: Path) -> None:
@@ -197,14 +197,14 @@ def test_the_image_is_only_read(good_image: SmallImage, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "waits", "expected"),
     [
-        pytest.param(5, 5, State.PASS, id="as the kickstart asks"),
-        pytest.param(None, 5, State.FAIL, id="the kickstart says nothing"),
-        pytest.param(0, 5, State.FAIL, id="the kickstart asks for none"),
-        pytest.param(None, 1, State.PASS, id="a second"),
+        pytest.param(5, 5, CheckState.PASS, id="as the kickstart asks"),
+        pytest.param(None, 5, CheckState.FAIL, id="the kickstart says nothing"),
+        pytest.param(0, 5, CheckState.FAIL, id="the kickstart asks for none"),
+        pytest.param(None, 1, CheckState.PASS, id="a second"),
     ],
 )
 def test_boot_menu_may_wait_as_long_as_the_kickstart_asks(
-    good_image: SmallImage, tmp_path: Path, asked: int | None, waits: int, expected: State
+    good_image: SmallImage, tmp_path: Path, asked: int | None, waits: int, expected: CheckState
 ) -> None:
     image = good_image.copy(tmp_path / "timeout")
     image.manifest["settings"]["boot_timeout"] = asked

@@ -11,7 +11,7 @@ import pytest
 
 from builder.guest.checks import labels
 from builder.guest.evidence import ImageEvidence
-from builder.guest.outcome import State
+from builder.guest.outcome import CheckState
 from builder.manifest import find_manifest
 from builder.report import Report
 from builder.runner import Runner
@@ -105,7 +105,7 @@ def test_every_label_is_the_policys_seen_from_outside(look: Look, tmp_path: Path
 
     outcome = labels.CHECKS[0].judge(evidence)
 
-    assert outcome.state is State.PASS, outcome
+    assert outcome.state is CheckState.PASS, outcome
     assert int(outcome.reason.split()[0]) > 1000
 
 

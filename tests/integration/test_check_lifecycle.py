@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builder.report import Report
-from builder.rpm.check.context import Context, rule_id
+from builder.rpm.check.context import CheckContext, rule_id
 from builder.rpm.check.package import BuiltPackage, PackagedFile, Scriptlet
 from builder.rpm.check.rules import lifecycle
 from builder.runner import Runner
@@ -58,7 +58,7 @@ def findings(tmp_path: Path, target: str, scriptlets: dict[str, str], file: Pack
     """Return what the rules say, by their ids."""
     listed = [Scriptlet(name=name, interpreter="/bin/sh", text=text) for name, text in scriptlets.items()]
     package = replace(THING, files=(file,), scriptlets=tuple(listed))
-    context = Context(
+    context = CheckContext(
         target=find_target(target),
         packages=(package,),
         against=None,

@@ -20,7 +20,7 @@ import pytest
 
 from builder.errors import BuildError, InputError, PermissionMissing
 from builder.image.disk.filesystems import try_mkfs_options, writer_for
-from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.placement import MIB, PlacedContent, Usage
 from builder.image.disk.table import write_table
@@ -327,7 +327,9 @@ def test_wrong_mkfsoptions_are_found_before_anything_is_built(
     )
 
     with pytest.raises(InputError) as caught:
-        try_mkfs_options(Disk(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
+        try_mkfs_options(
+            DiskFile(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout
+        )
 
     assert said in caught.value.message
     assert "/data" in caught.value.message
@@ -337,7 +339,7 @@ def test_wrong_mkfsoptions_are_found_before_anything_is_built(
 def test_good_mkfsoptions_pass_the_rehearsal(tmp_path: Path, runner: Runner) -> None:
     placed_layout = place(Partition(mountpoint="/", fstype="ext4", size=64, mkfsoptions="-m 1 -O ^64bit"))
 
-    try_mkfs_options(Disk(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
+    try_mkfs_options(DiskFile(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout)
 
     assert not (tmp_path / "rehearsal").exists()
 

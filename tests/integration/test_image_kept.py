@@ -10,7 +10,7 @@ import pytest
 
 from builder.guest.checks.identity import CHECKS
 from builder.guest.evidence import ImageEvidence
-from builder.guest.outcome import State
+from builder.guest.outcome import CheckState
 from builder.manifest import find_manifest
 from builder.report import Report
 from builder.runner import Runner
@@ -115,7 +115,7 @@ def test_checks_from_outside_take_nothing_of_it_for_junk(
     for name in ("no-junk", "machine-id-empty", "no-host-keys", "resolv-conf", "no-fixed-network",
                  "hostname-unset", "no-lvm-devices", "no-authorized-keys"):  # fmt: skip
         outcome = by_id[name].judge(evidence)
-        assert outcome.state is State.PASS, (name, outcome)
+        assert outcome.state is CheckState.PASS, (name, outcome)
 
 
 def test_an_author_can_insist(bench: Bench) -> None:

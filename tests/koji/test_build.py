@@ -10,8 +10,8 @@ import pytest
 
 from builder.errors import InputError, RemoteError
 from builder.koji.builds import (
-    Options,
     Submission,
+    TaskOptions,
     check_options,
     check_targets,
     find_marked,
@@ -20,7 +20,7 @@ from builder.koji.builds import (
     wait_for_repository,
 )
 from builder.koji.failure import explain, first_error
-from builder.koji.tasks import State, read_trees
+from builder.koji.tasks import TaskState, read_trees
 from builder.koji.watch import Watch
 from builder.report import Report
 from tests.koji.conftest import HubUnderTest, no_pause
@@ -40,8 +40,8 @@ def submission(source: Path | str, **more: int) -> Submission:
     return Submission(package="spam", target="epel-9", hub_target="epel9-candidate", source=source, **more)
 
 
-def send(hub: HubUnderTest, one: Submission, options: Options | None = None) -> int:
-    return submit(hub.connect(), one, options or Options(), QUIET, pause=no_pause)
+def send(hub: HubUnderTest, one: Submission, options: TaskOptions | None = None) -> int:
+    return submit(hub.connect(), one, options or TaskOptions(), QUIET, pause=no_pause)
 
 
 def test_the_source_is_uploaded_whole_and_built_as_scratch(hub: HubUnderTest, source: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_source_is_uploaded_whole_and_built_as_scratch(hub: HubUnderTest, so
 
 
 def test_an_scm_address_is_not_uploaded(hub: HubUnderTest) -> None:
-    send(hub, submission("git+https://example.org/spam#main"), Options(scratch=False))
+    send(hub, submission("git+https://example.org/spam#main"), TaskOptions(scratch=False))
 
     assert hub.stand_in.called("build")[0][0] == "git+https://example.org/spam#main"
     assert hub.stand_in.called("build")[0][2]["scratch"] is False
@@ -65,7 +65,7 @@ def test_an_scm_address_is_not_uploaded(hub: HubUnderTest) -> None:
 
 
 def test_options_reach_the_hub(hub: HubUnderTest, source: Path) -> None:
-    send(hub, submission(source), Options(arches=("x86_64", "aarch64"), background=True))
+    send(hub, submission(source), TaskOptions(arches=("x86_64", "aarch64"), background=True))
 
     words = hub.stand_in.called("build")[0]
     assert words[2]["arch_override"] == "x86_64 aarch64"
@@ -114,7 +114,7 @@ def test_a_target_that_the_hub_lacks_is_named_before_anything_is_sent(hub: HubUn
     one = Submission(package="spam", target="epel-9", hub_target="nosuch", source="git+x#y")
 
     with pytest.raises(RemoteError, match="there is no build target nosuch"):
-        check_targets(hub.connect(), [one], Options())
+        check_targets(hub.connect(), [one], TaskOptions())
 
     assert not hub.stand_in.called("build")
 
@@ -123,39 +123,39 @@ def test_a_locked_tag_is_no_obstacle_for_scratch_builds_only(hub: HubUnderTest) 
     hub.stand_in.tags[11]["locked"] = True
     session, one = hub.connect(), submission("git+x#y")
 
-    assert check_targets(session, [one], Options())
+    assert check_targets(session, [one], TaskOptions())
     with pytest.raises(RemoteError, match="epel9-testing of the target epel9-candidate is locked"):
-        check_targets(session, [one], Options(scratch=False))
+        check_targets(session, [one], TaskOptions(scratch=False))
 
 
 @pytest.mark.parametrize(
     ("options", "chain", "message"),
     [
-        pytest.param(Options(scratch=False, arches=("x86_64",)), False, "--arch-override", id="arches"),
-        pytest.param(Options(), True, "--chain needs --real", id="chain of scratch builds"),
+        pytest.param(TaskOptions(scratch=False, arches=("x86_64",)), False, "--arch-override", id="arches"),
+        pytest.param(TaskOptions(), True, "--chain needs --real", id="chain of scratch builds"),
     ],
 )
-def test_what_koji_cannot_do_is_refused(options: Options, chain: bool, message: str) -> None:
+def test_what_koji_cannot_do_is_refused(options: TaskOptions, chain: bool, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_options(options, chain=chain)
 
 
 def test_a_watch_follows_all_tasks_with_one_request_a_poll(hub: HubUnderTest, source: Path) -> None:
     session = hub.connect()
-    ids = [submit(session, submission(source), Options(), QUIET) for _ in range(20)]
+    ids = [submit(session, submission(source), TaskOptions(), QUIET) for _ in range(20)]
     before, polls = hub.stand_in.requests, []
 
     trees = Watch(hub=session, report=QUIET, pause=polls.append).follow(ids)
 
-    assert {tree.state for tree in trees} == {State.CLOSED}
-    assert {child.state for tree in trees for child in tree.children} == {State.CLOSED}
+    assert {tree.state for tree in trees} == {TaskState.CLOSED}
+    assert {child.state for tree in trees for child in tree.children} == {TaskState.CLOSED}
     # A poll is one request, and one more names the hosts when new ones appear.
     assert hub.stand_in.requests - before <= len(polls) + 1 + 2
 
 
 def test_a_log_gets_a_line_for_each_change(hub: HubUnderTest, source: Path) -> None:
     session, said = hub.connect(), io.StringIO()
-    task = submit(session, submission(source), Options(), QUIET)
+    task = submit(session, submission(source), TaskOptions(), QUIET)
 
     Watch(hub=session, report=Report(err=said), pause=no_pause).follow([task])
 
@@ -167,7 +167,7 @@ def test_a_log_gets_a_line_for_each_change(hub: HubUnderTest, source: Path) -> N
 
 def test_an_interrupted_watch_says_how_to_go_on(hub: HubUnderTest, source: Path) -> None:
     session, said = hub.connect(), io.StringIO()
-    task = submit(session, submission(source), Options(), QUIET)
+    task = submit(session, submission(source), TaskOptions(), QUIET)
 
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
@@ -181,12 +181,12 @@ def test_an_interrupted_watch_says_how_to_go_on(hub: HubUnderTest, source: Path)
 def test_a_failed_build_names_task_host_log_and_the_first_real_error(hub: HubUnderTest, source: Path) -> None:
     hub.stand_in.script = build_fails
     session = hub.connect()
-    task = submit(session, submission(source), Options(), QUIET)
+    task = submit(session, submission(source), TaskOptions(), QUIET)
     (tree,) = Watch(hub=session, report=QUIET, pause=no_pause).follow([task])
 
     (failure,) = explain(session, tree)
 
-    assert tree.state is State.FAILED
+    assert tree.state is TaskState.FAILED
     assert failure.task.method == "buildArch"
     assert failure.host == "builder2.example.org"
     assert (failure.log, failure.reason) == ("build.log", "unknown type name 'eggs'")
@@ -235,7 +235,7 @@ def test_a_chain_is_in_the_order_of_its_links() -> None:
 
 def test_the_next_link_waits_for_the_repository(hub: HubUnderTest, source: Path) -> None:
     session, waited = hub.connect(), []
-    task = submit(session, submission(source), Options(scratch=False), QUIET)
+    task = submit(session, submission(source), TaskOptions(scratch=False), QUIET)
     (tree,) = Watch(hub=session, report=QUIET, pause=no_pause).follow([task])
     hub.stand_in.builds[1] = {
         "build_id": 1, "task_id": task, "nvr": "spam-1-1", "name": "spam", "version": "1", "release": "1",
@@ -249,7 +249,7 @@ def test_the_next_link_waits_for_the_repository(hub: HubUnderTest, source: Path)
 
 def test_a_repository_that_never_comes_is_named(hub: HubUnderTest, source: Path) -> None:
     session = hub.connect()
-    task = submit(session, submission(source), Options(scratch=False), QUIET)
+    task = submit(session, submission(source), TaskOptions(scratch=False), QUIET)
     (tree,) = Watch(hub=session, report=QUIET, pause=no_pause).follow([task])
     hub.stand_in.builds[1] = {
         "build_id": 1, "task_id": task, "nvr": "spam-1-1", "name": "spam", "version": "1", "release": "1",
@@ -279,4 +279,4 @@ def test_a_hub_that_refuses_in_the_middle_is_one_error(hub: HubUnderTest, source
     hub.stand_in.harm["build"] = [(GENERIC, "package spam not in list for tag epel9-testing")]
 
     with pytest.raises(RemoteError, match="build: package spam not in list for tag epel9-testing"):
-        send(hub, submission(source), Options(scratch=False))
+        send(hub, submission(source), TaskOptions(scratch=False))

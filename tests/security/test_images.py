@@ -17,9 +17,9 @@ from builder.errors import InputError
 from builder.formats.diskimage import read_header
 from builder.glance import source
 from builder.guest import room
-from builder.guest.outcome import Result, State
+from builder.guest.outcome import CheckResult, CheckState
 from builder.guest.ssh import Login
-from builder.guest.verify import Options, verify
+from builder.guest.verify import VerifyOptions, verify
 from builder.manifest import find_manifest
 from builder.report import Report
 from tests.support.small_image import RUNNER, SmallImage, make_small_image
@@ -43,9 +43,9 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def look(image: Path, *checks: str) -> dict[str, Result]:
+def look(image: Path, *checks: str) -> dict[str, CheckResult]:
     """Return what `verify --no-boot` finds, by check."""
-    verdict = verify(RUNNER, image, find_manifest(image), Options(boot=False, checks=checks or None))
+    verdict = verify(RUNNER, image, find_manifest(image), VerifyOptions(boot=False, checks=checks or None))
     return {result.check: result for result in verdict.results}
 
 
@@ -112,7 +112,7 @@ def test_a_file_with_a_large_hole_does_not_fill_the_disk(
     results = look(image.finish(), "rpm-database", "fstab")
 
     assert shutil.disk_usage(tmp_path).free > before - (2 << 30)
-    assert all(result.state != State.PASS for result in results.values())
+    assert all(result.state != CheckState.PASS for result in results.values())
 
 
 def test_an_initramfs_that_unpacks_to_much_more_is_not_unpacked(good: SmallImage, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_an_initramfs_that_unpacks_to_much_more_is_not_unpacked(good: SmallImage
 
     (result,) = look(image.finish(), "initramfs-generic").values()
 
-    assert result.state != State.PASS
+    assert result.state != CheckState.PASS
     assert "512 MiB" in result.reason
 
 
@@ -165,8 +165,8 @@ def test_a_vmdk_that_names_a_file_of_the_host_is_not_opened(tmp_path: Path, cana
 
     results = look(image)
 
-    assert results["format-standalone"].state == State.FAIL
-    assert results["root-locked"].state == State.NOT_DONE
+    assert results["format-standalone"].state == CheckState.FAIL
+    assert results["root-locked"].state == CheckState.NOT_DONE
     assert CANARY.strip() not in str(results)
     with pytest.raises(InputError, match="another file"):
         source.read(image)
@@ -185,7 +185,7 @@ def test_a_qcow2_with_a_data_file_is_neither_looked_into_nor_uploaded(tmp_path: 
     data.unlink()
 
     assert read_header(image).has_data_file
-    assert not any(result.state == State.PASS for name, result in look(image).items() if name == "fstab")
+    assert not any(result.state == CheckState.PASS for name, result in look(image).items() if name == "fstab")
     with pytest.raises(InputError, match="another file"):
         source.read(image)
 

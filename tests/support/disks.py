@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder.image.disk import filesystems, layout, table
-from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.placement import DiskLayout
 from builder.image.disk.volumes.metadata import write_groups
 from builder.kickstart import plan
@@ -37,7 +37,7 @@ def write_disk(
     """Write table, volume groups and file systems, as the disk stage of a build does."""
     table.write_table(file, placed, runner=runner)
     write_groups(file, placed, epoch=epoch)
-    disk = Disk(file=file, runner=runner, epoch=epoch, work=work)
+    disk = DiskFile(file=file, runner=runner, epoch=epoch, work=work)
     filesystems.write_all(replace(disk, xfs=xfs or {}), placed, sources)
 
 

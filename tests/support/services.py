@@ -12,7 +12,7 @@ from pathlib import Path
 
 from builder.catalogue.model import Catalogue
 from builder.catalogue.services import Service
-from builder.catalogue.user import User
+from builder.catalogue.user import SystemAccount
 from builder.files import cache_folder
 from builder.places import SPECS
 from builder.targets import find_target
@@ -56,7 +56,7 @@ def choose(rpms: list[Path], *names: str) -> list[Path]:
 
 def services_of(
     catalogue: Catalogue, release: str, packages: Collection[str] | None = None
-) -> dict[str, tuple[Service, User]]:
+) -> dict[str, tuple[Service, SystemAccount]]:
     """Return the services of a release (of the source packages `packages`), each with its project's user."""
     return {
         name: (service, there.user or project.user)

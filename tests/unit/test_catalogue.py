@@ -54,7 +54,7 @@ BAD = {
     "unknown release": ("keystone", "  essex:", "  esex:", 'unknown release "esex"', "did you mean essex?"),
     "other file name": ("keystone", "project: keystone", "project: keyston", "but the file is", ""),
     "uid taken": ("keystone", "uid: 163", "uid: 161", "the uid 161 already belongs to glance", ""),
-    "user taken": ("keystone", "name: keystone\n  uid", "name: glance\n  uid", "the user glance is that", ""),
+    "user taken": ("keystone", "name: keystone\n  uid", "name: glance\n  uid", "the user glance already", ""),
     "port taken": ("keystone", "admin: 35357}", "admin: 9292}", "in essex the port 9292 already belongs", ""),
     "database taken": (
         "keystone", "      keystone:\n        # `conn", "      glance:\n        # `conn",

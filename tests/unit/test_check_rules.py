@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder.report import Report
-from builder.rpm.check.context import Context, Rule, rule_id
+from builder.rpm.check.context import CheckContext, Rule, rule_id
 from builder.rpm.check.finding import load_checks
 from builder.rpm.check.package import BuiltPackage, Dependency, PackagedFile, Scriptlet
 from builder.rpm.check.rules import RULES, files, lifecycle, payload, places, requirements, scripts, services
@@ -72,7 +72,7 @@ GOOD = BuiltPackage(
 
 def check(rule: Rule, target: str, tmp_path: Path, *packages: BuiltPackage) -> list[str]:
     """Return what a rule says of the first of some packages."""
-    context = Context(
+    context = CheckContext(
         target=find_target(target),
         packages=packages,
         against=None,

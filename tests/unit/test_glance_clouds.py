@@ -11,7 +11,7 @@ import pytest
 
 from builder.errors import InputError
 from builder.glance import clouds, entry
-from builder.glance.entry import Wanted, find_entry
+from builder.glance.entry import CloudChoice, find_entry
 from builder.report import Report
 
 GOOD = """\
@@ -36,10 +36,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def find(wanted: Wanted | None = None) -> tuple[entry.Entry, str]:
+def find(wanted: CloudChoice | None = None) -> tuple[entry.CloudSettings, str]:
     """Return the entry that is found, and what was said."""
     said = io.StringIO()
-    return find_entry(wanted or Wanted(), Report(err=said)), said.getvalue()
+    return find_entry(wanted or CloudChoice(), Report(err=said)), said.getvalue()
 
 
 def test_only_cloud_of_the_file_needs_no_name() -> None:
@@ -150,7 +150,7 @@ def test_what_openstacksdk_warns_of_is_reported(place: Path) -> None:
 def test_region_and_project_of_the_command_line_count_before_the_file(place: Path) -> None:
     (place / "clouds.yaml").write_text(GOOD.replace("region_name: One", "regions: [One, Two]"))
 
-    found, _ = find(Wanted(cloud="right", region="Two", project="other"))
+    found, _ = find(CloudChoice(cloud="right", region="Two", project="other"))
 
     auth = found.config.config["auth"]
     assert (found.label, found.config.region_name, auth["project_name"]) == (

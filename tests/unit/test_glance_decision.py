@@ -9,7 +9,7 @@ import pytest
 
 from builder.glance.decision import Decision, decide, is_same
 from builder.glance.description import SHA256, UPLOADER
-from builder.glance.images import Image
+from builder.glance.images import CloudImage
 from builder.glance.uploader import Life
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -29,9 +29,9 @@ def image(
     value: str | None = None,
     checksum: str | None = None,
     disk_format: str = "qcow2",
-) -> Image:
+) -> CloudImage:
     properties = ({UPLOADER: by} if by else {}) | ({SHA256: sha256} if sha256 else {})
-    return Image(
+    return CloudImage(
         id=id,
         name="jeos",
         status=status,
@@ -46,7 +46,7 @@ def image(
     )
 
 
-def decision(*images: Image) -> Decision:
+def decision(*images: CloudImage) -> Decision:
     return decide(
         images,
         size=9,
@@ -78,7 +78,7 @@ def decision(*images: Image) -> Decision:
         ),
     ],
 )
-def test_same_bytes_are_known_by_the_hash_of_the_cloud(there: Image, same: bool) -> None:
+def test_same_bytes_are_known_by_the_hash_of_the_cloud(there: CloudImage, same: bool) -> None:
     assert is_same(there, 9, DIGESTS, "qcow2") is same
 
 
@@ -101,7 +101,7 @@ def test_same_bytes_are_known_by_the_hash_of_the_cloud(there: Image, same: bool)
         pytest.param(image("active", by="", size=9), "nothing", id="active, of other bytes by now"),
     ],
 )
-def test_unfinished_image_is_used_deleted_or_left_alone(there: Image, found: str) -> None:
+def test_unfinished_image_is_used_deleted_or_left_alone(there: CloudImage, found: str) -> None:
     made = decision(there)
 
     got = {"reuse": made.reuse, "busy": made.busy, "discard": made.discard[0] if made.discard else None}

@@ -15,7 +15,7 @@ import pytest
 
 from builder.errors import InputError, RemoteError
 from builder.glance import comparison, description, source, uploader
-from builder.glance.images import Image, parse
+from builder.glance.images import CloudImage, parse
 from builder.glance.patches import changes
 from builder.manifest import as_data, manifest_path
 from tests.support.manifests import MANIFEST
@@ -162,7 +162,7 @@ def test_properties_keep_what_follows_the_first_equals_sign() -> None:
     assert description.parse_properties(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
 
 
-def remote(**fields: Any) -> Image:
+def remote(**fields: Any) -> CloudImage:
     return parse({"id": "1", "status": "active", "disk_format": "qcow2", "size": 5, **fields})
 
 

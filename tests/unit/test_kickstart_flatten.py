@@ -55,9 +55,9 @@ def test_what_cannot_be_resolved_is_refused(tmp_path: Path, files: dict[str, str
 
 @pytest.mark.parametrize("image", load_images(), ids=lambda image: image.name)
 def test_the_plan_stays_the_same(tmp_path: Path, image: object) -> None:
-    from builder.kickstart.images import Image
+    from builder.kickstart.images import ImageSource
 
-    assert isinstance(image, Image)
+    assert isinstance(image, ImageSource)
     flat = tmp_path / f"{image.name}.ks"
     flat.write_text(flatten(image.path))
     choices = Choices(name=image.name, repositories=image.repositories, default_user=image.default_user)

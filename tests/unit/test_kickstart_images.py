@@ -15,7 +15,14 @@ import yaml
 from builder.__main__ import main
 from builder.errors import InputError
 from builder.kickstart.choices import Choices
-from builder.kickstart.images import IMAGES_FILE, KICKSTARTS, Image, find_image, guess_target, load_images
+from builder.kickstart.images import (
+    IMAGES_FILE,
+    KICKSTARTS,
+    ImageSource,
+    find_image,
+    guess_target,
+    load_images,
+)
 from builder.kickstart.plan import ImagePlan, SELinux
 from builder.kickstart.planner import load_plan
 from builder.kickstart.show import describe, plan_as_json
@@ -30,7 +37,7 @@ CLOUD_CONFIG = re.compile(r"^cat >/etc/cloud/cloud\.cfg\.d/\S+ <<'END'\n(.*?)^EN
 OLD = {"jeos-epel-6", "jeos-fedora-17"}
 
 
-def plan_of(image: Image) -> ImagePlan:
+def plan_of(image: ImageSource) -> ImagePlan:
     choices = Choices(name=image.name, disk_size=image.disk_size)
     return load_plan(image.path, target=image.require_target(), choices=choices)
 
@@ -49,7 +56,7 @@ def test_every_leaf_is_an_image() -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=NAMES)
-def test_kickstart_passes_without_a_warning(image: Image) -> None:
+def test_kickstart_passes_without_a_warning(image: ImageSource) -> None:
     plan = plan_of(image)
 
     assert plan.warnings == ()
@@ -75,12 +82,12 @@ def test_kickstart_passes_ksvalidator_in_its_own_syntax(leaf: Path) -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=NAMES)
-def test_syntax_is_that_of_the_target(image: Image) -> None:
+def test_syntax_is_that_of_the_target(image: ImageSource) -> None:
     assert plan_of(image).ksversion == image.require_target().ksversion
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=NAMES)
-def test_sources_are_those_of_the_target(image: Image) -> None:
+def test_sources_are_those_of_the_target(image: ImageSource) -> None:
     known = {
         url
         for source in image.require_target().repositories.values()
@@ -99,7 +106,7 @@ def test_sources_are_those_of_the_target(image: Image) -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=NAMES)
-def test_guest_is_one_for_a_cloud(image: Image) -> None:
+def test_guest_is_one_for_a_cloud(image: ImageSource) -> None:
     """What guest-image checklists ask for, as far as a plan shows it."""
     plan = plan_of(image)
 
@@ -134,7 +141,7 @@ def test_selinux_enforces_where_there_is_a_policy(name: str) -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=NAMES)
-def test_cloud_init_makes_the_user_that_images_yaml_names(image: Image) -> None:
+def test_cloud_init_makes_the_user_that_images_yaml_names(image: ImageSource) -> None:
     plan = plan_of(image)
     reported = drop_in(plan)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.formats.partitions import Partition as MadePartition
 from builder.formats.partitions import PartitionTable
+from builder.formats.partitions import TableEntry as MadePartition
 from builder.kickstart.choices import Choices
 from builder.kickstart.disk.sizes import Wish, choose_disk_size, share
 from builder.kickstart.findings import Findings

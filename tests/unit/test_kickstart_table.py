@@ -10,7 +10,7 @@ import pytest
 
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.plan import ImagePlan
-from builder.kickstart.policy import Verdict
+from builder.kickstart.policy import Treatment
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import commands_of, options_of
 from builder.kickstart.versions import known_versions
@@ -18,7 +18,7 @@ from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 VERSIONS = known_versions()
 
-HONOURED = [name for name, row in COMMANDS.items() if row.verdict is Verdict.HONOURED]
+HONOURED = [name for name, row in COMMANDS.items() if row.verdict is Treatment.HONOURED]
 
 # The words of the syntax itself: arguments of argparse without a meaning of their own.
 URL = "url --url=https://m.example/os/\n"
@@ -262,7 +262,7 @@ def test_every_option_of_every_honoured_command_has_a_row() -> None:
         (name, option)
         for version in VERSIONS
         for name, row in rows.items()
-        if row.verdict is Verdict.HONOURED
+        if row.verdict is Treatment.HONOURED
         for option in options_of(version, name)
     }
     written = {(name, option) for name, row in rows.items() for option in row.options}
@@ -273,14 +273,14 @@ def test_every_option_of_every_honoured_command_has_a_row() -> None:
 
 def test_every_row_that_is_not_honoured_says_why() -> None:
     for name, row in {**COMMANDS, **SECTIONS}.items():
-        if row.verdict is not Verdict.HONOURED:
+        if row.verdict is not Treatment.HONOURED:
             assert row.reason, name
-        if row.verdict is Verdict.REFUSED:
+        if row.verdict is Treatment.REFUSED:
             assert row.way_out, name
         for option, entry in row.options.items():
-            if entry.verdict is not Verdict.HONOURED:
+            if entry.verdict is not Treatment.HONOURED:
                 assert entry.reason, (name, option)
-            if entry.verdict is Verdict.REFUSED:
+            if entry.verdict is Treatment.REFUSED:
                 assert entry.way_out, (name, option)
 
 
@@ -289,7 +289,7 @@ def test_every_honoured_option_has_an_effect_to_show() -> None:
         (name, option)
         for name, row in {**COMMANDS, **SECTIONS}.items()
         for option, entry in row.options.items()
-        if entry.verdict is Verdict.HONOURED
+        if entry.verdict is Treatment.HONOURED
     }
     # The same command under its long name.
     honoured -= {(name, option) for name, option in honoured if name == "partition"}
@@ -358,7 +358,7 @@ def test_honoured_command_changes_the_plan(tmp_path: Path, line: str) -> None:
     assert _plan(tmp_path, line, "F45") != _plan(tmp_path, "", "F45")
 
 
-REFUSED = [(name, row) for name, row in COMMANDS.items() if row.verdict is Verdict.REFUSED]
+REFUSED = [(name, row) for name, row in COMMANDS.items() if row.verdict is Treatment.REFUSED]
 
 
 @pytest.mark.parametrize("name", [name for name, _ in REFUSED])
@@ -374,7 +374,7 @@ REFUSED_OPTIONS = sorted(
     (name, option)
     for name, row in {**COMMANDS, **SECTIONS}.items()
     for option, entry in row.options.items()
-    if entry.verdict is Verdict.REFUSED and name != "partition"
+    if entry.verdict is Treatment.REFUSED and name != "partition"
 )
 
 
@@ -393,7 +393,7 @@ def test_refused_option_names_itself_line_and_way_out(tmp_path: Path, name: str,
     assert problem.hint
 
 
-HARMLESS = [name for name, row in COMMANDS.items() if row.verdict is Verdict.HARMLESS]
+HARMLESS = [name for name, row in COMMANDS.items() if row.verdict is Treatment.HARMLESS]
 
 # Harmless commands that take arguments.
 ARGUMENTS = {
@@ -433,5 +433,5 @@ def test_planner_looks_for_every_honoured_word(tmp_path: Path, monkeypatch: pyte
 
     plan_text(tmp_path, GOOD)
 
-    sections = [name for name, row in SECTIONS.items() if row.verdict is Verdict.HONOURED]
+    sections = [name for name, row in SECTIONS.items() if row.verdict is Treatment.HONOURED]
     assert set(HONOURED) | set(sections) == asked

@@ -167,7 +167,7 @@ def test_other_build_tools_are_another_input_for_what_is_built_with_them(
 ) -> None:
     root = SPECS.parent
     pairs = pair(find_packages(root, [package]), select(["epel-10"]), named=[])
-    settings = plan.Settings(root=root, rpm="4.18.0", out=tmp_path)
+    settings = plan.RunSettings(root=root, rpm="4.18.0", out=tmp_path)
     (build,) = plan.plan_builds(pairs, settings, Runner(Report(quiet=True)))
     before = build.inputs
 

@@ -16,7 +16,7 @@ import pytest
 
 from builder import cli
 from builder.catalogue.load import load_catalogue
-from builder.catalogue.user import User
+from builder.catalogue.user import SystemAccount
 from builder.errors import BuildError
 from builder.places import SPECS
 from builder.render.accounts import account_provides, member_line, member_provides, sysusers_line
@@ -117,7 +117,7 @@ def test_targets_are_distinguished_by_family_where_that_will_do(
 
 
 @pytest.mark.parametrize("user", USERS, ids=lambda user: user.name)
-def test_what_rpm_reads_of_an_account_is_the_line_of_sysusers(user: User) -> None:
+def test_what_rpm_reads_of_an_account_is_the_line_of_sysusers(user: SystemAccount) -> None:
     name, version = account_provides(user)[0].split(" = ")
 
     assert name == f"user({user.name})"

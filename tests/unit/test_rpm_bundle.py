@@ -14,11 +14,11 @@ from builder.catalogue.load import load_catalogue
 from builder.errors import InputError
 from builder.places import SPECS
 from builder.report import Report
-from builder.rpm.build.plan import Settings, plan_builds
+from builder.rpm.build.plan import RunSettings, plan_builds
 from builder.rpm.programs.bundle import (
     BEGIN,
     END,
-    Distribution,
+    PinnedDistribution,
     find_projects,
     read_report,
     render_block,
@@ -67,7 +67,7 @@ def test_the_rest_of_the_spec_stays() -> None:
         replace_block(f"a\n{BEGIN}", "new\n")
 
 
-def bundled() -> dict[str, Distribution]:
+def bundled() -> dict[str, PinnedDistribution]:
     """Return what the spec in the tree bundles, by name."""
     text = (SPECS / f"{ENVIRONMENT}.spec").read_text()
     rows = re.findall(
@@ -76,7 +76,7 @@ def bundled() -> dict[str, Distribution]:
         re.MULTILINE,
     )
     return {
-        name: Distribution(name=name, version=version.replace("^", "."), file=url, sha256=sha256)
+        name: PinnedDistribution(name=name, version=version.replace("^", "."), file=url, sha256=sha256)
         for sha256, url, name, version in rows
     }
 
@@ -121,7 +121,7 @@ def test_what_cannot_be_bundled_is_refused(
     package: str, target: str, condition: str | None, message: str, tmp_path: Path
 ) -> None:
     conditions = (condition,) if condition else ()
-    settings = Settings(root=ROOT, rpm="4.18.0", out=tmp_path, conditions=conditions)
+    settings = RunSettings(root=ROOT, rpm="4.18.0", out=tmp_path, conditions=conditions)
 
     with pytest.raises(InputError, match=re.escape(message)):
         plan_builds(

@@ -14,8 +14,8 @@ from builder.cli.koji.results import finish
 from builder.cli.rpm import add_build_arguments, build_sources
 from builder.errors import InputError, Problem
 from builder.koji.builds import (
-    Options,
     Submission,
+    TaskOptions,
     check_options,
     check_targets,
     links,
@@ -23,7 +23,7 @@ from builder.koji.builds import (
     wait_for_repository,
 )
 from builder.koji.hub import Hub, Profile
-from builder.koji.tasks import State, Task
+from builder.koji.tasks import Task, TaskState
 from builder.koji.watch import Watch, resume_command
 from builder.rpm.build.run import BuildResult
 from builder.rpm.spec.packages import ENVIRONMENT
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Submit, watch, report; the exit code is 0 when every build succeeded."""
-    options = Options(scratch=not args.real, arches=tuple(args.arch_override), background=args.background)
+    options = TaskOptions(scratch=not args.real, arches=tuple(args.arch_override), background=args.background)
     check_options(options, chain=args.chain)
     if args.scm and "#" not in args.scm:
         raise InputError(
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             continue
         done = Watch(hub=hub, report=context.report).follow(ids[len(trees) :])
         trees += done
-        if any(tree.state is not State.CLOSED for tree in done):
+        if any(tree.state is not TaskState.CLOSED for tree in done):
             break
         if number + 1 < len(chain):
             for name in dict.fromkeys(one.hub_target for one in chain[number + 1]):
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _submit(
-    hub: Hub, one: Submission, options: Options, context: Context, profile: Profile, before: Sequence[int]
+    hub: Hub, one: Submission, options: TaskOptions, context: Context, profile: Profile, before: Sequence[int]
 ) -> int:
     """Submit one; where it fails, say which tasks stand already."""
     try:

@@ -21,7 +21,7 @@ from builder.koji.hub import Call
 from builder.koji.images import ImageSubmission, check_name, find_submitted, require_image_builds
 from builder.koji.watch import Watch, resume_command
 from builder.sizes import GIB
-from builder.targets import ARCHITECTURE, Family
+from builder.targets import ARCHITECTURE, TargetFamily
 
 SUMMARY = "Have a hub build an image from a kickstart (Koji's image-build): flattened, submitted, watched."
 EXAMPLE = """\
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             hint="name one: --profile NAME --koji-target NAME",
         )
     plan = load_plan(image.path, target=target, choices=Choices(name=image.name))
-    distro = {Family.FEDORA: "Fedora", Family.EL: "RHEL"}.get(target.family, target.family.value)
+    distro = {TargetFamily.FEDORA: "Fedora", TargetFamily.EL: "RHEL"}.get(target.family, target.family.value)
     submission = ImageSubmission(
         name=args.name or image.name,
         version=args.build_version or target.releasever,

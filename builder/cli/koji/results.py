@@ -9,7 +9,7 @@ from builder.cli import Context
 from builder.errors import BuildError, BuildErrors, RemoteError
 from builder.koji.failure import explain
 from builder.koji.hub import Hub
-from builder.koji.tasks import State, Task
+from builder.koji.tasks import Task, TaskState
 from builder.report import format_table
 
 
@@ -23,13 +23,13 @@ def finish(hub: Hub, trees: Sequence[Task], context: Context, *, as_json: bool) 
         context.report.json([show(tree) for tree in trees])
     else:
         for tree in trees:
-            if tree.state is State.CLOSED:
+            if tree.state is TaskState.CLOSED:
                 context.report.result(str(tree.id))
         rows = [(str(tree.id), tree.state.name.lower(), tree.name) for tree in trees]
         for line in format_table(("task", "state", "what"), rows):
             context.report.note(line)
     failures: list[BuildError] = [
-        _as_error(hub, failed) for failed in trees if failed.state is not State.CLOSED
+        _as_error(hub, failed) for failed in trees if failed.state is not TaskState.CLOSED
     ]
     if failures:
         raise failures[0] if len(failures) == 1 else BuildErrors(failures)

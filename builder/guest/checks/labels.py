@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from builder.formats.file_contexts import FileContexts
 from builder.guest import filesystems
 from builder.guest.evidence import ImageEvidence
-from builder.guest.filesystems import FileSystem
+from builder.guest.filesystems import FoundFileSystem
 from builder.guest.outcome import Check, Outcome, judge_all, not_applicable
 
 _SHOWN = 5
@@ -43,7 +43,7 @@ def _labels(evidence: ImageEvidence) -> Outcome:
     return judge_all([*problems[:_SHOWN], *more], f"{count} files and folders, as the policy says")
 
 
-def _mounted(evidence: ImageEvidence) -> Iterator[tuple[FileSystem, str]]:
+def _mounted(evidence: ImageEvidence) -> Iterator[tuple[FoundFileSystem, str]]:
     """Yield the root file system, and the ones in fstab that have a place in the tree."""
     yield evidence.root, "/"
     for mount in evidence.mounts:

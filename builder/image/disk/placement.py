@@ -54,13 +54,13 @@ class PlacedContent:
         return next((one.mountpoint for one in self.mounts), self.fstype)
 
     @property
-    def mounts(self) -> tuple[Mount, ...]:
+    def mounts(self) -> tuple[FstabLine, ...]:
         """Where it and its subvolumes are mounted."""
-        own = [Mount(mountpoint=self.mountpoint, placed=self)] if self.mountpoint else []
+        own = [FstabLine(mountpoint=self.mountpoint, placed=self)] if self.mountpoint else []
         return (
             *own,
             *(
-                Mount(mountpoint=one.mountpoint, placed=self, subvolume=one)
+                FstabLine(mountpoint=one.mountpoint, placed=self, subvolume=one)
                 for one in self.subvolumes
                 if one.mountpoint
             ),
@@ -68,7 +68,7 @@ class PlacedContent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mount:
+class FstabLine:
     """A mount point and what is mounted there: a file system, or a subvolume of one."""
 
     mountpoint: str
@@ -157,12 +157,12 @@ class DiskLayout:
         return (*self.partitions, *(one for group in self.groups for one in group.volumes))
 
     @property
-    def mounts(self) -> tuple[Mount, ...]:
+    def mounts(self) -> tuple[FstabLine, ...]:
         """Everything that is mounted, parents before their children."""
         found = [mount for placed in self.volumes for mount in placed.mounts]
         return tuple(sorted(found, key=lambda mount: mount.mountpoint.rstrip("/").split("/")))
 
-    def mounted(self, mountpoint: str) -> Mount | None:
+    def mounted(self, mountpoint: str) -> FstabLine | None:
         """Return what is mounted at `mountpoint`."""
         return next((mount for mount in self.mounts if mount.mountpoint == mountpoint), None)
 
@@ -171,19 +171,19 @@ class DiskLayout:
         return next((one for one in self.partitions if one.fstype == fstype), None)
 
     @property
-    def root(self) -> Mount:
+    def root(self) -> FstabLine:
         """What is mounted at /; the planner has seen that there is one."""
         root = self.mounted("/")
         assert root is not None
         return root
 
     @property
-    def boot(self) -> Mount:
+    def boot(self) -> FstabLine:
         """What holds /boot."""
         return self.mounted("/boot") or self.root
 
     @property
-    def esp(self) -> Mount | None:
+    def esp(self) -> FstabLine | None:
         """The EFI system partition."""
         return self.mounted("/boot/efi") or self.mounted("/efi")
 

@@ -22,7 +22,7 @@ LARGEST = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class State:
+class RepositoryState:
     """What a repository holds: its digest, and the newest time in its metadata (seconds, UTC)."""
 
     name: str
@@ -31,7 +31,7 @@ class State:
     time: int
 
 
-def read_states(plan: ImagePlan) -> tuple[State, ...]:
+def read_states(plan: ImagePlan) -> tuple[RepositoryState, ...]:
     """Return the state of every repository of `plan`.
 
     Raises:
@@ -48,7 +48,7 @@ def read_states(plan: ImagePlan) -> tuple[State, ...]:
     return tuple(states)
 
 
-def _read(repository: Repository, plan: ImagePlan) -> State:
+def _read(repository: Repository, plan: ImagePlan) -> RepositoryState:
     name = repository.name
     if repository.metalink:
         url = substitute(repository.metalink, plan)
@@ -58,7 +58,7 @@ def _read(repository: Repository, plan: ImagePlan) -> State:
         if not digests:
             raise RemoteError(f"repository {name}: {mask(url)} is not a metalink")
         stamps = [int(stamp) for stamp in re.findall(rb"timestamp>(\d+)<", data)]
-        return State(name=name, url=url, sha256=digests[0].decode(), time=max(stamps, default=0))
+        return RepositoryState(name=name, url=url, sha256=digests[0].decode(), time=max(stamps, default=0))
     urls = repository.baseurl
     if repository.mirrorlist:
         listed = _get(substitute(repository.mirrorlist, plan), name).decode(errors="replace").split()
@@ -76,7 +76,7 @@ def _read(repository: Repository, plan: ImagePlan) -> State:
         # A revision may be any number; one that is not a plausible time would spoil every file's.
         stamps = [stamp for stamp in stamps if stamp < 1 << 32]
         digest = hashlib.sha256(data).hexdigest()
-        return State(name=name, url=url, sha256=digest, time=max(stamps, default=0))
+        return RepositoryState(name=name, url=url, sha256=digest, time=max(stamps, default=0))
     raise failure or RemoteError(f"repository {name} has no address")
 
 

@@ -14,10 +14,10 @@ from builder.errors import BuildError, InputError
 from builder.formats.kernel_arguments import spoiled
 from builder.image.build import Build
 from builder.image.disk import bootloader, layout, table
-from builder.image.disk.bootloader import Firmware, changes
+from builder.image.disk.bootloader import BootableBy, changes
 from builder.image.disk.bootloader.changes import Changes
 from builder.image.disk.filesystems import try_mkfs_options
-from builder.image.disk.filesystems.disk import Disk as DiskFile
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
@@ -112,7 +112,7 @@ def _custom_entries() -> Iterator[str]:
             yield f"### BEGIN {path} ###\n{text.lstrip()}### END {path} ###\n"
 
 
-def _write(build: Build, *, keep: bool, wanted: Changes | None = None) -> Firmware:
+def _write(build: Build, *, keep: bool, wanted: Changes | None = None) -> BootableBy:
     assert build.facts.layout is not None
     arguments = ("selinux=0",) if build.plan.selinux == SELinux.DISABLED else ()
     given = bootloader.kernel_arguments(build.facts.layout, build.plan.bootloader, arguments)

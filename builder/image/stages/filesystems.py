@@ -8,7 +8,7 @@ from pathlib import Path
 from builder.image import manifest
 from builder.image.build import Build
 from builder.image.disk import bootloader, filesystems, layout, table
-from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.volumes.metadata import write_groups
 from builder.image.tree import tree
@@ -32,7 +32,7 @@ def run(build: Build) -> str:
         if mount.mountpoint not in sources:
             sources[mount.mountpoint] = tree.below(sources, mount.mountpoint)
     SCRATCH.mkdir()
-    disk = Disk(
+    disk = DiskFile(
         file=build.disk,
         runner=build.runner,
         epoch=build.options.source_date_epoch,

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildError
-from builder.folders import Entry, remove, walk
+from builder.folders import FolderEntry, remove, walk
 from builder.image.isolation.calls import call
 
 _NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
@@ -186,7 +186,7 @@ class TreePath:
             else:
                 yield path
 
-    def walk(self, skipped: Collection[int] = ()) -> Iterator[Entry]:
+    def walk(self, skipped: Collection[int] = ()) -> Iterator[FolderEntry]:
         """Yield all below the folder (`walk`)."""
         with self._opened(os.O_RDONLY | os.O_DIRECTORY) as descriptor:
             yield from walk(descriptor, skipped)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from builder.kickstart.disk import automatic, boot, btrfs, existing, filesystems, groups, lines
 from builder.kickstart.disk.sizes import DEFAULT_DISK, HEAD, TAIL, Wish, choose_disk_size, share
-from builder.kickstart.disk.wanted import Habits, Wanted
+from builder.kickstart.disk.wanted import DiskRequest, InstallerDefaults
 from builder.kickstart.plan import Bootloader, Disk, Partition, VolumeGroup
 from builder.kickstart.read import Kickstart
 
-__all__ = ["Habits", "Wanted", "plan_disk"]
+__all__ = ["DiskRequest", "InstallerDefaults", "plan_disk"]
 
 _LAYOUT_COMMANDS = frozenset(
     ["part", "partition", "autopart", "logvol", "volgroup", "btrfs", "raid", "mount", "stratisfs"]
@@ -24,7 +24,7 @@ _LAYOUT_COMMANDS = frozenset(
 _FIRMWARE = frozenset(["biosboot", "efi"])
 
 
-def plan_disk(ks: Kickstart, *, wanted: Wanted, bootloader: Bootloader) -> Disk:
+def plan_disk(ks: Kickstart, *, wanted: DiskRequest, bootloader: Bootloader) -> Disk:
     """Return the disk with every partition's and volume's final size; mistakes go to `ks.findings`.
 
     Where only %pre knows the partitions (an unresolved include, --onpart before %pre has run) sizes stay
@@ -114,7 +114,7 @@ def _size_groups(
     )
 
 
-def _plan_existing(ks: Kickstart, disk: Disk, wanted: Wanted) -> Disk:
+def _plan_existing(ks: Kickstart, disk: Disk, wanted: DiskRequest) -> Disk:
     """Return the disk as %pre has partitioned it; before that, with open sizes."""
     size = wanted.size or DEFAULT_DISK
     if wanted.made is None:

@@ -13,10 +13,10 @@ from pykickstart import constants
 
 from builder.kickstart.disk.lines import BIOSBOOT_SIZE, BOOT_SIZE, ESP_SIZE
 from builder.kickstart.disk.sizes import DEFAULT_DISK, recommend_swap
-from builder.kickstart.disk.wanted import Wanted
+from builder.kickstart.disk.wanted import DiskRequest
 from builder.kickstart.plan import LogicalVolume, Partition, Place, Subvolume, VolumeGroup
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
+from builder.kickstart.syntax import ParsedCommand
 
 # anaconda.conf, default_partitioning of the products.
 ROOT_LEAST, ROOT_MOST = 1024, 70 * 1024
@@ -29,7 +29,7 @@ _SCHEMES = {
 }
 
 
-def require(ks: Kickstart, parts: list[Partition], label: str | None, wanted: Wanted) -> list[Partition]:
+def require(ks: Kickstart, parts: list[Partition], label: str | None, wanted: DiskRequest) -> list[Partition]:
     """Return `parts` with what a reqpart line adds; on msdos BIOS needs no partition."""
     line = ks.last("reqpart")
     if line is None:
@@ -64,7 +64,7 @@ class _Choice:
 
 
 def autopart(
-    ks: Kickstart, label: str | None, wanted: Wanted
+    ks: Kickstart, label: str | None, wanted: DiskRequest
 ) -> tuple[list[Partition], list[VolumeGroup]] | None:
     """Return the partitions and groups of an autopart line; None where there is none, or a wrong one."""
     line = ks.last("autopart")
@@ -85,7 +85,7 @@ def autopart(
     return [*parts, *_plain(choice)], []
 
 
-def _choose(ks: Kickstart, line: Command, wanted: Wanted) -> _Choice | None:
+def _choose(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> _Choice | None:
     habits, scheme, size = wanted.habits, wanted.habits.scheme, wanted.size or DEFAULT_DISK
     given = str(line.get("fstype", ""))
     if "--nolvm" in line.options:

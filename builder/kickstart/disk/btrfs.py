@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from builder.kickstart.disk import filesystems
 from builder.kickstart.plan import Partition, Subvolume
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
+from builder.kickstart.syntax import ParsedCommand
 
 _PATH = re.compile(r"(?!\.{1,2}(/|$))[^/\s\\,]+(/(?!\.{1,2}(/|$))[^/\s\\,]+)*")
 
@@ -32,7 +32,7 @@ def plan_volumes(ks: Kickstart, parts: Sequence[Partition]) -> list[Partition]:
     return [volumes.get(part.name or "", part) for part in parts]
 
 
-def _take_volume(ks: Kickstart, line: Command, volumes: dict[str, Partition], named: set[str]) -> None:
+def _take_volume(ks: Kickstart, line: ParsedCommand, volumes: dict[str, Partition], named: set[str]) -> None:
     members = [str(member) for member in line.get("devices", ())]
     mountpoint = str(line.get("mountpoint", ""))
     if len(members) != 1:
@@ -68,7 +68,7 @@ def _take_volume(ks: Kickstart, line: Command, volumes: dict[str, Partition], na
     volumes[name] = part
 
 
-def _take_subvolume(ks: Kickstart, line: Command, volumes: dict[str, Partition]) -> None:
+def _take_subvolume(ks: Kickstart, line: ParsedCommand, volumes: dict[str, Partition]) -> None:
     path = str(line.get("name", "")).strip("/")
     parent = str(line.get("parent", "")) or next((str(one) for one in line.get("devices", ())), "")
     if not _PATH.fullmatch(path):
@@ -98,7 +98,7 @@ def _take_subvolume(ks: Kickstart, line: Command, volumes: dict[str, Partition])
     volumes[name] = dataclasses.replace(part, subvolumes=(*part.subvolumes, one))
 
 
-def _mountpoint(ks: Kickstart, line: Command) -> str | None:
+def _mountpoint(ks: Kickstart, line: ParsedCommand) -> str | None:
     mountpoint = str(line.get("mountpoint", ""))
     if mountpoint in ("none", ""):
         return None

@@ -22,7 +22,7 @@ Refusal = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
+class FileSystemKind:
     """One file system. `label` is the longest in bytes, `least` the smallest size in MiB."""
 
     label: int = 0
@@ -138,13 +138,15 @@ def _refuse_btrfs(given: str | None) -> Iterator[Refusal]:
 # Longest labels: mke2fs(8), mkfs.xfs(8), mkfs.btrfs(8), mkfs.vfat(8), mkswap(8).
 # xfs: mkfs.xfs(8) of xfsprogs 5.19 and later refuses less than 300 MB.
 KINDS = {
-    **dict.fromkeys(EXT, Kind(label=16, refuse=_refuse_ext)),
-    "xfs": Kind(label=12, least=300, why_least="mkfs.xfs makes none that is smaller", refuse=_refuse_xfs),
-    "btrfs": Kind(label=255, least=256, why_least="its metadata needs room", refuse=_refuse_btrfs),
-    "vfat": Kind(label=11, refuse=_refuse_vfat),
-    "efi": Kind(label=11, refuse=_refuse_vfat),
-    "swap": Kind(label=15, refuse=_refuse_all("swap")),
-    **{name: Kind(refuse=_refuse_all(name)) for name in RAW},
+    **dict.fromkeys(EXT, FileSystemKind(label=16, refuse=_refuse_ext)),
+    "xfs": FileSystemKind(
+        label=12, least=300, why_least="mkfs.xfs makes none that is smaller", refuse=_refuse_xfs
+    ),
+    "btrfs": FileSystemKind(label=255, least=256, why_least="its metadata needs room", refuse=_refuse_btrfs),
+    "vfat": FileSystemKind(label=11, refuse=_refuse_vfat),
+    "efi": FileSystemKind(label=11, refuse=_refuse_vfat),
+    "swap": FileSystemKind(label=15, refuse=_refuse_all("swap")),
+    **{name: FileSystemKind(refuse=_refuse_all(name)) for name in RAW},
 }
 # What a kickstart may name.
 FILE_SYSTEMS = (*EXT, "xfs", "btrfs", "vfat", "efi", "swap", "biosboot", "prepboot")

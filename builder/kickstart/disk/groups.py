@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from builder.kickstart.disk import filesystems
 from builder.kickstart.disk.lines import choose_file_system, read_size
 from builder.kickstart.disk.sizes import Wish, share
-from builder.kickstart.disk.wanted import Wanted
+from builder.kickstart.disk.wanted import DiskRequest
 from builder.kickstart.plan import LogicalVolume, Partition, VolumeGroup
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
+from builder.kickstart.syntax import ParsedCommand
 
 # Label and metadata area of a physical volume, as pvcreate(8) makes them.
 PV_HEAD = 1
@@ -24,7 +24,7 @@ _RESERVED_NAMES = re.compile(
 )
 
 
-def plan_groups(ks: Kickstart, wanted: Wanted, parts: Sequence[Partition]) -> list[VolumeGroup]:
+def plan_groups(ks: Kickstart, wanted: DiskRequest, parts: Sequence[Partition]) -> list[VolumeGroup]:
     """Return the volume groups, sizes as asked for. Mistakes are noted."""
     known = {part.name for part in parts if part.fstype == "lvm"}
     groups: dict[str, VolumeGroup] = {}
@@ -64,7 +64,7 @@ def plan_groups(ks: Kickstart, wanted: Wanted, parts: Sequence[Partition]) -> li
     return list(groups.values())
 
 
-def _plan_group(ks: Kickstart, line: Command, name: str, members: tuple[str, ...]) -> VolumeGroup:
+def _plan_group(ks: Kickstart, line: ParsedCommand, name: str, members: tuple[str, ...]) -> VolumeGroup:
     extent = int(line.get("pesize", 0) or 4096)
     if extent & (extent - 1) or extent < 4:
         ks.findings.error(
@@ -81,7 +81,9 @@ def _plan_group(ks: Kickstart, line: Command, name: str, members: tuple[str, ...
     )
 
 
-def _plan_volume(ks: Kickstart, line: Command, group: VolumeGroup, wanted: Wanted) -> LogicalVolume | None:
+def _plan_volume(
+    ks: Kickstart, line: ParsedCommand, group: VolumeGroup, wanted: DiskRequest
+) -> LogicalVolume | None:
     mountpoint, fstype = str(line.get("mountpoint", "")), str(line.get("fstype", ""))
     if mountpoint == "none":
         ks.findings.error(line.place, "logvol none: thin pools are not built", "give a mount point, or swap")

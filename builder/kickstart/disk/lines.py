@@ -8,10 +8,10 @@ import re
 from builder.kickstart.disk import filesystems
 from builder.kickstart.disk.filesystems import FILE_SYSTEMS
 from builder.kickstart.disk.sizes import recommend_swap
-from builder.kickstart.disk.wanted import Wanted
+from builder.kickstart.disk.wanted import DiskRequest
 from builder.kickstart.plan import Partition, Place
 from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import Command
+from builder.kickstart.syntax import ParsedCommand
 
 BIOSBOOT_SIZE = 1
 # The file system is FAT32 from 33 MiB on; GRUB alone needs less than 4.
@@ -23,7 +23,7 @@ _BARE = ("swap", "biosboot", "prepboot")
 _MEMBER = re.compile(r"(pv|btrfs)\.\S+")
 
 
-def plan_partitions(ks: Kickstart, wanted: Wanted) -> list[Partition]:
+def plan_partitions(ks: Kickstart, wanted: DiskRequest) -> list[Partition]:
     """Return the partitions of part lines; of two for one mount point the last."""
     found: dict[str, Partition] = {}
     disks: dict[str, Place] = {}
@@ -47,7 +47,7 @@ def plan_partitions(ks: Kickstart, wanted: Wanted) -> list[Partition]:
     return list(found.values())
 
 
-def _plan_partition(ks: Kickstart, line: Command, wanted: Wanted) -> Partition | None:
+def _plan_partition(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> Partition | None:
     mountpoint, fstype = str(line.get("mountpoint", "")), str(line.get("fstype", ""))
     name = mountpoint if _MEMBER.fullmatch(mountpoint) else None
     if mountpoint.startswith("raid."):
@@ -83,7 +83,7 @@ def _plan_partition(ks: Kickstart, line: Command, wanted: Wanted) -> Partition |
 
 
 def choose_file_system(
-    ks: Kickstart, line: Command, mountpoint: str, fstype: str, wanted: Wanted
+    ks: Kickstart, line: ParsedCommand, mountpoint: str, fstype: str, wanted: DiskRequest
 ) -> str | None:
     """Return what is written for a part or logvol line; None: a mistake, which is noted."""
     if mountpoint in _BARE:
@@ -109,7 +109,7 @@ def choose_file_system(
 
 
 def read_size(
-    ks: Kickstart, line: Command, fstype: str, wanted: Wanted
+    ks: Kickstart, line: ParsedCommand, fstype: str, wanted: DiskRequest
 ) -> tuple[int, bool, int | None] | None:
     """Return (size, grows, largest) of a part or logvol line in MiB; None: a mistake, which is noted.
 

@@ -14,7 +14,7 @@ DEFAULT_MEMORY = 2048
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Habits:
+class InstallerDefaults:
     """What the installer of a release does where a kickstart does not say (Anaconda's product defaults).
 
     `file_system`: of a line without --fstype. `scheme`: of a bare autopart, lvm or btrfs. `swap`: autopart
@@ -29,14 +29,14 @@ class Habits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class DiskRequest:
     """How the disk is to be.
 
     `size` in MiB; None: what the lines ask for. `memory` of the guest in MiB, for swap --recommended.
     `made` is the table that %pre scripts left on the disk; None before they have run.
     """
 
-    habits: Habits = Habits()
+    habits: InstallerDefaults = InstallerDefaults()
     size: int | None = None
     memory: int = DEFAULT_MEMORY
     made: PartitionTable | None = None

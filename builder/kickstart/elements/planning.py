@@ -10,7 +10,7 @@ from pathlib import Path
 from builder.kickstart.elements import dependencies, maps, packages, phases, variables
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Elements, MappedName, Packages, Variable
-from builder.targets import Family, Init, Target
+from builder.targets import Init, Target, TargetFamily
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +66,7 @@ def distribution_of(target: Target) -> maps.Distribution:
     if target.dib is not None:
         name, release = target.dib.element.removesuffix("-minimal"), target.dib.release
     else:
-        name, release = "centos" if target.family is Family.EL else "fedora", target.releasever
+        name, release = "centos" if target.family is TargetFamily.EL else "fedora", target.releasever
     return maps.Distribution(
         name=name, release=release, init="sysv" if target.init is Init.SYSV else "systemd"
     )

@@ -43,7 +43,7 @@ class Backend(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class RunSettings:
     """What all builds of one run share."""
 
     root: Path
@@ -63,7 +63,7 @@ class BuildPlan:
 
     package: Package
     target: Target
-    settings: Settings
+    settings: RunSettings
     sources: SourceFiles
     archive: tuple[ArchiveFile, ...]
     epoch: int
@@ -115,7 +115,7 @@ def _wheel_builder() -> list[str]:
 
 
 def plan_builds(
-    pairs: Sequence[tuple[Package, Target]], settings: Settings, runner: Runner
+    pairs: Sequence[tuple[Package, Target]], settings: RunSettings, runner: Runner
 ) -> tuple[BuildPlan, ...]:
     """Return what the builds of `pairs` are going to do.
 
@@ -171,7 +171,7 @@ def _check_conditions(pairs: Sequence[tuple[Package, Target]], conditions: Seque
 def _plan(
     package: Package,
     target: Target,
-    settings: Settings,
+    settings: RunSettings,
     *,
     archive: tuple[ArchiveFile, ...],
     epoch: int,

@@ -16,11 +16,11 @@ from builder.runner import Runner
 from builder.targets import Target
 
 # A rule yields one text for each place where it is broken; its name, with hyphens, is its id.
-Rule = Callable[[BuiltPackage, "Context"], Iterable[str]]
+Rule = Callable[[BuiltPackage, "CheckContext"], Iterable[str]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Context:
+class CheckContext:
     """One check of packages for one target.
 
     `against` is a repository that has what the target has (a URL or a folder), None when there is none.

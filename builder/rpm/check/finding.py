@@ -23,7 +23,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
+class RuleText:
     """A rule as a packager knows it."""
 
     id: str = field(metadata=FROM_KEY)
@@ -43,10 +43,10 @@ class Finding:
 
 
 @cache
-def load_checks() -> Mapping[str, Check]:
+def load_checks() -> Mapping[str, RuleText]:
     """Return the checks by id.
 
     Raises:
         InputError: the file does not fit.
     """
-    return load(CHECKS, dict[str, Check])
+    return load(CHECKS, dict[str, RuleText])

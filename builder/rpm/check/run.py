@@ -8,7 +8,7 @@ from pathlib import Path
 
 from builder.errors import InputError, Problem
 from builder.files import cache_folder, work_folder
-from builder.rpm.check.context import Context, rule_id
+from builder.rpm.check.context import CheckContext, rule_id
 from builder.rpm.check.finding import Finding, load_checks
 from builder.rpm.check.package import BuiltPackage, read_package
 from builder.rpm.check.rules import RULES, lint, payload
@@ -46,7 +46,7 @@ def check_files(
     found: list[Finding] = []
     for name, packages in groups.items():
         with work_folder(cache_folder("check-rpm"), name) as work:
-            context = Context(
+            context = CheckContext(
                 target=find_target(name),
                 packages=tuple(packages),
                 against=against,
@@ -57,7 +57,7 @@ def check_files(
     return tuple(found)
 
 
-def _check(package: BuiltPackage, context: Context) -> list[Finding]:
+def _check(package: BuiltPackage, context: CheckContext) -> list[Finding]:
     checks = load_checks()
     return [
         Finding(

@@ -30,7 +30,7 @@ END = "# End of what `make lock` makes.\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Distribution:
+class PinnedDistribution:
     """A Python distribution that is bundled: normalized name, version, and the file that holds it."""
 
     name: str
@@ -44,7 +44,7 @@ class Distribution:
         return re.sub(r"\.post(\d+)$", r"^post\1", self.version)
 
 
-def read_report(text: str) -> list[Distribution]:
+def read_report(text: str) -> list[PinnedDistribution]:
     """Return what a report of pip says would be installed, sorted by name.
 
     Raises:
@@ -60,7 +60,7 @@ def read_report(text: str) -> list[Distribution]:
         name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
         version = item["metadata"]["version"]
         file = urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2]
-        found.append(Distribution(name=name, version=version, file=file, sha256=sha256))
+        found.append(PinnedDistribution(name=name, version=version, file=file, sha256=sha256))
     return sorted(found, key=lambda distribution: distribution.name)
 
 
@@ -73,7 +73,7 @@ def find_projects(catalogue: Catalogue) -> dict[str, str]:
     return {rpm.source.project: rpm.upstream or rpm.version for rpm in packaged if rpm.source}
 
 
-def render_block(projects: Mapping[str, str], distributions: Collection[Distribution]) -> str:
+def render_block(projects: Mapping[str, str], distributions: Collection[PinnedDistribution]) -> str:
     """Return the tags of a spec that name the distributions, and for which projects they were resolved."""
 
     def lines() -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from builder.targets import Family, Target
+from builder.targets import Target, TargetFamily
 
 RSA, DSA, ECDSA, EDDSA = 1, 17, 19, 22
 NAMES = {RSA: "RSA", DSA: "DSA", ECDSA: "ECDSA", EDDSA: "EdDSA (Ed25519)"}
@@ -107,7 +107,7 @@ def objections(key: Key, target: Target, *, digests: Sequence[int] = ()) -> Iter
         digests: OpenPGP's numbers of the digests that the key's own signatures use.
     """
     rpm = target.rpm
-    policy = rpm.is_at_least("4.16") and target.family is not Family.FIXTURE
+    policy = rpm.is_at_least("4.16") and target.family is not TargetFamily.FIXTURE
     if len(key.fingerprint) != 40 and not rpm.is_at_least("6.0"):
         yield "a key of version 4 is wanted"
     if key.is_subkey and not rpm.is_at_least("4.13"):

@@ -13,7 +13,7 @@ from functools import cache
 from builder.errors import BuildError
 from builder.places import SPECS
 from builder.runner import Runner
-from builder.targets import Family, Target
+from builder.targets import Target, TargetFamily
 
 MACROS = SPECS / "macros"
 
@@ -54,9 +54,9 @@ def _own_macros(target: Target) -> str:
     """Return what only this target defines, from its row in specs/targets.yaml."""
     number = target.releasever
     lines = [f"# {target.title}, from specs/targets.yaml", f"%dist {target.dist}"]
-    if target.family is Family.FEDORA:
+    if target.family is TargetFamily.FEDORA:
         lines += [f"%fedora {number}", f"%fc{number} 1"]
-    elif target.family is Family.EL:
+    elif target.family is TargetFamily.EL:
         lines += [f"%rhel {number}", f"%el{number} 1"]
     else:
         lines += [f"%fixture {number}"]

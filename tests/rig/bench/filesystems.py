@@ -19,7 +19,7 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.files import work_folder
 from builder.image.disk import filesystems, layout, table
-from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.volumes.metadata import write_groups
 from builder.kickstart import plan
 from builder.kickstart.plan import LogicalVolume, Partition, VolumeGroup
@@ -140,7 +140,7 @@ def measure_tree(work: Path, runner: Runner, runs: int) -> dict[str, float]:
         for name, partitions in PARTITIONS.items():
             groups = (GROUP,) if "LVM" in name else ()
             placed = layout.place(plan.Disk(partitions=partitions, groups=groups), seed="bench", content={})
-            disk = Disk(file=work / "disk.raw", runner=runner, epoch=EPOCH, work=work)
+            disk = DiskFile(file=work / "disk.raw", runner=runner, epoch=EPOCH, work=work)
             started = time.monotonic()
             table.write_table(disk.file, placed, runner=runner)
             write_groups(disk.file, placed, epoch=EPOCH)

@@ -26,7 +26,7 @@ from builder.folders import remove_tree
 from builder.places import SPECS
 from builder.report import Report, format_table
 from builder.rpm.build.archive import make_archive
-from builder.rpm.build.plan import BuildPlan, Settings, plan_builds
+from builder.rpm.build.plan import BuildPlan, RunSettings, plan_builds
 from builder.rpm.build.rpmbuild import rpm_version
 from builder.rpm.build.run import choose_work
 from builder.rpm.spec.macros import macro_options, target_macros
@@ -47,7 +47,7 @@ HELP = 0.15
 
 def plan_matrix(packages: Sequence[str], targets: Sequence[str], runner: Runner) -> tuple[BuildPlan, ...]:
     """Return the builds of the matrix, with every source in the cache."""
-    settings = Settings(root=ROOT, out=Path("out"), rpm=rpm_version(runner))
+    settings = RunSettings(root=ROOT, out=Path("out"), rpm=rpm_version(runner))
     pairs = pair(find_packages(ROOT, packages), select(targets), named=())
     plans = plan_builds(pairs, settings, runner)
     for remote in {remote for plan in plans for remote in plan.sources.remote}:

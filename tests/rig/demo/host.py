@@ -12,7 +12,7 @@ from pathlib import Path
 
 from builder.memory import available_memory
 from builder.sizes import GIB
-from builder.targets import Family, Target, load_targets
+from builder.targets import Target, TargetFamily, load_targets
 
 # Measured on the fixture JeOS: caches and environment of the plane 1.6 GB, image and work 1.5 GB.
 DISK = 5 * GIB
@@ -38,7 +38,9 @@ def find_own_target(release: dict[str, str]) -> Target | None:
     """Return the target that this host is, None where it is not a Fedora or EL that we build for."""
     major = release.get("VERSION_ID", "").split(".")[0]
     names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
-    family = Family.FEDORA if release.get("ID") == "fedora" else Family.EL if "rhel" in names else None
+    family = (
+        TargetFamily.FEDORA if release.get("ID") == "fedora" else TargetFamily.EL if "rhel" in names else None
+    )
     for target in load_targets():
         if target.family is family and target.releasever == major:
             return target

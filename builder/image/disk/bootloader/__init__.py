@@ -23,7 +23,7 @@ from builder.runner import Runner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Firmware:
+class BootableBy:
     """Under which firmware the image boots."""
 
     bios: bool = False
@@ -75,7 +75,7 @@ def write_boot_files(
     changes: Changes | None = None,
     runner: Runner,
     run: Callable[[Sequence[str]], object] | None = None,
-) -> Firmware:
+) -> BootableBy:
     """Write everything of the boot loader that is a file into `tree`.
 
     Needs the kernels (and their initramfs) in tree/boot. Run it a second time with `keep` after scripts
@@ -96,7 +96,7 @@ def write_boot_files(
         BuildError: no kernel, or no boot loader that fits the disk.
     """
     if not has_loader(bootloader):
-        return Firmware()
+        return BootableBy()
     programs = grubimage.Programs(runner=runner, of_image=run)
     command_line = kernel_arguments(layout, bootloader, arguments)
     if changes is not None:
@@ -129,7 +129,7 @@ def write_boot_files(
         bios.write_files(tree, layout, keep=keep, programs=programs)
     if for_uefi:
         uefi.write_files(tree, layout, keep=keep, programs=programs)
-    return Firmware(bios=for_bios, uefi=for_uefi)
+    return BootableBy(bios=for_bios, uefi=for_uefi)
 
 
 def embed(tree: TreePath, disk_file: Path, layout: DiskLayout) -> None:

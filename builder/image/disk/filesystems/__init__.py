@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from builder.errors import CommandFailed, InputError
 from builder.image.disk.filesystems.btrfs import BtrfsWriter
-from builder.image.disk.filesystems.disk import Disk, copy_pieces
+from builder.image.disk.filesystems.disk import DiskFile, copy_pieces
 from builder.image.disk.filesystems.ext import ExtWriter
 from builder.image.disk.filesystems.swap import SwapWriter
 from builder.image.disk.filesystems.vfat import VfatWriter
@@ -30,7 +30,7 @@ class Writer(Protocol):
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
         """Return what fits into a file system of `size` bytes."""
 
-    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: DiskFile, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Make the file system at `placed`, filled with what the folders of its mount points hold.
 
         Args:
@@ -81,7 +81,7 @@ def identify(
     }
 
 
-def write_all(disk: Disk, layout: DiskLayout, sources: Mapping[str, Path]) -> None:
+def write_all(disk: DiskFile, layout: DiskLayout, sources: Mapping[str, Path]) -> None:
     """Write every file system and swap area of `layout`.
 
     Args:
@@ -100,7 +100,9 @@ def write_all(disk: Disk, layout: DiskLayout, sources: Mapping[str, Path]) -> No
             writer.write(disk, placed, sources)
 
 
-def _write_in_pieces(writer: Writer, disk: Disk, placed: PlacedVolume, sources: Mapping[str, Path]) -> None:
+def _write_in_pieces(
+    writer: Writer, disk: DiskFile, placed: PlacedVolume, sources: Mapping[str, Path]
+) -> None:
     """Write a volume of several partitions: whole, after the end of the disk, then to its places."""
     end = disk.file.stat().st_size
     try:
@@ -115,7 +117,7 @@ def _write_in_pieces(writer: Writer, disk: Disk, placed: PlacedVolume, sources: 
         os.truncate(disk.file, end)
 
 
-def try_mkfs_options(disk: Disk, layout: DiskLayout) -> None:
+def try_mkfs_options(disk: DiskFile, layout: DiskLayout) -> None:
     """Make the file systems that have --mkfsoptions once, empty, before anything else is done.
 
     Only mkfs knows which options it takes; without this a typing error would come up after everything has

@@ -15,7 +15,7 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Disk:
+class DiskFile:
     """A disk file.
 
     `epoch`: no time in its file systems is later. `work`: folder for small files of writers. `xfs`: features

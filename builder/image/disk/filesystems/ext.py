@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed
 from builder.image.disk.filesystems import extinodes
-from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.source import source_of
 from builder.image.disk.placement import KIB, MIB, PlacedContent, Usage
 from builder.kickstart.disk import options
@@ -84,7 +84,7 @@ class ExtWriter:
             inodes=max(0, geometry.inodes - 10),
         )
 
-    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: DiskFile, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Write it with the content of its source.
 
         Raises:

@@ -75,7 +75,7 @@ class NewFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class TreeEntry:
     """A name in a folder."""
 
     name: bytes
@@ -100,7 +100,7 @@ class Folders:
     source: Source
     device: int = field(default=-1)
 
-    def children(self, path: bytes) -> list[Child]:
+    def children(self, path: bytes) -> list[TreeEntry]:
         """Return what is in the folder `path`, sorted by the bytes of the names.
 
         Raises:
@@ -109,7 +109,7 @@ class Folders:
         if path in self.source.elsewhere:
             return []
         with os.scandir(path) as entries:
-            found = [Child(one.name, one.path, one.stat(follow_symlinks=False)) for one in entries]
+            found = [TreeEntry(one.name, one.path, one.stat(follow_symlinks=False)) for one in entries]
         found.sort(key=lambda child: child.name)
         for child in found:
             if self.device >= 0 and child.info.st_dev != self.device:

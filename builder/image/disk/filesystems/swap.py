@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.placement import PlacedContent, Usage
 
 PAGE = 4096
@@ -26,7 +26,7 @@ class SwapWriter:
         del size, mkfsoptions
         return Usage()
 
-    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: DiskFile, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Write the header; the rest stays unallocated."""
         del sources
         header = bytearray(PAGE)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed
-from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.source import source_of
 from builder.image.disk.placement import KIB, MIB, SECTOR, PlacedContent, Usage
 from builder.kickstart.disk import options
@@ -40,7 +40,7 @@ class VfatWriter:
         data = size - size // 256 - 64 * KIB
         return Usage(bytes=max(0, data), inodes=max(16, data // (4 * KIB)))
 
-    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: DiskFile, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Write it with the content of its source.
 
         Raises:

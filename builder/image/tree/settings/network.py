@@ -12,7 +12,7 @@ from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings import profiles
 from builder.kickstart.plan import NetworkInterface
-from builder.targets import Family
+from builder.targets import TargetFamily
 
 SCRIPTS = "/etc/sysconfig/network-scripts"
 LAST_WITH_SCRIPTS = 8
@@ -30,7 +30,7 @@ def _write_interface(build: Build, interface: NetworkInterface) -> None:
     manager = tree.path("/usr/sbin/NetworkManager").exists()
     scripts = tree.path(SCRIPTS).is_dir()
     target = build.target
-    old = target.family is Family.EL and int(target.releasever) <= LAST_WITH_SCRIPTS
+    old = target.family is TargetFamily.EL and int(target.releasever) <= LAST_WITH_SCRIPTS
     if (interface.device or interface.mac) and scripts and (old or (not manager and not _has_networkd())):
         tree.write(f"{SCRIPTS}/ifcfg-{interface.device or interface.name}", profiles.ifcfg(interface))
     elif manager:

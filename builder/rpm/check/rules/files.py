@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import CheckContext
 from builder.rpm.check.package import BuiltPackage
 
 # %{name}, %{?dist}; %_bindir; %systemd_post. Not %i of a unit, %(name)s of Python, %{GLOBAL} of httpd.
@@ -29,7 +29,7 @@ MODES = {
 }
 
 
-def unexpanded_macro(package: BuiltPackage, _context: Context) -> Iterator[str]:
+def unexpanded_macro(package: BuiltPackage, _context: CheckContext) -> Iterator[str]:
     texts = [(name, text) for name, text in package.tags.items()]
     texts += [(scriptlet.name, scriptlet.text) for scriptlet in package.scriptlets]
     texts += [("a dependency", one.whole) for one in (*package.requires, *package.provides)]
@@ -40,7 +40,7 @@ def unexpanded_macro(package: BuiltPackage, _context: Context) -> Iterator[str]:
             yield f"{where}: {match[0]}"
 
 
-def wrong_mode(package: BuiltPackage, _context: Context) -> Iterator[str]:
+def wrong_mode(package: BuiltPackage, _context: CheckContext) -> Iterator[str]:
     for file in package.files:
         if file.is_link:
             continue
@@ -53,7 +53,7 @@ def wrong_mode(package: BuiltPackage, _context: Context) -> Iterator[str]:
                 yield f"{file.path}: {file.permissions:04o} instead of {mode:04o}"
 
 
-def unknown_owner(package: BuiltPackage, context: Context) -> Iterator[str]:
+def unknown_owner(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     needed = {one.name for one in package.requires}
     siblings = [other for other in context.siblings[package.source] if other.name in needed]
     known = _accounts(package).union(*(_accounts(sibling) for sibling in siblings))
@@ -79,7 +79,7 @@ def _accounts(package: BuiltPackage) -> frozenset[str]:
     return ACCOUNTS | declared | made
 
 
-def undeclared_account(package: BuiltPackage, context: Context) -> Iterator[str]:
+def undeclared_account(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     if not context.target.rpm.is_at_least("4.19"):
         return
     declared = {one.name for one in (*package.provides, *package.requires)}
@@ -89,14 +89,14 @@ def undeclared_account(package: BuiltPackage, context: Context) -> Iterator[str]
         yield f"{capability}: neither provided nor required, and files have this owner"
 
 
-def member_line_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
+def member_line_too_new(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     if not context.target.rpm.is_at_least("4.20"):
         for file in package.files:
             if "/sysusers.d/" in file.path and re.search(r"^m\s", file.text or "", re.MULTILINE):
                 yield f"{file.path}: rpm {context.target.rpm.version} leaves lines of type m out"
 
 
-def other_mode_than_the_catalogue(package: BuiltPackage, context: Context) -> Iterator[str]:
+def other_mode_than_the_catalogue(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     for project in context.catalogue.projects.values():
         release = project.releases.get(context.target.release)
         for path, wanted in (release.configuration if release else {}).items():
@@ -113,7 +113,7 @@ def other_mode_than_the_catalogue(package: BuiltPackage, context: Context) -> It
                 yield f"{path}: is not marked %config"
 
 
-def command_without_manual(package: BuiltPackage, context: Context) -> Iterator[str]:
+def command_without_manual(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     pages = {
         match[1]
         for sibling in context.siblings[package.source]

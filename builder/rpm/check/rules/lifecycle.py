@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import CheckContext
 from builder.rpm.check.lifecycle import Act, Event
 from builder.rpm.check.package import BuiltPackage, PackagedFile
 from builder.targets import Init
@@ -25,11 +25,11 @@ RESTART = frozenset({"try-restart", "condrestart", "reload-or-try-restart", "try
 HARD_RESTART = frozenset({"start", "restart", "reload-or-restart"})
 
 
-def service_started_at_installation(package: BuiltPackage, context: Context) -> Iterator[str]:
+def service_started_at_installation(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     yield from _list_acts(package, context, Event.INSTALL, START)
 
 
-def service_not_set_up(package: BuiltPackage, context: Context) -> Iterator[str]:
+def service_not_set_up(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     wanted = {Init.SYSTEMD: "preset", Init.SYSV: "add"}.get(context.target.init)
     # Fedora 17 has no presets: nothing is wanted of its %post but daemon-reload.
     if wanted is not None:
@@ -38,11 +38,11 @@ def service_not_set_up(package: BuiltPackage, context: Context) -> Iterator[str]
             yield f"{name}: nothing registers it when the package is installed ({wanted})"
 
 
-def service_stopped_by_upgrade(package: BuiltPackage, context: Context) -> Iterator[str]:
+def service_stopped_by_upgrade(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     yield from _list_acts(package, context, Event.UPGRADE, STOP | HARD_RESTART | {"enable", "preset"})
 
 
-def service_not_restarted_by_upgrade(package: BuiltPackage, context: Context) -> Iterator[str]:
+def service_not_restarted_by_upgrade(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     acts = _acts(package, context, Event.UPGRADE)
     done = {act.service for act in acts if act.verb in RESTART}
     for name in sorted(_services(package) - done - _kept(package, context)):
@@ -50,7 +50,7 @@ def service_not_restarted_by_upgrade(package: BuiltPackage, context: Context) ->
             yield f"{name}: nothing restarts it when the package is upgraded (try-restart, condrestart)"
 
 
-def service_left_by_removal(package: BuiltPackage, context: Context) -> Iterator[str]:
+def service_left_by_removal(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     acts = _acts(package, context, Event.REMOVAL)
     out = "del" if context.target.init is Init.SYSV else "disable"
     for verb in ("stop", out):
@@ -59,14 +59,16 @@ def service_left_by_removal(package: BuiltPackage, context: Context) -> Iterator
             yield f"{name}: no {verb} when the package is removed"
 
 
-def _list_acts(package: BuiltPackage, context: Context, event: Event, verbs: frozenset[str]) -> Iterator[str]:
+def _list_acts(
+    package: BuiltPackage, context: CheckContext, event: Event, verbs: frozenset[str]
+) -> Iterator[str]:
     """Report each act with one of `verbs` on a service, of whichever package."""
     for act in dict.fromkeys(_acts(package, context, event)):
         if act.verb in verbs:
             yield f"{act.service}: {act.verb} when the package is {event} ({act.scriptlet})"
 
 
-def _acts(package: BuiltPackage, context: Context, event: Event) -> tuple[Act, ...]:
+def _acts(package: BuiltPackage, context: CheckContext, event: Event) -> tuple[Act, ...]:
     return context.lifecycle(package)[event] if package.scriptlets else ()
 
 
@@ -82,7 +84,7 @@ def _services(package: BuiltPackage) -> frozenset[str]:
     return frozenset(found)
 
 
-def _kept(package: BuiltPackage, context: Context) -> frozenset[str]:
+def _kept(package: BuiltPackage, context: CheckContext) -> frozenset[str]:
     """Return the services that an upgrade has to leave alone: the catalogue says so, or they run once."""
     listed = {
         service.name

@@ -14,18 +14,18 @@ from builder import tools
 from builder.catalogue.model import Catalogue
 from builder.errors import ToolMissing
 from builder.places import SPECS
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import CheckContext
 from builder.rpm.check.package import BuiltPackage
 
 LINE = re.compile(r"(\S+\.(?:noarch|src|x86_64)): ([EW]): (.+)")
 CONFIGURATION = SPECS / "checks/rpmlint"
 
 
-def rpmlint_error(package: BuiltPackage, context: Context) -> Iterator[str]:
+def rpmlint_error(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     yield from _said(context).get((_name(package), "E"), ())
 
 
-def rpmlint_warning(package: BuiltPackage, context: Context) -> Iterator[str]:
+def rpmlint_warning(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     yield from _said(context).get((_name(package), "W"), ())
 
 
@@ -34,7 +34,7 @@ def _name(package: BuiltPackage) -> str:
 
 
 @cache
-def _said(context: Context) -> Mapping[tuple[str, str], tuple[str, ...]]:
+def _said(context: CheckContext) -> Mapping[tuple[str, str], tuple[str, ...]]:
     """Return what rpmlint says of (package, level); it is started once for all packages."""
     folder = context.work / "rpmlint"
     folder.mkdir()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import CheckContext
 from builder.rpm.check.package import BuiltPackage
 
 # The first rpm that reads a payload of this kind (rpm's own release notes).
@@ -30,21 +30,21 @@ FEATURES = {
 DIGESTS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512"}
 
 
-def unreadable_payload(package: BuiltPackage, context: Context) -> Iterator[str]:
+def unreadable_payload(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     rpm = context.target.rpm
     first = COMPRESSORS.get(package.compressor)
     if first is None or not rpm.is_at_least(first):
         yield f"payload is {package.compressor}, and rpm {rpm.version} of the target cannot read it"
 
 
-def unreadable_digests(package: BuiltPackage, context: Context) -> Iterator[str]:
+def unreadable_digests(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     wanted = context.target.rpm.filedigest
     found = DIGESTS.get(package.digest, str(package.digest))
     if package.files and found not in ("md5", wanted):
         yield f"digests of files are {found}, where the target's are {wanted}"
 
 
-def feature_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
+def feature_too_new(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     rpm = context.target.rpm
     for need in package.requires:
         match = re.fullmatch(r"rpmlib\((\w+)\)", need.name)
@@ -57,7 +57,7 @@ def feature_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
             yield f"{need.whole}: came with rpm {first}, the target has {rpm.version}"
 
 
-def other_dist_tag(package: BuiltPackage, context: Context) -> Iterator[str]:
+def other_dist_tag(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     if not package.release.endswith(context.target.dist):
         yield f"release {package.release} does not end with {context.target.dist}"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import CheckContext
 from builder.rpm.check.package import BuiltPackage
 from builder.targets import Init
 
@@ -15,7 +15,7 @@ UNIT_FOLDERS = ("/usr/lib/systemd/system/", "/usr/lib/systemd/user/")
 INIT_FOLDER = "/etc/rc.d/init.d/"
 
 
-def wrong_init_system(package: BuiltPackage, context: Context) -> Iterator[str]:
+def wrong_init_system(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     sysv = context.target.init is Init.SYSV
     for file in package.files:
         if sysv and re.match(r"(/usr)?/lib/systemd/|/etc/systemd/", file.path):
@@ -28,26 +28,26 @@ def wrong_init_system(package: BuiltPackage, context: Context) -> Iterator[str]:
             yield f"{scriptlet.name} calls {match[0]}"
 
 
-def unit_in_wrong_folder(package: BuiltPackage, _context: Context) -> Iterator[str]:
+def unit_in_wrong_folder(package: BuiltPackage, _context: CheckContext) -> Iterator[str]:
     for file in package.files:
         if "/systemd/" in file.path and UNIT.match(file.path) and not file.path.startswith(UNIT_FOLDERS):
             yield f"{file.path}: packaged units stand in {UNIT_FOLDERS[0]}"
 
 
-def init_script_in_wrong_folder(package: BuiltPackage, context: Context) -> Iterator[str]:
+def init_script_in_wrong_folder(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     for file in package.files:
         if context.target.init is Init.SYSV and file.path.startswith("/etc/init.d/"):
             yield f"{file.path}: /etc/init.d is a link to {INIT_FOLDER}"
 
 
-def helper_too_new(package: BuiltPackage, context: Context) -> Iterator[str]:
+def helper_too_new(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     if "systemd-helper" not in context.target.rpm.macros:
         for scriptlet in package.scriptlets:
             if "systemd-update-helper" in scriptlet.text:
                 yield f"{scriptlet.name} calls systemd-update-helper, which came with systemd 249"
 
 
-def python_in_wrong_folder(package: BuiltPackage, context: Context) -> Iterator[str]:
+def python_in_wrong_folder(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     python = context.target.python
     for file in package.files:
         match = re.match(r"/usr/lib(64)?/python3(\.\d+)?/(site|dist)-packages/", file.path)
@@ -56,7 +56,7 @@ def python_in_wrong_folder(package: BuiltPackage, context: Context) -> Iterator[
             return
 
 
-def wrong_interpreter(package: BuiltPackage, context: Context) -> Iterator[str]:
+def wrong_interpreter(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     python = context.target.python
     for file in package.files:
         first = (file.data or b"")[:200].partition(b"\n")[0].decode(errors="replace")
@@ -68,7 +68,7 @@ def wrong_interpreter(package: BuiltPackage, context: Context) -> Iterator[str]:
             yield f"{file.path}: starts with {match[1]}, not {python.interpreter if python else 'the target'}"
 
 
-def run_folder_is_lost_at_boot(package: BuiltPackage, context: Context) -> Iterator[str]:
+def run_folder_is_lost_at_boot(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     if context.target.init is Init.SYSV:
         return
     entries = " ".join(

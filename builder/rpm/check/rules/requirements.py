@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder.errors import InputError, RemoteError
 from builder.places import SPECS
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import CheckContext
 from builder.rpm.check.package import BuiltPackage, Dependency
 from builder.runner import last_words
 from builder.schema import FROM_KEY, load
@@ -42,7 +42,7 @@ class Known:
         return _matches(target, self.targets) and not _matches(target, taken)
 
 
-def unsatisfied_requirement(package: BuiltPackage, context: Context) -> Iterator[str]:
+def unsatisfied_requirement(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     if context.against is not None:
         yield from _unresolved(context).get(f"{package.name}-{package.version}-{package.release}", ())
         return
@@ -57,7 +57,7 @@ def unsatisfied_requirement(package: BuiltPackage, context: Context) -> Iterator
             yield f"{need.whole}: the packages checked along have {offers[0].whole}"
 
 
-def unknown_requirement(package: BuiltPackage, context: Context) -> Iterator[str]:
+def unknown_requirement(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     if context.against is None:
         known = _known(context.target.name, has=True) | _known(context.target.name, has=False)
         for need in _foreign(package, context):
@@ -65,7 +65,7 @@ def unknown_requirement(package: BuiltPackage, context: Context) -> Iterator[str
                 yield need.whole
 
 
-def _foreign(package: BuiltPackage, context: Context) -> Iterator[Dependency]:
+def _foreign(package: BuiltPackage, context: CheckContext) -> Iterator[Dependency]:
     """Yield what a package needs of others than those that are checked along."""
     offered = {one.name for other in context.packages for one in other.provides}
     for need in package.requires:
@@ -83,7 +83,7 @@ def _known(target: str, *, has: bool) -> dict[str, str]:
 
 
 @cache
-def _unresolved(context: Context) -> Mapping[str, tuple[str, ...]]:
+def _unresolved(context: CheckContext) -> Mapping[str, tuple[str, ...]]:
     """Return name-version-release -> what it needs and neither the repository nor the packages have."""
     assert context.against is not None
     checked = context.work / "checked"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import CheckContext
 from builder.rpm.check.package import BuiltPackage
 from builder.runner import last_words
 
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^### BEGIN INIT INFO$(.*)^### END INIT INFO$", re.MULTILINE
 HEADER = ("Provides", "Required-Start", "Required-Stop", "Default-Stop", "Short-Description", "Description")
 
 
-def scriptlet_with_wrong_syntax(package: BuiltPackage, context: Context) -> Iterator[str]:
+def scriptlet_with_wrong_syntax(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     for scriptlet in package.scriptlets:
         if re.match(r"/(usr/)?bin/(ba)?sh\b", scriptlet.interpreter):
             shell = "bash" if scriptlet.interpreter.endswith("bash") else "sh"
@@ -24,7 +24,7 @@ def scriptlet_with_wrong_syntax(package: BuiltPackage, context: Context) -> Iter
                 yield f"{scriptlet.name}: {reason}"
 
 
-def script_with_wrong_syntax(package: BuiltPackage, context: Context) -> Iterator[str]:
+def script_with_wrong_syntax(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     for file in package.files:
         # What cannot be run is a template, or read by another script.
         match = SHELL.match(file.text or "") if file.permissions & 0o111 else None
@@ -32,7 +32,7 @@ def script_with_wrong_syntax(package: BuiltPackage, context: Context) -> Iterato
             yield f"{file.path}: {reason}"
 
 
-def incomplete_init_header(package: BuiltPackage, _context: Context) -> Iterator[str]:
+def incomplete_init_header(package: BuiltPackage, _context: CheckContext) -> Iterator[str]:
     for file in package.files:
         if not file.path.startswith("/etc/rc.d/init.d/") or file.text is None:
             continue
@@ -44,7 +44,7 @@ def incomplete_init_header(package: BuiltPackage, _context: Context) -> Iterator
                 yield f"{file.path}: {name} is missing or empty in the LSB header"
 
 
-def _complaint(context: Context, shell: str, text: str) -> str | None:
+def _complaint(context: CheckContext, shell: str, text: str) -> str | None:
     """Return what a shell says of a script's syntax; None when it is content."""
     done = context.runner.run([shell, "-n"], input=text, ok=())
     return last_words(done.stderr) if done.returncode != 0 else None

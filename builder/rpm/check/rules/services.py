@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.rpm.check.context import Context
+from builder.rpm.check.context import CheckContext
 from builder.rpm.check.package import BuiltPackage, PackagedFile
 from builder.targets import Init
 
@@ -18,7 +18,7 @@ HOST_UNITS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 EXEC = re.compile(r"^Exec(?:Start|StartPre|StartPost|Reload|Stop|StopPost)=[-@:+!|]*(\S+)", re.MULTILINE)
 
 
-def unit_does_not_verify(package: BuiltPackage, context: Context) -> Iterator[str]:
+def unit_does_not_verify(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     units = _services(package)
     if not units or context.target.init is Init.SYSV:
         return
@@ -32,7 +32,7 @@ def unit_does_not_verify(package: BuiltPackage, context: Context) -> Iterator[st
         yield line.replace(str(root), "")
 
 
-def daemon_not_among_the_packages(package: BuiltPackage, context: Context) -> Iterator[str]:
+def daemon_not_among_the_packages(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
     for unit in _services(package):
         for command in dict.fromkeys(EXEC.findall(unit.text or "")):
             if command not in context.paths and f"/usr/bin/{command}" not in context.paths:
@@ -43,7 +43,7 @@ def _services(package: BuiltPackage) -> list[PackagedFile]:
     return [file for file in package.files if re.fullmatch(rf"{UNITS}[^/]+\.(service|socket)", file.path)]
 
 
-def _unpack(package: BuiltPackage, root: Path, context: Context) -> None:
+def _unpack(package: BuiltPackage, root: Path, context: CheckContext) -> None:
     """Put into `root` what systemd-analyze looks at: units, and a program for each that they start."""
     folder = root / UNITS.strip("/")
     folder.mkdir(parents=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.image.disk.filesystems.btrfs.chunks import METADATA_SPARE
 from builder.image.disk.filesystems.btrfs.compression import compression_of
-from builder.image.disk.filesystems.btrfs.filesystem import FileSystem, Wanted
-from builder.image.disk.filesystems.disk import Disk
+from builder.image.disk.filesystems.btrfs.filesystem import BtrfsFileSystem, SubvolumeRequest
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.source import CannotHold, NoRoom, Source
-from builder.image.disk.placement import MIB, Mount, PlacedContent, Usage
+from builder.image.disk.placement import MIB, FstabLine, PlacedContent, Usage
 from builder.kickstart.disk.filesystems import btrfs_metadata
 
 # Up to the second superblock, where the system chunks lie, and what rounding takes.
@@ -36,7 +36,7 @@ class BtrfsWriter:
         room = size - _FIXED - copies * max(METADATA_SPARE, size // 50)
         return Usage(bytes=max(0, room), inodes=max(0, room // 2048))
 
-    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: DiskFile, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Write it with its subvolumes, each with the content of its source.
 
         Raises:
@@ -44,7 +44,7 @@ class BtrfsWriter:
         """
         descriptor = os.open(disk.file, os.O_RDWR)
         try:
-            FileSystem(
+            BtrfsFileSystem(
                 descriptor,
                 placed.start,
                 placed.size,
@@ -64,18 +64,22 @@ class BtrfsWriter:
             os.close(descriptor)
 
 
-def _wanted(placed: PlacedContent, sources: Mapping[str, Path]) -> list[Wanted]:
+def _wanted(placed: PlacedContent, sources: Mapping[str, Path]) -> list[SubvolumeRequest]:
     """Return the top level and the subvolumes, those first that others lie in."""
-    top = Mount(mountpoint=placed.mountpoint, placed=placed) if placed.mountpoint else None
-    found = [Wanted(path="", source=_source(top, placed, sources), compression=compression_of(placed))]
+    top = FstabLine(mountpoint=placed.mountpoint, placed=placed) if placed.mountpoint else None
+    found = [
+        SubvolumeRequest(path="", source=_source(top, placed, sources), compression=compression_of(placed))
+    ]
     for one in placed.subvolumes:
-        mount = Mount(mountpoint=one.mountpoint, placed=placed, subvolume=one) if one.mountpoint else None
+        mount = FstabLine(mountpoint=one.mountpoint, placed=placed, subvolume=one) if one.mountpoint else None
         compression = compression_of(mount) if mount else None
-        found.append(Wanted(path=one.path, source=_source(mount, placed, sources), compression=compression))
+        found.append(
+            SubvolumeRequest(path=one.path, source=_source(mount, placed, sources), compression=compression)
+        )
     return found
 
 
-def _source(mount: Mount | None, placed: PlacedContent, sources: Mapping[str, Path]) -> Source:
+def _source(mount: FstabLine | None, placed: PlacedContent, sources: Mapping[str, Path]) -> Source:
     """Return what goes to `mount`: what lies below other mount points of the same file system does not."""
     folder = sources.get(mount.mountpoint) if mount else None
     others = (sources.get(one.mountpoint) for one in placed.mounts if one != mount)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from builder import zstd
-from builder.image.disk.placement import Mount, PlacedContent
+from builder.image.disk.placement import FstabLine, PlacedContent
 
 # BTRFS_COMPRESS_*, and the incompatible features that they need.
 _ZLIB, _ZSTD = 1, 3
@@ -26,12 +26,12 @@ class Compression:
     pack: Callable[[bytes], bytes]
 
 
-def compression_of(mount: Mount | PlacedContent) -> Compression | None:
+def compression_of(mount: FstabLine | PlacedContent) -> Compression | None:
     """Return the compression that the mount options ask for.
 
     None without one, and for lzo: its files are compressed when the guest writes them (btrfs(5)).
     """
-    options = mount.options if isinstance(mount, Mount) else mount.fsoptions or ""
+    options = mount.options if isinstance(mount, FstabLine) else mount.fsoptions or ""
     found = re.findall(r"(?:^|,)compress(?:-force)?(?:=([a-z]+)(?::(\d+))?)?(?=,|$)", options)
     if not found:
         return None

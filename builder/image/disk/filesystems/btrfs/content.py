@@ -34,12 +34,12 @@ from builder.image.disk.filesystems.btrfs.items import (
     name_hash,
     pack_key,
 )
-from builder.image.disk.filesystems.btrfs.trees import LARGEST_ITEM, Tree
+from builder.image.disk.filesystems.btrfs.trees import LARGEST_ITEM, BTree
 from builder.image.disk.filesystems.source import (
     CannotHold,
-    Child,
     Folders,
     Source,
+    TreeEntry,
     attributes,
     data_runs,
     show,
@@ -53,7 +53,7 @@ _LARGEST_REFS = 3000
 _FIRST_INDEX = 2
 
 
-class Subvolume:
+class SubvolumeWriter:
     """Fills one tree of files.
 
     Args:
@@ -64,8 +64,8 @@ class Subvolume:
     def __init__(
         self,
         chunks: Chunks,
-        tree: Tree,
-        extents: Tree,
+        tree: BTree,
+        extents: BTree,
         *,
         epoch: int,
         compression: Compression | None = None,
@@ -99,7 +99,7 @@ class Subvolume:
         self._count_links()
 
     def _folder(
-        self, children: Sequence[Child], path: bytes, inode: int, source: Source
+        self, children: Sequence[TreeEntry], path: bytes, inode: int, source: Source
     ) -> list[tuple[bytes, int]]:
         folders: list[tuple[bytes, int]] = []
         rows: list[tuple[bytes, int, int]] = []
@@ -173,7 +173,7 @@ class Subvolume:
             if len(self._items[place]) > LARGEST_ITEM:
                 raise CannotHold(f"{show(path)}: btrfs cannot hold so large an attribute as {name}")
 
-    def _file(self, child: Child, inode: int) -> None:
+    def _file(self, child: TreeEntry, inode: int) -> None:
         path, info = child.path, child.info
         if info.st_nlink > 1:
             self._links[info.st_ino] = inode

@@ -19,9 +19,9 @@ from builder.formats.crc32c import crc32c
 from builder.image.disk.filesystems.btrfs import items as k
 from builder.image.disk.filesystems.btrfs.chunks import METADATA, METADATA_SPARE, SYSTEM, Chunk, Chunks
 from builder.image.disk.filesystems.btrfs.compression import Compression
-from builder.image.disk.filesystems.btrfs.content import Subvolume
+from builder.image.disk.filesystems.btrfs.content import SubvolumeWriter
 from builder.image.disk.filesystems.btrfs.items import MIB, NODE, SECTOR, STRIPE
-from builder.image.disk.filesystems.btrfs.trees import Tree, TreeWriter
+from builder.image.disk.filesystems.btrfs.trees import BTree, TreeWriter
 from builder.image.disk.filesystems.source import Source
 
 _SYSTEM_SIZE, _UNIT = 8 * MIB, 8 * MIB
@@ -33,7 +33,7 @@ _INCOMPAT, _COMPAT_RO = 0x1 | 0x20 | 0x40 | 0x100 | 0x200, 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class SubvolumeRequest:
     """A subvolume to make: its path from the top level (empty: the top level itself), and its content."""
 
     path: str
@@ -41,7 +41,7 @@ class Wanted:
     compression: Compression | None = None
 
 
-class FileSystem:
+class BtrfsFileSystem:
     """Writes one file system at `offset` of an open disk file."""
 
     def __init__(
@@ -56,11 +56,11 @@ class FileSystem:
             *(k.ROOT_TREE, k.EXTENT_TREE, k.CHUNK_TREE, k.DEV_TREE, k.TOP_LEVEL, k.CSUM_TREE, k.UUID_TREE),
             *(k.FREE_TREE, k.RELOC_TREE),
         )
-        self.trees = {number: Tree(number=number) for number in numbers}
+        self.trees = {number: BTree(number=number) for number in numbers}
         self.subvolumes: list[int] = [k.TOP_LEVEL]
         self._features = _INCOMPAT
 
-    def write(self, wanted: Sequence[Wanted]) -> None:
+    def write(self, wanted: Sequence[SubvolumeRequest]) -> None:
         """Write everything; a subvolume comes after the one that it lies in.
 
         Raises:
@@ -81,8 +81,10 @@ class FileSystem:
         self._checksums()
         self._finish()
 
-    def _subvolume(self, path: str, number: int, numbers: Mapping[str, int], wanted: Wanted | None) -> None:
-        tree = self.trees.setdefault(number, Tree(number=number))
+    def _subvolume(
+        self, path: str, number: int, numbers: Mapping[str, int], wanted: SubvolumeRequest | None
+    ) -> None:
+        tree = self.trees.setdefault(number, BTree(number=number))
         if number != k.TOP_LEVEL:
             self.subvolumes.append(number)
         nested = {
@@ -92,7 +94,7 @@ class FileSystem:
         }
         compression = wanted.compression if wanted else None
         self._features |= compression.feature if compression else 0
-        filled = Subvolume(
+        filled = SubvolumeWriter(
             self.chunks, tree, self.trees[k.EXTENT_TREE],
             epoch=self.epoch, compression=compression, nested=nested,
         )  # fmt: skip
@@ -153,7 +155,7 @@ class FileSystem:
             extent.items[address, k.TREE_BLOCK, level] = k.block_reference(number)
         after = metadata.logical + metadata.used
         others = len(free.levels()) + len(root.levels())
-        wanted, trial = 0, Tree(number=k.EXTENT_TREE, items=dict(extent.items))
+        wanted, trial = 0, BTree(number=k.EXTENT_TREE, items=dict(extent.items))
         while len(trial.levels()) != wanted:
             wanted = len(trial.levels())
             for place in range(wanted + others):
@@ -177,7 +179,7 @@ class FileSystem:
         self.writer.write(root, metadata)
         assert metadata.used == end, "the trees are as large as foreseen"
 
-    def _free_items(self, tree: Tree, metadata: Chunk, end: int) -> None:
+    def _free_items(self, tree: BTree, metadata: Chunk, end: int) -> None:
         tree.items.clear()
         for chunk in self.chunks.all:
             used = end if chunk is metadata else chunk.used
@@ -186,7 +188,7 @@ class FileSystem:
             if runs:
                 tree.items[chunk.logical + used, k.FREE_EXTENT, chunk.size - used] = b""
 
-    def _root_item(self, tree: Tree) -> bytes:
+    def _root_item(self, tree: BTree) -> bytes:
         """Return the item of a tree (struct btrfs_root_item)."""
         is_subvolume = tree.number in self.subvolumes
         folder = k.FIRST_FREE if is_subvolume or tree.number == k.RELOC_TREE else 0

@@ -22,7 +22,7 @@ _FLAGS = 1 | 1 << 56
 
 
 @dataclass(kw_only=True)
-class Tree:
+class BTree:
     """Items by key; then, once written, where its root is."""
 
     number: int
@@ -60,7 +60,7 @@ class TreeWriter:
     def __init__(self, chunks: Chunks, *, fsid: bytes, chunk_uuid: bytes) -> None:
         self.chunks, self._fsid, self._chunk_uuid = chunks, fsid, chunk_uuid
 
-    def write(self, tree: Tree, chunk: Chunk) -> list[tuple[int, int]]:
+    def write(self, tree: BTree, chunk: Chunk) -> list[tuple[int, int]]:
         """Write the blocks of `tree`; return (address, level) of each.
 
         Raises:
@@ -86,7 +86,7 @@ class TreeWriter:
         tree.root, tree.level, tree.blocks = row[0][1], level, len(made)
         return made
 
-    def _put(self, tree: Tree, chunk: Chunk, level: int, count: int, body: bytes) -> int:
+    def _put(self, tree: BTree, chunk: Chunk, level: int, count: int, body: bytes) -> int:
         address = chunk.logical + chunk.used
         if chunk.used + NODE > chunk.size:
             raise NoRoom

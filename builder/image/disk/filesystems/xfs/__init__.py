@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed
-from builder.image.disk.filesystems.disk import Disk, copy_data
+from builder.image.disk.filesystems.disk import DiskFile, copy_data
 from builder.image.disk.filesystems.source import CannotHold, NewFolder, NoRoom, Status, source_of
 from builder.image.disk.filesystems.xfs.blocks import Blocks
 from builder.image.disk.filesystems.xfs.btrees import finish
@@ -53,7 +53,7 @@ class XfsWriter:
         inodes = size * _MAXPCT // 100 // (int(inode) if inode.isdigit() else _INODE)
         return Usage(bytes=max(0, room), inodes=inodes)
 
-    def write(self, disk: Disk, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
+    def write(self, disk: DiskFile, placed: PlacedContent, sources: Mapping[str, Path]) -> None:
         """Make it at its place with the content of its source.
 
         Raises:
@@ -86,7 +86,7 @@ class XfsWriter:
             os.close(descriptor)
 
 
-def _make_empty(disk: Disk, placed: PlacedContent, empty: Path) -> None:
+def _make_empty(disk: DiskFile, placed: PlacedContent, empty: Path) -> None:
     with empty.open("wb") as file:
         file.truncate(placed.size)
     for argv in _attempts(disk, placed):
@@ -102,7 +102,7 @@ def _make_empty(disk: Disk, placed: PlacedContent, empty: Path) -> None:
     )
 
 
-def _attempts(disk: Disk, placed: PlacedContent) -> list[list[str]]:
+def _attempts(disk: DiskFile, placed: PlacedContent) -> list[list[str]]:
     """Return the command for the newest xfsprogs, then for older ones."""
     options = {letter: dict(pairs) for letter, pairs in _DEFAULTS.items()}
     options.setdefault("n", {})["parent"] = "0"

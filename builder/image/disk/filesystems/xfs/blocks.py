@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 
-from builder.image.disk.filesystems.xfs.space import NULL32, NULL64, Group, Space, seal
+from builder.image.disk.filesystems.xfs.space import NULL32, NULL64, AllocationGroup, Space, seal
 
 
 def name_hash(name: bytes) -> int:
@@ -63,7 +63,7 @@ class Blocks:
         self.space.put(block, seal(raw, 12))
 
     def put_btree(
-        self, raw: bytearray, magic: bytes, level: int, count: int, group: Group, block: int,
+        self, raw: bytearray, magic: bytes, level: int, count: int, group: AllocationGroup, block: int,
         *, left: int = NULL32, right: int = NULL32,
     ) -> None:  # fmt: skip
         """Write a block of a group's btree (struct xfs_btree_block, short form)."""

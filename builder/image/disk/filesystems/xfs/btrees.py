@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from builder.image.disk.filesystems.source import CannotHold
 from builder.image.disk.filesystems.xfs.blocks import Blocks
-from builder.image.disk.filesystems.xfs.space import BLOCK, CHUNK, NULL32, SECTOR, Group, seal
+from builder.image.disk.filesystems.xfs.space import BLOCK, CHUNK, NULL32, SECTOR, AllocationGroup, seal
 
 _HEAD = 56
 _RECORDS = (BLOCK - _HEAD) // 16
@@ -41,7 +41,7 @@ def _put_sector(blocks: Blocks, raw: bytearray, checksum: int, at: int) -> None:
     os.pwrite(blocks.space.descriptor, seal(raw, checksum), blocks.space.offset + at)
 
 
-def _finish_inodes(blocks: Blocks, group: Group) -> tuple[int, int]:
+def _finish_inodes(blocks: Blocks, group: AllocationGroup) -> tuple[int, int]:
     """Write both inode btrees and the group's header for them; return (inodes, free ones)."""
     rows = sorted(group.chunks.items())
     level, size = _put_inodes(blocks, group, b"IAB3", group.inobt, rows)
@@ -58,7 +58,7 @@ def _finish_inodes(blocks: Blocks, group: Group) -> tuple[int, int]:
 
 
 def _put_inodes(
-    blocks: Blocks, group: Group, magic: bytes, root: int, rows: Sequence[tuple[int, int]]
+    blocks: Blocks, group: AllocationGroup, magic: bytes, root: int, rows: Sequence[tuple[int, int]]
 ) -> tuple[int, int]:
     """Write an inode btree of one level or two; return (levels, blocks)."""
     packed = [struct.pack(">IHBBQ", start, 0, CHUNK, mask.bit_count(), mask) for start, mask in rows]
@@ -86,7 +86,7 @@ def _put_inodes(
 
 
 def _put_records(
-    blocks: Blocks, group: Group, magic: bytes, block: int, records: Sequence[bytes],
+    blocks: Blocks, group: AllocationGroup, magic: bytes, block: int, records: Sequence[bytes],
     *, left: int = NULL32, right: int = NULL32,
 ) -> None:  # fmt: skip
     raw = bytearray(BLOCK)
@@ -95,7 +95,7 @@ def _put_records(
     blocks.put_btree(raw, magic, 0, len(records), group, block, left=left, right=right)
 
 
-def _finish_space(blocks: Blocks, group: Group) -> None:
+def _finish_space(blocks: Blocks, group: AllocationGroup) -> None:
     """Write both btrees of free space, by block and by size, and the group's header for them."""
     if len(group.free) > _EXTENTS:
         raise CannotHold("the free space of xfs is in too many pieces")

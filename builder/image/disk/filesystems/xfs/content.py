@@ -7,10 +7,18 @@ import os
 import stat
 import struct
 
-from builder.image.disk.filesystems.source import CannotHold, Child, Folders, Source, Status, data_runs, show
+from builder.image.disk.filesystems.source import (
+    CannotHold,
+    Folders,
+    Source,
+    Status,
+    TreeEntry,
+    data_runs,
+    show,
+)
 from builder.image.disk.filesystems.xfs.attributes import attribute_fork, read_attributes, short_size
 from builder.image.disk.filesystems.xfs.blocks import Blocks
-from builder.image.disk.filesystems.xfs.directories import Entry, directory_fork
+from builder.image.disk.filesystems.xfs.directories import DirectoryEntry, directory_fork
 from builder.image.disk.filesystems.xfs.inodes import DEVICE, LOCAL, Fork, Inodes, extent
 from builder.image.disk.filesystems.xfs.space import BLOCK, SECTOR
 
@@ -51,16 +59,16 @@ class Content:
             pending += reversed(below)
 
     def _folder(
-        self, children: list[Child], path: bytes, inode: int, parent: int, info: Status
+        self, children: list[TreeEntry], path: bytes, inode: int, parent: int, info: Status
     ) -> list[tuple[bytes, int, int, Status]]:
         """Write a folder and the files in it; return the folders in it, which come later."""
-        entries: list[Entry] = []
+        entries: list[DirectoryEntry] = []
         folders: list[tuple[bytes, int, int, Status]] = []
-        files: list[tuple[Child, int]] = []
+        files: list[tuple[TreeEntry, int]] = []
         for child in children:
             known = self._links.get(_identity(child)) if child.info.st_nlink > 1 else None
             number = self.inodes.new() if known is None else known
-            entries.append(Entry(child.name, number, child.entry_type))
+            entries.append(DirectoryEntry(child.name, number, child.entry_type))
             if known is not None:
                 continue
             if child.is_folder:
@@ -80,7 +88,7 @@ class Content:
             self._file(child, number)
         return folders
 
-    def _file(self, child: Child, inode: int) -> None:
+    def _file(self, child: TreeEntry, inode: int) -> None:
         path, info = child.path, child.info
         found = read_attributes(path)
         kind = stat.S_IFMT(info.st_mode)
@@ -139,5 +147,5 @@ class Content:
             at, size = at + done, size - done
 
 
-def _identity(child: Child) -> tuple[int, int]:
+def _identity(child: TreeEntry) -> tuple[int, int]:
     return child.info.st_dev, child.info.st_ino

@@ -22,7 +22,7 @@ _FOLDER = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DirectoryEntry:
     """A name in a directory."""
 
     name: bytes
@@ -30,7 +30,9 @@ class Entry:
     type: int
 
 
-def directory_fork(blocks: Blocks, inode: int, parent: int, entries: Sequence[Entry], room: int) -> Fork:
+def directory_fork(
+    blocks: Blocks, inode: int, parent: int, entries: Sequence[DirectoryEntry], room: int
+) -> Fork:
     """Return the data fork of a directory: in the inode where `room` is enough.
 
     Raises:
@@ -44,7 +46,7 @@ def directory_fork(blocks: Blocks, inode: int, parent: int, entries: Sequence[En
     return _Directory(blocks, inode, parent, entries).write()
 
 
-def _short(parent: int, entries: Sequence[Entry], wide: int, size: int) -> Fork:
+def _short(parent: int, entries: Sequence[DirectoryEntry], wide: int, size: int) -> Fork:
     out = [bytes((len(entries), len(entries) if wide == 8 else 0)), parent.to_bytes(wide, "big")]
     at = 96  # of the first entry, had it a block
     for one in entries:
@@ -58,16 +60,16 @@ def _short(parent: int, entries: Sequence[Entry], wide: int, size: int) -> Fork:
 class _Directory:
     """A directory in blocks of its own."""
 
-    def __init__(self, blocks: Blocks, inode: int, parent: int, entries: Sequence[Entry]) -> None:
+    def __init__(self, blocks: Blocks, inode: int, parent: int, entries: Sequence[DirectoryEntry]) -> None:
         self.blocks, self.inode = blocks, inode
-        rows = [Entry(b".", inode, _FOLDER), Entry(b"..", parent, _FOLDER), *entries]
+        rows = [DirectoryEntry(b".", inode, _FOLDER), DirectoryEntry(b"..", parent, _FOLDER), *entries]
         self.data: list[tuple[bytearray, int]] = []
         self.hashes: list[tuple[int, int]] = []
         self._fill(rows)
         sizes = sum(12 + len(one.name) + 7 & ~7 for one in rows)
         self.single = _HEAD + sizes + 8 * len(rows) + 8 <= BLOCK
 
-    def _fill(self, rows: Sequence[Entry]) -> None:
+    def _fill(self, rows: Sequence[DirectoryEntry]) -> None:
         """Put the entries into data blocks, none across the end of one."""
         raw, at = bytearray(BLOCK), _HEAD
         for one in rows:

@@ -7,7 +7,15 @@ import struct
 from dataclasses import dataclass
 
 from builder.image.disk.filesystems.source import Status
-from builder.image.disk.filesystems.xfs.space import BLOCK, CHUNK, NULL32, NULL64, Group, Space, seal
+from builder.image.disk.filesystems.xfs.space import (
+    BLOCK,
+    CHUNK,
+    NULL32,
+    NULL64,
+    AllocationGroup,
+    Space,
+    seal,
+)
 
 _FORKS, _CHECKSUM = 176, 100
 _BIGTIME_FLAG, _NREXT64_FLAG = 8, 16
@@ -63,7 +71,7 @@ class Inodes:
         group.chunks[inside & ~(CHUNK - 1)] &= ~(1 << inside % CHUNK)
         return number
 
-    def _open_chunk(self, group: Group, start: int) -> None:
+    def _open_chunk(self, group: AllocationGroup, start: int) -> None:
         high = group.number << self._bits
         mask = group.chunks[start]
         self._slots = [high | start + k for k in reversed(range(CHUNK)) if mask >> k & 1]

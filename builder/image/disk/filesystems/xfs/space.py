@@ -30,7 +30,7 @@ def seal(raw: bytearray, at: int) -> bytes:
     return bytes(raw)
 
 
-class Group:
+class AllocationGroup:
     """An allocation group: what mkfs.xfs made of it, its free extents, its inode chunks.
 
     `free` are [start, size] in blocks; `chunks` map the first inode of a chunk to the mask of free ones.
@@ -97,7 +97,7 @@ class Space:
         self.counted, self.bigtime = read_only & _INOBTCOUNT, incompatible & _BIGTIME
         self.nrext64 = incompatible & _NREXT64
         self.fork_room = self.inode_size - _INODE_FORK
-        self.groups = [Group(self, number) for number in range(self.group_count)]
+        self.groups = [AllocationGroup(self, number) for number in range(self.group_count)]
         self.used = 0
         self._current = 0
 
