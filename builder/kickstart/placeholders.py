@@ -13,6 +13,7 @@ _FORMS = (
     r"\{\{.*\}\}",  # Jinja, Go
     r"<%.*%>",  # ERB
     r"__[A-Z][A-Z0-9_]*__",
+    r"<[A-Za-z][\w -]*>",  # of manuals
 )
 _PLACEHOLDER = re.compile("|".join(_FORMS))
 

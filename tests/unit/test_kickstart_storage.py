@@ -15,7 +15,7 @@ from builder.kickstart.choices import Choices
 from builder.kickstart.disk.sizes import Wish, choose_disk_size, share
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ImagePlan
-from tests.support.kickstart_text import plan_text, reported
+from tests.support.kickstart_text import DISK, plan_text, reported
 
 REST = "rootpw --lock\n%packages\n%end\n"
 
@@ -223,6 +223,22 @@ MISTAKES = {
         PV + "logvol / --vgname=vg --name=a --size=10 --fstype=ext4\n"
         "logvol / --vgname=vg --name=b --size=10 --fstype=ext4\n",
         "test.ks:5: /: mounted twice",
+    ),
+    "mounted over what is the kernel's": (
+        DISK + "part /proc --fstype=ext4 --size=9\n",
+        "test.ks:4: /proc: belongs to the file system of /",
+    ),
+    "mounted away from the root that needs it": (
+        DISK + "part /etc --fstype=ext4 --size=9\n",
+        "test.ks:4: /etc: belongs to the file system of /",
+    ),
+    "mount point that climbs": (
+        DISK + "part /../etc --fstype=ext4 --size=9\n",
+        "test.ks:4: /etc: belongs to the file system of /",
+    ),
+    "system without owners": (
+        DISK + "part /usr --fstype=vfat --size=99\n",
+        "test.ks:4: /usr: vfat knows no owners and modes",
     ),
     "/boot on LVM": (
         "part pv.1 --size=900\nvolgroup vg pv.1\nlogvol / --vgname=vg --name=root --size=500 --fstype=xfs\n",

@@ -48,6 +48,7 @@ UNUSABLE = {
     "shell": "$SSH_PASSWORD",
     "autoconf": "@@PASSWORD@@",
     "Oz": "%ROOTPW%",
+    "manual": "<password>",
     "Jinja": "'{{ password }}'",
     "hash cut short": "--iscrypted $6$salt$short",
     "hash in a shell's quotes": "--iscrypted '$6$salt$'",

@@ -7,13 +7,17 @@ so that a guest can grow it (image guide: the root partition is the last one).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from builder.kickstart.disk.lines import ESP_SIZE, SMALLEST_ESP
-from builder.kickstart.plan import Bootloader, Disk, Partition, Place, VolumeGroup
+from builder.kickstart.plan import Bootloader, Disk, Partition, Place, Volume, VolumeGroup
 from builder.kickstart.read import Kickstart
 
 _PRIMARY = 4  # partitions of an msdos table
+# After must_be_on_root and must_be_on_linuxfs of Anaconda (data/anaconda.conf), without what harms nobody.
+_OF_ROOT = frozenset(["/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys"])
+_OF_KERNEL = ("/dev/", "/proc/", "/run/", "/sys/")
+_OF_LINUX = frozenset(["/home", "/opt", "/root", "/srv", "/tmp", "/usr", "/usr/lib", "/usr/share", "/var"])
 
 
 def has_loader(bootloader: Bootloader) -> bool:
@@ -91,11 +95,23 @@ def check(ks: Kickstart, disk: Disk, bootloader: Bootloader, *, has_root_error: 
 
 def _check_mount_points(ks: Kickstart, disk: Disk) -> None:
     seen: set[str] = set()
+    for volume, mountpoint, place in _mount_points(disk):
+        if mountpoint in seen:
+            ks.findings.error(place, f"{mountpoint}: mounted twice", "remove one of the lines")
+        elif mountpoint in _OF_ROOT or mountpoint.startswith(_OF_KERNEL):
+            ks.findings.error(place, f"{mountpoint}: belongs to the file system of /", "remove the line")
+        elif volume.fstype == "vfat" and mountpoint in _OF_LINUX:
+            ks.findings.error(place, f"{mountpoint}: vfat knows no owners and modes", "write --fstype=ext4")
+        seen.add(mountpoint)
+
+
+def _mount_points(disk: Disk) -> Iterator[tuple[Volume, str, Place | None]]:
+    """Yield each volume with a mount point of its own or of a subvolume, and the line that says it."""
     for volume in disk.volumes:
-        for mountpoint in volume.mountpoints:
-            if mountpoint in seen:
-                ks.findings.error(volume.place, f"{mountpoint}: mounted twice", "remove one of the lines")
-            seen.add(mountpoint)
+        own = [(volume.mountpoint, volume.place)]
+        for mountpoint, place in own + [(one.mountpoint, one.place) for one in volume.subvolumes]:
+            if mountpoint:
+                yield volume, mountpoint, place
 
 
 def _check_loader(ks: Kickstart, disk: Disk, bootloader: Bootloader, place: Place | None) -> None:

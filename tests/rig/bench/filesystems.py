@@ -80,7 +80,8 @@ def main() -> int:
         report.error([f"error: {error}"])
         return 1
     quotients = {name: builds[name].wall / builds["ext4"].wall for name in GOALS}
-    show(builds, trees, quotients)
+    of_cpu = {name: builds[name].cpu / builds["ext4"].cpu for name in GOALS}
+    show(builds, trees, quotients, of_cpu)
     if args.json:
         found = {
             "runs": args.runs,
@@ -165,8 +166,13 @@ def make_tree(tree: Path) -> None:
             total += file.write(os.urandom(MIB))
 
 
-def show(builds: dict[str, Measured], trees: dict[str, float], quotients: dict[str, float]) -> None:
-    """Print the tables."""
+def show(
+    builds: dict[str, Measured],
+    trees: dict[str, float],
+    quotients: dict[str, float],
+    of_cpu: dict[str, float],
+) -> None:
+    """Print the tables. Quotients of CPU hold on a machine that does other things too."""
     rows = [
         (
             name, round(row.wall, 1), round(row.cpu, 1), round(row.memory / 1e6),
@@ -178,7 +184,7 @@ def show(builds: dict[str, Measured], trees: dict[str, float], quotients: dict[s
         print(line)
     for name, bound in GOALS.items():
         word = "reached" if quotients[name] <= bound else "MISSED"
-        print(f"{name} / ext4  {quotients[name]:.2f}   <= {bound} {word}")
+        print(f"{name} / ext4  {quotients[name]:.2f} (CPU {of_cpu[name]:.2f})   <= {bound} {word}")
 
 
 if __name__ == "__main__":
