@@ -109,12 +109,19 @@ def build(work: Path, fixture: Path, name: str) -> Measured:
     lines, packages = DISKS[name]
     word = name.replace(" ", "-")
     kickstart = work / f"{word}.ks"
-    text = (CHECKOUT / "kickstarts/jeos-fixture.ks").read_text()
     folder = CHECKOUT / "kickstarts/include"
-    text = text.replace("%include include/disk.ks", f"clearpart --disklabel=gpt\nreqpart\n{lines}{_loader()}")
-    text = text.replace("%include include/", f"%include {folder}/").replace(
-        "openstack-utils\n", f"{packages}\n"
-    )
+    disk = f"clearpart --disklabel=gpt\nreqpart\n{lines}{_loader()}"
+    # The package of this project is not in the fixture's repository.
+    changes = {
+        "%include disk.ks\n": disk,
+        "openstack-utils\n": f"{packages}\n",
+        "%include ": f"%include {folder}/",
+    }
+    text = (folder / "fixture.ks").read_text()
+    for old, new in changes.items():
+        if old not in text:
+            raise Failed(f"{folder}/fixture.ks has no more {old.strip()}")
+        text = text.replace(old, new)
     kickstart.write_text(text)
     argv: list[str | Path] = [sys.executable, "-m", "builder", "image", kickstart, "--target", "fixture-12"]
     argv += ["--repo", f"fixture={fixture}", "--gpgkey", fixture / "RPM-GPG-KEY-fixture"]
