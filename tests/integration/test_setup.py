@@ -47,7 +47,8 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     for name in (LISTS, "tests/rig/plane", "tests/rig/fixture"):
         (folder / name).mkdir(parents=True)
-        for path in [*(ROOT / name).glob("*.txt"), *(ROOT / name).glob("install")]:
+        programs = [ROOT / name / program for program in ("install", "rpm-binding")]
+        for path in [*(ROOT / name).glob("*.txt"), *filter(Path.exists, programs)]:
             shutil.copy(path, folder / name)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
