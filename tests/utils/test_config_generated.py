@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openstack_utils.config import arguments
-from openstack_utils.config.change import Change
-from openstack_utils.config.command import Console
+from openstack_utils.config.change import FileChange
+from openstack_utils.config.command import ConfigConsole
 from openstack_utils.editor import oslo
 from openstack_utils.errors import UtilityError
 
@@ -153,7 +153,7 @@ def check(folder: Path, data: bytes, kind: str, section: str, name: Any, value: 
     before = read_by_oslo(path)
     request = arguments.parse(arguments_of(kind, section, name, value))
     try:
-        after = Change(request, oslo, Console()).edit("f", data)
+        after = FileChange(request, oslo, ConfigConsole()).edit("f", data)
     except UtilityError as refusal:
         check_refusal(refusal, before, kind, section, name, value)
         return
@@ -234,7 +234,7 @@ def test_an_escaped_value_reaches_the_service_exactly(folder: Path, value: str) 
 
 def after_set(value: str) -> bytes:
     request = arguments.parse(["--escape", "--set", "--", "f", "s", "a", value])
-    return Change(request, oslo, Console()).edit("f", b"")
+    return FileChange(request, oslo, ConfigConsole()).edit("f", b"")
 
 
 plain = st.tuples(
@@ -260,7 +260,7 @@ def check_sequence(folder: Path, data: bytes, sequence: list[Any]) -> None:
     if meant is not None and not all(storable_value(edit[3]) for edit in sequence):
         return
     try:
-        after = Change(arguments.parse(argv), oslo, Console()).edit("f", data)
+        after = FileChange(arguments.parse(argv), oslo, ConfigConsole()).edit("f", data)
     except UtilityError:
         if meant is not None:
             raise
@@ -297,7 +297,7 @@ def check_merge(folder: Path, data: bytes, source: bytes) -> None:
     if before is None or given_settings is None:
         return
     request = arguments.parse([f"--from={settings_path}", "f"])
-    change = Change(request, oslo, Console())
+    change = FileChange(request, oslo, ConfigConsole())
     change.read_inputs()
     path.write_bytes(change.edit("f", data))
     for section, options in given_settings.items():

@@ -13,9 +13,9 @@ from openstack_utils.db.server.statements import (
     DATABASE,
     GRANT,
     PASSWORD,
-    Change,
     MySQL,
     PostgreSQL,
+    ServerChange,
 )
 from openstack_utils.db.urls import parse
 from openstack_utils.errors import UsageError
@@ -37,21 +37,21 @@ def catalogue(folder=""):
 def wanted(service, **more):
     urls = {each.name: parse(URL) for each in service.databases}
     values = {"urls": urls, "hosts": ("localhost", "127.0.0.1"), "charset": "utf8mb4", "password": "pw"}
-    return db_plan.Desired(**dict(values, **more))
+    return db_plan.DesiredDatabases(**dict(values, **more))
 
 
 def test_all_is_made_where_nothing_is():
     service = catalogue().service("keystone", "current")
     (option, _), *_ = service.options
 
-    plan = db_plan.make_plan(service, wanted(service), db_plan.State(values={option: None}))
+    plan = db_plan.make_plan(service, wanted(service), db_plan.ServerState(values={option: None}))
 
     assert plan.changes == (
-        Change(ACCOUNT, "", "keystone", "localhost"),
-        Change(ACCOUNT, "", "keystone", "127.0.0.1"),
-        Change(DATABASE, "keystone", "keystone"),
-        Change(GRANT, "keystone", "keystone", "localhost"),
-        Change(GRANT, "keystone", "keystone", "127.0.0.1"),
+        ServerChange(ACCOUNT, "", "keystone", "localhost"),
+        ServerChange(ACCOUNT, "", "keystone", "127.0.0.1"),
+        ServerChange(DATABASE, "keystone", "keystone"),
+        ServerChange(GRANT, "keystone", "keystone", "localhost"),
+        ServerChange(GRANT, "keystone", "keystone", "127.0.0.1"),
     )
     assert plan.values == {option: URL}
 
@@ -59,25 +59,25 @@ def test_all_is_made_where_nothing_is():
 def test_what_is_there_is_left_and_what_is_missing_is_made():
     service = catalogue().service("keystone", "current")
     (option, _), *_ = service.options
-    local = Change(ACCOUNT, "", "keystone", "localhost")
-    there = db_plan.State(
+    local = ServerChange(ACCOUNT, "", "keystone", "localhost")
+    there = db_plan.ServerState(
         frozenset(["keystone"]), frozenset([local]),
-        frozenset([Change(GRANT, "keystone", "keystone", "localhost")]), {option: URL},
+        frozenset([ServerChange(GRANT, "keystone", "keystone", "localhost")]), {option: URL},
     )  # fmt: skip
 
     plan = db_plan.make_plan(service, wanted(service), there)
 
     assert plan.changes == (
-        Change(ACCOUNT, "", "keystone", "127.0.0.1"),
-        Change(GRANT, "keystone", "keystone", "127.0.0.1"),
+        ServerChange(ACCOUNT, "", "keystone", "127.0.0.1"),
+        ServerChange(GRANT, "keystone", "keystone", "127.0.0.1"),
     )
     assert plan.values == {}
 
 
 def test_a_password_is_set_anew_when_it_is_asked_for_only():
     service = catalogue().service("keystone", "current")
-    accounts = frozenset(Change(ACCOUNT, "", "keystone", host) for host in ("localhost", "127.0.0.1"))
-    there = db_plan.State(frozenset(["keystone"]), accounts)
+    accounts = frozenset(ServerChange(ACCOUNT, "", "keystone", host) for host in ("localhost", "127.0.0.1"))
+    there = db_plan.ServerState(frozenset(["keystone"]), accounts)
 
     kept = db_plan.make_plan(service, wanted(service), there)
     given = db_plan.make_plan(service, wanted(service, is_given=True), there)
@@ -100,7 +100,7 @@ def test_a_url_stays_when_it_says_the_same(old, is_kept):
     service = catalogue().service("keystone", "current")
     (option, _), *_ = service.options
 
-    plan = db_plan.make_plan(service, wanted(service), db_plan.State(values={option: old}))
+    plan = db_plan.make_plan(service, wanted(service), db_plan.ServerState(values={option: old}))
 
     assert (option not in plan.values) == is_kept
 
@@ -152,7 +152,7 @@ def test_commands_are_those_of_new_databases_and_of_set_options():
 def test_values_are_never_in_the_text_of_a_statement(dialect):
     secret = "it's; DROP DATABASE x;--"
     for kind in (ACCOUNT, PASSWORD):
-        (statement,) = dialect.make(Change(kind, "", "keystone", "h'; --"), secret, "utf8")
+        (statement,) = dialect.make(ServerChange(kind, "", "keystone", "h'; --"), secret, "utf8")
         assert secret not in statement.sql
         assert secret not in statement.shown()
         assert secret in statement.values

@@ -27,18 +27,18 @@ FACTS = {
 PASSWORDS = "/root/openstack-demo-passwords"
 
 
-def installed(*projects: str, without: "tuple[str, ...]" = ()) -> plan.Host:
+def installed(*projects: str, without: "tuple[str, ...]" = ()) -> plan.InstalledParts:
     """Return a host with all packages of the projects, but without some units."""
     units = {unit for name in projects for unit in FACTS[name]["services"]} | {"rabbitmq-server"}
     files = {path for name in projects for path in FACTS[name]["configuration"]}
-    return plan.Host(frozenset(units - set(without)), frozenset(files))
+    return plan.InstalledParts(frozenset(units - set(without)), frozenset(files))
 
 
 EVERYTHING = installed(*FACTS)
 COMPUTE = plan.Wish(role="compute", controller="192.0.2.1", address="192.0.2.2", hypervisor="kvm")
 
 
-def values(made: plan.Plan) -> "dict[tuple[str, str, str], str]":
+def values(made: plan.DemoPlan) -> "dict[tuple[str, str, str], str]":
     """Return {(file name, section, option): value as it is shown}."""
     return {
         (os.path.basename(each.path), each.section, each.key): each.command().split(" ", 5)[5]
@@ -199,7 +199,7 @@ def test_compute_host_has_no_database_no_accounts_and_no_tokens_to_check() -> No
     made = plan.make_plan(DATA, EVERYTHING, COMPUTE)
 
     assert made.projects == ("neutron", "nova")
-    assert {type(step) for step in made.steps} == {steps.Secrets, steps.Configure, steps.Start}
+    assert {type(step) for step in made.steps} == {steps.PasswordFile, steps.Configure, steps.Start}
     assert "keystone_authtoken" not in {edit.section for edit in made.edits}
     started = [step.units for step in made.steps if isinstance(step, steps.Start)]
     assert started == [("neutron-openvswitch-agent",), ("openstack-nova-compute",)]
@@ -223,7 +223,7 @@ def test_shown_commands_are_what_a_shell_does(tmp_path: Path) -> None:
         steps.Edit(str(config), "a b", "name", "it's; $HOME"),
     )  # fmt: skip
     known, _ = secrets.complete(str(tmp_path / "passwords"), ["BUS_PASSWORD"], {})
-    first = steps.Secrets(str(tmp_path / "passwords"), ("BUS_PASSWORD",)).commands()
+    first = steps.PasswordFile(str(tmp_path / "passwords"), ("BUS_PASSWORD",)).commands()
     config.write_text("")
     script = "\n".join([*first, *(edit.command() for edit in edits)])
 
@@ -288,7 +288,9 @@ def test_services_of_somebody_else_are_left_alone(case: str, tmp_path: Path) -> 
     path = tmp_path / "nova.conf"
     path.write_text(text)
     edit = steps.Edit(str(path), "s", "password", "{secret}", "NOVA_PASSWORD")
-    made = plan.Plan((), (steps.Secrets(PASSWORDS, ("NOVA_PASSWORD",)), steps.Configure("x", (edit,))))
+    made = plan.DemoPlan(
+        (), (steps.PasswordFile(PASSWORDS, ("NOVA_PASSWORD",)), steps.Configure("x", (edit,)))
+    )
 
     if message is None:
         host.check_files(made, {"NOVA_PASSWORD": "x"} if has_passwords else {})
@@ -302,7 +304,7 @@ def test_url_of_a_database_on_a_compute_host_is_refused(tmp_path: Path) -> None:
     made = plan.make_plan(DATA, EVERYTHING, COMPUTE)
     path = tmp_path / "nova.conf"
     path.write_text("[api_database]\nconnection = mysql+pymysql://nova:secret@controller/nova_api\n")
-    here = plan.Plan((), (), ((str(path), "api_database", "connection"),))
+    here = plan.DemoPlan((), (), ((str(path), "api_database", "connection"),))
 
     with pytest.raises(UsageError) as error:
         host.check_files(here, {"NOVA_PASSWORD": "x"})

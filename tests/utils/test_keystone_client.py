@@ -4,10 +4,10 @@
 from typing import Any
 
 import pytest
-from openstack_utils.keystone.client import Identity, RemoteError
+from openstack_utils.keystone.client import KeystoneClient, RemoteError
 
 
-class Answers(Identity):
+class Answers(KeystoneClient):
     """A client whose requests have these answers: a status, or the JSON of a good one."""
 
     def __init__(self, *answers: Any) -> None:

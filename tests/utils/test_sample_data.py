@@ -19,7 +19,7 @@ from openstack_utils.sample_data import plan as sample_plan
 from openstack_utils.sample_data import profiles
 from openstack_utils.sample_data import state as sample_state
 from openstack_utils.sample_data.apply import request_for
-from openstack_utils.sample_data.model import Assignment, Desired, Endpoint, Role, Service, User
+from openstack_utils.sample_data.model import Assignment, CatalogService, DesiredObjects, Endpoint, Role, User
 
 URL = "http://10.0.0.5:5000/v3"
 
@@ -31,12 +31,12 @@ def catalogue() -> dict:
 
 def build(
     catalogue: dict, profile: str, environment: "dict[str, str] | None" = None, **choices: object
-) -> Desired:
+) -> DesiredObjects:
     passwords = sample_passwords.Passwords({}, environment or {"ADMIN_PASSWORD": "pw"})
     return profiles.build(catalogue, profiles.Choices(profile, URL, **choices), passwords)
 
 
-def urls(desired: Desired) -> "dict[tuple[str, str], str]":
+def urls(desired: DesiredObjects) -> "dict[tuple[str, str], str]":
     return {(each.type, each.interface): each.url for each in desired.endpoints}
 
 
@@ -159,10 +159,10 @@ def test_neutron_takes_the_password_of_quantum_too(catalogue: dict) -> None:
             assert {each.name: each.password for each in desired.users}[user] == "q"
 
 
-DESIRED = Desired(
+DESIRED = DesiredObjects(
     roles=(Role("Member"),),
     users=(User("nova", "pw", "NOVA_PASSWORD", "nova@x"),),
-    services=(Service("compute", "nova", "Compute"),),
+    services=(CatalogService("compute", "nova", "Compute"),),
     endpoints=(Endpoint("compute", "nova", "public", "R", "http://new"),),
 )
 SERVICE = {"id": "s1", "type": "compute", "name": "nova", "description": "Compute"}
@@ -201,8 +201,8 @@ PLANS = {
 }  # fmt: skip
 
 
-def state_of(**attributes: object) -> sample_state.State:
-    state = sample_state.State()
+def state_of(**attributes: object) -> sample_state.KeystoneState:
+    state = sample_state.KeystoneState()
     for name, value in attributes.items():
         assert hasattr(state, name)
         setattr(state, name, value)

@@ -13,7 +13,7 @@ import pytest
 from openstack_utils.errors import UsageError, UtilityError
 from openstack_utils.service import rows, states, verbs
 from openstack_utils.service.known import Known
-from openstack_utils.service.selection import Host, choose
+from openstack_utils.service.selection import HostServices, choose
 from openstack_utils.service.systemd import Systemd
 from openstack_utils.service.sysv import Sysv
 
@@ -67,7 +67,7 @@ class Silent(Systemd):
 
 def names(root: Path, *words: str) -> "list[str]":
     """Return the units that words select."""
-    host = Host(KNOWN, Silent(os.fspath(root)), os.fspath(root))
+    host = HostServices(KNOWN, Silent(os.fspath(root)), os.fspath(root))
     return [each.unit for each in host.select(host.matchers(words))]
 
 
@@ -119,15 +119,17 @@ def test_instances_that_run_are_found(root: Path) -> None:
     class Running(Silent):
         loaded = ("openstack-swift-object@3", "getty@tty1")
 
-    host = Host(KNOWN, Running(os.fspath(root)), os.fspath(root))
+    host = HostServices(KNOWN, Running(os.fspath(root)), os.fspath(root))
     found = [each.unit for each in host.select(host.matchers(["swift-object"]))]
     assert found == ["openstack-swift-object@1", "openstack-swift-object@3"]
 
 
 def with_states(root: Path, boot: str) -> "list[Any]":
     """Return all services of the root, active and with a state at boot."""
-    host = Host(KNOWN, Silent(os.fspath(root)), os.fspath(root))
-    return [each.with_state(states.State(each.unit, "active", "running", boot)) for each in host.select([])]
+    host = HostServices(KNOWN, Silent(os.fspath(root)), os.fspath(root))
+    return [
+        each.with_state(states.ServiceState(each.unit, "active", "running", boot)) for each in host.select([])
+    ]
 
 
 @pytest.mark.parametrize("verb", ["restart", "start", "stop", "try-restart", "kill", "reset-failed"])
@@ -194,7 +196,9 @@ def test_what_systemctl_show_says_is_read() -> None:
 
     assert list(found) == ["openstack-nova-api", "openstack-nova-compute", "openstack-heat-engine"]
     api, compute, heat = found.values()
-    assert api == states.State("openstack-nova-api", "active", "running", "enabled", 812, 1005.0, "", "uwsgi")
+    assert api == states.ServiceState(
+        "openstack-nova-api", "active", "running", "enabled", 812, 1005.0, "", "uwsgi"
+    )
     assert (compute.pid, compute.since, compute.result) == (None, 1007.0, "exit status 3")
     assert (heat.boot, heat.since, heat.is_enabled) == ("masked", None, False)
 

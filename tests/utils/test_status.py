@@ -21,7 +21,7 @@ from openstack_utils.db.catalogue import Places
 from openstack_utils.errors import UnreachableError
 from openstack_utils.service.known import Kind
 from openstack_utils.service.selection import Service
-from openstack_utils.service.states import State
+from openstack_utils.service.states import ServiceState
 from openstack_utils.status import asking, buses, cloud, disks, endpoints, failures, judging, talks
 from openstack_utils.status.settings import Settings
 
@@ -290,16 +290,18 @@ def test_all_are_asked_at_once_and_the_slow_ones_have_no_answer() -> None:
 NOVA = Service("openstack-nova-compute", Kind("openstack-nova-compute", "nova", (6, 1)))
 CLEANUP = Service("neutron-ovs-cleanup", Kind("neutron-ovs-cleanup", "neutron", (4, 1), (), True))
 JUDGED = {
-    "enabled and active": (NOVA, State("", "active", "running", "enabled", 7), True),
-    "enabled and stopped": (NOVA, State("", "inactive", "dead", "enabled"), False),
-    "enabled and failed": (NOVA, State("", "failed", "failed", "enabled", None, None, "exit"), False),
-    "enabled and starting again and again": (NOVA, State("", "activating", "auto-restart", "enabled"), False),
-    "enabled and unknown": (NOVA, State("", "unknown", "", "enabled"), False),
-    "disabled and stopped": (NOVA, State("", "inactive", "dead", "disabled"), None),
-    "disabled and failed": (NOVA, State("", "failed", "failed", "disabled"), None),
+    "enabled and active": (NOVA, ServiceState("", "active", "running", "enabled", 7), True),
+    "enabled and stopped": (NOVA, ServiceState("", "inactive", "dead", "enabled"), False),
+    "enabled and failed": (NOVA, ServiceState("", "failed", "failed", "enabled", None, None, "exit"), False),
+    "enabled and starting again and again": (
+        NOVA, ServiceState("", "activating", "auto-restart", "enabled"), False,
+    ),
+    "enabled and unknown": (NOVA, ServiceState("", "unknown", "", "enabled"), False),
+    "disabled and stopped": (NOVA, ServiceState("", "inactive", "dead", "disabled"), None),
+    "disabled and failed": (NOVA, ServiceState("", "failed", "failed", "disabled"), None),
     "no answer of systemd": (NOVA, None, None),
-    "clean-up that has ended": (CLEANUP, State("", "inactive", "dead", "enabled"), True),
-    "clean-up that failed": (CLEANUP, State("", "failed", "failed", "enabled"), False),
+    "clean-up that has ended": (CLEANUP, ServiceState("", "inactive", "dead", "enabled"), True),
+    "clean-up that failed": (CLEANUP, ServiceState("", "failed", "failed", "enabled"), False),
 }  # fmt: skip
 
 

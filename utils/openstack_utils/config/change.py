@@ -12,7 +12,7 @@ from .reading import open_file, read_data
 CREATING = ("set", "merge", "add")
 
 
-class Change:
+class FileChange:
     """One call that changes files. `run` does everything and returns the exit code."""
 
     def __init__(self, request, dialect, console):

@@ -8,7 +8,7 @@ from ..errors import UsageError
 from .reading import read_data
 
 
-class Finding:
+class Remark:
     """One remark about a line: an error (the service stops or misreads) or a warning."""
 
     def __init__(self, path, line, level, text):
@@ -34,7 +34,7 @@ def check(request, dialect, console):
         text, undecodable = decode(read_data(path))
         parsed = dialect.parse(text, request.ini_option("ignoreindent"))
         problems = ([undecodable] if undecodable else []) + parsed.problems
-        found = [Finding(path, p.line, "error", p.reason) for p in problems]
+        found = [Remark(path, p.line, "error", p.reason) for p in problems]
         if schema is not None:
             found += check_options(path, parsed, dialect, schema, effective)
         elif dialect.NAME == "oslo":
@@ -73,7 +73,7 @@ def _repeated(path, parsed):
     for section in parsed.sections:
         if section.name in headers:
             text = "the section [%s] is also on line %d" % (section.name, headers[section.name])
-            yield Finding(path, line, "warning", text)
+            yield Remark(path, line, "warning", text)
         elif section.name is not None:
             headers[section.name] = line
         line += lines.count(section.text())
@@ -85,7 +85,7 @@ def _repeated(path, parsed):
                 item.name,
                 seen[place],
             )
-            yield Finding(path, number, "warning", text)
+            yield Remark(path, number, "warning", text)
         seen[place] = number
 
 
@@ -104,11 +104,11 @@ def check_options(path, parsed, dialect, schema, effective=None):
         option = schema.find(section, item.name)
         level, text = _judge(schema, section, item.name, option, value)
         if text:
-            yield Finding(path, line, level, text)
+            yield Remark(path, line, level, text)
         place = (normalize(section), item.name)
         if option is not None and not option.multi and place in seen:
             text = "%s is also on line %d; the last one counts" % (item.name, seen[place])
-            yield Finding(path, line, "warning", text)
+            yield Remark(path, line, "warning", text)
         seen[place] = line
 
 

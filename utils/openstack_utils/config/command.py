@@ -16,7 +16,7 @@ from . import arguments as config_arguments
 def main(argv=None):
     """Run openstack-config with these arguments, or the process's; return the exit code."""
     arguments = [_text(word) for word in (sys.argv[1:] if argv is None else argv)]
-    terminal = Console()
+    terminal = ConfigConsole()
     console.fill_closed_streams()
     strict = "--strict-exit" in arguments
     # What is wrong with the command line, too, is said in the words of the dialect.
@@ -59,7 +59,7 @@ def _run(request, terminal):
         return effective.effective(request, terminal)
     from . import change
 
-    return change.Change(request, dialect, terminal).run()
+    return change.FileChange(request, dialect, terminal).run()
 
 
 def _text(word):
@@ -67,7 +67,7 @@ def _text(word):
     return document.decode(os.fsencode(word))[0]
 
 
-class Console(console.Console):
+class ConfigConsole(console.Console):
     """Results are written when they are whole; values keep every byte."""
 
     def __init__(self):

@@ -19,7 +19,7 @@ HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s]*")
 
 
-class Option:
+class SchemaOption:
     """One known option: its type, limits and whether its use is deprecated."""
 
     def __init__(self, data):
@@ -49,7 +49,7 @@ class Schema:
             for entry in content.get("opts", ()):
                 # In a file only the underscored form counts (cfg.Opt._get_from_namespace).
                 dest = entry.get("dest") or entry["name"].replace("-", "_")
-                known[dest] = Option(entry)
+                known[dest] = SchemaOption(entry)
         for group, entries in (data.get("deprecated_options") or {}).items():
             for entry in entries:
                 replacement = entry["replacement_name"].replace("-", "_")
@@ -57,7 +57,7 @@ class Schema:
                 self.deprecated[normalize(group), entry["name"].replace("-", "_")] = place
 
     def find(self, section, name):
-        """The Option of that name, or None."""
+        """The SchemaOption of that name, or None."""
         return self.options.get(normalize(section), {}).get(name)
 
     def replacement(self, section, name):

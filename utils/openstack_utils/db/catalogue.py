@@ -17,7 +17,7 @@ from . import urls as db_urls
 TEMPLATE = "{template:"
 
 
-class Option(NamedTuple):
+class UrlOption(NamedTuple):
     """An option of a file; `path` is where the file stands in this run."""
 
     path: str
@@ -46,10 +46,10 @@ class Command(NamedTuple):
     databases: tuple
     run: tuple
     done: tuple
-    requires: Optional[Option]
+    requires: Optional[UrlOption]
 
 
-class Service(NamedTuple):
+class DatabaseService(NamedTuple):
     """A service in one release."""
 
     name: str
@@ -150,7 +150,7 @@ class Catalogue:
         return bool(self._releases(name))
 
     def service(self, name, release="auto"):
-        """Return the Service. Raises UsageError when the release has none, or is none."""
+        """Return the DatabaseService. Raises UsageError when the release has none."""
         if release not in ("auto",) + tuple(self._data["releases"]):
             known = ", ".join(self._data["releases"])
             raise UsageError('unknown release "%s"' % release, hint="one of auto, %s" % known)
@@ -206,7 +206,7 @@ class Catalogue:
             )
             for each in facts["sync"]
         )
-        return Service(
+        return DatabaseService(
             name,
             release,
             project["user"]["name"],
@@ -220,7 +220,7 @@ class Catalogue:
 
     def _option(self, option):
         path = self.places.path(option["file"])
-        return Option(path, option["section"], option["key"], option["optional"])
+        return UrlOption(path, option["section"], option["key"], option["optional"])
 
 
 def _likeness(service, files):

@@ -7,7 +7,7 @@ from . import plan as db_plan
 from . import schema
 from .files import option_value
 from .server.connection import DeniedError, MissingDatabase
-from .server.statements import ACCOUNT, DATABASE, Change
+from .server.statements import ACCOUNT, DATABASE, ServerChange
 from .task import DROPPED, FAILED, UNCHANGED, UPDATED, WOULD
 
 DENIED, UNREACHABLE, UNSET = "denied", "unreachable", "not set"
@@ -168,14 +168,16 @@ class Drop:
         names = [each.name for each in self.service.databases]
         there = admin.databases(names)
         changes = [
-            Change(DATABASE, each.name, each.account) for each in self.service.databases if each.name in there
+            ServerChange(DATABASE, each.name, each.account)
+            for each in self.service.databases
+            if each.name in there
         ]
         for account in dict.fromkeys(each.account for each in self.service.databases):
             others = self._others(account, names)
             if others:
                 self.kept[account] = others
                 continue
-            changes += [Change(ACCOUNT, "", account, host) for host in sorted(admin.hosts(account))]
+            changes += [ServerChange(ACCOUNT, "", account, host) for host in sorted(admin.hosts(account))]
         return changes
 
     def _others(self, account, names):

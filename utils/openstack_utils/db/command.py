@@ -18,7 +18,7 @@ from .catalogue import Catalogue, Places
 from .check import Check, Drop, Update
 from .init import Init
 from .preparation import Preparation
-from .task import FAILED, NONE, ServiceOutcome, Task
+from .task import FAILED, NONE, ServiceOutcome, ServiceTask
 
 # A service's command needs some hundred megabytes, and one processor while it imports.
 AT_ONCE = max(4, os.cpu_count() or 1)
@@ -66,7 +66,8 @@ class Run:
         preparation = Preparation(self.options, self.console, self.access)
         width = max([len(service.name) for service in services] or [0])
         tasks = [
-            Task(service, self.options, self.console, self.secrets, self.stop, width) for service in services
+            ServiceTask(service, self.options, self.console, self.secrets, self.stop, width)
+            for service in services
         ]
         ready = []
         for task in tasks:

@@ -39,7 +39,7 @@ class Chooser:
         for each in service.databases:
             if each.alongside:
                 urls[each.name] = urls[each.alongside]._replace(database=each.name)
-        return plan.Desired(
+        return plan.DesiredDatabases(
             urls,
             self._hosts(urls, seen),
             task.options.charset or service.charset,

@@ -7,7 +7,7 @@ from . import schema
 from .desired import Chooser
 from .files import option_value
 from .server.connection import DeniedError
-from .server.statements import ACCOUNT, CHARSET, DATABASE, TABLES, Change
+from .server.statements import ACCOUNT, CHARSET, DATABASE, TABLES, ServerChange
 from .task import CREATED, FAILED, UNCHANGED, WOULD
 from .undo import UndoLog
 
@@ -76,7 +76,7 @@ class Init:
         programs = task.programs(commands)
         changes = self._charset_changes(new, state, desired.charset) + plan.changes
         # Tables in a database that was there, and empty, are made by this run too.
-        tables = [Change(TABLES, name) for name in new if commands and name in state.databases]
+        tables = [ServerChange(TABLES, name) for name in new if commands and name in state.databases]
         undo.change_server(changes + tuple(tables), desired.password, desired.charset)
         undo.change_files(plan.values)
         self._connect_all(desired)
@@ -103,11 +103,11 @@ class Init:
         accounts, grants = set(), set()
         for account in {each.account for each in self.service.databases}:
             hosts = admin.hosts(account)
-            accounts.update(Change(ACCOUNT, "", account, host) for host in hosts)
+            accounts.update(ServerChange(ACCOUNT, "", account, host) for host in hosts)
             if hosts:
                 grants.update(admin.grants(account))
         databases = admin.databases(list(desired.urls))
-        state = db_plan.State(frozenset(databases), frozenset(accounts), frozenset(grants), values)
+        state = db_plan.ServerState(frozenset(databases), frozenset(accounts), frozenset(grants), values)
         return desired, state
 
     def _new_databases(self, state):
@@ -156,7 +156,7 @@ class Init:
                 raise UtilityError(message, hint="--drop it, and --init makes it again")
             else:
                 self.task.say("%s is empty: its character set %s becomes %s" % (each.name, now, wanted))
-                changes.append(Change(CHARSET, each.name, now))
+                changes.append(ServerChange(CHARSET, each.name, now))
         return tuple(changes)
 
     def _check_accounts(self, desired, state):

@@ -15,7 +15,7 @@ from ..errors import UtilityError
 from ..storage.descriptors import system_error, unlink
 from ..storage.private_files import write_private
 from ..storage.work_files import remove_stale_in
-from .server.statements import Change
+from .server.statements import ServerChange
 
 
 class Backup(NamedTuple):
@@ -39,7 +39,7 @@ class Journal:
         try:
             with open(self.path, encoding="utf-8") as file:
                 data = json.load(file)
-            self.changes = [Change(*each) for each in data["changes"]]
+            self.changes = [ServerChange(*each) for each in data["changes"]]
             self.files = [Backup(*each) for each in data["files"]]
         except FileNotFoundError:
             return False

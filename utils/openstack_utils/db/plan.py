@@ -4,10 +4,10 @@
 from typing import NamedTuple
 
 from . import urls as db_urls
-from .server.statements import ACCOUNT, DATABASE, GRANT, PASSWORD, Change
+from .server.statements import ACCOUNT, DATABASE, GRANT, PASSWORD, ServerChange
 
 
-class Desired(NamedTuple):
+class DesiredDatabases(NamedTuple):
     """What a service is to have: its URLs, and where its accounts may log in from."""
 
     urls: dict
@@ -22,14 +22,14 @@ class Desired(NamedTuple):
     def account_changes(self, service):
         """Return the accounts, as Changes that make them."""
         names = dict.fromkeys(each.account for each in service.databases)
-        return [Change(ACCOUNT, "", name, host) for name in names for host in self.hosts]
+        return [ServerChange(ACCOUNT, "", name, host) for name in names for host in self.hosts]
 
     def accounts(self, service):
         """Return the accounts as people write them."""
         return sorted(change.login for change in self.account_changes(service))
 
 
-class State(NamedTuple):
+class ServerState(NamedTuple):
     """What a server and the configuration have already."""
 
     databases: frozenset = frozenset()
@@ -38,7 +38,7 @@ class State(NamedTuple):
     values: dict = {}
 
 
-class Plan(NamedTuple):
+class DatabasePlan(NamedTuple):
     """Changes on the server, texts for options, and databases that are made or still empty."""
 
     changes: tuple
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(service, desired, state, unfinished=()):
-    """Return the Plan. Accounts in `unfinished` were made by a killed run: they get a new password."""
+    """Return the DatabasePlan. Accounts in `unfinished`, of a killed run, get a new password."""
     changes = []
     for change in desired.account_changes(service):
         if change not in state.accounts:
@@ -55,13 +55,13 @@ def make_plan(service, desired, state, unfinished=()):
             changes.append(change._replace(kind=PASSWORD))
     # PostgreSQL makes a database for its owner, who has to be there.
     changes += [
-        Change(DATABASE, each.name, each.account)
+        ServerChange(DATABASE, each.name, each.account)
         for each in service.databases
         if each.name not in state.databases
     ]
     for each in service.databases:
         for host in desired.hosts:
-            change = Change(GRANT, each.name, each.account, host)
+            change = ServerChange(GRANT, each.name, each.account, host)
             is_owned = desired.is_owned and each.name not in state.databases
             if change not in state.grants and not is_owned:
                 changes.append(change)
@@ -71,7 +71,7 @@ def make_plan(service, desired, state, unfinished=()):
             url, old = desired.urls[database.name], state.values[option]
             if old is None or not _says(old, url):
                 values[option] = url.text()
-    return Plan(tuple(changes), values)
+    return DatabasePlan(tuple(changes), values)
 
 
 def _says(text, url):

@@ -43,7 +43,7 @@ class ServiceOutcome:
         return data
 
 
-class Task:
+class ServiceTask:
     """One service in one run. `admin` is the connection as root, where the action needs one."""
 
     def __init__(self, service, options, console, secrets, stop, width=0):

@@ -10,7 +10,7 @@ import time
 from .. import ini
 from ..errors import AccessError, UnreachableError, UtilityError
 from ..host import processes
-from ..host.programs import Identity
+from ..host.programs import RunAs
 from . import secrets, steps
 
 UNCHANGED, CHANGED = "unchanged", "changed"
@@ -19,7 +19,7 @@ PATIENCE = 60
 PATIENCE_FOR_ANSWER = 180
 KINDS = {4: AccessError, 5: UnreachableError}
 # They die with us when we are killed, and the next run finds no other at work.
-OURSELVES = Identity("root")
+OURSELVES = RunAs("root")
 
 
 class Acting:
@@ -115,14 +115,14 @@ class Acting:
             time.sleep(0.5)
 
     _doing = {
-        steps.Secrets: _secrets,
+        steps.PasswordFile: _secrets,
         steps.Configure: _configure,
-        steps.Database: _database,
+        steps.InitDatabase: _database,
         steps.Prepare: _prepare,
         steps.Fill: _fill,
         steps.Bus: _bus,
         steps.Start: _start,
-        steps.Answer: _answer,
+        steps.WaitForApi: _answer,
     }
 
 

@@ -7,11 +7,11 @@ import socket
 from .. import ini
 from ..db.catalogue import Catalogue, Places
 from ..errors import UsageError
-from .plan import RELEASE, Host
+from .plan import RELEASE, InstalledParts
 
 
 def look(catalogue, init):
-    """Return the Host. `init` finds the units (openstack_utils.service.inits)."""
+    """Return the InstalledParts. `init` finds the units (openstack_utils.service.inits)."""
     files, others = set(), {}
     databases = Catalogue(Places(), catalogue)
     for name, project in catalogue["projects"].items():
@@ -24,7 +24,7 @@ def look(catalogue, init):
             release = databases.service(name).release
             if release != RELEASE:
                 others[name] = release
-    return Host(frozenset(init.installed()), frozenset(files), others)
+    return InstalledParts(frozenset(init.installed()), frozenset(files), others)
 
 
 def check_files(plan, passwords):

@@ -17,7 +17,7 @@ PEOPLE = ("ADMIN_PASSWORD", "DEMO_PASSWORD")
 CPU_MODES = {"kvm": "host-model", "qemu": "none", "lxc": "none"}
 
 
-class Host(NamedTuple):
+class InstalledParts(NamedTuple):
     """What this host has: units without suffix, files of configuration, and releases that are not current."""
 
     units: frozenset
@@ -38,7 +38,7 @@ class Wish(NamedTuple):
     output: str = "/root"
 
 
-class Plan(NamedTuple):
+class DemoPlan(NamedTuple):
     """The steps in their order, and the projects that they are for.
 
     `forbidden` are options (file, section, key) that must not be set on a host of this role.
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(catalogue, host, wish):
-    """Return the Plan. Raises UsageError or UsageErrors for what cannot be done on this host."""
+    """Return the DemoPlan. Raises UsageError or UsageErrors for what cannot be done on this host."""
     return _Planner(catalogue, host, wish).plan()
 
 
@@ -87,8 +87,8 @@ class _Planner:
         secrets += tuple(self._secret_of(name) for name in self._accounts(projects))
         bus = (steps.Start("message bus", (BUS_UNIT,)), steps.Bus("account on the bus", BUS_SECRET))
         has_bus = BUS_SECRET in secrets and self.wish.role == CONTROLLER
-        first = steps.Secrets(self.wish.passwords, tuple(dict.fromkeys(secrets)))
-        return Plan(projects, (first, *(bus if has_bus else ()), *work), tuple(self._forbidden(projects)))
+        first = steps.PasswordFile(self.wish.passwords, tuple(dict.fromkeys(secrets)))
+        return DemoPlan(projects, (first, *(bus if has_bus else ()), *work), tuple(self._forbidden(projects)))
 
     # Which projects
 
@@ -167,7 +167,7 @@ class _Planner:
             yield steps.Configure("%s: configuration" % name, edits)
         if self.wish.role == CONTROLLER:
             if facts["databases"]:
-                yield steps.Database("%s: database" % name, name)
+                yield steps.InitDatabase("%s: database" % name, name)
             for command in facts["cloud"]["prepare"]:
                 title = "%s: makes %s" % (name, command["makes"])
                 yield steps.Prepare(title, tuple(command["run"]), command["makes"])
@@ -177,7 +177,7 @@ class _Planner:
             for unit in units:
                 http = facts["services"][unit]["http"]
                 if http:
-                    yield steps.Answer(
+                    yield steps.WaitForApi(
                         "%s: %s answers" % (name, unit), self.wish.controller, http["port"], http["path"]
                     )
         if name == IDENTITY:

@@ -34,7 +34,7 @@ class Edit(NamedTuple):
         return "openstack-config --set %s %s" % (words, value)
 
 
-class Secrets(NamedTuple):
+class PasswordFile(NamedTuple):
     """The file of passwords: `names` are the variables that it must have."""
 
     path: str
@@ -59,7 +59,7 @@ class Configure(NamedTuple):
         return tuple(edit.command() for edit in self.edits)
 
 
-class Database(NamedTuple):
+class InitDatabase(NamedTuple):
     """The database of a project."""
 
     title: str
@@ -129,7 +129,7 @@ class Start(NamedTuple):
         return ("systemctl enable --now %s" % " ".join(self.units),)
 
 
-class Answer(NamedTuple):
+class WaitForApi(NamedTuple):
     """An API that is waited for."""
 
     title: str

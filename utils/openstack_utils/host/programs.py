@@ -12,7 +12,7 @@ from ..errors import AccessError
 FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
-class Identity(NamedTuple):
+class RunAs(NamedTuple):
     """Whom a program runs as; None for uid is whoever we are."""
 
     name: str
@@ -54,25 +54,25 @@ def interpreter_of(program):
 
 
 def identity_of(user, root="", must_exist=True):
-    """Return the Identity of a service's user: of the system, or of --root's own passwd file.
+    """Return the RunAs of a service's user: of the system, or of --root's own passwd file.
 
     Who is not root can only be himself. Raises AccessError when there is no such user.
     """
     if os.geteuid() != 0:
-        return Identity(user)
+        return RunAs(user)
     if root:
         found = _in_passwd(os.path.join(root, "etc/passwd"), user)
-        return found or Identity(user)
+        return found or RunAs(user)
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
         if not must_exist:
-            return Identity(user)
+            return RunAs(user)
         raise AccessError(
             "there is no user %s, which its commands run as" % user,
             hint="install the package of the service first",
         ) from None
-    return Identity(user, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+    return RunAs(user, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 
 def _in_passwd(path, user):
@@ -81,7 +81,7 @@ def _in_passwd(path, user):
             for line in file:
                 fields = line.rstrip("\n").split(":")
                 if len(fields) == 7 and fields[0] == user:
-                    return Identity(user, int(fields[2]), int(fields[3]), fields[5])
+                    return RunAs(user, int(fields[2]), int(fields[3]), fields[5])
     except (OSError, ValueError):
         pass
     return None

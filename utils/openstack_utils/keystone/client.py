@@ -81,7 +81,7 @@ class Transport:
         return headers
 
 
-class Identity:
+class KeystoneClient:
     """Requests to one Keystone; `token` is sent with all of them once it is set."""
 
     def __init__(self, transport):

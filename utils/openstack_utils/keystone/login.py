@@ -14,11 +14,11 @@ from ..host.addresses import is_local
 from ..services import load_services
 from . import credentials
 from .bootstrap import DEFAULT_CONF, Bootstrap
-from .client import Identity, RemoteError, Transport, wait_for
+from .client import KeystoneClient, RemoteError, Transport, wait_for
 
 
 class Session:
-    """An Identity with a token, and who we are to it.
+    """A KeystoneClient with a token, and who we are to it.
 
     `is_empty`: nobody can log in, as nothing is there yet (--dry-run only).
     `wrong_passwords`: users (name -> False) whose password has to be replaced in this run.
@@ -44,7 +44,7 @@ class Session:
         self._done = done
 
     def as_owner(self, user, user_id, project_id=None):
-        """Return the Identity that may read the EC2 credentials of a User, and make some for a project.
+        """Return the KeystoneClient that may read the EC2 credentials of a User, and make some for a project.
 
         That is ours. But to SERVICE_TOKEN Keystone shows no credentials (30.0 answers HTTP 500), so the
         user himself has to log in. Raises RemoteError.
@@ -85,7 +85,7 @@ class Login:
         self.credentials = self._find_credentials()
         if options.insecure or self.credentials.insecure:
             console.warn("the certificate of Keystone is not checked")
-        self.identity = Identity(self._transport())
+        self.identity = KeystoneClient(self._transport())
         self.identity.pauses = [0.5, 1.0, 2.0]
 
     @property
@@ -279,7 +279,7 @@ class Login:
             else:
                 error.hint = "correct %s" % self.credentials.source
         elif error.status in (300, 404, 405) and not error.hint:
-            error.hint = "is that the address of a Keystone with the Identity API v3?"
+            error.hint = "is that the address of a Keystone with the KeystoneClient API v3?"
         return error
 
 
@@ -295,8 +295,8 @@ def test_password(identity, user_id, password):
 
 
 def _log_in_as(identity, user_id, password, project_id=None):
-    """Return an Identity at the same Keystone with the token of another user."""
-    theirs = Identity(identity.transport)
+    """Return a KeystoneClient at the same Keystone with the token of another user."""
+    theirs = KeystoneClient(identity.transport)
     body = credentials.user_body(user_id, password, project_id)
     theirs.token = theirs.send("POST", "/auth/tokens", body)[0].get("X-Subject-Token")
     return theirs

@@ -16,7 +16,7 @@ from .apply import NOT_DONE, Stopped, apply_plan, foresee
 from .model import User
 from .passwords import DEFAULT, FILE_NAME, Passwords, read_passwords, render_passwords
 from .profiles import Choices, build, identity_urls, variable
-from .state import State, read_state
+from .state import KeystoneState, read_state
 
 
 def main(argv=None):
@@ -155,7 +155,7 @@ class Run:
     def _plan(self, session, desired):
         options = self.options
         if session.is_empty:
-            state = State()
+            state = KeystoneState()
         else:
             test = login.test_password if options.update else None
             state = read_state(session, desired, self.workers, test_password=test)

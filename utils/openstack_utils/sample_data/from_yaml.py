@@ -12,14 +12,14 @@ from ..keystone.credentials import import_yaml
 from .model import (
     INTERFACES,
     Assignment,
-    Desired,
+    CatalogService,
+    DesiredObjects,
     Ec2,
     Endpoint,
     Implied,
     Project,
     Region,
     Role,
-    Service,
     User,
 )
 from .profiles import bracket, identity_urls, variable
@@ -28,7 +28,7 @@ KEYS = ("projects", "roles", "implied", "users", "assignments", "services", "ec2
 
 
 def read_desired(path, choices, passwords):
-    """Return the Desired objects of a file.
+    """Return the DesiredObjects of a file.
 
     Raises UsageError with all mistakes, each with file and line.
     """
@@ -82,7 +82,7 @@ class _Reader:
             values = self.mapping(each, ("user", "project"), required=("user", "project"))
             user = self.known("user", self.text(values.get("user")), users, each)
             ec2.append(Ec2(user, self.known("project", self.text(values.get("project")), projects, each)))
-        return Desired(
+        return DesiredObjects(
             regions=(Region(choices.region),) if endpoints else (),
             roles=tuple(roles),
             projects=tuple(projects.values()),
@@ -136,7 +136,7 @@ class _Reader:
             if kind in seen:
                 self.wrong(each, "the type %s is there twice" % kind)
             seen.add(kind)
-            services.append(Service(kind, title, self.text(values.get("description"), "")))
+            services.append(CatalogService(kind, title, self.text(values.get("description"), "")))
             for interface in INTERFACES:
                 url = self.text(values.get(interface), "") or self.text(values.get("url"), "")
                 if kind == "identity" and not url:

@@ -50,7 +50,7 @@ class Assignment(NamedTuple):
         return "%s: %s in %s" % (self.user, self.role, self.project)
 
 
-class Service(NamedTuple):
+class CatalogService(NamedTuple):
     type: str
     title: str
     description: str = ""
@@ -83,7 +83,7 @@ class Ec2(NamedTuple):
         return "%s in %s" % self
 
 
-class Desired(NamedTuple):
+class DesiredObjects(NamedTuple):
     """All wanted objects, in the order in which they can be made."""
 
     regions: tuple = ()

@@ -12,14 +12,14 @@ from ..errors import UsageError
 from .model import (
     INTERFACES,
     Assignment,
-    Desired,
+    CatalogService,
+    DesiredObjects,
     Ec2,
     Endpoint,
     Implied,
     Project,
     Region,
     Role,
-    Service,
     User,
 )
 
@@ -48,7 +48,7 @@ def profiles(catalogue):
 
 
 def build(catalogue, choices, passwords):
-    """Return the Desired objects of a profile.
+    """Return the DesiredObjects of a profile.
 
     `passwords` gives (password, variable) for a list of variables in their order.
     Raises UsageError for an unknown profile or service.
@@ -75,7 +75,7 @@ def build(catalogue, choices, passwords):
             for role in account["roles"]:
                 assignments.append(Assignment(account["user"], accounts["service_project"], role))
     services, endpoints = _catalog(catalogue, found, chosen, choices)
-    return Desired(
+    return DesiredObjects(
         regions=(Region(choices.region),) if endpoints else (),
         roles=tuple(Role(name) for name in accounts["roles"]),
         projects=tuple(Project(*pair) for pair in accounts["projects"].items()),
@@ -165,7 +165,7 @@ def _catalog(catalogue, found, chosen, choices):
     services, endpoints = [], []
     for name in chosen:
         for kind, service in found[name]["endpoints"].items():
-            services.append(Service(kind, service["name"], service["description"]))
+            services.append(CatalogService(kind, service["name"], service["description"]))
             if not choices.endpoints or not service["public"]:
                 continue
             for interface in INTERFACES:

@@ -14,7 +14,7 @@ from ..keystone.client import RemoteError
 PAGE = 200
 
 
-class State:
+class KeystoneState:
     """Objects as Keystone shows them. Dictionaries are keyed by the *wanted* names."""
 
     def __init__(self):
@@ -32,12 +32,12 @@ class State:
 
 
 def read_state(session, desired, workers, *, test_password=None):
-    """Return the State of the `desired` objects in the Keystone of a Session.
+    """Return the KeystoneState of the `desired` objects in the Keystone of a Session.
 
     `test_password(identity, user_id, password)` says whether a login succeeds; without it no
     password is tested. Raises RemoteError.
     """
-    identity, state = session.identity, State()
+    identity, state = session.identity, KeystoneState()
     page = {"domain_id": session.domain, "limit": PAGE}
     tasks = [
         _reader(identity, kind, [each.name for each in wanted], there, query)

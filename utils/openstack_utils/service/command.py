@@ -10,7 +10,7 @@ from ..services import load_services
 from . import acting, arguments, rows, verbs
 from .inits import find_init
 from .known import Known
-from .selection import Host, choose
+from .selection import HostServices, choose
 
 
 def main(argv=None):
@@ -20,7 +20,7 @@ def main(argv=None):
         options = arguments.parse(sys.argv[1:] if argv is None else argv)
         known = Known(load_services())
         init = find_init()
-        return Run(options, Console(options.quiet), Host(known, init)).run()
+        return Run(options, Console(options.quiet), HostServices(known, init)).run()
 
     return exit_code(work)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional
 from ..errors import UsageError, UtilityError
 from . import hosted, verbs
 from .known import Kind
-from .states import State
+from .states import ServiceState
 
 SITE_RANK = (float("inf"), 0)
 
@@ -16,7 +16,7 @@ class Service(NamedTuple):
 
     unit: str
     kind: Kind
-    state: Optional[State] = None
+    state: Optional[ServiceState] = None
     # What runs it where it has no unit of its own: httpd.
     host: str = ""
 
@@ -24,7 +24,7 @@ class Service(NamedTuple):
         return self._replace(state=state)
 
 
-class Host:
+class HostServices:
     """The services that are installed here; `init` is its Systemd or Sysv."""
 
     def __init__(self, known, init, root="/"):

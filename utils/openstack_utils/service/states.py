@@ -20,7 +20,7 @@ PID = re.compile(rb"\(pid +([0-9]+)")
 HOSTS = ("uwsgi", "httpd", "apache2", "podman", "docker")
 
 
-class State(NamedTuple):
+class ServiceState(NamedTuple):
     """How a service stands: `since` in seconds since the epoch, `result` why it failed."""
 
     unit: str
@@ -42,7 +42,7 @@ class State(NamedTuple):
 
 
 def read_show(text, offset=None):
-    """Return {unit: State} of the output of `systemctl show`; units that are not there are left out.
+    """Return {unit: ServiceState} of the output of `systemctl show`; units that are not there are left out.
 
     `offset` is what makes the epoch of systemd's monotonic clock, by default from this host's clocks.
     """
@@ -65,7 +65,7 @@ def _state(unit, values, offset):
     since = offset + int(micros) / 1e6 if micros.isdigit() and int(micros) else None
     pid = values.get("MainPID", "")
     boot = values.get("UnitFileState") or ""
-    return State(
+    return ServiceState(
         unit,
         active,
         values.get("SubState", ""),
@@ -92,7 +92,7 @@ def _host_of(command):
 
 
 def read_status(unit, code, said, boot):
-    """Return the State of an init script: what `service NAME status` ended with, and said (bytes).
+    """Return the ServiceState of an init script: what `service NAME status` ended with, and said (bytes).
 
     `code` is None without an answer.
     """
@@ -100,7 +100,7 @@ def read_status(unit, code, said, boot):
     found = PID.search(said)
     pid = int(found.group(1)) if found and active == ACTIVE else None
     result = {1: "dead, with a pid file left", 2: "dead, with a lock left"}.get(code, "")
-    return State(unit, active, "", boot, pid, started(pid) if pid else None, result)
+    return ServiceState(unit, active, "", boot, pid, started(pid) if pid else None, result)
 
 
 def started(pid):

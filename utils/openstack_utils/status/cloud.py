@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..errors import UnreachableError
 from ..keystone import credentials
-from ..keystone.client import Identity, RemoteError, Transport
+from ..keystone.client import KeystoneClient, RemoteError, Transport
 from .asking import LeftOut
 
 # Types of services in Keystone's catalog; the block storage has had several.
@@ -118,7 +118,7 @@ class Cloud:
 
     def _client(self, url, limit):
         login = self.login
-        return Identity(Transport(
+        return KeystoneClient(Transport(
             url, cacert=login.cacert or None, insecure=login.insecure, cert=login.cert or None,
             key=login.key or None, timeout=limit.left(),
         ))  # fmt: skip

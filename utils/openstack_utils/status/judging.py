@@ -43,7 +43,7 @@ def counts(state, well, meant):
 
 
 def service(each, states, reasons):
-    """Return the Finding of a service.selection.Service; `states` is None without an answer."""
+    """Return the Finding of a Service; `states` is None without an answer."""
     unit = each.host or each.unit
     state = states.get(unit) if states is not None else None
     facts = rows.data(each.with_state(state))

@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional
 from ..errors import UsageError
 
 
-class Project(NamedTuple):
+class PresentProject(NamedTuple):
     """A project on this host: `facts` are its release's in services.json, None for one unknown."""
 
     name: str
@@ -29,11 +29,11 @@ def find_projects(known, services, settings):
         release = choose_release(known, name, mine, settings)
         files = facts["releases"][release]["configuration"]
         if mine or any(settings.exists(path) or settings.is_closed(path) for path in files):
-            found.append(Project(name, facts["title"], release, facts["releases"][release], mine))
+            found.append(PresentProject(name, facts["title"], release, facts["releases"][release], mine))
     others = [each.kind.project for each in services if each.kind.project not in known.projects]
     for name in sorted(set(others)):
         mine = tuple(each for each in services if each.kind.project == name)
-        found.append(Project(name, "not in the catalogue", "", None, mine))
+        found.append(PresentProject(name, "not in the catalogue", "", None, mine))
     return found
 
 

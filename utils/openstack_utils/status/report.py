@@ -11,7 +11,7 @@ from .cloud import AGENTS, LISTS
 LEFT_OUT = {"database": "databases of %s", "disk": "room of %s", "bus": "message bus %s:%d"}
 
 
-class Section(NamedTuple):
+class ReportSection(NamedTuple):
     """A headed part of the report: a project, the supports, the disks, the cloud."""
 
     kind: str
@@ -47,11 +47,11 @@ def make_report(scene, answers, seconds):
     sections = []
     if asked and asked.error:
         found = judging.Finding("init", scene.init.name, asked.error, False, facts={"error": asked.error})
-        sections.append(Section("init", "", "Init", [found]))
+        sections.append(ReportSection("init", "", "Init", [found]))
     sections += [_project(project, scene, standing, answers) for project in scene.projects]
-    sections.append(Section("supports", "", "What they stand on", _supports(scene, standing, answers)))
+    sections.append(ReportSection("supports", "", "What they stand on", _supports(scene, standing, answers)))
     rooms = {path: answers["disk", path] for path in scene.folders}
-    sections.append(Section("disks", "", "Disk space", judging.rooms(rooms)))
+    sections.append(ReportSection("disks", "", "Disk space", judging.rooms(rooms)))
     if scene.cloud is not None:
         sections.append(_cloud(scene.cloud.login.url, answers))
     left_out = scene.left_out + list(_left_out(scene, answers, standing))
@@ -75,7 +75,7 @@ def _project(project, scene, standing, answers):
     if ("database", project.name) in answers:
         meant = None if states is None else any(map(is_meant, hosts))
         findings += judging.databases(project, answers["database", project.name], meant)
-    return Section("project", project.name, project.title, findings, project.release)
+    return ReportSection("project", project.name, project.title, findings, project.release)
 
 
 def _supports(scene, standing, answers):
@@ -90,11 +90,11 @@ def _supports(scene, standing, answers):
 
 
 def _cloud(url, answers):
-    """Return the Section of what the cloud says, or of the login that failed."""
+    """Return the ReportSection of what the cloud says, or of the login that failed."""
     login = answers["login"]
     if login.value is None:
         found = judging.Finding("login", url, login.error, False, facts={"error": login.error})
-        return Section("cloud", url, "Cloud", [found])
+        return ReportSection("cloud", url, "Cloud", [found])
     facts = {"user": login.value}
     findings = [judging.Finding("login", url, "logged in", True, "as %s" % login.value, facts=facts)]
     for question in LISTS:
@@ -102,7 +102,7 @@ def _cloud(url, answers):
         findings += [counted] if counted else []
     for question in AGENTS:
         findings += judging.agents(question, answers["cloud", question.name])
-    return Section("cloud", url, "Cloud", findings)
+    return ReportSection("cloud", url, "Cloud", findings)
 
 
 def _left_out(scene, answers, standing):

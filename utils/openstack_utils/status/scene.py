@@ -6,7 +6,7 @@ import os
 from ..db.catalogue import Places
 from ..errors import UtilityError
 from ..service import inits
-from ..service.selection import Host
+from ..service.selection import HostServices
 from . import buses, endpoints, present
 from .settings import Settings
 
@@ -31,7 +31,7 @@ class Scene:
         self.cloud = cloud
         self.left_out = []
         self.init = self._find_init()
-        self.host = Host(known, self.init)
+        self.host = HostServices(known, self.init)
         self.settings = Settings(Places(options.root, options.config_dir))
         every = present.find_projects(known, self.host.services, self.settings)
         self.projects = present.choose(known, every, options.project)

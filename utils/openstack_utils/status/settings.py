@@ -5,7 +5,7 @@ import os
 
 from .. import ini
 from ..db import dropins
-from ..db.catalogue import Option
+from ..db.catalogue import UrlOption
 from ..errors import UtilityError
 
 
@@ -42,7 +42,7 @@ class Settings:
         value = file.value(section, key) if file is not None else None
         if not path.endswith(".conf"):
             return value
-        option = Option(self.places.path(path), section, key, True)
+        option = UrlOption(self.places.path(path), section, key, True)
         project = os.path.basename(os.path.dirname(path))
         above, below = dropins.around(option, project, None, self.places.path)
         if above is not None:

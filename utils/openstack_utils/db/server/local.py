@@ -62,7 +62,7 @@ class Prepared(NamedTuple):
     socket: Optional[str] = None
 
 
-class Systemd:
+class LocalSystemd:
     """Services under systemd."""
 
     name = "systemd"
@@ -95,7 +95,7 @@ class Systemd:
         return find_program("postgresql-setup") is not None
 
 
-class SysV:
+class LocalSysV:
     """Services with init scripts, as on EL 6."""
 
     name = "sysv"
@@ -158,9 +158,9 @@ def ensure(engine, root, ask, say):
 
 def _init():
     if os.path.isdir("/run/systemd/system"):
-        return Systemd()
+        return LocalSystemd()
     if find_program("service") and find_program("chkconfig"):
-        return SysV()
+        return LocalSysV()
     return None
 
 

@@ -12,7 +12,7 @@ from .connection import (
     DeniedError,
     MissingDatabase,
 )
-from .statements import GRANT, Change
+from .statements import GRANT, ServerChange
 
 # An account that cannot be changed, a password that a policy refuses: the reason stands in the warnings.
 EXPLAINED = (1396, 1819)
@@ -147,7 +147,7 @@ class MySQLConnection(Connection):
             (account,),
         )
         return {
-            Change(GRANT, row[0].replace("\\_", "_"), account, row[1])
+            ServerChange(GRANT, row[0].replace("\\_", "_"), account, row[1])
             for row in rows
             if set(row[2:]) == {"Y"}
         }

@@ -7,7 +7,7 @@ import os
 
 from ...errors import AccessError, UtilityError
 from .connection import CONNECT_SECONDS, LOCK_SECONDS, Connection, MissingDatabase
-from .statements import GRANT, Change
+from .statements import GRANT, ServerChange
 
 # The number of setresuid(2) on the machines that we have packages for.
 SETRESUID = {
@@ -167,7 +167,7 @@ class PostgreSQLConnection(Connection):
             " WHERE datdba = pg_roles.oid OR has_database_privilege(rolname, datname, 'CREATE')",
             (account,),
         )
-        return {Change(GRANT, row[0], account, "") for row in rows}
+        return {ServerChange(GRANT, row[0], account, "") for row in rows}
 
     def table_names(self, database=None):
         sql = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"

@@ -14,7 +14,7 @@ CHARSET = "charset"
 TABLES = "tables"
 
 
-class Change(NamedTuple):
+class ServerChange(NamedTuple):
     """One thing that is made, dropped or changed. `host` is MySQL's; PostgreSQL has none."""
 
     kind: str
@@ -63,7 +63,7 @@ class MySQL:
 
     @staticmethod
     def make(change, password, charset):
-        """Return the statements that make a Change."""
+        """Return the statements that make a ServerChange."""
         who = (change.account, change.host)
         if change.kind == TABLES:
             return []
@@ -78,7 +78,7 @@ class MySQL:
 
     @staticmethod
     def drop(change):
-        """Return the statements that take a Change back."""
+        """Return the statements that take a ServerChange back."""
         who = (change.account, change.host)
         if change.kind == TABLES:
             return []
