@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import files
+from builder.guest.room import start_apart
 from builder.runner import Runner
 
 QEMU = "qemu-system-x86_64"
@@ -79,14 +80,15 @@ def _probe(runner: Runner, folder: Path, kernel: Path) -> Acceleration:
     serial = folder / "kvm-probe.serial.log"
     serial.write_bytes(b"")
     log = folder / "kvm-probe.log"
-    process = runner.spawn(
+    process = start_apart(
+        runner,
         [
             QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-smp", "2", "-m", "512",
-            "-kernel", kernel, "-append", "console=ttyS0 earlyprintk=ttyS0 panic=-1 root=/dev/none",
-            "-serial", f"file:{_escape(serial)}",
+            "-kernel", kernel.resolve(), "-append", "console=ttyS0 earlyprintk=ttyS0 panic=-1 root=/dev/none",
+            "-serial", f"file:{serial.name}",
         ],
-        log=log,
+        folder=folder, readable=[kernel.resolve()], devices=["/dev/kvm"], log=log,
     )  # fmt: skip
     end = time.monotonic() + PROBE_SECONDS
     try:
@@ -121,8 +123,3 @@ def _cpu() -> list[str]:
     """The lines of /proc/cpuinfo in which kinds of hosts differ."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         return sorted({line for line in file if line.startswith(("model name", "flags"))})
-
-
-def _escape(path: Path) -> str:
-    """Return `path` as a value in one of qemu's comma-separated options."""
-    return os.fspath(path).replace(",", ",,")

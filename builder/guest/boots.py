@@ -23,7 +23,6 @@ from builder.guest.qemu import (
     SERIAL,
     Guest,
     Machine,
-    free_port,
     machine_for,
     make_overlay,
     running,
@@ -84,7 +83,7 @@ def run_boot(bench: Bench, plan: BootPlan, number: int, *, costly: bool) -> Iter
             firmware=firmware,
             variables=variables.name if variables else None,
             mac=instance.mac,
-            ssh_port=free_port(),
+            image=bench.image.resolve(),
             disk_bus=plan.disk_bus,
             memory=bench.memory,
             seed=seed.name if seed else None,
@@ -147,7 +146,7 @@ def _watch(
     costly: bool,
 ) -> BootRecord:
     """Wait for the login, ask the guest everything, turn it off."""
-    login = Login(runner=bench.runner, folder=guest.folder, port=guest.ssh_port, user=bench.user)
+    login = Login(runner=bench.runner, folder=guest.folder, user=bench.user)
     failure = _wait_for_login(bench, guest, login, step, serial_log)
     seconds = None if failure else guest.seconds
     facts: dict[str, Fact] = {}
@@ -219,7 +218,7 @@ def _wait_for_login(bench: Bench, guest: Guest, login: Login, step: Step, serial
         tail = serial_log.read_bytes()[-16384:]
         if dead := DEAD_ENDS.search(tail):
             return f"the console says `{dead.group().decode().strip()}`"
-        if ssh.has_banner(guest.ssh_port):
+        if ssh.has_banner(guest.folder):
             done = login.run("exit 0\n", timeout=max(30.0, bench.timeout - guest.seconds))
             if done.returncode == 0:
                 return None

@@ -44,7 +44,7 @@ def relay_command() -> str:
 
     qemu runs it without a shell, in the folder of the socket, and splits it as a shell would.
     """
-    return shlex.join([sys.executable, "-I", "-S", os.fspath(RELAY), SOCKET])
+    return shlex.join([os.path.realpath(sys.executable), "-I", "-S", os.fspath(RELAY), SOCKET])
 
 
 def answer(instance: Instance, datasource: Datasource, method: str, path: str) -> str | None:

@@ -2,7 +2,8 @@
 """The test machine: its command line (pure), its process, and QMP.
 
 qemu runs in the work folder, so that every path on its command line is a plain name: no commas to
-escape, and no Unix socket longer than the kernel takes.
+escape, and no Unix socket longer than the kernel takes. It runs in a room (`builder.guest.room`): a guest
+that takes qemu over finds its own disk there, and no network.
 """
 
 from __future__ import annotations
@@ -12,30 +13,36 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
 
 from builder.errors import BuildError
+from builder.guest import metadata, port_relay
 from builder.guest.acceleration import QEMU, Acceleration
 from builder.guest.firmware import Firmware, FirmwareKind
-from builder.guest.room import run_apart
+from builder.guest.room import run_apart, start_apart
 from builder.runner import Process, ProcessTimeout, Runner
 
 QMP = "qmp.sock"
 LOG = "qemu.log"
 OVERLAY = "overlay.qcow2"
 SERIAL = "serial.log"
+SSH = "ssh.sock"
+# Of the guest's ssh, in the network of the room.
+PORT = 2222
+PYTHON = os.path.realpath(sys.executable)
+PORT_RELAY = Path(port_relay.__file__).resolve()
 # Bytes of what a guest, or qemu for it, may write.
 LARGEST = {SERIAL: 64 << 20, LOG: 16 << 20, "metadata.log": 16 << 20}
 # Bytes of an empty overlay.
 OVERLAY_ROOM = 64 << 20
-PORT_ATTEMPTS = 5
 # slirp's addresses when the metadata service must be inside the guest's network (guestfwd).
 METADATA_NET = "net=169.254.0.0/16,host=169.254.169.253,dns=169.254.169.252,dhcpstart=169.254.10.15"
 
@@ -67,12 +74,12 @@ def machine_for(bus: DiskBus) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """Everything on qemu's command line. Relative names are in the work folder."""
+    """Everything on qemu's command line, and the image below its overlay. Names are in the work folder."""
 
     acceleration: Acceleration
     firmware: Firmware
     mac: str
-    ssh_port: int
+    image: Path | None = None
     variables: str | None = None
     disk_bus: DiskBus = DiskBus.VIRTIO_BLK
     memory: int = 1024
@@ -85,13 +92,13 @@ class Machine:
 def command_line(machine: Machine) -> list[str]:
     """Return qemu's argv for `machine`.
 
-    The guest reaches nothing (`restrict=on`) but its DHCP server and the metadata service; we reach its
-    port 22 on loopback. Without IPv6: slirp would announce a name server that never answers.
+    The guest reaches nothing (`restrict=on`) but its DHCP server and the metadata service; PORT of the room
+    is its port 22. Without IPv6: slirp would announce a name server that never answers.
     """
     argv = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
-    # Under its own filter of system calls qemu starts no program; the relay of the metadata service is one.
-    if machine.metadata_command is None:
-        argv += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny,spawn=deny"]
+    # The relay of the metadata service is a program that qemu starts.
+    spawn = "allow" if machine.metadata_command else "deny"
+    argv += ["-sandbox", f"on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny,spawn={spawn}"]
     # graphics=off makes SeaBIOS talk on the serial port: a disk that does not boot says so in the log.
     argv += ["-machine", f"{machine_for(machine.disk_bus)},graphics=off"]
     argv += machine.acceleration.arguments
@@ -105,7 +112,7 @@ def command_line(machine: Machine) -> list[str]:
     if machine.seed:
         argv += ["-drive", f"if=none,id=seed0,format=raw,readonly=on,file={machine.seed}"]
         argv += ["-device", "virtio-blk-pci,drive=seed0"]
-    network = f"user,id=net0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
+    network = f"user,id=net0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{PORT}-:22"
     if machine.metadata_command:
         command = machine.metadata_command.replace(",", ",,")
         network += f",{METADATA_NET},guestfwd=tcp:169.254.169.254:80-cmd:{command}"
@@ -131,21 +138,12 @@ def _firmware_arguments(machine: Machine) -> list[str]:
     return flash
 
 
-def free_port() -> int:
-    """Return a TCP port that is free on loopback now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Guest:
     """A running machine."""
 
-    def __init__(self, folder: Path, process: Process, ssh_port: int) -> None:
+    def __init__(self, folder: Path, process: Process) -> None:
         self.folder = folder
         self.process = process
-        self.ssh_port = ssh_port
         self.started = time.monotonic()
 
     @property
@@ -162,7 +160,9 @@ class Guest:
         """Return what qemu itself said last, and how it ended."""
         text = (self.folder / LOG).read_text(errors="replace").strip().splitlines()
         status = self.process.poll()
-        how = f"killed by {signal.Signals(-status).name}" if status and status < 0 else f"status {status}"
+        # bubblewrap gives the number of a signal as a shell does.
+        number = -status if status and status < 0 else (status or 0) - 128
+        how = f"killed by {signal.Signals(number).name}" if number > 0 else f"status {status}"
         return f"qemu ended ({how})" + (f": {text[-1]}" if text else "")
 
     def power_down(self, limit: float) -> float | None:
@@ -192,24 +192,26 @@ class Guest:
 
 @contextmanager
 def running(runner: Runner, folder: Path, machine: Machine) -> Iterator[Guest]:
-    """Run `machine` in `folder` while the body runs; whatever happens, no qemu is left.
-
-    Another port is taken where the port of `machine` is no longer free.
-    """
-    for attempt in range(PORT_ATTEMPTS):
-        with _process(runner, folder, machine) as process:
-            if _is_port_taken(folder, process) and attempt < PORT_ATTEMPTS - 1:
-                machine = replace(machine, ssh_port=free_port())
-                continue
-            yield Guest(folder, process, machine.ssh_port)
-            return
+    """Run `machine` in `folder` while the body runs; whatever happens, no qemu is left."""
+    with _process(runner, folder, machine) as process:
+        yield Guest(folder, process)
 
 
 @contextmanager
 def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process]:
-    (folder / QMP).unlink(missing_ok=True)
-    (folder / LOG).unlink(missing_ok=True)
-    process = runner.spawn(command_line(machine), log=folder / LOG, cwd=folder)
+    for name in (QMP, SSH, LOG):
+        (folder / name).unlink(missing_ok=True)
+    relay = [PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH, str(PORT)]
+    serial = folder / SERIAL
+    process = start_apart(
+        runner,
+        [*relay, *command_line(machine)],
+        folder=folder,
+        readable=_readable(machine),
+        writable=[serial.resolve()] if serial.is_symlink() else [],
+        devices=["/dev/kvm"] if machine.acceleration.name == "kvm" else [],
+        log=folder / LOG,
+    )
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(folder, process, ended), daemon=True)
     watcher.start()
@@ -232,15 +234,13 @@ def _watch(folder: Path, process: Process, ended: threading.Event) -> None:
                     return
 
 
-def _is_port_taken(folder: Path, process: Process) -> bool:
-    """Wait until qemu has begun or ended; say whether it ended because its port was taken."""
-    while process.poll() is None:
-        # It listens before it sets up its devices, and greets after that.
-        with contextlib.suppress(OSError), _qmp_stream(folder) as stream:
-            if stream.readline():
-                return False
-        time.sleep(0.02)
-    return "host forwarding" in (folder / LOG).read_text(errors="replace")
+def _readable(machine: Machine) -> list[Path]:
+    """Return what qemu and the relays that it needs read besides the host's programs."""
+    found = [PORT_RELAY, metadata.RELAY]
+    found += [path.resolve() for path in (machine.image, machine.firmware.code) if path is not None]
+    if not sys.base_prefix.startswith("/usr"):
+        found.append(Path(sys.base_prefix))
+    return found
 
 
 @contextmanager

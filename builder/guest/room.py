@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A room for programs that parse an image: its bytes may be made to take a parser over.
+"""A room for programs that parse an image, or run it: its bytes may be made to take such a program over.
 
 bubblewrap gives each program namespaces of its own: no network, no process of the host, no capability, the
-host's programs read-only, the files that it is to read, and one folder or file that it may write. What it
-says, writes and takes has a bound.
+host's programs read-only, the files that it is to read, and what it may write. What a parser says, writes and
+takes has a bound.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from builder.bubblewrap import host_programs, no_environment
 from builder.errors import CommandFailed
-from builder.runner import Child, Completed, Runner
+from builder.runner import Child, Completed, Process, Runner
 
 # Seconds for one program, and bytes: of memory, and of what it says.
 LONGEST = 900.0
 MEMORY = 4 << 30
 LARGEST_OUTPUT = 64 << 20
-# What others may write to the same disk meanwhile.
+# What others may write to the same disk meanwhile: bytes, and files.
 SLACK = 1 << 30
+SLACK_FILES = 1 << 20
 
-_PROGRAMS = ("/usr",)
-_LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # Of /etc, what loaders and rpm read.
 _CONFIGURATION = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/rpm")
 
@@ -40,7 +40,7 @@ def run_apart(
     ok: Sequence[int] = (0,),
     env: Mapping[str, str] | None = None,
 ) -> Completed:
-    """Run a program of the host in a room of its own.
+    """Run a program of the host in a room of its own, to its end.
 
     Args:
         readable: files and folders that it sees, at the same place, read-only.
@@ -51,26 +51,7 @@ def run_apart(
     Raises:
         CommandFailed: as Runner.run, or it wrote more than `room`.
     """
-    words: list[str | os.PathLike[str]] = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
-    words += ["--cap-drop", "ALL", "--clearenv"]
-    for name in _PROGRAMS:
-        words += ["--ro-bind", name, name]
-    for name in _LINKED:
-        if os.path.islink(name):
-            words += ["--symlink", os.readlink(name), name]
-        elif os.path.isdir(name):
-            words += ["--ro-bind", name, name]
-    for name in _CONFIGURATION:
-        words += ["--ro-bind-try", name, name]
-    words += ["--proc", "/proc", "--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/tmp"]
-    for path in readable:
-        words += ["--ro-bind", path.resolve(), path.absolute()]
-    if writable is not None:
-        words += ["--bind", writable.absolute(), writable.absolute()]
-    words += ["--remount-ro", "/"]
-    settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/tmp", **(env or {})}
-    for name, value in settings.items():
-        words += ["--setenv", name, value]
+    words = _words(readable, [] if writable is None else [writable], env or {})
     try:
         return runner.run(
             [*words, "--chdir", "/", "--", *argv],
@@ -84,19 +65,67 @@ def run_apart(
         raise
 
 
+def start_apart(
+    runner: Runner,
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    folder: Path,
+    readable: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    devices: Sequence[str] = (),
+    log: Path,
+) -> Process:
+    """Start a program of the host in a room of its own; it dies with us.
+
+    Args:
+        folder: where it is started, and may write.
+        readable, writable: what else it sees, at the same place.
+        devices: those of the host that it gets, where they are there.
+        log: gets its output.
+    """
+    words = _words(readable, [folder, *writable], {}, devices)
+    return runner.spawn([*words, "--chdir", folder.absolute(), "--", *argv], log=log)
+
+
+def _words(
+    readable: Sequence[Path], writable: Sequence[Path], env: Mapping[str, str], devices: Sequence[str] = ()
+) -> list[str | os.PathLike[str]]:
+    words: list[str | os.PathLike[str]] = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
+    words += ["--cap-drop", "ALL", *no_environment(), *host_programs()]
+    for name in _CONFIGURATION:
+        words += ["--ro-bind-try", name, name]
+    words += ["--proc", "/proc", "--dev", "/dev"]
+    for name in devices:
+        words += ["--dev-bind-try", name, name]
+    for path in readable:
+        words += ["--ro-bind", path.resolve(), path.absolute()]
+    for path in writable:
+        words += ["--bind", path.absolute(), path.absolute()]
+    # What is left of the room is in memory, and has no bound.
+    words += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/", **env}
+    for name, value in settings.items():
+        words += ["--setenv", name, value]
+    return words
+
+
 def _watch(
     argv: Sequence[str | os.PathLike[str]], writable: Path | None, room: int
 ) -> Callable[[], None] | None:
     """Return what looks whether a program fills the disk: a file with a hole may be written out in full."""
     if writable is None:
         return None
+    program = os.path.basename(os.fspath(argv[0]))
     least = shutil.disk_usage(writable).free - room - SLACK
+    least_files = os.statvfs(writable).f_favail - SLACK_FILES
 
     def look() -> None:
         if shutil.disk_usage(writable).free < least:
+            raise CommandFailed(f"{program} was ended: the image makes it write more than {room >> 20} MiB")
+        # Some file systems make their inodes when they need them, and count none.
+        if 0 < os.statvfs(writable).f_favail < least_files:
             raise CommandFailed(
-                f"{os.path.basename(os.fspath(argv[0]))} was ended: "
-                f"the image makes it write more than {room >> 20} MiB"
+                f"{program} was ended: the image makes it write more than {SLACK_FILES} files"
             )
 
     return look

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import CommandFailed
-from builder.runner import Completed, Runner
+from builder.guest.qemu import PORT_RELAY, PYTHON, SSH
+from builder.runner import Child, Completed, Runner
 
+# ssh replaces what follows a %, and has a shell read the line, in the folder of the socket.
+_PROXY = "exec " + shlex.join([PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH]).replace("%", "%%")
 KEY = "id_ed25519"
 # Bytes that are kept of what a guest says.
 LARGEST_ANSWER = 32 << 20
@@ -24,15 +28,20 @@ def make_key(runner: Runner, folder: Path) -> str:
     return key.with_suffix(".pub").read_text(encoding="utf-8").strip()
 
 
-def has_banner(port: int) -> bool:
-    """Say whether an ssh server greets on the loopback port.
+def has_banner(folder: Path) -> bool:
+    """Say whether an ssh server greets behind the socket in `folder`.
 
     slirp accepts a connection at once, whether or not the guest listens: only the greeting counts.
     """
-    with contextlib.suppress(OSError):
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as peer:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(5)
+            # The folder may lie deeper than the 108 bytes of a Unix address.
+            peer.connect(f"/proc/self/fd/{descriptor}/{SSH}")
             return peer.recv(4) == b"SSH-"
+    finally:
+        os.close(descriptor)
     return False
 
 
@@ -42,7 +51,6 @@ class Login:
 
     runner: Runner
     folder: Path
-    port: int
     user: str
 
     def run(self, script: str, *, timeout: float, user: str | None = None) -> Completed:
@@ -52,15 +60,18 @@ class Login:
         were not enough.
         """
         argv = [
-            "ssh", "-F", "/dev/null", "-T", "-p", str(self.port), "-i", os.fspath(self.folder / KEY),
+            "ssh", "-F", "/dev/null", "-T", "-i", KEY, "-o", f"ProxyCommand={_PROXY}",
             "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes",
             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
             "-o", "GlobalKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
             "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8",
             # The name may come from the image: as -l's own word it cannot be an option.
-            "-l", user or self.user, "--", "127.0.0.1", "/bin/sh -s",
+            "-l", user or self.user, "--", "guest", "/bin/sh -s",
         ]  # fmt: skip
+        here = Child(cwd=self.folder)
         try:
-            return self.runner.run(argv, input=script, timeout=timeout, ok=(), largest=LARGEST_ANSWER)
+            return self.runner.run(
+                argv, input=script, timeout=timeout, ok=(), largest=LARGEST_ANSWER, child=here
+            )
         except CommandFailed as error:
             return Completed(returncode=255, stdout="", stderr=error.message)

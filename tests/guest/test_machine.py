@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ BIOS = Firmware(kind=FirmwareKind.BIOS)
 
 
 def machine(**changes: Any) -> Machine:
-    values: dict[str, Any] = {"acceleration": TCG, "firmware": BIOS, "mac": INSTANCE.mac, "ssh_port": 2222}
+    values: dict[str, Any] = {"acceleration": TCG, "firmware": BIOS, "mac": INSTANCE.mac}
     return Machine(**{**values, **changes})
 
 
@@ -298,7 +297,7 @@ def test_a_kernel_that_does_not_boot_means_tcg_and_is_remembered(
 
 def start(folder: Path) -> Machine:
     RUNNER.run(["qemu-img", "create", "-q", "-f", "qcow2", folder / qemu.OVERLAY, "1M"])
-    return machine(ssh_port=qemu.free_port(), memory=64)
+    return machine(memory=64)
 
 
 def test_no_qemu_is_left_when_the_body_fails(tmp_path: Path) -> None:
@@ -325,19 +324,8 @@ def test_a_guest_that_ignores_the_button_is_given_up(tmp_path: Path) -> None:
         assert guest.is_running
 
 
-def test_another_port_is_taken_when_the_first_is_not_free(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-
-        with qemu.running(RUNNER, tmp_path, replace(start(tmp_path), ssh_port=port)) as guest:
-            assert guest.is_running
-            assert guest.ssh_port != port
-
-
 def test_qemu_that_does_not_start_gives_the_reason(tmp_path: Path) -> None:
-    with qemu.running(RUNNER, tmp_path, machine(ssh_port=qemu.free_port())) as guest:
+    with qemu.running(RUNNER, tmp_path, machine()) as guest:
         guest.process.wait(timeout=30)
 
         assert qemu.OVERLAY in guest.last_words()

@@ -205,7 +205,7 @@ def test_a_raw_disk_that_begins_as_a_qcow2_is_not_probed(tmp_path: Path, canary:
 
 @pytest.mark.parametrize("user", ["-oProxyCommand=touch {canary}/made", "-V", "--"])
 def test_the_name_of_a_user_is_no_option_of_ssh(tmp_path: Path, canary: Path, user: str) -> None:
-    login = Login(runner=RUNNER, folder=tmp_path, port=9, user=user.replace("{canary}", str(canary)))
+    login = Login(runner=RUNNER, folder=tmp_path, user=user.replace("{canary}", str(canary)))
 
     done = login.run("true", timeout=20)
 

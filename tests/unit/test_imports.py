@@ -21,7 +21,7 @@ LAYERS = (
     ("tools", "manifest", "releases"),
     ("versions",),
     ("runner", "http", "outliving"),
-    ("download", "conversion"),
+    ("bubblewrap", "download", "conversion"),
     ("targets", "catalogue", "render"),
     ("kickstart",),
     ("rpm", "image", "guest", "glance", "koji", "dib"),

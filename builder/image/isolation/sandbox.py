@@ -24,6 +24,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from builder.bubblewrap import host_programs, no_environment
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import TREE, Build
 from builder.image.disk.placement import DiskLayout
@@ -113,7 +114,7 @@ def run_in_image(
         CommandFailed: as Runner.run.
     """
     _check_tree()
-    words: list[Word] = ["bwrap", "--clearenv", "--bind", TREE, "/", *_rooms(network)]
+    words: list[Word] = ["bwrap", *no_environment(), "--bind", TREE, "/", *_rooms(network)]
     words += ["--ro-bind", "/sys", "/sys"]
     if network and (resolver := _resolver_in_run()):
         words += ["--ro-bind", "/etc/resolv.conf", resolver]
@@ -144,7 +145,7 @@ def run_in_installer(
         disk: is there under its names in /dev, and may be written.
         arguments: what /proc/cmdline says.
     """
-    words: list[Word] = ["bwrap", "--clearenv", *_host_programs(), "--ro-bind", "/etc", "/etc"]
+    words: list[Word] = ["bwrap", *no_environment(), *host_programs(), "--ro-bind", "/etc", "/etc"]
     for name in ("/tmp", "/var/tmp", "/root"):
         Path(f"/var/tmp/installer{name}").mkdir(parents=True, exist_ok=True)
         words += ["--bind", f"/var/tmp/installer{name}", name]
@@ -177,7 +178,7 @@ def stream_solver(build: Build, argv: Sequence[str], input: str) -> Iterator[str
         CommandFailed: as Runner.stream.
     """
     _make_devices()
-    words: list[Word] = ["bwrap", *_host_programs(), *_rooms(True)]
+    words: list[Word] = ["bwrap", *host_programs(), *_rooms(True)]
     for name in _TO_REACH_SERVERS:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     words += [*_host_resolver(True), Scratch("/tmp", 0o1777), Scratch(TREE)]
@@ -217,7 +218,7 @@ def run_on_tree(
 
 def _transaction(build: Build, *, packages: int) -> list[Word]:
     _check_tree()
-    words: list[Word] = ["bwrap", "--clearenv", *_host_programs(), "--ro-bind", "/etc", "/etc"]
+    words: list[Word] = ["bwrap", *no_environment(), *host_programs(), "--ro-bind", "/etc", "/etc"]
     words += [Scratch("/tmp", 0o1777), Scratch("/var/tmp", 0o1777), Scratch("/root", 0o700)]
     words += [*_rooms(False), "--ro-bind", "/sys", "/sys", "--bind", TREE, TREE]
     words += _folders(Path("/cache"), Path("/repos"), build.work / "dnfworker", build.work / "keys")
@@ -327,16 +328,6 @@ def _check_tree() -> None:
                 f"/{name} of the image is not a folder",
                 hint="a script or a package put something else there: no program can run in such an image",
             )
-
-
-def _host_programs() -> list[str | Path]:
-    words: list[str | Path] = ["--ro-bind", "/usr", "/usr"]
-    for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
-        if os.path.islink(name):
-            words += ["--symlink", os.readlink(name), name]
-        elif os.path.isdir(name):
-            words += ["--ro-bind", name, name]
-    return words
 
 
 def _folders(*folders: Path) -> Iterator[str | Path]:

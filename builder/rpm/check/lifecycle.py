@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from builder.bubblewrap import no_environment
 from builder.rpm.check.package import BuiltPackage, Scriptlet
 from builder.runner import Child, Runner
 
@@ -127,7 +128,7 @@ def _run(scriptlet: Scriptlet, argument: int, root: Path, runner: Runner) -> Ite
     calls.write_text("")
     runner.run(
         [
-            "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
+            "bwrap", "--unshare-all", "--die-with-parent", "--new-session", *no_environment(),
             "--setenv", "PATH", "/sbin:/bin:/usr/sbin:/usr/bin", "--bind", root, "/",
             "--ro-bind", "/usr", f"/{HOST}", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
             "--proc", "/proc", "--dev", "/dev", "--chdir", "/",
