@@ -64,6 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=(DiskBus.VIRTIO_BLK,),
         help="virtio-blk, virtio-scsi, ide, nvme (default: virtio-blk)",
     )
+    add(
+        "--secure-boot",
+        action="store_true",
+        help="boot by UEFI with Secure Boot on and Microsoft's keys enrolled, and prove it from inside",
+    )
     add("--resize", type=_growth, metavar="+SIZE", default=0, help="grow the disk first, +1G for instance")
     add(
         "--user",
@@ -100,8 +105,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
         raise InputError("verify needs an image", hint="openstack-builder verify out/NAME/NAME.qcow2")
     if not args.image.is_file():
         raise InputError(f"{args.image}: there is no such file")
+    if args.secure_boot and FirmwareKind.BIOS in (args.firmware or ()):
+        raise InputError("--secure-boot: BIOS does not have Secure Boot", hint="leave out --firmware bios")
     options = VerifyOptions(
         firmware=args.firmware,
+        secure_boot=args.secure_boot,
         datasources=args.datasource,
         buses=args.disk_bus,
         grow=args.resize,

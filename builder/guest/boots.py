@@ -40,7 +40,8 @@ KEPT_LOGS = 40
 # What a machine says on its serial port when nothing more will come.
 DEAD_ENDS = re.compile(
     rb"No bootable device|BdsDxe: No bootable option|Shell> |grub rescue>|Kernel panic - not syncing"
-    rb"|You are in emergency mode|Entering emergency mode|Press Enter for maintenance"
+    rb"|bad shim signature|Security Violation|You are in emergency mode"
+    rb"|Entering emergency mode|Press Enter for maintenance"
 )
 
 
@@ -73,7 +74,7 @@ def run_boot(bench: Bench, plan: BootPlan, number: int, *, costly: bool) -> Iter
     public_key = ssh.make_key(bench.runner, folder)
     instance = new_instance(public_key)
     make_overlay(bench.runner, bench.image, bench.image_format, folder / OVERLAY, bench.disk_size)
-    firmware = find_firmware(plan.firmware, machine_for(plan.disk_bus))
+    firmware = find_firmware(plan.firmware, machine_for(plan.disk_bus), secure=plan.secure)
     variables = copy_variables(firmware, folder)
     seed = write_seed(bench.runner, folder, plan.datasource, instance)
     is_network = plan.datasource.is_network

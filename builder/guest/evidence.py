@@ -66,7 +66,16 @@ class FstabEntry:
 class ImageEvidence:
     """An image, taken apart in the folder `work`."""
 
-    def __init__(self, runner: Runner, image: Path, manifest: ImageManifest | None, work: Path) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        image: Path,
+        manifest: ImageManifest | None,
+        work: Path,
+        *,
+        secure_boot: bool = False,
+    ) -> None:
+        self.secure_boot = secure_boot  # whether it must boot where Secure Boot is on
         self.runner = runner
         self.image = image
         self.work = work

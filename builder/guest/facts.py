@@ -50,6 +50,10 @@ COMMANDS: Mapping[str, str] = {
     "hostname": "cat /proc/sys/kernel/hostname",
     "command-line": "cat /proc/cmdline",
     "firmware": "if [ -d /sys/firmware/efi ]; then echo uefi; else echo bios; fi",
+    # The last byte of the variable (UEFI Specification, 3.3): 1 where it is on.
+    "secure-boot": (
+        "od -An -t u1 -j 4 -N 1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+    ),
     "root-source": "findmnt -nro SOURCE /",
     "root-size": "df -B1 --output=size / | tail -n 1",
     "root-partition": (

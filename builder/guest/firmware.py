@@ -22,8 +22,10 @@ from builder.errors import ToolMissing
 
 DESCRIPTORS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
 
-# A plain OVMF is wanted: an image without a signed boot loader must start, and TCG has no fast SMM.
-UNWANTED = {"requires-smm", "secure-boot", "enrolled-keys"}
+# A plain OVMF is the rule: an image without a signed boot loader must start, and TCG has no fast SMM. For
+# Secure Boot it is one that has the keys of Microsoft, which sign the shims of the distributions.
+SECURE = {"secure-boot", "enrolled-keys"}
+UNWANTED = {"requires-smm", *SECURE}
 
 
 class FirmwareKind(StrEnum):
@@ -35,9 +37,10 @@ class FirmwareKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Firmware:
-    """A firmware to boot with; SeaBIOS needs no files."""
+    """A firmware to boot with; SeaBIOS needs no files. `secure`: Secure Boot is on."""
 
     kind: FirmwareKind
+    secure: bool = False
     code: Path | None = None
     code_format: str = "raw"
     variables: Path | None = None
@@ -49,18 +52,28 @@ class Firmware:
         return "seabios" if self.kind is FirmwareKind.BIOS else "ovmf"
 
 
-def find_firmware(kind: FirmwareKind, machine: str, folders: tuple[Path, ...] = DESCRIPTORS) -> Firmware:
+def find_firmware(
+    kind: FirmwareKind, machine: str, folders: tuple[Path, ...] = DESCRIPTORS, *, secure: bool = False
+) -> Firmware:
     """Return the firmware for `machine` (`q35`, `pc`).
 
+    Args:
+        secure: with Secure Boot on, and the keys of Microsoft enrolled.
+
     Raises:
-        ToolMissing: no OVMF without secure boot is installed.
+        ToolMissing: no such OVMF is installed.
     """
     if kind is FirmwareKind.BIOS:
         return Firmware(kind=kind)
     for descriptor in _descriptors(folders):
-        firmware = _read_descriptor(descriptor, machine)
+        firmware = _read_descriptor(descriptor, machine, secure=secure)
         if firmware is not None:
             return firmware
+    if secure:
+        raise ToolMissing(
+            f"no UEFI firmware with Secure Boot and Microsoft's keys for qemu's {machine} is installed",
+            hint=f"{tools.install_hint('ovmf')}, or leave out --secure-boot",
+        )
     raise ToolMissing(
         f"no UEFI firmware for qemu's {machine} is installed",
         hint=f"{tools.install_hint('ovmf')}, or --firmware bios",
@@ -74,8 +87,9 @@ def _descriptors(folders: tuple[Path, ...]) -> Iterator[dict[str, Any]]:
                 yield json.loads(path.read_text(encoding="utf-8"))
 
 
-def _read_descriptor(descriptor: dict[str, Any], machine: str) -> Firmware | None:
+def _read_descriptor(descriptor: dict[str, Any], machine: str, *, secure: bool) -> Firmware | None:
     mapping = descriptor.get("mapping", {})
+    features = set(descriptor.get("features", ()))
     fits = any(
         target.get("architecture") == "x86_64"
         and any(fnmatch.fnmatch(f"pc-{_family(machine)}-8.0", name) for name in target.get("machines", ()))
@@ -84,7 +98,7 @@ def _read_descriptor(descriptor: dict[str, Any], machine: str) -> Firmware | Non
     if (
         "uefi" not in descriptor.get("interface-types", ())
         or not fits
-        or UNWANTED & set(descriptor.get("features", ()))
+        or (not features >= SECURE if secure else UNWANTED & features)
         or mapping.get("device") != "flash"
         or "nvram-template" not in mapping
     ):
@@ -94,6 +108,7 @@ def _read_descriptor(descriptor: dict[str, Any], machine: str) -> Firmware | Non
         return None
     return Firmware(
         kind=FirmwareKind.UEFI,
+        secure=secure,
         code=Path(code["filename"]),
         code_format=code.get("format", "raw"),
         variables=Path(variables["filename"]),

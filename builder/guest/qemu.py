@@ -100,7 +100,9 @@ def command_line(machine: Machine) -> list[str]:
     spawn = "allow" if machine.metadata_command else "deny"
     argv += ["-sandbox", f"on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny,spawn={spawn}"]
     # graphics=off makes SeaBIOS talk on the serial port: a disk that does not boot says so in the log.
-    argv += ["-machine", f"{machine_for(machine.disk_bus)},graphics=off"]
+    # Only code in system management mode may write the variables that hold the keys of Secure Boot.
+    management = ",smm=on" if machine.firmware.secure else ""
+    argv += ["-machine", f"{machine_for(machine.disk_bus)},graphics=off{management}"]
     argv += machine.acceleration.arguments
     argv += ["-smp", str(machine.processors), "-m", str(machine.memory), "-rtc", "base=utc"]
     argv += ["-serial", f"file:{SERIAL}", "-qmp", f"unix:{QMP},server=on,wait=off"]
@@ -130,6 +132,8 @@ def _firmware_arguments(machine: Machine) -> list[str]:
         return []
     code = os.fspath(firmware.code or "").replace(",", ",,")
     flash = ["-drive", f"if=pflash,unit=0,format={firmware.code_format},readonly=on,file={code}"]
+    if firmware.secure:
+        flash += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
     if machine.variables:
         flash += [
             "-drive",

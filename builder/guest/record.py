@@ -19,18 +19,20 @@ from builder.runner import Completed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BootPlan:
-    """One boot to be: firmware, source of the metadata, bus of the disk."""
+    """One boot to be: firmware, source of the metadata, bus of the disk; `secure`: with Secure Boot."""
 
     firmware: FirmwareKind
     datasource: Datasource
     disk_bus: DiskBus
     again: bool = False  # start the same guest a second time afterwards
+    secure: bool = False
 
     @property
     def label(self) -> str:
         """How it is shown to people."""
         name = "seabios" if self.firmware is FirmwareKind.BIOS else "ovmf"
-        return f"{name} {self.datasource} {self.disk_bus}"
+        secure = " secure-boot" if self.secure else ""
+        return f"{name}{secure} {self.datasource} {self.disk_bus}"
 
 
 def plan_boots(
@@ -39,6 +41,7 @@ def plan_boots(
     buses: Sequence[DiskBus],
     *,
     again: bool = False,
+    secure: bool = False,
 ) -> tuple[BootPlan, ...]:
     """Combine the lists in pairs, the shorter ones repeated: two firmwares and two sources are two
     boots, not four."""
@@ -49,6 +52,7 @@ def plan_boots(
             datasource=datasources[i % len(datasources)],
             disk_bus=buses[i % len(buses)],
             again=again,
+            secure=secure,
         )
         for i in range(count)
     )

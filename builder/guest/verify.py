@@ -15,7 +15,7 @@ from builder.formats.diskimage import FORMATS, UNPACK
 from builder.guest import boots
 from builder.guest.acceleration import Acceleration, find_acceleration
 from builder.guest.boots import Bench
-from builder.guest.checks import across, booted, content, disk, identity, labels
+from builder.guest.checks import across, booted, content, disk, identity, labels, signatures
 from builder.guest.evidence import ImageEvidence
 from builder.guest.firmware import FirmwareKind, find_firmware
 from builder.guest.instance import Datasource
@@ -26,7 +26,7 @@ from builder.guest.seed import ISO_WRITER
 from builder.manifest import ImageManifest
 from builder.runner import Runner
 
-OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS, *labels.CHECKS)
+OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS, *labels.CHECKS, *signatures.CHECKS)
 INSIDE = booted.CHECKS
 ACROSS = across.CHECKS
 
@@ -45,6 +45,7 @@ class VerifyOptions:
     firmware: tuple[FirmwareKind, ...] | None = None
     datasources: tuple[Datasource, ...] = (Datasource.NOCLOUD, Datasource.OPENSTACK)
     buses: tuple[DiskBus, ...] = (DiskBus.VIRTIO_BLK,)
+    secure_boot: bool = False
     grow: int = 0  # bytes added to the disk
     user: str | None = None
     checks: tuple[str, ...] | None = None
@@ -89,6 +90,7 @@ def _boot_json(record: BootRecord) -> dict[str, Any]:
     return {
         "label": record.label,
         "firmware": record.plan.firmware.value,
+        "secure_boot": record.plan.secure,
         "datasource": record.plan.datasource.value,
         "disk_bus": record.plan.disk_bus.value,
         "disk_size": record.disk_size,
@@ -127,7 +129,7 @@ def verify(
     with files.work_folder(cache, "verify", keep=options.keep) as work:
         if options.keep:
             runner.report.note(f"work folder: {work.with_name(work.name.removeprefix(files.WORK_PREFIX))}")
-        evidence = ImageEvidence(runner, image, manifest, work)
+        evidence = ImageEvidence(runner, image, manifest, work, secure_boot=options.secure_boot)
         if evidence.header.format not in FORMATS:
             found = evidence.header.format
             unpack = f"{UNPACK[found]} {image}" if found in UNPACK else None
@@ -161,7 +163,15 @@ def _plan(manifest: ImageManifest | None, options: VerifyOptions) -> tuple[BootP
         return ()
     named = manifest.firmware if manifest else ()
     firmware = options.firmware or tuple(FirmwareKind(name) for name in named) or tuple(FirmwareKind)
-    return plan_boots(firmware, options.datasources, options.buses, again=options.second_boot)
+    if options.secure_boot:
+        firmware = (FirmwareKind.UEFI,)
+    return plan_boots(
+        firmware,
+        options.datasources,
+        options.buses,
+        again=options.second_boot,
+        secure=options.secure_boot,
+    )
 
 
 def _check_tools(plans: Sequence[BootPlan]) -> None:
@@ -169,7 +179,7 @@ def _check_tools(plans: Sequence[BootPlan]) -> None:
     for name in (*TOOLS, *(BOOT_TOOLS if plans else ())):
         tools.find(name)
     for plan in plans:
-        find_firmware(plan.firmware, machine_for(plan.disk_bus))
+        find_firmware(plan.firmware, machine_for(plan.disk_bus), secure=plan.secure)
         if not plan.datasource.is_network:
             tools.find(ISO_WRITER)
 

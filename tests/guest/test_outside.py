@@ -18,6 +18,7 @@ from builder.guest.verify import OUTSIDE, VerifyOptions, verify
 from builder.manifest import find_manifest
 from tests.support import small_image
 from tests.support.damages import DAMAGES, HOST, plan_rounds, wrong_link_count
+from tests.support.efi import efi_program
 from tests.support.small_image import RUNNER, SmallImage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,27 @@ def test_a_good_image_passes_every_check(good_image: SmallImage, tmp_path: Path)
 
     assert {name: result.reason for name, result in results.items() if result.state != CheckState.PASS} == {}
     assert list(results) == [check.id for check in OUTSIDE]
+
+
+@pytest.mark.parametrize(
+    ("secure_boot", "state", "reason"),
+    [
+        pytest.param(False, State.NOT_APPLICABLE, "boots only where Secure Boot is off", id="any boot"),
+        pytest.param(True, State.FAIL, "/boot/efi/EFI/BOOT/BOOTX64.EFI is not signed", id="Secure Boot"),
+    ],
+)
+def test_an_unsigned_loader_is_wrong_only_where_secure_boot_is_asked_for(
+    good_image: SmallImage, tmp_path: Path, *, secure_boot: bool, state: State, reason: str
+) -> None:
+    image = good_image.copy(tmp_path / "unsigned")
+    small_image.replace_loader(image, efi_program(signatures=0))
+    disk = image.finish()
+
+    options = Options(boot=False, secure_boot=secure_boot, checks=("boot-signed",))
+    (result,) = verify(RUNNER, disk, find_manifest(disk), options).results
+
+    assert result.state == state
+    assert reason in result.reason
 
 
 ROUNDS = {number: tuple(together) for together in plan_rounds() for number in together}

@@ -24,6 +24,7 @@ from builder.runner import Runner
 from builder.sizes import MIB
 from tests.rig.fixture.rpmpackage import FileFlag, RpmFile, RpmPackage
 from tests.rig.fixture.rpmwriter import write_rpm
+from tests.support.efi import efi_program
 from tests.support.manifests import MANIFEST, SETTINGS
 
 SECTOR = 512
@@ -71,7 +72,7 @@ FILES = {
     "/usr/lib/systemd/system/cups.service": "[Install]\n",
     "/boot/grub2/grub.cfg": f"set timeout=0\nlinux /boot/vmlinuz {ARGUMENTS}\n",
     "/boot/loader/entries/one.conf": f"title One\nlinux /boot/vmlinuz-6.1.0\noptions {ARGUMENTS}\n",
-    "/boot/vmlinuz-6.1.0": "",
+    "/boot/vmlinuz-6.1.0": efi_program().decode(),
     "/usr/lib/modules/6.1.0/modules.dep": (
         "kernel/drivers/block/virtio_blk.ko.xz:\nkernel/drivers/scsi/virtio_scsi.ko:\n"
         "kernel/drivers/nvme/host/nvme.ko: kernel/drivers/nvme/host/nvme-core.ko\n"
@@ -285,11 +286,18 @@ def write_table(disk: Path, rows: Iterable[tuple[str, int, int]]) -> None:
     RUNNER.run(["sfdisk", "-q", "--no-reread", "--no-tell-kernel", disk], input="\n".join(lines) + "\n")
 
 
+def replace_loader(image: SmallImage, program: bytes) -> None:
+    """Put another program at the path that UEFI firmware falls back to."""
+    source = image.disk.with_suffix(".efi")
+    source.write_bytes(program)
+    RUNNER.run(["mcopy", "-o", "-i", f"{image.disk}@@{ESP_START}", source, "::/EFI/BOOT/BOOTX64.EFI"])
+
+
 def _write_esp(folder: Path, disk: Path) -> None:
     esp, loader = folder / "esp.img", folder / "BOOTX64.EFI"
     with esp.open("wb") as file:
         file.truncate(ESP_SIZE)
-    loader.write_bytes(b"MZ")
+    loader.write_bytes(efi_program())
     RUNNER.run(["mkfs.vfat", "-n", "ESP", "-i", ESP_UUID.replace("-", ""), esp])
     RUNNER.run(["mmd", "-i", esp, "::/EFI", "::/EFI/BOOT"])
     RUNNER.run(["mcopy", "-i", esp, loader, "::/EFI/BOOT/BOOTX64.EFI"])

@@ -187,6 +187,13 @@ def _firmware(boot: BootRecord) -> Outcome:
     return passed(used) if used == boot.plan.firmware else failed(f"{used}, not {boot.plan.firmware}")
 
 
+def _secure_boot(boot: BootRecord) -> Outcome:
+    if not boot.plan.secure:
+        raise not_applicable("the boot was without Secure Boot (--secure-boot)")
+    value = boot.good_fact("secure-boot")
+    return passed("the firmware says that it is on") if value == "1" else failed(f"it is off: {value}")
+
+
 def _disk_bus(boot: BootRecord) -> Outcome:
     device = boot.good_fact("root-device")
     if re.search(BUS_MARKS[boot.plan.disk_bus], device):
@@ -275,6 +282,12 @@ CHECKS: tuple[Check[BootRecord], ...] = (
         rows=(4,),
         explanation="The guest was started by the firmware that this boot is about.",
         judge=_firmware,
+    ),
+    Check(
+        id="secure-boot-on",
+        rows=(31,),
+        explanation="With --secure-boot: the firmware that started the guest says that Secure Boot is on.",
+        judge=_secure_boot,
     ),
     Check(
         id="disk-bus-used",
