@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 BUILDER := .venv/bin/openstack-builder
 PYTEST := .venv/bin/python -m pytest
+# A file of tests stays on one worker, and the long ones, which come first, begin first.
+WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 INSTALL := builder/requirements/install
 
 .PHONY: help hosts setup setup-dev setup-koji specs golden demo rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
@@ -25,13 +27,13 @@ lint: setup-dev ## ruff, mypy, shellcheck, vermin and the rest of the linters
 	$(PYTEST) -q tests/unit/test_lint.py
 
 unit: setup-dev ## the unit tests: seconds (AREA=kickstart for one area)
-	$(PYTEST) -q tests/unit tests/utils $(if $(AREA),-k $(AREA))
+	$(PYTEST) -q $(if $(AREA),,$(WORKERS)) tests/unit tests/utils $(if $(AREA),-k $(AREA))
 
 test: setup-dev setup-koji ## the tests that every change must pass
-	$(PYTEST) -m 'not slow' --durations=10 tests
+	$(PYTEST) $(WORKERS) -m 'not slow' --durations=10 tests
 
 test-all: setup-dev setup-koji ## every test, the slow ones too
-	$(PYTEST) --durations=10 tests
+	$(PYTEST) $(WORKERS) --durations=10 tests
 
 SUITE ?= sid
 
