@@ -88,6 +88,11 @@ def machine(**changes: Any) -> Machine:
             ],
             id="uefi",
         ),
+        pytest.param(
+            {"firmware": Firmware(kind=FirmwareKind.UEFI, secure=True, code=Path("/x"))},
+            ["q35,graphics=off,smm=on", "driver=cfi.pflash01,property=secure,value=on"],
+            id="secure boot",
+        ),
     ],
 )
 def test_command_line_has(changes: dict[str, Any], words: list[str]) -> None:
@@ -242,6 +247,19 @@ def test_firmware_is_found_by_its_descriptor(tmp_path: Path) -> None:
 
     assert firmware.code == tmp_path / "CODE.fd"
     assert firmware.name == "ovmf"
+
+
+def test_secure_boot_is_on_with_the_keys_enrolled_and_guarded(tmp_path: Path) -> None:
+    descriptor(tmp_path, "20-setup.json", features=["secure-boot", "requires-smm"])
+    descriptor(tmp_path, "30-enrolled.json", features=["secure-boot", "requires-smm", "enrolled-keys"])
+    descriptor(tmp_path, "60-plain.json")
+
+    firmware = find_firmware(FirmwareKind.UEFI, "q35", (tmp_path,), secure=True)
+    (tmp_path / "30-enrolled.json").unlink()
+
+    assert firmware.secure
+    with pytest.raises(ToolMissing, match="Secure Boot"):
+        find_firmware(FirmwareKind.UEFI, "q35", (tmp_path,), secure=True)
 
 
 @pytest.mark.parametrize(
