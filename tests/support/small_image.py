@@ -161,6 +161,7 @@ class SmallImage:
             image = self.disk.with_suffix(".qcow2")
             RUNNER.run(["qemu-img", "convert", "-O", "qcow2", self.disk, image])
         digest = RUNNER.run(["sha256sum", image]).stdout.split()[0]
+        self.manifest["artifact"]["path"] = image.name
         self.manifest["artifact"].setdefault("sha256", digest)
         manifest_path(image).write_text(json.dumps(self.manifest), encoding="utf-8")
         image.with_name("SHA256SUMS").write_text(f"{digest}  {image.name}\n", encoding="utf-8")
