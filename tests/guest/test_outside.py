@@ -64,7 +64,7 @@ def test_an_unsigned_loader_is_wrong_only_where_secure_boot_is_asked_for(
     small_image.replace_loader(image, efi_program(signatures=0))
     disk = image.finish()
 
-    options = Options(boot=False, secure_boot=secure_boot, checks=("boot-signed",))
+    options = VerifyOptions(boot=False, secure_boot=secure_boot, checks=("boot-signed",))
     (result,) = verify(RUNNER, disk, find_manifest(disk), options).results
 
     assert result.state == state
