@@ -53,12 +53,12 @@ def test_a_good_image_passes_every_check(good_image: SmallImage, tmp_path: Path)
 @pytest.mark.parametrize(
     ("secure_boot", "state", "reason"),
     [
-        pytest.param(False, State.NOT_APPLICABLE, "boots only where Secure Boot is off", id="any boot"),
-        pytest.param(True, State.FAIL, "/boot/efi/EFI/BOOT/BOOTX64.EFI is not signed", id="Secure Boot"),
+        pytest.param(False, CheckState.NOT_APPLICABLE, "boots only where Secure Boot is off", id="any boot"),
+        pytest.param(True, CheckState.FAIL, "/boot/efi/EFI/BOOT/BOOTX64.EFI is not signed", id="Secure Boot"),
     ],
 )
 def test_an_unsigned_loader_is_wrong_only_where_secure_boot_is_asked_for(
-    good_image: SmallImage, tmp_path: Path, *, secure_boot: bool, state: State, reason: str
+    good_image: SmallImage, tmp_path: Path, *, secure_boot: bool, state: CheckState, reason: str
 ) -> None:
     image = good_image.copy(tmp_path / "unsigned")
     small_image.replace_loader(image, efi_program(signatures=0))
