@@ -152,7 +152,7 @@ class Images:
             f"/images/{image_id}/{'stage' if stage else 'file'}",
             data=body,
             content_type="application/octet-stream",
-            headers={"X-CloudImage-Meta-Store": store} if store else None,
+            headers={"X-Image-Meta-Store": store} if store else None,
             timeout=timeout,
         )
 
@@ -251,7 +251,7 @@ class Images:
 
     def _foreign(self, what: str) -> RemoteError:
         return RemoteError(
-            f"cloud {self.cloud.name}: {what}: the answer is not one of the CloudImage API "
+            f"cloud {self.cloud.name}: {what}: the answer is not one of the Image API "
             f"({self.cloud.endpoint})",
             hint="is something between here and Glance answering (a proxy, a login page)? "
             "check the image endpoint of the cloud",
@@ -287,7 +287,7 @@ class Images:
 
 
 def parse(value: object) -> CloudImage:
-    """Turn the API's JSON into an CloudImage.
+    """Turn the API's JSON into a CloudImage.
 
     A hash is taken as it comes; only what an image cannot be without has to be there.
 

@@ -279,7 +279,7 @@ class Login:
             else:
                 error.hint = "correct %s" % self.credentials.source
         elif error.status in (300, 404, 405) and not error.hint:
-            error.hint = "is that the address of a Keystone with the KeystoneClient API v3?"
+            error.hint = "is that the address of a Keystone with the Identity API v3?"
         return error
 
 
