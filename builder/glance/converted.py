@@ -33,7 +33,7 @@ def converted(local: LocalImage, disk_format: str, runner: Runner, report: Repor
         return
     if local.has_manifest:
         with report.step("hash", f"{local.size / MIB:.1f} MiB against the manifest"):
-            source.check_digests(local, source.compute_digests(local.path))
+            source.check_digests(local, source.compute_digests(local.path, source.SENT))
     with work_folder(local.path.absolute().parent, f"{local.path.stem}-{disk_format}") as work:
         path = Path(work, f"{local.path.stem}.{disk_format}")
         with report.step("convert", f"{local.path.name} to {disk_format}") as step:

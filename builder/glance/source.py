@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from builder.manifest import ImageManifest, find_manifest, manifest_path
 
 ALGORITHMS = ("md5", "sha256", "sha512")
 CHUNK = 1 << 20
+# The digest that is computed while sending: Glance's own default. So many chunks may wait for it.
+SENT = "sha512"
+BEHIND = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,19 +64,23 @@ def read(path: Path) -> LocalImage:
     )
 
 
-def compute_digests(path: Path) -> dict[str, str]:
-    """Return the digests of the file."""
-    return dict(zip(ALGORITHMS, files.digests_of_file(path, *ALGORITHMS), strict=True))
+def compute_digests(path: Path, *algorithms: str) -> dict[str, str]:
+    """Return the digests of the file: those of ALGORITHMS, unless others are named."""
+    names = algorithms or ALGORITHMS
+    return dict(zip(names, files.digests_of_file(path, *names), strict=True))
 
 
 def check_digests(source: LocalImage, found: Mapping[str, str]) -> None:
     """Compare what was read with what the file ought to be.
 
+    Args:
+        found: the digests of its bytes; one that has no equal among those known is passed over.
+
     Raises:
         InputError: it is another file.
     """
-    for name, wanted in source.digests.items():
-        if found[name] != wanted:
+    for name, digest in found.items():
+        if digest != source.digests.get(name, digest):
             raise InputError(
                 f"{source.path}: its {name} differs from the manifest's"
                 if source.has_manifest
@@ -86,9 +94,9 @@ def check_digests(source: LocalImage, found: Mapping[str, str]) -> None:
 class Body:
     """The file's bytes for one PUT: hashed while they are sent, and never sent whole when they are wrong.
 
-    The last chunk goes out only when the digests of all are those expected, so that an image that is not
-    what its manifest says never becomes active. Each iteration starts anew (keystoneauth sends
-    again after a 401).
+    The last chunk goes out only when the digest of all is the one expected, so that an image that is not
+    what its manifest says never becomes active. One strong digest is enough: whoever knows it of a file knows
+    the others. Each iteration starts anew (keystoneauth sends again after a 401).
 
     Args:
         source: the file.
@@ -106,10 +114,11 @@ class Body:
 
     def __iter__(self) -> Iterator[bytes]:
         self.sent = 0
-        hashes = {name: hashlib.new(name) for name in ALGORITHMS}
+        digest = hashlib.new(SENT)
         left = self.source.size
-        # Hashing leaves the interpreter's lock alone: three threads hash the chunk that is being sent.
-        with ThreadPoolExecutor(len(hashes)) as pool, self.source.path.open("rb") as file:
+        waiting: deque[Future[None]] = deque()
+        # Hashing releases the interpreter's lock: a thread hashes, in order, and the network need not wait.
+        with ThreadPoolExecutor(1) as pool, self.source.path.open("rb") as file:
             while left > 0:
                 try:
                     chunk = file.read(min(CHUNK, left))
@@ -119,15 +128,13 @@ class Body:
                 if not chunk:
                     raise InputError(f"{self.source.path}: shorter than it was a moment ago")
                 left -= len(chunk)
-                work = [pool.submit(digest.update, chunk) for digest in hashes.values()]
+                waiting.append(pool.submit(digest.update, chunk))
+                while len(waiting) > (BEHIND if left else 0):
+                    waiting.popleft().result()
                 if left == 0:
-                    for job in work:
-                        job.result()
-                    self.digests = {name: digest.hexdigest() for name, digest in hashes.items()}
-                    check_digests(self.source, self.digests)
+                    check_digests(self.source, {SENT: digest.hexdigest()})
+                    self.digests = {**self.source.digests, SENT: digest.hexdigest()}
                 yield chunk
-                for job in work:
-                    job.result()
                 self.sent += len(chunk)
                 self._progress(self.sent)
 

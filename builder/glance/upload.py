@@ -96,7 +96,7 @@ def examine(local: LocalImage, wanted: UploadRequest, images: Images, report: Re
         situation = _look(local, wanted, images)
     if situation.decision.finished is not None and local.has_manifest:
         with report.step("hash", f"{local.size / MIB:.1f} MiB against the manifest"):
-            source.check_digests(local, source.compute_digests(local.path))
+            source.check_digests(local, source.compute_digests(local.path, source.SENT))
     return situation
 
 

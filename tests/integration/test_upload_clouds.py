@@ -157,30 +157,48 @@ def test_import_of_what_was_staged(user: User, image: Path) -> None:
     assert only(user)["status"] == "active"
 
 
-def test_import_from_the_web_is_compared_with_the_file(user: User, image: Path) -> None:
-    handler = partial(SimpleHTTPRequestHandler, directory=str(image.parent))
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """The address of a web server for the files of the folder."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        address = f"http://127.0.0.1:{server.server_port}/{image.name}"
-        done = user.upload(image, "--import", "web-download", "--uri", address)
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
 
-    # Glance by itself fetches from ports 80 and 443 only (import_filtering_opts).
-    assert done.code in (0, 5), done.err
-    if done.code == 0:
-        assert "sha512 equal" in done.err
-        assert user.proxy.bytes_of("PUT") == 0
-    else:
-        assert "import the image" in done.err
-        assert user.images() == []
+
+def test_import_from_the_web_is_compared_with_the_file(user: User, image: Path, web: str) -> None:
+    words = ("--import", "web-download", "--uri", f"{web}/{image.name}")
+
+    done = user.upload(image, *words)
+    again = user.upload(image, *words)
+
+    assert done.code == 0, done.err
+    assert "sha512 equal" in done.err
+    assert user.proxy.bytes_of("PUT") == 0
+    assert only(user)["status"] == "active"
+    assert "already there" in again.err
+
+
+@pytest.mark.parametrize("there", ["other bytes", "nothing"])
+def test_import_of_something_else_from_the_web_leaves_nothing(
+    user: User, image: Path, web: str, there: str
+) -> None:
+    if there == "other bytes":
+        make_image(image.with_name("other.qcow2"))
+
+    done = user.upload(image, "--import", "web-download", "--uri", f"{web}/other.qcow2", "--wait", "60")
+
+    assert done.code == 5, done.err
+    assert user.images() == []
 
 
 @pytest.mark.parametrize(
     ("words", "said", "hint"),
     [
-        (("--store", "nowhere"), "--store nowhere: not there", "it has: "),
+        (("--store", "nowhere"), "--store nowhere: not there", "it has: fs, second"),
         (("--import", "web-download"), "--import web-download and --uri URL go together", ""),
         (("--uri", "http://x/y"), "--import web-download and --uri URL go together", ""),
         (("--member", "p", "--visibility", "private"), "--member shares an image", ""),
@@ -201,11 +219,15 @@ def test_options_that_cannot_be_met_are_refused(
     assert user.images() == []
 
 
-def test_store_is_chosen(user: User, image: Path) -> None:
-    done = user.upload(image, "--store", "fs")
+@pytest.mark.parametrize("words", [(), ("--import", "glance-direct")], ids=["put", "import"])
+def test_store_is_chosen(user: User, image: Path, words: tuple[str, ...]) -> None:
+    done = user.upload(image, "--store", "second", *words)
 
     assert done.code == 0, done.err
-    assert only(user)["stores"] == "fs"
+    there = only(user)
+    assert there["stores"] == "second"
+    assert user.plane.glance is not None
+    assert [path.name for path in user.plane.glance.folder.glob("second/*")] == [there["id"]]
 
 
 DEFINED = (

@@ -121,10 +121,10 @@ def test_file_that_cannot_be_uploaded_is_refused(tmp_path: Path, write: Any, sai
 
 def test_body_withholds_its_last_chunk_when_the_digest_is_wrong(tmp_path: Path) -> None:
     image = qcow2(tmp_path / "d.qcow2", tail=bytes(3 * source.CHUNK))
-    manifest_for(image, sha256="0" * 64)
+    manifest_for(image, sha512="0" * 128)
     sent: list[bytes] = []
 
-    with pytest.raises(InputError, match="sha256"):
+    with pytest.raises(InputError, match="sha512"):
         sent.extend(source.Body(source.read(image), lambda _: None))
 
     assert 0 < sum(map(len, sent)) < image.stat().st_size
@@ -138,7 +138,7 @@ def test_body_starts_anew_with_each_iteration(tmp_path: Path) -> None:
 
     assert b"".join(body) == image.read_bytes()
     assert body.sent == len(body) == image.stat().st_size
-    assert body.digests["md5"] == hashlib.md5(image.read_bytes()).hexdigest()
+    assert body.digests["sha512"] == hashlib.sha512(image.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ SUITES = {
     "rpm": "--runs",
     "solve": "--runs",
     "status": "--runs",
+    "upload": "--rounds",
 }
 
 

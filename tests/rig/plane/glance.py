@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A private Glance on loopback with a file store, served by gunicorn (it takes chunked bodies)."""
+"""A private Glance on loopback with two file stores, served by gunicorn (it takes chunked bodies)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.rig.plane.keystone import start_service
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glance:
-    """A running Glance; `store` is the folder of the images' data."""
+    """A running Glance; `store` is the folder of the images' data, where no other store is asked for."""
 
     folder: Path
     port: int
@@ -42,7 +42,7 @@ def write_config(
     extra: settings.Sections | None = None,
 ) -> Path:
     """Write glance-api.conf and its paste file in `folder`; return the path of the former."""
-    for name in ("store", "staging", "task", "lock"):
+    for name in ("store", "second", "staging", "task", "lock"):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     paste = folder / "glance-api-paste.ini"
     shutil.copyfile(environment.folder / "etc/glance/glance-api-paste.ini", paste)
@@ -55,7 +55,7 @@ def write_config(
                 "bind_port": port,
                 "workers": 0,
                 "log_file": folder / "glance.log",
-                "enabled_backends": "fs:file",
+                "enabled_backends": "fs:file,second:file",
                 "enabled_import_methods": "[glance-direct,web-download,copy-image]",
                 "node_staging_uri": f"file://{folder}/staging",
                 "worker_self_reference_url": f"http://127.0.0.1:{port}",
@@ -63,6 +63,9 @@ def write_config(
             "database": {"connection": database_url},
             "glance_store": {"default_backend": "fs"},
             "fs": {"filesystem_store_datadir": folder / "store"},
+            "second": {"filesystem_store_datadir": folder / "second"},
+            # web-download from any port here; by itself Glance takes 80 and 443, and no loopback.
+            "import_filtering_opts": {"allowed_hosts": "[127.0.0.1]", "allowed_ports": "[]"},
             "os_glance_staging_store": {"filesystem_store_datadir": folder / "staging"},
             "os_glance_tasks_store": {"filesystem_store_datadir": folder / "task"},
             "keystone_authtoken": {
