@@ -173,6 +173,22 @@ def test_installed_command_works(built: Path, tmp_path: Path) -> None:
         assert done.stdout == f"{command.name} {__version__}\n"
 
 
+def test_what_stands_in_the_place_of_a_result_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out" / "rpm" / "fixture-12"
+    out.mkdir(parents=True)
+    log, real = out / "openstack-utils.log", tmp_path / "real.log"
+    real.write_text("old")
+    log.symlink_to(real)
+    source = out / f"openstack-utils-{__version__}-1.fx12.src.rpm"
+    source.symlink_to("/dev/null")
+
+    builder("srpm", "openstack-utils", "-t", "fixture-12", cwd=tmp_path)
+
+    assert log.is_symlink()
+    assert "old" != real.read_text() != ""
+    assert source.is_char_device()
+
+
 def test_unchanged_input_is_not_built_again(tmp_path: Path) -> None:
     source = copy_sources(tmp_path)
     words = ("rpm", "openstack-utils", "-t", "fixture-12", "--source", source)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,32 @@ def test_a_real_build_comes_from_the_file_server(
     assert [path.read_bytes() for path in fetched.rpms] == [rpm.read_bytes()]
     assert [path.read_text() for path in fetched.others] == ["built\n"]
     assert not list((tmp_path / "out").rglob(f"*{PART}"))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_what_stands_in_the_place_of_a_file_stays(
+    hub: HubUnderTest, rpm: Path, tmp_path: Path, kind: str
+) -> None:
+    place, real = tmp_path / "out" / rpm.name, tmp_path / "real"
+    place.parent.mkdir()
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(place.read_bytes()))
+    if kind == "fifo":
+        os.mkfifo(place)
+        reader.start()
+    else:
+        real.write_text("old")
+        place.symlink_to(real)
+    before = place.lstat()
+
+    fetch_task(hub, real_build(hub, rpm), tmp_path / "out")
+
+    assert (place.lstat().st_mode, place.lstat().st_ino) == (before.st_mode, before.st_ino)
+    if kind == "fifo":
+        reader.join(10)
+    else:
+        got.append(real.read_bytes())
+    assert got == [rpm.read_bytes()]
 
 
 def test_a_second_fetch_takes_nothing(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:

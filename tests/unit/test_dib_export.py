@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +166,27 @@ def test_btrfs_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_target_without_an_element_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="epel-7: diskimage-builder has no element"):
         export(tmp_path, HEAD, "epel-7")
+
+
+TARGET = ("--target", "fedora-45")
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "full folder"])
+def test_only_a_new_or_an_empty_folder_is_filled(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "place"
+    if kind == "file":
+        place.touch()
+    elif kind == "fifo":
+        os.mkfifo(place)
+    else:
+        (place / "mine").mkdir(parents=True)
+    (tmp_path / "guest.ks").write_text("lang C.UTF-8\n")
+    before = place.lstat()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "builder", "export", "dib", tmp_path / "guest.ks", place, *TARGET],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, "is not an empty folder" in done.stderr) == (2, True)
+    assert (place.lstat().st_mode, place.lstat().st_ino) == (before.st_mode, before.st_ino)
