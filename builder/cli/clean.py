@@ -12,7 +12,7 @@ from builder.files import cache_folder, remove_stale
 from builder.folders import remove_tree
 from builder.memory import folder_in_memory
 
-SUMMARY = "Remove the caches: packages, initramfs, the fixture distribution, the plane's environment."
+SUMMARY = "Remove the caches: packages, trees, initramfs, the fixture distribution, the plane's environment."
 EXAMPLE = """\
   openstack-builder clean --dry-run
   openstack-builder clean --yes"""

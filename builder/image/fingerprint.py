@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import builder
@@ -24,10 +25,6 @@ def take_fingerprint(
     plan: ImagePlan, options: BuildOptions, states: tuple[repomd.RepositoryState, ...]
 ) -> str:
     """Return the digest of all that decides the bytes of an image."""
-    modules = [*BUILDER.glob("*.py")]
-    # Programs of other languages, too: those that stand in for the image's own.
-    modules += [path for folder in CODE for path in folder.rglob("*") if path.suffix in (".py", ".sh")]
-    code = {str(path.relative_to(BUILDER)): sha256_file(path) for path in modules}
     # Where a line or a file stands decides nothing; passwords decide by a digest that is slow to guess from.
     repositories = tuple(_by_content(repository) for repository in plan.repositories)
     plan = replace(
@@ -43,7 +40,7 @@ def take_fingerprint(
     sources = [(state.name, state.sha256) for state in states]
     return digest_of(
         [
-            *(__version__, code, wanted, sources, elements, environment),
+            *(digest_code(), wanted, sources, elements, environment),
             *(
                 options.network,
                 options.compat,
@@ -53,6 +50,15 @@ def take_fingerprint(
             ),
         ]
     )
+
+
+@cache
+def digest_code() -> str:
+    """Return the digest of our own code, as far as it decides what comes out."""
+    modules = [*BUILDER.glob("*.py")]
+    # Programs of other languages, too: those that stand in for the image's own.
+    modules += [path for folder in CODE for path in folder.rglob("*") if path.suffix in (".py", ".sh")]
+    return digest_of([__version__, {str(path.relative_to(BUILDER)): sha256_file(path) for path in modules}])
 
 
 def _by_content(repository: Repository) -> Repository:

@@ -36,6 +36,7 @@ from builder.files import (
 )
 from builder.image import manifest
 from builder.image.build import DISK, Build, BuildOptions, Facts
+from builder.image.cache import choices, trees
 from builder.image.fingerprint import take_fingerprint
 from builder.image.isolation import idmap
 from builder.image.isolation.namespaces import Bind, Door, run_inside
@@ -149,7 +150,7 @@ def build_image(
         )
         try:
             keys.collect(plan, target, work / "keys", runner)
-            _run_stages(build)
+            _run_stages(build, states)
             paths = [build.finished / path.name for path in files]
             write_manifest(build.finished, manifest.describe(build, paths, states))
             replace_folder(build.finished, final, result.manifest.name)
@@ -193,20 +194,44 @@ def check_host(plan: ImagePlan, target: Target, options: BuildOptions) -> None:
     idmap.find_ids()
 
 
-def _run_stages(build: Build) -> None:
+def _run_stages(build: Build, states: tuple[repomd.State, ...]) -> None:
     numbered = list(enumerate(STAGES, 1))
-    for room, group in groupby(numbered, key=lambda pair: pair[1].room):
-        stages = list(group)
-        if room == Room.HOST:
+    rooms = {room: list(group) for room, group in groupby(numbered, key=lambda pair: pair[1].room)}
+    kept = _choose(build, states, rooms[Room.ONLINE])
+    with trees.offer(build, kept) as tree_offer:
+        build.facts = unpack(_run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer), Facts)
+    _run_group(build, rooms[Room.HOST])
+
+
+def _choose(build: Build, states: tuple[repomd.State, ...], stages: list[tuple[int, Stage]]) -> Path | None:
+    """Know the packages, and have them unless their tree is in the cache; return that tree's archive."""
+    key = choices.key_of(build, states)
+    known = choices.find(key)
+    if known:
+        build.facts.packages, build.facts.installed_size = known.packages, known.installed_size
+        kept = trees.find(build)
+        if kept:
+            for warning in known.warnings:
+                build.warn(warning)
+            told = (lambda _: f"{solve.check(build)}, as before", lambda _: "not needed")
+            stages = [
+                (number, replace(stage, run=run)) for (number, stage), run in zip(stages, told, strict=True)
+            ]
             _run_group(build, stages)
-        else:
-            build.facts = unpack(_run_inside(build, room, stages), Facts)
+            return kept
+        build.facts = Facts()
+    build.facts = unpack(_run_inside(build, Room.ONLINE, stages), Facts)
+    choices.keep(build, key)
+    return trees.find(build)
 
 
-def _run_inside(build: Build, room: Room, stages: list[tuple[int, Stage]]) -> Any:
+def _run_inside(
+    build: Build, room: Room, stages: list[tuple[int, Stage]], offer: trees.Offer = trees.NOTHING
+) -> Any:
     """Run stages inside; return their facts, as JSON gave them.
 
-    The inside gets copies of small files, the packages read-only, and one file to write: the disk.
+    The inside gets copies of small files, the packages read-only, and files to write: the disk, and what
+    `offer` has.
     """
     cache = cache_folder("dnf", build.target.name)
     idmap.hand_over(cache)
@@ -215,6 +240,7 @@ def _run_inside(build: Build, room: Room, stages: list[tuple[int, Stage]]) -> An
     binds = [
         *dnf.repository_binds(build.plan),
         Bind(source=cache, target="/cache", writable=room == Room.ONLINE),
+        *offer.binds,
     ]
     if room == Room.OFFLINE:
         _check_room(build)
@@ -242,7 +268,7 @@ def _run_inside(build: Build, room: Room, stages: list[tuple[int, Stage]]) -> An
             log=build.log,
             binds=tuple(binds),
             network=room == Room.ONLINE or build.options.network,
-            requests=initramfs.requests(build, cache_folder("initramfs")),
+            requests=initramfs.requests(build, cache_folder("initramfs")) | offer.requests,
             runner=build.runner,
         )
     if room == Room.OFFLINE:

@@ -7,6 +7,7 @@ from functools import partial
 
 from builder.errors import BuildError
 from builder.image.build import Build
+from builder.image.cache import trees
 from builder.image.isolation import sandbox
 from builder.image.packages import dnf, rpmdb
 from builder.image.tree import tree
@@ -20,8 +21,14 @@ MASKED = ("50-dracut.install", "51-dracut-rescue.install")
 
 
 def run(build: Build) -> str:
-    """Mount the tree, run %pre-install, make the rpm database with the keys, run dnf's transaction."""
+    """Mount the tree, run %pre-install, make the rpm database with the keys, run dnf's transaction.
+
+    Where the tree of the same packages is in the cache, it is filled from there.
+    """
     tree.mount_tree(build)
+    if trees.unpack_kept(build):
+        return f"{len(build.facts.packages)} packages, the tree from the cache"
+    said = len(build.facts.warnings)
     run_section(build, ScriptSection.PRE_INSTALL)
     masked = _mask_initramfs()
     _make_database(build)
@@ -29,6 +36,7 @@ def run(build: Build) -> str:
     for path in masked:
         path.unlink(missing_ok=True)
     _remove_unowned(build, masked[0].parent)
+    trees.keep(build, tuple(build.facts.warnings[said:]))
     return f"{len(build.facts.packages)} packages"
 
 

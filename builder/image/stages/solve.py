@@ -19,6 +19,15 @@ def run(build: Build) -> str:
     build.choice = Choice(dnf.ask(build, start=partial(sandbox.stream_solver, build), until="fetch"))
     build.facts.packages = build.choice.packages
     build.facts.installed_size = build.choice.installed_size
+    return check(build)
+
+
+def check(build: Build) -> str:
+    """Hold what was chosen against the disk; return what the finished line shows.
+
+    Raises:
+        InputError: too small a disk, or packages that it needs are missing.
+    """
     _check_room(build)
     _check_storage(build)
     return f"{len(build.facts.packages)} packages, {build.facts.installed_size / 1e6:.0f} MB installed"

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""What was chosen before: the same wishes, repositories and solver give the same packages.
+
+The state of each repository (`builder.image.packages.repomd`), read at each build, says what it holds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from builder.files import cache_folder, digest_of, work_folder
+from builder.image.build import Build
+from builder.image.cache import entries
+from builder.image.cache.host import solver_state
+from builder.image.fingerprint import digest_code
+from builder.image.isolation.wire import WireError, pack, unpack
+from builder.image.packages import repomd
+from builder.image.packages.choice import ChosenPackage
+
+# So many are kept, of some 50 kB.
+MOST = 50
+# What decides where a repository is found, not what it holds.
+_ADDRESS = ("baseurl", "mirrorlist", "metalink", "proxy", "verify_tls")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remembered:
+    """The packages, the bytes that they take when installed, and what choosing them said."""
+
+    packages: tuple[ChosenPackage, ...]
+    installed_size: int
+    warnings: tuple[str, ...]
+
+
+def key_of(build: Build, states: tuple[repomd.State, ...]) -> str:
+    """Return the digest of all that decides which packages are chosen."""
+    repositories = [
+        {name: value for name, value in one.items() if name not in _ADDRESS}
+        for one in build.request["repositories"]
+    ]
+    return digest_of(
+        [
+            digest_code(),
+            solver_state(build.options.solver),
+            build.request | {"repositories": repositories},
+            [(state.name, state.sha256) for state in states],
+        ]
+    )
+
+
+def find(key: str) -> Remembered | None:
+    """Return what was chosen for `key`; None where nothing is known of it."""
+    entry = entries.find(cache_folder("choices"), key)
+    if entry is None:
+        return None
+    try:
+        return unpack(json.loads(entry.read_bytes()), Remembered)
+    except (ValueError, WireError, FileNotFoundError):
+        return None
+
+
+def keep(build: Build, key: str) -> None:
+    """Remember what was chosen."""
+    facts = build.facts
+    chosen = Remembered(
+        packages=facts.packages, installed_size=facts.installed_size, warnings=tuple(facts.warnings)
+    )
+    folder = cache_folder("choices")
+    with work_folder(folder, "choice") as work:
+        path = work / "choice.json"
+        path.write_text(json.dumps(pack(chosen)))
+        entries.keep(path, folder, key, files=MOST)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Files of a cache: an entry's name says what it is of, and the digest of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.files import remove_stale
+
+# Pieces of a file that are digested side by side; the digest is that of their digests.
+PIECE = 16 << 20
+# As there may be secrets in what is kept.
+MODE = 0o600
+
+
+def find(folder: Path, key: str) -> Path | None:
+    """Return the entry of `key` that is unharmed; those that are not are removed."""
+    for path in sorted(folder.glob(f"{key}-*")):
+        try:
+            if path.name == f"{key}-{digest_of_file(path)}":
+                os.utime(path)
+                return path
+        except FileNotFoundError:
+            continue  # another build has made room
+        path.unlink(missing_ok=True)
+    return None
+
+
+def keep(path: Path, folder: Path, key: str, *, files: int, size: int | None = None) -> Path:
+    """Give the finished file `path`, which lies in `folder`, the name of an entry; return that.
+
+    Args:
+        files: so many entries stay, those used last.
+        size: and so many bytes of them.
+    """
+    path.chmod(MODE)
+    entry = folder / f"{key}-{digest_of_file(path)}"
+    path.rename(entry)
+    _make_room(folder, files, size, but=entry)
+    return entry
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the digest of a file, which all processors compute together, in hex."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        size = os.fstat(descriptor).st_size
+
+        def digest(start: int) -> bytes:
+            sha256, end = hashlib.sha256(), min(start + PIECE, size)
+            while start < end:
+                data = os.pread(descriptor, min(1 << 20, end - start), start)
+                if not data:
+                    raise BuildError(f"{path}: it grew shorter while it was read")
+                sha256.update(data)
+                start += len(data)
+            return sha256.digest()
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            return hashlib.sha256(b"".join(pool.map(digest, range(0, size, PIECE)))).hexdigest()
+    finally:
+        os.close(descriptor)
+
+
+def _make_room(folder: Path, files: int, size: int | None, *, but: Path) -> None:
+    """Remove what was used longest ago where there is too much, and what killed builds left."""
+    remove_stale(folder)
+    kept, taken = 0, 0
+    for path, info in _by_use(folder):
+        kept, taken = kept + 1, taken + info.st_size
+        if path != but and (kept > files or (size is not None and taken > size)):
+            path.unlink(missing_ok=True)
+
+
+def _by_use(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the entries, the one used last first."""
+    found = []
+    for path in folder.glob("[!.]*"):
+        try:
+            found.append((path, path.lstat()))
+        except FileNotFoundError:
+            continue
+    yield from sorted(found, key=lambda pair: -pair[1].st_mtime_ns)

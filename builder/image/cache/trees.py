@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Installed trees, each as one archive: a build with the packages and settings of an earlier one unpacks it.
+
+Kept right after dnf's transaction, before anything of a kickstart has run, and only once in a build: what a
+script does later does not get in. The outside digests it then, and again before each use.
+
+An archive, not a folder that an overlay shows: a tmpfs filled from it is as good as one that was installed
+into (hard links, folders that can be renamed, labels, room that runs out), on every kernel, and one digest
+covers it. It begins with a tar of the tree, ids as the inside has them, and ends with what installing said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.files import cache_folder, digest_of, sha256_file, work_folder
+from builder.image.build import TREE, Build
+from builder.image.cache import entries
+from builder.image.cache.host import solver_state
+from builder.image.disk.layout import capacity
+from builder.image.fingerprint import digest_code
+from builder.image.isolation import idmap
+from builder.image.isolation.door import Request
+from builder.image.isolation.namespaces import Bind
+from builder.image.isolation.wire import WireError, unpack
+from builder.kickstart.plan import ScriptSection
+from builder.sizes import GIB
+
+# So many are kept, and so many bytes of them: the JeOS takes 0.5 GB.
+MOST = 8
+LARGEST = 6 * GIB
+# As the inside sees them: the archive that is there, and the file that becomes one.
+KEPT, NEW = Path("/kept.tar"), Path("/new.tar")
+LONGEST_NOTE = 1 << 20
+
+# tar(1): all that a file has, by numbers, at the nanosecond. pax records of no use are left out.
+_WHOLE = ("--numeric-owner", "--acls", "--xattrs", "--xattrs-include=*")
+_FORM = ("--format=posix", "--pax-option=delete=atime,delete=ctime", "--sparse", "--hole-detection=seek")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Note:
+    """What installing said, and a later build is to say again."""
+
+    warnings: tuple[str, ...]
+
+
+def key_of(build: Build) -> str | None:
+    """Return the digest of all that decides an installed tree; None where it is not to be kept.
+
+    That is so where %pre-install runs, which is the kickstart's, and where a package has no digest.
+    """
+    packages, plan = build.facts.packages, build.plan
+    if build.scripts(ScriptSection.PRE_INSTALL) or not packages or not all(one.sha256 for one in packages):
+        return None
+    # Where the packages came from decides nothing; `repo` of each is in dnf's history.
+    request = {name: value for name, value in build.request.items() if name != "repositories"}
+    return digest_of(
+        [
+            digest_code(),
+            solver_state(build.options.solver),
+            request,
+            sorted((one.nevra, one.sha256, one.repo) for one in packages),
+            [sha256_file(path) for path in sorted((build.work / "keys").glob("*.asc"))],
+            build.options.source_date_epoch,
+            {point: (usage.bytes, usage.inodes) for point, usage in capacity(plan.disk).items()},
+            [volume.mountpoints for volume in plan.disk.volumes],
+        ]
+    )
+
+
+def find(build: Build) -> Path | None:
+    """Return the archive for `build`, its digest compared; None where there is none."""
+    key = key_of(build)
+    entry = entries.find(cache_folder("trees"), key) if key else None
+    if entry:
+        idmap.hand_over(entry)
+    return entry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """What the inside gets: files to see, and what it may ask for."""
+
+    binds: tuple[Bind, ...] = ()
+    requests: dict[str, Request]
+
+
+NOTHING = Offer(requests={})
+
+
+@contextlib.contextmanager
+def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
+    """Yield what the inside is to get: the archive `entry`, or a file to make one in."""
+    key = key_of(build)
+    if entry is not None:
+        yield Offer(binds=(Bind(source=entry, target=os.fspath(KEPT)),), requests={})
+        return
+    folder = cache_folder("trees")
+    # The disk and the qcow2 need room as well, and more than a cache does.
+    if key is None or shutil.disk_usage(folder).free < 4 * build.facts.installed_size:
+        yield NOTHING
+        return
+    with work_folder(folder, "tree") as work:
+        new = work / NEW.name
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        idmap.hand_over(new)
+
+        def keep(_: str, __: bytes) -> bytes:
+            # Once: scripts may have run before any other time.
+            if not new.exists():
+                raise WireError("the build's inside wants a tree kept twice")
+            entries.keep(new, folder, key, files=MOST, size=LARGEST)
+            return b""
+
+        bind = Bind(source=new, target=os.fspath(NEW), writable=True)
+        yield Offer(binds=(bind,), requests={"keep tree": keep})
+
+
+def unpack_kept(build: Build) -> bool:
+    """Fill the empty tree from the archive, inside; say whether there is one."""
+    if not KEPT.exists():
+        return False
+    build.runner.run(["tar", "--extract", *_WHOLE, f"--file={KEPT}", f"--directory={TREE}"])
+    for message in _read_note().warnings:
+        build.warn(message)
+    return True
+
+
+def keep(build: Build, warnings: tuple[str, ...]) -> None:
+    """Pack the tree as it is, inside, and have it kept; a failure is no harm.
+
+    Args:
+        warnings: what installing said.
+    """
+    if not NEW.exists():
+        return
+    done = build.runner.run(
+        ["tar", "--create", *_FORM, *_WHOLE, f"--file={NEW}", f"--directory={TREE}", "."], ok=()
+    )
+    if done.returncode:
+        build.report.verbose(f"note: the tree is not kept: {done.stderr.strip()}")
+        NEW.write_bytes(b"")
+    else:
+        with NEW.open("ab") as file:
+            file.write(json.dumps({"warnings": warnings}).encode())
+    build.ask("keep tree", "")
+
+
+def _read_note() -> _Note:
+    """Return what stands behind the archive's last block of zeroes."""
+    with KEPT.open("rb") as file:
+        file.seek(-min(LONGEST_NOTE, KEPT.stat().st_size), os.SEEK_END)
+        raw = file.read().rpartition(b"\0")[2]
+    try:
+        return unpack(json.loads(raw), _Note)
+    except ValueError as error:
+        raise BuildError("the kept tree has no note at its end", hint="openstack-builder clean") from error

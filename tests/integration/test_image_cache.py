@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""What a build leaves for the next one changes nothing but its time, and is not believed when damaged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.image.cache import entries
+from tests.rig.fixture.synthetic import SyntheticRepository
+from tests.support.imaging import Bench, kickstart
+from tests.support.other_user import run_as_plain_user
+
+# One of everything that a copy of a tree may lose.
+PACKAGES = "hard-links\ncapable\nsetuid\ndeclared-user"
+PARTS = "part /var --fstype=ext4 --size=32\n"
+KEPT = "the tree from the cache"
+
+
+def text(made: str) -> str:
+    """A kickstart whose only %post makes a file."""
+    return kickstart(head=PARTS, packages=PACKAGES, tail=f"%post\necho {made} >/etc/made\n%end\n")
+
+
+def trees(bench: Bench) -> list[Path]:
+    """The trees in the cache of a bench."""
+    return sorted((bench.folder / "cache/openstack-builder/trees").glob("*"))
+
+
+@pytest.fixture
+def warm(bench: Bench) -> Bench:
+    """A bench whose cache has the tree of the packages."""
+    bench.build(text("first"))
+    return bench
+
+
+def test_the_tree_of_the_same_packages_is_installed_once_and_gives_the_same_bytes(
+    warm: Bench, tmp_path: Path
+) -> None:
+    cold = Bench(tmp_path, warm.repository)
+
+    said = warm.build(text("second")).stderr
+    cold_said = cold.build(text("second")).stderr
+
+    assert KEPT in said
+    assert KEPT not in cold_said
+    assert warm.image.read_bytes() == cold.image.read_bytes()
+    assert warm.look().text("/etc/made") == "second\n"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
+def test_a_plain_user_has_trees_too(tmp_path: Path, warm: Bench) -> None:
+    tmp_path.chmod(0o755)
+    folder = tmp_path / "repository"
+    shutil.copytree(warm.repository.folder, folder)
+    assert warm.repository.key is not None
+    own = Bench(tmp_path, replace(warm.repository, folder=folder, key=folder / warm.repository.key.name))
+
+    for made in ("first", "second"):
+        done = run_as_plain_user(own.command(text(made)), own.folder, environment=own.environment())
+        assert done.returncode == 0, done.stderr
+
+    assert KEPT in done.stderr
+    warm.build(text("second"))
+    assert own.image.read_bytes() == warm.image.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda old: old.replace("setuid\n", ""), id="a package less"),
+        pytest.param(lambda old: old.replace("--nocore", "--nocore --excludedocs"), id="documentation"),
+        pytest.param(lambda old: old.replace("--size=32\n", "--size=40\n"), id="the disk"),
+        pytest.param(lambda old: old + "%pre-install\ntrue\n%end\n", id="a script before packages"),
+    ],
+)
+def test_what_decides_the_tree_has_it_installed_anew(warm: Bench, change: Callable[[str], str]) -> None:
+    changed = change(text("third"))
+    assert changed != text("third")
+
+    assert KEPT not in warm.build(changed).stderr
+
+
+def test_a_damaged_tree_is_found_and_made_again(warm: Bench) -> None:
+    for entry in trees(warm):
+        middle = entry.stat().st_size // 2
+        with entry.open("r+b") as file:
+            file.seek(middle)
+            byte = file.read(1)
+            file.seek(middle)
+            file.write(bytes([byte[0] ^ 1]))
+
+    said = warm.build(text("fourth")).stderr
+
+    assert KEPT not in said
+    assert KEPT in warm.build(text("fifth")).stderr
+
+
+def test_a_script_before_packages_gets_nothing_into_the_cache(bench: Bench, tmp_path: Path) -> None:
+    own = Bench(tmp_path, bench.repository)
+    script = "%pre-install\nmkdir -p /mnt/sysimage/etc; echo early >/mnt/sysimage/etc/early\n%end\n"
+
+    own.build(kickstart(tail=script))
+
+    assert trees(own) == []
+
+
+def test_what_installing_warned_of_is_told_again(tmp_path: Path, synthetic: SyntheticRepository) -> None:
+    own = Bench(tmp_path, synthetic)
+    wanted = kickstart(packages="failing-post")
+    first = own.build(wanted).stderr
+
+    again = own.build(wanted + "%post\ntrue\n%end\n").stderr
+
+    assert KEPT in again
+    warnings = [line for line in first.splitlines() if line.startswith("warning:")]
+    assert warnings
+    assert [line for line in again.splitlines() if line.startswith("warning:")] == warnings
+
+
+def test_entries_used_last_stay(tmp_path: Path) -> None:
+    made = []
+    for number in range(4):
+        new = tmp_path / "new"
+        new.write_bytes(bytes(100))
+        made.append(entries.keep(new, tmp_path, f"key{number}", files=3))
+        os.utime(made[-1], (number, number))
+        # The first is used in between.
+        assert entries.find(tmp_path, "key0") == made[0]
+
+    assert [path.exists() for path in made] == [True, False, True, True]
+    new.write_bytes(bytes(100))
+    last = entries.keep(new, tmp_path, "key4", files=9, size=250)
+    assert {path for path in (*made, last) if path.exists()} == {made[0], last}
