@@ -9,6 +9,7 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 
     ZstdError = zstd.ZstdError
+    VERSION = zstd.zstd_version
 
     def compress(data: bytes, level: int) -> bytes:
         """Return one frame that holds `data`."""
@@ -26,6 +27,8 @@ else:
     import zstandard
 
     ZstdError = zstandard.ZstdError
+    # Of the library below, whose bytes may differ from those of another.
+    VERSION = ".".join(map(str, zstandard.ZSTD_VERSION))
 
     def compress(data: bytes, level: int) -> bytes:
         """Return one frame that holds `data`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import BuildError, InputError, Problem, RemoteError
+from builder.image.cache.clusters import Clusters
 from builder.image.disk.bootloader import BootableBy
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation.door import Door
@@ -90,9 +91,10 @@ class Build:
     """What every stage gets.
 
     `work` is the work folder: its host path outside, a folder of its own in memory inside. `disk` is the raw
-    disk: DISK inside. `door` leads from the inside to the outside. `initramfs` is what was made before
-    scripts ran, by kernel. `request` is what dnf's worker gets,
-    `choice` what it chose. `step` is the line of progress of the running stage.
+    disk: DISK inside. `seed` is what identifiers of the disk are made from, `request` what dnf's worker gets,
+    `choice` what it chose. `door` leads from the inside to the outside. `initramfs` is what was made before
+    scripts ran, by kernel, `clusters` what compressed the image. `step` is the line of progress of the
+    running stage.
     """
 
     plan: ImagePlan
@@ -102,6 +104,7 @@ class Build:
     runner: Runner
     work: Path
     disk: Path
+    fingerprint: str
     seed: str
     request: dict[str, Any]
     facts: Facts = field(default_factory=Facts)
@@ -109,6 +112,7 @@ class Build:
     step: Step | None = None
     door: Door | None = None
     initramfs: dict[str, Initramfs] = field(default_factory=dict)
+    clusters: Clusters | None = None
 
     def go_inside(self, door: Door) -> None:
         """Be the build as the inside has it: what it says and asks goes through `door`."""

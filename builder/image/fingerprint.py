@@ -52,6 +52,14 @@ def take_fingerprint(
     )
 
 
+def take_seed(plan: ImagePlan, options: BuildOptions, states: tuple[repomd.RepositoryState, ...]) -> str:
+    """Return what the identifiers of the disk are made from: all that decides the bytes but the scripts.
+
+    An image with another %post stays that image: its UUIDs, and the checksums that begin with them, stay too.
+    """
+    return take_fingerprint(replace(plan, scripts=(), elements=Elements()), options, states)
+
+
 @cache
 def digest_code() -> str:
     """Return the digest of our own code, as far as it decides what comes out."""

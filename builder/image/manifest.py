@@ -76,7 +76,7 @@ def describe(
             gpgcheck=plan.gpgcheck,
             builder=__version__,
             source_date_epoch=build.options.source_date_epoch,
-            fingerprint=build.seed,
+            fingerprint=build.fingerprint,
         ),
         warnings=tuple(facts.warnings),
         settings=describe_settings(plan, facts),

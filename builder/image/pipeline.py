@@ -37,7 +37,7 @@ from builder.files import (
 from builder.image import manifest
 from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.cache import choices, trees
-from builder.image.fingerprint import take_fingerprint
+from builder.image.fingerprint import take_fingerprint, take_seed
 from builder.image.isolation import idmap
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.isolation.wire import pack, unpack
@@ -145,7 +145,8 @@ def build_image(
             runner=runner,
             work=work,
             disk=work / DISK.name,
-            seed=fingerprint,
+            fingerprint=fingerprint,
+            seed=take_seed(plan, options, states),
             request=dnf.make_request(plan, target),
         )
         try:
@@ -154,6 +155,8 @@ def build_image(
             paths = [build.finished / path.name for path in files]
             write_manifest(build.finished, manifest.describe(build, paths, states))
             replace_folder(build.finished, final, result.manifest.name)
+            if build.clusters:
+                build.clusters.keep()
         except BuildError as error:
             if error.log is not None:
                 error.log = log
@@ -194,7 +197,7 @@ def check_host(plan: ImagePlan, target: Target, options: BuildOptions) -> None:
     idmap.find_ids()
 
 
-def _run_stages(build: Build, states: tuple[repomd.State, ...]) -> None:
+def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...]) -> None:
     numbered = list(enumerate(STAGES, 1))
     rooms = {room: list(group) for room, group in groupby(numbered, key=lambda pair: pair[1].room)}
     kept = _choose(build, states, rooms[Room.ONLINE])
@@ -203,7 +206,9 @@ def _run_stages(build: Build, states: tuple[repomd.State, ...]) -> None:
     _run_group(build, rooms[Room.HOST])
 
 
-def _choose(build: Build, states: tuple[repomd.State, ...], stages: list[tuple[int, Stage]]) -> Path | None:
+def _choose(
+    build: Build, states: tuple[repomd.RepositoryState, ...], stages: list[tuple[int, Stage]]
+) -> Path | None:
     """Know the packages, and have them unless their tree is in the cache; return that tree's archive."""
     key = choices.key_of(build, states)
     known = choices.find(key)

@@ -41,7 +41,7 @@ def run_pre(
     with work_folder(options.out, f"{plan.name}-pre") as work:
         build = Build(
             plan=plan, target=target, options=options, report=report, runner=runner,
-            work=work, disk=DISK, seed="", request={},
+            work=work, disk=DISK, fingerprint="", seed="", request={},
         )  # fmt: skip
 
         def inside(door: Door) -> Any:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from builder.image.cache import entries
+from builder.image.cache.clusters import Clusters
+from builder.image.disk import qcow2
 from tests.rig.fixture.synthetic import SyntheticRepository
 from tests.support.imaging import Bench, kickstart
 from tests.support.other_user import run_as_plain_user
@@ -138,3 +140,66 @@ def test_entries_used_last_stay(tmp_path: Path) -> None:
     new.write_bytes(bytes(100))
     last = entries.keep(new, tmp_path, "key4", files=9, size=250)
     assert {path for path in (*made, last) if path.exists()} == {made[0], last}
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A raw disk of eight clusters: one of zeroes, one that cannot be compressed, six of text."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    raw = tmp_path / "disk.raw"
+    with raw.open("wb") as file:
+        for number in range(6):
+            file.write((f"cluster {number} " * qcow2.ZSTD.cluster)[: qcow2.ZSTD.cluster].encode())
+        file.write(bytes(qcow2.ZSTD.cluster))
+        file.write(os.urandom(qcow2.ZSTD.cluster))
+    return raw
+
+
+def convert(disk: Path, image: Path) -> int:
+    """Replace the image by one of the disk, as a build does; return how many clusters were compressed."""
+    compressed = []
+
+    def compress(data: bytes) -> bytes:
+        compressed.append(data)
+        return qcow2.ZSTD.compress(data)
+
+    format = replace(qcow2.ZSTD, compress=compress)
+    clusters = Clusters(image, format)
+    new = image.with_suffix(".new")
+    qcow2.convert(disk, new, format=format, compressor=clusters)
+    new.rename(image)
+    clusters.keep()
+    plain = image.with_suffix(".plain")
+    qcow2.convert(disk, plain)
+    assert image.read_bytes() == plain.read_bytes()
+    return len(compressed)
+
+
+def test_clusters_of_the_image_that_is_replaced_are_compressed_once(disk: Path, tmp_path: Path) -> None:
+    image = tmp_path / "image.qcow2"
+    assert convert(disk, image) == 7
+    assert convert(disk, image) == 0
+
+    with disk.open("r+b") as file:
+        file.seek(3 * qcow2.ZSTD.cluster)
+        file.write(b"changed")
+    assert convert(disk, image) == 1
+    # Of another image nothing is known.
+    assert convert(disk, tmp_path / "other.qcow2") == 7
+
+
+@pytest.mark.parametrize("damaged", ["image", "index", "image is gone"])
+def test_clusters_that_are_damaged_are_compressed_again(disk: Path, tmp_path: Path, damaged: str) -> None:
+    image = tmp_path / "image.qcow2"
+    convert(disk, image)
+    (index,) = (tmp_path / "cache/openstack-builder/clusters").iterdir()
+    if damaged == "image is gone":
+        image.unlink()
+    else:
+        path = image if damaged == "image" else index
+        raw = bytearray(path.read_bytes())
+        start = qcow2.ZSTD.cluster + 8 if damaged == "image" else 8
+        raw[start] ^= 1
+        path.write_bytes(raw)
+
+    assert convert(disk, image) == (1 if damaged == "image" else 7)

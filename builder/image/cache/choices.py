@@ -33,7 +33,7 @@ class Remembered:
     warnings: tuple[str, ...]
 
 
-def key_of(build: Build, states: tuple[repomd.State, ...]) -> str:
+def key_of(build: Build, states: tuple[repomd.RepositoryState, ...]) -> str:
     """Return the digest of all that decides which packages are chosen."""
     repositories = [
         {name: value for name, value in one.items() if name not in _ADDRESS}

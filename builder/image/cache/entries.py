@@ -34,12 +34,16 @@ def find(folder: Path, key: str) -> Path | None:
 def keep(path: Path, folder: Path, key: str, *, files: int, size: int | None = None) -> Path:
     """Give the finished file `path`, which lies in `folder`, the name of an entry; return that.
 
+    It takes the place of others of the same key.
+
     Args:
         files: so many entries stay, those used last.
         size: and so many bytes of them.
     """
     path.chmod(MODE)
     entry = folder / f"{key}-{digest_of_file(path)}"
+    for older in folder.glob(f"{key}-*"):
+        older.unlink(missing_ok=True)
     path.rename(entry)
     _make_room(folder, files, size, but=entry)
     return entry

@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from builder import zstd
 from builder.errors import BuildError
@@ -39,11 +39,15 @@ _COPIED, _COMPRESSED = 1 << 63, 1 << 62
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Format:
-    """How clusters are stored: their size as a power of two, qemu's number of the compression, the call."""
+    """How clusters are stored: their size as a power of two, qemu's number of the compression, the call.
+
+    With the same `version` the call gives the same bytes for the same cluster.
+    """
 
     cluster_bits: int
     compression: int
     compress: Callable[[bytes], bytes]
+    version: str
 
     @property
     def cluster(self) -> int:
@@ -65,9 +69,39 @@ def _deflate(data: bytes) -> bytes:
 # in those of 2 MiB (which pad the tables), and 2000 reads take it a tenth of the time; in those of 64 KiB
 # it is 5 % larger. Level 2 takes a quarter less time and 5 % more room.
 ZSTD_LEVEL = 3
-ZSTD = Format(cluster_bits=18, compression=1, compress=_zstd)
+ZSTD = Format(
+    cluster_bits=18, compression=1, compress=_zstd, version=f"zstd {zstd.VERSION} level {ZSTD_LEVEL}"
+)
 # What a qemu older than 5.1 knows.
-ZLIB = Format(cluster_bits=16, compression=0, compress=_deflate)
+ZLIB = Format(cluster_bits=16, compression=0, compress=_deflate, version=f"zlib {zlib.ZLIB_RUNTIME_VERSION}")
+
+
+class Compressor(Protocol):
+    """Compresses the clusters of one file."""
+
+    def compress(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return a name for the cluster `data`, and what it was compressed to: nothing where that is no less.
+
+        Called from several threads.
+        """
+
+    def placed(self, name: bytes, start: int, packed: bytes) -> None:
+        """Learn that the cluster of that name lies at byte `start` of the file (0 where it is plain)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """Compresses every cluster."""
+
+    format: Format
+
+    def compress(self, data: bytes) -> tuple[bytes, bytes]:
+        """Do it; clusters have no names."""
+        packed = self.format.compress(data)
+        return b"", packed if len(packed) < len(data) else b""
+
+    def placed(self, name: bytes, start: int, packed: bytes) -> None:
+        """Forget it."""
 
 
 def convert(
@@ -75,11 +109,13 @@ def convert(
     qcow2: Path,
     *,
     format: Format = ZSTD,
+    compressor: Compressor | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Write `qcow2` from the raw disk; zeroes and holes take no room.
 
     Args:
+        compressor: compresses as `format` does; the default does nothing but that.
         progress: called with the percentage, after each cluster.
 
     Raises:
@@ -87,7 +123,8 @@ def convert(
     """
     try:
         with raw.open("rb") as source, qcow2.open("wb") as target:
-            writer = _Writer(target, format, os.fstat(source.fileno()).st_size)
+            size = os.fstat(source.fileno()).st_size
+            writer = _Writer(target, format, compressor or Anew(format), size)
             writer.write(source, progress or (lambda _: None))
     except BaseException as error:
         qcow2.unlink(missing_ok=True)
@@ -96,11 +133,16 @@ def convert(
         raise
 
 
+# A cluster: its number, its name, what it was compressed to, and itself where that is nothing.
+_Packed = tuple[int, bytes, bytes, bytes]
+
+
 class _Writer:
     """Writes one file from its begin to its end; the header comes last, when everything has its place."""
 
-    def __init__(self, file: BinaryIO, format: Format, size: int) -> None:
+    def __init__(self, file: BinaryIO, format: Format, compressor: Compressor, size: int) -> None:
         self.file = file
+        self.compressor = compressor
         self.format = format
         self.size = size
         self.end = format.cluster  # the header's
@@ -110,24 +152,27 @@ class _Writer:
 
     def write(self, source: BinaryIO, progress: Callable[[float], None]) -> None:
         clusters = allocated(source, self.format.cluster)
-        for done, (number, packed, data) in enumerate(self._packed(source, clusters), 1):
+        for done, (number, name, packed, data) in enumerate(self._packed(source, clusters), 1):
+            start = self.end if packed else 0
             if packed:
                 self.entries[number] = self._append_packed(packed)
             elif data:
                 self.entries[number] = self._append(data) | _COPIED
+            if name:
+                self.compressor.placed(name, start, packed)
             progress(100 * done / len(clusters))
         self._write_tables()
 
-    def _packed(self, source: BinaryIO, clusters: Sequence[int]) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield number, compressed bytes and bytes of each cluster, in order; empty where of no use."""
+    def _packed(self, source: BinaryIO, clusters: Sequence[int]) -> Iterator[_Packed]:
+        """Yield each cluster, in order."""
         zeroes = bytes(self.format.cluster)
 
-        def pack(number: int) -> tuple[int, bytes, bytes]:
+        def pack(number: int) -> _Packed:
             data = os.pread(source.fileno(), len(zeroes), number * len(zeroes)).ljust(len(zeroes), b"\0")
             if data == zeroes:
-                return number, b"", b""
-            packed = self.format.compress(data)
-            return (number, packed, b"") if len(packed) < len(data) else (number, b"", data)
+                return number, b"", b"", b""
+            name, packed = self.compressor.compress(data)
+            return number, name, packed, b"" if packed else data
 
         return map_in_order(pack, clusters)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from builder import conversion
 from builder.image.build import Build
+from builder.image.cache.clusters import Clusters
 from builder.image.disk import compressed, qcow2
 from builder.manifest import COMPRESSED
 
@@ -54,10 +55,14 @@ def run(build: Build) -> str:
 
 
 def _write_qcow2(build: Build, path: Path) -> None:
+    """Write it; clusters that the image to be replaced has too are copied from that."""
+    format = qcow2.ZLIB if build.options.compat else qcow2.ZSTD
+    build.clusters = Clusters(build.options.out / build.plan.name / path.name, format)
     qcow2.convert(
         build.disk,
         path,
-        format=qcow2.ZLIB if build.options.compat else qcow2.ZSTD,
+        format=format,
+        compressor=build.clusters,
         progress=_progress(build, "qcow2"),
     )
     qcow2.check(path, runner=build.runner)
