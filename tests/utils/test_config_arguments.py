@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import UTILS, config
+from tests.support.config_tool import UTILS, config
 
 # id: (arguments, exit code with --strict-exit, part of the message)
 BAD = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import config
+from tests.support.config_tool import config
 
 SAMPLE = """\
 # Keystone

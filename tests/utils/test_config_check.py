@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg, generator
 
-from .config_tool import config
+from tests.support.config_tool import config
 
 OPTIONS: list[tuple[Any, list[Any]]] = [
     (None, [

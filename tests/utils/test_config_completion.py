@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import LAUNCHER, UTILS
+from tests.support.config_tool import LAUNCHER, UTILS
 
 # id: (words typed, the last being completed; what is offered)
 OFFERED = {

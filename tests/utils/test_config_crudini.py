@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .config_tool import config
-from .crudini_cases import CASES
+from tests.support.config_tool import config
+from tests.support.crudini_cases import CASES
 
 CRUDINI = shutil.which("crudini", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import config
+from tests.support.config_tool import config
 
 SAMPLE = "[s]\na=1\nl=x,y\nm=1\nm=2\n#off=1\n"
 # id: (arguments, then what `--get --format=lines` gives for [s])

@@ -9,7 +9,7 @@ import pytest
 from openstack_utils import sources
 from oslo_config import cfg
 
-from .config_tool import config
+from tests.support.config_tool import config
 
 MAIN = """\
 [DEFAULT]

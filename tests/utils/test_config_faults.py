@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import LAUNCHER
+from tests.support import config_tool
+from tests.support.config_tool import LAUNCHER
 
 OLD = "[s]\na = old\n"
 NEW = "[s]\na = new and longer\n"
@@ -37,7 +38,7 @@ ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("shim") / "fault.so"
-    source = Path(__file__).with_name("fault_shim.c")
+    source = Path(config_tool.__file__).with_name("fault_shim.c")
     command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", target, source, "-ldl"]
     subprocess.run(command, check=True)
     return target

@@ -11,7 +11,7 @@ from openstack_utils.editor import load_dialect as dialect
 from openstack_utils.editor.comments import comment, uncomment
 from openstack_utils.editor.edits import Editor
 
-from .config_tool import config
+from tests.support.config_tool import config
 
 PIECES = [*"[]#;=:%'\" \t\r\n\\", "[s]", "\r\n", "a", "a = 1", "a=1 ;c", "  x", "#a = 2", "\\\n", "é"]
 PIECES += ["\x0b", "\x0c", "\x85", "\u2028", "\0", "\ufeff"]

@@ -13,7 +13,7 @@ from openstack_utils.config.command import ConfigConsole
 from openstack_utils.editor import oslo
 from openstack_utils.errors import UtilityError
 
-from .oslo_oracle import Sections, read_by_oslo, read_option
+from tests.support.oslo_oracle import Sections, read_by_oslo, read_option
 
 NAMES = ["a", "b", "A", "a-b", "%a", "name with blanks"]
 SECTIONS = ["s", "t", "DEFAULT", "S", "a b"]

@@ -7,7 +7,7 @@ import pytest
 from openstack_utils import ini
 from openstack_utils.errors import MissingError, StorageError, UtilityError
 
-from .oslo_oracle import read_option
+from tests.support.oslo_oracle import read_option
 
 SAMPLE = "[DEFAULT]\n#debug = false\n\n[database]\nconnection = sqlite:///old\nm = 1\nm = 2\n"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import UTILS, config, process
+from tests.support.config_tool import UTILS, config, process
 
 VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
 

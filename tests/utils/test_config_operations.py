@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import config
-from .oslo_oracle import read_by_oslo, read_option
+from tests.support.config_tool import config
+from tests.support.oslo_oracle import read_by_oslo, read_option
 
 PROVIDERS = """\
 [service_providers]

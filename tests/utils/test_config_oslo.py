@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import config
-from .oslo_oracle import read_by_oslo, read_option
+from tests.support.config_tool import config
+from tests.support.oslo_oracle import read_by_oslo, read_option
 
 # id: (text of the file, section, option, values oslo.config reads)
 READ = {

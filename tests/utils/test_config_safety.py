@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import LAUNCHER, Result, config, process
+from tests.support.config_tool import LAUNCHER, Result, config, process
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 NOBODY = 65534

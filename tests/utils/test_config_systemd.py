@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .config_tool import Result, config
+from tests.support.config_tool import Result, config
 
 UNIT = """\
 # A unit

@@ -8,8 +8,7 @@ import pytest
 
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
-
-from .config_tool import UTILS
+from tests.support.config_tool import UTILS
 
 sys.path.insert(0, str(UTILS))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .config_tool import UTILS
+from tests.support.config_tool import UTILS
 
 sys.path.insert(0, str(UTILS))
 
