@@ -154,14 +154,57 @@ def test_words_of_the_server_are_shown_with_a_hint(
     assert hint in check.err + check.out
 
 
-def test_empty_database_of_another_encoding_is_refused(host: Host) -> None:
-    host.sql("CREATE DATABASE keystone ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+ASCII = "CREATE DATABASE keystone ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+ENCODINGS = "SELECT datname || '=' || pg_encoding_to_char(encoding) FROM pg_database WHERE datname ~ 'stone'"
+
+
+def test_empty_database_of_another_encoding_is_made_again_when_that_is_wanted(host: Host) -> None:
+    host.sql("CREATE ROLE keystone LOGIN; CREATE ROLE dba LOGIN")
+    host.sql(ASCII + " OWNER dba")
+    host.sql("GRANT ALL ON DATABASE keystone TO keystone")
+    given = (*SERVICE, "--generate-password")
+
+    foreseen = host.run("--init", *given, "--dry-run")
+    declined = host.run("--init", *given)
+    untouched = host.sql(ENCODINGS).split()
+    host.stand_in("keystone-manage", "sys.exit(3)")
+    taken_back = host.run("--init", *given, "--yes")
+    again = host.sql(ENCODINGS).split()
+    host.programs = host.programs[1:]
+    made = host.run("--init", *given, "--yes")
+    owner = host.sql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'keystone'").split()
+    check = host.run("--check", "--service", "keystone")
+
+    assert foreseen.code == 0, foreseen.err
+    assert '  DROP DATABASE "keystone";\n' in foreseen.out
+    assert declined.code == 3
+    assert "has the encoding SQL_ASCII: drop it, and make it again with UTF8?" in declined.err
+    assert (taken_back.code, made.code) == (1, 0), made.err
+    assert untouched == again == ["keystone=SQL_ASCII"]
+    assert host.sql(ENCODINGS).split() == ["keystone=UTF8"]
+    assert (owner, check.out) == (["dba"], "keystone  current\n"), check.err
+
+
+@pytest.mark.parametrize(
+    ("database", "statement", "lost"),
+    [
+        ("keystone", "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'", "other objects in it"),
+        ("keystone", "CREATE SCHEMA theirs; CREATE TABLE theirs.data (id int)", "other objects in it"),
+        ("postgres", "REVOKE CONNECT ON DATABASE keystone FROM PUBLIC", "grants of its own"),
+        ("postgres", "ALTER DATABASE keystone SET work_mem = '8MB'", "settings of its own"),
+    ],
+)
+def test_database_of_another_encoding_that_has_anything_stays(
+    host: Host, server: PostgreSQL, database: str, statement: str, lost: str
+) -> None:
+    host.sql(ASCII)
+    server.execute(statement, RUNNER, database=database)
     before = host.state()
 
-    done = host.run("--init", *SERVICE)
+    done = host.run("--init", *SERVICE, "--yes")
 
     assert (done.code, host.state()) == (1, before)
-    assert "the empty database keystone has the encoding SQL_ASCII, not UTF8" in done.err
+    assert f"has the encoding SQL_ASCII, not UTF8, no tables, but {lost}" in done.err
 
 
 def test_names_of_the_url_are_the_operators(host: Host, server: PostgreSQL) -> None:

@@ -2,12 +2,12 @@
 """--init: databases, accounts, configuration and tables of a service; all of it, or nothing."""
 
 from ..errors import Interrupted, UtilityError
+from . import charsets, schema
 from . import plan as db_plan
-from . import schema
 from .desired import Chooser
 from .files import option_value
 from .server.connection import DeniedError
-from .server.statements import ACCOUNT, CHARSET, DATABASE, TABLES, ServerChange
+from .server.statements import ACCOUNT, DATABASE, TABLES, ServerChange
 from .task import CREATED, FAILED, UNCHANGED, WOULD
 from .undo import UndoLog
 
@@ -44,15 +44,17 @@ class Init:
         """Return the Outcome of what would be done, as text."""
         task, service = self.task, self.service
         desired, state = self._look()
+        new = self._new_databases(state)
+        conversions, state = self._conversions(new, desired, state)
         plan = db_plan.make_plan(service, desired, state)
         lines = [
             statement.shown()
-            for change in plan.changes
+            for change in conversions + plan.changes
             for statement in task.admin.dialect.make(change, desired.password, desired.charset)
         ]
         names = {option: database.name for option, database in service.options}
         lines += ["%s = %s" % (each, desired.urls[names[each]].masked()) for each in plan.values]
-        commands, _ = db_plan.commands_of(service, self._new_databases(state), option_value)
+        commands, _ = db_plan.commands_of(service, new, option_value)
         lines += [" ".join(service.argv(command.run, desired.urls)) for command in commands]
         return task.outcome(WOULD[CREATED] if lines else UNCHANGED, plan=lines)
 
@@ -65,6 +67,7 @@ class Init:
         own = undo.own(ACCOUNT)
         if desired.is_given and not own and self._is_let_in(desired, state):
             desired = desired._replace(is_given=False)
+        conversions, state = self._conversions(new, desired, state)
         plan = db_plan.make_plan(service, desired, state, own)
         commands, left_out = db_plan.commands_of(service, new, option_value)
         if not plan.changes and not plan.values and not commands:
@@ -74,7 +77,7 @@ class Init:
             return task.outcome(UNCHANGED, databases=sorted(desired.urls))
         # What is missing for the commands is reported before anything is changed.
         programs = task.programs(commands)
-        changes = self._charset_changes(new, state, desired.charset) + plan.changes
+        changes = conversions + plan.changes
         # Tables in a database that was there, and empty, are made by this run too.
         tables = [ServerChange(TABLES, name) for name in new if commands and name in state.databases]
         undo.change_server(changes + tuple(tables), desired.password, desired.charset)
@@ -136,28 +139,17 @@ class Init:
             raise UtilityError(message, hint="--update migrates them")
         return new
 
-    def _charset_changes(self, new, state, charset):
-        """Return the Changes that give empty databases the right character set; say what stays wrong.
-
-        PostgreSQL cannot change an encoding. Raises UtilityError for an empty database that has another.
-        """
-        changes = []
-        for each in self.service.databases:
-            if each.name not in state.databases:
-                continue
-            now = self.task.admin.charset(each.name)
-            wanted = "UTF8" if self.task.engine == "postgresql" else charset
-            if _same_charset(now, wanted):
-                continue
-            if each.name not in new:
-                self.task.say("%s has the character set %s, not %s" % (each.name, now, wanted))
-            elif self.task.engine == "postgresql":
-                message = "the empty database %s has the encoding %s, not %s" % (each.name, now, wanted)
-                raise UtilityError(message, hint="--drop it, and --init makes it again")
-            else:
-                self.task.say("%s is empty: its character set %s becomes %s" % (each.name, now, wanted))
-                changes.append(ServerChange(CHARSET, each.name, now))
-        return tuple(changes)
+    def _conversions(self, new, desired, state):
+        """Return (Changes that give empty databases the right character set, the State that they leave)."""
+        task, changes, lost = self.task, [], set()
+        for name, now, wanted, change in charsets.find(task, new, state.databases, desired.charset):
+            task.say("%s is empty: its character set %s becomes %s" % (name, now, wanted))
+            changes.append(change)
+            if change.host:
+                # A database in its place has the grants of its owner only.
+                lost.update(each for each in state.grants if each.database == name)
+                lost = {each for each in lost if each.account != change.account}
+        return tuple(changes), state._replace(grants=state.grants - lost)
 
     def _check_accounts(self, desired, state):
         """Refuse to guess the password of an account that is there."""
@@ -212,9 +204,3 @@ class Init:
                     raise UtilityError("%s has no tables, although its command ended well" % name)
             finally:
                 connection.close()
-
-
-def _same_charset(one, other):
-    """Whether two names mean one character set: utf8 is MySQL's old name of utf8mb3."""
-    names = {name.lower().replace("utf8mb3", "utf8") for name in (one, other)}
-    return len(names) == 1

@@ -2,7 +2,7 @@
 """What is found out and asked before anything is changed: names, engine, the server, what will be lost."""
 
 from ..errors import MissingError, UsageError, UtilityError
-from . import names
+from . import charsets, names
 from .check import Drop
 from .server.login import is_here, place_of, service_place
 from .task import urls_by_database
@@ -42,6 +42,7 @@ class Preparation:
         task.admin = self.access.connection(place_of(task.engine, options, old))
         if options.action == "init" and not options.dry_run:
             self._confirm_names(task, names.foreign(catalogued, task.service))
+            self._confirm_encodings(task)
 
     def _values(self, task):
         try:
@@ -96,6 +97,16 @@ class Preparation:
         if asked:
             question = "%s: the configuration names the %s, which the server does not have: make it?"
             self.access.need_yes(question % (task.service.name, " and the ".join(asked)))
+
+    def _confirm_encodings(self, task):
+        """Ask before an empty database of PostgreSQL makes room for one of another encoding."""
+        if task.engine != "postgresql":
+            return
+        there = task.admin.databases([each.name for each in task.service.databases])
+        empty = [name for name in sorted(there) if not task.admin.table_names(name)]
+        for each in charsets.find(task, empty, empty, ""):
+            question = "%s: the empty database %s has the encoding %s: drop it, and make it again with %s?"
+            self.access.need_yes(question % (task.service.name, each.database, each.now, each.wanted))
 
     def confirm_drop(self, tasks):
         lines = []

@@ -42,6 +42,8 @@ class UndoLog:
         if not journal.read():
             return
         task.say("goes on where a run that was cut short stopped")
+        for change in journal.changes:
+            task.admin.settle(change)
         there = task.admin.databases([each.name for each in task.service.databases])
         for change in list(journal.changes):
             if not self._is_there(change, there):

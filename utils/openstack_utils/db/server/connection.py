@@ -110,6 +110,9 @@ class Connection:
         for statement in self.dialect.make(change, password, charset):
             self.query(statement.sql, statement.values)
 
+    def settle(self, change):
+        """Bring a Change of an unfinished run to where one of its two ends is."""
+
     def drop(self, change):
         """Take a Change back."""
         if change.kind == TABLES:

@@ -7,7 +7,7 @@ import os
 
 from ...errors import AccessError, UtilityError
 from .connection import CONNECT_SECONDS, LOCK_SECONDS, Connection, MissingDatabase
-from .statements import GRANT, ServerChange
+from .statements import CHARSET, GRANT, ServerChange, in_place_of
 
 # The number of setresuid(2) on the machines that we have packages for.
 SETRESUID = {
@@ -36,6 +36,28 @@ REFUSED = (
     ("not currently accepting connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true opens the database"),
     ("not permitted to log in", "ALTER ROLE ... LOGIN lets the account in"),
 )
+
+
+# Grants that differ from those of a new database count, PUBLIC's among them.
+SHAPE = """
+    SELECT rolname, pg_encoding_to_char(encoding) || '/' || datcollate || '/' || datctype,
+        datacl IS NOT NULL AND (
+            SELECT coalesce(array_agg(acl.privilege_type ORDER BY acl.privilege_type), '{}')
+                <> ARRAY['CONNECT', 'TEMPORARY']
+            FROM aclexplode(datacl) AS acl LEFT JOIN pg_roles AS grantee ON grantee.oid = acl.grantee
+            WHERE acl.grantee <> datdba AND grantee.rolname IS DISTINCT FROM %s
+        ),
+        datconnlimit <> -1 OR datistemplate OR dattablespace <> 1663
+            OR EXISTS (SELECT 1 FROM pg_db_role_setting WHERE setdatabase = pg_database.oid)
+    FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE datname = %s
+"""
+OBJECTS = "SELECT " + " + ".join(
+    "(SELECT count(*) FROM %s WHERE oid >= 16384)" % name
+    for name in (
+        "pg_class", "pg_proc", "pg_type", "pg_namespace", "pg_extension", "pg_largeobject_metadata",
+        "pg_event_trigger", "pg_foreign_server", "pg_collation", "pg_operator", "pg_cast", "pg_language",
+    )
+)  # fmt: skip
 
 
 class PostgreSQLConnection(Connection):
@@ -111,6 +133,16 @@ class PostgreSQLConnection(Connection):
             with self._inside(change.database) as connection:
                 connection.query('GRANT ALL ON SCHEMA public TO "%s"' % change.account)
 
+    def settle(self, change):
+        if change.kind != CHARSET:
+            return
+        new = in_place_of(change.database)
+        there = self.databases([change.database, new])
+        if new in there and change.database in there:
+            self.query('DROP DATABASE "%s"' % new)
+        elif new in there:
+            self.query('ALTER DATABASE "%s" RENAME TO "%s"' % (new, change.database))
+
     def drop(self, change):
         if change.kind == GRANT:
             with self._inside(change.database) as connection:
@@ -156,6 +188,24 @@ class PostgreSQLConnection(Connection):
     def charset(self, database):
         sql = "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = %s"
         return self.query(sql, (database,))[0][0]
+
+    def shape(self, database, account):
+        """Return (owner, "encoding/collation/character type", what would be lost with it or "").
+
+        What would be lost: objects of users, which have numbers from 16384 (FirstNormalObjectId of
+        access/transam.h); grants to others than its owner and `account`; settings of the database.
+        """
+        row = self.query(SHAPE, (account, database))[0]
+        owner, form, has_grants, has_settings = row
+        lost = []
+        with self._inside(database) as connection:
+            if connection.query(OBJECTS)[0][0]:
+                lost.append("other objects in it")
+        if has_grants:
+            lost.append("grants of its own")
+        if has_settings:
+            lost.append("settings of its own")
+        return owner, form, " and ".join(lost)
 
     def hosts(self, account):
         rows = self.query("SELECT 1 FROM pg_roles WHERE rolname = %s", (account,))

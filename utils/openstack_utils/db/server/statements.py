@@ -8,7 +8,8 @@ driver quotes.
 from typing import NamedTuple
 
 DATABASE, ACCOUNT, GRANT, PASSWORD = "database", "account", "grant", "password"
-# Another encoding for a database that was there, and empty. What it had is in `account`.
+# Another encoding for a database that was there, and empty. What it had is in `account`; of PostgreSQL its
+# owner is there, and encoding, collation and character type in `host`, with slashes between.
 CHARSET = "charset"
 # Tables in a database that was there, and empty: the service's own command makes them.
 TABLES = "tables"
@@ -103,11 +104,13 @@ class PostgreSQL:
     title = "PostgreSQL"
     select = 'SELECT "%(column)s" FROM "%(table)s"'
 
-    @staticmethod
-    def make(change, password, charset):
+    @classmethod
+    def make(cls, change, password, charset):
         del charset
         if change.kind == TABLES:
             return []
+        if change.kind == CHARSET:
+            return cls._replace(change, "ENCODING 'UTF8'")
         if change.kind == DATABASE:
             sql = 'CREATE DATABASE "%s" OWNER "%s" ENCODING \'UTF8\' TEMPLATE template0'
             return [Statement(sql % (change.database, change.account))]
@@ -118,16 +121,37 @@ class PostgreSQL:
         sql = '%s ROLE "%s" LOGIN PASSWORD %%s' % (verb, change.account)
         return [Statement(sql, (password,), (0,))]
 
-    @staticmethod
-    def drop(change):
+    @classmethod
+    def drop(cls, change):
         if change.kind == TABLES:
             return []
+        if change.kind == CHARSET:
+            form = "ENCODING '%s' LC_COLLATE '%s' LC_CTYPE '%s'" % tuple(change.host.split("/"))
+            return cls._replace(change, form)
         if change.kind == DATABASE:
             return [Statement('DROP DATABASE "%s"' % change.database)]
         if change.kind == GRANT:
             names = (change.database, change.account)
             return [Statement('REVOKE ALL ON DATABASE "%s" FROM "%s"' % names)]
         return [Statement('DROP ROLE "%s"' % change.account)]
+
+    @staticmethod
+    def _replace(change, form):
+        """Return the statements that put a new database in the place of an empty one.
+
+        The old one goes when the new one is made: what the server cannot make costs nothing.
+        """
+        names = {"old": change.database, "new": in_place_of(change.database), "owner": change.account}
+        return [
+            Statement('CREATE DATABASE "%(new)s" OWNER "%(owner)s" ' % names + form + " TEMPLATE template0"),
+            Statement('DROP DATABASE "%(old)s"' % names),
+            Statement('ALTER DATABASE "%(new)s" RENAME TO "%(old)s"' % names),
+        ]
+
+
+def in_place_of(database):
+    """Return the name that a database of PostgreSQL has until it takes the place of another."""
+    return "openstack_db_%s" % database[:50]
 
 
 DIALECTS = {each.name: each for each in (MySQL, PostgreSQL)}
