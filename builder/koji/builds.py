@@ -16,26 +16,29 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import InputError, RemoteError
-from builder.koji.hub import Call, Hub, Lost
-from builder.koji.tasks import Task, make_task
+from builder.koji.faults import Lost
+from builder.koji.hub import Call, Hub
+from builder.koji.tasks import make_task
 from builder.report import Report
 
 # Relative to koji.PRIO_DEFAULT; higher is later.
 BACKGROUND = 5
 MARK = "openstack-builder"
-# How long a repository may take to hold a build before we stop waiting, in seconds.
-REPOSITORY_WAIT = 3600.0
 # A task of ours is searched for among the last day's: the hub's clock is not ours.
 LOOK_BACK = 86400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskOptions:
-    """How builds are made: `arches` and `scratch` as Koji's --arch-override and --scratch."""
+    """How builds are made: `arches` and `scratch` as Koji's --arch-override and --scratch.
+
+    `conditions` are those of the specs that are on (`--with`).
+    """
 
     scratch: bool = True
     arches: tuple[str, ...] = ()
     background: bool = False
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +81,11 @@ class Submission:
         return tuple(calls)
 
 
-def check_options(options: TaskOptions, *, chain: bool) -> None:
+def check_options(options: TaskOptions, *, chain: bool, wait: bool = True) -> None:
     """Refuse what Koji cannot do.
 
     Raises:
-        InputError: --arch-override of a real build, a chain of scratch builds.
+        InputError: --arch-override of a real build; a chain of scratch builds, or without waiting.
     """
     if options.arches and not options.scratch:
         raise InputError(
@@ -94,6 +97,10 @@ def check_options(options: TaskOptions, *, chain: bool) -> None:
             "--chain needs --real: scratch builds never reach the repository that the next link builds from",
             hint="add --real, or leave out --chain",
         )
+    if chain and not wait:
+        raise InputError(
+            "--chain waits for each link before the next is submitted", hint="leave out --nowait or --chain"
+        )
 
 
 def check_targets(
@@ -102,7 +109,8 @@ def check_targets(
     """Ask for the build target of each submission, in one request; return them by name.
 
     Raises:
-        RemoteError: the hub has no such target, or its destination is locked.
+        RemoteError: the hub has no such target, its destination is locked, or its builds do not have a
+            condition that is asked for.
     """
     names = list(dict.fromkeys(one.hub_target for one in submissions))
     found = dict(zip(names, hub.ask_all([Call("getBuildTarget", (name,)) for name in names]), strict=True))
@@ -121,7 +129,25 @@ def check_targets(
                 f"{hub.profile.server}: the tag {tag['name']} of the target {name} is locked",
                 hint="a scratch build needs no tag: leave out --real",
             )
+    if options.conditions:
+        _check_conditions(hub, [target["build_tag"] for target in found.values()], options.conditions)
     return found
+
+
+def _check_conditions(hub: Hub, tags: Sequence[int], conditions: Sequence[str]) -> None:
+    """Refuse conditions that the builders would not know of: a source RPM does not carry them.
+
+    Raises:
+        RemoteError: with the setting of the tag that switches it on (docs/source/setting_rpm_macros.rst).
+    """
+    for tag in hub.ask_all([Call("getBuildConfig", (tag,)) for tag in tags]):
+        for condition in conditions:
+            setting = f"rpm.macro._with_{condition}"
+            if setting not in (tag.get("extra") or {}):
+                raise RemoteError(
+                    f"{hub.profile.server}: builds from {tag['name']} are made without --with {condition}",
+                    hint=f"the tag decides: koji edit-tag {tag['name']} -x {setting}=1",
+                )
 
 
 def submit(
@@ -201,59 +227,3 @@ def links(submissions: Sequence[Submission]) -> list[list[Submission]]:
     """Return the submissions by the links of their chain, in order."""
     numbers = sorted({one.link for one in submissions})
     return [[one for one in submissions if one.link == number] for number in numbers]
-
-
-def wait_for_repository(
-    hub: Hub,
-    target: dict[str, Any],
-    tasks: Sequence[Task],
-    report: Report,
-    *,
-    pause: Callable[[float], None] = time.sleep,
-    limit: float = REPOSITORY_WAIT,
-) -> None:
-    """Wait until the repository that `target` builds from holds what the tasks built.
-
-    Args:
-        target: the row of the hub's getBuildTarget.
-        limit: seconds.
-
-    Raises:
-        RemoteError: the repository does not hold it in time, or can never hold it.
-    """
-    from koji.util import checkForBuilds
-
-    tag, name = target["build_tag"], target["build_tag_name"]
-    parents = {link["parent_id"] for link in hub.ask("getFullInheritance", tag)}
-    if target["dest_tag"] not in parents | {tag}:
-        raise RemoteError(
-            f"{hub.profile.server}: the target {target['name']} cannot be used for a chain: "
-            f"{name} does not inherit {target['dest_tag_name']}",
-            hint="choose another target with --koji-target, or build without --chain",
-        )
-    builds = [build for task in tasks for build in hub.ask("listBuilds", taskID=task.id)]
-    waited = 0.0
-    while True:
-        repository = hub.ask("getRepo", tag)
-        if repository and checkForBuilds(_Asking(hub), tag, builds, repository["create_event"]):
-            return
-        if waited >= limit:
-            names = ", ".join(build["nvr"] for build in builds)
-            raise RemoteError(
-                f"{hub.profile.server}: after {int(limit) // 60} minutes the repository of {name} "
-                f"does not hold {names}",
-                hint="the finished builds remain; submit the other packages when koji wait-repo ends",
-            )
-        report.transient(f"repository of {name}: waiting for {len(builds)} builds, {int(waited)} s")
-        pause(hub.profile.poll_interval)
-        waited += hub.profile.poll_interval
-
-
-class _Asking:
-    """A hub in the form that koji.util takes: methods as attributes."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        return lambda *arguments, **keywords: self._hub.ask(method, *arguments, **keywords)

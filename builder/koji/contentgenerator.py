@@ -21,7 +21,8 @@ from typing import Any
 from builder import __version__
 from builder.errors import BuildError, InputError, RemoteError
 from builder.files import sha256_file
-from builder.koji.hub import Call, Hub, Lost
+from builder.koji.faults import Lost
+from builder.koji.hub import Call, Hub
 from builder.manifest import ImageManifest
 
 GENERATOR = "openstack-builder"

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from builder.errors import RemoteError
 from builder.koji.hub import Hub
 from builder.koji.tasks import Task, TaskState
 
@@ -80,11 +79,7 @@ def _explain(hub: Hub, task: Task) -> Failure:
         host = str(row["name"]) if row else str(task.host)
     result = "it was cancelled"
     if task.state is TaskState.FAILED:
-        try:
-            hub.ask("getTaskResult", task.id)
-            result = "it failed"
-        except RemoteError as error:
-            result = error.message.partition("getTaskResult: ")[2] or error.message
+        result = fault_of(hub.ask("getTaskResult", task.id, raise_fault=False))
     names = hub.ask("listTaskOutput", task.id, stat=True)
     logs = {
         name: read_tail(hub, task.id, name, int(names[name].get("st_size", 0)))
@@ -99,6 +94,13 @@ def _explain(hub: Hub, task: Task) -> Failure:
         log=found[0] if found else None,
         reason=found[1] if found else None,
     )
+
+
+def fault_of(result: object) -> str:
+    """Return what a failed task says of itself in one line; of a traceback, the last one."""
+    text = str(result.get("faultString") or "") if isinstance(result, dict) else ""
+    lines = text.strip().splitlines() or ["it failed"]
+    return lines[-1 if lines[0].startswith("Traceback ") else 0].strip()
 
 
 def read_tail(hub: Hub, task: int, name: str, size: int) -> str:

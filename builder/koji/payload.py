@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 
 from builder.errors import InputError
-from builder.koji.hub import library
+from builder.koji.profile import library
 
 
 def payload_digest(path: Path) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from builder.errors import RemoteError
 from builder.koji.hub import Call, Hub
 
 
@@ -67,9 +68,15 @@ def read_trees(hub: Hub, ids: Sequence[int]) -> tuple[Task, ...]:
     Raises:
         RemoteError: a task does not exist, or the hub does not answer.
     """
-    calls = [Call("getTaskInfo", (number, True, True)) for number in ids]
+    calls = [Call("getTaskInfo", (number, True)) for number in ids]
     calls += [Call("getTaskDescendents", (number, True)) for number in ids]
     answers = hub.ask_all(calls)
+    for number, info in zip(ids, answers[: len(ids)], strict=True):
+        if info is None:
+            raise RemoteError(
+                f"{hub.profile.server}: there is no task {number}",
+                hint="is it a task of another hub? --profile",
+            )
     return tuple(
         _tree(info, descendents)
         for info, descendents in zip(answers[: len(ids)], answers[len(ids) :], strict=True)

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""A hub for each test: the stand-in, with a profile that leads to it."""
+"""A hub for each test: the stand-in; or the real one that KOJI_HUB_URL names (README.md)."""
 
 from __future__ import annotations
 
+import gc
+import os
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from builder.koji.hub import Hub, read_profile
-from tests.koji.stand_in_hub import PASSWORD, USER, StandInHub, serve
+from builder.koji.hub import Hub
+from builder.koji.profile import Profile, read_profile
+from builder.koji.tasks import Task, make_task
+from tests.koji.front import Front, serve
+from tests.koji.real_hub import RealHub
+from tests.koji.stand_in_hub import PASSWORD, USER, StandInHub
+
+TARGET, TAG = "epel9-candidate", "epel9-testing"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,17 +35,42 @@ def no_pause(seconds: float) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class HubUnderTest:
-    """The stand-in and the configuration file whose profile `here` leads to it."""
+    """A hub behind its front, and the configuration file whose profile `here` leads to it.
 
-    stand_in: StandInHub
+    `user` and `password` are those of the profile; `started` is when the test began.
+    """
+
+    front: Front
     config: Path
     address: str
+    user: str
+    password: str
+    started: float = field(default_factory=time.time)
+
+    @property
+    def stand_in(self) -> StandInHub:
+        """The stand-in; a test that puts things into it, or looks into it, is skipped with a real hub."""
+        if not isinstance(self.front, StandInHub):
+            pytest.skip("puts into the hub, or takes out of it, what only the stand-in allows")
+        return self.front
 
     def connect(self) -> Hub:
         """Log in, with pauses that take no time."""
         hub = Hub(read_profile("here", self.config), pause=no_pause)
         hub.login()
         return hub
+
+    def tasks(self, method: str, mark: str) -> list[Task]:
+        """Return the user's tasks of this test that carry the mark in their request."""
+        hub = self.connect()
+        owner = hub.ask("getLoggedInUser")["id"]
+        wanted = {"method": method, "owner": owner, "createdAfter": self.started - 60, "decode": True}
+        return [task for task in map(make_task, hub.ask("listTasks", wanted)) if mark in str(task.request)]
+
+    def end(self, task: int) -> None:
+        """Cancel a task that nobody needs."""
+        if isinstance(self.front, RealHub):
+            self.connect().ask("cancelTask", task)
 
 
 def write_profile(path: Path, address: str, **more: str) -> Path:
@@ -51,10 +85,25 @@ def write_profile(path: Path, address: str, **more: str) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubUnderTest]:
-    folder = tmp_path / "hub"
+    user, password, front = USER, PASSWORD, _find_front(tmp_path / "hub")
+    if isinstance(front, RealHub):
+        options = _real_profile().options
+        user, password = options["user"], options["password"]
+    with serve(front) as address:
+        config = write_profile(tmp_path / "koji.conf", address, user=user, password=password)
+        yield HubUnderTest(front=front, config=config, address=address, user=user, password=password)
+    # While the filter above holds: what the library has not closed.
+    gc.collect()
+
+
+def _find_front(folder: Path) -> Front:
+    if address := os.environ.get("KOJI_HUB_URL"):
+        files = _real_profile().topurl or f"{address.rstrip('/')}/kojifiles"
+        return RealHub(f"{address.rstrip('/')}/kojihub", files)
     folder.mkdir()
-    stand_in = StandInHub(folder)
-    with serve(stand_in) as address:
-        yield HubUnderTest(
-            stand_in=stand_in, config=write_profile(tmp_path / "koji.conf", address), address=address
-        )
+    return StandInHub(folder)
+
+
+def _real_profile() -> Profile:
+    config = os.environ.get("KOJI_CONFIG")
+    return read_profile(os.environ.get("KOJI_PROFILE", "koji"), Path(config) if config else None)

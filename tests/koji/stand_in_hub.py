@@ -2,33 +2,25 @@
 """A stand-in for a Koji hub: not Koji, but real HTTP and real XML-RPC under the real client library.
 
 It keeps sessions with their call numbers as the hub does (auth.py: a call number seen before is a
-RetryError), stores uploads with their adler32, and runs tasks by a script: each poll moves them on. It does
-harm where a test asks for it: cut connections before or after a call, faults, offline, forgotten sessions.
+RetryError), stores uploads with their adler32, and runs tasks by a script: each poll moves them on.
 """
 
 from __future__ import annotations
 
 import base64
-import http.server
-import threading
 import time
 import urllib.parse
 import xmlrpc.client
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.koji.front import AUTH, GENERIC, RETRY, Front, split_parameters
+
 USER, PASSWORD = "packager", "not-for-the-log"
 FREE, OPEN, CLOSED, CANCELED, ASSIGNED, FAILED = range(6)
-GENERIC, AUTH, NOT_ALLOWED, AUTH_EXPIRED, RETRY, OFFLINE, PARAMETER = 1000, 1002, 1004, 1007, 1009, 1014, 1019
-
-
-class Cut(Exception):
-    """The connection ends without an answer."""
 
 
 @dataclass
@@ -61,17 +53,12 @@ class StandInTask:
         }  # fmt: skip
 
 
-class StandInHub:
-    """The hub's state and its methods. `harm` maps a method to what happens at its next calls.
-
-    What may happen: "cut before", "cut after", "offline", "expire", or a fault as (code, text).
-    """
+class StandInHub(Front):
+    """The hub's state and its methods."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
-        self.calls: list[tuple[str, list[Any], dict[str, Any]]] = []
-        self.requests = 0
-        self.harm: dict[str, list[Any]] = {}
         self.sessions: dict[int, int] = {}
         self.tasks: dict[int, StandInTask] = {}
         self.builds: dict[int, dict[str, Any]] = {}
@@ -83,22 +70,15 @@ class StandInHub:
             }
         }  # fmt: skip
         self.tags = {11: {"id": 11, "name": "epel9-testing", "locked": False}}
+        self.tag_extra: dict[str, Any] = {}
         self.inheritance = [{"parent_id": 11}]
         self.repositories: list[set[str]] = []
-        self.methods = ["build", "buildImageOz", "CGImport"]
+        self.methods = ["build", "buildImageOz", "CGImport", "repo.request"]
+        self.repository_fails = False
         self.script: Callable[[StandInHub, StandInTask], None] = build_succeeds
-        self.lock = threading.Lock()
         self.next_id = 100
 
     # -- what the tests ask --------------------------------------------------------------------
-
-    def called(self, method: str) -> list[list[Any]]:
-        """Return the arguments of each call of a method."""
-        return [arguments for name, arguments, _ in self.calls if name == method]
-
-    def count(self) -> Counter[str]:
-        """Return how often each method was called."""
-        return Counter(name for name, _, _ in self.calls)
 
     def uploaded(self, path: str) -> bytes:
         """Return an uploaded file."""
@@ -131,6 +111,9 @@ class StandInHub:
 
     def getBuildTarget(self, name: str) -> Any:
         return self.targets.get(name)
+
+    def getBuildConfig(self, tag: int) -> dict[str, Any]:
+        return {"id": tag, "name": "epel9-build", "extra": self.tag_extra}
 
     def getTag(self, number: int) -> Any:
         return self.tags.get(number)
@@ -173,9 +156,11 @@ class StandInHub:
         ]
 
     def getTaskInfo(self, number: int, request: bool = False, strict: bool = False) -> Any:
-        del request, strict
+        del request
         if number not in self.tasks:
-            raise xmlrpc.client.Fault(GENERIC, f"No such task: {number}")
+            if strict:
+                raise xmlrpc.client.Fault(GENERIC, "query returned no rows")
+            return None
         task = self.tasks[number]
         for one in self.tasks.values():
             if one is task or one.parent == number:
@@ -190,11 +175,13 @@ class StandInHub:
             found |= self.getTaskDescendents(task.id)
         return found
 
-    def getTaskResult(self, number: int) -> Any:
+    def getTaskResult(self, number: int, raise_fault: bool = True) -> Any:
         task = self.tasks[number]
-        if task.state == FAILED:
+        if task.state != FAILED:
+            return {}
+        if raise_fault:
             raise xmlrpc.client.Fault(GENERIC, task.fault)
-        return {}
+        return {"faultCode": GENERIC, "faultString": task.fault}
 
     def listTaskOutput(self, number: int, stat: bool = False) -> Any:
         outputs = self.tasks[number].outputs
@@ -210,7 +197,7 @@ class StandInHub:
 
     def getBuild(self, wanted: Any) -> Any:
         for build in self.builds.values():
-            if build["build_id"] == wanted or (
+            if wanted in (build["build_id"], build["nvr"]) or (
                 isinstance(wanted, dict)
                 and all(build[word] == wanted[word] for word in ("name", "version", "release"))
             ):
@@ -238,12 +225,24 @@ class StandInHub:
             self.repositories.pop(0)
         return {"create_event": 1} if self.repositories else None
 
-    def listTagged(self, tag: int, event: int, package: str, inherit: bool) -> Any:
-        del tag, event, inherit
+    def repo_request(self, tag: int, min_event: Any = None) -> dict[str, Any]:
+        del tag, min_event
+        return {
+            "repo": None,
+            "request": {"id": 1, "tag_name": "epel9-build", "active": True, "task_id": None},
+        }
+
+    def repo_checkRequest(self, number: int) -> dict[str, Any]:
+        row = {"id": number, "tag_name": "epel9-build", "active": not self.repository_fails, "task_id": 77}
+        return {"repo": None if self.repository_fails else self.getRepo(10), "request": row}
+
+    def listTagged(self, tag: int, event: int | None, package: str, inherit: bool) -> Any:
+        """Return what is tagged now, or what the repository of an event holds."""
+        del tag, inherit
         return [
             build
             for build in self.builds.values()
-            if build["nvr"] in self.repositories[0] and build["name"] == package
+            if build["name"] == package and (event is None or build["nvr"] in self.repositories[0])
         ]
 
     def listMethods(self) -> list[str]:
@@ -287,23 +286,58 @@ class StandInHub:
                 )
         return answers
 
+    # -- the wire ------------------------------------------------------------------------------
+
+    def call(self, method: str, parameters: Any, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Check the session, and answer."""
+        del body
+        self._check_session(headers)
+        answer = self.dispatch(method, parameters)
+        return xmlrpc.client.dumps((answer,), methodresponse=True, allow_none=True).encode()
+
     def dispatch(self, method: str, parameters: Any) -> Any:
-        """Call a method; the last parameter may be a map of named ones (koji.encode_args)."""
-        arguments = list(parameters)
-        named: dict[str, Any] = {}
-        if arguments and isinstance(arguments[-1], dict) and arguments[-1].pop("__starstar", False):
-            named = arguments.pop()
-        if method != "multiCall":
-            self.calls.append((method, arguments, named))
-        function = getattr(self, method.removeprefix("system."), None)
+        """Call a method; a dot in its name is an underscore in ours."""
+        arguments, named = split_parameters(parameters)
+        function = getattr(self, method.removeprefix("system.").replace(".", "_"), None)
         if function is None:
             raise xmlrpc.client.Fault(GENERIC, f"Invalid method: {method}")
         return function(*arguments, **named)
 
-    def take_harm(self, method: str) -> Any:
-        """Return what is to happen at this call, None for nothing."""
-        waiting = self.harm.get(method)
-        return waiting.pop(0) if waiting else None
+    def _check_session(self, headers: Mapping[str, str]) -> None:
+        number = headers.get("Koji-Session-Id")
+        if number is None:
+            return
+        callnum = int(headers["Koji-Session-Callnum"])
+        if int(number) not in self.sessions:
+            raise xmlrpc.client.Fault(AUTH, "Invalid session or bad credentials")
+        if callnum <= self.sessions[int(number)]:
+            raise xmlrpc.client.Fault(RETRY, f"unable to retry call {callnum}")
+        self.sessions[int(number)] = callnum
+
+    def upload(self, query: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Store a chunk (rawUpload)."""
+        self._check_session(headers)
+        words = urllib.parse.parse_qs(query)
+        path = self.folder / words["filepath"][0] / words["filename"][0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        offset = int(words["offset"][0])
+        data = bytearray(path.read_bytes() if path.exists() and offset else b"")
+        data[offset:] = body
+        path.write_bytes(data)
+        answer = {"size": len(body), "hexdigest": f"{zlib.adler32(data[offset:]):08x}"}
+        return xmlrpc.client.dumps((answer,), methodresponse=True).encode()
+
+    def read(self, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Return a file below our folder, from where `Range` says."""
+        file = self.folder / path.lstrip("/")
+        if not file.is_file():
+            return 404, b"not here"
+        data = file.read_bytes()
+        wanted = headers.get("Range")
+        if not wanted or self.harm.get("no ranges"):
+            return 200, data
+        start = int(wanted.removeprefix("bytes=").rstrip("-"))
+        return (206 if start < len(data) else 416), data[start:]
 
 
 def build_succeeds(hub: StandInHub, task: StandInTask) -> None:
@@ -327,112 +361,3 @@ def build_fails(hub: StandInHub, task: StandInTask) -> None:
         },
         fault="BuildError: error building package (arch noarch), mock exited with status 1",
     )  # fmt: skip
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    """Speaks XML-RPC for a hub, takes rawUpload, and serves the files below its folder."""
-
-    protocol_version = "HTTP/1.1"
-    hub: StandInHub
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        hub = self.hub
-        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
-        with hub.lock:
-            hub.requests += 1
-            try:
-                if "filename" in query:
-                    answer = self._upload(query, body)
-                    payload = xmlrpc.client.dumps((answer,), methodresponse=True, allow_none=True)
-                else:
-                    payload = self._call(body)
-            except Cut:
-                self.close_connection = True
-                self.connection.close()
-                return
-            except xmlrpc.client.Fault as fault:
-                payload = xmlrpc.client.dumps(fault, methodresponse=True, allow_none=True)
-        self._answer(200, payload.encode())
-
-    def _call(self, body: bytes) -> str:
-        hub = self.hub
-        parameters, method = xmlrpc.client.loads(body, use_builtin_types=True)
-        assert method is not None
-        harm = hub.take_harm(method)
-        if harm == "cut before":
-            raise Cut
-        if harm == "offline":
-            raise xmlrpc.client.Fault(OFFLINE, "database outage")
-        if harm == "expire":
-            raise xmlrpc.client.Fault(AUTH_EXPIRED, "session expired")
-        if isinstance(harm, tuple):
-            raise xmlrpc.client.Fault(*harm)
-        self._check_session()
-        answer = hub.dispatch(method, parameters)
-        if harm == "cut after":
-            raise Cut
-        return xmlrpc.client.dumps((answer,), methodresponse=True, allow_none=True)
-
-    def _check_session(self) -> None:
-        number = self.headers.get("Koji-Session-Id")
-        if number is None:
-            return
-        callnum = int(self.headers["Koji-Session-Callnum"])
-        if int(number) not in self.hub.sessions:
-            raise xmlrpc.client.Fault(AUTH, "Invalid session or bad credentials")
-        if callnum <= self.hub.sessions[int(number)]:
-            raise xmlrpc.client.Fault(RETRY, f"unable to retry call {callnum}")
-        self.hub.sessions[int(number)] = callnum
-
-    def _upload(self, query: dict[str, list[str]], body: bytes) -> dict[str, Any]:
-        self._check_session()
-        harm = self.hub.take_harm("upload")
-        if harm == "cut before":
-            raise Cut
-        path = self.hub.folder / query["filepath"][0] / query["filename"][0]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        offset = int(query["offset"][0])
-        data = bytearray(path.read_bytes() if path.exists() and offset else b"")
-        data[offset:] = body[:-1] + b"?" if harm == "damage" else body
-        path.write_bytes(data)
-        return {"size": len(body), "hexdigest": f"{zlib.adler32(data[offset:]):08x}"}
-
-    def do_GET(self) -> None:
-        path = self.hub.folder / urllib.parse.unquote(urllib.parse.urlsplit(self.path).path).lstrip("/")
-        if not path.is_file():
-            self._answer(404, b"not here")
-            return
-        data = path.read_bytes()
-        wanted = self.headers.get("Range")
-        if wanted and not self.hub.harm.get("no ranges"):
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            self._answer(206 if start < len(data) else 416, data[start:])
-        else:
-            self._answer(200, data)
-
-    def _answer(self, status: int, payload: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "text/xml")
-        self.send_header("Content-Length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def serve(hub: StandInHub) -> Iterator[str]:
-    """Serve a hub on loopback; yield its address, without /kojihub."""
-    handler = type("Handler", (_Handler,), {"hub": hub})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,15 @@ from builder.koji.builds import (
     find_marked,
     links,
     submit,
-    wait_for_repository,
 )
-from builder.koji.failure import explain, first_error
-from builder.koji.tasks import TaskState, read_trees
+from builder.koji.failure import explain, fault_of, first_error
+from builder.koji.repositories import check_chain, wait_for_repository
+from builder.koji.tasks import Task, TaskState, make_task, read_trees
 from builder.koji.watch import Watch
 from builder.report import Report
-from tests.koji.conftest import HubUnderTest, no_pause
-from tests.koji.stand_in_hub import GENERIC, build_fails
+from tests.koji.conftest import TARGET, HubUnderTest, no_pause
+from tests.koji.front import GENERIC
+from tests.koji.stand_in_hub import CLOSED, build_fails, build_succeeds
 
 QUIET = Report(quiet=True, err=io.StringIO())
 
@@ -36,12 +38,19 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def submission(source: Path | str, **more: int) -> Submission:
-    return Submission(package="spam", target="epel-9", hub_target="epel9-candidate", source=source, **more)
+def submission(source: Path | str, *, link: int = 0) -> Submission:
+    return Submission(package="spam", target="epel-9", hub_target=TARGET, source=source, link=link)
 
 
 def send(hub: HubUnderTest, one: Submission, options: TaskOptions | None = None) -> int:
     return submit(hub.connect(), one, options or TaskOptions(), QUIET, pause=no_pause)
+
+
+def assert_uploaded(hub: HubUnderTest, one: Submission, source: Path) -> None:
+    """Have the hub say what it has of a file."""
+    stored = hub.connect().ask("checkUpload", one.folder, source.name, verify="adler32")
+    assert stored["size"] == source.stat().st_size
+    assert stored["hexdigest"] == f"{zlib.adler32(source.read_bytes()):08x}"
 
 
 def test_the_source_is_uploaded_whole_and_built_as_scratch(hub: HubUnderTest, source: Path) -> None:
@@ -49,25 +58,25 @@ def test_the_source_is_uploaded_whole_and_built_as_scratch(hub: HubUnderTest, so
 
     task = send(hub, one)
 
-    assert hub.stand_in.uploaded(f"{one.folder}/{source.name}") == source.read_bytes()
-    (arguments,) = hub.stand_in.called("build")
-    assert arguments[:2] == [f"{one.folder}/{source.name}", "epel9-candidate"]
-    assert arguments[2]["scratch"] is True
-    assert hub.stand_in.tasks[task].request == arguments[:3]
+    assert_uploaded(hub, one, source)
+    (made,) = hub.tasks("build", one.mark)
+    assert made.id == task
+    assert made.request[:2] == (f"{one.folder}/{source.name}", TARGET)
+    assert made.request[2]["scratch"] is True
 
 
 def test_an_scm_address_is_not_uploaded(hub: HubUnderTest) -> None:
     send(hub, submission("git+https://example.org/spam#main"), TaskOptions(scratch=False))
 
-    assert hub.stand_in.called("build")[0][0] == "git+https://example.org/spam#main"
-    assert hub.stand_in.called("build")[0][2]["scratch"] is False
-    assert not hub.stand_in.called("checkUpload")
+    assert hub.front.called("build")[0][0] == "git+https://example.org/spam#main"
+    assert hub.front.called("build")[0][2]["scratch"] is False
+    assert not hub.front.called("checkUpload")
 
 
 def test_options_reach_the_hub(hub: HubUnderTest, source: Path) -> None:
     send(hub, submission(source), TaskOptions(arches=("x86_64", "aarch64"), background=True))
 
-    words = hub.stand_in.called("build")[0]
+    words = hub.front.called("build")[0]
     assert words[2]["arch_override"] == "x86_64 aarch64"
     assert words[3] == 5
 
@@ -76,29 +85,30 @@ def test_options_reach_the_hub(hub: HubUnderTest, source: Path) -> None:
 def test_a_build_is_submitted_once_whatever_the_connection_does(
     hub: HubUnderTest, source: Path, harm: str
 ) -> None:
-    hub.stand_in.harm["build"] = [harm]
+    hub.front.harm["build"] = [harm]
+    one = submission(source)
 
-    task = send(hub, submission(source))
+    task = send(hub, one)
 
-    assert [one.id for one in hub.stand_in.tasks.values() if one.method == "build"] == [task]
+    assert [made.id for made in hub.tasks("build", one.mark)] == [task]
 
 
 def test_an_upload_that_is_cut_is_made_again(hub: HubUnderTest, source: Path) -> None:
-    hub.stand_in.harm["upload"] = [None, "cut before", "cut before"]
+    hub.front.harm["upload"] = [None, "cut before", "cut before"]
     one = submission(source)
 
     send(hub, one)
 
-    assert hub.stand_in.uploaded(f"{one.folder}/{source.name}") == source.read_bytes()
+    assert_uploaded(hub, one, source)
 
 
 def test_an_upload_that_arrives_damaged_submits_nothing(hub: HubUnderTest, source: Path) -> None:
-    hub.stand_in.harm["upload"] = ["damage"] * 9
+    hub.front.harm["upload"] = ["damage"] * 9
 
     with pytest.raises(RemoteError, match="checksum"):
         send(hub, submission(source))
 
-    assert not hub.stand_in.called("build")
+    assert not hub.front.called("build")
 
 
 def test_a_task_is_found_by_its_mark_only(hub: HubUnderTest, source: Path) -> None:
@@ -116,7 +126,7 @@ def test_a_target_that_the_hub_lacks_is_named_before_anything_is_sent(hub: HubUn
     with pytest.raises(RemoteError, match="there is no build target nosuch"):
         check_targets(hub.connect(), [one], TaskOptions())
 
-    assert not hub.stand_in.called("build")
+    assert not hub.front.called("build")
 
 
 def test_a_locked_tag_is_no_obstacle_for_scratch_builds_only(hub: HubUnderTest) -> None:
@@ -141,19 +151,21 @@ def test_what_koji_cannot_do_is_refused(options: TaskOptions, chain: bool, messa
 
 
 def test_a_watch_follows_all_tasks_with_one_request_a_poll(hub: HubUnderTest, source: Path) -> None:
-    session = hub.connect()
+    stand_in, session = hub.stand_in, hub.connect()
+    polls: list[float] = []
     ids = [submit(session, submission(source), TaskOptions(), QUIET) for _ in range(20)]
-    before, polls = hub.stand_in.requests, []
+    before = stand_in.requests
 
     trees = Watch(hub=session, report=QUIET, pause=polls.append).follow(ids)
 
     assert {tree.state for tree in trees} == {TaskState.CLOSED}
     assert {child.state for tree in trees for child in tree.children} == {TaskState.CLOSED}
     # A poll is one request, and one more names the hosts when new ones appear.
-    assert hub.stand_in.requests - before <= len(polls) + 1 + 2
+    assert stand_in.requests - before <= len(polls) + 1 + 2
 
 
 def test_a_log_gets_a_line_for_each_change(hub: HubUnderTest, source: Path) -> None:
+    hub.stand_in.script = build_succeeds
     session, said = hub.connect(), io.StringIO()
     task = submit(session, submission(source), TaskOptions(), QUIET)
 
@@ -233,50 +245,88 @@ def test_a_chain_is_in_the_order_of_its_links() -> None:
     assert links([services, environment]) == [[environment], [services]]
 
 
-def test_the_next_link_waits_for_the_repository(hub: HubUnderTest, source: Path) -> None:
-    session, waited = hub.connect(), []
-    task = submit(session, submission(source), TaskOptions(scratch=False), QUIET)
-    (tree,) = Watch(hub=session, report=QUIET, pause=no_pause).follow([task])
-    hub.stand_in.builds[1] = {
-        "build_id": 1, "task_id": task, "nvr": "spam-1-1", "name": "spam", "version": "1", "release": "1",
+@pytest.fixture
+def built(hub: HubUnderTest) -> Task:
+    """A finished real build of spam-1-1, tagged and in no repository yet."""
+    stand_in = hub.stand_in
+    task = stand_in.add_task("build", ["git+a#x", TARGET, {}], [CLOSED])
+    stand_in.builds[1] = {
+        "build_id": 1, "task_id": task.id, "nvr": "spam-1-1", "name": "spam", "version": "1", "release": "1",
     }  # fmt: skip
+    return make_task(task.row())
+
+
+@pytest.mark.parametrize("requested", [True, False], ids=["on request", "by itself"])
+def test_the_next_link_waits_for_the_repository(hub: HubUnderTest, built: Task, requested: bool) -> None:
+    waited: list[float] = []
+    if not requested:
+        hub.stand_in.methods.remove("repo.request")
     hub.stand_in.repositories = [set(), set(), {"spam-1-1"}]
 
-    wait_for_repository(session, hub.stand_in.targets["epel9-candidate"], [tree], QUIET, pause=waited.append)
+    wait_for_repository(hub.connect(), hub.stand_in.targets[TARGET], [built], QUIET, pause=waited.append)
 
-    assert len(waited) == 1
+    assert bool(hub.front.called("repo.request")) is requested
+    assert hub.stand_in.repositories == [{"spam-1-1"}]
+    assert waited
 
 
-def test_a_repository_that_never_comes_is_named(hub: HubUnderTest, source: Path) -> None:
-    session = hub.connect()
-    task = submit(session, submission(source), TaskOptions(scratch=False), QUIET)
-    (tree,) = Watch(hub=session, report=QUIET, pause=no_pause).follow([task])
-    hub.stand_in.builds[1] = {
-        "build_id": 1, "task_id": task, "nvr": "spam-1-1", "name": "spam", "version": "1", "release": "1",
-    }  # fmt: skip
+def test_a_repository_that_never_comes_is_named(hub: HubUnderTest, built: Task) -> None:
     hub.stand_in.repositories = [set()]
 
     with pytest.raises(RemoteError, match="epel9-build does not hold spam-1-1"):
         wait_for_repository(
-            session, hub.stand_in.targets["epel9-candidate"], [tree], QUIET,
-            pause=no_pause, limit=5,
-        )  # fmt: skip
+            hub.connect(), hub.stand_in.targets[TARGET], [built], QUIET, pause=no_pause, limit=5
+        )
+
+
+def test_a_repository_that_the_hub_cannot_make_is_named(hub: HubUnderTest, built: Task) -> None:
+    hub.stand_in.repository_fails = True
+
+    with pytest.raises(RemoteError, match="gave up making a repository of epel9-build: task 77") as caught:
+        wait_for_repository(hub.connect(), hub.stand_in.targets[TARGET], [built], QUIET, pause=no_pause)
+
+    assert "taskinfo?taskID=77" in str(caught.value.hint)
 
 
 def test_a_target_whose_tags_are_apart_cannot_be_chained(hub: HubUnderTest) -> None:
     hub.stand_in.inheritance = []
 
     with pytest.raises(RemoteError, match="epel9-build does not inherit epel9-testing"):
-        wait_for_repository(hub.connect(), hub.stand_in.targets["epel9-candidate"], [], QUIET)
+        check_chain(hub.connect(), hub.stand_in.targets[TARGET])
+
+
+def test_a_condition_that_the_tag_does_not_switch_on_is_refused(hub: HubUnderTest, source: Path) -> None:
+    session, options = hub.connect(), TaskOptions(conditions=("bundled",))
+
+    with pytest.raises(RemoteError, match="epel9-build are made without --with bundled") as caught:
+        check_targets(session, [submission(source)], options)
+
+    assert "rpm.macro._with_bundled=1" in str(caught.value.hint)
+    hub.stand_in.tag_extra["rpm.macro._with_bundled"] = "1"
+    check_targets(session, [submission(source)], options)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        pytest.param("BuildError: mock failed\nmore", "BuildError: mock failed", id="a fault"),
+        pytest.param(
+            "Traceback (most recent call last):\n  x\nOSError: full\n", "OSError: full", id="traceback"
+        ),
+        pytest.param("", "it failed", id="nothing"),
+    ],
+)
+def test_what_a_failed_task_says_is_one_line(said: str, wanted: str) -> None:
+    assert fault_of({"faultCode": 1, "faultString": said}) == wanted
 
 
 def test_a_task_that_the_hub_does_not_know_is_an_error(hub: HubUnderTest) -> None:
-    with pytest.raises(RemoteError, match="No such task: 4711"):
-        read_trees(hub.connect(), [4711])
+    with pytest.raises(RemoteError, match="there is no task 987654321"):
+        read_trees(hub.connect(), [987654321])
 
 
 def test_a_hub_that_refuses_in_the_middle_is_one_error(hub: HubUnderTest, source: Path) -> None:
-    hub.stand_in.harm["build"] = [(GENERIC, "package spam not in list for tag epel9-testing")]
+    hub.front.harm["build"] = [(GENERIC, "package spam not in list for tag epel9-testing")]
 
     with pytest.raises(RemoteError, match="build: package spam not in list for tag epel9-testing"):
         send(hub, submission(source), TaskOptions(scratch=False))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.koji.conftest import HubUnderTest, write_profile
-from tests.koji.stand_in_hub import PASSWORD, build_fails
+from tests.koji.stand_in_hub import build_fails
 from tests.support.rpm_tool import builder
 
 BUILD = ("koji", "build", "openstack-utils", "-t", "epel-9")
@@ -19,7 +19,7 @@ BUILD = ("koji", "build", "openstack-utils", "-t", "epel-9")
 def run(hub: HubUnderTest, folder: Path, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the command against the hub; no output holds the password."""
     done = builder(*words, "--profile", "here", "--config", hub.config, cwd=folder, ok=ok)
-    assert PASSWORD not in done.stdout + done.stderr
+    assert hub.password not in done.stdout + done.stderr
     return done
 
 
@@ -29,7 +29,7 @@ def test_a_dry_run_prints_the_calls_and_asks_no_hub(hub: HubUnderTest, tmp_path:
     upload, build = done.stdout.splitlines()
     assert upload.startswith("uploadWrapper('out/rpm/epel-9/openstack-utils-")
     assert ".src.rpm', 'epel9-candidate', {'scratch': True" in build
-    assert hub.stand_in.requests == 0
+    assert hub.front.requests == 0
 
 
 def test_packages_are_built_and_the_tasks_are_the_result(hub: HubUnderTest, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_what_cannot_be_is_refused_before_anything_is_submitted(
 
     assert done.returncode == code
     assert message in done.stderr
-    assert not hub.stand_in.called("build")
+    assert not hub.front.called("build")
 
 
 def test_a_target_without_a_hub_says_how_to_name_one(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_image_is_submitted_with_its_includes_in_place(hub: HubUnderTest, tmp
         hub, tmp_path, "koji", "image", "jeos-epel-9", "--tree", "https://mirror.example/9/os", "--nowait"
     )
 
-    (arguments,) = hub.stand_in.called("buildImageOz")
+    (arguments,) = hub.front.called("buildImageOz")
     kickstart = hub.stand_in.uploaded(arguments[5]["kickstart"].removeprefix("work/")).decode()
     assert done.stdout.strip() == str(next(iter(hub.stand_in.tasks)))
     assert "%include" not in kickstart

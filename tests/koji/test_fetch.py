@@ -89,7 +89,7 @@ def test_a_real_build_comes_from_the_file_server(
     hub: HubUnderTest, rpm: Path, tmp_path: Path, ranges: bool
 ) -> None:
     if not ranges:
-        hub.stand_in.harm["no ranges"] = [True]
+        hub.front.harm["no ranges"] = [True]
     task = real_build(hub, rpm)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / (rpm.name + PART)).write_bytes(rpm.read_bytes()[:1000])
@@ -130,12 +130,12 @@ def test_what_stands_in_the_place_of_a_file_stays(
 def test_a_second_fetch_takes_nothing(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
     task = scratch_build(hub, rpm)
     fetch_task(hub, task, tmp_path / "out")
-    before = hub.stand_in.count()["downloadTaskOutput"]
+    before = hub.front.count()["downloadTaskOutput"]
 
     again = fetch_task(hub, task, tmp_path / "out")
 
     assert again.kept == 3
-    assert hub.stand_in.count()["downloadTaskOutput"] == before
+    assert hub.front.count()["downloadTaskOutput"] == before
 
 
 def test_an_interrupted_fetch_goes_on_where_it_stopped(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_an_interrupted_fetch_goes_on_where_it_stopped(hub: HubUnderTest, rpm: P
     fetched = fetch_task(hub, task, tmp_path / "out")
 
     assert fetched.rpms[0].read_bytes() == rpm.read_bytes()
-    offsets = [named["offset"] for name, _, named in hub.stand_in.calls if name == "downloadTaskOutput"]
+    offsets = [named["offset"] for name, _, named in hub.front.calls if name == "downloadTaskOutput"]
     assert 777 in offsets
 
 

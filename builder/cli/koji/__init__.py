@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from builder.cli import Command, Context, Parser
-from builder.koji.hub import Hub, Profile, read_profile
+from builder.koji.hub import Hub
+from builder.koji.profile import Profile, read_profile
 
 SUMMARY = "Build packages and images on a Koji hub; watch and fetch what it makes; import our images."
 EXAMPLE = """\

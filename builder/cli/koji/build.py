@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from builder.cli import Context
 from builder.cli.koji import connect, find_profile
@@ -20,9 +21,9 @@ from builder.koji.builds import (
     check_targets,
     links,
     submit,
-    wait_for_repository,
 )
-from builder.koji.hub import Hub, Profile
+from builder.koji.hub import Hub
+from builder.koji.repositories import check_chain, wait_for_repository
 from builder.koji.tasks import Task, TaskState
 from builder.koji.watch import Watch, resume_command
 from builder.rpm.build.run import BuildResult
@@ -65,8 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Submit, watch, report; the exit code is 0 when every build succeeded."""
-    options = TaskOptions(scratch=not args.real, arches=tuple(args.arch_override), background=args.background)
-    check_options(options, chain=args.chain)
+    options = TaskOptions(
+        scratch=not args.real,
+        arches=tuple(args.arch_override),
+        background=args.background,
+        conditions=tuple(args.conditions),
+    )
+    check_options(options, chain=args.chain, wait=not args.nowait)
     if args.scm and "#" not in args.scm:
         raise InputError(
             f"--scm {args.scm}: it names no commit, branch or tag", hint="add #REF at the end of the address"
@@ -82,41 +88,60 @@ def run(args: argparse.Namespace, context: Context) -> int:
     profile = find_profile(args, default)
     hub = connect(profile, context)
     rows = check_targets(hub, submissions, options)
-    ids: list[int] = []
-    trees: list[Task] = []
-    chain = links(submissions)
-    for number, link in enumerate(chain):
-        for one in link:
-            ids.append(_submit(hub, one, options, context, profile, ids))
-        if args.nowait:
-            continue
-        done = Watch(hub=hub, report=context.report).follow(ids[len(trees) :])
-        trees += done
-        if any(tree.state is not TaskState.CLOSED for tree in done):
-            break
-        if number + 1 < len(chain):
-            for name in dict.fromkeys(one.hub_target for one in chain[number + 1]):
-                wait_for_repository(hub, rows[name], done, context.report)
+    if args.chain:
+        for row in rows.values():
+            check_chain(hub, row)
     if args.nowait:
+        ids = _submit_all(hub, submissions, options, context)
         for task in ids:
             context.report.result(str(task))
         context.report.note(f"to watch them: {resume_command(hub, ids)}")
         return 0
-    return finish(hub, trees, context, as_json=args.json)
+    return finish(hub, _build(hub, submissions, options, rows, context), context, as_json=args.json)
 
 
-def _submit(
-    hub: Hub, one: Submission, options: TaskOptions, context: Context, profile: Profile, before: Sequence[int]
-) -> int:
-    """Submit one; where it fails, say which tasks stand already."""
+def _build(
+    hub: Hub,
+    submissions: Sequence[Submission],
+    options: TaskOptions,
+    rows: Mapping[str, dict[str, Any]],
+    context: Context,
+) -> list[Task]:
+    """Submit and watch link after link; where one fails or is interrupted, say what was not submitted."""
+    trees: list[Task] = []
+    chain = links(submissions)
     try:
-        task = submit(hub, one, options, context.report)
+        while chain:
+            link = chain.pop(0)
+            done = Watch(hub=hub, report=context.report).follow(_submit_all(hub, link, options, context))
+            trees += done
+            if any(tree.state is not TaskState.CLOSED for tree in done):
+                break
+            for name in dict.fromkeys(one.hub_target for following in chain[:1] for one in following):
+                built = [tree for one, tree in zip(link, done, strict=True) if one.hub_target == name]
+                wait_for_repository(hub, rows[name], built, context.report)
+    finally:
+        if chain:
+            names = ", ".join(one.label for following in chain for one in following)
+            context.report.note(f"not submitted: {names}")
+    return trees
+
+
+def _submit_all(
+    hub: Hub, submissions: Sequence[Submission], options: TaskOptions, context: Context
+) -> list[int]:
+    """Submit them; where one fails, say which tasks stand already."""
+    tasks: list[int] = []
+    try:
+        for one in submissions:
+            tasks.append(submit(hub, one, options, context.report))
+            page = hub.profile.task_page(tasks[-1])
+            context.report.note(f"task {tasks[-1]}  {one.label}  {page}")
     except BaseException:
-        if before:
-            context.report.note(f"submitted so far; to watch them: {resume_command(hub, before)}")
+        if tasks:
+            context.report.note(f"submitted so far; to watch them: {resume_command(hub, tasks)}")
         raise
-    context.report.note(f"task {task}  {one.label}  {profile.task_page(task)}")
-    return task
+    return tasks
 
 
 def _common_profile(args: argparse.Namespace, targets: Sequence[Target]) -> str | None:

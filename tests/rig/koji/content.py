@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.koji.contentgenerator import GENERATOR
-from builder.koji.hub import library
+from builder.koji.profile import library
 from builder.rpm.spec.macros import target_macros
 from builder.rpm.spec.packages import find_packages
 from builder.runner import Runner
@@ -46,6 +46,8 @@ def fill(hub: Hub, database: PostgreSQL, runner: Runner) -> None:
         macros = hub.folder / "macros" / name
         macros.parent.mkdir(exist_ok=True)
         macros.write_text(target_macros(find_target(target)), encoding="utf-8")
+    # What `--with bundled` needs (docs/source/setting_rpm_macros.rst).
+    session.editTag2("fixture12-build", extra={"rpm.macro._with_bundled": "1"})
     session.grantPermission(USER, "image", create=True)
     session.grantCGAccess(USER, GENERATOR, create=True)
     session.logout()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from builder.runner import Runner
 from tests.rig.koji import content
@@ -28,7 +29,10 @@ def start_builder(hub: Hub, runner: Runner) -> process.Server:
         hub.python, HERE / "kojid.py", hub.source / "builder/kojid", hub.folder / "kojid.conf",
         HERE / "rpmbuild_for_mock.py", mocks,
     ]  # fmt: skip
-    more = {"MOCK_CONFIGURATIONS": str(mocks), "MOCK_MACROS": str(hub.folder / "macros")}
+    more = {
+        "MOCK_CONFIGURATIONS": str(mocks), "MOCK_MACROS": str(hub.folder / "macros"),
+        "BUILDER_PYTHON": sys.executable,
+    }  # fmt: skip
     log = hub.folder / "kojid.log"
     return process.Server(
         name="kojid", process=runner.spawn(argv, log=log, env=hub.environment | more), log=log
