@@ -67,6 +67,14 @@ def test_program_answers_from_the_plan(folder: Path, shell: list[str], words: st
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=[shell[0] for shell in SHELLS])
+def test_program_without_an_effect_says_why_and_ends_well(folder: Path, shell: list[str]) -> None:
+    for name, why in shims.NOT_NOW.items():
+        done = subprocess.run([*shell, folder / name, "-x"], capture_output=True, text=True, check=False)
+
+        assert (done.stdout, done.stderr, done.returncode) == ("", f"{name}: not now: {why}\n", 0)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=[shell[0] for shell in SHELLS])
 @pytest.mark.parametrize("words", ["findmnt /usr", "mountpoint -q /usr", "blkid /dev/vda9"])
 def test_program_says_no_as_its_original(folder: Path, shell: list[str], words: str) -> None:
     name, *arguments = words.split()

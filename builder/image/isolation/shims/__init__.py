@@ -9,6 +9,7 @@ and grubby remember what they are asked for; others say that it is not now, and 
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ def write_quiet(folder: Path) -> None:
     """Write the programs that do nothing into `folder`."""
     folder.mkdir(exist_ok=True)
     for name, why in NOT_NOW.items():
-        _write(folder / name, f"#!/bin/sh\necho '{name}: not now: {why}' >&2\nexit 0\n")
+        _write(folder / name, f"#!/bin/sh\necho {shlex.quote(f'{name}: not now: {why}')} >&2\nexit 0\n")
     for name, body in QUIET.items():
         _write(folder / name, f"#!/bin/sh\n{body}\nexit 0\n")
 
