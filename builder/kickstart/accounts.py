@@ -6,8 +6,11 @@ Accounts are looked at as a whole: a clash of names or ids is reported before an
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import re
+from contextlib import suppress
+from itertools import pairwise
 
 from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Group, Password, Place, SshKey, User
@@ -233,9 +236,30 @@ def plan_ssh_keys(ks: Kickstart) -> tuple[SshKey, ...]:
         user, key = str(line.get("username", "")), str(line.get("key", "")).strip()
         if is_placeholder(key) or not key:
             ks.findings.error(line.place, f"sshkey: the key of {user} is not filled in", "give a public key")
-        elif fits(ks, line, ACCOUNT, user, "a user name") and "\n" not in key:
+        elif not has_public_key(key):
+            ks.findings.error(
+                line.place,
+                f"sshkey: sshd finds no key in that of {user}",
+                "give a line of authorized_keys(5)",
+            )
+        elif fits(ks, line, ACCOUNT, user, "a user name"):
             keys.append(SshKey(user=user, key=key, place=line.place))
     return tuple(keys)
+
+
+def has_public_key(line: str) -> bool:
+    """Say whether a line of authorized_keys(5) holds a key: a type, and base64 that begins with it.
+
+    The encoding is that of RFC 4253, 6.6: a length of four bytes, and the type.
+    """
+    words = line.split()
+    for kind, data in pairwise(words):
+        with suppress(ValueError):
+            blob = base64.b64decode(data, validate=True)
+            length = int.from_bytes(blob[:4], "big")
+            if length and blob[4 : 4 + length] == kind.encode() and len(blob) > 4 + length:
+                return "\n" not in line
+    return False
 
 
 def plan_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | None]:

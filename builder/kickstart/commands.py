@@ -144,10 +144,9 @@ COMMANDS: dict[str, CommandRow] = {
     "clearpart": honoured(
         "--disklabel",
         harmless={
-            "--all --linux --none --initlabel --cdl": _NEW_DISK,
+            "--all --linux --none --initlabel --cdl --list": _NEW_DISK,
             "--drives": _ONE_DISK,
         },
-        refused={"--list": ("the disk of an image is new, there is nothing to remove", "leave it out")},
     ),
     "part": _PARTITION,
     "partition": _PARTITION,

@@ -424,7 +424,11 @@ ACCOUNTS = {
         "declared-user",
     ),
     "no useradd": ("user --name=a", "there is no useradd in the image", ""),
-    "key of nobody": ("sshkey --username=a 'ssh-ed25519 AAAA'", "the image has no such user", ""),
+    "key of nobody": (
+        "sshkey --username=a 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'",
+        "the image has no such user",
+        "",
+    ),
     "network": ("network --device=eth0", "has neither NetworkManager nor systemd-networkd", ""),
     "service": ("services --enabled=nosuch", "the image has no nosuch", ""),
     "authselect": ("authselect select minimal", "authselect is not in the image", ""),

@@ -74,8 +74,8 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("group", "--name"): ("", "group --name=g"),
     ("group", "--gid"): ("group --name=g", "group --name=g --gid=4242"),
     ("sshkey", "--username"): (
-        "sshkey --username=root 'ssh-ed25519 A'",
-        "sshkey --username=u 'ssh-ed25519 A'",
+        "sshkey --username=root 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'",
+        "sshkey --username=u 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'",
     ),
     ("selinux", "--enforcing"): ("", "selinux --enforcing"),
     ("selinux", "--permissive"): ("selinux", "selinux --permissive"),
