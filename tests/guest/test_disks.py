@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ import pytest
 
 from builder import tools
 from builder.files import sha256_file
+from builder.report import Report
 from tests.guest.conftest import OUT, ROOT, command, repository_options
+from tests.rig.fixture.repository import build_repository
+from tests.support.other_user import run_as_plain_user
 
 pytestmark = pytest.mark.skipif(
     not (tools.has("mkfs.xfs") and tools.has("btrfs") and tools.has("parted")),
@@ -87,15 +92,21 @@ part / --fstype=xfs --size=1600
 FIRMWARE = {name: "bios" if name == "msdos" else "bios,uefi" for name in DISKS}
 
 
-def build(name: str, out: Path, folder: Path) -> Path:
-    """Build the image `name` and return its qcow2."""
-    kickstart = folder / f"disk-{name}.ks"
-    kickstart.write_text(SYSTEM.format(include=ROOT / "kickstarts/include", disk=DISKS[name]))
-    size = ("--size", "2400M") if name == "onpart" else ()
-    words = [*repository_options("image", kickstart, "--target", "fixture-12", *size), "--out", out]
+def build(disk: str, out: Path, folder: Path, *, name: str | None = None, packages: str = "") -> Path:
+    """Build an image with a disk of `DISKS`, and with more `packages`; return its qcow2."""
+    name = name or f"disk-{disk}"
+    more = f"%packages\n{packages}%end\n" if packages else ""
+    words = [*words_to_build(disk, folder / f"{name}.ks", more), "--out", str(out)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return out / kickstart.stem / f"{kickstart.stem}.qcow2"
+    return out / name / f"{name}.qcow2"
+
+
+def words_to_build(disk: str, kickstart: Path, more: str = "") -> list[str]:
+    """Write the kickstart of an image with a disk of `DISKS`; return the command that builds it."""
+    kickstart.write_text(SYSTEM.format(include=ROOT / "kickstarts/include", disk=DISKS[disk]) + more)
+    size = ("--size", "2400M") if disk == "onpart" else ()
+    return repository_options("image", kickstart, "--target", "fixture-12", *size)
 
 
 def verify(image: Path, *options: str) -> dict[str, Any]:
@@ -134,6 +145,24 @@ def test_another_build_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     first = build(name, OUT, tmp_path)
 
     assert sha256_file(build(name, tmp_path / "again", tmp_path)) == sha256_file(first)
+
+
+@pytest.mark.slow
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
+@pytest.mark.parametrize("name", DISKS)
+def test_a_plain_user_builds_the_same_bytes(name: str, tmp_path: Path) -> None:
+    first = build(name, OUT, tmp_path)
+    words = " ".join([*words_to_build(name, tmp_path / f"disk-{name}.ks"), "--out", f"{tmp_path}/out"])
+    # A plain user reads neither root's caches nor this checkout's out/.
+    for folder in (build_repository(Report(quiet=True)).folder, OUT / "rpm/fixture-12/repo"):
+        shutil.copytree(folder, tmp_path / folder.name)
+        words = words.replace(str(folder), f"{tmp_path}/{folder.name}")
+
+    done = run_as_plain_user(words.split(), tmp_path, environment={"PATH": os.environ["PATH"]})
+
+    assert done.returncode == 0, done.stderr
+    assert sha256_file(tmp_path / f"out/disk-{name}/disk-{name}.qcow2") == sha256_file(first)
 
 
 @pytest.mark.slow

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""Another kernel is installed in a guest, and the guest boots it: what the image left for that is right."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from builder.files import cache_folder
+from builder.guest import ssh
+from builder.guest.acceleration import find_acceleration
+from builder.guest.firmware import FirmwareKind, copy_variables, find_firmware
+from builder.guest.instance import Datasource, Instance, new_instance
+from builder.guest.qemu import OVERLAY, DiskBus, Machine, free_port, machine_for, make_overlay, running
+from builder.guest.seed import write_seed
+from builder.guest.ssh import Login
+from builder.report import Report
+from builder.runner import Runner
+from tests.guest.conftest import OUT
+from tests.guest.test_disks import build
+from tests.rig.fixture.apt import Apt
+from tests.rig.fixture.convert import Setting, convert
+from tests.rig.fixture.deb import read_deb
+from tests.rig.fixture.products import Workshop
+from tests.rig.fixture.repository import build_repository
+from tests.rig.fixture.rpmwriter import write_rpm
+from tests.rig.fixture.rules import load_distribution
+
+RUNNER = Runner(Report(quiet=True))
+PATIENCE = 900.0
+CLOUD_KERNEL = re.compile(r"linux-image-(6\.1\.0-\d+-cloud-amd64)")
+DISK = {"xfs on LVM": ("lvm", FirmwareKind.BIOS), "a subvolume of btrfs": ("fedora", FirmwareKind.UEFI)}
+# Fixture's kernel writes a boot entry; its GRUB reads none, so the menu is made again, as its users do.
+UPDATE = """\
+set -eu
+rpm -i --oldpackage --nosignature /tmp/kernel.rpm
+grub2-mkconfig -o /boot/grub2/grub.cfg 2>&1
+entry=$(grep -o 'gnulinux-[0-9][^ ]*-advanced-[0-9a-f-]*' /boot/grub2/grub.cfg | grep -F '@KERNEL@' | head -n 1)
+grub2-editenv /boot/grub2/grubenv set "saved_entry=$entry"
+sync
+"""
+SHOW = """\
+uname -r
+cat /proc/cmdline
+sed -n 's/^options //p' "/boot/loader/entries/fixture-@KERNEL@.conf"
+findmnt -nro FSTYPE,OPTIONS /
+"""
+
+
+def another_kernel(folder: Path) -> tuple[str, Path]:
+    """Return (version, RPM) of a kernel of Debian's that is not the fixture's, as the fixture packages it."""
+    distribution = load_distribution()
+    own = {path.name for path in build_repository(Report(quiet=True)).folder.glob("kernel-core-*.rpm")}
+    apt = Apt(runner=RUNNER, folder=cache_folder("fixture"), source=distribution.source)
+    setting = Setting(
+        distribution=distribution,
+        guest_python="",
+        workshop=Workshop(cache=apt.folder / "products", mtime=distribution.mtime),
+    )
+    lists = next((apt.folder).glob("apt-*/lists/*main*Packages*"))
+    named = RUNNER.run(["/usr/lib/apt/apt-helper", "cat-file", lists]).stdout
+    for version in sorted(set(re.findall(rf"(?m)^Package: {CLOUD_KERNEL.pattern}$", named))):
+        seed = f"linux-image-{version}"
+        source = next(one for one in apt.resolve([seed]) if one.name == seed)
+        apt.fetch([source])
+        package = convert(read_deb(apt.path_of(source)), setting)
+        if package.file_name not in own:
+            path = folder / "kernel.rpm"
+            path.write_bytes(write_rpm(package))
+            return version, path
+    pytest.skip("Debian has one cloud kernel only today")
+
+
+@contextmanager
+def booted(folder: Path, instance: Instance, kind: FirmwareKind) -> Iterator[Login]:
+    """Boot the disk of `folder`, and yield the login of its user when cloud-init has done."""
+    firmware = find_firmware(kind, machine_for(DiskBus.VIRTIO_BLK))
+    variables = copy_variables(firmware, folder)
+    seed = write_seed(RUNNER, folder, Datasource.NOCLOUD, instance)
+    machine = Machine(
+        acceleration=find_acceleration(RUNNER, folder, None),
+        firmware=firmware,
+        variables=variables.name if variables else None,
+        mac=instance.mac,
+        ssh_port=free_port(),
+        seed=seed.name if seed else None,
+    )
+    with running(RUNNER, folder, machine) as guest:
+        login = Login(runner=RUNNER, folder=folder, port=guest.ssh_port, user="ec2-user")
+        while login.run("sudo cloud-init status --wait\n", timeout=PATIENCE).returncode == 255:
+            assert guest.is_running, guest.last_words()
+            assert guest.seconds < PATIENCE, (folder / "serial.log").read_text(errors="replace")[-2000:]
+            time.sleep(2)
+        yield login
+        guest.power_down(120)
+
+
+def as_root(login: Login, script: str) -> str:
+    """Run `script` in the guest as root and return what it printed."""
+    done = login.run(f"sudo sh -s <<'SCRIPT'\n{script}SCRIPT\n", timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.boot
+@pytest.mark.parametrize(("disk", "firmware"), DISK.values(), ids=DISK)
+def test_the_guest_boots_a_kernel_that_it_was_given(
+    disk: str, firmware: FirmwareKind, tmp_path: Path
+) -> None:
+    version, package = another_kernel(tmp_path)
+    image = build(disk, OUT, tmp_path, name=f"kernel-{disk}", packages="grub2-tools\n")
+    folder = tmp_path / "guest"
+    folder.mkdir()
+    instance = new_instance(ssh.make_key(RUNNER, folder))
+    make_overlay(RUNNER, image, "qcow2", folder / OVERLAY, 6 << 30)
+
+    with booted(folder, instance, firmware) as login:
+        before = as_root(login, "cat /proc/cmdline\n").split()
+        with package.open("rb") as stream:
+            subprocess.run([*ssh_words(login), "cat >/tmp/kernel.rpm"], stdin=stream, check=True)
+        print(as_root(login, UPDATE.replace("@KERNEL@", version)))
+    with booted(folder, instance, firmware) as login:
+        running_now, line, entry, root = as_root(login, SHOW.replace("@KERNEL@", version)).splitlines()
+
+    assert running_now == version
+    wanted = {word for word in before if not word.startswith("BOOT_IMAGE=")}
+    assert wanted <= set(line.split())
+    assert set(entry.split()) == wanted
+    assert root.startswith({"lvm": "xfs", "fedora": "btrfs"}[disk])
+
+
+def ssh_words(login: Login) -> list[str]:
+    """Return the argv of ssh for `login`, without a command."""
+    options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"]
+    words = [word for option in options for word in ("-o", option)]
+    return ["ssh", "-F", "/dev/null", "-p", str(login.port), "-i", str(login.folder / ssh.KEY), *words,
+            "-l", login.user, "127.0.0.1"]  # fmt: skip
