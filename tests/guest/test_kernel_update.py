@@ -41,7 +41,7 @@ UPDATE = """\
 set -eu
 rpm -i --oldpackage --nosignature /tmp/kernel.rpm
 grub2-mkconfig -o /boot/grub2/grub.cfg 2>&1
-entry=$(grep -o 'gnulinux-[0-9][^ ]*-advanced-[0-9a-f-]*' /boot/grub2/grub.cfg | grep -F '@KERNEL@' | head -n 1)
+entry=$(grep -o 'gnulinux-@KERNEL@-advanced-[0-9a-f-]*' /boot/grub2/grub.cfg | head -n 1)
 grub2-editenv /boot/grub2/grubenv set "saved_entry=$entry"
 sync
 """
