@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
-from builder.image.build import Build
 from builder.image.isolation import sandbox
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture.synthetic import busybox
-from tests.support.inside import call_inside
+from tests.support.inside import as_build, call_inside, furnish
 
 pytestmark = pytest.mark.root
 
@@ -26,24 +23,10 @@ def shell() -> bytes:
     return busybox(Runner(Report(quiet=True)))
 
 
-def furnish(shell: bytes) -> Build:
-    """Put the shell into /tree; return as much of a build as rooms look at."""
-    for name in ("bin", "dev", "proc", "run", "sys", "etc", "tmp"):
-        Path("/tree", name).mkdir(exist_ok=True)
-    program = Path("/tree/bin/sh")
-    program.write_bytes(shell)
-    program.chmod(0o755)
-    stub = SimpleNamespace(
-        runner=Runner(Report(quiet=True)),
-        reproducible_environment=lambda **_: {},
-        options=SimpleNamespace(memory_share=50, network=False, ks_arguments=()),
-    )
-    return cast("Build", cast("Any", stub))
-
-
 def test_nothing_of_a_room_runs_on_when_its_program_has_ended(tmp_path: Path, shell: bytes) -> None:
     def inside() -> list[list[str]]:
-        build = furnish(shell)
+        furnish(shell)
+        build = as_build()
         seen = []
         busy = "while :; do : ; done & while :; do echo x >/tmp/$$; rm /tmp/*; done & exit 0"
         for _ in range(20):
@@ -58,7 +41,8 @@ def test_nothing_of_a_room_runs_on_when_its_program_has_ended(tmp_path: Path, sh
 
 def test_a_link_where_a_room_mounts_is_refused(tmp_path: Path, shell: bytes) -> None:
     def inside() -> str:
-        build = furnish(shell)
+        furnish(shell)
+        build = as_build()
         os.rmdir("/tree/run")
         os.symlink("/work", "/tree/run")
         try:

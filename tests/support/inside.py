@@ -6,18 +6,54 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 from builder import tools
+from builder.image.build import Build
 from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind, Door, run_inside
+from builder.report import Report
 from builder.runner import Runner
 
 T = TypeVar("T")
 
 
-def call_inside(function: Callable[[], T], folder: Path, runner: Runner) -> T:
-    """Return what `function` returns, which must pickle: the function is the test's own, not a stranger's."""
+def furnish(shell: bytes) -> None:
+    """Put `shell`, which needs nothing else, into /tree as /bin/sh, with the folders that rooms mount on."""
+    for name in ("bin", "dev", "proc", "run", "sys", "etc", "tmp"):
+        Path("/tree", name).mkdir(exist_ok=True)
+    program = Path("/tree/bin/sh")
+    program.write_bytes(shell)
+    program.chmod(0o755)
+
+
+def as_build() -> Build:
+    """Return as much of a build as rooms look at; its folder is /work."""
+    stub = SimpleNamespace(
+        runner=Runner(Report(quiet=True)),
+        reproducible_environment=lambda **_: {},
+        options=SimpleNamespace(memory_share=50, network=False, ks_arguments=()),
+        facts=SimpleNamespace(packages=()),
+        work=Path("/work"),
+        log=Path("/work/build.log"),
+    )
+    return cast("Build", cast("Any", stub))
+
+
+def call_inside(
+    function: Callable[[], T],
+    folder: Path,
+    runner: Runner,
+    *,
+    binds: tuple[Bind, ...] = (),
+    network: bool = False,
+) -> T:
+    """Return what `function` returns, which must pickle: the function is the test's own, not a stranger's.
+
+    Args:
+        binds, network: as of `run_inside`.
+    """
     result = folder / "result.pickle"
 
     def inside(_: Door) -> None:
@@ -27,7 +63,7 @@ def call_inside(function: Callable[[], T], folder: Path, runner: Runner) -> T:
     tools.table()
     hand_over(folder)
     work = Bind(source=folder, target="/work", writable=True)
-    run_inside(inside, log=folder / "log", binds=(work,), runner=runner)
+    run_inside(inside, log=folder / "log", binds=(work, *binds), network=network, runner=runner)
     value: T = pickle.loads(result.read_bytes())
     result.unlink()
     return value

@@ -27,6 +27,7 @@ SUITES = {
     "sample_data": "--runs",
     "db": "--runs",
     "rpm": "--runs",
+    "sandbox": "--runs",
     "solve": "--runs",
     "status": "--runs",
     "upload": "--rounds",

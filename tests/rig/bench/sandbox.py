@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""What the boundary of a build costs: its namespaces, and each room in them.
+
+`python -m tests.rig.bench.sandbox [--json FILE] [--runs N]`. A small image is built, and the worlds and rooms
+that it makes are counted. Then each is made often, with nothing in it to do, and the same program is started
+without a room. Seconds are CPU seconds of all processes; the sum is what a build pays. Exit 1 where it is more
+than the goal. Needs root, or subordinate ids; no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.image.isolation import sandbox
+from builder.image.isolation.idmap import hand_over
+from builder.image.isolation.namespaces import Bind, Door, run_inside
+from builder.report import Report
+from builder.runner import Runner
+from tests.rig.fixture.signing import new_signer
+from tests.rig.fixture.synthetic import build_synthetic, busybox
+from tests.support.imaging import Bench, kickstart
+from tests.support.inside import as_build, call_inside, furnish
+
+# CPU seconds of one build, on an idle machine.
+GOAL = 0.15
+SCRIPTS = "%post\ntrue\n%end\n%post --nochroot\ntrue\n%end\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """CPU seconds: a world, a room of each kind, the same program in none; and how many a build has."""
+
+    world: float
+    image: float
+    installer: float
+    transaction: float
+    solver: float
+    plain: float
+    worlds: int
+    rooms: int
+
+    @property
+    def sum(self) -> float:
+        """What one build pays: the dearest room counts for each."""
+        room = max(self.image, self.installer, self.transaction, self.solver) - self.plain
+        return self.worlds * self.world + self.rooms * room
+
+
+def main() -> int:
+    """Measure, print the table, write the JSON; return 1 where the goal is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.rig.bench.sandbox", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--runs", type=int, default=40, metavar="N", help="how often each is made")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        cost = measure(Path(name), args.runs)
+    numbers = {
+        "a world of namespaces": cost.world, "room of the image": cost.image,
+        "room of the installer": cost.installer, "room of the transaction": cost.transaction,
+        "room of the solver": cost.solver, "a program without a room": cost.plain,
+    }  # fmt: skip
+    for label, seconds in numbers.items():
+        print(f"{label:<26} {seconds * 1000:7.1f} ms")
+    print(f"{cost.worlds} worlds and {cost.rooms} rooms a build: {cost.sum:.3f} s of CPU, goal {GOAL} s")
+    if args.json:
+        found = {"cpu_seconds": numbers, "worlds": cost.worlds, "rooms": cost.rooms, "sum": cost.sum}
+        args.json.write_text(json.dumps(found | {"goal": GOAL}, indent=1) + "\n")
+    return int(cost.sum > GOAL)
+
+
+def measure(folder: Path, runs: int) -> Cost:
+    """Count and measure, in `folder`."""
+    runner = Runner(Report(quiet=True))
+    folder.chmod(0o755)
+    worlds, rooms = count(folder / "build", runner)
+    shell = busybox(runner)
+    work = folder / "work"
+    cache = folder / "cache"
+    for one in (work, cache):
+        one.mkdir()
+        hand_over(one)
+    log = folder / "inside" / "log"
+    log.parent.mkdir()
+    world = seconds(lambda: run_inside(nothing, log=log, runner=runner), runs)
+
+    def inside() -> dict[str, float]:
+        furnish(shell)
+        build = as_build()
+        nothing = ["/bin/sh", "-c", ":"]
+        return {
+            "plain": seconds(lambda: build.runner.run(["/bin/true"]), runs),
+            "image": seconds(lambda: sandbox.run_in_image(build, nothing, with_shims=True), runs),
+            "installer": seconds(lambda: sandbox.run_in_installer(build, ["/bin/true"], tree=True), runs),
+            "transaction": seconds(lambda: sandbox.run_on_tree(build, ["/bin/true"]), runs),
+            "solver": seconds(lambda: list(sandbox.stream_solver(build, ["/bin/true"], "")), runs),
+        }
+
+    found = call_inside(inside, work, runner, binds=(Bind(source=cache, target="/cache", writable=True),))
+    return Cost(world=world, worlds=worlds, rooms=rooms, **found)
+
+
+def nothing(_: Door) -> None:
+    """Have nothing to do."""
+
+
+def count(folder: Path, runner: Runner) -> tuple[int, int]:
+    """Build a small image with scripts; return how many worlds and rooms it made."""
+    folder.mkdir()
+    with new_signer(runner) as signer:
+        bench = Bench(folder, build_synthetic(folder / "repository", runner=runner, signer=signer))
+    done = bench.build(kickstart(tail=SCRIPTS), "--debug")
+    # One for solve and fetch, one for the rest.
+    return 2, sum(line.startswith("+ bwrap ") for line in done.stderr.splitlines())
+
+
+def seconds(do: Callable[[], object], runs: int) -> float:
+    """Return the CPU seconds of one run of `do`, with all that it starts: the least mean of four series."""
+    do()
+    means = []
+    for _ in range(4):
+        before = used()
+        for _ in range(max(1, runs // 4)):
+            do()
+        means.append((used() - before) / max(1, runs // 4))
+    return min(means)
+
+
+def used() -> float:
+    """Return the CPU seconds of this process and of those of its children that have ended."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in both)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())
