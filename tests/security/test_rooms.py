@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from builder.image.isolation import sandbox
+from builder.image.isolation.idmap import hand_over
+from builder.image.isolation.namespaces import Bind
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture.synthetic import busybox
@@ -83,3 +86,76 @@ def test_the_inside_sees_no_process_of_the_host_and_no_way_back(tmp_path: Path) 
     assert found["processes"] == ["1"]
     assert not found["cgroups"]
     assert not Path("/usr/written").exists()
+
+
+LOOK = """\
+import json, os
+def names(folder):
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        return error.strerror
+def write(path):
+    try:
+        open(path, "w").write("x")
+    except OSError as error:
+        return error.strerror
+    return "written"
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps({
+    "root": names("/"), "etc": names("/etc"), "tree": names("/tree"), "processes": [
+        name for name in names("/proc") if name.isdigit()
+    ],
+    "capabilities": int(status["CapBnd"], 16), "descriptors": [os.readlink("/proc/self/fd/%s" % one)
+        for one in names("/proc/self/fd") if os.path.lexists("/proc/self/fd/" + one)],
+    "cache": write("/cache/written"),
+    "elsewhere": [write(path) for path in ("/usr/x", "/repos/x", "/etc/passwd")],
+}))
+"""
+
+
+def test_the_solver_has_the_network_and_the_cache_and_nothing_of_the_host(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    hand_over(cache)
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def inside() -> str:
+        Path("/tree/canary").touch()
+        return "".join(sandbox.stream_solver(as_build(), ["/usr/bin/python3", "-c", LOOK], ""))
+
+    binds = (Bind(source=cache, target="/cache", writable=True),)
+    found = json.loads(call_inside(inside, work, Runner(Report(quiet=True)), binds=binds, network=True))
+
+    assert {"resolv.conf", "passwd"} <= set(found["etc"])
+    assert not {"shadow", "ssh", "fstab", "sudoers", "apt", "machine-id"} & set(found["etc"])
+    assert not {"home", "root", "work", "sys", "var", "disk.raw"} & set(found["root"])
+    assert found["tree"] == []
+    assert found["capabilities"] == 0
+    assert len(found["processes"]) < 4
+    assert [at for at in found["descriptors"] if not at.startswith(("pipe:", "/proc/"))] == []
+    assert found["cache"] == "written"
+    assert "written" not in found["elsewhere"]
+
+
+FILL = """\
+import os, sys
+made = 0
+while made < 20000:
+    try:
+        os.close(os.open("%s/%s" % (sys.argv[1], made), os.O_CREAT | os.O_WRONLY))
+    except OSError:
+        break
+    made += 1
+print(made)
+"""
+
+
+@pytest.mark.parametrize("place", ["/", "/run", "/tmp", "/etc", "/dev"])
+def test_files_of_a_room_have_a_bound(tmp_path: Path, place: str) -> None:
+    def inside() -> str:
+        argv = ["/usr/bin/python3", "-c", FILL, place]
+        return sandbox.run_in_installer(as_build(), argv, tree=False, ok=(0,)).stdout
+
+    assert int(call_inside(inside, tmp_path, Runner(Report(quiet=True)))) < 17000

@@ -59,6 +59,7 @@ TERMINALS = ("console", "ttyS0", *(f"tty{number}" for number in range(13)))
 LONGEST = 2 * 3600.0
 # Bytes kept of what one program says.
 LARGEST_OUTPUT = 16 << 20
+_CONFIGURATION = ("--ro-bind", "/etc", "/etc")
 _API_FOLDERS = ("proc", "sys", "dev", "run")
 # Of the host's /etc, what a program needs to find and to trust a server.
 _TO_REACH_SERVERS = (
@@ -145,7 +146,15 @@ def run_in_installer(
         disk: is there under its names in /dev, and may be written.
         arguments: what /proc/cmdline says.
     """
-    words: list[Word] = ["bwrap", *no_environment(), *host_programs(), "--ro-bind", "/etc", "/etc"]
+    words: list[Word] = [
+        "bwrap",
+        *no_environment(),
+        Scratch("/"),
+        *host_programs(),
+        "--ro-bind",
+        "/etc",
+        "/etc",
+    ]
     for name in ("/tmp", "/var/tmp", "/root"):
         Path(f"/var/tmp/installer{name}").mkdir(parents=True, exist_ok=True)
         words += ["--bind", f"/var/tmp/installer{name}", name]
@@ -178,7 +187,7 @@ def stream_solver(build: Build, argv: Sequence[str], input: str) -> Iterator[str
         CommandFailed: as Runner.stream.
     """
     _make_devices()
-    words: list[Word] = ["bwrap", *host_programs(), *_rooms(True)]
+    words: list[Word] = ["bwrap", Scratch("/"), *host_programs(), *_rooms(True)]
     for name in _TO_REACH_SERVERS:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     words += [*_host_resolver(True), Scratch("/tmp", 0o1777), Scratch(TREE)]
@@ -218,7 +227,15 @@ def run_on_tree(
 
 def _transaction(build: Build, *, packages: int) -> list[Word]:
     _check_tree()
-    words: list[Word] = ["bwrap", *no_environment(), *host_programs(), "--ro-bind", "/etc", "/etc"]
+    words: list[Word] = [
+        "bwrap",
+        *no_environment(),
+        Scratch("/"),
+        *host_programs(),
+        "--ro-bind",
+        "/etc",
+        "/etc",
+    ]
     words += [Scratch("/tmp", 0o1777), Scratch("/var/tmp", 0o1777), Scratch("/root", 0o700)]
     words += [*_rooms(False), "--ro-bind", "/sys", "/sys", "--bind", TREE, TREE]
     words += _folders(Path("/cache"), Path("/repos"), build.work / "dnfworker", build.work / "keys")
