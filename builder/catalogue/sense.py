@@ -100,11 +100,12 @@ def _check_databases(release: ProjectRelease) -> Iterator[Problem]:
 
 def _check_logs(release: ProjectRelease) -> Iterator[Problem]:
     """A daemon cannot make a folder in /var/log: it does not start, or says nothing."""
+    # The value of log_dir is a folder itself.
     texts = [
-        (file.where, value)
+        (file.where, f"{value}/log" if key == "log_dir" else value)
         for file in release.configuration.values()
         for options in (file.set or {}).values()
-        for value in options.values()
+        for key, value in options.items()
     ]
     texts += [
         (each.where, word) for each in release.services.values() for word in (*each.run, *each.instance)

@@ -230,26 +230,29 @@ def test_store_is_chosen(user: User, image: Path, words: tuple[str, ...]) -> Non
     assert [path.name for path in user.plane.glance.folder.glob("second/*")] == [there["id"]]
 
 
-DEFINED = (
-    b'{"namespaces": [{"namespace": "OS::X", "resource_type_associations": [{"name": "OS::Glance::Image"}]}]}'
-)
-PROPERTIES = b'{"properties": {"os_distro": {"type": "string", "enum": ["fedora", "centos"]}}}'
+@pytest.fixture
+def definitions(user: User) -> Iterator[None]:
+    """What the administrator of the cloud says about properties of images."""
+    assert user.plane.glance is not None
+    port, token = user.plane.glance.port, token_of(user.plane, user.clouds[CLOUD])
+    values = ["fedora", "centos"]
+    namespace = {
+        "namespace": "OS::Test",
+        "visibility": "public",
+        "resource_type_associations": [{"name": "OS::Glance::Image"}],
+        "properties": {"os_distro": {"title": "Distribution", "type": "string", "enum": values}},
+    }
+    assert request(port, "POST", "/v2/metadefs/namespaces", token=token, body=namespace)[0] == 201
+    yield
+    assert request(port, "DELETE", "/v2/metadefs/namespaces/OS::Test", token=token)[0] == 204
 
 
+@pytest.mark.usefixtures("definitions")
 def test_properties_are_held_against_the_definitions_of_the_cloud(user: User, image: Path) -> None:
-    def define() -> None:
-        user.proxy.reset()
-        user.proxy.faults.append(
-            Fault(method="GET", path=r"/metadefs/namespaces\?", status=200, body=DEFINED)
-        )
-        user.proxy.faults.append(Fault(method="GET", path=r"/properties$", status=200, body=PROPERTIES))
-
     write_manifest(image)
-    define()
+
     refused = user.upload(image, "--property", "os_distro=fedroa")
-    define()
     warned = user.upload(image, "--dry-run")
-    define()
     forced = user.upload(image, "--property", "os_distro=fedroa", "--no-check-properties")
 
     assert refused.code == 2

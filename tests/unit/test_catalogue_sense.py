@@ -34,6 +34,9 @@ SENSELESS = {
     "licence": ("license: Apache-2.0", "license: ASL 2.0", '"ASL 2.0" is not an SPDX expression'),
     "spelling of a licence": ("license: Apache-2.0", "license: apache-2.0", "is written Apache-2.0 in SPDX"),
     "database without sync": ("- databases: [keystone]", "- databases: []", "no command of sync"),
+    "folder of log_dir": (
+        "log_file: /var/log/keystone/keystone.log", "log_dir: /var/log/keyston", "keyston is not among",
+    ),
     "log folder": ("{log_file: /var/log/keystone/", "{log_file: /var/log/keyston/", "keyston is not among"),
 }  # fmt: skip
 

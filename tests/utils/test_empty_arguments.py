@@ -20,7 +20,8 @@ BIN = Path(__file__).parents[2] / "utils/bin"
         ("openstack-db", ["--init", "--service", "keystone", "-p", ""], "-p"),
         ("openstack-keystone-sample-data", ["--region", ""], "--region"),
         ("openstack-keystone-sample-data", ["--file="], "--file"),
-        ("openstack-service", ["list", ""], "an argument"),
+        ("openstack-service", ["list", ""], "argument 2"),
+        ("openstack-demo-install", ["--output", ""], "--output"),
         ("openstack-status", ["--root="], "--root"),
     ],
 )

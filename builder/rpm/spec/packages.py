@@ -45,9 +45,11 @@ def find_packages(root: Path, names: Sequence[str]) -> tuple[Package, ...]:
     """Return the packages of the checkout `root` that match any of the names or globs, for every release.
 
     Raises:
-        InputError: for every name or glob that matches none; for a spec without a version.
+        InputError: for every name or glob that matches none; no spec at all; for a spec without a version.
     """
     specs = sorted((root / "specs").glob("*.spec")) + sorted((root / "specs").glob("*/*.spec"))
+    if not specs:
+        raise InputError(f"{root}: no spec in its folder specs", hint="name a checkout with --source")
     known = list(dict.fromkeys(spec.stem for spec in specs))
     problems = []
     for name in names:

@@ -8,7 +8,6 @@ import re
 from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import read_host
-from ..host.arguments import refuse_empty
 from ..host.parser import Parser
 
 PROGRAM = "openstack-db"
@@ -116,7 +115,6 @@ def _add_more(add):
 
 def parse(argv):
     """Return the options. Raises UsageError."""
-    refuse_empty(argv)
     options = make_parser().parse_args(argv)
     options.host = read_host(options.host, "--host") if options.host else options.host
     # The services' commands run in another folder.

@@ -10,12 +10,12 @@ def refuse_empty(argv):
     `--rootpw "$PASSWORD"` with a variable that is not set would otherwise mean what nobody said.
     """
     before = ""
-    for word in argv:
+    for number, word in enumerate(argv, 1):
         option, equals, value = word.partition("=")
         if word.startswith("--") and equals and not value.strip():
             raise _empty(option)
         if not word.strip():
-            raise _empty(before if before.startswith("-") and "=" not in before else "an argument")
+            raise _empty(before if before.startswith("-") and "=" not in before else "argument %d" % number)
         before = word
 
 

@@ -7,7 +7,6 @@ import os
 from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import read_host
-from ..host.arguments import refuse_empty
 from ..host.parser import Parser
 
 PROGRAM = "openstack-keystone-sample-data"
@@ -193,7 +192,6 @@ def _add_output(add):
 def parse(argv, environment=None):
     """Return the options, with the variables where no option stands. Raises UsageError."""
     environment = os.environ if environment is None else environment
-    refuse_empty(argv)
     options = make_parser().parse_args(argv)
     options.given_profile = options.profile
     options.profile = options.profile or "current"

@@ -5,7 +5,6 @@ import argparse
 
 from .. import VERSION
 from ..errors import UsageError
-from ..host.arguments import refuse_empty
 from ..host.parser import Parser
 from . import verbs
 
@@ -70,7 +69,6 @@ def parse(argv):
     if not argv:
         raise UsageError("say what to do: list, status, start, stop ...", hint="%s --help" % PROGRAM)
     # PREFIX may follow options, which Python 3.6 cannot mix with `*`.
-    refuse_empty(argv)
     options, words = parser.parse_known_args(argv)
     unknown = [word for word in words if word.startswith("-")]
     if unknown:

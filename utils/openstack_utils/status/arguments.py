@@ -5,7 +5,6 @@ import argparse
 
 from .. import VERSION
 from ..errors import UsageError
-from ..host.arguments import refuse_empty
 from ..host.parser import Parser
 
 PROGRAM = "openstack-status"
@@ -59,7 +58,6 @@ def make_parser():
 def parse(argv):
     """Return the options. Raises UsageError."""
     # PROJECT may follow options, which Python 3.6 cannot mix with `*`.
-    refuse_empty(argv)
     options, words = make_parser().parse_known_args(argv)
     unknown = [word for word in words if word.startswith("-")]
     if unknown:
