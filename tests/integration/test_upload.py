@@ -223,9 +223,10 @@ def test_image_that_cannot_be_deleted_is_named(user: User, image: Path) -> None:
 
 def test_what_glance_takes_for_no_qcow2_exits_5_and_leaves_nothing(user: User, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.qcow2"
-    garbage.write_bytes(
-        b"QFI\xfb\0\0\0\3" + bytes(16) + (1 << 30).to_bytes(8, "big") + bytes(72) + os.urandom(MIB)
-    )
+    # A feature that nobody knows.
+    features = bytes(40) + (1 << 40).to_bytes(8, "big") + bytes(24)
+    header = b"QFI\xfb\0\0\0\3" + bytes(16) + (1 << 30).to_bytes(8, "big") + features
+    garbage.write_bytes(header + os.urandom(MIB))
 
     done = user.upload(garbage)
 
