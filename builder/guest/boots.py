@@ -210,13 +210,13 @@ def _wait_for_login(bench: Bench, guest: Guest, login: Login, step: Step, serial
     said = ""
     while guest.seconds < bench.timeout:
         if not guest.is_running:
-            tail = serial_log.read_bytes()[-4096:]
+            tail = _read_tail(serial_log, 4096)
             if b"reboot: Restarting system" in tail:
                 return "the guest started itself again"
             if b"reboot: Power down" in tail:
                 return "the guest turned itself off"
             return guest.last_words()
-        tail = serial_log.read_bytes()[-16384:]
+        tail = _read_tail(serial_log, 16384)
         if dead := DEAD_ENDS.search(tail):
             return f"the console says `{dead.group().decode().strip()}`"
         if ssh.has_banner(guest.folder):
@@ -227,6 +227,13 @@ def _wait_for_login(bench: Bench, guest: Guest, login: Login, step: Step, serial
         step.progress(f"{guest.seconds:.0f}s  {_last_line(tail)}")
         time.sleep(0.5)
     return f"no login within {bench.timeout:.0f} s" + (f": {said}" if said else ", no ssh server answered")
+
+
+def _read_tail(path: Path, count: int) -> bytes:
+    """Return the last `count` bytes: a guest may have written much."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - count))
+        return file.read(count)
 
 
 def _last_line(tail: bytes) -> str:

@@ -27,6 +27,7 @@ from builder.guest.instance import (
     ec2_tree,
     openstack_documents,
 )
+from builder.report import escape
 
 SOCKET = "metadata.sock"
 # Requests at once, and seconds for one.
@@ -109,6 +110,9 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         finally:
             self._free.release()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a guest may end a connection whenever it likes."""
+
 
 @contextmanager
 def serve(folder: Path, instance: Instance, datasource: Datasource) -> Iterator[None]:
@@ -136,7 +140,7 @@ def serve(folder: Path, instance: Instance, datasource: Datasource) -> Iterator[
             return "guest"
 
         def log_message(self, text: str, *args: object) -> None:
-            log.write(f"{self.log_date_time_string()} {text % args}\n")
+            log.write(f"{self.log_date_time_string()} {escape(text % args)}\n")
             log.flush()
 
     # The folder may lie deeper than the 108 bytes of a Unix address: go by its descriptor.

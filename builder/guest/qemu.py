@@ -96,9 +96,9 @@ def command_line(machine: Machine) -> list[str]:
     is its port 22. Without IPv6: slirp would announce a name server that never answers.
     """
     argv = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
-    # The relay of the metadata service is a program that qemu starts.
-    spawn = "allow" if machine.metadata_command else "deny"
-    argv += ["-sandbox", f"on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny,spawn={spawn}"]
+    # The relay of the metadata service is a program that qemu starts, in a session of its own.
+    starting = "" if machine.metadata_command else ",elevateprivileges=deny,spawn=deny"
+    argv += ["-sandbox", f"on,obsolete=deny,resourcecontrol=deny{starting}"]
     # graphics=off makes SeaBIOS talk on the serial port: a disk that does not boot says so in the log.
     # Only code in system management mode may write the variables that hold the keys of Secure Boot.
     management = ",smm=on" if machine.firmware.secure else ""

@@ -15,7 +15,7 @@ from builder.guest.qemu import PORT_RELAY, PYTHON, SSH
 from builder.runner import Child, Completed, Runner
 
 # ssh replaces what follows a %, and has a shell read the line, in the folder of the socket.
-_PROXY = "exec " + shlex.join([PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH]).replace("%", "%%")
+_PROXY = shlex.join([PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH]).replace("%", "%%")
 KEY = "id_ed25519"
 # Bytes that are kept of what a guest says.
 LARGEST_ANSWER = 32 << 20
