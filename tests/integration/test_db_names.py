@@ -277,3 +277,17 @@ def test_account_for_another_host_alone_is_said_as_that(host: Host) -> None:
     assert "--grant-from lets it in from 192.0.2.7 only" in run.err
     assert "hint: name this host with another --grant-from" in run.err
     assert (host.databases(), host.accounts()) == (set(), set())
+
+
+def test_account_without_a_name_that_is_taken_first_is_named(host: Host) -> None:
+    host.sql("CREATE USER ''@'127.0.0.1'")
+    before = host.state()
+    try:
+        run = host.run("--init", *ONE, "--grant-from", "%")
+        after = host.state()
+    finally:
+        host.sql("DROP USER ''@'127.0.0.1'")
+
+    assert (run.code, after) == (1, before)
+    assert "accounts without a name come first: ''@'127.0.0.1'" in run.err
+    assert "hint: DROP USER ''@'127.0.0.1'; or --grant-from names this host" in run.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,44 @@ def test_words_of_the_server_are_shown_with_a_hint(
     assert (check.code, check.out) == (4, "keystone  denied\n")
     assert said in check.err
     assert hint in check.err + check.out
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "hint"),
+    [
+        (
+            "host keystone all 127.0.0.1/32 ident",
+            "Ident authentication failed",
+            "scram-sha-256 takes passwords",
+        ),
+        ("host keystone all 127.0.0.1/32 reject", "pg_hba.conf rejects connection", "before that"),
+        # What it had for this host is gone.
+        ("", "no pg_hba.conf entry", "add a line for the account"),
+    ],
+    ids=["ident", "reject", "no entry"],
+)
+def test_refusal_of_pg_hba_is_shown_with_a_hint(
+    host: Host, server: PostgreSQL, line: str, said: str, hint: str
+) -> None:
+    conf = server.folder / "data" / "pg_hba.conf"
+    old = conf.read_text()
+    host.sql("CREATE ROLE keystone LOGIN PASSWORD 'pw-of-the-operator'")
+    host.sql("CREATE DATABASE keystone OWNER keystone")
+    url = f"postgresql+psycopg2://keystone:pw-of-the-operator@127.0.0.1:{server.port}/keystone"
+    host.write("keystone", f"[database]\nconnection = {url}\n")
+    root = "host all postgres 127.0.0.1/32 scram-sha-256\n"
+    conf.write_text(f"{line}\n{root}")
+    host.sql("SELECT pg_reload_conf()")
+    time.sleep(0.5)
+    try:
+        check = host.run("--check", "--service", "keystone")
+    finally:
+        conf.write_text(old)
+        host.sql("SELECT pg_reload_conf()")
+
+    assert (check.code, check.out) == (4, "keystone  denied\n")
+    assert said in check.err
+    assert hint in check.err
 
 
 ASCII = "CREATE DATABASE keystone ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"

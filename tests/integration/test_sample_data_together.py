@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from pathlib import Path
@@ -51,6 +52,25 @@ def test_what_two_runs_have_made_at_the_same_time_is_there_once(person: Person, 
     assert "removed    service glance (image), which another run has made too" in second.err
     assert catalog(keystone) == alone
     assert len(set(alone[1])) == len(alone[1]) == 6
+
+
+def test_two_processes_at_once_leave_no_doubles(keystone: Keystone, tmp_path: Path) -> None:
+    keystone.reset("fresh")
+    people = [Person(keystone, tmp_path / name) for name in ("one", "other")]
+    with contextlib.ExitStack() as stack:
+        for person in people:
+            person.folder.mkdir()
+        processes = [stack.enter_context(person.filling("--all-services")) for person in people]
+        ended = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    after = people[0].fill("--all-services", "--json")
+
+    assert [code for _, code in ended] == [0, 0], ended
+    # Both were under way: what one of them made the other found, or took its own double away.
+    assert any("made by somebody else just now" in out + err or "removed" in err for (out, err), _ in ended)
+    assert set(after.results().values()) == {"unchanged"}
+    services, endpoints = catalog(keystone)
+    assert len(services) == len(set(services)) > 5
+    assert len(endpoints) == len(set(endpoints)) >= 3 * 5
 
 
 @pytest.mark.parametrize("writes", [0, 1, 2, 4, 6, 8])

@@ -179,3 +179,28 @@ def test_what_cannot_be_put_back_in_place_is_said_and_kept(folder: Path, shim: P
     assert outcome.code == 1
     assert "damaged, the old text is in " in outcome.err
     assert list(outcome.work.values()) == [OLD]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sets attributes")
+@pytest.mark.parametrize("attribute", ["i", "a"])
+@pytest.mark.parametrize("words", [[], ["--inplace"]], ids=["replaced", "in place"])
+def test_attribute_that_forbids_a_change_is_hinted_at(
+    tmp_path: Path, attribute: str, words: list[str]
+) -> None:
+    path = tmp_path / "f"
+    path.write_text(OLD)
+    # A tmpfs has none.
+    if subprocess.run(["chattr", f"+{attribute}", path], capture_output=True, check=False).returncode:
+        pytest.skip("this file system has no such attributes")
+    try:
+        done = config_tool.process(*words, "--set", path, "s", "a", "new")
+    finally:
+        subprocess.run(["chattr", f"-{attribute}", path], check=True)
+
+    assert done.code == 1
+    assert done.err == (
+        f"error: {path}: operation not permitted\n"
+        f"hint: lsattr {path} shows whether it is immutable or append-only (chattr)\n"
+    )
+    assert os.listdir(tmp_path) == ["f"]
+    assert path.read_text() == OLD

@@ -3,6 +3,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,32 @@ def test_essex_points_to_the_running_keystone_unless_strict(catalogue: dict) -> 
     assert strict["compute", "public"] == "http://10.0.0.5:8774/v1.1/$(tenant_id)s"
     assert strict["volume", "admin"] == "http://10.0.0.5:8776/v1/$(tenant_id)s"
     assert strict["ec2", "admin"] == "http://10.0.0.5:8773/services/Admin"
+
+
+@pytest.mark.parametrize(
+    ("here", "more", "expected"),
+    [
+        ([], {}, None),
+        (["etc/glance/glance-api.conf"], {}, {"identity", "image"}),
+        (["etc/init.d/openstack-glance-api"], {}, {"identity", "image"}),
+        (["usr/lib/systemd/system/openstack-nova-os-compute-api.service"], {}, {"identity", "compute"}),
+        (["etc/keystone/keystone.conf"], {}, {"identity"}),
+        (["etc/keystone/keystone.conf"], {"services": ("glance",)}, {"identity", "image"}),
+    ],
+)
+def test_services_that_are_installed_are_registered(
+    catalogue: dict, tmp_path: Path, here: "list[str]", more: "dict[str, object]", expected: "set[str] | None"
+) -> None:
+    for name in here:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    found = profiles.installed(catalogue, "current", lambda path: str(tmp_path / path.lstrip("/")))
+
+    desired = build(catalogue, "current", installed=found, **more)
+
+    everything = {each.type for each in build(catalogue, "current").services}
+    assert {each.type for each in desired.services} == (expected or everything)
+    assert len(everything) > 5
 
 
 def test_every_role_user_and_project_of_an_assignment_is_made(catalogue: dict) -> None:

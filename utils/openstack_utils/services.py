@@ -11,6 +11,8 @@ import os
 from .errors import UtilityError
 
 FORMAT = 1
+# Where unit files stand, the first wins (systemd.unit(5)).
+UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
 INSTALLED = "/usr/share/openstack-utils/services.json"
 
 
@@ -40,3 +42,14 @@ def load_services(path=None):
         message = "{}: format {} is not {}".format(path, found, FORMAT)
         raise UtilityError(message, hint="it belongs to another version of openstack-utils")
     return services
+
+
+def is_installed(facts, locate=str):
+    """Return whether a project is on this host: a unit, an init script or a configuration file of it.
+
+    facts: those of one release of the project. locate: gives where a file of the host stands in this run.
+    """
+    names = [name for unit, each in facts["services"].items() for name in [unit] + list(each["aliases"])]
+    paths = ["%s/%s.service" % (folder, name) for folder in UNITS for name in names]
+    paths += ["/etc/init.d/" + name for name in names]
+    return any(os.path.exists(locate(path)) for path in paths + list(facts["configuration"]))

@@ -13,9 +13,8 @@ import shlex
 from typing import NamedTuple
 
 from .errors import MissingError, UsageError
-from .services import load_services
+from .services import UNITS, load_services
 
-UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
 KINDS = {"--config-file": "file", "--config-dir": "folder"}
 
 

@@ -66,6 +66,8 @@ class Check:
             except MissingDatabase:
                 states[each.name] = schema.MISSING
             except DeniedError as problem:
+                if problem.hint is None and url.engine == "mysql":
+                    problem.hint = "another password counts, or an account without a name: --init says which"
                 states[each.name], error = DENIED, error or problem
             except UnreachableError as problem:
                 states[each.name], error = UNREACHABLE, problem

@@ -182,6 +182,7 @@ class Init:
             except DeniedError as error:
                 if error.hint:
                     raise
+                self._check_anonymous(error)
                 message = "%s: the account may be there with another password" % error.message
                 hint = "--password-file or --generate-password sets it anew"
                 if self.task.options.grant_from:
@@ -195,6 +196,20 @@ class Init:
                 connection.query("SELECT 1")
             finally:
                 connection.close()
+
+    def _check_anonymous(self, error):
+        """Raise what helps where the server takes an account without a name for ours.
+
+        Of the accounts for a host it takes the most exact host first, ''@localhost before keystone@%.
+        """
+        if self.task.engine != "mysql":
+            return
+        hosts = sorted(self.task.admin.hosts(""))
+        if hosts:
+            names = ", ".join("''@'%s'" % host for host in hosts)
+            message = "%s: accounts without a name come first: %s" % (error.message, names)
+            drop = "; ".join("DROP USER ''@'%s'" % host for host in hosts)
+            raise UtilityError(message, hint="%s; or --grant-from names this host" % drop) from None
 
     def _check_tables(self, desired, names):
         for name in names:

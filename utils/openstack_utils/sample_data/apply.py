@@ -32,6 +32,8 @@ RESULTS = {
     sample_plan.CONFLICT: "conflict",
 }
 NOT_DONE = "not done"
+# How often what two runs have taken away from each other is made again.
+ROUNDS = 3
 
 
 class StepOutcome(NamedTuple):
@@ -68,7 +70,11 @@ def apply_plan(session, plan, workers, *, show=None, note=None):
     last = [step for step in run.open if _is_own_password(step, session.user_id)]
     try:
         workers.run_tasks([run.task(step) for step in run.open if step not in last])
-        doubles.mend(session, run.outcomes(), note or (lambda _text: None))
+        for _ in range(ROUNDS):
+            lost = doubles.mend(session, run.outcomes(), note or (lambda _text: None))
+            if not lost:
+                break
+            workers.run_tasks([run.task(step) for step in run.with_endpoints(lost)])
         workers.run_tasks([run.task(step) for step in last])
     except (RemoteError, KeyboardInterrupt) as cause:
         raise Stopped(cause, run.outcomes()) from None
@@ -182,6 +188,14 @@ class _Run:
                 outcome = StepOutcome(step, NOT_DONE)
             done.append(outcome or StepOutcome(step, RESULTS[step.action], step.found, step.note))
         return done
+
+    def with_endpoints(self, steps):
+        """Return steps, and those of the endpoints that have gone with their services."""
+        services = [_key(step) for step in steps if step.kind == "service"]
+        gone = [
+            step for step in self.open if step.kind == "endpoint" and needs_of(step.wanted)[0] in services
+        ]
+        return steps + [step for step in gone if step not in steps]
 
     def _do(self, step):
         method, path, body = request_for(step, self.ids, self.session.domain)

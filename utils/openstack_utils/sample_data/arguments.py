@@ -68,8 +68,9 @@ def _add_what(add):
         metavar="NAME",
         nargs="+",
         action="append",
-        help="only these services: nova glance ...",
+        help="only these services: nova glance ... (those that are installed here)",
     )
+    add("--all-services", action="store_true", help="all services of the profile, installed or not")
     add("--file", metavar="FILE.yaml", help="the objects of this file instead of a profile")
     add(
         "--strict-2012",
@@ -243,8 +244,11 @@ def _check(options):
     problems = []
     if options.file and options.given_profile:
         problems.append("--file and --profile exclude each other")
-    if options.file and options.services:
-        problems.append("--service goes with a profile, not with --file")
+    if options.file and (options.services or options.all_services):
+        word = "--service" if options.services else "--all-services"
+        problems.append("%s goes with a profile, not with --file" % word)
+    if options.services and options.all_services:
+        problems.append("--service and --all-services exclude each other")
     if options.strict_2012 and options.profile != "essex":
         problems.append("--strict-2012 goes with --profile essex")
     if options.yes and not options.prune:

@@ -9,7 +9,7 @@ from ..host.console import Console, exit_code
 from ..host.workers import Workers
 from ..keystone import login
 from ..keystone.client import RemoteError
-from . import arguments, report
+from . import arguments, profiles, report
 from . import files as sample_files
 from . import plan as sample_plan
 from .apply import NOT_DONE, Stopped, apply_plan, foresee
@@ -127,6 +127,7 @@ class Run:
             keystone.credentials.url,
             region,
             options.services,
+            self._installed(keystone.catalogue),
             options.optional,
             options.endpoints,
             options.strict_2012,
@@ -138,6 +139,17 @@ class Run:
 
             return from_yaml.read_desired(options.file, choices, self.passwords), choices
         return build(keystone.catalogue, choices, self.passwords), choices
+
+    def _installed(self, catalogue):
+        """Return the projects of this host whose services are registered where none are named."""
+        options = self.options
+        if options.file or options.services or options.all_services:
+            return ()
+        found = profiles.installed(catalogue, options.profile)
+        if found:
+            names = ", ".join(found)
+            self.console.note("registers what is installed here: %s (all: --all-services)" % names)
+        return found
 
     def _warn_of_passwords(self):
         passwords, warn = self.passwords, self.console.warn

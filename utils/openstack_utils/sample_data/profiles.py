@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import UsageError
+from ..services import is_installed
 from .model import (
     INTERFACES,
     Assignment,
@@ -25,12 +26,16 @@ from .model import (
 
 
 class Choices(NamedTuple):
-    """What the person chose. `addresses` maps interface -> host, "" for the host in Keystone's URL."""
+    """What the person chose. `addresses` maps interface -> host, "" for the host in Keystone's URL.
+
+    `installed` are the projects of this host, which count where no `services` are named; empty: all do.
+    """
 
     profile: str
     identity_url: str
     region: str = "RegionOne"
     services: tuple = ()
+    installed: tuple = ()
     optional: tuple = ()
     endpoints: bool = True
     strict: bool = False
@@ -45,6 +50,14 @@ def profiles(catalogue):
         for name in catalogue["releases"]
         if any(_release(project, name).get("accounts") for project in catalogue["projects"].values())
     ]
+
+
+def installed(catalogue, profile, locate=str):
+    """Return the names of the projects of a profile that are on this host and have endpoints."""
+    found = {name: each["releases"].get(profile) for name, each in catalogue["projects"].items()}
+    return tuple(
+        name for name, facts in found.items() if facts and facts["endpoints"] and is_installed(facts, locate)
+    )
 
 
 def build(catalogue, choices, passwords):
@@ -126,7 +139,10 @@ def _release(project, name):
 
 
 def _chosen(catalogue, found, choices):
-    """Return the names of the chosen projects: all that are not optional, or those that were named."""
+    """Return the names of the chosen projects: those that were named, else those that are installed.
+
+    Without either all that are not optional.
+    """
     names = {}
     for name in found:
         for known in [name] + list(catalogue["projects"][name]["aliases"]):
@@ -140,7 +156,8 @@ def _chosen(catalogue, found, choices):
     chosen = []
     for name, release in found.items():
         optional = (release.get("account") or {}).get("optional")
-        wanted = name in asked or not (choices.services or optional)
+        is_default = name in choices.installed if choices.installed else not optional
+        wanted = name in asked or (is_default and not choices.services)
         if wanted or release.get("accounts"):
             chosen.append(name)
     return chosen

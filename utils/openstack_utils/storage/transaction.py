@@ -110,7 +110,7 @@ class Transaction:
                 hint = "the folder %s is not there" % file.folder if create else None
                 raise missing_file(file.path, hint) from None
             except OSError as error:
-                raise system_error(file.path, error) from error
+                raise system_error(file.path, error, _hint(file, error)) from error
             file.descriptor = descriptor
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):

@@ -29,6 +29,7 @@ REFUSED = (
         "no pg_hba.conf entry",
         "add a line for the account and this host to pg_hba.conf",
     ),
+    ("pg_hba.conf rejects", "a line of pg_hba.conf rejects this host: put one that lets it in before that"),
     ("Ident authentication failed", "pg_hba.conf says ident for this address: scram-sha-256 takes passwords"),
     ("ident authentication failed", "pg_hba.conf says ident for this address: scram-sha-256 takes passwords"),
     ("Peer authentication failed", "pg_hba.conf says peer for the socket: scram-sha-256 takes passwords"),
