@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -17,13 +20,14 @@ from builder.errors import CommandFailed
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.machine import trees
-from tests.rig.machine.cgroups import MOUNTS
-from tests.rig.machine.machine import Machine, booted
+from tests.rig.machine.cgroups import MOUNTS, PREFIX
+from tests.rig.machine.machine import SHARED, Machine, booted
 from tests.rig.machine.trees import Tree
 from tests.support.rpm_tool import builder, the_rpm
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.root
+T = TypeVar("T")
 
 # A service as EL 6 has them; its daemon is `sleep`. %s: start and stop number, name.
 SCRIPT = """\
@@ -191,43 +195,49 @@ def test_two_machines_never_meet(fixture_tree: Tree, fixture_machine: Machine) -
 
 
 def test_a_killed_run_leaves_nothing(fixture_tree: Tree) -> None:
-    mounts = Path("/proc/self/mountinfo").read_text()
-    argv = [sys.executable, "-m", "tests.rig.machine", "fixture", "sleep", "1000.25"]
+    # The arguments are this run's alone: other tests of this host have machines too.
+    sleep = ["sleep", f"1000.{os.getpid()}"]
+    argv = [sys.executable, "-m", "tests.rig.machine", "fixture", *sleep]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as run:
-        was_there = wait_for(sleepers, seconds=60)
+        name = wait_for(lambda: machine_of(sleep), seconds=60)
         os.kill(run.pid, signal.SIGKILL)
-    assert was_there
+    assert name
 
-    wait_for(lambda: not sleepers(), seconds=10)
-    assert sleepers() == []
-    assert Path("/proc/self/mountinfo").read_text() == mounts
-    with booted(fixture_tree, Runner(Report(quiet=True))) as machine:
-        left = [path.name for path in trees.folder().glob(".openstack-builder-fixture-*")]
-        assert machine.folder.name in left
-        groups = {path.name for mount in MOUNTS for path in mount.glob("openstack-builder-machine.*")}
-        assert {name.removeprefix("openstack-builder-machine.") for name in groups} <= set(left)
+    wait_for(lambda: not processes_of(sleep), seconds=10)
+    assert processes_of(sleep) == []
+    assert name not in Path("/proc/self/mountinfo").read_text()
+    with booted(fixture_tree, Runner(Report(quiet=True))):
+        assert not (trees.folder() / name).exists()
+        assert [mount for mount in MOUNTS if (mount / f"{PREFIX}{name}").exists()] == []
 
 
-def wait_for(is_so: Callable[[], object], *, seconds: float) -> bool:
-    """Wait until something is so; say whether it came to that."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def machine_of(argv: Sequence[str]) -> str | None:
+    """Return the work folder's name of the machine that runs a command; None while none does."""
+    for pid in processes_of(argv):
+        with contextlib.suppress(OSError):
+            # The machine sees one folder of its work folder.
+            found = re.search(rf"/([^/ ]+)/shared {SHARED} ", Path(f"/proc/{pid}/mountinfo").read_text())
+            if found:
+                return found[1]
+    return None
 
 
-def sleepers() -> list[str]:
-    """Return the processes of this host that run the command of the killed run."""
+def processes_of(argv: Sequence[str]) -> list[str]:
+    """Return the processes that run a command."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes() == b"sleep\x001000.25\0":
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == "".join(f"{word}\0" for word in argv).encode():
                 found.append(path.parent.name)
-        except OSError:
-            continue
     return found
+
+
+def wait_for(look: Callable[[], T], *, seconds: float) -> T:
+    """Look until there is something to see, or the time is over; return what was seen last."""
+    deadline = time.monotonic() + seconds
+    while not (seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return seen
 
 
 @pytest.mark.parametrize(("kind", "target"), [("fixture", "fixture-12"), ("sysv", "epel-6")])
