@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from builder import tools
+from builder.image import pipeline
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture import spoil
@@ -23,18 +24,7 @@ from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
 from tests.support.imaging import HEAD, Bench, kickstart, processes_of, traces
 
-STAGES = (
-    "solve",
-    "fetch",
-    "install",
-    "configure",
-    "scripts",
-    "initramfs",
-    "boot files",
-    "seal",
-    "disk",
-    "convert",
-)
+STAGES = [stage.name for stage in pipeline.STAGES]
 
 
 @pytest.mark.parametrize(
