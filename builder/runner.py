@@ -14,13 +14,16 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from builder import pipes, tools
 from builder.errors import CommandFailed
 from builder.report import Report
+from builder.timeline import Span
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -82,6 +85,14 @@ class Runner:
         self._guard = threading.Lock()
         self._groups: set[int] = set()
         self._ended = False
+        self._ran: list[tuple[str, float, float]] = []
+
+    def spans(self, where: str) -> list[Span]:
+        """Return which programs ran, and when, of those that have ended; `where` is our place."""
+        return [
+            Span(name=name, kind="program", where=where, began=began, seconds=seconds)
+            for name, began, seconds in self._ran
+        ]
 
     def run(
         self,
@@ -156,6 +167,7 @@ class Runner:
                 self._groups.add(process.pid)
                 if self._ended:
                     os.killpg(process.pid, signal.SIGKILL)
+        began = time.monotonic()
         try:
             yield
         except BaseException:
@@ -168,6 +180,7 @@ class Runner:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            self._ran.append((_program(process.args), began, time.monotonic() - began))
             for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe:
                     pipe.close()
@@ -269,6 +282,15 @@ def _start(
         preexec_fn=child.prepare,
         process_group=0 if child.group else None,
     )
+
+
+def _program(args: Any) -> str:
+    """Return what runs for people: in a room the program itself, and of an interpreter its script."""
+    words: list[str] = [os.fspath(word) for word in args]
+    inner = words[words.index("--") + 1 :] if "--" in words[:-1] else words
+    name = os.path.basename(inner[0])
+    scripts = [os.path.basename(word) for word in inner[1:] if word.endswith(".py")]
+    return scripts[0] if name.startswith("python") and scripts else name
 
 
 def _failure(argv: Sequence[str | os.PathLike[str]], status: int, said: str) -> str:

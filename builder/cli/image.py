@@ -66,6 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--solver", choices=("dnf", "libdnf5"),
         help="what chooses the packages (default: dnf where its Python module is, else libdnf5)",
     )  # fmt: skip
+    how.add_argument(
+        "--timeline", type=Path, metavar="FILE",
+        help="write what ran when, as a trace that a browser's viewer opens (chrome://tracing, Perfetto)",
+    )  # fmt: skip
     how.add_argument("--keep", action="store_true", help="keep the work folder")
     how.add_argument(
         "--memory-share", type=int, default=50, metavar="PERCENT",
@@ -125,6 +129,7 @@ def _build(
         keep_files=tuple(args.keep_file),
         ks_arguments=tuple(args.ks_arg),
         solver=args.solver,
+        timeline=args.timeline.absolute() if args.timeline else None,
         formats=args.format,
         source_date_epoch=_epoch(),
     )

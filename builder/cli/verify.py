@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -19,6 +20,7 @@ from builder.guest.outcome import CheckState
 from builder.guest.qemu import DiskBus
 from builder.guest.verify import ACROSS, INSIDE, OUTSIDE, ImageVerdict, VerifyOptions, check_ids, verify
 from builder.manifest import find_manifest
+from builder.page import Check, add_checks, page_path
 from builder.sizes import GIB, KIB, MIB, TIB
 
 SUMMARY = "Boot an image on a throw-away overlay and run the checklist on it; the image is only read."
@@ -122,6 +124,13 @@ def run(args: argparse.Namespace, context: Context) -> int:
         keep=args.keep,
     )
     verdict = verify(context.runner, args.image.absolute(), find_manifest(args.image), options)
+    checks = tuple(
+        Check(check=one.check, state=one.state.value, reason=one.reason) for one in verdict.results
+    )
+    # The page of the build has them too, where it is there and may be written.
+    page = page_path(args.image)
+    if os.access(page, os.W_OK):
+        add_checks(page, verdict.sha256, checks)
     if args.json:
         context.report.json(verdict.as_json())
     else:

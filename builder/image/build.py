@@ -19,6 +19,7 @@ from builder.manifest import OperatingSystem
 from builder.report import Report, Step
 from builder.runner import Runner
 from builder.targets import Target
+from builder.timeline import Span
 
 # Inside, the raw disk: one file of the host's, the only one that may be written.
 DISK = Path("/disk.raw")
@@ -48,6 +49,7 @@ class BuildOptions:
     keep_files: tuple[str, ...] = ()
     ks_arguments: tuple[str, ...] = ()
     solver: str | None = None
+    timeline: Path | None = None
     formats: tuple[str, ...] = ("qcow2",)
     source_date_epoch: int
 
@@ -76,6 +78,8 @@ class Facts:
     kernel_arguments: tuple[str, ...] = ()
     os: OperatingSystem | None = None
     stages: list[tuple[str, float]] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)  # path -> bytes, in the end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,7 @@ from builder.files import (
     sha256_file,
     work_folder,
 )
-from builder.image import manifest
+from builder.image import manifest, pages
 from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.cache import choices, trees
 from builder.image.fingerprint import take_fingerprint, take_seed
@@ -61,6 +61,7 @@ from builder.report import Report
 from builder.runner import Runner
 from builder.sizes import MIB
 from builder.targets import Target
+from builder.timeline import Span, write_trace
 from builder.versions import load_rpm
 
 # Of a raw disk, only the .zst takes room of its own.
@@ -131,6 +132,8 @@ def build_image(
     check_replaceable(final, result.manifest.name)
     log = options.out / f"{plan.name}.log"
     find_destination(log)
+    if options.timeline:
+        find_destination(options.timeline)
     # What killed builds left takes room that this one may need.
     if options.out.is_dir():
         remove_stale(options.out)
@@ -153,10 +156,14 @@ def build_image(
             keys.collect(plan, target, work / "keys", runner)
             _run_stages(build, states)
             paths = [build.finished / path.name for path in files]
-            write_manifest(build.finished, manifest.describe(build, paths, states))
+            described = manifest.describe(build, paths, states)
+            write_manifest(build.finished, described)
+            pages.write(build, described, final)
             replace_folder(build.finished, final, result.manifest.name)
             if build.clusters:
                 build.clusters.keep()
+            if options.timeline:
+                write_trace(options.timeline, [*build.facts.spans, *runner.spans("host")])
         except BuildError as error:
             if error.log is not None:
                 error.log = log
@@ -218,9 +225,9 @@ def _choose(
         if kept:
             for warning in known.warnings:
                 build.warn(warning)
-            told = (lambda _: f"{solve.check(build)}, as before", lambda _: "not needed")
+            again = (lambda _: f"{solve.check(build)}, as before", lambda _: "not needed")
             stages = [
-                (number, replace(stage, run=run)) for (number, stage), run in zip(stages, told, strict=True)
+                (number, replace(stage, run=run)) for (number, stage), run in zip(stages, again, strict=True)
             ]
             _run_group(build, stages)
             return kept
@@ -261,7 +268,9 @@ def _run_inside(
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
         try:
-            return pack(_run_group(build, stages))
+            facts = _run_group(build, stages)
+            facts.spans += build.runner.spans("inside")
+            return pack(facts)
         finally:
             if build.options.keep and room == Room.OFFLINE:
                 tree.save(build)
@@ -294,6 +303,9 @@ def _run_group(build: Build, stages: list[tuple[int, Stage]]) -> Facts:
             build.step = step
             step.detail = stage.run(build)
         build.facts.stages.append((stage.name, round(step.seconds, 3)))
+        where = "inside" if build.door else "host"
+        span = Span(name=stage.name, kind="stage", where=where, began=step.started, seconds=step.seconds)
+        build.facts.spans.append(span)
     return build.facts
 
 

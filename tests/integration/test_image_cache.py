@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from builder.image.cache import entries
 from builder.image.cache.clusters import Clusters
 from builder.image.disk import qcow2
+from builder.page import read_files
 from tests.rig.fixture.synthetic import SyntheticRepository
 from tests.support.imaging import Bench, kickstart
 from tests.support.other_user import run_as_plain_user
@@ -203,3 +205,18 @@ def test_clusters_that_are_damaged_are_compressed_again(disk: Path, tmp_path: Pa
         path.write_bytes(raw)
 
     assert convert(disk, image) == (1 if damaged == "image" else 7)
+
+
+def test_the_page_of_a_build_says_what_has_changed_and_a_trace_what_ran(bench: Bench, tmp_path: Path) -> None:
+    bench.build(text("sixth"))
+    trace = tmp_path / "trace.json"
+
+    bench.build(text("sixth") + "%post\necho more >/etc/more\n%end\n", "--timeline", str(trace))
+
+    page = bench.image.with_name("test.report.html")
+    files = read_files(page)
+    assert files is not None
+    assert files["/etc/made"] == len("sixth\n")
+    assert "1 added, 0 removed, 0 of another size" in page.read_text()
+    ran = {event["name"] for event in json.loads(trace.read_text())["traceEvents"]}
+    assert {"install", "tar", "mke2fs", "convert", "qemu-img"} <= ran

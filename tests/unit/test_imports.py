@@ -18,7 +18,7 @@ LAYERS = (
     ("errors", "folders", "masking", "sizes", "repofile"),
     ("destination",),
     ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
-    ("tools", "manifest", "releases"),
+    ("tools", "manifest", "page", "releases", "timeline"),
     ("versions",),
     ("runner", "http", "outliving"),
     ("bubblewrap", "download", "conversion"),

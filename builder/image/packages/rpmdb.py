@@ -41,6 +41,7 @@ def installed(build: Build) -> tuple[ChosenPackage, ...]:
             found.append(
                 replace(
                     known.get(nevra, of_script),
+                    size=int(size),
                     sigmd5=sigmd5 if re.fullmatch(r"[0-9a-f]{32}", sigmd5) else None,
                     key=key[1] if key else None,
                 )

@@ -13,6 +13,9 @@ from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.volumes.metadata import write_groups
 from builder.image.tree import tree
 
+# Of an image whose files are listed in its report: what goes through the door has a bound.
+MOST_FILES = 90_000
+LONGEST_NAMES = 12 << 20
 # For small files of the writers.
 SCRATCH = Path("/tmp/writers")
 
@@ -22,7 +25,10 @@ def run(build: Build) -> str:
     assert build.facts.layout is not None
     own = [point for placed in build.facts.layout.volumes for point in layout.own_mountpoints(placed)]
     sources = tree.separate(tuple(own), Path("/tmp/filesystems"))
-    content = {mountpoint: measure(folder) for mountpoint, folder in sources.items()}
+    files: dict[str, int] = {}
+    content = {mountpoint: measure(folder, files, mountpoint) for mountpoint, folder in sources.items()}
+    if len(files) <= MOST_FILES and sum(map(len, files)) <= LONGEST_NAMES:
+        build.facts.files = files
     # Once more, with what is there by now: nothing moves, and what does not fit is reported with numbers.
     placed = layout.place(build.plan.disk, seed=build.seed, content=content)
     build.facts.layout = placed

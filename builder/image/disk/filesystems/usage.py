@@ -14,11 +14,16 @@ BLOCK = 4096
 _XATTR_SPACE = 256 - 128 - 32 - 4
 
 
-def measure(folder: Path) -> Usage:
+def measure(folder: Path, files: dict[str, int] | None = None, mountpoint: str = "/") -> Usage:
     """Return what `folder` takes, without the file systems mounted below it.
 
     Hard links count once, holes not at all; attributes that do not fit into an inode take a block.
+
+    Args:
+        files: gets path -> bytes of each name of a regular file; names of one file share its bytes.
+        mountpoint: where `folder` is in the image.
     """
+    top, above = len(os.fspath(folder)), mountpoint.rstrip("/")
     device = folder.stat().st_dev
     seen: set[int] = set()
     blocks = _blocks_of_folder(0) + 4  # lost+found
@@ -30,6 +35,8 @@ def measure(folder: Path) -> Usage:
             for entry in entries:
                 info = entry.stat(follow_symlinks=False)
                 names += 12 + len(entry.name)
+                if files is not None and stat.S_ISREG(info.st_mode):
+                    files[above + os.fsdecode(entry.path)[top:]] = info.st_size // info.st_nlink
                 if info.st_nlink > 1 and not stat.S_ISDIR(info.st_mode):
                     if info.st_ino in seen:
                         continue
