@@ -9,13 +9,13 @@ from ..host.console import Console, exit_code
 from ..host.workers import Workers
 from ..keystone import login
 from ..keystone.client import RemoteError
-from . import arguments, profiles, report
+from . import arguments, profiles, report, reporting
 from . import files as sample_files
 from . import plan as sample_plan
 from .apply import NOT_DONE, Stopped, apply_plan, foresee
 from .model import User
-from .passwords import DEFAULT, FILE_NAME, Passwords, read_passwords, render_passwords
-from .profiles import Choices, build, identity_urls, variable
+from .passwords_of_run import PasswordsOfRun
+from .profiles import Choices, build, identity_urls
 from .state import KeystoneState, read_state
 
 
@@ -38,7 +38,8 @@ class Run:
         self.environment = environment
         self.console = console
         self.workers = Workers(options.threads)
-        self.passwords = self._read_passwords()
+        self.kept = PasswordsOfRun(options, environment, console)
+        self.passwords = self.kept.passwords
         self.deleted = []
 
     def run(self):
@@ -48,9 +49,9 @@ class Run:
         sample_files.check_folder(options)
         sample_files.check_clouds_file(options.clouds_file)
         keystone = login.Login(options, self.environment, self.passwords, console)
-        self._adopt_admin_password(keystone.credentials)
+        self.kept.adopt_admin(keystone.credentials)
         desired, choices = self._desired(keystone)
-        self._warn_of_passwords()
+        self.kept.warn_of_defaults()
         session = keystone.log_in(identity_urls(choices), choices.region)
         if keystone.is_bootstrapped:
             desired = self._with_admin(desired)
@@ -58,22 +59,16 @@ class Run:
             state, plan = self._plan(session, desired)
             if options.prune:
                 state, plan = self._prune(session, desired, state, plan)
-            desired = self._keep_passwords(desired, plan)
-            self._warn_of_borrowed(plan)
+            desired = self.kept.keep(desired, plan)
+            self.kept.warn_of_borrowed(plan)
             outcomes = self._apply(session, plan)
         except Stopped as stopped:
-            return self._stopped(stopped)
+            return reporting.report_stop(options, console, stopped, self.deleted)
         session.done()
         files = sample_files.Writer(options, choices, desired, console)
         written = files.write(outcomes, state, session) if not options.dry_run else []
-        self._tell(outcomes, written)
+        reporting.report_end(options, console, outcomes, self.deleted, written)
         return 1 if any(outcome.result == "conflict" for outcome in outcomes) else 0
-
-    def _adopt_admin_password(self, credentials):
-        """The admin who logs in is the admin of the sample data: that password stays."""
-        password = credentials.auth.get("password")
-        if password and credentials.user == "admin" and self.passwords.lookup("ADMIN_PASSWORD") is None:
-            self.passwords.given["ADMIN_PASSWORD"] = password
 
     def _with_admin(self, desired):
         """Return the desired objects with admin, whom bootstrap has made, among them."""
@@ -81,41 +76,6 @@ class Run:
             return desired
         password, name = self.passwords(["ADMIN_PASSWORD"])
         return desired._replace(users=(User("admin", password, name),) + desired.users)
-
-    def _read_passwords(self):
-        options, given = self.options, {}
-        if options.passwords_file:
-            given = read_passwords(options.passwords_file, sys.stdin)
-        passwords = Passwords(given, self.environment, options.generate_passwords)
-        if os.path.exists(self._password_file):
-            passwords.kept = read_passwords(self._password_file, sys.stdin)
-        return passwords
-
-    @property
-    def _password_file(self):
-        return os.path.join(self.options.output, FILE_NAME)
-
-    def _keep_passwords(self, desired, plan):
-        """Write new passwords down before anybody has them: a killed run must not lose one.
-
-        A password that was made for a user who was there already, and whose own stays, is nobody's:
-        return the wanted objects without it.
-        """
-        getting = {step.wanted.name for step in plan if _gets_password(step)}
-        lost = [
-            user
-            for user in desired.users
-            if user.variable in self.passwords.made and user.name not in getting
-        ]
-        for user in lost:
-            del self.passwords.made[user.variable]
-            self.console.note("the password of %s is not known; --update sets a new one" % user.name)
-        if self.passwords.made and not self.options.dry_run:
-            values = dict(self.passwords.kept, **self.passwords.made)
-            if sample_files.write(self._password_file, render_passwords(values)):
-                self.console.note("written    %s" % self._password_file)
-        users = tuple(user._replace(password="") if user in lost else user for user in desired.users)
-        return desired._replace(users=users)
 
     def _desired(self, keystone):
         options = self.options
@@ -150,19 +110,6 @@ class Run:
             names = ", ".join(found)
             self.console.note("registers what is installed here: %s (all: --all-services)" % names)
         return found
-
-    def _warn_of_passwords(self):
-        passwords, warn = self.passwords, self.console.warn
-        if passwords.defaulted:
-            names = ", ".join(sorted(set(passwords.defaulted)))
-            warn('%s not set: the default "%s" is used, which everybody knows' % (names, DEFAULT))
-
-    def _warn_of_borrowed(self, plan):
-        """Say who is about to get the password of admin."""
-        getting = [variable(step.wanted.name) for step in plan if _gets_password(step)]
-        names = ", ".join(sorted(set(getting).intersection(self.passwords.borrowed)))
-        if names:
-            self.console.warn("%s not set: ADMIN_PASSWORD is used" % names)
 
     def _plan(self, session, desired):
         options = self.options
@@ -204,7 +151,7 @@ class Run:
         options, console = self.options, self.console
 
         def show(outcome):
-            report.tell_outcome(console, outcome, options.dry_run)
+            report.show_outcome(console, outcome, options.dry_run)
 
         if options.dry_run:
             outcomes = foresee(plan)
@@ -215,65 +162,6 @@ class Run:
             if step.action in (sample_plan.KEEP, sample_plan.CONFLICT):
                 show(foresee([step])[0])
         return apply_plan(session, plan, self.workers, show=show, note=console.note)
-
-    def _stopped(self, stopped):
-        """Say what was and what was not done; return the exit code."""
-        console, outcomes = self.console, stopped.outcomes
-        interrupted = isinstance(stopped.cause, KeyboardInterrupt)
-        if interrupted:
-            console.say("error: interrupted")
-        else:
-            console.error(stopped.cause)
-        for result in ("created", "updated", NOT_DONE):
-            names = [_label(outcome) for outcome in outcomes if outcome.result == result]
-            if names:
-                console.say("%s (%d): %s" % (result, len(names), ", ".join(names)))
-        console.say("the next run goes on from here")
-        if self.options.json:
-            message = "interrupted" if interrupted else stopped.cause.message
-            console.result(self._json(outcomes, error=message))
-        return 130 if interrupted else stopped.cause.exit_code
-
-    def _tell(self, outcomes, written):
-        options, console = self.options, self.console
-        differing = [each for each in outcomes if each.result == "unchanged" and each.step.changes]
-        if any(change[0] in ("url", "enabled") for each in differing for change in each.step.changes):
-            console.warn("objects that differ: %d; --update mends them" % len(differing))
-        elif differing:
-            console.note("objects described otherwise: %d; --update changes that" % len(differing))
-        if any(outcome.result == "conflict" for outcome in outcomes):
-            console.warn("something is there twice: --prune --yes keeps one of each, or delete it by hand")
-        if not options.update:
-            tested = [each for each in outcomes if each.step.kind == "user" and each.result == "unchanged"]
-            if tested:
-                console.note("the passwords of users who were there are not tested; --update does it")
-        if options.json:
-            console.result(self._json(outcomes, files=written))
-            return
-        if not options.quiet:
-            console.result(report.render_tables(outcomes))
-        console.result(report.render_summary(outcomes, self.deleted, options.dry_run) + "\n")
-
-    def _json(self, outcomes, **more):
-        return report.render_json(
-            outcomes,
-            profile=None if self.options.file else self.options.profile,
-            dry_run=self.options.dry_run,
-            passwords_tested=self.options.update,
-            deleted=[each.name for each in self.deleted],
-            warnings=self.console.warnings,
-            **more,
-        )
-
-
-def _gets_password(step):
-    """Say whether a step gives a user the wanted password."""
-    changes = [change[0] for change in step.changes]
-    return step.kind == "user" and (step.found is None or "password" in changes)
-
-
-def _label(outcome):
-    return "%s %s" % (outcome.step.kind, outcome.step.name)
 
 
 def _not_done(plan):

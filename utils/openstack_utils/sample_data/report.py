@@ -13,7 +13,7 @@ ORDER = tuple(RESULTS.values()) + (NOT_DONE, "deleted")
 WORDS = {"conflict": "conflicts"}
 
 
-def tell_outcome(console, outcome, dry_run=False):
+def show_outcome(console, outcome, dry_run=False):
     """Say what became of one object."""
     result = ("would be " if dry_run and outcome.result in ("created", "updated") else "") + outcome.result
     text = "%-9s  %s %s" % (result, outcome.step.kind, outcome.step.name)
