@@ -78,7 +78,7 @@ plane-down: ## stop it and remove it
 
 SUITES ?=
 
-bench: ## measure our builds beside the floor and diskimage-builder, and the other suites (SUITES=image)
+bench: ## measure our builds next to the floor and diskimage-builder, and the other suites (SUITES=image)
 	@$(INSTALL) bench
 	.venv/bin/python -m tests.rig.bench $(SUITES)
 

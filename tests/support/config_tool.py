@@ -59,7 +59,7 @@ def config(*arguments: Argument, stdin: "bytes | str" = b"") -> Result:
         files[0].seek(0)
         for number, file in enumerate(files):
             os.dup2(file.fileno(), number)
-        code = main([os.fspath(argument) for argument in arguments])
+        code: int = main([os.fspath(argument) for argument in arguments])  # type: ignore[no-untyped-call]
         for file in files[1:]:
             file.seek(0)
         return Result(code, text(files[1].read()), text(files[2].read()))

@@ -4,6 +4,8 @@
 A command line names the file `f`; `CASES` maps an id to (text of f, stdin, command lines).
 """
 
+from collections.abc import Sequence
+
 PLAIN = "[s]\na = 1\nB=two words\nml = one\n  two\n\n# about t\n[t]\nx: 3\nflag\n"
 GLOBAL = "g=0\n[DEFAULT]\nd = 1\n\n# cmt\n[s]\na = 1\n"
 LISTS = "[s]\na = 1\nl = x, y,z\nc = a,b,a\nm =\n  p\n  q\nsp = a b\n\n[t]\nx=3\n"
@@ -16,7 +18,9 @@ INDENTED = "  [s]\n  a = 1\n   # c\n  b = 2\n\n  [t]\n c=1\n"
 SHELL = "[s]\na = it's\nb = $x\nc = a\"b\ne = ~/x\nf = a,b\ng = \u00e9\nh = a@b%c+d=e:f/g-h.i_j\n"
 
 
-def case(content, *lines, stdin=None):
+def case(
+    content: "str | bytes | None", *lines: "str | Sequence[str]", stdin: "str | None" = None
+) -> "tuple[str | bytes | None, str | None, list[list[str]]]":
     """A command line whose words hold blanks, or nothing, is a list of them."""
     return content, stdin, [line.split() if isinstance(line, str) else list(line) for line in lines]
 
