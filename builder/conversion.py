@@ -7,9 +7,14 @@ from pathlib import Path
 
 from builder.errors import BuildError
 from builder.files import explain
-from builder.formats.diskimage import FORMATS
+from builder.formats.diskimage import FORMATS, read_header
 from builder.formats.pinned import pin
+from builder.room import run_apart
 from builder.runner import Runner
+
+# Seconds, and bytes besides those of the disk.
+LONGEST = 6 * 3600.0
+ROOM = 1 << 30
 
 
 def convert(
@@ -36,8 +41,15 @@ def convert(
     """
     wanted = FORMATS[target_format]
     words = ["-f", FORMATS[source_format].qemu, "-O", wanted.qemu, *wanted.options]
-    runner.run(
-        ["qemu-img", "convert", "-q", *words, source, target], hint="qemu-img check tells more about the file"
+    source, target = source.resolve(), target.absolute()
+    run_apart(
+        runner,
+        ["qemu-img", "convert", "-q", *words, source, target],
+        readable=[source],
+        writable=target.parent,
+        room=2 * read_header(source).size + ROOM,
+        hint="qemu-img check tells more about the file",
+        longest=LONGEST,
     )
     try:
         pin(target, target_format, seed, epoch)

@@ -46,6 +46,7 @@ _QCOW2 = b"QFI\xfb"
 _DATA_FILE = 1 << 2
 _LONGEST_NAME = 1023
 _LONGEST_DESCRIPTOR = 64 << 10
+_VMDK_SECTORS = 20
 _VHD_DIFFERENCING = 4
 # By how they begin. Those that are not in FORMATS are only known so that nobody takes them for raw.
 _BEGINNINGS = {
@@ -133,12 +134,14 @@ def _read_vmdk(descriptor: int, head: bytes) -> DiskImage:
         # A text that names the files of the disk.
         return DiskImage(format="vmdk", size=0, has_data_file=True)
     version, _, capacity, _, start, length = struct.unpack_from("<IIQQQQ", head, 4)
-    text = os.pread(descriptor, min(length * SECTOR, _LONGEST_DESCRIPTOR), min(start * SECTOR, 1 << 40))
-    parent = re.search(rb'parentFileNameHint\s*=\s*"([^"\n]*)', text)
+    # qemu reads 20 sectors, whatever the header says of the length, and looks for the bare word in them.
+    length = min(max(length, _VMDK_SECTORS) * SECTOR, _LONGEST_DESCRIPTOR)
+    text = os.pread(descriptor, length, min(start * SECTOR, 1 << 40))
+    parent = re.search(rb'parentFileNameHint(?:..([^"\n]*))?', text, re.DOTALL)
     return DiskImage(
         format="vmdk",
         size=capacity * SECTOR,
-        backing=parent[1].decode(errors="replace") if parent else None,
+        backing=(parent[1] or b"").decode(errors="replace") if parent else None,
         # qemu takes a header without a capacity for a text that names files.
         has_data_file=capacity == 0,
         version=version,

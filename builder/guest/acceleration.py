@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import files
-from builder.guest.room import start_apart
+from builder.room import start_apart
 from builder.runner import Runner
 
 QEMU = "qemu-system-x86_64"

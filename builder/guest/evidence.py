@@ -24,11 +24,11 @@ from builder.formats.partitions import PartitionTable, read_table
 from builder.guest import filesystems
 from builder.guest.filesystems import FoundFileSystem
 from builder.guest.outcome import not_applicable, not_done
-from builder.guest.room import run_apart
 from builder.guest.settings import read_yaml
 from builder.guest.tree import ImageTree
 from builder.guest.volumes import Volumes, read_volumes
 from builder.manifest import ImageManifest, PartitionEntry, VolumeEntry
+from builder.room import run_apart
 from builder.runner import Completed, Runner
 from builder.versions import version_key
 

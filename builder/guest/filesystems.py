@@ -20,9 +20,9 @@ from builder.formats.partitions import TableEntry
 from builder.guest.outcome import not_done
 from builder.guest.readers import btrfs
 from builder.guest.readers.xfs import XfsReader
-from builder.guest.room import run_apart
 from builder.guest.tree import make_readable
 from builder.guest.volumes import FoundVolume
+from builder.room import run_apart
 from builder.runner import Runner
 
 EXT = ("ext2", "ext3", "ext4")

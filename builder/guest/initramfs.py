@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.guest.outcome import not_done
-from builder.guest.room import run_apart
+from builder.room import run_apart
 from builder.runner import Runner
 
 # Bytes of an initramfs once unpacked, and how many archives it may be made of.

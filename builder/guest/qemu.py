@@ -2,7 +2,7 @@
 """The test machine: its command line (pure), its process, and QMP.
 
 qemu runs in the work folder, so that every path on its command line is a plain name: no commas to
-escape, and no Unix socket longer than the kernel takes. It runs in a room (`builder.guest.room`): a guest
+escape, and no Unix socket longer than the kernel takes. It runs in a room (`builder.room`): a guest
 that takes qemu over finds its own disk there, and no network.
 """
 
@@ -27,7 +27,7 @@ from builder.errors import BuildError
 from builder.guest import metadata, port_relay
 from builder.guest.acceleration import QEMU, Acceleration
 from builder.guest.firmware import Firmware, FirmwareKind
-from builder.guest.room import run_apart, start_apart
+from builder.room import run_apart, start_apart
 from builder.runner import Process, ProcessTimeout, Runner
 
 QMP = "qmp.sock"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.guest import metadata, qemu, room, ssh
+from builder import room
+from builder.guest import metadata, qemu, ssh
 from builder.guest.instance import Datasource, new_instance
 from builder.guest.ssh import Login
 from builder.report import Report

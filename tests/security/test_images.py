@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import InputError
+from builder import conversion, room
+from builder.errors import CommandFailed, InputError
 from builder.formats.diskimage import read_header
 from builder.glance import source
-from builder.guest import room
 from builder.guest.outcome import CheckResult, CheckState
 from builder.guest.ssh import Login
 from builder.guest.verify import VerifyOptions, verify
@@ -170,6 +170,21 @@ def test_a_vmdk_that_names_a_file_of_the_host_is_not_opened(tmp_path: Path, cana
     assert CANARY.strip() not in str(results)
     with pytest.raises(InputError, match="another file"):
         source.read(image)
+
+
+@pytest.mark.parametrize("hint", [b'="', b"='", b" ="])
+def test_a_vmdk_with_a_disguised_parent_reads_no_file_of_the_host(tmp_path: Path, hint: bytes) -> None:
+    (tmp_path / "secret").write_bytes(b"the host's own".ljust(1 << 20))
+    parent, image, made = tmp_path / "parent.vmdk", tmp_path / "image.vmdk", tmp_path / "made"
+    convert = ["qemu-img", "convert", "-f", "raw", "-O", "vmdk", tmp_path / "secret", parent]
+    subprocess.run(convert, check=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", "-b", parent, "-F", "vmdk", image], check=True)
+    image.write_bytes(image.read_bytes().replace(b'parentFileNameHint="', b"parentFileNameHint" + hint))
+    made.mkdir()
+
+    assert not read_header(image).is_standalone
+    with pytest.raises(CommandFailed, match="backing file"):
+        conversion.convert(image, "vmdk", made / "raw", "raw", seed="ab" * 32, epoch=0, runner=RUNNER)
 
 
 def with_data_file(path: Path, data: Path) -> Path:

@@ -9,7 +9,7 @@ from builder import files
 from builder.guest import filesystems, initramfs
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
-from builder.guest.room import run_apart
+from builder.room import run_apart
 from builder.sizes import MIB
 
 # Of which qemu-img can check more than that it opens them.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder import tools
 from builder.guest.outcome import not_done
-from builder.guest.room import run_apart
+from builder.room import run_apart
 from builder.runner import Runner
 
 _TOP_LEVEL = 5

@@ -39,6 +39,8 @@ def run_apart(
     room: int = 0,
     ok: Sequence[int] = (0,),
     env: Mapping[str, str] | None = None,
+    hint: str | None = None,
+    longest: float = LONGEST,
 ) -> Completed:
     """Run a program of the host in a room of its own, to its end.
 
@@ -46,7 +48,8 @@ def run_apart(
         readable: files and folders that it sees, at the same place, read-only.
         writable: the one file or folder that it may write, at the same place.
         room: bytes that it may write.
-        ok, env: as of Runner.run.
+        ok, env, hint: as of Runner.run.
+        longest: seconds.
 
     Raises:
         CommandFailed: as Runner.run, or it wrote more than `room`.
@@ -56,7 +59,8 @@ def run_apart(
         return runner.run(
             [*words, "--chdir", "/", "--", *argv],
             ok=ok,
-            timeout=LONGEST,
+            hint=hint,
+            timeout=longest,
             largest=LARGEST_OUTPUT,
             child=Child(preexec=_limit, watch=_watch(argv, writable, room)),
         )
