@@ -239,7 +239,7 @@ def plan_ssh_keys(ks: Kickstart) -> tuple[SshKey, ...]:
         elif not has_public_key(key):
             ks.findings.error(
                 line.place,
-                f"sshkey: sshd finds no key in that of {user}",
+                f"sshkey: the key of {user} is not one that sshd reads",
                 "give a line of authorized_keys(5)",
             )
         elif fits(ks, line, ACCOUNT, user, "a user name"):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.files import locked
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture.repository import build_repository
@@ -34,11 +37,22 @@ def command(*words: str | Path) -> list[str]:
 def repository_options(*words: str | Path) -> list[str]:
     """Return the argv of `openstack-builder WORDS` with the fixture's repositories, made when missing."""
     fixture = build_repository(Report(quiet=True))
-    _run(command("rpm", "openstack-utils", "-t", "fixture-12", "--repo", "--local-key", "--out", OUT))
-    own = OUT / "rpm" / "fixture-12" / "repo"
+    own = _own_repository()
     repositories = ("--repo", f"fixture=file://{fixture.folder}", "--repo", f"utils=file://{own}")
     keys = ("--gpgkey", fixture.key, "--gpgkey", own / "RPM-GPG-KEY-local")
     return command(*words, *repositories, *keys, "--out", OUT)
+
+
+@functools.cache
+def _own_repository() -> Path:
+    """Return the repository with openstack-utils; the workers of a run share it, so it is made once."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    made = OUT / ".run"
+    with locked(OUT / ".lock"):
+        if not (run and made.is_file() and made.read_text() == run):
+            _run(command("rpm", "openstack-utils", "-t", "fixture-12", "--repo", "--local-key", "--out", OUT))
+            made.write_text(run)
+    return OUT / "rpm" / "fixture-12" / "repo"
 
 
 def image_command(*options: str) -> list[str]:

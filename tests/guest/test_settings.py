@@ -29,7 +29,7 @@ group --name=crew --gid=4300
 group --name=vagrant
 user --name=vagrant --groups=vagrant,wheel
 user --name=op --groups=wheel,crew,op --uid=4200 --password=opsecret --plaintext --gecos="The Operator"
-sshkey --username=op "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAITEST op@example"
+sshkey --username=op "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f op@example"
 selinux --permissive
 firewall --enabled --ssh --port=8080:tcp,imap:tcp --service=http --remove-service=dhcpv6-client
 services --disabled=chrony --enabled=sshd
@@ -140,7 +140,7 @@ def test_accounts_are_made_with_hashed_passwords_groups_and_keys(look: Look) -> 
     assert _row(passwd, "vagrant")[3] == _row(group, "vagrant")[2]
     assert _row(group, "crew")[2:] == ["4300", "op"]
     assert all(_row(shadow, name)[1].startswith("$") for name in ("root", "op"))
-    assert "AAAAITEST" in look.text("/home/op/.ssh/authorized_keys")
+    assert "AAECAwQFBgcICQoLDA0ODxAR" in look.text("/home/op/.ssh/authorized_keys")
     assert look.owner("/home/op/.ssh/authorized_keys") == (0o600, 4200, 4200)
 
 
