@@ -29,7 +29,7 @@ group --name=crew --gid=4300
 group --name=vagrant
 user --name=vagrant --groups=vagrant,wheel
 user --name=op --groups=wheel,crew,op --uid=4200 --password=opsecret --plaintext --gecos="The Operator"
-sshkey --username=op "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f op@example"
+sshkey --username=op "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@it"
 selinux --permissive
 firewall --enabled --ssh --port=8080:tcp,imap:tcp --service=http --remove-service=dhcpv6-client
 services --disabled=chrony --enabled=sshd
