@@ -333,6 +333,33 @@ part / --fstype=ext4 --onpart=vdb3
     assert made[2]["size"] > 560 << 20
 
 
+def test_new_partitions_lie_next_to_those_that_pre_makes(bench: Bench) -> None:
+    """As the kickstarts of images for Azure do it: numbers from the end, and what grows is last."""
+    lines = "".join(line for line in HEAD.splitlines(keepends=True) if not line.startswith("part "))
+    script = """
+%pre --erroronfail
+sfdisk /dev/sda <<'TABLE'
+label: gpt
+/dev/sda14 : start=2048, size=8192, type=21686148-6449-6E6F-744E-656564454649
+/dev/sda15 : start=10240, size=65536, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B
+TABLE
+%end
+part /boot/efi --onpart=sda15 --fstype=vfat
+part / --fstype=ext4 --size=1 --grow
+part /boot --fstype=ext4 --size=100
+"""
+
+    bench.build(kickstart(base=lines, tail=script.lstrip()), "--size", "400M")
+
+    made = bench.manifest()["partitions"]
+    assert [(one["number"], one["mountpoint"], one["start"] >> 20, one["size"] >> 20) for one in made] == [
+        (14, None, 1, 4),
+        (15, "/boot/efi", 5, 32),
+        (1, "/boot", 37, 100),
+        (2, "/", 137, 262),
+    ]
+
+
 STORAGE = {
     "xfs": ("part / --fstype=xfs --size=320\n", "", ""),
     "btrfs, a subvolume in a folder that no package brings": (
