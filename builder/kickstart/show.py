@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from builder.errors import Problem
+from builder.kickstart.disk.boot import has_loader
 from builder.kickstart.plan import (
     ElementFile,
     Elements,
@@ -49,13 +50,14 @@ def _disk(plan: ImagePlan) -> list[tuple[str, str]]:
     disk, loader = plan.disk, plan.bootloader
     size = f"{disk.size} MiB" if disk.size is not None else "size not known yet"
     ways = f"boots by {' and '.join(plan.firmware)}" if plan.firmware else "does not boot by itself"
-    rows = [("disk", f"{disk.label}, {size}, {ways}")]
+    made = f"{disk.label}, {size}, {ways}" if disk.is_resolved else f"{size}, partitioned by %pre"
+    rows = [("disk", made)]
     for number, part in enumerate(disk.partitions, 1):
         rows += [("disk", f"{number} {line}") for line in _volume(part, part.name)]
     for group in disk.groups:
         rows.append(("disk", f"volume group {group.name} on {' '.join(group.members)}"))
         rows += [("disk", f"  {line}") for volume in group.volumes for line in _volume(volume, volume.name)]
-    if plan.firmware:
+    if has_loader(loader):
         timeout = f", timeout {loader.timeout} s" if loader.timeout is not None else ""
         rows.append(("kernel", f"{loader.append or 'no arguments'}{timeout}"))
     return rows

@@ -17,7 +17,17 @@ from builder.guest import ssh
 from builder.guest.acceleration import find_acceleration
 from builder.guest.firmware import FirmwareKind, copy_variables, find_firmware
 from builder.guest.instance import Datasource, Instance, new_instance
-from builder.guest.qemu import OVERLAY, DiskBus, Machine, free_port, machine_for, make_overlay, running
+from builder.guest.qemu import (
+    OVERLAY,
+    PORT_RELAY,
+    PYTHON,
+    SSH,
+    DiskBus,
+    Machine,
+    machine_for,
+    make_overlay,
+    running,
+)
 from builder.guest.seed import write_seed
 from builder.guest.ssh import Login
 from builder.report import Report
@@ -78,8 +88,8 @@ def another_kernel(folder: Path) -> tuple[str, Path]:
 
 
 @contextmanager
-def booted(folder: Path, instance: Instance, kind: FirmwareKind) -> Iterator[Login]:
-    """Boot the disk of `folder`, and yield the login of its user when cloud-init has done."""
+def booted(image: Path, folder: Path, instance: Instance, kind: FirmwareKind) -> Iterator[Login]:
+    """Boot the overlay of `image` in `folder`, and yield the login of its user when cloud-init has done."""
     firmware = find_firmware(kind, machine_for(DiskBus.VIRTIO_BLK))
     variables = copy_variables(firmware, folder)
     seed = write_seed(RUNNER, folder, Datasource.NOCLOUD, instance)
@@ -88,11 +98,11 @@ def booted(folder: Path, instance: Instance, kind: FirmwareKind) -> Iterator[Log
         firmware=firmware,
         variables=variables.name if variables else None,
         mac=instance.mac,
-        ssh_port=free_port(),
+        image=image.resolve(),
         seed=seed.name if seed else None,
     )
     with running(RUNNER, folder, machine) as guest:
-        login = Login(runner=RUNNER, folder=folder, port=guest.ssh_port, user="ec2-user")
+        login = Login(runner=RUNNER, folder=folder, user="ec2-user")
         while login.run("sudo cloud-init status --wait\n", timeout=PATIENCE).returncode == 255:
             assert guest.is_running, guest.last_words()
             assert guest.seconds < PATIENCE, (folder / "serial.log").read_text(errors="replace")[-2000:]
@@ -108,6 +118,15 @@ def as_root(login: Login, script: str) -> str:
     return done.stdout
 
 
+def send(login: Login, file: Path, path: str) -> None:
+    """Copy `file` to `path` in the guest."""
+    proxy = f"ProxyCommand={PYTHON} -I -S {PORT_RELAY} {SSH}"
+    words = ["ssh", "-F", "/dev/null", "-i", ssh.KEY, "-o", proxy, "-o", "StrictHostKeyChecking=no"]
+    words += ["-o", "UserKnownHostsFile=/dev/null", "-l", login.user, "guest", f"cat >{path}"]
+    with file.open("rb") as stream:
+        subprocess.run(words, stdin=stream, cwd=login.folder, check=True)
+
+
 @pytest.mark.slow
 @pytest.mark.boot
 @pytest.mark.parametrize(("disk", "firmware"), DISK.values(), ids=DISK)
@@ -121,12 +140,11 @@ def test_the_guest_boots_a_kernel_that_it_was_given(
     instance = new_instance(ssh.make_key(RUNNER, folder))
     make_overlay(RUNNER, image, "qcow2", folder / OVERLAY, 6 << 30)
 
-    with booted(folder, instance, firmware) as login:
+    with booted(image, folder, instance, firmware) as login:
         before = as_root(login, "cat /proc/cmdline\n").split()
-        with package.open("rb") as stream:
-            subprocess.run([*ssh_words(login), "cat >/tmp/kernel.rpm"], stdin=stream, check=True)
+        send(login, package, "/tmp/kernel.rpm")
         print(as_root(login, UPDATE.replace("@KERNEL@", version)))
-    with booted(folder, instance, firmware) as login:
+    with booted(image, folder, instance, firmware) as login:
         running_now, line, entry, root = as_root(login, SHOW.replace("@KERNEL@", version)).splitlines()
 
     assert running_now == version
@@ -134,11 +152,3 @@ def test_the_guest_boots_a_kernel_that_it_was_given(
     assert wanted <= set(line.split())
     assert set(entry.split()) == wanted
     assert root.startswith({"lvm": "xfs", "fedora": "btrfs"}[disk])
-
-
-def ssh_words(login: Login) -> list[str]:
-    """Return the argv of ssh for `login`, without a command."""
-    options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"]
-    words = [word for option in options for word in ("-o", option)]
-    return ["ssh", "-F", "/dev/null", "-p", str(login.port), "-i", str(login.folder / ssh.KEY), *words,
-            "-l", login.user, "127.0.0.1"]  # fmt: skip

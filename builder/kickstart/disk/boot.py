@@ -46,8 +46,8 @@ def order(parts: Sequence[Partition], groups: Sequence[VolumeGroup]) -> list[Par
 
 
 def plan_firmware(disk: Disk, bootloader: Bootloader) -> tuple[str, ...]:
-    """Return the ways in which the disk boots: bios, uefi."""
-    if not has_loader(bootloader):
+    """Return the ways in which the disk boots: bios, uefi; none while %pre has yet to make partitions."""
+    if not has_loader(bootloader) or not disk.is_resolved:
         return ()
     kinds = {part.fstype for part in disk.partitions}
     bios = disk.label == "msdos" or "biosboot" in kinds
@@ -130,6 +130,8 @@ def _check_loader(ks: Kickstart, disk: Disk, bootloader: Bootloader, place: Plac
             "/boot lies on LVM: firmware's GRUB needs it on a partition",
             "add part /boot --fstype=ext4 --size=1024",
         )
+    if not disk.is_resolved:
+        return  # %pre may make the partitions that firmware wants
     if disk.label == "gpt" and not kinds & {"biosboot", "efi"}:
         ks.findings.error(
             place,
