@@ -76,8 +76,8 @@ def test_completion_offers_commands_in_a_shell() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param(("rpm", "-t", "epel-1"), "epel-10", id="targets"),
-        pytest.param(("targets", "fedora-1"), "fedora-17", id="pattern of targets"),
+        pytest.param(("rpm", "-t", "epel-10"), "epel-10", id="targets"),
+        pytest.param(("targets", "fedora-17"), "fedora-17", id="pattern of targets"),
         pytest.param(("image", "jeos-fedora-17"), "jeos-fedora-17", id="images"),
     ],
 )
