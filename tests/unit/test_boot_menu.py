@@ -12,9 +12,17 @@ from builder.image.disk import bootloader, layout
 from builder.image.disk.bootloader import entries, menu
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import open_tree
-from builder.kickstart.plan import Bootloader, Disk, Partition, Password
+from builder.kickstart.plan import Bootloader, Disk, Partition, Password, Subvolume
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=100)
+
+
+def btrfs(**mounted: str) -> Partition:
+    """Return a btrfs with subvolumes: name -> mount point."""
+    subvolumes = tuple(Subvolume(path=name, mountpoint=mountpoint) for name, mountpoint in mounted.items())
+    return Partition(mountpoint=None, fstype="btrfs", size=256, subvolumes=subvolumes)
+
+
 BOOT = Partition(mountpoint="/boot", fstype="ext4", size=100)
 WORDS = ("root=UUID=1", "ro", "console=ttyS0,115200n8")
 
@@ -257,3 +265,27 @@ def test_later_kernels_find_our_arguments(tmp_path: Path) -> None:
     assert (tree / "boot/grub2/user.cfg").read_text() == "GRUB2_PASSWORD=grub.pbkdf2.x\n"
     assert (tree / "boot/grub2/user.cfg").stat().st_mode & 0o777 == 0o600
     assert (tree / "boot/grub2/grub.cfg").stat().st_mode & 0o777 == 0o600
+
+
+SEEN = {
+    "its own partition": ((BOOT, ROOT), ""),
+    "a folder": ((ROOT,), "/boot"),
+    "a folder of a subvolume": ((btrfs(root="/"),), "/root/boot"),
+    "a subvolume": ((btrfs(root="/", boot="/boot"),), "/boot"),
+    "a subvolume of another name": ((btrfs(root="/", kernels="/boot"),), "/kernels"),
+}
+
+
+@pytest.mark.parametrize(("partitions", "folder"), SEEN.values(), ids=SEEN)
+def test_paths_are_those_that_grub_sees_however_often_they_are_made_so(
+    tmp_path: Path, partitions: tuple[Partition, ...], folder: str
+) -> None:
+    """Before scripts and after: a kernel has one entry."""
+    tree = open_tree(tree_with(tmp_path, rocky=EL8))
+    (tmp_path / "boot/vmlinuz-4.18.0-553.el8_10.x86_64").touch()
+
+    for keep in (False, True):
+        (kernel,) = entries.update(tree, placed(*partitions), WORDS, keep=keep)
+
+        assert kernel.linux == f"{folder}/vmlinuz-4.18.0-553.el8_10.x86_64"
+        assert kernel.initrds[0] == f"{folder}/initramfs-4.18.0-553.el8_10.x86_64.img"

@@ -83,10 +83,11 @@ def _fit(text: str, layout: DiskLayout, command_line: Sequence[str], *, keep: bo
 
 
 def _as_seen(path: str, layout: DiskLayout) -> str:
-    """Return the path of a file of /boot as GRUB sees it; variables stay as they are."""
-    if not path.startswith("/"):
+    """Return the path of a file of /boot as GRUB sees it; one that is so already, and variables, stay."""
+    folder = grubimage.boot_path(layout)
+    if not path.startswith("/") or (folder and path.startswith(f"{folder}/")):
         return path
-    return f"{grubimage.boot_path(layout)}/{path.removeprefix('/boot/').lstrip('/')}"
+    return f"{folder}/{path.removeprefix('/boot/').lstrip('/')}"
 
 
 def _fit_options(value: str, command_line: Sequence[str], *, keep: bool, changes: Changes) -> str:
