@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-_LOGIN = re.compile(r"(?<=://)[^/\s'\"<>]*@")
+_LOGIN = re.compile(r"(?<=://)[^/\s\"<>]*@")
 
 
 def mask(text: str) -> str:

@@ -20,6 +20,7 @@ MAY_NAME_THE_TREE = {
     "image/isolation/sandbox.py": "binds it into rooms",
     "image/stages/install.py": "names it to rpm, in a room",
     "image/packages/rpmdb.py": "names it to rpm, in a room",
+    "image/cache/trees.py": "packs it before scripts have run, and unpacks that",
     "image/tree/tree.py": "mounts it, opens its root",
 }
 MAY_PICKLE: set[str] = set()
