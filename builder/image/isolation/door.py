@@ -210,6 +210,9 @@ class _Attendant:
             self._peer.sendall(b"%d\n" % len(answer) + answer)
         elif kind == "step":
             name, number, total = unpack(value, tuple[str, int, int])
+            self._lines -= 1
+            if self._lines < 0:
+                raise WireError("the build's inside begins steps without an end")
             self._steps.close()
             count = (number, total) if total else None
             self._step = self._steps.enter_context(self._report.step(name, count=count))
