@@ -111,14 +111,7 @@ def encode(text):
 
 def split_lines(text):
     """Split where Python's text files do (LF, CRLF, CR), keeping the line ends."""
-    if "\r" in text:
-        return io.StringIO(text, newline="").readlines()
-    lines = text.split("\n")
-    last = lines.pop()
-    lines = [line + "\n" for line in lines]
-    if last:
-        lines.append(last)
-    return lines
+    return io.StringIO(text, newline="" if "\r" in text else "\n").readlines()
 
 
 def newline_of(lines):
