@@ -275,7 +275,7 @@ def test_current_twice_every_user_logs_in_and_the_catalog_is_right(
     assert {role["name"] for role in token["roles"]} == {"member", "reader"}
     project = token["project"]["id"]
     urls = catalog(token)
-    assert len(urls) == 9
+    assert {"identity", "compute", "image", "network", "placement", "volumev3"} <= set(urls)
     assert urls["object-store"] == {
         "public": f"http://127.0.0.1:8080/v1/AUTH_{project}",
         "internal": f"http://127.0.0.1:8080/v1/AUTH_{project}",

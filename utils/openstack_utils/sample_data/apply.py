@@ -225,6 +225,11 @@ class _Run:
 
     def _found_meanwhile(self, step):
         """Return an object that Keystone says exists, though it did not when the plan was made."""
+        if step.kind == "region":
+            return {"id": step.wanted.name}
+        if step.kind in ("implied role", "assignment"):
+            # There is no more to know of it.
+            return {}
         if step.action != sample_plan.CREATE or step.kind not in ("role", "project", "user"):
             return None
         query = {} if step.kind == "role" else {"domain_id": self.session.domain}
