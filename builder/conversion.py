@@ -12,7 +12,7 @@ from builder.formats.pinned import pin
 from builder.room import run_apart
 from builder.runner import Runner
 
-# Seconds, and bytes besides those of the disk.
+# Seconds, and bytes in addition to the disk's.
 LONGEST = 6 * 3600.0
 ROOM = 1 << 30
 
@@ -48,7 +48,7 @@ def convert(
         readable=[source],
         writable=target.parent,
         room=2 * read_header(source).size + ROOM,
-        hint="qemu-img check tells more about the file",
+        hint="run qemu-img check on the file",
         longest=LONGEST,
     )
     try:

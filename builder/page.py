@@ -64,7 +64,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Changes:
-    """Files of an image against those of the build before: path -> bytes, or (bytes then, bytes now)."""
+    """Files of an image compared with the build before: path -> bytes, or (bytes then, bytes now)."""
 
     added: dict[str, int]
     removed: dict[str, int]
@@ -75,7 +75,7 @@ class Changes:
 class BuildPage:
     """What the page shows.
 
-    `stages` in seconds; `packages` and `files` in bytes. `sha256` is that of the image; `changes` is None
+    `stages` in seconds; `packages` and `files` in bytes. `sha256` is the image's; `changes` is None
     where no build came before, `checks` where the image was not verified.
     """
 

@@ -84,7 +84,7 @@ def start_apart(
     Args:
         folder: where it is started, and may write.
         readable, writable: what else it sees, at the same place.
-        devices: those of the host that it gets, where they are there.
+        devices: the host's devices that it gets, where they exist.
         log: gets its output.
     """
     words = _words(readable, [folder, *writable], {}, devices)

@@ -38,7 +38,7 @@ class BuildOptions:
     `ks_arguments` are what /proc/cmdline says to scripts that run as in the installer.
     `keep_files` are paths of the image that are not cleaned away, whatever they are.
     `solver` is `dnf` or `libdnf5`; None: whichever the host has.
-    `formats` are those of the finished files, of `builder.formats.diskimage`; the first is the artifact's.
+    `formats` of the finished files, from `builder.formats.diskimage`; the first is the artifact's.
     """
 
     out: Path

@@ -11,7 +11,7 @@ from builder.page import SUFFIX, BuildPage, compare, read_files, write_page
 
 
 def write(build: Build, manifest: ImageManifest, final: Path) -> None:
-    """Write the page of the finished image into its folder; `final` is that of the build before."""
+    """Write the page of the finished image into its folder; `final` is the folder of the build before."""
     facts, name = build.facts, f"{build.plan.name}{SUFFIX}"
     before = read_files(final / name) if facts.files else None
     page = BuildPage(

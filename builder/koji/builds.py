@@ -32,7 +32,7 @@ LOOK_BACK = 86400.0
 class TaskOptions:
     """How builds are made: `arches` and `scratch` as Koji's --arch-override and --scratch.
 
-    `conditions` are those of the specs that are on (`--with`).
+    `conditions` of the specs that are on (`--with`).
     """
 
     scratch: bool = True

@@ -68,7 +68,7 @@ def chain(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Look:
             "static/usr/share/middle/deep": "deep\n",
             "install.d/1-first": f"{HASH}echo 1-first >>/var/order\n"
             'cat "$(dirname "$0")/../notes" >>/var/order\n',
-            "notes": "a file beside the phases\n",
+            "notes": "a file next to the phases\n",
         },
     )
     write_element(
@@ -96,7 +96,7 @@ def test_scripts_run_phase_by_phase_and_by_number_then_name(chain: Look) -> None
         "tool says hello",
         "a key of the user",
         "1-first",
-        "a file beside the phases",
+        "a file next to the phases",
         "9-last-but-one top-by-user",
         "10-last top-by-user",
         "%post",

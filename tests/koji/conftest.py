@@ -37,7 +37,7 @@ def no_pause(seconds: float) -> None:
 class HubUnderTest:
     """A hub behind its front, and the configuration file whose profile `here` leads to it.
 
-    `user` and `password` are those of the profile; `started` is when the test began.
+    `user` and `password` of the profile; `started` is when the test began.
     """
 
     front: Front

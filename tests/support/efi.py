@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The smallest EFI programs that can be told apart: PE headers with any number of signatures, and no code."""
+"""The smallest EFI programs that can be distinguished: PE headers with signatures, and no code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is done about images that are there already, by status, uploader and age."""
+"""What is done about images that already exist, by status, uploader and age."""
 
 from __future__ import annotations
 

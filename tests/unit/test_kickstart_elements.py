@@ -206,23 +206,23 @@ gone: {uninstall: true}
 def test_what_a_build_of_ours_has_not_is_refused_with_element_file_and_way_out(
     tmp_path: Path, files: dict[str, str], said: str
 ) -> None:
-    told = errors(tmp_path, {"bad": files})
+    reported = errors(tmp_path, {"bad": files})
 
-    assert said in told
-    assert "elements/bad/" in told
-    assert "hint:" in told or "not a mapping" in told or ".yaml:2" in told
+    assert said in reported
+    assert "elements/bad/" in reported
+    assert "hint:" in reported or "not a mapping" in reported or ".yaml:2" in reported
 
 
 def test_two_elements_with_the_same_script_are_refused(tmp_path: Path) -> None:
-    told = errors(tmp_path, {"a": {"install.d/1-x": SCRIPT}, "b": {"install.d/1-x": SCRIPT}})
+    reported = errors(tmp_path, {"a": {"install.d/1-x": SCRIPT}, "b": {"install.d/1-x": SCRIPT}})
 
-    assert "element b: install.d/1-x is a script of a, too" in told
+    assert "element b: install.d/1-x is a script of a, too" in reported
 
 
 def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:
-    told = errors(tmp_path, {"a": {"root.d/1-x": SCRIPT}, "b": {"source-repository-b": "b git / u\n"}})
+    reported = errors(tmp_path, {"a": {"root.d/1-x": SCRIPT}, "b": {"source-repository-b": "b git / u\n"}})
 
-    assert told.count("error:") == 2
+    assert reported.count("error:") == 2
 
 
 def test_what_the_kickstart_excludes_stays_out(tmp_path: Path) -> None:

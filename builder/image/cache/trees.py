@@ -135,7 +135,7 @@ def unpack_kept(build: Build) -> bool:
 
 
 def keep(build: Build, warnings: tuple[str, ...]) -> None:
-    """Pack the tree as it is, inside, and have it kept; a failure is no harm.
+    """Pack the tree as it is, inside, and have it kept; a failure does no harm.
 
     Args:
         warnings: what installing said.
@@ -155,7 +155,7 @@ def keep(build: Build, warnings: tuple[str, ...]) -> None:
 
 
 def _read_note() -> _Note:
-    """Return what stands behind the archive's last block of zeroes."""
+    """Return what follows the archive's last block of zeroes."""
     with KEPT.open("rb") as file:
         file.seek(-min(LONGEST_NOTE, KEPT.stat().st_size), os.SEEK_END)
         raw = file.read().rpartition(b"\0")[2]

@@ -181,7 +181,7 @@ def run_in_installer(
 def stream_solver(build: Build, argv: Sequence[str], input: str) -> Iterator[str]:
     """Run a program of the host that reads repositories, with the network; yield the lines of its stdout.
 
-    Its environment is that of our programs: proxies may have passwords, which stand in no command line.
+    It gets our programs' environment: proxies may have passwords, which must not be in a command line.
 
     Raises:
         CommandFailed: as Runner.stream.
@@ -348,7 +348,7 @@ def _check_tree() -> None:
 
 
 def _folders(*folders: Path) -> Iterator[str | Path]:
-    """Yield the binds of those of our own folders that are there, read-only."""
+    """Yield read-only binds of our own folders, as far as they exist."""
     for folder in folders:
         if folder.exists():
             yield from ("--ro-bind", folder, folder)

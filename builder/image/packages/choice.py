@@ -15,7 +15,7 @@ from typing import Any
 class ChosenPackage:
     """One package that goes into the image; `path` is where its file is inside.
 
-    `size` in bytes is that of its file before it is installed, and what it takes afterwards.
+    `size` in bytes is its file's before it is installed, and what it takes afterwards.
     `sigmd5` (hex) and `key`, the id of the key that signed it, are known when it is installed.
     """
 

@@ -4,7 +4,7 @@
 `python -m tests.rig.bench.upload [--json FILE] [--rounds N] [--size MIB]`. The plane is started first. Each
 round sends the file both ways, in turn and in changing order: bare (create the image, PUT in blocks of 1 MiB,
 ask until it is active), and by `openstack-builder upload` (the same, and every byte hashed three ways and
-compared). Wall seconds are those of the transfer, CPU seconds those of the client's whole process, its start
+compared). Wall seconds are the transfer's, CPU seconds the client's whole process's, its start
 included. Quotients are of pairs; the verdict is about their median. Exit 1 where a goal is missed.
 """
 
