@@ -23,8 +23,8 @@ from builder.rpm.build.rpmbuild import rpm_version
 from builder.rpm.build.run import BuildResult, build_all, choose_work
 from builder.rpm.repository.make import LocalRepository
 from builder.rpm.repository.sign import SigningKey, check_key
-from builder.rpm.spec.packages import find_packages, pair
-from builder.targets import select
+from builder.rpm.spec.packages import Package, find_packages, pair
+from builder.targets import Target, select
 
 SUMMARY = "Build RPMs with rpmbuild and the macros of each target; unchanged input is not built again."
 EXAMPLE = """\
@@ -126,14 +126,23 @@ def build_sources(args: argparse.Namespace, context: Context) -> list[BuildResul
     return [outcome for outcome in outcomes if isinstance(outcome, BuildResult)]
 
 
-def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple[BuildPlan, ...]:
-    if args.jobs < 1:
-        raise InputError(f"--jobs must be at least 1, not {args.jobs}")
-    pairs = pair(
+def find_pairs(args: argparse.Namespace) -> tuple[tuple[Package, Target], ...]:
+    """Return the pairs of package and target that the options name.
+
+    Raises:
+        InputError: a name that is not known, or a pair that cannot be.
+    """
+    return pair(
         find_packages(args.source, args.package),
         select(args.target),
         named=(*args.package, *args.target),
     )
+
+
+def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple[BuildPlan, ...]:
+    if args.jobs < 1:
+        raise InputError(f"--jobs must be at least 1, not {args.jobs}")
+    pairs = find_pairs(args)
     if backend is Backend.MOCK:
         # What a glob matched and mock has no configuration for is left out, as other pairs that cannot be.
         pairs = tuple(one for one in pairs if one[1].mock or one[1].name in args.target) or pairs

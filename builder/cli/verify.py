@@ -134,11 +134,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.json:
         context.report.json(verdict.as_json())
     else:
-        _show(verdict, context)
+        show(verdict, context)
     return 0 if verdict.is_good else 1
 
 
-def _show(verdict: ImageVerdict, context: Context) -> None:
+def show(verdict: ImageVerdict, context: Context) -> None:
     for result in verdict.results:
         where = f"  [{result.boot}]" if result.boot else ""
         context.report.result(f"{result.state.value:<14}  {result.check:<22}  {result.reason}{where}")

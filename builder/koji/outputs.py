@@ -9,6 +9,7 @@ payload digest of each RPM.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,14 @@ class Output:
     """One file to fetch.
 
     `name` is its path below the folder; `size` in bytes, None where the hub does not say; `sigmd5` what the
-    hub says of an RPM's header and payload. Its bytes come from `task`, or from `url`.
+    hub says of an RPM's header and payload, `checksum` of another file (algorithm and hex digest). Its bytes
+    come from `task`, or from `url`.
     """
 
     name: str
     size: int | None
     sigmd5: str | None = None
+    checksum: tuple[str, str] | None = None
     task: int | None = None
     remote_name: str = ""
     url: str | None = None
@@ -68,7 +71,7 @@ def list_outputs(hub: Hub, root: Task, *, key: str | None) -> list[Output]:
         )
     builds = hub.ask("listBuilds", taskID=root.id)
     if builds and root.state is TaskState.CLOSED:
-        return [output for build in builds for output in _of_build(hub, build, key)]
+        return [output for build in builds for output in build_outputs(hub, build["build_id"], key=key)]
     if key is not None:
         raise InputError(
             f"--key {key}: task {root.id} is a scratch build, and those are not signed",
@@ -91,8 +94,18 @@ def _of_task(hub: Hub, task: Task) -> list[Output]:
     return found
 
 
-def _of_build(hub: Hub, build: dict[str, Any], key: str | None) -> list[Output]:
-    from koji import PathInfo
+def build_outputs(hub: Hub, build: int, *, key: str | None) -> list[Output]:
+    """Return the RPMs, images and logs of a real build, as the hub's file server has them.
+
+    Args:
+        build: the build's number.
+        key: as for `list_outputs`.
+
+    Raises:
+        InputError: the profile names no file server.
+        RemoteError: the hub does not answer, or the build has no RPM signed by `key`.
+    """
+    from koji import CHECKSUM_TYPES, PathInfo
 
     if not hub.profile.topurl:
         raise InputError(
@@ -100,9 +113,9 @@ def _of_build(hub: Hub, build: dict[str, Any], key: str | None) -> list[Output]:
             hint="add topurl to the profile in ~/.koji/config",
         )
     paths = PathInfo(topdir=hub.profile.topurl.rstrip("/"))
-    info = hub.ask("getBuild", build["build_id"])
+    info = hub.ask("getBuild", build)
     base = paths.build(info)
-    rpms = hub.ask("listBuildRPMs", build["build_id"])
+    rpms = hub.ask("listBuildRPMs", build)
     if key is not None:
         _check_signed(hub, info, rpms, key)
     found = []
@@ -113,12 +126,25 @@ def _of_build(hub: Hub, build: dict[str, Any], key: str | None) -> list[Output]:
         # The signed copy is larger than what the hub counts; its payload is the same.
         size = None if key else int(rpm["size"])
         found.append(Output(name=name, size=size, sigmd5=rpm["payloadhash"], url=f"{base}/{path}"))
-    for log in hub.ask("getBuildLogs", build["build_id"]):
-        _check_name(log["name"])
-        _check_name(log["dir"])
+    for archive in hub.ask("listArchives", buildID=build, type="image"):
+        name = archive["filename"]
+        _check_name(name)
         found.append(
             Output(
-                name=f"{info['nvr']}-{log['dir']}/{log['name']}",
+                name=name,
+                size=int(archive["size"]),
+                checksum=(CHECKSUM_TYPES[archive["checksum_type"]], archive["checksum"]),
+                url=f"{paths.imagebuild(info)}/{name}",
+            )
+        )
+    for log in hub.ask("getBuildLogs", build):
+        _check_name(log["name"])
+        # Logs of no architecture lie in the folder of logs itself.
+        of = "noarch" if log["dir"] == "." else log["dir"]
+        _check_name(of)
+        found.append(
+            Output(
+                name=f"{info['nvr']}-{of}/{log['name']}",
                 size=None,
                 url=f"{hub.profile.topurl.rstrip('/')}/{log['path']}",
             )
@@ -218,6 +244,11 @@ def _differs(path: Path, output: Output) -> str | None:
     size = path.stat().st_size
     if output.size is not None and size != output.size:
         return f"{size} bytes came, and the hub has {output.size}"
+    if output.checksum is not None:
+        algorithm, wanted = output.checksum
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, algorithm).hexdigest()
+        return None if found == wanted else f"its {algorithm} is {found}, and the hub's is {wanted}"
     if not output.name.endswith(".rpm"):
         return None
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Follows tasks until they are over: one request a poll, however many there are.
+"""Follows tasks until they are over: one request a poll, for those that are not over.
 
 A terminal sees one live table; anything else only what changed: a line when a task begins, and one when it
 ends. An interruption ends the watching, not the tasks.
@@ -16,6 +16,8 @@ from builder.koji.hub import Call, Hub
 from builder.koji.tasks import Task, TaskState, read_trees
 from builder.report import Report, format_table
 
+# Seconds between two polls at least, however many tasks there are.
+LEAST = 1.0
 HEADER = ("task", "state", "arch", "host", "for", "what")
 
 
@@ -41,19 +43,27 @@ class Watch:
         Raises:
             RemoteError: the hub does not answer any more.
         """
+        found: dict[int, Task] = {}
+        left = list(ids)
         try:
             while True:
-                trees = read_trees(self.hub, ids)
+                found |= {tree.id: tree for tree in read_trees(self.hub, left)}
+                trees = tuple(found[number] for number in ids)
                 self._name_hosts(trees)
                 self._show(trees)
-                if all(tree.state.is_over for tree in trees):
+                left = [tree.id for tree in trees if not tree.state.is_over]
+                if not left:
                     return trees
-                self.pause(self.hub.profile.poll_interval)
+                self.pause(self._interval(len(left)))
         except BaseException:
             self.report.note(f"the tasks go on; to watch them: {resume_command(self.hub, ids)}")
             raise
         finally:
             self.report.live([])
+
+    def _interval(self, tasks: int) -> float:
+        """Return the seconds to the next poll: each task is asked for as often as the profile says."""
+        return max(LEAST, self.hub.profile.poll_interval / tasks)
 
     def _name_hosts(self, trees: Sequence[Task]) -> None:
         """Ask once for the name of each host that is new."""

@@ -210,6 +210,11 @@ class StandInHub(Front):
     def getBuildLogs(self, number: int) -> Any:
         return self.builds[number]["logs"]
 
+    def listArchives(self, buildID: int, type: str) -> list[dict[str, Any]]:
+        del type
+        archives: list[dict[str, Any]] = self.builds[buildID].get("archives", [])
+        return archives
+
     def queryRPMSigs(self, rpm_id: int) -> list[dict[str, Any]]:
         return [
             {"rpm_id": rpm_id, "sigkey": key}
@@ -253,7 +258,7 @@ class StandInHub(Front):
         number = 500 + len(self.builds)
         self.builds[number] = data | {
             "build_id": number, "state": 0, "nvr": f"{data['name']}-{data['version']}-{data['release']}",
-            "rpms": [], "logs": [],
+            "rpms": [], "logs": [], "volume_name": "DEFAULT", "draft": False,
         }  # fmt: skip
         self.reserved[number] = "token"
         return {"build_id": number, "token": "token"}
@@ -266,9 +271,23 @@ class StandInHub(Front):
             data = self.uploaded(f"{folder}/{output['filename']}")
             if len(data) != output["filesize"]:
                 raise xmlrpc.client.Fault(GENERIC, "File size doesn't match. Corrupted upload?")
+            self._store(self.builds[number], output, data)
         del self.reserved[number]
         self.builds[number]["state"] = 1
         return self.builds[number]
+
+    def _store(self, build: dict[str, Any], output: dict[str, Any], data: bytes) -> None:
+        """Put a file where the file server has it (koji.PathInfo), images as archives."""
+        name, folder = output["filename"], f"packages/{build['name']}/{build['version']}/{build['release']}"
+        place = f"{folder}/images/{name}" if output["type"] == "image" else f"{folder}/data/logs/{name}"
+        path = self.folder / "kojifiles" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        if output["type"] == "image":
+            row = {"filename": name, "size": len(data), "checksum_type": 2, "checksum": output["checksum"]}
+            build.setdefault("archives", []).append(row)
+        else:
+            build["logs"].append({"name": name, "dir": ".", "path": place})
 
     def CGRefundBuild(self, generator: str, number: int, token: str) -> None:
         del generator, token

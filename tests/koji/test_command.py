@@ -32,6 +32,14 @@ def test_a_dry_run_prints_the_calls_and_asks_no_hub(hub: HubUnderTest, tmp_path:
     assert hub.front.requests == 0
 
 
+def test_what_the_hub_clones_needs_no_source_rpm(hub: HubUnderTest, tmp_path: Path) -> None:
+    done = run(hub, tmp_path, *BUILD, "--dry-run", "--scm", "git+https://example.org/{package}#main")
+
+    (call,) = done.stdout.splitlines()
+    assert call.startswith("build('git+https://example.org/openstack-utils#main', 'epel9-candidate'")
+    assert not (tmp_path / "out").exists()
+
+
 def test_packages_are_built_and_the_tasks_are_the_result(hub: HubUnderTest, tmp_path: Path) -> None:
     done = run(hub, tmp_path, *BUILD)
 
@@ -68,6 +76,7 @@ def test_a_failed_build_is_one_error_with_the_page(hub: HubUnderTest, tmp_path: 
     [
         pytest.param(("--chain",), "--chain needs --real", 2, id="scratch chain"),
         pytest.param(("--real", "--arch-override", "x86_64"), "--arch-override", 2, id="real arches"),
+        pytest.param(("--chain", "--real", "--nowait"), "--chain waits for each link", 2, id="chain at once"),
         pytest.param(("--scm", "git+https://x/y"), "names no commit, branch or tag", 2, id="no ref"),
         pytest.param(("--koji-target", "nosuch"), "there is no build target nosuch", 5, id="unknown target"),
     ],

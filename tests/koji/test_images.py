@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import secrets
 from dataclasses import replace
@@ -16,12 +17,15 @@ from builder.koji.builds import submit_once
 from builder.koji.components import list_components
 from builder.koji.contentgenerator import GENERATOR, Component, Import, check, describe, import_image
 from builder.koji.images import ImageSubmission, check_name, find_submitted, require_image_builds
+from builder.koji.outputs import build_outputs, fetch
 from builder.manifest import ImageFile, InstalledPackage, as_data
+from builder.report import Report
 from tests.koji.conftest import HubUnderTest, no_pause
 from tests.koji.front import GENERIC, NOT_ALLOWED
 from tests.support.manifests import MANIFEST
 
 BUILD_FAILED = 3
+QUIET = Report(quiet=True, err=io.StringIO())
 
 
 def image_submission() -> ImageSubmission:
@@ -148,6 +152,30 @@ def test_an_import_whose_answer_is_lost_stands(hub: HubUnderTest, wanted: Import
     assert import_image(hub.connect(), wanted)["state"] == 1
     assert len(hub.front.called("CGImport")) == 1
     assert not hub.front.called("CGRefundBuild")
+
+
+def test_what_was_imported_comes_back_as_it_was(hub: HubUnderTest, wanted: Import, tmp_path: Path) -> None:
+    session = hub.connect()
+    build = import_image(session, wanted)
+
+    fetched = fetch(session, build_outputs(session, build["build_id"], key=None), tmp_path / "out", QUIET)
+
+    image, manifest = wanted.files
+    assert (tmp_path / "out" / image.name).read_bytes() == image.read_bytes()
+    assert [path.read_bytes() for path in fetched.others if path.name == manifest.name] == [
+        manifest.read_bytes()
+    ]
+
+
+def test_an_image_whose_bytes_are_not_those_of_the_hub_is_refused(
+    hub: HubUnderTest, wanted: Import, tmp_path: Path
+) -> None:
+    session = hub.connect()
+    outputs = build_outputs(session, import_image(session, wanted)["build_id"], key=None)
+    image = replace(next(one for one in outputs if one.checksum), checksum=("sha256", "00"))
+
+    with pytest.raises(RemoteError, match="its sha256 is"):
+        fetch(session, [image], tmp_path / "out", QUIET)
 
 
 def test_a_build_that_exists_is_not_imported_again(hub: HubUnderTest, wanted: Import) -> None:

@@ -66,6 +66,7 @@ ELSEWHERE = {
     ("koji build", "--out"): "tests/integration/test_rpm.py::test_what_stands_in_the_place_of_a_result_stays",
     ("koji build", "--work"): "tests/unit/test_destination.py::test_a_folder_replaces_only_a_folder",
     ("koji fetch", "--out"): "tests/koji/test_fetch.py::test_what_stands_in_the_place_of_a_file_stays",
+    ("koji image", "--out"): "tests/koji/test_fetch.py::test_what_stands_in_the_place_of_a_file_stays",
     ("sample_data", "--output"): "tests/utils/test_private_files.py::test_only_a_regular_file_is_replaced",
     (
         "sample_data",

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from builder.cli import Context
 from builder.cli.koji import connect, find_profile
 from builder.cli.koji.results import finish
-from builder.cli.rpm import add_build_arguments, build_sources
+from builder.cli.rpm import add_build_arguments, build_sources, find_pairs
 from builder.errors import InputError, Problem
 from builder.koji.builds import (
     Submission,
@@ -26,9 +25,8 @@ from builder.koji.hub import Hub
 from builder.koji.repositories import check_chain, wait_for_repository
 from builder.koji.tasks import Task, TaskState
 from builder.koji.watch import Watch, resume_command
-from builder.rpm.build.run import BuildResult
 from builder.rpm.spec.packages import ENVIRONMENT
-from builder.targets import Target, select
+from builder.targets import Target, find_target, select
 
 SUMMARY = "Build packages on a Koji hub: scratch builds unless --real; the tasks are watched until they end."
 EXAMPLE = """\
@@ -172,25 +170,30 @@ def _common_profile(args: argparse.Namespace, targets: Sequence[Target]) -> str 
 
 
 def _plan(args: argparse.Namespace, context: Context) -> list[Submission]:
-    """Build the source RPMs, unless the hub clones for itself, and say what is submitted."""
-    results = build_sources(args, context)
-    found = [_submission(args, result) for result in results]
-    if not args.chain:
-        found = [replace(one, link=0) for one in found]
+    """Say what is submitted; the source RPMs are built here, unless the hub clones for itself."""
+    if args.scm:
+        found = [
+            _submission(args, package.name, target, args.scm.replace("{package}", package.name))
+            for package, target in find_pairs(args)
+        ]
+    else:
+        found = [
+            _submission(
+                args,
+                result.manifest.package,
+                find_target(result.manifest.target),
+                result.paths(source=True, binary=False)[0],
+            )
+            for result in build_sources(args, context)
+        ]
     return sorted(found, key=lambda one: one.link)
 
 
-def _submission(args: argparse.Namespace, result: BuildResult) -> Submission:
-    target = next(one for one in select([result.manifest.target]))
-    package = result.manifest.package
-    source: Path | str = result.paths(source=True, binary=False)[0]
-    if args.scm:
-        source = args.scm.replace("{package}", package)
-    hub_target = args.koji_target or (target.koji.target if target.koji else "")
+def _submission(args: argparse.Namespace, package: str, target: Target, source: Path | str) -> Submission:
     return Submission(
         package=package,
         target=target.name,
-        hub_target=hub_target,
+        hub_target=args.koji_target or (target.koji.target if target.koji else ""),
         source=source,
-        link=0 if package == ENVIRONMENT else 1,
+        link=1 if args.chain and package != ENVIRONMENT else 0,
     )

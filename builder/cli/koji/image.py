@@ -11,7 +11,9 @@ from pathlib import Path
 from builder.cli import Context
 from builder.cli.koji import connect, find_profile
 from builder.cli.koji.results import finish
+from builder.cli.verify import show
 from builder.errors import InputError
+from builder.guest.verify import VerifyOptions, verify
 from builder.kickstart.choices import Choices
 from builder.kickstart.flatten import flatten
 from builder.kickstart.images import find_image
@@ -19,6 +21,7 @@ from builder.kickstart.planner import load_plan
 from builder.koji.builds import submit_once
 from builder.koji.hub import Call
 from builder.koji.images import ImageSubmission, check_name, find_submitted, require_image_builds
+from builder.koji.outputs import fetch, list_outputs
 from builder.koji.watch import Watch, resume_command
 from builder.sizes import GIB
 from builder.targets import ARCHITECTURE, TargetFamily
@@ -46,12 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--real", action="store_true", help="not a scratch build: it is tagged and kept")
     parser.add_argument("--background", action="store_true", help="at a lower priority")
     parser.add_argument("--nowait", action="store_true", help="submit, print the task's number, and stop")
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR",
+                        help="fetch what was built into DIR/koji/ID (default: out)")  # fmt: skip
+    parser.add_argument(
+        "--verify", action="store_true", help="hold each fetched qcow2 to `openstack-builder verify`"
+    )
     parser.add_argument("-n", "--dry-run", action="store_true", help="print each call, and submit nothing")
     parser.add_argument("--json", action="store_true", help="print the task as JSON when it is over")
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Submit, watch, report."""
+    """Submit, watch, fetch, verify; the exit code is 0 when the image was built and no check failed."""
     image = find_image(args.image, target=args.target)
     target = image.require_target()
     if not args.koji_target and target.koji is None:
@@ -96,4 +104,13 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context.report.note(f"to watch it: {resume_command(hub, [task])}")
         return 0
     trees = Watch(hub=hub, report=context.report).follow([task])
-    return finish(hub, trees, context, as_json=args.json)
+    finish(hub, trees, context, as_json=args.json)
+    fetched = fetch(hub, list_outputs(hub, trees[0], key=None), args.out / "koji" / str(task), context.report)
+    images = [path for path in fetched.others if path.suffix == ".qcow2"]
+    for path in images:
+        context.report.note(f"fetched {path}")
+    verdicts = []
+    for path in images if args.verify else ():
+        verdicts.append(verify(context.runner, path.absolute(), None, VerifyOptions()))
+        show(verdicts[-1], context)
+    return 0 if all(verdict.is_good for verdict in verdicts) else 1

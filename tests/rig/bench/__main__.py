@@ -30,6 +30,7 @@ SUITES = {
     "sandbox": "--runs",
     "solve": "--runs",
     "status": "--runs",
+    "koji": "--runs",
     "upload": "--rounds",
 }
 
