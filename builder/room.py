@@ -12,6 +12,7 @@ import os
 import resource
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from builder.bubblewrap import host_programs, no_environment
@@ -62,7 +63,7 @@ def run_apart(
             hint=hint,
             timeout=longest,
             largest=LARGEST_OUTPUT,
-            child=Child(preexec=_limit, watch=_watch(argv, writable, room)),
+            child=Child(preexec=partial(_limit, longest), watch=_watch(argv, writable, room)),
         )
     except CommandFailed as error:
         error.message = error.message.replace("bwrap", os.path.basename(os.fspath(argv[0])), 1)
@@ -135,6 +136,8 @@ def _watch(
     return look
 
 
-def _limit() -> None:
+def _limit(longest: float) -> None:
+    # One that nobody is left to end does not compute for ever.
+    resource.setrlimit(resource.RLIMIT_CPU, (int(longest), int(longest)))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -33,6 +33,7 @@ from builder.guest.qemu import DiskBus, Guest, Machine, command_line
 from builder.guest.seed import write_iso
 from builder.report import Report
 from builder.runner import Runner
+from tests.support.imaging import processes_of
 
 RUNNER = Runner(Report(quiet=True))
 KEY = "ssh-ed25519 AAAA verify"
@@ -330,6 +331,10 @@ def test_no_qemu_is_left_when_the_body_fails(tmp_path: Path) -> None:
         fail()
 
     assert not seen[0].is_running
+    deadline = time.monotonic() + 20
+    while processes_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_of(tmp_path) == []
 
 
 def test_a_guest_that_ignores_the_button_is_given_up(tmp_path: Path) -> None:
@@ -370,4 +375,7 @@ def test_qemu_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 20
     while Path("/proc", str(child)).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
+    while processes_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not Path("/proc", str(child)).exists()
+    assert processes_of(tmp_path) == []
