@@ -116,8 +116,7 @@ def _build(
     plan: ImagePlan,
 ) -> int:
     # Here, not at the top: `--plan` and `--help` need none of the engine.
-    from builder.image.pipeline import build_image
-    from builder.image.prepare import run_pre
+    from builder.image.engine import build_image
 
     report, target = context.report, image.require_target()
     options = BuildOptions(
@@ -134,6 +133,8 @@ def _build(
         source_date_epoch=_epoch(),
     )
     if any(script.section == ScriptSection.PRE for script in plan.scripts):
+        from builder.image.prepare import run_pre
+
         made = run_pre(plan, target, options, report, context.runner)
         plan = load_plan(
             image.path, target=target, choices=choices, pre_files=made.files, pre_disk=made.table

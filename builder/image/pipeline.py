@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The direct engine: from an image plan to a qcow2, stage by stage.
+"""From an image plan to its finished files, stage by stage.
 
     solve and fetch    inside, with the network, without the tree
     install ... disk   inside, apart from the network, on a tree that lives in memory
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -20,24 +19,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from builder import tools
-from builder.destination import find_destination
-from builder.errors import BuildError, InputError
+from builder.errors import BuildError
 from builder.files import (
     cache_folder,
-    check_replaceable,
     kept_name,
     locked,
-    remove_stale,
     replace_file,
     replace_folder,
-    sha256_file,
     work_folder,
 )
 from builder.image import manifest, pages
 from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.cache import choices, trees
-from builder.image.fingerprint import take_fingerprint, take_seed
+from builder.image.finished import FinishedImage, log_of
 from builder.image.isolation import idmap
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.isolation.wire import pack, unpack
@@ -56,7 +50,7 @@ from builder.image.stages import (
 )
 from builder.image.tree import tree
 from builder.kickstart.plan import ImagePlan
-from builder.manifest import manifest_path, read_manifest, write_manifest
+from builder.manifest import write_manifest
 from builder.report import Report
 from builder.runner import Runner
 from builder.sizes import MIB
@@ -97,69 +91,54 @@ STAGES = (
     Stage("disk", filesystems.run, Room.OFFLINE),
     Stage("convert", convert.run, Room.HOST),
 )
-TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
-# What file systems need, where the plan has one.
-TOOLS_OF = {"xfs": ("mkfs.xfs",), "vfat": ("mkfs.vfat", "mcopy"), "efi": ("mkfs.vfat", "mcopy")}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FinishedImage:
-    """A finished image: where it is, whether it was there already, which scripts failed on the way."""
-
-    folder: Path
-    files: tuple[Path, ...]
-    manifest: Path
-    unchanged: bool
-    failed_scripts: tuple[str, ...] = ()
-
-
-def build_image(
-    plan: ImagePlan, target: Target, options: BuildOptions, report: Report, runner: Runner
+def run(
+    plan: ImagePlan,
+    target: Target,
+    options: BuildOptions,
+    result: FinishedImage,
+    *,
+    fingerprint: str,
+    seed: str,
+    states: tuple[repomd.RepositoryState, ...],
+    report: Report,
+    runner: Runner,
 ) -> FinishedImage:
-    """Build the image of `plan`, or find that it is built already.
+    """Build the image of `plan` where `result` says; return that with what came out.
+
+    Args:
+        fingerprint: of all that decides the bytes.
+        seed: what identifiers of the disk are made from.
+        states: of the plan's repositories.
 
     Raises:
-        InputError: the plan cannot be built on this host or from these repositories.
-        PermissionMissing, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
+        InputError, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
     """
-    check_host(plan, target, options)
-    states = repomd.read_states(plan)
-    epoch = options.source_date_epoch or max(state.time for state in states)
-    fingerprint = take_fingerprint(plan, options, states)
-    final = options.out / plan.name
-    files = tuple(final / name for name in convert.file_names(plan.name, options.formats))
-    result = FinishedImage(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
-    check_replaceable(final, result.manifest.name)
-    log = options.out / f"{plan.name}.log"
-    find_destination(log)
-    if options.timeline:
-        find_destination(options.timeline)
-    # What killed builds left takes room that this one may need.
-    if options.out.is_dir():
-        remove_stale(options.out)
-    if is_current(result, fingerprint):
-        return result
+    log = log_of(plan, options)
+    # Before the sandbox, where the shim of PyPI does not find it (`builder.versions`).
+    load_rpm()
     with work_folder(options.out, plan.name, keep=options.keep) as work:
         build = Build(
             plan=plan,
             target=target,
-            options=_with_epoch(options, epoch),
+            options=options,
             report=report,
             runner=runner,
             work=work,
             disk=work / DISK.name,
             fingerprint=fingerprint,
-            seed=take_seed(plan, options, states),
+            seed=seed,
             request=dnf.make_request(plan, target),
         )
         try:
             keys.collect(plan, target, work / "keys", runner)
             _run_stages(build, states)
-            paths = [build.finished / path.name for path in files]
+            paths = [build.finished / path.name for path in result.files]
             described = manifest.describe(build, paths, states)
             write_manifest(build.finished, described)
-            pages.write(build, described, final)
-            replace_folder(build.finished, final, result.manifest.name)
+            pages.write(build, described, result.folder)
+            replace_folder(build.finished, result.folder, result.manifest.name)
             if build.clusters:
                 build.clusters.keep()
             if options.timeline:
@@ -174,34 +153,6 @@ def build_image(
             if options.keep:
                 report.note(f"kept: {kept_name(work)}")
     return replace(result, unchanged=False, failed_scripts=build.facts.failed_scripts)
-
-
-def check_host(plan: ImagePlan, target: Target, options: BuildOptions) -> None:
-    """Refuse what this host cannot build, before the first effect.
-
-    Raises:
-        InputError, ToolMissing, PermissionMissing: with the way out.
-    """
-    if not plan.disk.is_resolved:
-        raise InputError(
-            f"{plan.name}: the partitions are not known: %pre has not been run, or has not made them"
-        )
-    if not plan.repositories:
-        raise InputError(
-            f"{plan.name}: no repository to take packages from",
-            hint="the kickstart has no url or repo line: name one with --repo NAME=URL",
-        )
-    if target.rpm.database == "bdb":
-        raise InputError(
-            f"{target.name}: its rpm database is Berkeley DB, which the rpm of this host cannot write",
-            hint="build this image on a host of that release",
-        )
-    kinds = {volume.fstype for volume in plan.disk.volumes}
-    for tool in (*TOOLS, *(name for kind in sorted(kinds) for name in TOOLS_OF.get(kind, ()))):
-        tools.find(tool)
-    dnf.find_solver(options.solver)
-    load_rpm()
-    idmap.find_ids()
 
 
 def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...]) -> None:
@@ -324,22 +275,3 @@ def _check_room(build: Build) -> None:
             f"{build.options.out}: {free // MIB} MiB are free, and the build needs {wanted // MIB} MiB",
             hint="free some space, or choose another folder with --out",
         )
-
-
-def is_current(result: FinishedImage, fingerprint: str) -> bool:
-    """Say whether the finished image is what a build of the same inputs would make, and is unharmed."""
-    try:
-        known = read_manifest(result.manifest)
-        return (
-            known.inputs.fingerprint == fingerprint
-            and [each.path for each in known.files] == [path.name for path in result.files]
-            and all(
-                sha256_file(path) == each.sha256 for path, each in zip(result.files, known.files, strict=True)
-            )
-        )
-    except (InputError, OSError):
-        return False
-
-
-def _with_epoch(options: BuildOptions, epoch: int) -> BuildOptions:
-    return replace(options, source_date_epoch=epoch or int(time.time()))

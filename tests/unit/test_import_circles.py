@@ -19,6 +19,7 @@ LATER = {
     ("builder.cli.image", "builder.image"): "`image --plan` needs none of the stages",
     ("builder.glance", "keystoneauth1"): "half a second to load: only what talks to a cloud pays",
     ("builder.glance", "openstack"): "half a second to load: only what talks to a cloud pays",
+    ("builder.image.engine", "builder.image.pipeline"): "an unchanged image needs none of the stages",
     ("builder.kickstart", "pykickstart"): "once, without the library that it would fetch with",
     ("builder.koji", "koji"): "an extra that is not always installed",
     ("builder.koji", "koji_cli"): "an extra that is not always installed",

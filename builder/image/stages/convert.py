@@ -11,17 +11,8 @@ from builder import conversion
 from builder.image.build import Build
 from builder.image.cache.clusters import Clusters
 from builder.image.disk import compressed, qcow2
+from builder.image.finished import file_names
 from builder.manifest import COMPRESSED
-
-
-def file_names(name: str, formats: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what the finished files are called; raw is there compressed, too."""
-    names = []
-    for format in formats:
-        names.append(f"{name}.{format}")
-        if format == "raw":
-            names.append(f"{name}.raw{COMPRESSED}")
-    return tuple(names)
 
 
 def run(build: Build) -> str:

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The direct engine: from an image plan to a finished image, or to the one that is there already."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from builder import tools
+from builder.destination import find_destination
+from builder.errors import InputError
+from builder.files import check_replaceable, remove_stale
+from builder.image.build import BuildOptions
+from builder.image.fingerprint import take_fingerprint, take_seed
+from builder.image.finished import FinishedImage, file_names, is_current, log_of
+from builder.image.isolation import idmap
+from builder.image.packages import dnf, repomd
+from builder.kickstart.plan import ImagePlan
+from builder.manifest import manifest_path
+from builder.report import Report
+from builder.runner import Runner
+from builder.targets import Target
+
+TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
+# What file systems need, where the plan has one.
+TOOLS_OF = {"xfs": ("mkfs.xfs",), "vfat": ("mkfs.vfat", "mcopy"), "efi": ("mkfs.vfat", "mcopy")}
+
+
+def build_image(
+    plan: ImagePlan, target: Target, options: BuildOptions, report: Report, runner: Runner
+) -> FinishedImage:
+    """Build the image of `plan`, or find that it is built already.
+
+    Raises:
+        InputError: the plan cannot be built on this host or from these repositories.
+        PermissionMissing, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
+    """
+    check_host(plan, target, options)
+    states = repomd.read_states(plan)
+    epoch = options.source_date_epoch or max(state.time for state in states)
+    fingerprint = take_fingerprint(plan, options, states)
+    final = options.out / plan.name
+    files = tuple(final / name for name in file_names(plan.name, options.formats))
+    result = FinishedImage(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
+    check_replaceable(final, result.manifest.name)
+    find_destination(log_of(plan, options))
+    if options.timeline:
+        find_destination(options.timeline)
+    # What killed builds left takes room that this one may need.
+    if options.out.is_dir():
+        remove_stale(options.out)
+    if is_current(result, fingerprint):
+        return result
+    # What only a build needs is imported when there is one: an unchanged image is found in half a second.
+    from builder.image.pipeline import run
+
+    return run(
+        plan,
+        target,
+        _with_epoch(options, epoch),
+        result,
+        fingerprint=fingerprint,
+        seed=take_seed(plan, options, states),
+        states=states,
+        report=report,
+        runner=runner,
+    )
+
+
+def check_host(plan: ImagePlan, target: Target, options: BuildOptions) -> None:
+    """Refuse what this host cannot build, before the first effect.
+
+    Raises:
+        InputError, ToolMissing, PermissionMissing: with the way out.
+    """
+    if not plan.disk.is_resolved:
+        raise InputError(
+            f"{plan.name}: the partitions are not known: %pre has not been run, or has not made them"
+        )
+    if not plan.repositories:
+        raise InputError(
+            f"{plan.name}: no repository to take packages from",
+            hint="the kickstart has no url or repo line: name one with --repo NAME=URL",
+        )
+    if target.rpm.database == "bdb":
+        raise InputError(
+            f"{target.name}: its rpm database is Berkeley DB, which the rpm of this host cannot write",
+            hint="build this image on a host of that release",
+        )
+    kinds = {volume.fstype for volume in plan.disk.volumes}
+    for tool in (*TOOLS, *(name for kind in sorted(kinds) for name in TOOLS_OF.get(kind, ()))):
+        tools.find(tool)
+    dnf.find_solver(options.solver)
+    idmap.find_ids()
+
+
+def _with_epoch(options: BuildOptions, epoch: int) -> BuildOptions:
+    return replace(options, source_date_epoch=epoch or int(time.time()))
