@@ -207,7 +207,7 @@ def _bench(
         runner=evidence.runner,
         work=evidence.work,
         logs=logs,
-        image=evidence.image if evidence.header.format in BOOTED else evidence.disk,
+        image=evidence.image if evidence.header.format in BOOTED else evidence.disk.raw,
         image_format=evidence.header.format if evidence.header.format in BOOTED else "raw",
         disk_size=size + options.grow,
         user=_user(evidence, manifest, options),

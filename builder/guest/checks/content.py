@@ -27,17 +27,17 @@ CHANGED_BY_BUILD = {
 
 
 def _rpm_database(evidence: ImageEvidence) -> Outcome:
-    folder = evidence.database
+    folder = evidence.rpm.folder
     # A write-ahead log that is not empty: the database was not closed, a copy of it alone is not whole.
     problems = [
         f"{folder}/{name} is left"
         for name in evidence.tree.names(folder)
         if name.startswith("__db") or (name.endswith("-wal") and evidence.tree.size(f"{folder}/{name}"))
     ]
-    done = evidence.ask_rpm("rpmdb", "--verifydb", ok=())
+    done = evidence.rpm.ask("rpmdb", "--verifydb", ok=())
     if done.returncode:
         problems.append(f"rpmdb --verifydb: {(done.stderr or done.stdout).strip()[:200]}")
-    return judge_all(problems, f"{folder}, {len(evidence.packages)} packages")
+    return judge_all(problems, f"{folder}, {len(evidence.rpm.packages)} packages")
 
 
 def _keys_imported(evidence: ImageEvidence) -> Outcome:
@@ -49,7 +49,9 @@ def _keys_imported(evidence: ImageEvidence) -> Outcome:
         for line in evidence.tree.lines(path):
             if line.startswith("gpgkey="):
                 wanted.update(re.findall(r"file://(\S+)", line))
-    count = sum(name == "gpg-pubkey" for name, _ in evidence.query(*map(rpmquery.tag, ("NAME", "VERSION"))))
+    count = sum(
+        name == "gpg-pubkey" for name, _ in evidence.rpm.query(*map(rpmquery.tag, ("NAME", "VERSION")))
+    )
     missing = [
         f"{path} is not there, a repository names it"
         for path in sorted(wanted)
@@ -62,7 +64,7 @@ def _keys_imported(evidence: ImageEvidence) -> Outcome:
 
 def _packages(evidence: ImageEvidence) -> Outcome:
     planned = {one.nevra for one in evidence.manifest.packages if one.name != "gpg-pubkey"}
-    actual = set(evidence.packages)
+    actual = set(evidence.rpm.packages)
     problems = [f"{nevra} is not in the image" for nevra in sorted(planned - actual)]
     problems += [f"{nevra} is not in the manifest" for nevra in sorted(actual - planned)]
     return judge_all(problems, f"{len(actual)} packages, as in the manifest")
@@ -70,7 +72,7 @@ def _packages(evidence: ImageEvidence) -> Outcome:
 
 def _package_files(evidence: ImageEvidence) -> Outcome:
     problems, count = [], 0
-    for known in evidence.packaged_files.values():
+    for known in evidence.rpm.files.values():
         if known.is_ghost or known.is_config or known.path in CHANGED_BY_BUILD:
             continue
         if not evidence.tree.exists(known.path):
@@ -193,7 +195,7 @@ def default_user(evidence: ImageEvidence) -> str | None:
 
 def _grow_tools(evidence: ImageEvidence) -> Outcome:
     problems = []
-    if not evidence.has_package(*GROWERS) and not evidence.tree.is_file("/usr/bin/growpart"):
+    if not evidence.rpm.has_package(*GROWERS) and not evidence.tree.is_file("/usr/bin/growpart"):
         problems.append("growpart is not installed")
     tool = RESIZERS.get(evidence.root.type)
     if tool is None:

@@ -95,17 +95,17 @@ def _checksums(evidence: ImageEvidence) -> Outcome:
 
 
 def _partition_table(evidence: ImageEvidence) -> Outcome:
-    table = evidence.table
+    table = evidence.disk.table
     kinds = ", ".join(partition.kind for partition in table.partitions if "-" not in partition.kind)
     count = len(table.partitions)
     return judge_all(table.problems, f"{table.label}, {count} partitions" + (f" ({kinds})" if kinds else ""))
 
 
 def _root_last(evidence: ImageEvidence) -> Outcome:
-    root, last = evidence.root.partition, evidence.table.partitions[-1]
+    root, last = evidence.root.partition, evidence.disk.table.partitions[-1]
     if last.number != root.number:
         return failed(f"partition {last.number} ({last.kind}) lies after the root, {root.number}")
-    slack = evidence.disk.stat().st_size - root.end
+    slack = evidence.disk.raw.stat().st_size - root.end
     if slack > 64 * MIB:
         return failed(f"{slack // MIB} MiB after the root partition are not used")
     return passed(f"partition {root.number}, {root.size // MIB} MiB, is the last")
@@ -116,8 +116,8 @@ def _no_swap(evidence: ImageEvidence) -> Outcome:
         any(planned.fstype == "swap" for planned in evidence.manifest.partitions)
         or any(planned.fstype == "swap" for planned in evidence.manifest.volumes)
     )
-    names = {f"partition {entry.number}" for entry in evidence.table.partitions if entry.kind == "swap"}
-    names |= {entry.name for entry in evidence.filesystems if entry.type == "swap"}
+    names = {f"partition {entry.number}" for entry in evidence.disk.table.partitions if entry.kind == "swap"}
+    names |= {entry.name for entry in evidence.disk.filesystems if entry.type == "swap"}
     found = [f"{name} is swap" for name in sorted(names)]
     found += [f"fstab has swap on {mount.source}" for mount in evidence.mounts if mount.type == "swap"]
     if wanted:
@@ -126,8 +126,8 @@ def _no_swap(evidence: ImageEvidence) -> Outcome:
 
 
 def _partitions_as_manifest(evidence: ImageEvidence) -> Outcome:
-    actual = {entry.number: entry for entry in evidence.table.partitions}
-    systems = {entry.partition.number: entry for entry in evidence.filesystems if not entry.volume}
+    actual = {entry.number: entry for entry in evidence.disk.table.partitions}
+    systems = {entry.partition.number: entry for entry in evidence.disk.filesystems if not entry.volume}
     problems = _volumes_as_manifest(evidence)
     for planned in evidence.manifest.partitions:
         entry = actual.pop(planned.number, None)
@@ -147,8 +147,8 @@ def _partitions_as_manifest(evidence: ImageEvidence) -> Outcome:
 
 def _volumes_as_manifest(evidence: ImageEvidence) -> list[str]:
     """Return where logical volumes differ from the manifest."""
-    actual = {volume.name: volume for volume in evidence.volumes.volumes}
-    systems = {entry.volume: entry for entry in evidence.filesystems if entry.volume}
+    actual = {volume.name: volume for volume in evidence.disk.volumes.volumes}
+    systems = {entry.volume: entry for entry in evidence.disk.filesystems if entry.volume}
     problems = []
     for planned in evidence.manifest.volumes:
         name = f"{planned.group}/{planned.name}"
@@ -163,7 +163,7 @@ def _volumes_as_manifest(evidence: ImageEvidence) -> list[str]:
 
 
 def _volumes(evidence: ImageEvidence) -> Outcome:
-    found = evidence.volumes
+    found = evidence.disk.volumes
     problems = list(found.problems)
     if evidence.tree.is_file("/etc/lvm/devices/system.devices"):
         problems.append("/etc/lvm/devices/system.devices binds the volumes to the disks of one machine")
@@ -171,15 +171,15 @@ def _volumes(evidence: ImageEvidence) -> Outcome:
 
 
 def _file_systems_clean(evidence: ImageEvidence) -> Outcome:
-    if not evidence.filesystems:
+    if not evidence.disk.filesystems:
         raise not_done("no file system was found on the disk")
-    problems = [f"{name}: {said}" for name, said in evidence.complaints.items()]
+    problems = [f"{name}: {said}" for name, said in evidence.disk.complaints.items()]
     known = (*filesystems.CHECKED, "swap")
-    strange = [system for system in evidence.filesystems if system.type not in known]
+    strange = [system for system in evidence.disk.filesystems if system.type not in known]
     if strange and not problems:
         names = ", ".join(f"{system.type} in {system.name}" for system in strange)
         raise not_done(f"no checker works without a device: {names}")
-    clean = ", ".join(f"{system.type} in {system.name}" for system in evidence.filesystems)
+    clean = ", ".join(f"{system.type} in {system.name}" for system in evidence.disk.filesystems)
     return judge_all(problems, clean)
 
 
@@ -192,7 +192,7 @@ def _fstab(evidence: ImageEvidence) -> Outcome:
             continue  # tmpfs, proc and the like
         if not mount.source.startswith("UUID="):
             problems.append(f"{mount.point} is mounted by {mount.source}, not by its UUID")
-        system = evidence.find_source(mount.source)
+        system = evidence.disk.find_source(mount.source)
         if system is None:
             problems.append(f"{mount.point}: no file system is {mount.source}")
         elif mount.type not in (system.type, "auto"):
@@ -212,16 +212,16 @@ def _boot_files(evidence: ImageEvidence) -> Outcome:
     firmware = evidence.manifest.firmware if evidence.has_manifest else ("bios", "uefi")
     problems, good = [], []
     if "bios" in firmware:
-        if not evidence.table.has_boot_code:
+        if not evidence.disk.table.has_boot_code:
             problems.append("bios: there is no boot code in the first sector")
-        elif evidence.table.label == "gpt" and all(
-            entry.kind != "biosboot" for entry in evidence.table.partitions
+        elif evidence.disk.table.label == "gpt" and all(
+            entry.kind != "biosboot" for entry in evidence.disk.table.partitions
         ):
             problems.append("bios: a GPT disk without a biosboot partition")
         else:
             good.append("boot code in the first sector")
     if "uefi" in firmware:
-        esp = next((entry for entry in evidence.table.partitions if entry.kind == "efi"), None)
+        esp = next((entry for entry in evidence.disk.table.partitions if entry.kind == "efi"), None)
         names = {name.lower() for name in evidence.tree.files("/boot/efi")}
         if esp is None:
             problems.append("uefi: there is no EFI system partition")
@@ -262,9 +262,9 @@ def _module_name(path: str) -> str:
 def _free_space(evidence: ImageEvidence) -> Outcome:
     problems, seen = [], 0
     allowed = max(MIB, int(evidence.image.stat().st_size * 0.03))
-    for system in evidence.filesystems:
+    for system in evidence.disk.filesystems:
         if system.type in filesystems.EXT:
-            dirty, free = filesystems.free_data(evidence.runner, evidence.disk, system)
+            dirty, free = filesystems.free_data(evidence.runner, evidence.disk.raw, system)
             seen += free
             if dirty > allowed:
                 number = system.partition.number

@@ -189,7 +189,7 @@ def _builder_name(evidence: ImageEvidence) -> Outcome:
     found = []
     for folder in ("/etc", "/root", "/var/lib", "/var/log", "/boot/loader"):
         for path in evidence.tree.files(folder):
-            if path.startswith(evidence.database) or evidence.tree.size(path) > 4 << 20:
+            if path.startswith(evidence.rpm.folder) or evidence.tree.size(path) > 4 << 20:
                 continue
             content = evidence.tree.bytes(path)
             if pattern.search(content) and not _is_as_packaged(evidence, path, content):
@@ -198,7 +198,7 @@ def _builder_name(evidence: ImageEvidence) -> Outcome:
 
 
 def _is_as_packaged(evidence: ImageEvidence, path: str, content: bytes) -> bool:
-    known = evidence.packaged_files.get(path)
+    known = evidence.rpm.files.get(path)
     return known is not None and hashlib.sha256(content).hexdigest() == known.sha256
 
 
@@ -223,10 +223,12 @@ def _no_junk(evidence: ImageEvidence) -> Outcome:
             problems.append(path)
     for name in tree.names("/root"):
         path = f"/root/{name}"
-        if path not in evidence.packaged_files and (tree.is_file(path) or list(tree.files(path))):
+        if path not in evidence.rpm.files and (tree.is_file(path) or list(tree.files(path))):
             problems.append(path)
     problems += [path for path in ("/var/lib/cloud/instance", "/var/lib/cloud/data") if tree.exists(path)]
-    problems += [f"{folder}/.build" for folder in (evidence.database, "") if tree.exists(f"{folder}/.build")]
+    problems += [
+        f"{folder}/.build" for folder in (evidence.rpm.folder, "") if tree.exists(f"{folder}/.build")
+    ]
     problems = [path for path in problems if not _is_kept(evidence, path)]
     return judge_all(problems, "no package cache, log, kickstart or left-over in /tmp, /var, /root")
 

@@ -31,7 +31,7 @@ def _labels(evidence: ImageEvidence) -> Outcome:
         if system.type == "vfat":
             continue  # it holds no labels: its mount does
         wanted = dict(_wanted(evidence, contexts, point))
-        found = filesystems.labels(evidence.runner, evidence.disk, system, list(wanted), evidence.work)
+        found = filesystems.labels(evidence.runner, evidence.disk.raw, system, list(wanted), evidence.work)
         for path, (shown, label) in wanted.items():
             actual = found.get(path, "without a label")
             if actual is None:
@@ -47,7 +47,7 @@ def _mounted(evidence: ImageEvidence) -> Iterator[tuple[FoundFileSystem, str]]:
     """Yield the root file system, and the ones in fstab that have a place in the tree."""
     yield evidence.root, "/"
     for mount in evidence.mounts:
-        system = evidence.find_source(mount.source)
+        system = evidence.disk.find_source(mount.source)
         if system is not None and system is not evidence.root and mount.point.startswith("/"):
             yield system, mount.point
 

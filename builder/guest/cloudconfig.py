@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""cloud-init's configuration in an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builder.guest.outcome import not_applicable
+from builder.guest.settings import read_yaml
+from builder.guest.tree import ImageTree
+
+MAIN, DROP_INS = "/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d"
+
+
+def read_cloud_config(tree: ImageTree) -> dict[str, Any]:
+    """Return cloud.cfg with the drop-ins merged over it, in their order.
+
+    Raises:
+        CannotCheck: cloud-init is not in the image.
+    """
+    if not tree.is_file("/usr/bin/cloud-init") and not tree.is_file(MAIN):
+        raise not_applicable("the image has no cloud-init")
+    merged: dict[str, Any] = {}
+    drop_ins = [f"{DROP_INS}/{name}" for name in tree.names(DROP_INS) if name.endswith(".cfg")]
+    for path in (MAIN, *drop_ins):
+        part = read_yaml(tree.text(path), path)
+        if isinstance(part, dict):
+            _merge(merged, part)
+    return merged
+
+
+def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    """Merge as cloud-init does by default: mappings key by key, all else replaced."""
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
