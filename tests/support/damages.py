@@ -288,8 +288,8 @@ DAMAGES: tuple[Row, ...] = (
     ("package too many", "packages-as-manifest", _package_too_many, "tool-1.0-1.noarch is not in the man"),
     ("other content", "package-files", _put("/usr/bin/tool", "changed\n"), "other content"),
     ("missing", "package-files", _remove("/usr/bin/tool"), "/usr/bin/tool is missing"),
-    ("growpart is not installed", "grow-tools", _remove("/usr/bin/growpart"), "no growpart"),
-    ("resize2fs is not installed", "grow-tools", _remove("/usr/sbin/resize2fs"), "no resize2fs"),
+    ("no growpart", "grow-tools", _remove("/usr/bin/growpart"), "growpart is not installed"),
+    ("no resize2fs", "grow-tools", _remove("/usr/sbin/resize2fs"), "resize2fs is not installed"),
     ("argument lost", "console-arguments", _put(ENTRY, "options console=ttyS0,115200n8\n"), "lacks console"),
     (
         "other order",
