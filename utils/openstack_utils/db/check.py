@@ -67,7 +67,10 @@ class Check:
                 states[each.name] = schema.MISSING
             except DeniedError as problem:
                 if problem.hint is None and url.engine == "mysql":
-                    problem.hint = "another password counts, or an account without a name: --init says which"
+                    problem.hint = (
+                        "another password counts, the account requires TLS (--ssl-ca), or one without a name"
+                        " is taken first: --init says which"
+                    )
                 states[each.name], error = DENIED, error or problem
             except UnreachableError as problem:
                 states[each.name], error = UNREACHABLE, problem

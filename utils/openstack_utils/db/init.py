@@ -182,7 +182,7 @@ class Init:
             except DeniedError as error:
                 if error.hint:
                     raise
-                self._check_anonymous(error)
+                self._explain_denied(error, url)
                 message = "%s: the account may be there with another password" % error.message
                 hint = "--password-file or --generate-password sets it anew"
                 if self.task.options.grant_from:
@@ -197,13 +197,17 @@ class Init:
             finally:
                 connection.close()
 
-    def _check_anonymous(self, error):
-        """Raise what helps where the server takes an account without a name for ours.
+    def _explain_denied(self, error, url):
+        """Raise what helps where MySQL says no more than that access is denied.
 
-        Of the accounts for a host it takes the most exact host first, ''@localhost before keystone@%.
+        An account may require TLS. And of the accounts for a host the one with the most exact host is taken
+        first, ''@localhost before keystone@%.
         """
         if self.task.engine != "mysql":
             return
+        if self.task.admin.requires_tls(url.user) and "ssl_ca" not in url.options():
+            message = "%s: the account requires TLS" % error.message
+            raise UtilityError(message, hint="--ssl-ca FILE speaks it, and writes it into the URL") from None
         hosts = sorted(self.task.admin.hosts(""))
         if hosts:
             names = ", ".join("''@'%s'" % host for host in hosts)

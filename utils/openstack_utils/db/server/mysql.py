@@ -139,6 +139,11 @@ class MySQLConnection(Connection):
         """Return the hosts of an account."""
         return {row[0] for row in self.query("SELECT Host FROM mysql.user WHERE User = %s", (account,))}
 
+    def requires_tls(self, account):
+        """Return whether an account may only log in by TLS."""
+        rows = self.query("SELECT 1 FROM mysql.user WHERE User = %s AND ssl_type <> ''", (account,))
+        return bool(rows)
+
     def grants(self, account):
         """Return the Changes of kind GRANT that an account has already."""
         rows = self.query(
