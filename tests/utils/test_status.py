@@ -22,7 +22,9 @@ from openstack_utils.errors import UnreachableError
 from openstack_utils.service.known import Kind
 from openstack_utils.service.selection import Service
 from openstack_utils.service.states import ServiceState
-from openstack_utils.status import asking, buses, cloud, disks, endpoints, failures, judging, talks
+from openstack_utils.status import asking, buses, cloud, disks, endpoints, failures, judging, rendering, talks
+from openstack_utils.status.judging import Finding
+from openstack_utils.status.report import Report, ReportSection
 from openstack_utils.status.settings import Settings
 
 from builder.catalogue.hostdata import render_services
@@ -558,3 +560,18 @@ def test_the_manual_and_the_completion_have_every_option() -> None:
     for option in options:
         assert option in manual, option
         assert option in completion, option
+
+
+@pytest.mark.parametrize(
+    ("well", "last"),
+    [
+        (True, "all well"),
+        (None, "nothing is judged: no service is known to be enabled here"),
+        (False, "not well: message bus"),
+    ],
+)
+def test_last_line_promises_no_more_than_was_judged(well: "bool | None", last: str) -> None:
+    finding = Finding("bus", "message bus", "connection refused", well)
+    report = Report([ReportSection("supports", "", "What they stand on", [finding])], [], 0.1, None)
+
+    assert rendering.text(report).splitlines()[-1] == last

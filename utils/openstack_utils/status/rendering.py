@@ -26,8 +26,10 @@ def text(report):
     bad = report.not_well
     if bad:
         lines.append("not well: %s" % ", ".join(dict.fromkeys(each.name for each in bad)))
-    elif report.sections:
+    elif any(each.well for section in report.sections for each in section.findings):
         lines.append("all well")
+    elif report.sections:
+        lines.append("nothing is judged: no service is known to be enabled here")
     return "".join(line + "\n" for line in lines)
 
 
