@@ -50,6 +50,7 @@ DISK = {"xfs on LVM": ("lvm", FirmwareKind.BIOS), "a subvolume of btrfs": ("fedo
 UPDATE = """\
 set -eu
 rpm -i --oldpackage --nosignature /tmp/kernel.rpm
+ln -sfn grub2 /boot/grub  # where Debian builds its GRUB to look
 grub2-mkconfig -o /boot/grub2/grub.cfg 2>&1
 entry=$(grep -o 'gnulinux-@KERNEL@-advanced-[0-9a-f-]*' /boot/grub2/grub.cfg | head -n 1)
 grub2-editenv /boot/grub2/grubenv set "saved_entry=$entry"
