@@ -220,7 +220,8 @@ def _write_defaults(
     tree: TreePath, bootloader: Bootloader, command_line: Sequence[str], *, reads_entries: bool
 ) -> None:
     """Set our keys in /etc/default/grub, whatever else stands there."""
-    ours = [word for word in command_line if not word.startswith("root=") and word not in ("ro", "rw")]
+    # grub2-mkconfig puts root= and ro there by itself; a later rw goes before its ro.
+    ours = [word for word in command_line if not word.startswith("root=") and word != "ro"]
     keys = {
         "GRUB_TIMEOUT": str(DEFAULT_TIMEOUT if bootloader.timeout is None else bootloader.timeout),
         "GRUB_DEFAULT": "saved",
