@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 INSTALL := builder/requirements/install
 
-.PHONY: help hosts setup setup-dev setup-koji specs golden demo rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
+.PHONY: help hosts setup setup-dev setup-koji setup-dib specs golden demo rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ setup-dev:
 
 setup-koji: setup ## install what `openstack-builder koji` needs
 	@$(INSTALL) koji
+
+setup-dib: setup ## install diskimage-builder, for `image --engine dib` and its own elements
+	@$(INSTALL) dib
 
 lint: setup-dev ## ruff, mypy, shellcheck, vermin and the rest of the linters
 	$(PYTEST) -q tests/unit/test_lint.py

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from builder.cli import Context
-from builder.cli.sources import add_element_arguments, add_source_arguments, choose
+from builder.cli.sources import add_element_arguments, add_source_arguments, choose, element_names
 from builder.errors import InputError
 from builder.formats.diskimage import FORMATS
 from builder.image.build import BuildOptions
@@ -50,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
     add_element_arguments(parser)
     how = parser.add_argument_group("how")
+    how.add_argument(
+        "--engine", choices=("direct", "dib"), default="direct",
+        help="what makes the disk: ours, or diskimage-builder (make setup-dib; root)",
+    )  # fmt: skip
     how.add_argument("--plan", "--dry-run", action="store_true", help="print what would be built, and stop")
     how.add_argument("--json", action="store_true", help="print the plan, or the manifest, as JSON")
     how.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: out")
@@ -88,6 +92,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     for path in args.keep_file:
         if not re.fullmatch(r"(/[^/\0]+)+", path):
             raise InputError(f"--keep-file {path}: not a path of the image", hint="such as /etc/machine-id")
+    if args.engine == "dib":
+        _check_dib(args)
     image = find_image(args.image, target=args.target)
     target = image.require_target()
     choices = choose(
@@ -140,7 +146,12 @@ def _build(
             image.path, target=target, choices=choices, pre_files=made.files, pre_disk=made.table
         )
     _tell(plan, report)
-    result = build_image(plan, target, options, report, context.runner)
+    if args.engine == "dib":
+        from builder.dib.engine import build_image as build_by_dib
+
+        result = build_by_dib(plan, target, options, element_names(args), report, context.runner)
+    else:
+        result = build_image(plan, target, options, report, context.runner)
     for why in result.failed_scripts:
         report.warn(f"the image is finished, though {why}")
     if result.unchanged:
@@ -151,6 +162,17 @@ def _build(
         for path in result.files:
             report.result(os.path.relpath(path) if not args.out.is_absolute() else str(path))
     return 0
+
+
+def _check_dib(args: argparse.Namespace) -> None:
+    """Refuse options that only our own engine has."""
+    for option in ("network", "keep_file", "ks_arg", "solver", "element_env"):
+        if getattr(args, option):
+            name = option.replace("_", "-")
+            raise InputError(
+                f"--{name} has no meaning for --engine dib",
+                hint="leave it out, or build with --engine direct",
+            )
 
 
 def _formats(text: str) -> tuple[str, ...]:

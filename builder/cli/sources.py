@@ -50,8 +50,13 @@ def add_element_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def element_names(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the names of --element, each once."""
+    return tuple(dict.fromkeys(name for text in args.element for name in re.split(r"[,\s]+", text) if name))
+
+
 def _choose_elements(args: argparse.Namespace) -> ElementChoice:
-    names = tuple(dict.fromkeys(name for text in args.element for name in re.split(r"[,\s]+", text) if name))
+    names = element_names(args)
     if not names:
         if args.element_env:
             raise InputError("--element-env: there is no --element that could have it")
@@ -85,6 +90,9 @@ def choose(args: argparse.Namespace, image: ImageSource, **more: Any) -> Choices
         gpgcheck=not args.no_gpgcheck,
         ksversion=args.ksversion,
         default_user=image.default_user,
-        elements=_choose_elements(args) if hasattr(args, "element") else ElementChoice(),
+        # diskimage-builder judges and runs its elements itself.
+        elements=ElementChoice()
+        if not hasattr(args, "element") or getattr(args, "engine", None) == "dib"
+        else _choose_elements(args),
         **more,
     )

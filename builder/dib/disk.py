@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from builder.errors import Problem
+from builder.errors import InputError, Problem
 from builder.kickstart.plan import ImagePlan, LogicalVolume, Partition, Volume
 
 # Types of partitions as sgdisk writes them, and as a msdos table has them.
@@ -35,6 +35,19 @@ def check_disk(plan: ImagePlan) -> Iterator[Problem]:
                 message=f"--onpart={volume.onpart}: elements have no %pre that makes partitions",
                 hint="give --size in place of --onpart",
             )
+
+
+def check_readable(plan: ImagePlan) -> None:
+    """Refuse what cannot be read back from a finished disk for the manifest.
+
+    Raises:
+        InputError: with the way out.
+    """
+    if plan.disk.groups:
+        raise InputError(
+            f"{plan.name}: volume groups are not read back from a disk of diskimage-builder",
+            hint="plan partitions, or build with --engine direct",
+        )
 
 
 def describe_disk(plan: ImagePlan) -> list[dict[str, Any]]:

@@ -43,8 +43,14 @@ class Export:
     losses: tuple[str, ...]
 
 
-def export_plan(plan: ImagePlan, target: Target) -> Export:
+def export_plan(
+    plan: ImagePlan, target: Target, *, types: tuple[str, ...] = ("qcow2",), more: tuple[str, ...] = ()
+) -> Export:
     """Return what builds the image of `plan` with diskimage-builder.
+
+    Args:
+        types: formats of the image.
+        more: elements besides those that say the plan.
 
     Raises:
         InputError: the target has no element of diskimage-builder; with every line that elements cannot say.
@@ -58,7 +64,7 @@ def export_plan(plan: ImagePlan, target: Target) -> Export:
     if problems:
         raise InputError(problems=problems)
     losses = tuple(_losses(plan))
-    files = tuple(_files(plan, target.dib, losses))
+    files = tuple(_files(plan, target.dib, losses, types, more))
     return Export(files=files, losses=losses)
 
 
@@ -102,9 +108,11 @@ def _losses(plan: ImagePlan) -> Iterator[str]:
     yield "The same inputs do not give the same bytes, and there is no manifest."
 
 
-def _files(plan: ImagePlan, dib: Dib, losses: tuple[str, ...]) -> Iterator[ExportedFile]:
+def _files(
+    plan: ImagePlan, dib: Dib, losses: tuple[str, ...], types: tuple[str, ...], more: tuple[str, ...]
+) -> Iterator[ExportedFile]:
     element = f"elements/{plan.name}"
-    yield ExportedFile(path="image.yaml", text=_dump([_definition(plan, dib)]))
+    yield ExportedFile(path="image.yaml", text=_dump([_definition(plan, dib, types, more)]))
     yield ExportedFile(path="build", text=_BUILD, executable=True)
     yield ExportedFile(path="README.md", text=_readme(plan, losses))
     for repository in plan.repositories:
@@ -122,16 +130,20 @@ def _files(plan: ImagePlan, dib: Dib, losses: tuple[str, ...]) -> Iterator[Expor
         yield ExportedFile(path=f"{element}/{path}", text=text, executable=True)
 
 
-def _definition(plan: ImagePlan, dib: Dib) -> dict[str, object]:
+def _definition(
+    plan: ImagePlan, dib: Dib, types: tuple[str, ...], more: tuple[str, ...]
+) -> dict[str, object]:
     """Return the image as diskimage-builder's YAML defines it (diskimage_builder/diskimage_builder.py)."""
     return {
         "imagename": plan.name,
         "arch": ARCHITECTURES.get(plan.architecture, plan.architecture),
-        "types": ["qcow2"],
-        "elements": [dib.element, plan.name],
+        "types": list(types),
+        "elements": [dib.element, plan.name, *more],
+        # Its element `base` brings packages that the kickstart does not name.
+        "skip-base": True,
         "environment": {
             "DIB_RELEASE": dib.release,
-            "DIB_BLOCK_DEVICE": "efi" if plan.disk.label == "gpt" else "mbr",
+            "DIB_BLOCK_DEVICE": _block_device(plan),
             # The kernel gets the kickstart's arguments and no others.
             "DIB_BOOTLOADER_DEFAULT_CMDLINE": plan.bootloader.append,
             "DIB_BOOTLOADER_USE_SERIAL_CONSOLE": "False",
@@ -142,20 +154,20 @@ def _definition(plan: ImagePlan, dib: Dib) -> dict[str, object]:
     }
 
 
+def _block_device(plan: ImagePlan) -> str:
+    """Return what the element bootloader installs GRUB for: both firmwares, or BIOS on one kind of table."""
+    if any(part.fstype == "efi" for part in plan.disk.partitions):
+        return "efi"
+    return "gpt" if plan.disk.label == "gpt" else "mbr"
+
+
 def _packages(plan: ImagePlan) -> dict[str, Mapping[str, object] | None]:
-    """Return package-installs.yaml: what is installed, groups by dnf's @, and what is removed."""
-    packages = plan.packages
-    wanted: dict[str, Mapping[str, object] | None] = {}
-    if packages.environment:
-        wanted[f"@^{packages.environment}"] = None
-    groups = [*packages.groups, *packages.optional_groups, *packages.mandatory_groups]
-    if packages.core and "core" not in groups:
-        groups.insert(0, "core")
-    for name in groups:
-        wanted[f"@{name}"] = None
-    for name in packages.names:
-        wanted[name] = None
-    for name in packages.excluded:
+    """Return package-installs.yaml: what is installed, and what is removed.
+
+    Groups are a script's: install-packages marks what it has installed, and a group cannot be marked.
+    """
+    wanted: dict[str, Mapping[str, object] | None] = dict.fromkeys(plan.packages.names)
+    for name in plan.packages.excluded:
         wanted[name] = {"uninstall": True}
     return wanted
 

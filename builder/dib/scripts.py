@@ -40,11 +40,23 @@ def check_scripts(plan: ImagePlan) -> Iterator[Problem]:
 def phase_scripts(plan: ImagePlan) -> Iterator[tuple[str, str]]:
     """Yield path and text of every script of the element."""
     yield f"pre-install.d/05-{plan.name}-dnf", HEAD + _dnf(plan)
+    if groups := _groups(plan):
+        yield f"install.d/00-{plan.name}-groups", HEAD + f"dnf -y install {shlex.join(groups)}\n"
     yield f"post-install.d/50-{plan.name}-settings", HEAD + "".join(f"{line}\n" for line in _settings(plan))
     posts = [script for script in plan.scripts if script.section == ScriptSection.POST]
     for number, script in enumerate(posts, 60):
         yield f"finalise.d/{number}-{plan.name}-post", _post(script)
     yield f"finalise.d/99-{plan.name}-dnf", HEAD + "sed -i '/# openstack-builder$/d' /etc/dnf/dnf.conf\n"
+
+
+def _groups(plan: ImagePlan) -> list[str]:
+    """Return the groups as dnf's command line has them."""
+    packages = plan.packages
+    groups = [*packages.groups, *packages.optional_groups, *packages.mandatory_groups]
+    if packages.core and "core" not in groups:
+        groups.insert(0, "core")
+    environment = [f"@^{packages.environment}"] if packages.environment else []
+    return [*environment, *(f"@{name}" for name in groups)]
 
 
 def _dnf(plan: ImagePlan) -> str:

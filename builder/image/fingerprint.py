@@ -36,7 +36,7 @@ def take_fingerprint(
         for element in plan.elements.elements
         for file in element.files
     ]
-    environment = [(one.name, _slow_digest(one.value), one.content) for one in plan.elements.variables]
+    environment = [(one.name, slow_digest(one.value), one.content) for one in plan.elements.variables]
     sources = [(state.name, state.sha256) for state in states]
     return digest_of(
         [
@@ -84,7 +84,7 @@ def _by_content(repository: Repository) -> Repository:
     return replace(repository, gpg_keys=known, baseurl=(), mirrorlist=None, metalink=None)
 
 
-def _slow_digest(secret: str) -> str:
+def slow_digest(secret: str) -> str:
     """Return a digest from which a password is slow to guess."""
     return hashlib.pbkdf2_hmac("sha256", secret.encode(), b"plan", 200_000).hex()
 
@@ -98,7 +98,7 @@ def _without_places(value: object) -> object:
             if name not in PLACES and not name.endswith("_place")
         }
         if kept.get("plain"):
-            kept["plain"] = _slow_digest(str(kept["plain"]))
+            kept["plain"] = slow_digest(str(kept["plain"]))
         return kept
     if isinstance(value, list | tuple):
         return [_without_places(inner) for inner in value]

@@ -65,11 +65,28 @@ def test_the_image_is_defined_with_the_arguments_of_the_kickstart_and_no_more(tm
 
 
 def test_packages_groups_and_removals_are_named(tmp_path: Path) -> None:
-    packages = data_of(export(tmp_path, HEAD), "package-installs.yaml")
+    exported = export(tmp_path, HEAD)
+    packages = data_of(exported, "package-installs.yaml")
 
-    assert packages["@core"] is None
+    # install-packages marks what it installs, which a group cannot be.
+    assert "dnf -y install @core\n" in text_of(exported, "install.d/00-guest-groups")
+    assert not [name for name in packages if name.startswith("@")]
     assert packages["vim-minimal"] is None
     assert packages["plymouth"] == {"uninstall": True}
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        pytest.param("", "efi", id="with an EFI partition"),
+        pytest.param("part /boot/efi --fstype=efi --size=64\n", "gpt", id="without"),
+    ],
+)
+def test_the_boot_loader_is_for_the_firmware_of_the_disk(tmp_path: Path, lines: str, kind: str) -> None:
+    (image,) = data_of(export(tmp_path, HEAD.replace(lines, "") if lines else HEAD), "image.yaml")
+
+    assert image["environment"]["DIB_BLOCK_DEVICE"] == kind
+    assert image["skip-base"] is True
 
 
 def test_partitions_are_those_of_the_plan_and_the_last_one_grows(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ LAYERS = (
     ("download", "conversion"),
     ("targets", "catalogue", "render"),
     ("kickstart",),
-    ("rpm", "image", "guest", "glance", "koji", "dib"),
+    ("rpm", "image", "guest", "glance", "koji"),
+    ("dib",),
     ("cli",),
     ("__main__",),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from builder.formats import rpmquery
@@ -15,7 +16,7 @@ from builder.image.tree import tree
 
 # A package has at most one of the two signatures of its header (rpm's docs/manual/tags.md).
 _SIGNED = "%|RSAHEADER?{%{RSAHEADER:pgpsig}}:{%|DSAHEADER?{%{DSAHEADER:pgpsig}}:{}|}|"
-_FORM = rpmquery.row(
+FORM = rpmquery.row(
     *map(rpmquery.tag, ("NEVRA", "NAME", "ARCH")), *map(rpmquery.other, ("%{LONGSIZE}", "%{SIGMD5}", _SIGNED))
 )
 
@@ -30,20 +31,21 @@ def installed(build: Build) -> tuple[ChosenPackage, ...]:
     if not tree.path(str(build.target.rpm.dbpath)).is_dir():
         return ()
     known = {package.nevra: package for package in build.facts.packages}
-    said = sandbox.run_on_tree(build, ["rpm", *options(build), "-qa", "--qf", _FORM]).stdout
-    found = []
+    said = sandbox.run_on_tree(build, ["rpm", *options(build), "-qa", "--qf", FORM]).stdout
+    return tuple(parse(said, known))
+
+
+def parse(said: str, known: Mapping[str, ChosenPackage]) -> Iterator[ChosenPackage]:
+    """Yield the packages that rpm lists by FORM; what is `known` of one is kept."""
     for nevra, name, arch, size, sigmd5, signature in rpmquery.rows(said, 6):
         if name != "gpg-pubkey":
             of_script = ChosenPackage(
                 name=name, nevra=nevra, arch=arch, repo="", sha256="", size=int(size), path=""
             )
             key = re.search(r"Key ID ([0-9a-f]+)", signature)
-            found.append(
-                replace(
-                    known.get(nevra, of_script),
-                    size=int(size),
-                    sigmd5=sigmd5 if re.fullmatch(r"[0-9a-f]{32}", sigmd5) else None,
-                    key=key[1] if key else None,
-                )
+            yield replace(
+                known.get(nevra, of_script),
+                size=int(size),
+                sigmd5=sigmd5 if re.fullmatch(r"[0-9a-f]{32}", sigmd5) else None,
+                key=key[1] if key else None,
             )
-    return tuple(found)

@@ -29,6 +29,7 @@ SUITES = {
     "rpm": "--runs",
     "sandbox": "--runs",
     "solve": "--runs",
+    "elements": "--runs",
     "status": "--runs",
     "koji": "--runs",
     "upload": "--rounds",

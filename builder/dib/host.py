@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""What diskimage-builder needs of a host, asked for before it starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from builder import tools
+from builder.errors import CommandFailed, PermissionMissing, ToolMissing
+from builder.report import Report
+from builder.runner import Runner
+
+INSTEAD = "or build with our own engine, which needs neither root nor loop devices: --engine direct"
+TOOLS = ("losetup", "kpartx", "sudo", "unshare", "rsync", "fstrim", "qemu-img", "dnf", "sfdisk", "blkid")
+
+
+def find_program() -> Path:
+    """Return the program of diskimage-builder in the environment of our Python, or else in PATH.
+
+    Raises:
+        ToolMissing: there is none.
+    """
+    beside = Path(sys.executable).with_name("diskimage-builder")
+    if beside.is_file():
+        return beside
+    found = shutil.which("diskimage-builder")
+    if found is None:
+        raise ToolMissing("diskimage-builder is not installed", hint=f"make setup-dib, {INSTEAD}")
+    return Path(found)
+
+
+def check_host(report: Report, runner: Runner) -> Path:
+    """Return the program, where this host can run it.
+
+    Raises:
+        PermissionMissing, ToolMissing: what is missing, by name.
+    """
+    if os.geteuid():
+        raise PermissionMissing(
+            "diskimage-builder needs root: it mounts, and makes loop devices", hint=f"run as root, {INSTEAD}"
+        )
+    program = find_program()
+    for tool in TOOLS:
+        tools.find(tool)
+    try:
+        runner.run([tools.find("losetup"), "--find"])
+    except CommandFailed as error:
+        raise PermissionMissing(
+            f"diskimage-builder needs loop devices, and there are none: {error.message}",
+            hint=f"modprobe loop, {INSTEAD}",
+        ) from error
+    if "device-mapper" not in Path("/proc/misc").read_text():
+        report.warn("this kernel has no device-mapper, by which kpartx makes partitions (modprobe dm-mod)")
+    return program
