@@ -106,6 +106,14 @@ class UsedRepository:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UsedElement:
+    """An element of diskimage-builder that took part; `sha256` is of all its files."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
     """What the image was made from.
 
@@ -119,6 +127,7 @@ class Inputs:
     builder: str
     source_date_epoch: int | None
     fingerprint: str
+    elements: tuple[UsedElement, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

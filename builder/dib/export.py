@@ -126,6 +126,11 @@ def _files(
     )
     yield ExportedFile(path=f"{element}/block-device-default.yaml", text=_dump(describe_disk(plan)))
     yield ExportedFile(path=f"{element}/package-installs.yaml", text=_dump(_packages(plan)))
+    # In the environment of the program it would be lost: disk-image-create has a variable of that name.
+    yield ExportedFile(
+        path=f"{element}/environment.d/15-{plan.name}-block-device.bash",
+        text=f"export DIB_BLOCK_DEVICE={_block_device(plan)}\n",
+    )
     for path, text in phase_scripts(plan):
         yield ExportedFile(path=f"{element}/{path}", text=text, executable=True)
 
@@ -143,7 +148,6 @@ def _definition(
         "skip-base": True,
         "environment": {
             "DIB_RELEASE": dib.release,
-            "DIB_BLOCK_DEVICE": _block_device(plan),
             # The kernel gets the kickstart's arguments and no others.
             "DIB_BOOTLOADER_DEFAULT_CMDLINE": plan.bootloader.append,
             "DIB_BOOTLOADER_USE_SERIAL_CONSOLE": "False",

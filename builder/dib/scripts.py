@@ -46,7 +46,7 @@ def phase_scripts(plan: ImagePlan) -> Iterator[tuple[str, str]]:
     posts = [script for script in plan.scripts if script.section == ScriptSection.POST]
     for number, script in enumerate(posts, 60):
         yield f"finalise.d/{number}-{plan.name}-post", _post(script)
-    yield f"finalise.d/99-{plan.name}-dnf", HEAD + "sed -i '/# openstack-builder$/d' /etc/dnf/dnf.conf\n"
+    yield f"finalise.d/99-{plan.name}-dnf", HEAD + "sed -i '/^# openstack-builder$/,+1d' /etc/dnf/dnf.conf\n"
 
 
 def _groups(plan: ImagePlan) -> list[str]:
@@ -68,8 +68,9 @@ def _dnf(plan: ImagePlan) -> str:
         lines.append("tsflags=nodocs")
     if plan.packages.ignore_missing:
         lines.append("strict=False")
+    # dnf.conf(5) has no comments behind a value.
     return "".join(
-        f"echo {shlex.quote(f'{line} # openstack-builder')} >>/etc/dnf/dnf.conf\n" for line in lines
+        f"printf '%s\\n' '# openstack-builder' {shlex.quote(line)} >>/etc/dnf/dnf.conf\n" for line in lines
     )
 
 

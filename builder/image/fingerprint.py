@@ -13,7 +13,7 @@ from builder import __version__
 from builder.files import digest_of, sha256_file
 from builder.image.build import BuildOptions
 from builder.image.packages import repomd
-from builder.kickstart.plan import Elements, ImagePlan, Repository
+from builder.kickstart.plan import Element, Elements, ImagePlan, Repository
 
 # The code that decides what comes out: the modules of these folders, and those that stand above all folders.
 BUILDER = Path(builder.__file__).parent
@@ -31,11 +31,7 @@ def take_fingerprint(
         plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=(), repositories=repositories
     )
     wanted = _without_places(asdict(replace(plan, elements=Elements())))
-    elements = [
-        (element.name, file.path, file.mode, file.link, hashlib.sha256(file.content).hexdigest())
-        for element in plan.elements.elements
-        for file in element.files
-    ]
+    elements = [(element.name, element_digests(element)) for element in plan.elements.elements]
     environment = [(one.name, slow_digest(one.value), one.content) for one in plan.elements.variables]
     sources = [(state.name, state.sha256) for state in states]
     return digest_of(
@@ -67,6 +63,13 @@ def digest_code() -> str:
     # Programs of other languages, too: those that stand in for the image's own.
     modules += [path for folder in CODE for path in folder.rglob("*") if path.suffix in (".py", ".sh")]
     return digest_of([__version__, {str(path.relative_to(BUILDER)): sha256_file(path) for path in modules}])
+
+
+def element_digests(element: Element) -> list[tuple[str, int, str | None, str]]:
+    """Return what decides an element: path, mode, link and digest of each of its files."""
+    return [
+        (file.path, file.mode, file.link, hashlib.sha256(file.content).hexdigest()) for file in element.files
+    ]
 
 
 def _by_content(repository: Repository) -> Repository:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder import __version__
-from builder.files import digests_of_file
+from builder.files import digest_of, digests_of_file
 from builder.http import without_login
 from builder.image.build import Build, Facts
 from builder.image.disk.placement import DiskLayout, PlacedContent
+from builder.image.fingerprint import element_digests
 from builder.image.packages import repomd
 from builder.image.tree.files import TreePath
 from builder.kickstart.plan import ImagePlan
@@ -25,6 +26,7 @@ from builder.manifest import (
     Settings,
     StageTime,
     SubvolumeEntry,
+    UsedElement,
     UsedRepository,
     UserEntry,
     VolumeEntry,
@@ -77,6 +79,10 @@ def describe(
             builder=__version__,
             source_date_epoch=build.options.source_date_epoch,
             fingerprint=build.fingerprint,
+            elements=tuple(
+                UsedElement(name=element.name, sha256=digest_of(element_digests(element)))
+                for element in plan.elements.elements
+            ),
         ),
         warnings=tuple(facts.warnings),
         settings=describe_settings(plan, facts),

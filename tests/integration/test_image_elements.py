@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -114,7 +115,9 @@ def test_static_files_programs_and_units_are_where_elements_expect_them(chain: L
 
 
 def test_packages_come_by_pkg_map_and_nothing_of_the_build_is_left(bench: Bench, chain: Look) -> None:
-    assert "wanted" in [package["name"] for package in bench.manifest()["packages"]]
+    manifest = bench.manifest()
+    assert "wanted" in [package["name"] for package in manifest["packages"]]
+    assert {"top", "middle", "bottom"} < {one["name"] for one in manifest["inputs"]["elements"]}
     assert not chain.exists("/usr/local/bin/pkg-map")
     assert not chain.exists("/tmp/in_target.d")
     assert bench.leftovers() == []
@@ -149,6 +152,12 @@ def test_a_change_of_an_element_or_of_its_environment_builds_again(bench: Bench,
             "element bad: {folder}/bad/extra-data.d/50-bad in the phase extra-data ended with status",
             "without mounts",
             id="on the host",
+        ),
+        pytest.param(
+            {"extra-data.d/50-bad": f"{HASH}cat /root/.ssh/* /home/*/.ssh/*\n"},
+            "in the phase extra-data ended with status",
+            "log",
+            id="files of the user",
         ),
         pytest.param(
             {"environment.d/50-bad": "exit 3\n", "install.d/50-good": f"{HASH}true\n"},
@@ -186,3 +195,19 @@ def test_a_password_of_the_environment_is_in_no_plan_log_or_manifest(bench: Benc
     assert "DIB_SECRET" in plan.stdout
     assert not [text for text in texts if "hunter2" in text]
     assert "hunter2" not in json.dumps(bench.manifest())
+
+
+def test_check_judges_elements_before_anything_is_built(bench: Bench, tmp_path: Path) -> None:
+    folder = write_element(tmp_path, "bad", {"root.d/10-os": f"{HASH}true\n"})
+    bench.command(PLAIN)
+
+    argv = [sys.executable, "-m", "builder", "check", bench.folder / "test.ks", "--target", "fixture-12"]
+    argv += ["--repo", "a=https://mirror.example", "--element", "bad"]
+    done = subprocess.run(
+        argv,
+        env={**bench.environment(), "ELEMENTS_PATH": str(folder)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert f"{folder}/bad/root.d/10-os:1: element bad: root.d makes the root" in done.stderr

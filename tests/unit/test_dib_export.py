@@ -83,10 +83,10 @@ def test_packages_groups_and_removals_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_the_boot_loader_is_for_the_firmware_of_the_disk(tmp_path: Path, lines: str, kind: str) -> None:
-    (image,) = data_of(export(tmp_path, HEAD.replace(lines, "") if lines else HEAD), "image.yaml")
+    exported = export(tmp_path, HEAD.replace(lines, "") if lines else HEAD)
 
-    assert image["environment"]["DIB_BLOCK_DEVICE"] == kind
-    assert image["skip-base"] is True
+    assert text_of(exported, "15-guest-block-device.bash") == f"export DIB_BLOCK_DEVICE={kind}\n"
+    assert data_of(exported, "image.yaml")[0]["skip-base"] is True
 
 
 def test_partitions_are_those_of_the_plan_and_the_last_one_grows(tmp_path: Path) -> None:

@@ -69,7 +69,15 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
     assert {name: list(value) for name, value in written.items() if isinstance(value, dict)} == {
         "os": ["id", "version_id", "pretty_name"],
         "inputs": [
-            *("kickstart", "repositories", "gpgcheck", "builder", "source_date_epoch", "fingerprint"),
+            *(
+                "kickstart",
+                "repositories",
+                "gpgcheck",
+                "builder",
+                "source_date_epoch",
+                "fingerprint",
+                "elements",
+            ),
         ],
         "settings": [
             *("hostname", "timezone", "lang", "keymap", "selinux", "root_locked", "services_enabled"),
