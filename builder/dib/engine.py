@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,10 +43,12 @@ from builder.image.stages import convert
 from builder.kickstart.plan import ImagePlan
 from builder.manifest import manifest_path, write_manifest
 from builder.report import Report
-from builder.runner import Child, Runner, last_words
+from builder.runner import Child, Runner
 from builder.targets import Target
 
 LONGEST = 2 * 3600.0
+# What it says of its end, whatever the reason.
+_TEARDOWN = re.compile(r"Unmount |Traceback |\s|subprocess\.|INFO |rm: cannot remove|Mountpoint ")
 
 
 def build_image(
@@ -173,15 +176,15 @@ def _environment(build: Build, program: Path) -> dict[str, str]:
 
 
 def _explain(error: CommandFailed, build: Build) -> CommandFailed:
-    """Return the error with what was said before diskimage-builder took its mounts away."""
-    text = build.log.read_text(errors="replace")
-    lines = [
-        line for line in text.splitlines()
-        if line.strip() and not line.startswith(("Unmount ", "Traceback", "  ", "subprocess.", "INFO "))
-    ]  # fmt: skip
-    words = last_words("\n".join(lines)) or error.message
+    """Return the error with the phase, and what was said before diskimage-builder took its mounts away."""
+    text = build.log.read_text(errors="replace") if build.log.exists() else ""
+    lines = [line for line in text.splitlines() if line.strip() and not _TEARDOWN.match(line)]
+    ran = re.findall(r"(?m)^dib-run-parts Running \S*/(\w[\w-]*\.d/\S+)$", text)
+    where = f" in {ran[-1]}" if ran else ""
     return CommandFailed(
-        f"diskimage-builder failed: {words}", hint="the log has all that it said", log=build.log
+        f"diskimage-builder failed{where}: {lines[-1].strip() if lines else error.message}",
+        hint="the log has all that it said",
+        log=build.log,
     )
 
 

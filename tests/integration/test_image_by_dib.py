@@ -41,6 +41,10 @@ part biosboot --fstype=biosboot --size=1
 part / --fstype=ext4 --label=root --size=2000
 bootloader --location=mbr --timeout=1 --append="rw no_timer_check console=tty1 console=ttyS0,115200n8"
 user --name=worker --uid=1234 --groups=wheel
+%packages
+# grub2-install, which grub2-tools of Fedora has.
+grub2-common
+%end
 """
 # Names that only Fedora has, and elements of diskimage-builder ask for; one empty package provides them.
 NAMES = (*dib.NAMES.read_text().split(), "grub2", "efibootmgr", "shim-x64", "dracut-config-generic")

@@ -106,7 +106,7 @@ def _failure(build: Build, script: PhaseScript, status: int, said: str) -> Comma
     elif _FORBIDDEN.search(said):
         hint = (
             "phases run in a sandbox, without mounts, devices and the host's files: take out what needs "
-            "them, or build with diskimage-builder (openstack-builder export dib)"
+            "them, or let diskimage-builder make the image: --engine dib"
         )
     return CommandFailed(
         f"{where} ended with status {status}" + (f": {words}" if words else ""), hint=hint, log=build.log

@@ -32,7 +32,7 @@ DECIDED = {
     ),
 }
 LEAVE_OUT = "leave it out"
-OTHER_ENGINE = "build with diskimage-builder itself: openstack-builder export dib"
+OTHER_ENGINE = "let diskimage-builder make the image: --engine dib"
 
 
 def collect(names: tuple[str, ...], path: tuple[Path, ...], findings: Findings) -> tuple[Element, ...]:

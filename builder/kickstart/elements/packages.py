@@ -50,8 +50,8 @@ class Wanted:
             findings.error(
                 place,
                 f"element {element}: {name} is build-only, and packages are installed once, to stay",
-                "bring what the build makes in a package, or build with diskimage-builder: "
-                "openstack-builder export dib",
+                "bring what the build makes in a package, or let diskimage-builder make the image: "
+                "--engine dib",
             )
 
 
