@@ -49,6 +49,13 @@ grub2-common
 # Names that only Fedora has, and elements of diskimage-builder ask for; one empty package provides them.
 NAMES = (*dib.NAMES.read_text().split(), "grub2", "efibootmgr", "shim-x64", "dracut-config-generic")
 STAND_IN = "dib-names"
+# What the element bootloader needs and the fixture has not: a grub2-mkconfig that ends well (the theme of
+# Debian is in its way), and a grubby.
+QUIRKS = {
+    "post-install.d/60-quirks": "rm -f /etc/grub.d/05_debian_theme\n"
+    "echo '#!/bin/sh' >/usr/local/sbin/grubby\nchmod 755 /usr/local/sbin/grubby",
+    "finalise.d/98-quirks": "rm -f /usr/local/sbin/grubby",
+}
 # What differs, and why. Whatever else does is a mistake of one of the engines.
 DIFFERENT_PACKAGES = {
     "rsync": "diskimage-builder's static files are copied by it",
@@ -116,11 +123,11 @@ def built(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     _write_names(folder / "names", fixture, runner)
     argv = [sys.executable, "-m", "builder", "image", str(folder / "jeos.ks"), "--target", "fixture-12"]
     argv += ["--repo", f"fixture={fixture}", "--add-repo", f"names={folder / 'names'}", "--no-gpgcheck"]
-    # Debian's theme of GRUB is in the way of the fixture's grub2-mkconfig, which our own engine does not run.
-    script = folder / "elements/without-theme/post-install.d/60-without-theme"
-    script.parent.mkdir(parents=True)
-    script.write_text("#!/bin/sh\nrm -f /etc/grub.d/05_debian_theme\n")
-    script.chmod(0o755)
+    for path, text in QUIRKS.items():
+        script = folder / "elements/quirks" / path
+        script.parent.mkdir(parents=True)
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o755)
     found = {}
     for engine in ("direct", "dib"):
         out = folder / engine
@@ -157,7 +164,7 @@ def _build(argv: list[str], folder: Path, *, by_dib: bool) -> None:
         env["PATH"] = f"{dib.HERE}/bin:{environment}/bin:{env['PATH']}:/usr/sbin:/sbin"
         env["BENCH_FOLDER"] = str(folder)
         env["ELEMENTS_PATH"] = str(folder / "elements")
-        argv = [*argv, "--element", "without-theme"]
+        argv = [*argv, "--element", "quirks"]
         enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
         argv = [*enter, str(dib.HERE / "enter"), *argv]
     done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1800, check=False)
