@@ -49,8 +49,8 @@ grub2-common
 # Names that only Fedora has, and elements of diskimage-builder ask for; one empty package provides them.
 NAMES = (*dib.NAMES.read_text().split(), "grub2", "efibootmgr", "shim-x64", "dracut-config-generic")
 STAND_IN = "dib-names"
-# What elements need and the fixture has not: a grub2-mkconfig that ends well (the theme of Debian is in its way),
-# a grubby, and a setfiles that labels where no /proc is mounted.
+# What elements need and the fixture has not: a grub2-mkconfig that ends well (the theme of Debian is in its
+# way), a grubby, and a setfiles that labels where no /proc is mounted.
 QUIRKS = {
     "post-install.d/60-quirks": """\
 rm -f /etc/grub.d/05_debian_theme /etc/selinux/targeted/contexts/files/file_contexts
