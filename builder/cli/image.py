@@ -166,7 +166,7 @@ def _build(
 
 def _check_dib(args: argparse.Namespace) -> None:
     """Refuse options that only our own engine has."""
-    for option in ("network", "keep_file", "ks_arg", "solver", "element_env"):
+    for option in ("network", "keep_file", "ks_arg", "solver", "element_env", "timeline"):
         if getattr(args, option):
             name = option.replace("_", "-")
             raise InputError(

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder import tools
+from builder.destination import find_destination
 from builder.dib import reading
 from builder.dib.disk import check_readable
 from builder.dib.export import export_plan
@@ -34,7 +35,7 @@ from builder.files import (
     work_folder,
     write_atomic,
 )
-from builder.image import manifest
+from builder.image import manifest, pages
 from builder.image.build import Build, BuildOptions, Facts
 from builder.image.fingerprint import slow_digest, take_fingerprint
 from builder.image.packages import repomd
@@ -81,16 +82,18 @@ def build_image(
     files = tuple(final / name for name in convert.file_names(plan.name, options.formats))
     result = FinishedImage(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
     check_replaceable(final, result.manifest.name)
+    log = options.out / f"{plan.name}.log"
+    find_destination(log)
     if options.out.is_dir():
         remove_stale(options.out)
     # What its elements hold is not known here.
     if not elements and is_current(result, fingerprint):
         return result
-    log = options.out / f"{plan.name}.log"
     with work_folder(options.out, plan.name, keep=options.keep) as work:
         build = Build(
             plan=plan, target=target, options=replace(options, source_date_epoch=epoch), report=report,
-            runner=runner, work=work, disk=work / "disk.raw", seed=fingerprint, request={},
+            runner=runner, work=work, disk=work / "disk.raw", fingerprint=fingerprint, seed=fingerprint,
+            request={},
         )  # fmt: skip
         try:
             _run(build, program, elements)
@@ -99,8 +102,12 @@ def build_image(
                 build.step = step
                 step.detail = convert.run(build)
             paths = [build.finished / path.name for path in files]
-            write_manifest(build.finished, manifest.describe(build, paths, states))
+            described = manifest.describe(build, paths, states)
+            write_manifest(build.finished, described)
+            pages.write(build, described, final)
             replace_folder(build.finished, final, result.manifest.name)
+            if build.clusters:
+                build.clusters.keep()
         except BuildError as error:
             if error.log is not None:
                 error.log = log

@@ -16,6 +16,7 @@ APART = BUILDER / "image" / "packages" / "dnfworker"
 # Imports of the builder inside functions, (importer's area, imported library or module) -> why.
 LATER = {
     ("builder.__main__", "builder.cli"): "a Python that is too old is refused by a sentence of ours",
+    ("builder.cli.image", "builder.dib"): "`image --plan` needs none of the engines",
     ("builder.cli.image", "builder.image"): "`image --plan` needs none of the stages",
     ("builder.glance", "keystoneauth1"): "half a second to load: only what talks to a cloud pays",
     ("builder.glance", "openstack"): "half a second to load: only what talks to a cloud pays",
