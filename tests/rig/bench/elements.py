@@ -88,12 +88,12 @@ def write(folder: Path, count: int) -> None:
 def ours(folder: Path, count: int) -> float:
     """Return the CPU seconds of a build with the element of `count` scripts."""
     (folder / "bench.ks").write_text(kickstart(packages="busybox\nsynthetic-release"))
-    argv = [sys.executable, "-m", "builder", "image", folder / "bench.ks", "--target", "fixture-12"]
+    argv = [sys.executable, "-m", "builder", "image", f"{folder}/bench.ks", "--target", "fixture-12"]
     argv += ["--repo", f"synthetic={folder}/repository", "--no-gpgcheck", "--element", "bench"]
     env = {**clean_environment(), "XDG_CACHE_HOME": f"{folder}/cache", "ELEMENTS_PATH": f"{folder}/{count}"}
     # Another epoch each time: nothing is unchanged.
     env["SOURCE_DATE_EPOCH"] = str(time.time_ns() // 1_000_000_000)
-    return measure([*argv, "--out", folder / "out"], log=folder / "ours.log", cwd=ROOT, env=env).cpu
+    return measure([*argv, "--out", f"{folder}/out"], log=folder / "ours.log", cwd=ROOT, env=env).cpu
 
 
 def theirs(folder: Path, count: int, environment: Path) -> float:
