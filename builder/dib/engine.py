@@ -38,8 +38,8 @@ from builder.files import (
 from builder.image import manifest, pages
 from builder.image.build import Build, BuildOptions, Facts
 from builder.image.fingerprint import slow_digest, take_fingerprint
+from builder.image.finished import FinishedImage, file_names, is_current
 from builder.image.packages import repomd
-from builder.image.pipeline import FinishedImage, is_current
 from builder.image.stages import convert
 from builder.kickstart.plan import ImagePlan
 from builder.manifest import manifest_path, write_manifest
@@ -79,7 +79,7 @@ def build_image(
     variables = [(name, slow_digest(value)) for name, value in sorted(_given().items())]
     fingerprint = digest_of(["diskimage-builder", _version(program, runner), elements, variables, ours])
     final = options.out / plan.name
-    files = tuple(final / name for name in convert.file_names(plan.name, options.formats))
+    files = tuple(final / name for name in file_names(plan.name, options.formats))
     result = FinishedImage(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
     check_replaceable(final, result.manifest.name)
     log = options.out / f"{plan.name}.log"
