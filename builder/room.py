@@ -79,17 +79,19 @@ def start_apart(
     writable: Sequence[Path] = (),
     devices: Sequence[str] = (),
     log: Path,
+    held: bool = False,
 ) -> Process:
-    """Start a program of the host in a room of its own; it dies with us.
+    """Start a program of the host in a room of its own; it dies with us, once the room is complete.
 
     Args:
         folder: where it is started, and may write.
         readable, writable: what else it sees, at the same place.
         devices: the host's devices that it gets, where they exist.
         log: gets its output.
+        held: its stdin ends when we do, at whatever moment; the caller closes `stdin` of what is returned.
     """
     words = _words(readable, [folder, *writable], {}, devices)
-    return runner.spawn([*words, "--chdir", folder.absolute(), "--", *argv], log=log)
+    return runner.spawn([*words, "--chdir", folder.absolute(), "--", *argv], log=log, held=held)
 
 
 def _words(

@@ -236,10 +236,12 @@ class Runner:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         detached: bool = False,
+        held: bool = False,
     ) -> Process:
         """Start a program that runs in the background; its output goes to `log`.
 
         Args:
+            held: its stdin is a pipe, which ends when we do or close `stdin` of what is returned.
             detached: it outlives us, in a session of its own (a server started for the user).
         """
         words, shown = _words(argv)
@@ -249,7 +251,7 @@ class Runner:
                 words,
                 cwd=cwd,
                 env=clean_environment(env),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if held else subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
                 start_new_session=detached,

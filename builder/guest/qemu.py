@@ -217,6 +217,7 @@ def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process
         writable=[serial.resolve()] if serial.is_symlink() else [],
         devices=["/dev/kvm"] if machine.acceleration.name == "kvm" else [],
         log=folder / LOG,
+        held=True,
     )
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(folder, process, ended), daemon=True)
@@ -226,6 +227,8 @@ def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process
     finally:
         ended.set()
         watcher.join()
+        if process.stdin is not None:
+            process.stdin.close()
         _wait_until_begun(folder, process)
         process.kill()
         process.wait()

@@ -47,7 +47,8 @@ REPORTED = {
     "sudo": "0",
     "hostname": INSTANCE.hostname,
     "command-line": COMMAND_LINE,
-    "firmware": "bios",
+    "firmware": "uefi",
+    "secure-boot": "1",
     "root-source": "/dev/vda3",
     "root-size": str(int(2.9 * GIB)),
     "root-partition": f"69632\n{3 * GIB // 512 - 69632 - 34}\n{3 * GIB // 512}",
@@ -75,9 +76,12 @@ def good_boot(**changes: Any) -> BootRecord:
     reported.update(changes.pop("facts", {}))
     values: dict[str, Any] = {
         "plan": BootPlan(
-            firmware=FirmwareKind.BIOS, datasource=Datasource.NOCLOUD, disk_bus=DiskBus.VIRTIO_BLK
+            firmware=FirmwareKind.UEFI,
+            datasource=Datasource.NOCLOUD,
+            disk_bus=DiskBus.VIRTIO_BLK,
+            secure=True,
         ),
-        "label": "seabios nocloud virtio-blk",
+        "label": "ovmf secure-boot nocloud virtio-blk",
         "instance": INSTANCE,
         "user": "ec2-user",
         "acceleration": Acceleration(name="kvm", reason="a kernel booted under it"),
@@ -112,7 +116,8 @@ def _reported(name: str, output: str, status: int = 0) -> dict[str, Any]:
 BAD: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("none", "login", {"login_seconds": None, "failure": "no login within 9 s"}, "no login within 9 s"),
     ("slow", "boot-seconds", {"login_seconds": 61.0}, "limit 60 s"),
-    ("other", "firmware-used", _reported("firmware", "uefi"), "uefi, not bios"),
+    ("other", "firmware-used", _reported("firmware", "bios"), "bios, not uefi"),
+    ("off", "secure-boot-on", _reported("secure-boot", "0"), "it is off"),
     ("other", "disk-bus-used", _reported("root-device", "/sys/nvme/nvme0/nvme0n1/x"), "not on virtio-blk"),
     ("error", "cloud-init-done", _reported("cloud-status", "status: error", 1), "status error"),
     ("disabled", "cloud-init-done", _reported("cloud-status", "status: disabled"), "status disabled"),
