@@ -60,7 +60,7 @@ STAGES = [stage.name for stage in pipeline.STAGES]
             id="selinux without policy",
         ),
         pytest.param(
-            kickstart(head="firewall --enabled"), (), 2, ("test.ks:10", "no firewalld"),
+            kickstart(head="firewall --enabled"), (), 2, ("test.ks:10", "firewalld is not in the image"),
             id="firewall without firewalld",
         ),
         pytest.param(

@@ -36,7 +36,7 @@ BAD = {
         "nova", "after: [tgtd.service]", "after: [tgtd]", '"tgtd" is not the full name of a unit', "",
     ),
     "uwsgi at no port": (
-        "glance", "port: api,", "port: apii,", 'port "apii" is not one of ports', "did you mean api?",
+        "glance", "port: api\n", "port: apii\n", 'port "apii" is not one of ports', "did you mean api?",
     ),
     "odd module": (
         "glance", '"glance.wsgi.api:application"', '"glance.wsgi.api"', "is not of the form", "",

@@ -129,7 +129,7 @@ def test_a_folder_replaces_only_a_folder(tmp_path: Path, kind: str) -> None:
         path.symlink_to("folder")
     before = path.lstat()
 
-    with pytest.raises(InputError, match="something else does"):
+    with pytest.raises(InputError, match="exists and is not a folder"):
         replace_folder(new, path, "mark")
 
     assert (path.lstat().st_mode, path.lstat().st_ino) == (before.st_mode, before.st_ino)
