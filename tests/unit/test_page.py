@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.errors import BuildError
 from builder.page import BuildPage, Changes, Check, add_checks, compare, folders, read_files, write_page
 from builder.timeline import Span, write_trace
 
@@ -133,3 +134,19 @@ def test_a_trace_has_a_lane_for_what_runs_at_the_same_time(tmp_path: Path) -> No
         ("tar", 1_000_000, 1_000_000),
     ]
     assert len({one["tid"] for one in spans}) == 3
+
+
+def test_a_trace_replaces_only_a_regular_file(tmp_path: Path) -> None:
+    device, link, real = tmp_path / "device", tmp_path / "link", tmp_path / "real"
+    device.symlink_to("/dev/null")
+    real.write_text("old")
+    link.symlink_to(real)
+    (tmp_path / "folder").mkdir()
+
+    write_trace(device, [])
+    write_trace(link, [])
+
+    assert (device.is_symlink(), Path("/dev/null").is_char_device()) == (True, True)
+    assert (link.is_symlink(), json.loads(real.read_text())["traceEvents"]) == (True, [])
+    with pytest.raises(BuildError, match="is a folder"):
+        write_trace(tmp_path / "folder", [])

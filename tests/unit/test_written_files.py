@@ -57,6 +57,7 @@ FILES = {
 # Where what is written is looked at: the test that does it.
 ELSEWHERE = {
     ("image", "--out"): "tests/integration/test_image.py::test_what_stands_in_the_place_of_the_log_stays",
+    ("image", "--timeline"): "tests/unit/test_page.py::test_a_trace_replaces_only_a_regular_file",
     ("rpm", "--out"): "tests/integration/test_rpm.py::test_what_stands_in_the_place_of_a_result_stays",
     ("srpm", "--out"): "tests/integration/test_rpm.py::test_what_stands_in_the_place_of_a_result_stays",
     ("repo", "folder"): "tests/unit/test_destination.py::test_a_folder_replaces_only_a_folder",
