@@ -140,7 +140,7 @@ def test_accounts_are_made_with_hashed_passwords_groups_and_keys(look: Look) -> 
     assert _row(passwd, "vagrant")[3] == _row(group, "vagrant")[2]
     assert _row(group, "crew")[2:] == ["4300", "op"]
     assert all(_row(shadow, name)[1].startswith("$") for name in ("root", "op"))
-    assert "AAECAwQFBgcICQoLDA0ODxAR" in look.text("/home/op/.ssh/authorized_keys")
+    assert "AABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@it" in look.text("/home/op/.ssh/authorized_keys")
     assert look.owner("/home/op/.ssh/authorized_keys") == (0o600, 4200, 4200)
 
 

@@ -77,7 +77,7 @@ WRONG = {
     "no RPM": (["/etc/passwd"], 2, "/etc/passwd: not an RPM, or a damaged one"),
     "damaged": (["half.rpm"], 2, "half.rpm: not an RPM, or a damaged one"),
     "unknown target": (["half.rpm", "--target", "epel-99"], 2, "unknown target: epel-99"),
-    "no repository": (["whole.rpm", "--against", "."], 2, "--against .: no repository"),
+    "no repository": (["whole.rpm", "--against", "."], 2, "--against .: not a repository"),
     "repository that does not answer": (["whole.rpm", "--against", "http://127.0.0.1:9/"], 5,
                                         "--against http://127.0.0.1:9/: "),
     "unknown check": (["--explain", "wrong-mod"], 2, "unknown check: wrong-mod"),

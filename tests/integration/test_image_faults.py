@@ -413,7 +413,7 @@ ACCOUNTS = {
         "gid 421 already belongs to declared",
         "declared-user",
     ),
-    "no useradd": ("user --name=a", "there is no useradd in the image", ""),
+    "no useradd": ("user --name=a", "useradd is not in the image", ""),
     "key of nobody": (
         "sshkey --username=a 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'",
         "the image has no such user",

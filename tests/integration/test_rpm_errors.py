@@ -70,7 +70,7 @@ WRONG = {
     "work below a file": (["rpm", "openstack-utils", "-t", "epel-9", "--work", "/etc/passwd/work"], 1,
                           "/etc/passwd/work: not a directory", ""),
     "no checkout": (["rpm", "openstack-utils", "-t", "epel-9", "--source", "/etc"], 2,
-                    "unknown package: openstack-utils", "packages: none"),
+                    "/etc: no spec in its folder specs", ""),
 }  # fmt: skip
 
 

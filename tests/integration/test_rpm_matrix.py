@@ -177,7 +177,7 @@ def test_source_elsewhere_is_fetched_and_checked(tree: Path, tmp_path: Path) -> 
     with_source("Source1: not-there.conf")
     done = builder(*words, cwd=tmp_path, ok=False)
     assert done.returncode == 2
-    assert "openstack-new.spec:7: Source1: there is no " in done.stderr
+    assert re.search(r"openstack-new\.spec:7: Source1: \S+ does not exist", done.stderr)
     # The source RPM of before is as it was.
     assert [path.name for path in (tmp_path / "out/rpm/epel-10").glob("*.rpm")] == [srpm.name]
 
@@ -192,7 +192,7 @@ def test_source_within_a_condition_counts_where_rpm_says_so(tree: Path, tmp_path
     done = builder(*words, "--with", "more", cwd=tmp_path, ok=False)
 
     assert done.returncode == 2
-    assert "Source1: there is no " in done.stderr
+    assert re.search(r"Source1: \S+ does not exist", done.stderr)
     (tree / "specs/current/openstack-new/more.conf").write_text("more\n")
     assert "unchanged" not in builder(*words, "--with", "more", cwd=tmp_path).stderr
     (srpm,) = (tmp_path / "out/rpm/epel-10").glob("*.src.rpm")

@@ -236,7 +236,7 @@ BAD_METADATA = (
     ("changes", "message"),
     [
         pytest.param(
-            {"module": "nothere"}, r"there is no /usr/lib/python3\.12/site-packages/nothere", id="module"
+            {"module": "nothere"}, r"/usr/lib/python3\.12/site-packages/nothere does not exist", id="module"
         ),
         pytest.param({"install": BAD_METADATA}, r"PYTHONDISTDEPS_GENERATORS_FAILED", id="dependency"),
     ],
