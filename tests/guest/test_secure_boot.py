@@ -67,7 +67,7 @@ def test_a_loader_of_our_own_is_refused_by_the_firmware_and_named_before(jeos_im
     found = reasons(verify(jeos_image), "fail")
 
     assert "BOOTX64.EFI is not signed" in found["boot-signed"]
-    assert "No bootable option" in found["login"]
+    assert "Security Violation" in found["login"]
 
 
 def test_an_altered_kernel_is_refused_by_grub(tmp_path: Path) -> None:
