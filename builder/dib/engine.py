@@ -16,33 +16,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder import tools
-from builder.destination import find_destination
 from builder.dib import reading
 from builder.dib.disk import check_readable
 from builder.dib.export import export_plan
 from builder.dib.host import check_host
 from builder.dib.serving import served
-from builder.errors import BuildError, CommandFailed
+from builder.errors import CommandFailed
 from builder.files import (
     cache_folder,
-    check_replaceable,
     digest_of,
-    kept_name,
     make_folder,
-    remove_stale,
-    replace_file,
-    replace_folder,
     work_folder,
     write_atomic,
 )
-from builder.image import manifest, pages
 from builder.image.build import Build, BuildOptions, Facts
 from builder.image.fingerprint import slow_digest, take_fingerprint
-from builder.image.finished import FinishedImage, file_names, is_current
+from builder.image.finished import FinishedImage, expect, is_current
 from builder.image.packages import repomd
+from builder.image.publish import log_kept, publish
 from builder.image.stages import convert
 from builder.kickstart.plan import ImagePlan
-from builder.manifest import manifest_path, write_manifest
 from builder.report import Report
 from builder.runner import Child, Runner
 from builder.targets import Target
@@ -78,14 +71,7 @@ def build_image(
     ours = take_fingerprint(plan, options, states)
     variables = [(name, slow_digest(value)) for name, value in sorted(_given().items())]
     fingerprint = digest_of(["diskimage-builder", _version(program, runner), elements, variables, ours])
-    final = options.out / plan.name
-    files = tuple(final / name for name in file_names(plan.name, options.formats))
-    result = FinishedImage(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
-    check_replaceable(final, result.manifest.name)
-    log = options.out / f"{plan.name}.log"
-    find_destination(log)
-    if options.out.is_dir():
-        remove_stale(options.out)
+    result = expect(plan, options)
     # What its elements hold is not known here.
     if not elements and is_current(result, fingerprint):
         return result
@@ -95,28 +81,13 @@ def build_image(
             runner=runner, work=work, disk=work / "disk.raw", fingerprint=fingerprint, seed=fingerprint,
             request={},
         )  # fmt: skip
-        try:
+        with log_kept(build):
             _run(build, program, elements)
             build.facts = _read(build)
             with report.step("convert") as step:
                 build.step = step
                 step.detail = convert.run(build)
-            paths = [build.finished / path.name for path in files]
-            described = manifest.describe(build, paths, states)
-            write_manifest(build.finished, described)
-            pages.write(build, described, final)
-            replace_folder(build.finished, final, result.manifest.name)
-            if build.clusters:
-                build.clusters.keep()
-        except BuildError as error:
-            if error.log is not None:
-                error.log = log
-            raise
-        finally:
-            if build.log.exists():
-                replace_file(build.log, log)
-            if options.keep:
-                report.note(f"kept: {kept_name(work)}")
+            publish(build, result, states)
     return replace(result, unchanged=False)
 
 

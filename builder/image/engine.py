@@ -7,16 +7,13 @@ import time
 from dataclasses import replace
 
 from builder import tools
-from builder.destination import find_destination
 from builder.errors import InputError
-from builder.files import check_replaceable, remove_stale
 from builder.image.build import BuildOptions
 from builder.image.fingerprint import take_fingerprint, take_seed
-from builder.image.finished import FinishedImage, file_names, is_current, log_of
+from builder.image.finished import FinishedImage, expect, is_current
 from builder.image.isolation import idmap
 from builder.image.packages import dnf, repomd
 from builder.kickstart.plan import ImagePlan
-from builder.manifest import manifest_path
 from builder.report import Report
 from builder.runner import Runner
 from builder.targets import Target
@@ -39,16 +36,7 @@ def build_image(
     states = repomd.read_states(plan)
     epoch = options.source_date_epoch or max(state.time for state in states)
     fingerprint = take_fingerprint(plan, options, states)
-    final = options.out / plan.name
-    files = tuple(final / name for name in file_names(plan.name, options.formats))
-    result = FinishedImage(folder=final, files=files, manifest=manifest_path(files[0]), unchanged=True)
-    check_replaceable(final, result.manifest.name)
-    find_destination(log_of(plan, options))
-    if options.timeline:
-        find_destination(options.timeline)
-    # What killed builds left takes room that this one may need.
-    if options.out.is_dir():
-        remove_stale(options.out)
+    result = expect(plan, options)
     if is_current(result, fingerprint):
         return result
     # What only a build needs is imported when there is one: an unchanged image is found in half a second.

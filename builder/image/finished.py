@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What a build leaves: the files of an image, and whether they are what a build would make."""
+"""What a build leaves: where the files of an image will be, and whether they are what a build would make."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.destination import find_destination
 from builder.errors import InputError
-from builder.files import sha256_file
+from builder.files import check_replaceable, remove_stale, sha256_file
 from builder.image.build import BuildOptions
 from builder.kickstart.plan import ImagePlan
-from builder.manifest import COMPRESSED, read_manifest
+from builder.manifest import COMPRESSED, manifest_path, read_manifest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,25 @@ def file_names(name: str, formats: tuple[str, ...]) -> tuple[str, ...]:
         if format == "raw":
             names.append(f"{name}.raw{COMPRESSED}")
     return tuple(names)
+
+
+def expect(plan: ImagePlan, options: BuildOptions) -> FinishedImage:
+    """Return what a build of `plan` is to leave, as if it were there already; remove what killed builds left.
+
+    Raises:
+        InputError: what stands in the place of the folder, the log or the timeline cannot be replaced.
+    """
+    folder = options.out / plan.name
+    files = tuple(folder / name for name in file_names(plan.name, options.formats))
+    result = FinishedImage(folder=folder, files=files, manifest=manifest_path(files[0]), unchanged=True)
+    check_replaceable(folder, result.manifest.name)
+    find_destination(log_of(plan, options))
+    if options.timeline:
+        find_destination(options.timeline)
+    # It takes room that this build may need.
+    if options.out.is_dir():
+        remove_stale(options.out)
+    return result
 
 
 def is_current(result: FinishedImage, fingerprint: str) -> bool:

@@ -22,20 +22,17 @@ from typing import Any
 from builder.errors import BuildError
 from builder.files import (
     cache_folder,
-    kept_name,
     locked,
-    replace_file,
-    replace_folder,
     work_folder,
 )
-from builder.image import manifest, pages
 from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.cache import choices, trees
-from builder.image.finished import FinishedImage, log_of
+from builder.image.finished import FinishedImage
 from builder.image.isolation import idmap
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.isolation.wire import pack, unpack
 from builder.image.packages import dnf, keys, repomd
+from builder.image.publish import log_kept, publish
 from builder.image.stages import (
     bootfiles,
     configure,
@@ -50,7 +47,6 @@ from builder.image.stages import (
 )
 from builder.image.tree import tree
 from builder.kickstart.plan import ImagePlan
-from builder.manifest import write_manifest
 from builder.report import Report
 from builder.runner import Runner
 from builder.sizes import MIB
@@ -115,7 +111,6 @@ def run(
     Raises:
         InputError, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
     """
-    log = log_of(plan, options)
     # Before the sandbox, where the shim of PyPI does not find it (`builder.versions`).
     load_rpm()
     with work_folder(options.out, plan.name, keep=options.keep) as work:
@@ -131,27 +126,12 @@ def run(
             seed=seed,
             request=dnf.make_request(plan, target),
         )
-        try:
+        with log_kept(build):
             keys.collect(plan, target, work / "keys", runner)
             _run_stages(build, states)
-            paths = [build.finished / path.name for path in result.files]
-            described = manifest.describe(build, paths, states)
-            write_manifest(build.finished, described)
-            pages.write(build, described, result.folder)
-            replace_folder(build.finished, result.folder, result.manifest.name)
-            if build.clusters:
-                build.clusters.keep()
+            publish(build, result, states)
             if options.timeline:
                 write_trace(options.timeline, [*build.facts.spans, *runner.spans("host")])
-        except BuildError as error:
-            if error.log is not None:
-                error.log = log
-            raise
-        finally:
-            if build.log.exists():
-                replace_file(build.log, log)
-            if options.keep:
-                report.note(f"kept: {kept_name(work)}")
     return replace(result, unchanged=False, failed_scripts=build.facts.failed_scripts)
 
 
