@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from builder.files import cache_folder, digest_of, work_folder
+from builder.files import cache_folder, digest_of
 from builder.image.build import Build
 from builder.image.cache import entries
 from builder.image.cache.host import solver_state
@@ -51,12 +51,12 @@ def key_of(build: Build, states: tuple[repomd.RepositoryState, ...]) -> str:
 
 def find(key: str) -> Remembered | None:
     """Return what was chosen for `key`; None where nothing is known of it."""
-    entry = entries.find(cache_folder("choices"), key)
-    if entry is None:
+    content = entries.load(cache_folder("choices"), key)
+    if content is None:
         return None
     try:
-        return unpack(json.loads(entry.read_bytes()), Remembered)
-    except (ValueError, WireError, FileNotFoundError):
+        return unpack(json.loads(content), Remembered)
+    except (ValueError, WireError):
         return None
 
 
@@ -66,8 +66,4 @@ def keep(build: Build, key: str) -> None:
     chosen = Remembered(
         packages=facts.packages, installed_size=facts.installed_size, warnings=tuple(facts.warnings)
     )
-    folder = cache_folder("choices")
-    with work_folder(folder, "choice") as work:
-        path = work / "choice.json"
-        path.write_text(json.dumps(pack(chosen)))
-        entries.keep(path, folder, key, files=MOST)
+    entries.store(json.dumps(pack(chosen)).encode(), cache_folder("choices"), key, files=MOST)

@@ -13,7 +13,7 @@ import os
 import struct
 from pathlib import Path
 
-from builder.files import cache_folder, digest_of, work_folder
+from builder.files import cache_folder, digest_of
 from builder.image.cache import entries
 from builder.image.disk.qcow2 import Anew, Format
 
@@ -38,9 +38,9 @@ class Clusters:
         self._known: dict[bytes, tuple[int, int, bytes]] = {}
         self._rows: list[bytes] = []
         self._old = -1
-        index = entries.find(self._folder, self._key)
+        index = entries.load(self._folder, self._key)
         if index is not None and image.is_file():
-            self._known = {row[0]: row[1:] for row in _ROW.iter_unpack(index.read_bytes())}
+            self._known = {row[0]: row[1:] for row in _ROW.iter_unpack(index)}
             self._old = os.open(image, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     def compress(self, data: bytes) -> tuple[bytes, bytes]:
@@ -64,7 +64,4 @@ class Clusters:
         if self._old >= 0:
             os.close(self._old)
             self._old = -1
-        with work_folder(self._folder, "index") as work:
-            path = work / "index"
-            path.write_bytes(b"".join(self._rows))
-            entries.keep(path, self._folder, self._key, files=MOST)
+        entries.store(b"".join(self._rows), self._folder, self._key, files=MOST)

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from builder.errors import BuildError
-from builder.files import remove_stale
+from builder.files import explain, remove_stale, work_folder
+
+Found = TypeVar("Found")
 
 # Pieces of a file that are digested side by side; the digest is that of their digests.
 PIECE = 16 << 20
@@ -20,15 +23,48 @@ MODE = 0o600
 
 def find(folder: Path, key: str) -> Path | None:
     """Return the entry of `key` that is unharmed; those that are not are removed."""
+    return _first(folder, key, lambda path: (digest_of_file(path), path))
+
+
+def load(folder: Path, key: str) -> bytes | None:
+    """Return the content of that entry: the bytes of which the digest is."""
+    return _first(folder, key, _read)
+
+
+def _first(folder: Path, key: str, look: Callable[[Path], tuple[str, Found]]) -> Found | None:
+    """Return what `look` finds, with its digest, in the first entry that has this digest."""
     for path in sorted(folder.glob(f"{key}-*")):
         try:
-            if path.name == f"{key}-{digest_of_file(path)}":
+            digest, found = look(path)
+            if path.name == f"{key}-{digest}":
                 os.utime(path)
-                return path
+                return found
         except FileNotFoundError:
             continue  # another build has made room
         path.unlink(missing_ok=True)
     return None
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as file:
+        content = file.read()
+    pieces = (content[start : start + PIECE] for start in range(0, len(content), PIECE))
+    return hashlib.sha256(b"".join(hashlib.sha256(piece).digest() for piece in pieces)).hexdigest(), content
+
+
+def store(content: bytes, folder: Path, key: str, *, files: int) -> None:
+    """Keep `content` as an entry; `files` as in `keep`.
+
+    Raises:
+        BuildError: the cache cannot be written.
+    """
+    with work_folder(folder, "entry") as work:
+        path = work / "entry"
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise explain(error, folder) from error
+        keep(path, folder, key, files=files)
 
 
 def keep(path: Path, folder: Path, key: str, *, files: int, size: int | None = None) -> Path:

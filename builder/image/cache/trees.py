@@ -29,7 +29,7 @@ from builder.image.fingerprint import digest_code
 from builder.image.isolation import idmap
 from builder.image.isolation.door import Request
 from builder.image.isolation.namespaces import Bind
-from builder.image.isolation.wire import WireError, unpack
+from builder.image.isolation.wire import WireError, pack, unpack
 from builder.kickstart.plan import ScriptSection
 from builder.sizes import GIB
 
@@ -99,10 +99,10 @@ NOTHING = Offer(requests={})
 @contextlib.contextmanager
 def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
     """Yield what the inside is to get: the archive `entry`, or a file to make one in."""
-    key = key_of(build)
     if entry is not None:
         yield Offer(binds=(Bind(source=entry, target=os.fspath(KEPT)),), requests={})
         return
+    key = key_of(build)
     folder = cache_folder("trees")
     # The disk and the qcow2 need room as well, and more than a cache does.
     if key is None or shutil.disk_usage(folder).free < 4 * build.facts.installed_size:
@@ -150,7 +150,7 @@ def keep(build: Build, warnings: tuple[str, ...]) -> None:
         NEW.write_bytes(b"")
     else:
         with NEW.open("ab") as file:
-            file.write(json.dumps({"warnings": warnings}).encode())
+            file.write(json.dumps(pack(_Note(warnings=warnings))).encode())
     build.ask("keep tree", "")
 
 

@@ -9,13 +9,13 @@ entry's name says the packages and the digest of all else that dracut reads, and
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
 from builder.errors import BuildError, InputError
-from builder.files import digest_of, remove_stale, write_atomic
+from builder.files import digest_of
 from builder.image.build import Build, Initramfs
+from builder.image.cache import entries
 from builder.image.isolation.door import Request
 from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
@@ -138,26 +138,10 @@ def requests(build: Build, folder: Path) -> dict[str, Request]:
         return digest_of([state, key])
 
     def find(key: str, _: bytes) -> bytes:
-        for path in folder.glob(f"{place(key)}-*"):
-            content = path.read_bytes()
-            if path.name.endswith(f"-{hashlib.sha256(content).hexdigest()}"):
-                os.utime(path)
-                return content
-            path.unlink(missing_ok=True)
-        return b""
+        return entries.load(folder, place(key)) or b""
 
     def keep(key: str, content: bytes) -> bytes:
-        path = folder / f"{place(key)}-{hashlib.sha256(content).hexdigest()}"
-        write_atomic(path, content, mode=MODE)
-        _forget_old(folder)
+        entries.store(content, folder, place(key), files=KEPT)
         return b""
 
     return {"initramfs": find, "keep initramfs": keep}
-
-
-def _forget_old(folder: Path) -> None:
-    """Keep what was used last, and nothing of killed builds."""
-    remove_stale(folder)
-    by_use = sorted(folder.glob("[!.]*"), key=lambda path: path.stat().st_mtime)
-    for path in by_use[:-KEPT]:
-        path.unlink(missing_ok=True)
