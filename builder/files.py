@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from builder.destination import find_destination, write_stream
 from builder.errors import BuildError, InputError, PermissionMissing
@@ -54,10 +55,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = _make_locked_file(path.parent)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
+            _fill(file, raw, mode)
             os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:
@@ -104,11 +102,7 @@ def write_together(texts: Mapping[Path, str], *, mode: int = 0o644) -> None:
                 target.path.parent.mkdir(parents=True, exist_ok=True)
                 descriptor, temporary = _make_locked_file(target.path.parent)
                 stack.callback(Path(temporary).unlink, missing_ok=True)
-                file = stack.enter_context(os.fdopen(descriptor, "wb"))
-                file.write(text.encode())
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
+                _fill(stack.enter_context(os.fdopen(descriptor, "wb")), text.encode(), mode)
             except OSError as error:
                 raise explain(error, path) from error
             ready.append((temporary, target.path))
@@ -120,6 +114,14 @@ def write_together(texts: Mapping[Path, str], *, mode: int = 0o644) -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, signals)
     for folder in {path.parent for _, path in ready}:
         sync_folder(folder)
+
+
+def _fill(file: BinaryIO, data: bytes, mode: int) -> None:
+    """Write all of a new file and its mode, down to the disk."""
+    file.write(data)
+    file.flush()
+    os.fchmod(file.fileno(), mode)
+    os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -139,6 +141,23 @@ def explain(error: OSError, path: Path) -> BuildError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return BuildError(f"{path}: {reason}", hint="free some space, or choose another folder")
     return BuildError(f"{path}: {reason}")
+
+
+@contextlib.contextmanager
+def derived(source: Path, target: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open `source` to read, and `target`, which the block writes from it.
+
+    Raises:
+        BuildError: a file cannot be read or written; whatever the block raises, no `target` is left then.
+    """
+    try:
+        with source.open("rb") as old, target.open("wb") as new:
+            yield old, new
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise explain(error, Path(error.filename or target)) from error
+        raise
 
 
 @contextlib.contextmanager

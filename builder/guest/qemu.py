@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TextIO
 
 from builder.errors import BuildError
 from builder.guest import metadata, port_relay
@@ -184,7 +183,7 @@ class Guest:
     def _qmp(self, command: str) -> None:
         """Run a QMP command (qemu's docs/interop/qmp-spec)."""
         try:
-            with _qmp_stream(self.folder) as stream:
+            with connected(self.folder, QMP, 30) as peer, peer.makefile("rw", encoding="utf-8") as stream:
                 stream.readline()
                 for name in ("qmp_capabilities", command):
                     stream.write(json.dumps({"execute": name}) + "\n")
@@ -261,15 +260,18 @@ def _readable(machine: Machine) -> list[Path]:
 
 
 @contextmanager
-def _qmp_stream(folder: Path) -> Iterator[TextIO]:
-    """Connect to qemu's monitor; the folder may lie deeper than a Unix address is long."""
+def connected(folder: Path, name: str, patience: float) -> Iterator[socket.socket]:
+    """Connect to the socket `name` of a guest in `folder`, which may lie deeper than a Unix address is long.
+
+    Args:
+        patience: seconds for each call.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with socket.socket(socket.AF_UNIX) as peer:
-            peer.settimeout(30)
-            peer.connect(f"/proc/self/fd/{descriptor}/{QMP}")
-            with peer.makefile("rw", encoding="utf-8") as stream:
-                yield stream
+            peer.settimeout(patience)
+            peer.connect(f"/proc/self/fd/{descriptor}/{name}")
+            yield peer
     finally:
         os.close(descriptor)
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import CommandFailed
-from builder.guest.qemu import PORT_RELAY, PYTHON, SSH
+from builder.guest.qemu import PORT_RELAY, PYTHON, SSH, connected
 from builder.runner import Child, Completed, Runner
 
 # ssh replaces what follows a %, and has a shell read the line, in the folder of the socket.
@@ -29,19 +28,12 @@ def make_key(runner: Runner, folder: Path) -> str:
 
 
 def has_banner(folder: Path) -> bool:
-    """Say whether an ssh server greets behind the socket in `folder`.
+    """Say whether an ssh server answers the guest's socket in `folder` with its greeting.
 
     slirp accepts a connection at once, whether or not the guest listens: only the greeting counts.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as peer:
-            peer.settimeout(5)
-            # The folder may lie deeper than the 108 bytes of a Unix address.
-            peer.connect(f"/proc/self/fd/{descriptor}/{SSH}")
-            return peer.recv(4) == b"SSH-"
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError), connected(folder, SSH, 5) as peer:
+        return peer.recv(4) == b"SSH-"
     return False
 
 

@@ -52,7 +52,7 @@ def silence(peer: socket.socket) -> None:
 
 @contextlib.contextmanager
 def stand_in(folder: Path, act: Callable[[socket.socket], None]) -> Iterator[None]:
-    """Be a hostile ssh server behind the guest's socket."""
+    """Answer the guest's socket as a hostile ssh server does."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / qemu.SSH))
     listener.listen()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder import zstd
-from builder.files import explain
+from builder.files import derived
 from builder.ordered import map_in_order
 
 PIECE = 8 << 20
@@ -29,18 +29,12 @@ def write(raw: Path, target: Path, *, progress: Callable[[float], None] | None =
     Raises:
         BuildError: a file cannot be read or written; no `target` is left then.
     """
-    try:
-        with raw.open("rb") as source, target.open("wb") as file:
-            size = os.fstat(source.fileno()).st_size
-            for number, frame in enumerate(map_in_order(_pack, _pieces(source)), 1):
-                file.write(frame)
-                if progress is not None:
-                    progress(100 * min(1.0, number * PIECE / size))
-    except BaseException as error:
-        target.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise explain(error, Path(error.filename or target)) from error
-        raise
+    with derived(raw, target) as (source, file):
+        size = os.fstat(source.fileno()).st_size
+        for number, frame in enumerate(map_in_order(_pack, _pieces(source)), 1):
+            file.write(frame)
+            if progress is not None:
+                progress(100 * min(1.0, number * PIECE / size))
 
 
 def _pieces(source: BinaryIO) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ from typing import BinaryIO, Protocol
 
 from builder import zstd
 from builder.errors import BuildError
-from builder.files import explain
+from builder.files import derived
 from builder.ordered import map_in_order
 from builder.runner import Runner, last_words
 
@@ -121,16 +121,10 @@ def convert(
     Raises:
         BuildError: a file cannot be read or written; no `qcow2` is left then.
     """
-    try:
-        with raw.open("rb") as source, qcow2.open("wb") as target:
-            size = os.fstat(source.fileno()).st_size
-            writer = _Writer(target, format, compressor or Anew(format), size)
-            writer.write(source, progress or (lambda _: None))
-    except BaseException as error:
-        qcow2.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise explain(error, Path(error.filename or qcow2)) from error
-        raise
+    with derived(raw, qcow2) as (source, target):
+        size = os.fstat(source.fileno()).st_size
+        writer = _Writer(target, format, compressor or Anew(format), size)
+        writer.write(source, progress or (lambda _: None))
 
 
 # A cluster: its number, its name, what it was compressed to, and itself where that is nothing.

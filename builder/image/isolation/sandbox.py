@@ -146,15 +146,7 @@ def run_in_installer(
         disk: is there under its names in /dev, and may be written.
         arguments: what /proc/cmdline says.
     """
-    words: list[Word] = [
-        "bwrap",
-        *no_environment(),
-        Scratch("/"),
-        *host_programs(),
-        "--ro-bind",
-        "/etc",
-        "/etc",
-    ]
+    words = _host()
     for name in ("/tmp", "/var/tmp", "/root"):
         Path(f"/var/tmp/installer{name}").mkdir(parents=True, exist_ok=True)
         words += ["--bind", f"/var/tmp/installer{name}", name]
@@ -225,17 +217,14 @@ def run_on_tree(
     return _run(build, _transaction(build, packages=packages), argv, ok=ok, log=log)
 
 
+def _host() -> list[Word]:
+    """Return how a room for a program of the host begins: its programs and settings, nothing to write."""
+    return ["bwrap", *no_environment(), Scratch("/"), *host_programs(), "--ro-bind", "/etc", "/etc"]
+
+
 def _transaction(build: Build, *, packages: int) -> list[Word]:
     _check_tree()
-    words: list[Word] = [
-        "bwrap",
-        *no_environment(),
-        Scratch("/"),
-        *host_programs(),
-        "--ro-bind",
-        "/etc",
-        "/etc",
-    ]
+    words = _host()
     words += [Scratch("/tmp", 0o1777), Scratch("/var/tmp", 0o1777), Scratch("/root", 0o700)]
     words += [*_rooms(False), "--ro-bind", "/sys", "/sys", "--bind", TREE, TREE]
     words += _folders(Path("/cache"), Path("/repos"), build.work / "dnfworker", build.work / "keys")

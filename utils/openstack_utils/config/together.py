@@ -22,9 +22,9 @@ def find_files(request, paths):
     return files + list(paths) + sources.in_folders(request.options.get("config-dir", ()))
 
 
-def read(files):
-    """Return the Effective of files. Raises UsageError where oslo.config stops."""
-    found = Effective()
+def read(files, found=None):
+    """Return the Effective of files, or `found` with them. Raises UsageError where oslo.config stops."""
+    found = Effective() if found is None else found
     for path in files:
         found.add(path, read_data(path))
     return found
@@ -38,8 +38,7 @@ class View(Effective):
     def __init__(self, files, console):
         super().__init__()
         self.console = console
-        for path in files:
-            self.add(path, read_data(path))
+        read(files, self)
 
     def get(self, section, name):
         """Return all values of an option; say which option of no file they name."""
