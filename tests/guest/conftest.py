@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,12 +48,12 @@ def repository_options(*words: str | Path) -> list[str]:
 @functools.cache
 def _own_repository() -> Path:
     """Return the repository with openstack-utils; the workers of a run share it, so it is made once."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
     made = OUT / ".run"
     with locked(OUT / ".lock"):
-        if not (run and made.is_file() and made.read_text() == run):
-            _run(command("rpm", "openstack-utils", "-t", "fixture-12", "--repo", "--local-key", "--out", OUT))
-            made.write_text(run)
+        if not (session and made.is_file() and made.read_text() == session):
+            run(command("rpm", "openstack-utils", "-t", "fixture-12", "--repo", "--local-key", "--out", OUT))
+            made.write_text(session)
     return OUT / "rpm" / "fixture-12" / "repo"
 
 
@@ -60,13 +62,24 @@ def image_command(*options: str) -> list[str]:
     return repository_options("image", "jeos-fixture", *options)
 
 
-def _run(argv: list[str]) -> None:
+def run(argv: list[str]) -> None:
+    """Run a command that must succeed."""
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def verdict_of(image: Path, *options: str) -> dict[str, Any]:
+    """Return the verdict of `verify` on `image`, with the exit status of the command as `status`."""
+    words = command("verify", image, "--json", *options)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    found["status"] = done.returncode
+    return found
 
 
 @pytest.fixture(scope="session")
 def jeos_image() -> Path:
     """The qcow2 of kickstarts/jeos-fixture.ks, built by the command line as a user would."""
-    _run(image_command())
+    run(image_command())
     return OUT / "jeos-fixture" / "jeos-fixture.qcow2"

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 from builder import tools
 from builder.files import sha256_file
 from builder.report import Report
-from tests.guest.conftest import OUT, ROOT, command, repository_options
+from tests.guest.conftest import OUT, ROOT, repository_options, run, verdict_of
 from tests.rig.fixture.repository import build_repository
 from tests.support.other_user import run_as_plain_user
 
@@ -97,8 +95,7 @@ def build(disk: str, out: Path, folder: Path, *, name: str | None = None, packag
     name = name or f"disk-{disk}"
     more = f"%packages\n{packages}%end\n" if packages else ""
     words = [*words_to_build(disk, folder / f"{name}.ks", more), "--out", str(out)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run(words)
     return out / name / f"{name}.qcow2"
 
 
@@ -107,17 +104,6 @@ def words_to_build(disk: str, kickstart: Path, more: str = "") -> list[str]:
     kickstart.write_text(SYSTEM.format(include=ROOT / "kickstarts/include", disk=DISKS[disk]) + more)
     size = ("--size", "2400M") if disk == "onpart" else ()
     return repository_options("image", kickstart, "--target", "fixture-12", *size)
-
-
-def verify(image: Path, *options: str) -> dict[str, Any]:
-    """Return the verdict of `verify` on `image`."""
-    done = subprocess.run(
-        command("verify", image, "--json", *options), cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.stdout, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    found["status"] = done.returncode
-    return found
 
 
 def wrong(verdict: dict[str, Any]) -> list[str]:
@@ -134,7 +120,7 @@ def image(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_the_image_is_sound_from_outside(image: Path) -> None:
-    verdict = verify(image, "--no-boot")
+    verdict = verdict_of(image, "--no-boot")
 
     assert verdict["status"] == 0, wrong(verdict) or verdict
 
@@ -169,7 +155,7 @@ def test_a_plain_user_builds_the_same_bytes(name: str, tmp_path: Path) -> None:
 @pytest.mark.boot
 @pytest.mark.parametrize("name", DISKS)
 def test_the_image_boots_and_grows(name: str, tmp_path: Path) -> None:
-    verdict = verify(
+    verdict = verdict_of(
         build(name, OUT, tmp_path), "--firmware", FIRMWARE[name], "--datasource", "nocloud", "--resize", "+1G"
     )
 

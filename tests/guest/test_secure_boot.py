@@ -6,14 +6,12 @@ The firmware has the keys of Microsoft; shim, GRUB and the kernel are those that
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.guest.conftest import OUT, ROOT, command, repository_options
+from tests.guest.conftest import OUT, ROOT, repository_options, run, verdict_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.boot]
 
@@ -36,18 +34,13 @@ def build(name: str, kickstart: str, folder: Path) -> Path:
     path = folder / f"{name}.ks"
     path.write_text(kickstart.format(include=ROOT / "kickstarts/include"))
     words = repository_options("image", path, "--target", "fixture-12", "--size", "2G")
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run(words)
     return OUT / name / f"{name}.qcow2"
 
 
 def verify(image: Path, *options: str) -> dict[str, Any]:
     """Return the verdict of `verify --secure-boot`."""
-    words = command("verify", image, "--secure-boot", "--datasource", "nocloud", "--json", *options)
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stdout, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return verdict_of(image, "--secure-boot", "--datasource", "nocloud", *options)
 
 
 def reasons(verdict: dict[str, Any], state: str) -> dict[str, str]:

@@ -22,8 +22,7 @@ from builder.places import KICKSTARTS
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.bench import dib
-from tests.rig.fixture.rpmpackage import Dependency, Kind, RpmFile, RpmPackage, Sense
-from tests.rig.fixture.rpmwriter import write_rpm
+from tests.rig.fixture.rpmpackage import Kind, RpmFile
 from tests.support.imaging import ROOT, Look
 
 pytestmark = [
@@ -48,7 +47,6 @@ grub2-common
 """
 # Names that only Fedora has, and elements of diskimage-builder ask for; one empty package provides them.
 NAMES = (*dib.NAMES.read_text().split(), "grub2", "efibootmgr", "shim-x64", "dracut-config-generic")
-STAND_IN = "dib-names"
 # What elements need and the fixture has not: a grub2-mkconfig that ends well (the theme of Debian is in its
 # way), a grubby, and a setfiles that labels where no /proc is mounted.
 QUIRKS = {
@@ -61,7 +59,7 @@ chmod 755 /usr/local/sbin/grubby""",
 # What differs, and why. Whatever else does is a mistake of one of the engines.
 _COMMON = "the element redhat-common of every image of that family asks for it"
 DIFFERENT_PACKAGES = {
-    STAND_IN: "in place of packages that only Fedora has",
+    dib.STAND_IN: "in place of packages that only Fedora has",
     "lsof": _COMMON,
     "policycoreutils": _COMMON,
     "selinux-policy-targeted": _COMMON,
@@ -148,17 +146,9 @@ def built(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def _write_names(folder: Path, fixture: Path, runner: Runner) -> None:
     folder.mkdir()
     there = {path.name.rsplit("-", 2)[0] for path in fixture.glob("*.rpm")}
-    provides = [Dependency(name, Sense.EQUAL, "999") for name in NAMES if name not in there]
-    package = RpmPackage(
-        name=STAND_IN,
-        version="1",
-        release="1",
-        summary="Names of Fedora",
-        provides=tuple(provides),
-        # fedora-minimal moves those of the release's packages out of the way, and fails where there is none.
-        files=(RpmFile(path="/etc/yum.repos.d/names.repo", kind=Kind.FILE, data=b""),),
-    )
-    (folder / package.file_name).write_bytes(write_rpm(package))
+    # fedora-minimal moves the files of the release's packages away, and fails where there is none.
+    source = RpmFile(path="/etc/yum.repos.d/names.repo", kind=Kind.FILE, data=b"")
+    dib.write_stand_in(folder, [name for name in NAMES if name not in there], source)
     runner.run(["createrepo_c", "--quiet", folder])
 
 

@@ -6,25 +6,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.support.elements import write_element
 from tests.support.imaging import Bench, Look, kickstart
 
 HASH = "#!/bin/sh\nset -eu\n"
 PLAIN = kickstart(packages="busybox\nsynthetic-release")
-
-
-def write_element(folder: Path, name: str, files: Mapping[str, str]) -> Path:
-    """Write an element; what lies in a phase and is a script is executable."""
-    for path, text in files.items():
-        file = folder / name / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        file.chmod(0o755 if text.startswith("#!") else 0o644)
-    return folder
 
 
 def build(

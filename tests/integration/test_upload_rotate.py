@@ -22,7 +22,7 @@ import pytest
 from tests.rig.plane.keystone import request
 from tests.rig.plane.plane import Plane
 from tests.rig.plane.proxy import Fault, Proxy
-from tests.support.uploading import CHECKOUT, User, make_image, wait_for
+from tests.support.uploading import CHECKOUT, User, make_image, wait_for, without_images
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
 
@@ -45,11 +45,8 @@ class Rotating(User):
 @pytest.fixture
 def user(plane: Plane, proxy: Proxy, tmp_path: Path) -> Iterator[Rotating]:
     user = Rotating(plane, proxy, tmp_path)
-    proxy.reset()
-    user.clear()
-    yield user
-    proxy.reset()
-    user.clear()
+    with without_images(user):
+        yield user
 
 
 def test_new_image_takes_the_name_and_the_one_before_is_dated_and_hidden(user: Rotating) -> None:

@@ -162,15 +162,22 @@ def proxy(plane: Plane) -> Iterator[Proxy]:
         yield running
 
 
+@contextmanager
+def without_images(user: User) -> Iterator[None]:
+    """Have no image in the user's project and no fault in the proxy, before and after."""
+    user.proxy.reset()
+    user.clear()
+    yield
+    user.proxy.reset()
+    user.clear()
+
+
 @pytest.fixture
 def user(plane: Plane, proxy: Proxy, tmp_path: Path) -> Iterator[User]:
     """A user whose project has no images."""
     user = User(plane, proxy, tmp_path)
-    proxy.reset()
-    user.clear()
-    yield user
-    proxy.reset()
-    user.clear()
+    with without_images(user):
+        yield user
 
 
 @pytest.fixture

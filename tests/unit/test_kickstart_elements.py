@@ -17,6 +17,7 @@ from builder.kickstart.plan import ImagePlan
 from builder.kickstart.planner import load_plan
 from builder.kickstart.show import describe, plan_as_json
 from builder.targets import find_target
+from tests.support.elements import write_element
 
 KICKSTART = """\
 rootpw --lock
@@ -34,14 +35,9 @@ SCRIPT = "#!/bin/sh\n"
 
 
 def write(folder: Path, elements: Mapping[str, Mapping[str, str]]) -> Path:
-    """Write elements; files that begin as scripts are executable."""
+    """Write elements; return their folder."""
     for name, files in elements.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for path, text in files.items():
-            file = folder / name / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-            file.chmod(0o755 if text.startswith("#!") else 0o644)
+        write_element(folder, name, files)
     return folder
 
 

@@ -74,19 +74,23 @@ def write_repository(folder: Path, packages: Mapping[str, Path], url: str, runne
     """Make a repository of `packages` (by name), and of the package that stands for what is not there."""
     for path in packages.values():
         (folder / path.name).symlink_to(path)
-    wanted = NAMES.read_text().split()
-    # A version that no conflict with an old one is meant for.
-    provides = [Dependency(name, Sense.EQUAL, "999") for name in wanted if name not in packages]
+    source = RpmFile(path="/etc/yum.repos.d/bench.repo", kind=Kind.FILE, data=repository(url).encode())
+    write_stand_in(folder, [name for name in NAMES.read_text().split() if name not in packages], source)
+    runner.run(["createrepo_c", "--quiet", folder])
+
+
+def write_stand_in(folder: Path, names: Iterable[str], source: RpmFile) -> None:
+    """Write the package that provides `names` and has a file in /etc/yum.repos.d."""
     stand_in = RpmPackage(
         name=STAND_IN,
         version="1",
         release="1",
         summary="Names of Fedora that diskimage-builder asks for",
-        provides=tuple(provides),
-        files=(RpmFile(path="/etc/yum.repos.d/bench.repo", kind=Kind.FILE, data=repository(url).encode()),),
+        # A version that no conflict with an old one is meant for.
+        provides=tuple(Dependency(name, Sense.EQUAL, "999") for name in names),
+        files=(source,),
     )
     (folder / stand_in.file_name).write_bytes(write_rpm(stand_in))
-    runner.run(["createrepo_c", "--quiet", folder])
 
 
 def repository(url: str) -> str:
