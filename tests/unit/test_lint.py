@@ -63,6 +63,14 @@ def test_no_file_names_a_path_of_a_developers_machine() -> None:
             assert "/root/" + ".pyenv" not in text, name
 
 
+def test_no_link_of_the_tree_leads_out_of_it() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    names = listed.stdout.split("\n") if listed.returncode == 0 else []
+    links = [ROOT / name for name in filter(None, names) if (ROOT / name).is_symlink()]
+
+    assert [link for link in links if ROOT not in link.resolve().parents] == []
+
+
 def test_the_version_stands_once() -> None:
     spec = (ROOT / "specs/openstack-utils.spec").read_text()
 
