@@ -119,3 +119,36 @@ def test_an_image_is_submitted_with_its_includes_in_place(hub: HubUnderTest, tmp
     assert "%include" not in kickstart
     assert "cloud-init" in kickstart
     assert arguments[5]["distro"] == "RHEL-9"
+
+
+IMAGES = ("koji", "image", "--tree", "https://mirror.example/9/os")
+
+
+def test_several_images_are_submitted_by_one_command(hub: HubUnderTest, tmp_path: Path) -> None:
+    (tmp_path / "db.ks").write_text("part / --fstype=ext4 --size=2048 --grow\n%packages\n@core\n%end\n")
+
+    done = run(hub, tmp_path, *IMAGES, "jeos-epel-9", "db.ks", "-t", "epel-9", "--nowait")
+
+    assert [arguments[0] for arguments in hub.front.called("buildImageOz")] == ["jeos-epel-9", "db"]
+    assert done.stdout.split() == [str(number) for number in hub.stand_in.tasks]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(
+            ("jeos-epel-9", "jeos-fedora-45"), "the images are of epel-9, fedora-45", id="two targets"
+        ),
+        pytest.param(
+            ("jeos-epel-9", "jeos-epel-9"), "jeos-epel-9: two images of this name", id="one image twice"
+        ),
+    ],
+)
+def test_images_that_cannot_be_one_command_are_refused_before_anything_is_sent(
+    hub: HubUnderTest, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    done = run(hub, tmp_path, *IMAGES, *words, ok=False)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not hub.front.called("buildImageOz")

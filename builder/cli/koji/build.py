@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from builder.cli import Context
 from builder.cli.koji import connect, find_profile
 from builder.cli.koji.results import finish
+from builder.cli.koji.submission import submit_all
 from builder.cli.rpm import add_build_arguments, build_sources, find_pairs
 from builder.errors import InputError, Problem
 from builder.koji.builds import (
@@ -128,18 +130,11 @@ def _build(
 def _submit_all(
     hub: Hub, submissions: Sequence[Submission], options: TaskOptions, context: Context
 ) -> list[int]:
-    """Submit them; where one fails, say which tasks stand already."""
-    tasks: list[int] = []
-    try:
-        for one in submissions:
-            tasks.append(submit(hub, one, options, context.report))
-            page = hub.profile.task_page(tasks[-1])
-            context.report.note(f"task {tasks[-1]}  {one.label}  {page}")
-    except BaseException:
-        if tasks:
-            context.report.note(f"submitted so far; to watch them: {resume_command(hub, tasks)}")
-        raise
-    return tasks
+    """Upload and submit each."""
+    functions = {
+        one.label: functools.partial(submit, hub, one, options, context.report) for one in submissions
+    }
+    return submit_all(hub, functions, context)
 
 
 def _common_profile(args: argparse.Namespace, targets: Sequence[Target]) -> str | None:

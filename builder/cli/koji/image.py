@@ -1,43 +1,52 @@
 # SPDX-License-Identifier: MIT
-"""`openstack-builder koji image`: the kickstart of an image, built on a hub."""
+"""`openstack-builder koji image`: the kickstarts of images, built on a hub."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.cli import Context
 from builder.cli.koji import connect, find_profile
 from builder.cli.koji.results import finish
+from builder.cli.koji.submission import submit_all
 from builder.cli.verify import show
-from builder.errors import InputError
+from builder.errors import InputError, Problem
 from builder.guest.verify import VerifyOptions, verify
 from builder.kickstart.choices import Choices
 from builder.kickstart.flatten import flatten
-from builder.kickstart.images import find_image
+from builder.kickstart.images import ImageSource, find_image
 from builder.kickstart.planner import load_plan
 from builder.koji.builds import submit_once
-from builder.koji.hub import Call
+from builder.koji.hub import Call, Hub
 from builder.koji.images import ImageSubmission, check_name, find_submitted, require_image_builds
 from builder.koji.outputs import fetch, list_outputs
+from builder.koji.tasks import Task, TaskState
 from builder.koji.watch import Watch, resume_command
 from builder.sizes import GIB
-from builder.targets import ARCHITECTURE, TargetFamily
+from builder.targets import ARCHITECTURE, Target, TargetFamily
 
-SUMMARY = "Have a hub build an image from a kickstart (Koji's image-build): flattened, submitted, watched."
+SUMMARY = "Have a hub build images from kickstarts (Koji's image-build): flattened, submitted, watched."
 EXAMPLE = """\
   openstack-builder koji image jeos-fedora-45 --tree https://mirror.example/45/Everything/x86_64/os
-  openstack-builder koji image guest.ks --target epel-9 --tree https://mirror.example/9/BaseOS/x86_64/os -n"""
+  openstack-builder koji image guest.ks db.ks -t epel-9 --tree https://mirror.example/9/BaseOS/x86_64/os -n"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the action's options."""
-    parser.add_argument("image", help="a name of `openstack-builder images`, or a kickstart file")
-    parser.add_argument("--target", metavar="TARGET", help="distribution of the guest (default: the image's)")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="a name of `openstack-builder images`, or a kickstart file"
+    )
+    parser.add_argument(
+        "-t", "--target", metavar="TARGET", help="distribution of the guests (default: each image's own)"
+    )
     parser.add_argument("--koji-target", metavar="NAME", help="the hub's build target")
-    parser.add_argument("--name", help="name of the build (default: the image's)")
+    parser.add_argument("--name", help="name of the build (default: the image's; for one image)")
     parser.add_argument(
         "--version", dest="build_version", metavar="V", help="version of the build (default: the target's)"
     )
@@ -48,25 +57,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arch", action="append", default=[], metavar="ARCH", help="default: x86_64")
     parser.add_argument("--real", action="store_true", help="not a scratch build: it is tagged and kept")
     parser.add_argument("--background", action="store_true", help="at a lower priority")
-    parser.add_argument("--nowait", action="store_true", help="submit, print the task's number, and stop")
+    parser.add_argument("--nowait", action="store_true", help="submit, print the tasks' numbers, and stop")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR",
                         help="fetch what was built into DIR/koji/ID (default: out)")  # fmt: skip
     parser.add_argument(
         "--verify", action="store_true", help="hold each fetched qcow2 to `openstack-builder verify`"
     )
     parser.add_argument("-n", "--dry-run", action="store_true", help="print each call, and submit nothing")
-    parser.add_argument("--json", action="store_true", help="print the task as JSON when it is over")
+    parser.add_argument("--json", action="store_true", help="print the tasks as JSON when they are over")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image to build: the kickstart as one text, and how it is submitted."""
+
+    kickstart: str
+    submission: ImageSubmission
+
+    @property
+    def file(self) -> str:
+        """The kickstart's name on the hub."""
+        return f"{self.submission.name}.ks"
+
+    def calls(self) -> list[Call]:
+        """Return the calls that submit it."""
+        upload = Call("uploadWrapper", (self.file, self.submission.folder))
+        return [upload, self.submission.call(self.file)]
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Submit, watch, fetch, verify; the exit code is 0 when the image was built and no check failed."""
-    image = find_image(args.image, target=args.target)
-    target = image.require_target()
+    """Submit, watch, fetch, verify; the exit code is 0 when every image was built and no check failed."""
+    images = [find_image(name, target=args.target) for name in args.images]
+    target = _common_target(args, images)
+    jobs = [_plan(image, target, args) for image in images]
+    _check_names(jobs)
+    if args.dry_run:
+        for job in jobs:
+            for call in job.calls():
+                context.report.result(str(call))
+        return 0
+    hub = connect(find_profile(args, target.koji.profile if target.koji else None), context)
+    require_image_builds(hub)
+    submissions = {job.submission.name: functools.partial(_submit, hub, job) for job in jobs}
+    tasks = submit_all(hub, submissions, context)
+    if args.nowait:
+        for task in tasks:
+            context.report.result(str(task))
+        context.report.note(f"to watch them: {resume_command(hub, tasks)}")
+        return 0
+    trees = Watch(hub=hub, report=context.report).follow(tasks)
+    good = [_fetch(hub, tree, args, context) for tree in trees if tree.state is TaskState.CLOSED]
+    finish(hub, trees, context, as_json=args.json)
+    return 0 if all(good) else 1
+
+
+def _common_target(args: argparse.Namespace, images: Sequence[ImageSource]) -> Target:
+    """Return the target of all images.
+
+    Raises:
+        InputError: they have several, since --tree is of one; or no hub is known for it.
+    """
+    targets = {image.require_target().name: image.require_target() for image in images}
+    if len(targets) > 1:
+        raise InputError(
+            f"--tree is of one distribution, and the images are of {', '.join(sorted(targets))}",
+            hint="build the images of one target at a time",
+        )
+    (target,) = targets.values()
     if not args.koji_target and target.koji is None:
         raise InputError(
             f"{target.name}: no hub is known that builds for it",
             hint="name one: --profile NAME --koji-target NAME",
         )
+    return target
+
+
+def _plan(image: ImageSource, target: Target, args: argparse.Namespace) -> Job:
+    """Read a kickstart and say how it is submitted."""
     plan = load_plan(image.path, target=target, choices=Choices(name=image.name))
     distro = {TargetFamily.FEDORA: "Fedora", TargetFamily.EL: "RHEL"}.get(target.family, target.family.value)
     submission = ImageSubmission(
@@ -83,34 +150,46 @@ def run(args: argparse.Namespace, context: Context) -> int:
         background=args.background,
     )
     check_name(submission.name, submission.version)
-    text = flatten(image.path)
-    name = f"{submission.name}.ks"
-    call = submission.call(name)
-    if args.dry_run:
-        context.report.result(str(Call("uploadWrapper", (name, submission.folder))))
-        context.report.result(str(call))
-        return 0
-    profile = find_profile(args, target.koji.profile if target.koji else None)
-    hub = connect(profile, context)
-    require_image_builds(hub)
+    return Job(flatten(image.path), submission)
+
+
+def _check_names(jobs: Sequence[Job]) -> None:
+    """Refuse two images that would be one build.
+
+    Raises:
+        InputError: names each that comes twice.
+    """
+    names = [job.submission.name for job in jobs]
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles:
+        raise InputError(
+            problems=[
+                Problem(message=f"{name}: two images of this name", hint="--name is for one image")
+                for name in doubles
+            ]
+        )
+
+
+def _submit(hub: Hub, job: Job) -> int:
+    """Upload the kickstart, and submit its task."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, name)
-        path.write_text(text, encoding="utf-8")
-        hub.upload(path, submission.folder)
-    task = submit_once(hub, call, lambda: find_submitted(hub, submission, time.time()))
-    context.report.note(f"task {task}  {submission.name}  {profile.task_page(task)}")
-    if args.nowait:
-        context.report.result(str(task))
-        context.report.note(f"to watch it: {resume_command(hub, [task])}")
-        return 0
-    trees = Watch(hub=hub, report=context.report).follow([task])
-    finish(hub, trees, context, as_json=args.json)
-    fetched = fetch(hub, list_outputs(hub, trees[0], key=None), args.out / "koji" / str(task), context.report)
+        path = Path(folder, job.file)
+        path.write_text(job.kickstart, encoding="utf-8")
+        hub.upload(path, job.submission.folder)
+    call = job.submission.call(job.file)
+    return submit_once(hub, call, lambda: find_submitted(hub, job.submission, time.time()))
+
+
+def _fetch(hub: Hub, tree: Task, args: argparse.Namespace, context: Context) -> bool:
+    """Fetch what a task built, and verify its images if that was asked for; say whether no check failed."""
+    folder = args.out / "koji" / str(tree.id)
+    fetched = fetch(hub, list_outputs(hub, tree, key=None), folder, context.report)
     images = [path for path in fetched.others if path.suffix == ".qcow2"]
     for path in images:
         context.report.note(f"fetched {path}")
-    verdicts = []
+    good = True
     for path in images if args.verify else ():
-        verdicts.append(verify(context.runner, path.absolute(), None, VerifyOptions()))
-        show(verdicts[-1], context)
-    return 0 if all(verdict.is_good for verdict in verdicts) else 1
+        verdict = verify(context.runner, path.absolute(), None, VerifyOptions())
+        show(verdict, context)
+        good = good and verdict.is_good
+    return good
