@@ -17,6 +17,7 @@ from builder.image.cache.clusters import Clusters
 from builder.image.disk import qcow2
 from builder.page import read_files
 from tests.rig.fixture.synthetic import SyntheticRepository
+from tests.support.disks import difference
 from tests.support.imaging import Bench, kickstart
 from tests.support.other_user import run_as_plain_user
 
@@ -53,7 +54,7 @@ def test_the_tree_of_the_same_packages_is_installed_once_and_gives_the_same_byte
 
     assert KEPT in said
     assert KEPT not in cold_said
-    assert warm.image.read_bytes() == cold.image.read_bytes()
+    assert difference(warm.image, cold.image) == ""
     assert warm.look().text("/etc/made") == "second\n"
 
 
@@ -72,7 +73,7 @@ def test_a_plain_user_has_trees_too(tmp_path: Path, warm: Bench) -> None:
 
     assert KEPT in done.stderr
     warm.build(text("second"))
-    assert own.image.read_bytes() == warm.image.read_bytes()
+    assert difference(own.image, warm.image) == ""
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def convert(disk: Path, image: Path) -> int:
     clusters.keep()
     plain = image.with_suffix(".plain")
     qcow2.convert(disk, plain)
-    assert image.read_bytes() == plain.read_bytes()
+    assert difference(image, plain) == ""
     return len(compressed)
 
 

@@ -17,6 +17,8 @@ from builder.kickstart.plan import Partition, VolumeGroup
 from builder.runner import Runner
 from tests.support.trees import EPOCH
 
+BLOCK = 4096
+
 
 def place(*partitions: Partition, label: str = "gpt", groups: tuple[VolumeGroup, ...] = ()) -> DiskLayout:
     """Return where the partitions lie, without a plan of a kickstart."""
@@ -50,3 +52,13 @@ def tool(*argv: str | bytes, ok: tuple[int, ...] = (0,)) -> bytes:
     )
     assert done.returncode in ok, (argv, done.stdout, done.stderr)
     return done.stdout
+
+
+def difference(one: Path, two: Path) -> str:
+    """Return where two files differ in one line, "" where they are equal: pytest would print the files."""
+    first, second = one.read_bytes(), two.read_bytes()
+    if first == second:
+        return ""
+    starts = range(0, max(len(first), len(second)), BLOCK)
+    found = [start for start in starts if first[start : start + BLOCK] != second[start : start + BLOCK]]
+    return f"{len(first)} and {len(second)} bytes; {len(found)} blocks of 4096 differ, at {found[:8]}"
