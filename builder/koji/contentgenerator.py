@@ -59,7 +59,8 @@ class Component:
 class Import:
     """An image to import.
 
-    `files` are the image and what stands with it; `tools` are name and version of the programs that made it;
+    `images` are the files of the disk, in one format each; `companions` what is said of them: manifest,
+    checksums. `tools` are name and version of the programs that made it;
     `started` and `ended` are seconds since the epoch.
     """
 
@@ -67,7 +68,8 @@ class Import:
     version: str
     release: str
     source: str
-    files: tuple[Path, ...]
+    images: tuple[Path, ...]
+    companions: tuple[Path, ...]
     manifest: ImageManifest
     components: tuple[Component, ...]
     host_os: str
@@ -75,6 +77,11 @@ class Import:
     ended: int
     tools: tuple[tuple[str, str], ...] = ()
     owner: str | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is uploaded."""
+        return (*self.images, *self.companions)
 
     @property
     def nvr(self) -> str:
@@ -97,13 +104,33 @@ def check(wanted: Import) -> None:
     for path in wanted.files:
         if path.is_symlink() or not path.is_file():
             raise InputError(f"{path} is not a regular file")
-    artifact = wanted.manifest.artifact
-    image = next((path for path in wanted.files if path.name == artifact.path), None)
-    if image is None:
-        raise InputError(f"{artifact.path}, which the manifest describes, is not among the files")
-    if image.stat().st_size != artifact.size or sha256_file(image) != artifact.sha256:
-        raise InputError(
-            f"{image} is not the image that its manifest describes", hint="build it again, then import it"
+    names = [path.name for path in wanted.images]
+    for path in wanted.images:
+        if names.count(path.name) > 1:
+            raise InputError(f"{path.name} is named twice")
+        described = wanted.manifest.file_of(path.name)
+        if described is None:
+            raise InputError(f"{path} is not in the manifest of {wanted.manifest.name}")
+        if (path.stat().st_size, sha256_file(path)) != (described.size, described.sha256):
+            raise InputError(
+                f"{path} is not the image that its manifest describes", hint="build it again, then import it"
+            )
+
+
+def require_archive_types(hub: Hub, images: Sequence[Path]) -> None:
+    """Refuse images of a format that the hub does not know, which it would say after the upload.
+
+    Koji finds an archive's type by the longest end of its name (get_archive_type).
+
+    Raises:
+        RemoteError: names each file.
+    """
+    known = {end for row in hub.ask("getArchiveTypes") for end in row["extensions"].split()}
+    unknown = [path.name for path in images if not any(path.name.endswith(f".{end}") for end in known)]
+    if unknown:
+        raise RemoteError(
+            f"{hub.profile.server} has no archive type for {', '.join(unknown)}",
+            hint="import other formats, or have an administrator add it: koji call addArchiveType",
         )
 
 
@@ -150,12 +177,15 @@ def describe(wanted: Import, *, build_id: int | None = None) -> dict[str, Any]:
                 },
             }
         ],
-        "output": [_output(path, wanted, arch, components) for path in wanted.files],
+        "output": [
+            *(_image_output(path, arch, components) for path in wanted.images),
+            *(_output(path) for path in wanted.companions),
+        ],
     }
 
 
-def _output(path: Path, wanted: Import, arch: str, components: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _output(path: Path) -> dict[str, Any]:
+    return {
         "buildroot_id": BUILDROOT,
         "filename": path.name,
         "filesize": path.stat().st_size,
@@ -165,15 +195,16 @@ def _output(path: Path, wanted: Import, arch: str, components: Sequence[Mapping[
         "type": "log",
         "extra": {},
     }
-    if path.name == wanted.manifest.artifact.path:
-        # The type by which hub and Brew know image files; the archive type follows from the file's name.
-        entry |= {
-            "type": "image",
-            "arch": arch,
-            "components": list(components),
-            "extra": {"image": {"arch": arch}},
-        }
-    return entry
+
+
+def _image_output(path: Path, arch: str, components: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    # The type by which hub and Brew know image files; the archive type follows from the file's name.
+    return _output(path) | {
+        "type": "image",
+        "arch": arch,
+        "components": list(components),
+        "extra": {"image": {"arch": arch}},
+    }
 
 
 def import_image(
@@ -187,6 +218,7 @@ def import_image(
     Raises:
         RemoteError: the hub refused, or is gone.
     """
+    require_archive_types(hub, wanted.images)
     reserved = _reserve(hub, wanted)
     build_id, token = int(reserved["build_id"]), reserved["token"]
     folder = f"{GENERATOR}/{secrets.token_hex(8)}"

@@ -263,6 +263,9 @@ class StandInHub(Front):
         self.reserved[number] = "token"
         return {"build_id": number, "token": "token"}
 
+    def getArchiveTypes(self) -> list[dict[str, Any]]:
+        return [{"name": "qcow2", "extensions": "qcow2"}, {"name": "vmdk", "extensions": "vmdk"}]
+
     def CGImport(self, metadata: dict[str, Any], folder: str, token: str) -> Any:
         number = metadata["build"]["build_id"]
         if self.reserved.get(number) != token:

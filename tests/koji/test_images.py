@@ -94,8 +94,8 @@ def wanted(tmp_path: Path) -> Import:
     )  # fmt: skip
     return Import(
         name="jeos", version="9", release=secrets.token_hex(4), source="git+https://example.org/x#abc",
-        files=(image, path), manifest=manifest, components=(component,), host_os="Fedora Linux 45",
-        started=1000, ended=1060, tools=(("rpm", "6.0"),),
+        images=(image,), companions=(path,), manifest=manifest, components=(component,),
+        host_os="Fedora Linux 45", started=1000, ended=1060, tools=(("rpm", "6.0"),),
     )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def test_what_was_imported_comes_back_as_it_was(hub: HubUnderTest, wanted: Impor
 
     fetched = fetch(session, build_outputs(session, build["build_id"], key=None), tmp_path / "out", QUIET)
 
-    image, manifest = wanted.files
+    (image,), (manifest,) = wanted.images, wanted.companions
     assert (tmp_path / "out" / image.name).read_bytes() == image.read_bytes()
     assert [path.read_bytes() for path in fetched.others if path.name == manifest.name] == [
         manifest.read_bytes()
@@ -200,6 +200,51 @@ def test_an_image_that_its_manifest_does_not_describe_is_refused(wanted: Import)
 
     with pytest.raises(InputError, match="is not the image that its manifest describes"):
         check(wanted)
+
+
+def add_format(wanted: Import, ending: str) -> Import:
+    """Have the image in one format more, which its manifest describes."""
+    image = wanted.images[0].with_suffix(f".{ending}")
+    image.write_bytes(ending.encode() * 1000)
+    file = replace(
+        wanted.manifest.artifact, path=image.name, size=image.stat().st_size,
+        sha256=hashlib.sha256(image.read_bytes()).hexdigest(),
+    )  # fmt: skip
+    manifest = replace(wanted.manifest, others=(*wanted.manifest.others, file))
+    return replace(wanted, images=(*wanted.images, image), manifest=manifest)
+
+
+def test_each_format_of_the_image_is_imported(hub: HubUnderTest, wanted: Import) -> None:
+    several = add_format(wanted, "vmdk")
+    check(several)
+    session = hub.connect()
+
+    build = import_image(session, several)
+
+    outputs = build_outputs(session, build["build_id"], key=None)
+    assert {path.name for path in several.images} <= {output.name for output in outputs}
+
+
+def test_a_format_that_the_hub_does_not_know_is_refused_before_the_build_is_reserved(
+    hub: HubUnderTest, wanted: Import
+) -> None:
+    with pytest.raises(RemoteError, match=r"no archive type for jeos\.strange"):
+        import_image(hub.connect(), add_format(wanted, "strange"))
+
+    assert not hub.front.called("CGInitBuild")
+
+
+def test_an_image_that_is_not_in_the_manifest_is_refused(wanted: Import) -> None:
+    other = wanted.images[0].with_name("other.qcow2")
+    other.write_bytes(b"other")
+
+    with pytest.raises(InputError, match=r"other\.qcow2 is not in the manifest"):
+        check(replace(wanted, images=(other,)))
+
+
+def test_an_image_that_is_named_twice_is_refused(wanted: Import) -> None:
+    with pytest.raises(InputError, match=r"jeos\.qcow2 is named twice"):
+        check(replace(wanted, images=wanted.images * 2))
 
 
 @pytest.mark.parametrize("release", ["1-2", "", "1 2"])

@@ -31,7 +31,7 @@ READ = {
     *(("rpm", "--gnupghome"), ("rpm", "--source"), ("srpm", "--source"), ("upload", "image")),
     *(
         ("verify", "image"),
-        ("koji import", "image"),
+        ("koji import", "images"),
         ("koji build", "--source"),
         ("koji fetch", "--gnupghome"),
     ),

@@ -20,12 +20,15 @@ from builder.targets import find_target
 SUMMARY = "Import an image with its manifest as a content generator build of a hub."
 EXAMPLE = """\
   openstack-builder koji import out/jeos-fedora-45/jeos-fedora-45.qcow2 --release 1 --dry-run
-  openstack-builder koji import out/jeos-epel-9/jeos-epel-9.qcow2 --release 20261127.1"""
+  openstack-builder koji import out/jeos-epel-9/jeos-epel-9.{qcow2,vmdk} --release 20261127.1"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the action's options."""
-    parser.add_argument("image", type=Path, help="the qcow2; its manifest lies next to it")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE",
+        help="the image, in one format or several files of one build; their manifest lies next to them",
+    )  # fmt: skip
     parser.add_argument("--name", help="name of the build (default: the image's)")
     parser.add_argument(
         "--version", dest="build_version", metavar="V", help="version of the build (default: the system's)"
@@ -59,22 +62,25 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _wanted(args: argparse.Namespace, context: Context) -> Import:
-    manifest = find_manifest(args.image)
+    first = args.images[0]
+    manifest = find_manifest(first)
     if manifest is None:
         raise InputError(
-            f"{args.image}: no {manifest_path(args.image).name} next to it",
+            f"{first}: no {manifest_path(first).name} next to it",
             hint="openstack-builder image writes one with each image",
         )
-    if not args.image.is_file():
-        raise InputError(f"{args.image}: no such file")
-    ended = int(args.image.stat().st_mtime)
-    files = [args.image, manifest_path(args.image), args.image.with_name(CHECKSUMS)]
+    for image in args.images:
+        if not image.is_file():
+            raise InputError(f"{image}: no such file")
+    ended = int(first.stat().st_mtime)
+    companions = (manifest_path(first), first.with_name(CHECKSUMS))
     return Import(
         name=args.name or manifest.name,
         version=args.build_version or manifest.os.version_id or "1",
         release=args.release,
         source=args.build_source,
-        files=tuple(path for path in files if path.is_file()),
+        images=tuple(args.images),
+        companions=tuple(path for path in companions if path.is_file()),
         manifest=manifest,
         components=list_components(manifest),
         host_os=platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
