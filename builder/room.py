@@ -63,7 +63,7 @@ def run_apart(
             hint=hint,
             timeout=longest,
             largest=LARGEST_OUTPUT,
-            child=Child(preexec=partial(_limit, longest), watch=_watch(argv, writable, room)),
+            child=Child(apart=True, preexec=partial(_limit, longest), watch=_watch(argv, writable, room)),
         )
     except CommandFailed as error:
         error.message = error.message.replace("bwrap", os.path.basename(os.fspath(argv[0])), 1)
@@ -79,19 +79,18 @@ def start_apart(
     writable: Sequence[Path] = (),
     devices: Sequence[str] = (),
     log: Path,
-    held: bool = False,
 ) -> Process:
-    """Start a program of the host in a room of its own; it dies with us, once the room is complete.
+    """Start a program of the host in a room of its own; all of the room ends when its process does, or we do.
 
     Args:
         folder: where it is started, and may write.
         readable, writable: what else it sees, at the same place.
         devices: the host's devices that it gets, where they exist.
         log: gets its output.
-        held: its stdin ends when we do, at whatever moment; the caller closes `stdin` of what is returned.
     """
     words = _words(readable, [folder, *writable], {}, devices)
-    return runner.spawn([*words, "--chdir", folder.absolute(), "--", *argv], log=log, held=held)
+    line = [*words, "--chdir", folder.absolute(), "--", *argv]
+    return runner.spawn(line, log=log, child=Child(apart=True))
 
 
 def _words(

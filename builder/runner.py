@@ -2,13 +2,12 @@
 """The one module that starts processes.
 
 Lists only, never a shell; closed stdin; C.UTF-8; secrets by file or pipe; a missing tool is named with
-the package that holds it. Every process started dies with us (PR_SET_PDEATHSIG, prctl(2)).
+the package that holds it. Every process started dies with us (`builder.lifetime`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shlex
 import signal
@@ -17,16 +16,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from builder import pipes, tools
 from builder.errors import CommandFailed
+from builder.lifetime import begin_world, die_with_parent
 from builder.report import Report
 from builder.timeline import Span
-
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 
 # What spawn() returns, and what its wait(timeout=) raises.
 Process = subprocess.Popen[bytes]
@@ -48,7 +46,8 @@ class Child:
 
     `cwd` is the folder that it starts in, if not ours; `pass_fds` are open in it; `preexec` is called in it
     before exec. With `group` it is the head of a process group, and all of that ends when it does or we do:
-    for programs that run scripts, and from a thread; not for one that asks on the terminal. `watch` is called
+    for programs that run scripts, and from a thread; not for one that asks on the terminal. With `apart` it
+    is the first process of a pid namespace, of which nothing is left when it ends or we do. `watch` is called
     here some times a second while it runs: what that raises ends it.
     """
 
@@ -56,21 +55,17 @@ class Child:
     pass_fds: tuple[int, ...] = ()
     preexec: Callable[[], None] | None = None
     group: bool = False
+    apart: bool = False
     watch: Callable[[], None] | None = None
 
-    def prepare(self) -> None:
-        """Run between fork and exec."""
-        die_with_parent()
+    def prepare(self, parent: int) -> None:
+        """Run between fork and exec; `parent` is the process that starts it."""
+        (begin_world if self.apart else die_with_parent)(parent)
         if self.preexec:
             self.preexec()
 
 
 ORDINARY = Child()
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies. Runs between fork and exec."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Runner:
@@ -234,14 +229,13 @@ class Runner:
         *,
         log: Path,
         env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
+        child: Child = ORDINARY,
         detached: bool = False,
-        held: bool = False,
     ) -> Process:
         """Start a program that runs in the background; its output goes to `log`.
 
         Args:
-            held: its stdin is a pipe, which ends when we do or close `stdin` of what is returned.
+            child: as of `run`; only what is done before the program begins.
             detached: it outlives us, in a session of its own (a server started for the user).
         """
         words, shown = _words(argv)
@@ -249,13 +243,13 @@ class Runner:
         with log.open("ab") as stream:
             return subprocess.Popen(
                 words,
-                cwd=cwd,
+                cwd=child.cwd,
                 env=clean_environment(env),
-                stdin=subprocess.PIPE if held else subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
                 start_new_session=detached,
-                preexec_fn=None if detached else die_with_parent,
+                preexec_fn=None if detached else partial(child.prepare, os.getpid()),
             )
 
 
@@ -281,7 +275,7 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if joined else subprocess.PIPE,
         pass_fds=child.pass_fds,
-        preexec_fn=child.prepare,
+        preexec_fn=partial(child.prepare, os.getpid()),
         process_group=0 if child.group else None,
     )
 

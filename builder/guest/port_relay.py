@@ -3,14 +3,12 @@
 
 A program of its own, which imports nothing of the builder:
 
-    python3 -I -S port_relay.py SOCKET PORT PROGRAM...   in qemu's room: listens on SOCKET, becomes PROGRAM,
-                                                         which is ended when stdin is
+    python3 -I -S port_relay.py SOCKET PORT PROGRAM...   in qemu's room: listens on SOCKET, becomes PROGRAM
     python3 -I -S port_relay.py SOCKET                   outside, for ssh: joins stdin and stdout to SOCKET
 """
 
 import os
 import select
-import signal
 import socket
 import sys
 import threading
@@ -51,16 +49,6 @@ def listen(listener: socket.socket, port: int) -> None:
         threading.Thread(target=carry, args=(peer, port, free), daemon=True).start()
 
 
-def end_with_stdin(program: int) -> None:
-    """Kill the program when the builder, which holds the other end of stdin, is gone.
-
-    bubblewrap's --die-with-parent does not do it where the builder goes before the room is complete.
-    """
-    os.read(0, 1)
-    os.kill(program, signal.SIGKILL)
-    os._exit(0)
-
-
 def main(address: str, *rest: str) -> None:
     """Do what the command line says."""
     if not rest:
@@ -72,9 +60,7 @@ def main(address: str, *rest: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(MOST)
-    own = os.getpid()
     if os.fork() == 0:
-        threading.Thread(target=end_with_stdin, args=(own,), daemon=True).start()
         listen(listener, int(port))
     listener.close()
     os.execvp(program[0], program)

@@ -34,8 +34,6 @@ LOG = "qemu.log"
 OVERLAY = "overlay.qcow2"
 SERIAL = "serial.log"
 SSH = "ssh.sock"
-# Seconds until a room has begun.
-LONGEST_BEGIN = 30.0
 # Of the guest's ssh, in the network of the room.
 PORT = 2222
 PYTHON = os.path.realpath(sys.executable)
@@ -216,7 +214,6 @@ def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process
         writable=[serial.resolve()] if serial.is_symlink() else [],
         devices=["/dev/kvm"] if machine.acceleration.name == "kvm" else [],
         log=folder / LOG,
-        held=True,
     )
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(folder, process, ended), daemon=True)
@@ -226,9 +223,6 @@ def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process
     finally:
         ended.set()
         watcher.join()
-        if process.stdin is not None:
-            process.stdin.close()
-        _wait_until_begun(folder, process)
         process.kill()
         process.wait()
 
@@ -241,13 +235,6 @@ def _watch(folder: Path, process: Process, ended: threading.Event) -> None:
                 if (folder / name).stat().st_size > most:
                     process.kill()
                     return
-
-
-def _wait_until_begun(folder: Path, process: Process) -> None:
-    """Wait until programs run in the room: a bubblewrap that is killed before leaves what it has started."""
-    deadline = time.monotonic() + LONGEST_BEGIN
-    while process.poll() is None and not (folder / SSH).exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def _readable(machine: Machine) -> list[Path]:

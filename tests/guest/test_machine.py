@@ -354,14 +354,6 @@ def test_qemu_that_does_not_start_gives_the_reason(tmp_path: Path) -> None:
         assert qemu.OVERLAY in guest.last_words()
 
 
-def guests_of(folder: Path) -> list[str]:
-    """Return what runs in rooms of `folder`, without bubblewrap itself.
-
-    A bubblewrap that loses its parent in its first milliseconds waits for it, with nothing in its room.
-    """
-    return [line for line in processes_of(folder) if Path(line.split()[0]).name != "bwrap"]
-
-
 def test_qemu_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
@@ -383,7 +375,7 @@ def test_qemu_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 20
     while Path("/proc", str(child)).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    while guests_of(tmp_path) and time.monotonic() < deadline:
+    while processes_of(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path("/proc", str(child)).exists()
-    assert guests_of(tmp_path) == []
+    assert processes_of(tmp_path) == []

@@ -35,8 +35,9 @@ from builder.image.isolation.door import Door, Request, attend
 from builder.image.isolation.idmap import IDS, IdRange, find_ids, is_root, write_maps
 from builder.image.isolation.mounts import check
 from builder.image.isolation.root import Bind, make_root
+from builder.lifetime import die_with_parent
 from builder.report import Report
-from builder.runner import Runner, die_with_parent
+from builder.runner import Runner
 
 __all__ = ("Bind", "Door", "run_inside")
 
@@ -82,6 +83,7 @@ def run_inside(
     ours, theirs = socket.socketpair()
     sys.stdout.flush()
     sys.stderr.flush()
+    parent = os.getpid()
     keeper = os.fork()
     if keeper == 0:
         world = _World(
@@ -90,6 +92,7 @@ def run_inside(
             network=network,
             ids=inner,
             report=runner.report,
+            parent=parent,
         )
         _keep(function, theirs.fileno(), world)
     theirs.close()
@@ -114,20 +117,23 @@ def run_inside(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _World:
-    """What the keeper and the inside are made with. `ids`: None where the keeper's own are the inside's."""
+    """What the keeper and the inside are made with.
+
+    `ids`: None where the keeper's own are the inside's. `parent`: the host side's process.
+    """
 
     stage: Path
     binds: tuple[Bind, ...]
     network: bool
     ids: IdRange | None
     report: Report
+    parent: int
 
 
 def _keep(function: Callable[[Door], Any], peer: int, world: _World) -> None:
     """Be the keeper: let go of everything of the host's, make namespaces, wait. Never returns."""
     try:
         peer = _let_go(peer)
-        parent = os.getppid()
         if world.ids is None:
             check(_libc.unshare(CLONE_NEWUSER), "unshare")
             os.write(peer, _MAP)
@@ -140,9 +146,7 @@ def _keep(function: Callable[[Door], Any], peer: int, world: _World) -> None:
         if not world.network:
             _libc.sethostname(b"localhost", 9)
         # After all changes of ids, which would clear it (prctl(2)).
-        die_with_parent()
-        if os.getppid() != parent:
-            os._exit(1)
+        die_with_parent(world.parent)
         mapped, mapped_in = os.pipe()
         ready, ready_in = os.pipe()
         pid = os.fork()

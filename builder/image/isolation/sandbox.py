@@ -417,7 +417,7 @@ def _opened(
     with furnished(words) as line:
         try:
             with seccomp.descriptor(seccomp.FOREIGN) as filter:
-                child = Child(pass_fds=(filter,), preexec=_limits(build, kept))
+                child = Child(apart=True, pass_fds=(filter,), preexec=_limits(build, kept))
                 yield [*line, *_kept(kept), "--seccomp", str(filter), "--"], child
         finally:
             _wait_for_all()

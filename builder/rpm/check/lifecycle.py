@@ -134,7 +134,7 @@ def _run(scriptlet: Scriptlet, argument: int, root: Path, runner: Runner) -> Ite
             "--proc", "/proc", "--dev", "/dev", "--chdir", "/",
             *scriptlet.interpreter.split(), "-c", scriptlet.text, "scriptlet", str(argument),
         ],
-        ok=(), timeout=SECONDS, child=Child(group=True),
+        ok=(), timeout=SECONDS, child=Child(apart=True, group=True),
     )  # fmt: skip
     for line in calls.read_text(errors="replace").splitlines():
         words = line.split(PART)

@@ -22,7 +22,7 @@ from builder import files
 from builder.errors import BuildError, InputError
 from builder.folders import remove_tree
 from builder.report import Report
-from builder.runner import Runner
+from builder.runner import Child, Runner
 from tests.rig.plane import plane, process
 from tests.rig.plane.process import Identity
 
@@ -92,7 +92,7 @@ def start(folder: Path, options: plane.Options, report: Report, runner: Runner) 
         log = folder / "keeper.log"
         keeper = process.Server(
             name="the plane",
-            process=runner.spawn(argv, log=log, cwd=CHECKOUT, detached=True),
+            process=runner.spawn(argv, log=log, child=Child(cwd=CHECKOUT), detached=True),
             log=log,
         )
         with report.step("plane", str(folder)) as step:
