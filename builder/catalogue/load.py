@@ -40,21 +40,24 @@ def load_catalogue(specs: Path = SPECS, changed: Mapping[Path, str] | None = Non
             reader.problems.append(Problem(where=project.where, message=message))
         projects[project.project] = project
     supports = reader.read(specs / "supports.yaml", dict[str, Support])
-    reader.check()
+    is_whole = not reader.problems
     catalogue = Catalogue(releases=releases or {}, projects=projects, supports=supports or {})
     for value in (*catalogue.releases.values(), *catalogue.projects.values()):
         reader.problems.extend(check_texts(value))
-    reader.problems.extend(check_order(catalogue))
-    reader.problems.extend(check_catalogue(catalogue))
+    reader.problems.extend(check_claims(catalogue))
+    reader.problems.extend(check_releases(catalogue))
     reader.problems.extend(check_accounts(catalogue))
-    reader.problems.extend(check_packages(catalogue))
     reader.problems.extend(check_sense(catalogue))
+    # A file with a mistake is not in the catalogue, and what others need of it would seem to be missing.
+    if is_whole:
+        reader.problems.extend(check_order(catalogue))
+        reader.problems.extend(check_packages(catalogue))
     reader.check()
     return catalogue
 
 
-def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
-    """Return what is wrong across files and across keys."""
+def check_claims(catalogue: Catalogue) -> Iterator[Problem]:
+    """Return what two projects have that one may have: names, accounts, ports, databases."""
     claims = Claims()
     # Older projects first: a clash is reported at the newcomer.
     for project in sorted(catalogue.projects.values(), key=_since):
@@ -68,13 +71,20 @@ def check_catalogue(catalogue: Catalogue) -> Iterator[Problem]:
             if (gid := user.uid if user.gid is None else user.gid) is not None:
                 yield from claims.claim("the gid", gid, owner, user.where)
         for name, release in project.releases.items():
-            if name not in catalogue.releases:
-                hint = did_you_mean(name, catalogue.releases)
-                yield Problem(where=release.where, message=f'unknown release "{name}"', hint=hint)
             for port in release.ports.values():
                 yield from claims.claim(f"in {name} the port", port, owner, release.where)
             for database in release.databases.values():
                 yield from claims.claim(f"in {name} the database", database.name, owner, database.where)
+
+
+def check_releases(catalogue: Catalogue) -> Iterator[Problem]:
+    """Return what is wrong across the keys of a release, or with its name."""
+    for project in catalogue.projects.values():
+        for name, release in project.releases.items():
+            # None is known where releases.yaml itself has a mistake.
+            if catalogue.releases and name not in catalogue.releases:
+                hint = did_you_mean(name, catalogue.releases)
+                yield Problem(where=release.where, message=f'unknown release "{name}"', hint=hint)
             yield from _check_release(release)
 
 

@@ -13,6 +13,7 @@ import pytest
 from builder import cli
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
+from builder.errors import InputError
 from builder.places import SPECS
 from builder.report import Report
 from tests.support.catalogue_copy import spoil
@@ -126,6 +127,24 @@ def test_a_mistake_is_reported_with_file_and_line(
     assert hint in "\n".join(lines)
     assert lines[0].startswith(f"error: {tmp_path}/specs/services/")
     assert lines[0].split(":")[2].isdigit()
+
+
+def test_a_mistake_in_one_file_hides_none_in_another(tmp_path: Path) -> None:
+    glance = SPECS / "services/glance.yaml"
+    text = glance.read_text().replace('mode: "0644"', 'mode: "644"')
+
+    with pytest.raises(InputError) as caught:
+        load_catalogue(changed={glance: text, SPECS / "services/nova.yaml": nova_with_the_port_of_keystone()})
+
+    said = "\n".join(caught.value.lines())
+    assert 'mode "644" is not of the form 0640' in said
+    assert "in current the port 5000" in said
+    assert "unknown project" not in said
+
+
+def nova_with_the_port_of_keystone() -> str:
+    """Return the text of nova's file, which claims what is Keystone's."""
+    return (SPECS / "services/nova.yaml").read_text().replace("compute: 8774", "compute: 5000")
 
 
 def test_equal_catalogues_render_equal_bytes() -> None:
