@@ -268,13 +268,7 @@ def plan_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | None
     auth and authconfig (EL 7 and before): their usual options say what every target does anyway.
     """
     for old in ks.all("auth", "authconfig"):
-        if weak := _OLD_AUTH_HASHES & set(old.words):
-            ks.findings.warn(
-                old.place,
-                f"{old.name} {' '.join(sorted(weak))}: new passwords are hashed as the target does it",
-            )
-        left = [word for word in old.words if word not in _OLD_AUTH_DEFAULTS | _OLD_AUTH_HASHES]
-        _tell_left(ks, old, left)
+        _tell_old_options(ks, old)
     line = ks.last("authselect")
     if line is None:
         return None, None
@@ -285,6 +279,10 @@ def plan_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | None
             "leave the line out",
         )
         return None, None
+    if line.words and line.words[0].startswith("--"):
+        # Anaconda hands them to authselect(8), which refuses them, and goes on.
+        _tell_old_options(ks, line)
+        return None, None
     if not line.words or line.words[0] not in _AUTHSELECT:
         ks.findings.error(
             line.place, "authselect: its first word is one of its commands", "such as authselect select sssd"
@@ -292,8 +290,14 @@ def plan_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | None
     return line.words, line.place
 
 
-def _tell_left(ks: Kickstart, line: ParsedCommand, left: list[str]) -> None:
+def _tell_old_options(ks: Kickstart, line: ParsedCommand) -> None:
     """Say what becomes of options of authconfig(8), which is not run."""
+    if weak := _OLD_AUTH_HASHES & set(line.words):
+        ks.findings.warn(
+            line.place,
+            f"{line.name} {' '.join(sorted(weak))}: new passwords are hashed as the target does it",
+        )
+    left = [word for word in line.words if word not in _OLD_AUTH_DEFAULTS | _OLD_AUTH_HASHES]
     network = [word for word in left if _NETWORK_ACCOUNTS.fullmatch(word)]
     others = [word for word in left if word not in network and not word.startswith("--disable")]
     if network:

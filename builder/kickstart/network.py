@@ -161,8 +161,11 @@ def _plan_ipv6(ks: Kickstart, line: ParsedCommand, text: str) -> str | None:
     address, slash, bits = text.partition("/")
     found = addresses.ipv6(address)
     if found is None or (slash and not (bits.isdecimal() and int(bits) <= 128)):
+        off = text.lower() in ("off", "no", "none", "ignore", "disabled")
         ks.findings.error(
-            line.place, f'network --ipv6: "{text}" is not an IPv6 address', "such as 2001:db8::10/64"
+            line.place,
+            f'network --ipv6: "{text}" is not an IPv6 address',
+            "--noipv6 turns it off" if off else "such as 2001:db8::10/64",
         )
         return None
     return f"{found}/{bits or 64}"

@@ -8,6 +8,7 @@ import shlex
 
 from pykickstart import version as versions
 
+from builder.kickstart.placeholders import TEMPLATE_MARKS
 from builder.kickstart.plan import Packages, Place
 from builder.kickstart.read import Kickstart
 from builder.kickstart.source import Line
@@ -105,7 +106,9 @@ def _take(ks: Kickstart, selection: _Selection, text: str, line: Line) -> None:
         ks.findings.error(
             line.place,
             f'package "{word}": a name must not contain blanks',
-            "write each name on a line of its own",
+            "the file is a template: fill it in first"
+            if text.startswith(TEMPLATE_MARKS)
+            else "write each name on a line of its own",
         )
     elif not _NAME.fullmatch(word):
         ks.findings.error(line.place, f'package "{text}": not a name or glob', "write one name a line")

@@ -15,6 +15,8 @@ _FORMS = (
     r"__[A-Z][A-Z0-9_]*__",
     r"<[A-Za-z][\w -]*>",  # of manuals
 )
+# What a line begins with that is an instruction to a template's program: ERB and EPP, Jinja, Go.
+TEMPLATE_MARKS = ("<%", "{%", "{{", "{#")
 _PLACEHOLDER = re.compile("|".join(_FORMS))
 
 

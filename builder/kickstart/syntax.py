@@ -25,7 +25,7 @@ from pykickstart.parser import KickstartParser
 
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
-from builder.kickstart.placeholders import is_placeholder
+from builder.kickstart.placeholders import TEMPLATE_MARKS, is_placeholder
 from builder.kickstart.plan import Place
 from builder.kickstart.policy import CommandRow, OptionRow, Treatment
 from builder.kickstart.versions import known_versions
@@ -114,7 +114,7 @@ class Syntax:
         if row is None:
             near = difflib.get_close_matches(name, [*COMMANDS, *SECTIONS], n=1)
             hint = f"did you mean {near[0]}?" if near else None
-            if is_placeholder(name):
+            if is_placeholder(name) or name.startswith(TEMPLATE_MARKS):
                 hint = "the file is a template: fill it in first"
             findings.error(place, f"unknown command: {name}", hint)
             return None
@@ -229,6 +229,8 @@ class Syntax:
                 kept += self._translate(name, word, option, entry, known, rest, values, place, findings)
             elif name == "zerombr" and word in ("yes", "no"):
                 findings.warn(place, f'zerombr takes no argument: "{word}" is left out')
+            elif name == "bootloader" and word == "extlinux":
+                findings.warn(place, f"bootloader extlinux: {row.options['--extlinux'].reason}")
             else:
                 if _is_option(word):
                     good &= self._explain(name, word, row, known, place, findings)

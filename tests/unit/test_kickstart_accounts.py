@@ -141,6 +141,18 @@ AUTH = {
          "accounts of a network are not set up"],
     ),
     "turned off": ("authconfig --disableldap --disablecache", []),
+    "options that neither has, for authselect": (
+        "authselect --useshadow --enablemd5 --enablecache",
+        [
+            "warning: test.ks:4: authselect --enablemd5: new passwords are hashed as the target does it",
+            "warning: test.ks:4: authselect --enablecache: authconfig is not run; PAM stays as packaged",
+        ],
+    ),
+    "accounts of a network, for authselect": (
+        "authselect --enableldap",
+        ["error: test.ks:4: authselect --enableldap: authconfig is not run, "
+         "accounts of a network are not set up"],
+    ),
     "its options for authselect": (
         "authselect --enableshadow --passalgo=sha512 --kickstart",
         [

@@ -155,6 +155,7 @@ MISTAKES = {
     "gateway": ("--device=eth0 --gateway=here", "network --gateway"),
     "name server": ("--device=eth0 --nameserver=ns.example", "network --nameserver"),
     "IPv6 address": ("--device=eth0 --ipv6=2001:db8::g/64", "network --ipv6"),
+    "IPv6 off": ("--device=eth0 --ipv6=off", "network --ipv6"),
     "IPv6 prefix": ("--device=eth0 --ipv6=2001:db8::1/129", "network --ipv6"),
     "IPv6 gateway": ("--device=eth0 --ipv6gateway=192.0.2.1", "network --ipv6gateway"),
     "search domain": ("--device=eth0 --ipv4-dns-search=-a", "network --ipv4-dns-search"),

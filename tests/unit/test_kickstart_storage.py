@@ -89,6 +89,7 @@ LAYOUTS = {
         801,
     ),
     "grow without a size": ("part / --fstype=ext4 --grow\n", 801, [("/", 800)], 801),
+    "grow from nothing": ("part / --fstype=ext4 --size=0 --grow\n", 801, [("/", 800)], 801),
     "the last of two for a mount point": (
         "part / --fstype=ext4 --size=300\npart / --fstype=ext4 --size=500\n",
         None,
@@ -171,6 +172,7 @@ MISTAKES = {
     "no partitions at all": ("zerombr\n", "test.ks: no partition for /"),
     "no size": ("part / --fstype=ext4\n", "test.ks:1: part: has no size"),
     "size 0": ("part / --fstype=ext4 --size=0\n", "test.ks:1: part: has no size"),
+    "a negative size": ("part / --fstype=ext4 --size=-5 --grow\n", "test.ks:1: part: has no size"),
     "size is not a number": ("part / --fstype=ext4 --size=2G\n", "test.ks:1: part: argument --size"),
     "maxsize below size": (
         "part / --fstype=ext4 --size=9 --grow --maxsize=8\n",

@@ -127,8 +127,8 @@ def read_size(
         return 0, False, None
     if fstype == "biosboot":
         return int(size or BIOSBOOT_SIZE), False, None
-    if size is None and (grow or line.get("percent")):
-        size = 1
+    if grow or line.get("percent"):
+        size = size or 1  # --size=0 --grow, as installers of EL 5 wrote it
     if size is None or int(size) <= 0:
         ks.findings.error(line.place, f"{line.name}: has no size", "add --size=MIB")
         return None
