@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.guest.checks.identity import CHECKS
+from builder.guest.checks import disk, identity
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import CheckState
 from builder.manifest import find_manifest
@@ -110,10 +110,10 @@ def test_checks_from_outside_take_nothing_of_it_for_junk(
 ) -> None:
     runner = Runner(Report(quiet=True))
     evidence = ImageEvidence(runner, bench.image, find_manifest(bench.image), tmp_path)
-    by_id = {check.id: check for check in CHECKS}
+    by_id = {check.id: check for check in (*identity.CHECKS, *disk.CHECKS)}
 
     for name in ("no-junk", "machine-id-empty", "no-host-keys", "resolv-conf", "no-fixed-network",
-                 "hostname-unset", "no-lvm-devices", "no-authorized-keys"):  # fmt: skip
+                 "hostname-unset", "no-lvm-devices", "volumes", "no-authorized-keys"):  # fmt: skip
         outcome = by_id[name].judge(evidence)
         assert outcome.state is CheckState.PASS, (name, outcome)
 

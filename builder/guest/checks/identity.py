@@ -298,7 +298,8 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="no-lvm-devices",
         rows=(29,),
-        explanation="LVM's list of devices is not in the image: with it no other disk would be seen.",
+        explanation="LVM's list of devices is not in the image, unless the kickstart wrote one: with it no "
+        "other disk would be seen.",
         judge=_lvm,
     ),
     Check(
