@@ -164,3 +164,44 @@ def test_resolver_of_the_host_serves_a_script_and_does_not_stay(
     assert look.text("/root/seen") == ours
     assert look.exists("/etc/resolv.conf") is there
     assert look.text("/etc/resolv.conf") == text
+
+
+LINKS = {
+    "relative": "../run/systemd/resolve/stub-resolv.conf",
+    "absolute": "/run/NetworkManager/resolv.conf",
+    "by the old place of run": "/var/run/NetworkManager/resolv.conf",
+}
+WRITING = "echo nameserver 192.0.2.53 >>/etc/resolv.conf"
+
+
+def linked(target: str, body: str) -> str:
+    """Return scripts: one that makes the resolver a link into /run, and one that does `body`."""
+    return (
+        f"%post --erroronfail\nln -sfn ../run /var/run; ln -sfn {target} /etc/resolv.conf\n%end\n"
+        f"%post --erroronfail\nset -e\ncat /etc/resolv.conf >/root/seen\n{body}\n%end\n"
+    )
+
+
+@pytest.mark.parametrize("network", [[], ["--network"]], ids=["without the network", "with the network"])
+@pytest.mark.parametrize("target", LINKS.values(), ids=LINKS)
+def test_what_a_script_writes_through_a_link_to_a_resolver_stays(
+    bench: Bench, target: str, network: list[str]
+) -> None:
+    bench.build(kickstart(tail=linked(target, WRITING)), *network)
+
+    look = bench.look()
+    assert look.text("/etc/resolv.conf") == "nameserver 192.0.2.53\n"
+    assert look.text("/root/seen") == (Path("/etc/resolv.conf").read_text() if network else "")
+    assert "/etc/resolv.conf" in bench.manifest()["settings"]["kept"]
+
+
+def test_a_link_to_a_resolver_that_no_script_writes_stays_a_link(bench: Bench) -> None:
+    bench.build(kickstart(tail=linked(LINKS["relative"], "true")), "--network")
+
+    assert f'Fast link dest: "{LINKS["relative"]}"' in bench.look().ask("stat /etc/resolv.conf")
+
+
+def test_what_a_script_adds_to_the_hosts_resolver_stays_without_it(bench: Bench) -> None:
+    bench.build(kickstart(tail=f"%post --erroronfail\n{WRITING}\n%end\n"), "--network")
+
+    assert bench.look().text("/etc/resolv.conf") == "nameserver 192.0.2.53\n"

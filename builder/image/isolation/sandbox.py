@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +54,8 @@ SAID_HERE = Path("/tmp/said")
 SHIMS_HERE = Path("/tmp/shims")
 # What scripts write to terminals goes into one file, for the log.
 CONSOLE = Path("/tmp/console")
+# What a script finds where the link of the image leads to its resolver.
+RESOLVER = Path("/tmp/resolver")
 TERMINALS = ("console", "ttyS0", *(f"tty{number}" for number in range(13)))
 
 # Seconds that one program may take, a script or a whole transaction.
@@ -117,8 +120,8 @@ def run_in_image(
     _check_tree()
     words: list[Word] = ["bwrap", *no_environment(), "--bind", TREE, "/", *_rooms(network)]
     words += ["--ro-bind", "/sys", "/sys"]
-    if network and (resolver := _resolver_in_run()):
-        words += ["--ro-bind", "/etc/resolv.conf", resolver]
+    if RESOLVER.exists() and (target := _resolver_in_run()):
+        words += ["--bind", RESOLVER, target]
     if with_shims and not network:
         words += _shims_by_path()
     words += _extras(build, binds, with_shims=with_shims)
@@ -354,6 +357,7 @@ def _resolver_in_run() -> str | None:
     link = TREE / "etc/resolv.conf"
     if link.is_symlink():
         target = os.path.normpath(os.path.join("/etc", os.readlink(link)))
+        target = re.sub("^/var/run/", "/run/", target)
         if target.startswith("/run/"):
             return target
     return None

@@ -18,7 +18,7 @@ from builder.errors import BuildError, CommandFailed
 from builder.image.build import Build
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
-from builder.image.tree.scripts import resolver
+from builder.image.tree.resolver import resolver
 from builder.image.tree.traces import noting
 from builder.kickstart.elements.packages import ARCHITECTURES
 from builder.kickstart.elements.phases import ON_HOST, chosen_by_type, merge
@@ -60,9 +60,9 @@ def run_phases(build: Build, phases: Iterable[str]) -> int:
     for number, script in enumerate(scripts, 1):
         if build.step is not None:
             build.step.progress(f"{script.path}, {number} of {len(scripts)}")
-        with resolver(build, chroot=script.phase not in ON_HOST):
-            with noting(build, f"{script.path} of element {script.element}"):
-                _run(build, script)
+        who = f"{script.path} of element {script.element}"
+        with resolver(build, who, chroot=script.phase not in ON_HOST), noting(build, who):
+            _run(build, script)
     return len(scripts)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildError, CommandFailed
@@ -15,6 +13,7 @@ from builder.image.isolation import sandbox
 from builder.image.isolation.blank_disk import BlankDisk
 from builder.image.tree import tree
 from builder.image.tree.files import open_tree
+from builder.image.tree.resolver import resolver
 from builder.image.tree.traces import noting
 from builder.kickstart.plan import Script, ScriptSection
 from builder.runner import Completed, last_words
@@ -40,31 +39,10 @@ def run_section(build: Build, section: ScriptSection, disk: BlankDisk | None = N
         if section == ScriptSection.PRE:
             _run(build, script, f"{section}-{number}", disk)
             continue
-        with resolver(build, chroot=script.chroot), noting(build, f"%{section} of {script.place}"):
+        who = f"%{section} of {script.place}"
+        with resolver(build, who, chroot=script.chroot), noting(build, who):
             _run(build, script, f"{section}-{number}")
     return len(scripts)
-
-
-@contextmanager
-def resolver(build: Build, *, chroot: bool) -> Iterator[None]:
-    """Put the host's resolver into the image for a script with the network, unless the script writes its own.
-
-    A link into /run is left to the sandbox.
-    """
-    path = tree.path("/etc/resolv.conf")
-    if not (build.options.network and chroot) or path.is_symlink() or not path.parent.is_dir():
-        yield
-        return
-    before = path.read_bytes() if path.is_file() else None
-    ours = Path("/etc/resolv.conf").read_bytes()
-    path.write_bytes(ours)
-    yield
-    if path.is_symlink() or not path.is_file() or path.read_bytes() != ours:
-        return
-    if before is None:
-        path.unlink()
-    else:
-        path.write_bytes(before)
 
 
 def _run(build: Build, script: Script, name: str, disk: BlankDisk | None = None) -> None:
