@@ -48,15 +48,7 @@ class _Once(argparse.Action):
 
 def make_parser():
     """Return the parser."""
-    parser = Parser(
-        prog=PROGRAM,
-        usage="%s --init|--update|--check|--drop --service NAME [OPTION...]" % PROGRAM,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,
-        allow_abbrev=False,
-    )
+    parser = Parser(PROGRAM, "--init|--update|--check|--drop --service NAME [OPTION...]", DESCRIPTION, EPILOG)
     _add_what(parser.add_argument_group("what to do").add_argument)
     _add_passwords(parser.add_argument_group("passwords").add_argument)
     _add_server(parser.add_argument_group("server").add_argument)

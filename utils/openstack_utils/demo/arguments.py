@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The command line of openstack-demo-install."""
 
-import argparse
 import os
 
 from .. import VERSION
@@ -39,15 +38,7 @@ exit codes
 
 def make_parser():
     """Return the parser."""
-    parser = Parser(
-        prog=PROGRAM,
-        usage="%s [OPTION...]" % PROGRAM,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,
-        allow_abbrev=False,
-    )
+    parser = Parser(PROGRAM, "[OPTION...]", DESCRIPTION, EPILOG)
     add = parser.add_argument_group("what to set up").add_argument
     add(
         "--services",

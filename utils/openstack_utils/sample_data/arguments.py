@@ -47,13 +47,7 @@ exit codes
 
 def make_parser():
     """Return the parser; every default is None, so that a variable can stand in for an option."""
-    parser = Parser(
-        prog=PROGRAM,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,
-    )
+    parser = Parser(PROGRAM, "[OPTION...]", DESCRIPTION, EPILOG)
     _add_what(parser.add_argument_group("what to make").add_argument)
     _add_how(parser.add_argument_group("how").add_argument)
     _add_login(parser.add_argument_group("login").add_argument)

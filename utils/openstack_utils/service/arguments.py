@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The command line of openstack-service."""
 
-import argparse
-
 from .. import VERSION
 from ..errors import UsageError
 from ..host.parser import Parser
@@ -41,15 +39,7 @@ exit codes
 
 def make_parser():
     """Return the parser."""
-    parser = Parser(
-        prog=PROGRAM,
-        usage="%s ACTION [PREFIX...] [--all] [-n] [--json]" % PROGRAM,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,
-        allow_abbrev=False,
-    )
+    parser = Parser(PROGRAM, "ACTION [PREFIX...] [--all] [-n] [--json]", DESCRIPTION, EPILOG)
     add = parser.add_argument
     add("action", metavar="ACTION", help="one of those below")
     add("prefix", metavar="PREFIX", nargs="*", help="nova, quantum, nova-api, 'swift-object@1', 'nova-*'")

@@ -31,15 +31,7 @@ exit codes
 
 def make_parser():
     """Return the parser."""
-    parser = Parser(
-        prog=PROGRAM,
-        usage="%s [PROJECT...] [OPTION...]" % PROGRAM,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,
-        allow_abbrev=False,
-    )
+    parser = Parser(PROGRAM, "[PROJECT...] [OPTION...]", DESCRIPTION, EPILOG)
     add = parser.add_argument
     add("project", metavar="PROJECT", nargs="*", help="keystone, nova, quantum ... (all that are here)")
     add("-t", "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="for each question (5)")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Empty is not absent: an option without a value in it is refused by name, by every utility."""
+"""What every utility does with its arguments: empty is not absent, and options are written in full."""
 
 from __future__ import annotations
 
@@ -33,6 +33,25 @@ def test_empty_value_is_refused_by_name(program: str, words: list[str], named: s
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert done.stderr.startswith(f"error: {named}: the value is empty\n")
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("openstack-db", ["--check", "--serv", "keystone"]),
+        ("openstack-keystone-sample-data", ["--dry"]),
+        ("openstack-service", ["list", "--js"]),
+        ("openstack-demo-install", ["--dry"]),
+        ("openstack-status", ["--js"]),
+    ],
+)
+def test_an_option_that_is_cut_short_is_refused(program: str, words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, BIN / program, *words], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
 
 
 @pytest.mark.parametrize("kind", ["device", "link to a device", "folder"])
