@@ -6,11 +6,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.cli import Context
 from builder.cli.sources import add_element_arguments, add_source_arguments, choose, element_names
-from builder.errors import InputError
+from builder.errors import BuildError, BuildErrors, InputError
 from builder.formats.diskimage import FORMATS
 from builder.image.build import BuildOptions
 from builder.kickstart.choices import Choices, parse_size
@@ -20,22 +23,30 @@ from builder.kickstart.plan import ImagePlan, ScriptSection
 from builder.kickstart.planner import load_plan
 from builder.kickstart.show import describe, plan_as_json
 from builder.report import Report
-from builder.targets import ARCHITECTURE
+from builder.runner import Runner
+from builder.targets import ARCHITECTURE, Target
+from builder.timeline import write_trace
+
+if TYPE_CHECKING:
+    # At run time only where something is built: `--plan` and `--help` need none of the engine.
+    from builder.image.finished import FinishedImage
+    from builder.image.turns import Turn
 
 SUMMARY = "Build a bootable image (qcow2 or others) with cloud-init from a kickstart, without Anaconda."
 EXAMPLE = """\
   openstack-builder image jeos-fedora-45
   openstack-builder image my.ks --target epel-9 --repo baseos=https://mirror.example/BaseOS/x86_64/os
   openstack-builder image jeos-fedora-45 --format qcow2,raw
+  openstack-builder image web.ks database.ks queue.ks --target fedora-45 --jobs 3
   openstack-builder image --plan my.ks --target fedora-45"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("image", help="a name of `openstack-builder images`, or a kickstart file")
+    parser.add_argument("image", nargs="+", help="name of `openstack-builder images`, or a kickstart file")
     what = parser.add_argument_group("what to build")
     what.add_argument("--target", metavar="TARGET", help="distribution of the guest (default: the image's)")
-    what.add_argument("--name", help="name of the result (default: the kickstart's)")
+    what.add_argument("--name", help="name of the result (default: the kickstart's), of one image")
     what.add_argument("--arch", default=ARCHITECTURE, help=argparse.SUPPRESS)
     what.add_argument("--ksversion", metavar="V", help="kickstart syntax, such as F45 or RHEL9")
     what.add_argument("--size", metavar="SIZE", help="size of the disk (4G, 4096M); default: what is planned")
@@ -76,17 +87,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument("--keep", action="store_true", help="keep the work folder")
     how.add_argument(
+        "-j", "--jobs", type=int, metavar="N", default=len(os.sched_getaffinity(0)),
+        help="images built at the same time, as far as memory allows (default: one per processor)",
+    )  # fmt: skip
+    how.add_argument(
         "--memory-share", type=int, default=50, metavar="PERCENT",
-        help="part of the free memory that the tree of the image may take (default: 50)",
+        help="part of the free memory that the trees of the images may take (default: 50)",
     )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """An image that is asked for: where its kickstart is, what the user chose, and the plan of both."""
+
+    image: ImageSource
+    target: Target
+    choices: Choices
+    plan: ImagePlan
+
+    @property
+    def has_pre(self) -> bool:
+        """Say whether the plan is not known before %pre has run."""
+        return any(script.section == ScriptSection.PRE for script in self.plan.scripts)
+
+
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Build it; print the paths of its files."""
+    """Build them; print the paths of their files."""
+    _check(args)
+    report = context.report
+    wanted = _read_all(args)
+    if args.plan:
+        _show_plans([one.plan for one in wanted], args, report)
+        return 0
+    options = _options(args)
+    results: list[FinishedImage]
+    failures: list[BuildError] = []
+    if len(wanted) == 1:
+        results = [_build(wanted[0], args, options, report, context.runner)]
+    else:
+        results, failures = _build_several(wanted, args, options, report)
+    _show(results, args, report)
+    if failures:
+        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that are wrong, or do not go together."""
     if args.arch != ARCHITECTURE:
         raise InputError(f"--arch {args.arch}: only {ARCHITECTURE} can be built for now")
     if not 1 <= args.memory_share <= 90:
         raise InputError(f"--memory-share {args.memory_share}: must be from 1 to 90")
+    if args.jobs < 1:
+        raise InputError(f"--jobs {args.jobs}: must be at least 1")
     if args.compat and "qcow2" not in args.format:
         raise InputError(f"--compat is about qcow2, --format is {','.join(args.format)}")
     for path in args.keep_file:
@@ -94,7 +147,37 @@ def run(args: argparse.Namespace, context: Context) -> int:
             raise InputError(f"--keep-file {path}: not a path of the image", hint="such as /etc/machine-id")
     if args.engine == "dib":
         _check_dib(args)
-    image = find_image(args.image, target=args.target)
+    if args.name and len(args.image) > 1:
+        raise InputError(f"--name {args.name}: {len(args.image)} images cannot have one name")
+
+
+def _read_all(args: argparse.Namespace) -> list[Wanted]:
+    """Return what is asked for.
+
+    Raises:
+        BuildError: what is wrong with any of the images, all of it.
+    """
+    wanted, failures = [], []
+    for text in args.image:
+        try:
+            wanted.append(_read(text, args))
+        except BuildError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+    named: dict[str, Wanted] = {}
+    for one in wanted:
+        other = named.setdefault(one.plan.name, one)
+        if other is not one:
+            raise InputError(
+                f"{other.image.path} and {one.image.path}: both images would be called {one.plan.name}",
+                hint="build one of them alone, with --name or --out",
+            )
+    return wanted
+
+
+def _read(text: str, args: argparse.Namespace) -> Wanted:
+    image = find_image(text, target=args.target)
     target = image.require_target()
     choices = choose(
         args,
@@ -103,29 +186,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
         memory=parse_size(args.memory, "--memory") if args.memory else DEFAULT_MEMORY,
     )
     plan = load_plan(image.path, target=target, choices=choices)
-    if args.plan:
-        _tell(plan, context.report)
-        if args.json:
-            context.report.json(plan_as_json(plan))
-        else:
-            for line in describe(plan):
-                context.report.result(line)
-        return 0
-    return _build(args, context, image, choices, plan)
+    return Wanted(image=image, target=target, choices=choices, plan=plan)
 
 
-def _build(
-    args: argparse.Namespace,
-    context: Context,
-    image: ImageSource,
-    choices: Choices,
-    plan: ImagePlan,
-) -> int:
-    # Here, not at the top: `--plan` and `--help` need none of the engine.
-    from builder.image.engine import build_image
-
-    report, target = context.report, image.require_target()
-    options = BuildOptions(
+def _options(args: argparse.Namespace) -> BuildOptions:
+    return BuildOptions(
         out=args.out.absolute(),
         network=args.network,
         keep=args.keep,
@@ -138,34 +203,92 @@ def _build(
         formats=args.format,
         source_date_epoch=_epoch(),
     )
-    if any(script.section == ScriptSection.PRE for script in plan.scripts):
+
+
+def _build(
+    one: Wanted,
+    args: argparse.Namespace,
+    options: BuildOptions,
+    report: Report,
+    runner: Runner,
+    turn: Turn | None = None,
+) -> FinishedImage:
+    # Here, not at the top: `--plan` and `--help` need none of the engine.
+    from builder.image.engine import build_image
+    from builder.image.turns import ALONE
+
+    plan, target = one.plan, one.target
+    if one.has_pre:
         from builder.image.prepare import run_pre
 
-        made = run_pre(plan, target, options, report, context.runner)
+        made = run_pre(plan, target, options, report, runner)
         plan = load_plan(
-            image.path, target=target, choices=choices, pre_files=made.files, pre_disk=made.table
+            one.image.path,
+            target=target,
+            choices=one.choices,
+            pre_files=made.files,
+            pre_disk=made.table,
         )
     _tell(plan, report)
     if args.engine == "dib":
         from builder.dib.engine import build_image as build_by_dib
 
-        result = build_by_dib(plan, target, options, element_names(args), report, context.runner)
+        result = build_by_dib(plan, target, options, element_names(args), report, runner)
     else:
-        result = build_image(plan, target, options, report, context.runner)
+        result = build_image(plan, target, options, report, runner, turn or ALONE)
     for why in result.failed_scripts:
         report.warn(f"the image is finished, though {why}")
     if result.unchanged:
         report.note(f"{plan.name}: unchanged")
+    return result
+
+
+def _build_several(
+    wanted: Sequence[Wanted], args: argparse.Namespace, options: BuildOptions, report: Report
+) -> tuple[list[FinishedImage], list[BuildError]]:
+    from builder.cli.several import Order, build_several
+
+    def order(one: Wanted) -> Order:
+        def build(report: Report, turn: Turn) -> FinishedImage:
+            return _build(one, args, options, report, Runner(report), turn)
+
+        return Order(plan=one.plan, target=one.target, is_final=not one.has_pre, build=build)
+
+    return build_several([order(one) for one in wanted], options, jobs=args.jobs, report=report)
+
+
+def _show_plans(plans: Sequence[ImagePlan], args: argparse.Namespace, report: Report) -> None:
+    """Print what would be built; as JSON a list where it is more than one."""
+    for plan in plans:
+        _tell(plan, report)
     if args.json:
-        report.result(result.manifest.read_text().rstrip("\n"))
+        data = [plan_as_json(plan) for plan in plans]
+        report.json(data if len(data) > 1 else data[0])
     else:
+        for plan in plans:
+            for line in describe(plan):
+                report.result(line)
+
+
+def _show(results: Sequence[FinishedImage], args: argparse.Namespace, report: Report) -> None:
+    """Print the files, or the manifests: as a list where more than one image is asked for."""
+    if args.timeline and any(result.spans for result in results):
+        write_trace(args.timeline.absolute(), [span for result in results for span in result.spans])
+    if args.json:
+        texts = [result.manifest.read_text().rstrip("\n") for result in results]
+        report.result(texts[0] if len(args.image) == 1 else f"[{','.join(texts)}]")
+        return
+    for result in results:
         for path in result.files:
             report.result(os.path.relpath(path) if not args.out.is_absolute() else str(path))
-    return 0
 
 
 def _check_dib(args: argparse.Namespace) -> None:
     """Refuse options that only our own engine has."""
+    if len(args.image) > 1:
+        raise InputError(
+            "--engine dib builds one image at a time", hint="name one, or build with --engine direct"
+        )
     for option in ("network", "keep_file", "ks_arg", "solver", "element_env", "timeline"):
         if getattr(args, option):
             name = option.replace("_", "-")

@@ -30,6 +30,7 @@ from builder.files import (
     write_atomic,
 )
 from builder.image.build import Build, BuildOptions, Facts
+from builder.image.engine import with_epoch
 from builder.image.fingerprint import slow_digest, take_fingerprint
 from builder.image.finished import FinishedImage, expect, is_current
 from builder.image.packages import repomd
@@ -67,7 +68,6 @@ def build_image(
     export_plan(plan, target)
     program = check_host(report, runner)
     states = repomd.read_states(plan)
-    epoch = options.source_date_epoch or max(state.time for state in states)
     ours = take_fingerprint(plan, options, states)
     variables = [(name, slow_digest(value)) for name, value in sorted(_given().items())]
     fingerprint = digest_of(["diskimage-builder", _version(program, runner), elements, variables, ours])
@@ -77,7 +77,7 @@ def build_image(
         return result
     with work_folder(options.out, plan.name, keep=options.keep) as work:
         build = Build(
-            plan=plan, target=target, options=replace(options, source_date_epoch=epoch), report=report,
+            plan=plan, target=target, options=with_epoch(options, states), report=report,
             runner=runner, work=work, disk=work / "disk.raw", fingerprint=fingerprint, seed=fingerprint,
             request={},
         )  # fmt: skip

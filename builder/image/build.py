@@ -98,7 +98,7 @@ class Build:
     disk: DISK inside. `seed` is what identifiers of the disk are made from, `request` what dnf's worker gets,
     `choice` what it chose. `door` leads from the inside to the outside. `initramfs` is what was made before
     scripts ran, by kernel, `clusters` what compressed the image. `step` is the line of progress of the
-    running stage.
+    running stage. `memory` has the bytes that the tree may take, where other builds run beside this one.
     """
 
     plan: ImagePlan
@@ -117,6 +117,7 @@ class Build:
     door: Door | None = None
     initramfs: dict[str, Initramfs] = field(default_factory=dict)
     clusters: Clusters | None = None
+    memory: int | None = None
 
     def go_inside(self, door: Door) -> None:
         """Be the build as the inside has it: what it says and asks goes through `door`."""
@@ -146,6 +147,11 @@ class Build:
                 counts on a second for each (lib/rpmts.c, rpmtsGetTime). None is to be later than the epoch.
         """
         return {"SOURCE_DATE_EPOCH": str(max(0, self.options.source_date_epoch - packages))}
+
+    def share_of(self, available: int) -> int:
+        """Return how many bytes of the `available` memory the trees of this build may take."""
+        share = available * self.options.memory_share // 100
+        return share if self.memory is None else min(share, self.memory)
 
     def scripts(self, section: str) -> tuple[Script, ...]:
         """Return the scripts of a section, in the order written."""

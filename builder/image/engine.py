@@ -13,6 +13,7 @@ from builder.image.fingerprint import take_fingerprint, take_seed
 from builder.image.finished import FinishedImage, expect, is_current
 from builder.image.isolation import idmap
 from builder.image.packages import dnf, repomd
+from builder.image.turns import ALONE, Turn
 from builder.kickstart.plan import ImagePlan
 from builder.report import Report
 from builder.runner import Runner
@@ -24,9 +25,17 @@ TOOLS_OF = {"xfs": ("mkfs.xfs",), "vfat": ("mkfs.vfat", "mcopy"), "efi": ("mkfs.
 
 
 def build_image(
-    plan: ImagePlan, target: Target, options: BuildOptions, report: Report, runner: Runner
+    plan: ImagePlan,
+    target: Target,
+    options: BuildOptions,
+    report: Report,
+    runner: Runner,
+    turn: Turn = ALONE,
 ) -> FinishedImage:
     """Build the image of `plan`, or find that it is built already.
+
+    Args:
+        turn: says when packages may be installed.
 
     Raises:
         InputError: the plan cannot be built on this host or from these repositories.
@@ -34,7 +43,6 @@ def build_image(
     """
     check_host(plan, target, options)
     states = repomd.read_states(plan)
-    epoch = options.source_date_epoch or max(state.time for state in states)
     fingerprint = take_fingerprint(plan, options, states)
     result = expect(plan, options)
     if is_current(result, fingerprint):
@@ -45,13 +53,14 @@ def build_image(
     return run(
         plan,
         target,
-        _with_epoch(options, epoch),
+        with_epoch(options, states),
         result,
         fingerprint=fingerprint,
         seed=take_seed(plan, options, states),
         states=states,
         report=report,
         runner=runner,
+        turn=turn,
     )
 
 
@@ -82,5 +91,7 @@ def check_host(plan: ImagePlan, target: Target, options: BuildOptions) -> None:
     idmap.find_ids()
 
 
-def _with_epoch(options: BuildOptions, epoch: int) -> BuildOptions:
+def with_epoch(options: BuildOptions, states: tuple[repomd.RepositoryState, ...]) -> BuildOptions:
+    """Return `options` with the epoch that is stated, else that of the newest repository, else now."""
+    epoch = options.source_date_epoch or max(state.time for state in states)
     return replace(options, source_date_epoch=epoch or int(time.time()))

@@ -12,17 +12,19 @@ from builder.files import check_replaceable, remove_stale, sha256_file
 from builder.image.build import BuildOptions
 from builder.kickstart.plan import ImagePlan
 from builder.manifest import COMPRESSED, manifest_path, read_manifest
+from builder.timeline import Span
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinishedImage:
-    """A finished image: where it is, whether it was there already, which scripts failed on the way."""
+    """A finished image: where it is, whether it was there already, which scripts failed, what ran when."""
 
     folder: Path
     files: tuple[Path, ...]
     manifest: Path
     unchanged: bool
     failed_scripts: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 def file_names(name: str, formats: tuple[str, ...]) -> tuple[str, ...]:
@@ -41,10 +43,8 @@ def expect(plan: ImagePlan, options: BuildOptions) -> FinishedImage:
     Raises:
         InputError: what stands in the place of the folder, the log or the timeline cannot be replaced.
     """
-    folder = options.out / plan.name
-    files = tuple(folder / name for name in file_names(plan.name, options.formats))
-    result = FinishedImage(folder=folder, files=files, manifest=manifest_path(files[0]), unchanged=True)
-    check_replaceable(folder, result.manifest.name)
+    result = place_of(plan, options)
+    check_replaceable(result.folder, result.manifest.name)
     find_destination(log_of(plan, options))
     if options.timeline:
         find_destination(options.timeline)
@@ -52,6 +52,13 @@ def expect(plan: ImagePlan, options: BuildOptions) -> FinishedImage:
     if options.out.is_dir():
         remove_stale(options.out)
     return result
+
+
+def place_of(plan: ImagePlan, options: BuildOptions) -> FinishedImage:
+    """Return where the files of `plan` are to be."""
+    folder = options.out / plan.name
+    files = tuple(folder / name for name in file_names(plan.name, options.formats))
+    return FinishedImage(folder=folder, files=files, manifest=manifest_path(files[0]), unchanged=True)
 
 
 def is_current(result: FinishedImage, fingerprint: str) -> bool:

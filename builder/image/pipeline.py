@@ -46,12 +46,13 @@ from builder.image.stages import (
     solve,
 )
 from builder.image.tree import tree
+from builder.image.turns import ALONE, Turn
 from builder.kickstart.plan import ImagePlan
 from builder.report import Report
 from builder.runner import Runner
 from builder.sizes import MIB
 from builder.targets import Target
-from builder.timeline import Span, write_trace
+from builder.timeline import Span
 from builder.versions import load_rpm
 
 # Of a raw disk, only the .zst takes room of its own.
@@ -100,6 +101,7 @@ def run(
     states: tuple[repomd.RepositoryState, ...],
     report: Report,
     runner: Runner,
+    turn: Turn,
 ) -> FinishedImage:
     """Build the image of `plan` where `result` says; return that with what came out.
 
@@ -107,6 +109,7 @@ def run(
         fingerprint: of all that decides the bytes.
         seed: what identifiers of the disk are made from.
         states: of the plan's repositories.
+        turn: says when packages may be installed.
 
     Raises:
         InputError, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
@@ -128,48 +131,67 @@ def run(
         )
         with log_kept(build):
             keys.collect(plan, target, work / "keys", runner)
-            _run_stages(build, states)
+            _run_stages(build, states, turn)
             publish(build, result, states)
-            if options.timeline:
-                write_trace(options.timeline, [*build.facts.spans, *runner.spans("host")])
-    return replace(result, unchanged=False, failed_scripts=build.facts.failed_scripts)
+    spans = (*build.facts.spans, *runner.spans("host"))
+    return replace(result, unchanged=False, failed_scripts=build.facts.failed_scripts, spans=spans)
 
 
-def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...]) -> None:
+def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...], turn: Turn) -> None:
     numbered = list(enumerate(STAGES, 1))
     rooms = {room: list(group) for room, group in groupby(numbered, key=lambda pair: pair[1].room)}
-    kept = _choose(build, states, rooms[Room.ONLINE])
-    with trees.offer(build, kept) as tree_offer:
-        build.facts = unpack(_run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer), Facts)
+    choice = choices.key_of(build, states)
+    tree_key = _recall(build, choice, turn, rooms[Room.ONLINE])
+    recalled = tree_key is not None
+    if not recalled:
+        tree_key = _choose(build, choice, rooms[Room.ONLINE])
+    build.memory = turn.install(tree_key, build.facts.installed_size)
+    kept = trees.find(tree_key)
+    if recalled and kept is None:
+        # Damaged, or gone meanwhile: the packages have to be there after all.
+        build.facts = Facts()
+        _choose(build, choice, rooms[Room.ONLINE])
+    with trees.offer(build, tree_key, kept) as tree_offer:
+        build.facts = unpack(_run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer, turn), Facts)
     _run_group(build, rooms[Room.HOST])
 
 
-def _choose(
-    build: Build, states: tuple[repomd.RepositoryState, ...], stages: list[tuple[int, Stage]]
-) -> Path | None:
-    """Know the packages, and have them unless their tree is in the cache; return that tree's archive."""
-    key = choices.key_of(build, states)
-    known = choices.find(key)
-    if known:
-        build.facts.packages, build.facts.installed_size = known.packages, known.installed_size
-        kept = trees.find(build)
-        if kept:
-            for warning in known.warnings:
-                build.warn(warning)
-            again = (lambda _: f"{solve.check(build)}, as before", lambda _: "not needed")
-            stages = [
-                (number, replace(stage, run=run)) for (number, stage), run in zip(stages, again, strict=True)
-            ]
-            _run_group(build, stages)
-            return kept
+def _recall(build: Build, choice: str, turn: Turn, stages: list[tuple[int, Stage]]) -> str | None:
+    """Know the packages from an earlier choice; return the key of their tree if the cache has it, or will.
+
+    None: they are to be chosen and fetched.
+    """
+    known = choices.find(choice)
+    if known is None:
+        return None
+    build.facts.packages, build.facts.installed_size = known.packages, known.installed_size
+    key = trees.key_of(build)
+    if key is None or not (trees.has(key) or turn.is_promised(key)):
         build.facts = Facts()
+        return None
+    for warning in known.warnings:
+        build.warn(warning)
+    again = (lambda _: f"{solve.check(build)}, as before", lambda _: "not needed")
+    _run_group(
+        build,
+        [(number, replace(stage, run=run)) for (number, stage), run in zip(stages, again, strict=True)],
+    )
+    return key
+
+
+def _choose(build: Build, choice: str, stages: list[tuple[int, Stage]]) -> str | None:
+    """Choose the packages, have them, remember the choice; return the key of their tree, if it has one."""
     build.facts = unpack(_run_inside(build, Room.ONLINE, stages), Facts)
-    choices.keep(build, key)
-    return trees.find(build)
+    choices.keep(build, choice)
+    return trees.key_of(build)
 
 
 def _run_inside(
-    build: Build, room: Room, stages: list[tuple[int, Stage]], offer: trees.Offer = trees.NOTHING
+    build: Build,
+    room: Room,
+    stages: list[tuple[int, Stage]],
+    offer: trees.Offer = trees.NOTHING,
+    turn: Turn = ALONE,
 ) -> Any:
     """Run stages inside; return their facts, as JSON gave them.
 
@@ -213,7 +235,7 @@ def _run_inside(
             log=build.log,
             binds=tuple(binds),
             network=room == Room.ONLINE or build.options.network,
-            requests=initramfs.requests(build, cache_folder("initramfs")) | offer.requests,
+            requests=initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests,
             runner=build.runner,
         )
     if room == Room.OFFLINE:

@@ -76,9 +76,13 @@ def key_of(build: Build) -> str | None:
     )
 
 
-def find(build: Build) -> Path | None:
-    """Return the archive for `build`, its digest compared; None where there is none."""
-    key = key_of(build)
+def has(key: str | None) -> bool:
+    """Say whether there is an archive of that key; what is in it is not looked at."""
+    return key is not None and any(cache_folder("trees").glob(f"{key}-*"))
+
+
+def find(key: str | None) -> Path | None:
+    """Return the archive of that key, its digest compared; None where there is none."""
     entry = entries.find(cache_folder("trees"), key) if key else None
     if entry:
         idmap.hand_over(entry)
@@ -97,12 +101,11 @@ NOTHING = Offer(requests={})
 
 
 @contextlib.contextmanager
-def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
-    """Yield what the inside is to get: the archive `entry`, or a file to make one in."""
+def offer(build: Build, key: str | None, entry: Path | None) -> Iterator[Offer]:
+    """Yield what the inside is to get: the archive `entry`, or a file to make one in, of the key `key`."""
     if entry is not None:
         yield Offer(binds=(Bind(source=entry, target=os.fspath(KEPT)),), requests={})
         return
-    key = key_of(build)
     folder = cache_folder("trees")
     # The disk and the qcow2 need room as well, and more than a cache does.
     if key is None or shutil.disk_usage(folder).free < 4 * build.facts.installed_size:

@@ -400,7 +400,7 @@ def _kept(names: Sequence[str]) -> list[str]:
 
 def _limits(build: Build, kept: Sequence[str]) -> Callable[[], None]:
     """Return what bounds a program before it starts: what it may do, and take of memory, as the tree may."""
-    most = available_memory() * build.options.memory_share // 100
+    most = build.share_of(available_memory())
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))

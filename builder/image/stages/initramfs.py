@@ -22,6 +22,7 @@ from builder.image.tree import tree
 from builder.image.tree.cpio import device_nodes
 from builder.image.tree.files import changed_since
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
+from builder.image.turns import Turn
 from builder.kickstart.disk.boot import has_loader
 from builder.kickstart.plan import ScriptSection
 
@@ -43,10 +44,11 @@ OPTIONS = ("--force", "--no-hostonly", "--reproducible", "--quiet")
 
 def run(build: Build) -> str:
     """Make what is missing in /boot; without dracut do nothing: scripts may still install it."""
-    kernels = find_kernels()
-    if not kernels or not tree.path("/usr/bin/dracut").exists():
-        return "not yet"
+    kernels = find_kernels() if tree.path("/usr/bin/dracut").exists() else ()
     cached = [_provide(build, kernel) for kernel in kernels]
+    build.ask("share", "")
+    if not kernels:
+        return "not yet"
     return f"{', '.join(kernels)}  {'from the cache' if all(cached) else 'made by dracut'}"
 
 
@@ -126,8 +128,11 @@ def digest_inputs() -> str:
     return digest_of(found)
 
 
-def requests(build: Build, folder: Path) -> dict[str, Request]:
-    """Return what the inside may ask of the cache in `folder`: this image's packages only."""
+def requests(build: Build, folder: Path, turn: Turn) -> dict[str, Request]:
+    """Return what the inside may ask of the cache in `folder`: this image's packages only.
+
+    And what it says when builds that wait for the same, by their `turn`, find it there.
+    """
     packages = sorted((package.nevra, package.sha256) for package in build.facts.packages)
     chosen = build.plan.packages
     state = digest_of([packages, chosen.docs, chosen.languages, OPTIONS, device_nodes().hex()])
@@ -144,4 +149,8 @@ def requests(build: Build, folder: Path) -> dict[str, Request]:
         entries.store(content, folder, place(key), files=KEPT)
         return b""
 
-    return {"initramfs": find, "keep initramfs": keep}
+    def share(_: str, __: bytes) -> bytes:
+        turn.share()
+        return b""
+
+    return {"initramfs": find, "keep initramfs": keep, "share": share}

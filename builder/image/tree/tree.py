@@ -41,14 +41,14 @@ def bounds(build: Build, available: int) -> dict[str, Usage]:
     is made smaller (its room at first boot stays as planned).
     """
     planned = capacity(build.plan.disk)
-    share = available * build.options.memory_share // 100
+    share = build.share_of(available)
     others = sum(usage.bytes for mountpoint, usage in planned.items() if mountpoint != "/")
     root = min(planned["/"].bytes, share - others)
     if root < min(planned["/"].bytes, 16 * MIB):
         raise BuildError(
             f"the file systems of the plan need {others // MIB} MiB of memory besides /, "
-            f"and {build.options.memory_share} % of what is free are {share // MIB} MiB",
-            hint="raise --memory-share, or plan smaller file systems",
+            f"and this build may take {share // MIB} MiB of it",
+            hint="raise --memory-share, lower --jobs, or plan smaller file systems",
         )
     planned["/"] = Usage(bytes=root, inodes=planned["/"].inodes)
     return dict(sorted(planned.items()))
