@@ -23,9 +23,9 @@ def find_program() -> Path:
     Raises:
         ToolMissing: there is none.
     """
-    beside = Path(sys.executable).with_name("diskimage-builder")
-    if beside.is_file():
-        return beside
+    own = Path(sys.executable).with_name("diskimage-builder")
+    if own.is_file():
+        return own
     found = shutil.which("diskimage-builder")
     if found is None:
         raise ToolMissing("diskimage-builder is not installed", hint=f"make setup-dib, {INSTEAD}")
