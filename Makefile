@@ -85,8 +85,8 @@ bench: ## measure our builds next to the floor and diskimage-builder, and the ot
 	@$(INSTALL) bench
 	.venv/bin/python -m tests.rig.bench $(SUITES)
 
-lock: setup-dev ## pin every Python package again, with hashes
-	.venv/bin/python -m pip install -q pip-tools
+lock: setup-dev ## pin every Python package again, with hashes (UPGRADE=1: the newest of what services need)
+	.venv/bin/python -m pip install -q pip-tools uv
 	builder/requirements/lock
 
 clean: ## remove out/, .venv and the caches, after saying how much

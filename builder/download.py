@@ -79,8 +79,8 @@ def _download(source: Remote, runner: Runner) -> bytes:
             return _read(source.url)
         except _NotThere as error:
             raise RemoteError(f"{mask(source.url)}: {error}", hint="is there a network?") from error
-    pip = _pip_settings(runner)
-    indexes = f"{pip.get('index-url') or _default_index(runner)} {pip.get('extra-index-url', '')}".split()
+    pip = pip_settings(runner)
+    indexes = f"{pip.get('index-url') or default_index(runner)} {pip.get('extra-index-url', '')}".split()
     reasons = []
     for index in indexes:
         try:
@@ -116,7 +116,7 @@ def _read_from_index(index: str, name: str, *, certificates: str | None) -> byte
     raise _NotThere(f"{http.without_login(page)} has no {name}")
 
 
-def _default_index(runner: Runner) -> str:
+def default_index(runner: Runner) -> str:
     """Return the index that pip asks when nothing is set, which pip alone knows."""
     program = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
     try:
@@ -125,11 +125,15 @@ def _default_index(runner: Runner) -> str:
         return ""
 
 
-def _pip_settings(runner: Runner) -> Mapping[str, str]:
-    """Return what pip would take of its files and of PIP_* in the environment; the latter wins."""
-    own = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+def pip_variables() -> dict[str, str]:
+    """Return what of our environment is pip's own, for a pip that we start."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+
+
+def pip_settings(runner: Runner) -> Mapping[str, str]:
+    """Return pip's index-url, extra-index-url and cert: of its files, and of PIP_*, which win."""
     try:
-        text = runner.run([sys.executable, "-m", "pip", "config", "list"], env=own).stdout
+        text = runner.run([sys.executable, "-m", "pip", "config", "list"], env=pip_variables()).stdout
     except CommandFailed:
         return {}
     rows = re.findall(r"^(\S+)\.(index-url|extra-index-url|cert)='(.*)'$", text, re.MULTILINE)

@@ -57,6 +57,22 @@ class Python:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """The Python (/usr/bin/python3.N) that runs the services in the environment of openstack-python-bundled.
+
+    `glibc` is the target's: what is compiled must run with it.
+    """
+
+    version: str
+    glibc: str
+
+    def __post_init__(self) -> None:
+        for name, value in (("version", self.version), ("glibc", self.glibc)):
+            if not re.fullmatch(r"[23]\.\d+", value):
+                raise ValueError(f'environment: {name} "{value}" is not of the form 3.12')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rpm:
     """What the target's rpm reads and writes.
 
@@ -144,7 +160,8 @@ class Target:
     repository's metadata that its tools read; `ksversion` pykickstart's name of
     its kickstart syntax; `mock` the name of its configuration in mock; `koji` the hub that builds for it,
     None where the user must name one; `dib` what diskimage-builder makes it with, None where it cannot;
-    `python` is None where it has no Python 3.6 or later; `xfs` the features of mkfs.xfs(8) that its kernel
+    `python` is None where it has no Python 3.6 or later, `environment` where it has none that carries the
+    services of its release; `xfs` the features of mkfs.xfs(8) that its kernel
     and GRUB do not read, as 0.
     """
 
@@ -157,6 +174,7 @@ class Target:
     release: str
     init: Init
     python: Python | None
+    environment: Environment | None = None
     rpm: Rpm
     packages: Literal["yum", "dnf", "dnf5"]
     repodata: Literal["gz", "zstd"]
@@ -175,6 +193,13 @@ class Target:
             raise ValueError(f'dist "{self.dist}" is not of the form .el9')
         if not re.fullmatch(r"(F|RHEL)\d+", self.ksversion):
             raise ValueError(f'ksversion "{self.ksversion}" is not of the form F45 or RHEL9')
+
+    @property
+    def sitearch(self) -> Path | None:
+        """Where its Python keeps what is compiled."""
+        if self.python is None or self.python.sitelib.name == "dist-packages":
+            return self.python.sitelib if self.python else None
+        return Path(str(self.python.sitelib).replace("/lib/", "/lib64/", 1))
 
     @property
     def cache(self) -> str:

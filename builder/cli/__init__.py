@@ -23,6 +23,7 @@ COMMANDS = {
     "specs": "make the specs of OpenStack's services from the catalogue",
     "srpm": "build a source RPM",
     "rpm": "build binary RPMs",
+    "bundle": "list what is in the Python environment of the services, and what is behind",
     "bump": "write a new version or release and a changelog entry",
     "check-rpm": "check RPMs: rpmlint, and what their target wants",
     "repo": "make dnf repositories of built RPMs",

@@ -24,7 +24,7 @@ from builder.rpm.build.archive import (
 from builder.rpm.programs import pyproject
 from builder.rpm.programs.pyproject import build_tools
 from builder.rpm.spec.macros import target_macros
-from builder.rpm.spec.packages import BUNDLED, ENVIRONMENT, ENVIRONMENT_PYTHON, Package, has_environment
+from builder.rpm.spec.packages import BUNDLED, ENVIRONMENT, Package
 from builder.rpm.spec.parse import parse_spec
 from builder.rpm.spec.sources import SourceFiles, find_sources
 from builder.rpm.spec.tags import read_spec
@@ -160,10 +160,10 @@ def _check_conditions(pairs: Sequence[tuple[Package, Target]], conditions: Seque
             problems += [
                 Problem(
                     message=f"{package.name} cannot be built with dependencies bundled for {target.name}: "
-                    f"{ENVIRONMENT} is for Python {ENVIRONMENT_PYTHON}"
+                    f"{ENVIRONMENT} is not made for its Python"
                 )
                 for package, target in having
-                if not has_environment(target)
+                if target.environment is None
             ]
     return problems
 

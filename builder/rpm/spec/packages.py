@@ -15,9 +15,8 @@ from builder.schema import nearest, show_path
 from builder.targets import NO_RELEASE, Target
 
 UTILS = "openstack-utils"
-# The environment that `--with bundled` builds for, and the Python that its wheels are for.
+# The environment that `--with bundled` builds for.
 ENVIRONMENT = "openstack-python-bundled"
-ENVIRONMENT_PYTHON = "3.11"
 BUNDLED = "bundled"
 
 
@@ -83,18 +82,13 @@ def refusal(package: Package, target: Target) -> str | None:
     """Return why a package cannot be built for a target; None when it can."""
     if package.name == UTILS and target.python is None:
         return f"{target.name} has no Python 3.6 or later, which {package.name} needs"
-    if package.name == ENVIRONMENT and not has_environment(target):
-        return f"its wheels are for Python {ENVIRONMENT_PYTHON}, which {target.name} does not have"
+    if package.name == ENVIRONMENT and target.environment is None:
+        return f"{target.name} has no Python that it is made for"
     if package.release is not None and target.release == NO_RELEASE:
         return f"{target.name} gets {UTILS} only"
     if package.release not in (None, target.release):
         return f"{target.name} gets release {target.release}, which has no {package.name}"
     return None
-
-
-def has_environment(target: Target) -> bool:
-    """Say whether services can be built for the target with their dependencies bundled."""
-    return target.python is not None and target.python.version == ENVIRONMENT_PYTHON
 
 
 def pair(
