@@ -284,12 +284,13 @@ def _unknown(pattern: str) -> Problem:
     return Problem(message=f"{what}: {pattern}", hint=f"did you mean {near}? ({listed})" if near else listed)
 
 
-def writable_databases(showrc: str) -> frozenset[str]:
-    """Return the formats of rpm database that an rpm can write, from the text of `rpm --showrc`.
+def rpm_databases(showrc: str) -> dict[str, bool]:
+    """Return the formats of rpm database that an rpm can read, and whether it writes each.
 
-    A backend that only reads is called NAME_ro there. rpm before 4.16 has no such line: bdb only.
+    Args:
+        showrc: what `rpm --showrc` says. A backend that only reads is called NAME_ro there. rpm before 4.16
+            has no such line: bdb only.
     """
     match = re.search(r"^available backends\s*:\s*(.*)$", showrc, re.MULTILINE)
-    if not match:
-        return frozenset({"bdb"})
-    return frozenset(name for name in match[1].split() if not name.endswith("_ro") and name != "dummy")
+    names = match[1].split() if match else ["bdb"]
+    return {name.removesuffix("_ro"): not name.endswith("_ro") for name in names if name != "dummy"}

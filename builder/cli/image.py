@@ -82,6 +82,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what chooses the packages (default: dnf where its Python module is, else libdnf5)",
     )  # fmt: skip
     how.add_argument(
+        "--bootstrap", action="store_true",
+        help="let the target's own rpm install (default: where the host's cannot write its database)",
+    )  # fmt: skip
+    how.add_argument(
         "--timeline", type=Path, metavar="FILE",
         help="write what ran when, as a trace that a browser's viewer opens (chrome://tracing, Perfetto)",
     )  # fmt: skip
@@ -199,6 +203,7 @@ def _options(args: argparse.Namespace) -> BuildOptions:
         keep_files=tuple(args.keep_file),
         ks_arguments=tuple(args.ks_arg),
         solver=args.solver,
+        bootstrap=args.bootstrap,
         timeline=args.timeline.absolute() if args.timeline else None,
         formats=args.format,
         source_date_epoch=_epoch(),
@@ -289,7 +294,7 @@ def _check_dib(args: argparse.Namespace) -> None:
         raise InputError(
             "--engine dib builds one image at a time", hint="name one, or build with --engine direct"
         )
-    for option in ("network", "keep_file", "ks_arg", "solver", "element_env", "timeline"):
+    for option in ("network", "keep_file", "ks_arg", "solver", "bootstrap", "element_env", "timeline"):
         if getattr(args, option):
             name = option.replace("_", "-")
             raise InputError(

@@ -167,7 +167,7 @@ def _check(orders: Sequence[Order], options: BuildOptions) -> None:
     for order in orders:
         try:
             if order.is_final:
-                check_host(order.plan, order.target, options)
+                check_host(order.plan, options)
             expect(order.plan, options)
         except BuildError as error:
             failures.append(error)

@@ -11,15 +11,18 @@ from pathlib import Path
 
 from builder.formats import rpmquery
 from builder.guest.imagedisk import ROOM_LEFT
-from builder.guest.outcome import not_applicable
+from builder.guest.outcome import not_applicable, not_done
 from builder.guest.tree import ImageTree
 from builder.room import run_apart
 from builder.runner import Completed, Runner
+from builder.targets import rpm_databases
 
 # RPMFILE_CONFIG, RPMFILE_DOC, RPMFILE_GHOST
 _CONFIG, _DOC, _GHOST = 1, 2, 64
 
 FOLDERS = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+# What a database of each format is called (rpm's lib/backend).
+FORMATS = {"rpmdb.sqlite": "sqlite", "Packages.db": "ndb", "Packages": "bdb"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,9 +49,16 @@ class RpmDatabase:
         """The folder of the rpm database inside the image."""
         for folder in FOLDERS:
             names = self._tree.names(folder)
-            if any(name in names for name in ("rpmdb.sqlite", "Packages", "Packages.db")):
+            formats = [format for name, format in FORMATS.items() if name in names]
+            if formats and formats[0] not in self._known:
+                raise not_done(f"the image's rpm database is {formats[0]}, which this host's rpm cannot read")
+            if formats:
                 return folder
         raise not_applicable("the image has no rpm database")
+
+    @cached_property
+    def _known(self) -> dict[str, bool]:
+        return rpm_databases(run_apart(self._runner, ["rpm", "--showrc"]).stdout)
 
     @cached_property
     def copy(self) -> Path:

@@ -28,6 +28,8 @@ MOST_WARNINGS = 1000
 LONGEST_WARNING = 2000
 # Inside, the tree of the image. Each planned file system is a tmpfs of its planned size, mounted here.
 TREE = Path("/tree")
+# Inside, the tree with the target's own rpm, where that installs the packages.
+BOOTSTRAP = Path("/work/bootstrap")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +40,7 @@ class BuildOptions:
     `ks_arguments` are what /proc/cmdline says to scripts that run as in the installer.
     `keep_files` are paths of the image that are not cleaned away, whatever they are.
     `solver` is `dnf` or `libdnf5`; None: whichever the host has.
+    `bootstrap`: the target's own rpm installs the packages, not the host's.
     `formats` of the finished files, from `builder.formats.diskimage`; the first is the artifact's.
     """
 
@@ -49,6 +52,7 @@ class BuildOptions:
     keep_files: tuple[str, ...] = ()
     ks_arguments: tuple[str, ...] = ()
     solver: str | None = None
+    bootstrap: bool = False
     timeline: Path | None = None
     formats: tuple[str, ...] = ("qcow2",)
     source_date_epoch: int
@@ -97,8 +101,9 @@ class Build:
     `work` is the work folder: its host path outside, a folder of its own in memory inside. `disk` is the raw
     disk: DISK inside. `seed` is what identifiers of the disk are made from, `request` what dnf's worker gets,
     `choice` what it chose. `door` leads from the inside to the outside. `initramfs` is what was made before
-    scripts ran, by kernel, `clusters` what compressed the image. `step` is the line of progress of the
-    running stage. `memory` has the bytes that the tree may take, where other builds run beside this one.
+    scripts ran, by kernel, `clusters` what compressed the image. `bootstrap` is the archive with the
+    target's own rpm, where that installs the packages. `step` is the line of progress of the running stage.
+    `memory` has the bytes that the tree may take, where other builds run beside this one.
     """
 
     plan: ImagePlan
@@ -118,6 +123,7 @@ class Build:
     initramfs: dict[str, Initramfs] = field(default_factory=dict)
     clusters: Clusters | None = None
     memory: int | None = None
+    bootstrap: Path | None = None
 
     def go_inside(self, door: Door) -> None:
         """Be the build as the inside has it: what it says and asks goes through `door`."""
@@ -174,7 +180,7 @@ class Build:
 
 
 def failure(event: dict[str, Any], plan: ImagePlan, log: Path) -> BuildError:
-    """Return the error that an `error` event of dnf's worker stands for."""
+    """Return the error that an `error` event of dnf's worker, or of another `program`, stands for."""
     kind, message = event["kind"], event["message"]
     if kind == "missing":
         problems = []
@@ -208,4 +214,5 @@ def failure(event: dict[str, Any], plan: ImagePlan, log: Path) -> BuildError:
             log=log,
         )
     details = "; ".join(event.get("details", ()))
-    return BuildError(f"dnf: {message}" + (f": {details}" if details else ""), log=log)
+    program = event.get("program", "dnf")
+    return BuildError(f"{program}: {message}" + (f": {details}" if details else ""), log=log)

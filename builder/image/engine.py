@@ -17,7 +17,7 @@ from builder.image.turns import ALONE, Turn
 from builder.kickstart.plan import ImagePlan
 from builder.report import Report
 from builder.runner import Runner
-from builder.targets import Target
+from builder.targets import Target, rpm_databases
 
 TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
 # What file systems need, where the plan has one.
@@ -41,7 +41,8 @@ def build_image(
         InputError: the plan cannot be built on this host or from these repositories.
         PermissionMissing, ToolMissing, RemoteError, CommandFailed, BuildError: as they say.
     """
-    check_host(plan, target, options)
+    check_host(plan, options)
+    options = replace(options, bootstrap=options.bootstrap or not can_write(target, runner))
     states = repomd.read_states(plan)
     fingerprint = take_fingerprint(plan, options, states)
     result = expect(plan, options)
@@ -64,7 +65,12 @@ def build_image(
     )
 
 
-def check_host(plan: ImagePlan, target: Target, options: BuildOptions) -> None:
+def can_write(target: Target, runner: Runner) -> bool:
+    """Say whether this host's rpm writes databases as the target's rpm does."""
+    return rpm_databases(runner.run(["rpm", "--showrc"]).stdout).get(target.rpm.database, False)
+
+
+def check_host(plan: ImagePlan, options: BuildOptions) -> None:
     """Refuse what this host cannot build, before the first effect.
 
     Raises:
@@ -78,11 +84,6 @@ def check_host(plan: ImagePlan, target: Target, options: BuildOptions) -> None:
         raise InputError(
             f"{plan.name}: no repository to take packages from",
             hint="the kickstart has no url or repo line: name one with --repo NAME=URL",
-        )
-    if target.rpm.database == "bdb":
-        raise InputError(
-            f"{target.name}: its rpm database is Berkeley DB, which the rpm of this host cannot write",
-            hint="build this image on a host of that release",
         )
     kinds = {volume.fstype for volume in plan.disk.volumes}
     for tool in (*TOOLS, *(name for kind in sorted(kinds) for name in TOOLS_OF.get(kind, ()))):

@@ -40,6 +40,7 @@ def take_fingerprint(
             *(
                 options.network,
                 options.compat,
+                options.bootstrap,
                 options.keep_files,
                 options.ks_arguments,
                 options.source_date_epoch,

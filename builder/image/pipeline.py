@@ -31,7 +31,7 @@ from builder.image.finished import FinishedImage
 from builder.image.isolation import idmap
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.isolation.wire import pack, unpack
-from builder.image.packages import dnf, keys, repomd
+from builder.image.packages import bootstrap, dnf, keys, repomd
 from builder.image.publish import log_kept, publish
 from builder.image.stages import (
     bootfiles,
@@ -48,7 +48,7 @@ from builder.image.stages import (
 from builder.image.tree import tree
 from builder.image.turns import ALONE, Turn
 from builder.kickstart.plan import ImagePlan
-from builder.report import Report
+from builder.report import Report, Step
 from builder.runner import Runner
 from builder.sizes import MIB
 from builder.targets import Target
@@ -140,6 +140,7 @@ def run(
 def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...], turn: Turn) -> None:
     numbered = list(enumerate(STAGES, 1))
     rooms = {room: list(group) for room, group in groupby(numbered, key=lambda pair: pair[1].room)}
+    before = _make_bootstrap(build, states, rooms) if build.options.bootstrap else None
     choice = choices.key_of(build, states)
     tree_key = _recall(build, choice, turn, rooms[Room.ONLINE])
     recalled = tree_key is not None
@@ -151,9 +152,40 @@ def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...], turn: 
         # Damaged, or gone meanwhile: the packages have to be there after all.
         build.facts = Facts()
         _choose(build, choice, rooms[Room.ONLINE])
+    files = (build.disk, build.work / tree.SAVED.name) if build.options.keep else (build.disk,)
     with trees.offer(build, tree_key, kept) as tree_offer:
-        build.facts = unpack(_run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer, turn), Facts)
+        facts = _run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer, turn, files)
+    build.facts = unpack(facts, Facts)
+    if before:
+        _note(build, before, at=0)
     _run_group(build, rooms[Room.HOST])
+
+
+def _make_bootstrap(
+    build: Build, states: tuple[repomd.RepositoryState, ...], rooms: dict[Room, list[tuple[int, Stage]]]
+) -> Span:
+    """Have a tree with the target's own rpm in the cache: the stages up to `install`, in one step."""
+    part = bootstrap.plan(build)
+    choice = choices.key_of(part, states)
+    with build.report.step("bootstrap") as step:
+        key = _recall(part, choice, ALONE, rooms[Room.ONLINE])
+        kept = trees.find(key)
+        step.detail = f"rpm of {build.target.name}  from the cache"
+        if kept is None:
+            part.facts = Facts()
+            key = _choose(part, choice, rooms[Room.ONLINE])
+            with trees.offer(part, key, None) as tree_offer:
+                _run_inside(part, Room.OFFLINE, rooms[Room.OFFLINE][:1], tree_offer)
+            kept = trees.find(key)
+            step.detail = f"rpm of {build.target.name}  {len(part.facts.packages)} packages"
+        span = _span(build, "bootstrap", step)
+    if kept is None:
+        raise BuildError(
+            f"the tree with the rpm of {build.target.name} cannot be kept in {cache_folder('trees')}",
+            hint="free some space there; a repository must have SHA-256 digests of its packages",
+        )
+    build.bootstrap = kept
+    return span
 
 
 def _recall(build: Build, choice: str, turn: Turn, stages: list[tuple[int, Stage]]) -> str | None:
@@ -192,11 +224,12 @@ def _run_inside(
     stages: list[tuple[int, Stage]],
     offer: trees.Offer = trees.NOTHING,
     turn: Turn = ALONE,
+    files: tuple[Path, ...] = (),
 ) -> Any:
     """Run stages inside; return their facts, as JSON gave them.
 
-    The inside gets copies of small files, the packages read-only, and files to write: the disk, and what
-    `offer` has.
+    The inside gets copies of small files, the packages read-only, what `offer` has, and new files to write:
+    `files`, in the work folder.
     """
     cache = cache_folder("dnf", build.target.name)
     idmap.hand_over(cache)
@@ -207,12 +240,13 @@ def _run_inside(
         Bind(source=cache, target="/cache", writable=room == Room.ONLINE),
         *offer.binds,
     ]
+    if build.bootstrap:
+        binds.append(Bind(source=build.bootstrap, target=str(bootstrap.ARCHIVE)))
     if room == Room.OFFLINE:
         _check_room(build)
-        files = (build.disk, build.work / tree.SAVED.name) if build.options.keep else (build.disk,)
-        for path in files:
-            _make_for_inside(path)
-            binds.append(Bind(source=path, target=f"/{path.name}", writable=True))
+    for path in files:
+        _make_for_inside(path)
+        binds.append(Bind(source=path, target=f"/{path.name}", writable=True))
 
     def inside(door: Door) -> Any:
         build.go_inside(door)
@@ -225,7 +259,7 @@ def _run_inside(
             facts.spans += build.runner.spans("inside")
             return pack(facts)
         finally:
-            if build.options.keep and room == Room.OFFLINE:
+            if tree.SAVED.exists():
                 tree.save(build)
 
     # Builds side by side read the packages together; only one at a time fetches.
@@ -238,9 +272,8 @@ def _run_inside(
             requests=initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests,
             runner=build.runner,
         )
-    if room == Room.OFFLINE:
-        for path in files:
-            idmap.take_back(path)
+    for path in files:
+        idmap.take_back(path)
     return facts
 
 
@@ -255,11 +288,18 @@ def _run_group(build: Build, stages: list[tuple[int, Stage]]) -> Facts:
         with build.report.step(stage.name, count=(number, len(STAGES))) as step:
             build.step = step
             step.detail = stage.run(build)
-        build.facts.stages.append((stage.name, round(step.seconds, 3)))
-        where = "inside" if build.door else "host"
-        span = Span(name=stage.name, kind="stage", where=where, began=step.started, seconds=step.seconds)
-        build.facts.spans.append(span)
+        _note(build, _span(build, stage.name, step), at=len(build.facts.stages))
     return build.facts
+
+
+def _span(build: Build, name: str, step: Step) -> Span:
+    where = "inside" if build.door else "host"
+    return Span(name=name, kind="stage", where=where, began=step.started, seconds=step.seconds)
+
+
+def _note(build: Build, stage: Span, *, at: int) -> None:
+    build.facts.stages.insert(at, (stage.name, round(stage.seconds, 3)))
+    build.facts.spans.append(stage)
 
 
 def _check_room(build: Build) -> None:

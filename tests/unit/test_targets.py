@@ -22,8 +22,8 @@ from builder.targets import (
     Init,
     find_target,
     load_targets,
+    rpm_databases,
     select,
-    writable_databases,
 )
 
 ALL = [target.name for target in load_targets()]
@@ -153,14 +153,16 @@ def test_a_target_without_a_known_key_asks_for_one() -> None:
 @pytest.mark.parametrize(
     ("showrc", "expected"),
     [
-        ("a\navailable backends    : sqlite bdb_ro dummy\n", {"sqlite"}),
-        ("available backends    : sqlite ndb bdb dummy\n", {"sqlite", "ndb", "bdb"}),
-        ("ARCHITECTURE AND OS:\n", {"bdb"}),
+        ("a\navailable backends    : sqlite bdb_ro dummy\n", {"sqlite": True, "bdb": False}),
+        ("available backends    : sqlite ndb bdb dummy\n", {"sqlite": True, "ndb": True, "bdb": True}),
+        ("ARCHITECTURE AND OS:\n", {"bdb": True}),
     ],
     ids=["Debian 12", "all", "before 4.16"],
 )
-def test_databases_that_an_rpm_can_write_are_read_from_showrc(showrc: str, expected: set[str]) -> None:
-    assert writable_databases(showrc) == expected
+def test_databases_that_an_rpm_reads_and_writes_are_told_by_showrc(
+    showrc: str, expected: dict[str, bool]
+) -> None:
+    assert rpm_databases(showrc) == expected
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ def key_of(build: Build) -> str | None:
         [
             digest_code(),
             solver_state(build.options.solver),
+            # Its name has the digest of its content.
+            build.bootstrap.name if build.bootstrap else None,
             request,
             sorted((one.nevra, one.sha256, one.repo) for one in packages),
             [sha256_file(path) for path in sorted((build.work / "keys").glob("*.asc"))],
@@ -131,10 +133,15 @@ def unpack_kept(build: Build) -> bool:
     """Fill the empty tree from the archive, inside; say whether there is one."""
     if not KEPT.exists():
         return False
-    build.runner.run(["tar", "--extract", *_WHOLE, f"--file={KEPT}", f"--directory={TREE}"])
+    unpack_archive(build, KEPT, TREE)
     for message in _read_note().warnings:
         build.warn(message)
     return True
+
+
+def unpack_archive(build: Build, archive: Path, folder: Path) -> None:
+    """Fill an empty folder from an archive, inside."""
+    build.runner.run(["tar", "--extract", *_WHOLE, f"--file={archive}", f"--directory={folder}"])
 
 
 def keep(build: Build, warnings: tuple[str, ...]) -> None:

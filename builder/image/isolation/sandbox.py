@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Sandboxes for programs that are not ours: the image's programs and the kickstart's scripts.
 
-Four rooms, all by bubblewrap, inside the namespaces that the build already has, each new for each program:
+Five rooms, all by bubblewrap, inside the namespaces that the build already has, each new for each program:
 
 - the solver: some of the host's programs and settings read-only, the packages' cache and the network, for dnf
   with the metadata and the packages of repositories;
 - the image: / is the tree;
 - the installer: the host's programs read-only, the tree at /mnt/sysimage, for %pre and --nochroot;
-- the transaction: the host's programs read-only, the tree at /tree, for dnf with the packages' scriptlets.
+- the transaction: the host's programs read-only, the tree at /tree, for dnf with the packages' scriptlets;
+- the bootstrap: the same with the target's own rpm, and what that requires, in place of the host's programs.
 
 A room has pid, ipc, uts, cgroup, mount and network namespaces of its own, and in them neither CAP_SYS_ADMIN
 nor a way to it: nothing is mounted, unmounted or entered (`seccomp.FOREIGN`). It has no descriptor but pipes,
@@ -27,7 +28,7 @@ from pathlib import Path
 
 from builder.bubblewrap import host_programs, no_environment
 from builder.errors import BuildError, CommandFailed
-from builder.image.build import TREE, Build
+from builder.image.build import BOOTSTRAP, TREE, Build
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation import capabilities, mounts, seccomp, shims
 from builder.image.isolation.blank_disk import BlankDisk
@@ -64,6 +65,11 @@ LONGEST = 2 * 3600.0
 LARGEST_OUTPUT = 16 << 20
 _CONFIGURATION = ("--ro-bind", "/etc", "/etc")
 _API_FOLDERS = ("proc", "sys", "dev", "run")
+# What a room for programs that install has of its own, from above to below.
+_MOUNTED = (
+    *_API_FOLDERS, "tmp", "var", "var/tmp", "root", "tree", "cache", "repos", "work", "work/dnfworker",
+    "work/keys",
+)  # fmt: skip
 # Of the host's /etc, what a program needs to find and to trust a server.
 _TO_REACH_SERVERS = (
     *(
@@ -199,7 +205,7 @@ def stream_transaction(build: Build, argv: Sequence[str], input: str) -> Iterato
     Raises:
         CommandFailed: as Runner.stream.
     """
-    words = _transaction(build, packages=len(build.facts.packages))
+    words = _on_tree(build, _host(), packages=len(build.facts.packages))
     return _stream(build, words, argv, input, capabilities.OF_AN_IMAGE)
 
 
@@ -211,13 +217,20 @@ def run_on_tree(
     log: Path | None = None,
     packages: int = 0,
 ) -> Completed:
-    """Run a program of the host on the tree, at /tree, isolated like the transaction.
+    """Run rpm on the tree, at /tree, isolated like the transaction: the host's, or of the bootstrap.
 
     Args:
         argv, ok, log: as of `run_in_image`.
         packages: how many it enters into the database (`Build.reproducible_environment`).
     """
-    return _run(build, _transaction(build, packages=packages), argv, ok=ok, log=log)
+    words = _bootstrap() if build.bootstrap else _host()
+    return _run(build, _on_tree(build, words, packages=packages), argv, ok=ok, log=log)
+
+
+def run_by_host(build: Build, argv: Sequence[str], *, ok: Sequence[int] = (0,)) -> Completed:
+    """Run a program of the host on the tree of the bootstrap, isolated like the transaction."""
+    words = [*_host(), "--bind", BOOTSTRAP, BOOTSTRAP]
+    return _run(build, _on_tree(build, words), argv, ok=ok, log=None)
 
 
 def _host() -> list[Word]:
@@ -225,9 +238,15 @@ def _host() -> list[Word]:
     return ["bwrap", *no_environment(), Scratch("/"), *host_programs(), "--ro-bind", "/etc", "/etc"]
 
 
-def _transaction(build: Build, *, packages: int) -> list[Word]:
+def _bootstrap() -> list[Word]:
+    """Return how a room for the target's own rpm begins. Only places of mounts are written to it."""
+    _check_folders(BOOTSTRAP, _MOUNTED)
+    return ["bwrap", *no_environment(), "--ro-bind", BOOTSTRAP, "/"]
+
+
+def _on_tree(build: Build, words: list[Word], *, packages: int = 0) -> list[Word]:
+    """Return the room that begins with `words`, with the tree at /tree, for programs that install."""
     _check_tree()
-    words = _host()
     words += [Scratch("/tmp", 0o1777), Scratch("/var/tmp", 0o1777), Scratch("/root", 0o700)]
     words += [*_rooms(False), "--ro-bind", "/sys", "/sys", "--bind", TREE, TREE]
     words += _folders(Path("/cache"), Path("/repos"), build.work / "dnfworker", build.work / "keys")
@@ -328,13 +347,17 @@ def _check_tree() -> None:
     Raises:
         BuildError: a script or a package put something else there.
     """
-    for name in _API_FOLDERS:
-        folder = TREE / name
+    _check_folders(TREE, _API_FOLDERS)
+
+
+def _check_folders(root: Path, names: Sequence[str]) -> None:
+    for name in names:
+        folder = root / name
         if not os.path.lexists(folder):
             folder.mkdir()
         if not stat.S_ISDIR(folder.lstat().st_mode):
             raise BuildError(
-                f"/{name} of the image is not a folder",
+                f"/{name} of the {'image' if root == TREE else 'bootstrap'} is not a folder",
                 hint="a script or a package put something else there: no program can run in such an image",
             )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rpm database of the image, read by the host's rpm."""
+"""The rpm database of the image, read by the rpm that wrote it: the host's, or the target's own."""
 
 from __future__ import annotations
 

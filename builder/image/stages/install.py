@@ -9,7 +9,7 @@ from builder.errors import BuildError
 from builder.image.build import Build
 from builder.image.cache import trees
 from builder.image.isolation import sandbox
-from builder.image.packages import dnf, rpmdb
+from builder.image.packages import bootstrap, dnf, rpmdb
 from builder.image.tree import tree
 from builder.image.tree.files import TreePath
 from builder.image.tree.scripts import run_section
@@ -23,16 +23,22 @@ MASKED = ("50-dracut.install", "51-dracut-rescue.install")
 def run(build: Build) -> str:
     """Mount the tree, run %pre-install, make the rpm database with the keys, run dnf's transaction.
 
-    Where the tree of the same packages is in the cache, it is filled from there.
+    Where the tree of the same packages is in the cache, it is filled from there. With a bootstrap, it is the
+    target's rpm that installs.
     """
     tree.mount_tree(build)
+    if build.bootstrap:
+        bootstrap.unpack(build)
     if trees.unpack_kept(build):
         return f"{len(build.facts.packages)} packages, the tree from the cache"
     said = len(build.facts.warnings)
     run_section(build, ScriptSection.PRE_INSTALL)
     masked = _mask_initramfs()
     _make_database(build)
-    _install(build)
+    if build.bootstrap:
+        bootstrap.install(build)
+    else:
+        _install(build)
     for path in masked:
         path.unlink(missing_ok=True)
     _remove_unowned(build, masked[0].parent)
@@ -56,10 +62,10 @@ def _install(build: Build) -> None:
 def _make_database(build: Build) -> None:
     """Make an empty rpm database that knows the keys; rpm takes only packages signed by them."""
     tree.path(str(build.target.rpm.dbpath)).mkdir(parents=True, exist_ok=True)
-    sandbox.run_on_tree(build, ["rpmdb", *rpmdb.options(build), "--initdb"], log=build.log)
+    sandbox.run_on_tree(build, ["rpm", *rpmdb.options(build), "--initdb"], log=build.log)
     keys = sorted((build.work / "keys").glob("*.asc"))
     if keys:
-        command = ["rpmkeys", *rpmdb.options(build), "--import", *map(str, keys)]
+        command = ["rpm", *rpmdb.options(build), "--import", *map(str, keys)]
         sandbox.run_on_tree(build, command, log=build.log, packages=len(keys))
 
 

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""`image --bootstrap`: the target's own rpm installs, from a tree that the host's dnf has made.
+
+The target's rpm is this host's here, with a macro of its own; tests/guest/test_bootstrap.py has one whose
+database the host can neither write nor read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.report import Report
+from builder.runner import Runner
+from tests.rig.fixture import spoil
+from tests.rig.fixture.rpmwriter import write_rpm
+from tests.rig.fixture.signing import new_signer
+from tests.rig.fixture.synthetic import build_synthetic
+from tests.support import host_rpm
+from tests.support.imaging import Bench, kickstart
+from tests.support.other_user import run_as_plain_user
+
+BOOTSTRAP = "--bootstrap"
+PACKAGES = "scripted\ncapable\nsetuid\nhard-links\ndocumented"
+TEXT = kickstart(packages=PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A bench whose repository has a rpm that installs the German translations only."""
+    folder = tmp_path_factory.mktemp("bootstrap")
+    folder.chmod(0o755)
+    runner = Runner(Report(quiet=True))
+    with new_signer(runner) as signer:
+        repository = build_synthetic(
+            folder / "repository",
+            runner=runner,
+            signer=signer,
+            extra=[host_rpm.package(macros="%_install_langs de")],
+        )
+    return Bench(folder, repository)
+
+
+def reindex(folder: Path) -> None:
+    """Make the metadata of a changed repository anew."""
+    subprocess.run(["createrepo_c", "--quiet", folder], check=True)
+
+
+def test_the_targets_own_rpm_installs_the_same_packages(bench: Bench) -> None:
+    by_host = bench.build(TEXT)
+    packages, french = bench.manifest()["packages"], "/usr/share/locale/fr/LC_MESSAGES/documented.mo"
+    assert bench.look().exists(french)
+
+    by_target = bench.build(TEXT, BOOTSTRAP)
+
+    assert "bootstrap" not in by_host.stderr
+    assert "rpm of fixture-12" in by_target.stderr
+    assert bench.manifest()["packages"] == packages
+    assert bench.manifest()["stages"][0]["name"] == "bootstrap"
+    # Its macros hold, not the host's.
+    assert not bench.look().exists(french)
+    assert bench.look().exists("/usr/share/locale/de/LC_MESSAGES/documented.mo")
+    assert bench.look().owner("/usr/bin/setuid")[0] & 0o7777 == 0o4755
+    assert bench.look().inode("/usr/share/hard/a") == bench.look().inode("/usr/share/hard/e")
+    assert bench.leftovers() == []
+
+
+def test_its_tree_is_made_once_and_the_same_inputs_give_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
+    bench.build(TEXT, BOOTSTRAP)
+    cold = Bench(tmp_path, bench.repository)
+
+    again = bench.build(kickstart(packages=PACKAGES + "\nodd-names"), BOOTSTRAP).stderr
+    same = bench.build(TEXT + "%post\ntrue\n%end\n", BOOTSTRAP).stderr
+    cold.build(TEXT + "%post\ntrue\n%end\n", BOOTSTRAP)
+
+    assert "rpm of fixture-12  from the cache" in again
+    assert "the tree from the cache" in same
+    assert cold.image.read_bytes() == bench.image.read_bytes()
+
+
+def test_another_rpm_of_the_target_has_the_tree_installed_anew(bench: Bench, tmp_path: Path) -> None:
+    runner = Runner(Report(quiet=True))
+    own = Bench(tmp_path, bench.repository)
+    own.build(TEXT, BOOTSTRAP)
+    newer, key = tmp_path / "newer", tmp_path / "key"
+    newer.mkdir()
+    with new_signer(runner) as signer:
+        package = replace(host_rpm.package(macros="%_install_langs fr"), release="2")
+        (newer / package.file_name).write_bytes(write_rpm(package, sign=signer.sign))
+        key.write_bytes(signer.public_key)
+    reindex(newer)
+
+    said = own.build(TEXT, BOOTSTRAP, "--add-repo", f"newer={newer}", "--gpgkey", str(key)).stderr
+
+    assert "the tree from the cache" not in said
+    assert own.look().exists("/usr/share/locale/fr/LC_MESSAGES/documented.mo")
+    assert not own.look().exists("/usr/share/locale/de/LC_MESSAGES/documented.mo")
+
+
+def test_a_target_whose_database_the_host_cannot_write_asks_for_it_by_itself(bench: Bench) -> None:
+    if "bdb " in subprocess.run(["rpm", "--showrc"], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("this host's rpm writes Berkeley DB")
+
+    said = bench.build(TEXT, "--target", "epel-8").stderr
+
+    assert "rpm of epel-8" in said
+    assert bench.look().exists("/var/lib/rpm/rpmdb.sqlite")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
+def test_a_plain_user_can_do_it_and_gets_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    folder = tmp_path / "repository"
+    shutil.copytree(bench.repository.folder, folder)
+    assert bench.repository.key is not None
+    own = Bench(tmp_path, replace(bench.repository, folder=folder, key=folder / bench.repository.key.name))
+
+    done = run_as_plain_user(own.command(TEXT, BOOTSTRAP), own.folder, environment=own.environment())
+
+    assert done.returncode == 0, done.stderr
+    bench.build(TEXT, BOOTSTRAP)
+    assert own.image.read_bytes() == bench.image.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(
+            kickstart(packages="failing-pre"), ("rpm of fixture-12: ", "failing-pre"), id="a scriptlet fails"
+        ),
+        pytest.param(TEXT.replace("--size=96", "--size=12"), ("the disk is too small",), id="a small disk"),
+        pytest.param(
+            kickstart(packages="capble"), ("did you mean capable?",), id="a name that is nearly one"
+        ),
+    ],
+)
+def test_what_cannot_be_is_an_error_and_changes_nothing(
+    bench: Bench, text: str, words: tuple[str, ...]
+) -> None:
+    bench.build(TEXT, BOOTSTRAP)
+    before = bench.image.stat().st_mtime_ns
+
+    done = bench.build(text, BOOTSTRAP, ok=False)
+
+    assert done.returncode in (1, 2), done.stderr
+    assert [word for word in words if word not in done.stderr] == []
+    assert bench.image.stat().st_mtime_ns == before
+    assert bench.leftovers() == []
+
+
+def test_a_scriptlet_that_fails_and_harms_nobody_is_a_warning(bench: Bench) -> None:
+    done = bench.build(kickstart(packages="failing-post"), BOOTSTRAP)
+
+    assert any("failing-post" in line for line in done.stderr.splitlines() if line.startswith("warning: "))
+    assert any("failing-post" in warning for warning in bench.manifest()["warnings"])
+
+
+def test_without_a_rpm_in_the_repositories_the_error_says_so(
+    tmp_path: Path, bench: Bench, synthetic: object
+) -> None:
+    own = Bench(tmp_path, synthetic)  # type: ignore[arg-type]
+
+    done = own.build(TEXT, BOOTSTRAP, ok=False)
+
+    assert done.returncode == 2
+    assert "package rpm is in none of the repositories" in done.stderr
+
+
+def strip_signature(rpm: Path) -> None:
+    """Take the signature away, and one of the digests."""
+    spoil.forget_payload_digest(rpm)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [spoil.change_payload, spoil.change_header, spoil.change_signature, strip_signature],
+    ids=["payload", "header", "signature", "no signature"],
+)
+def test_a_package_that_is_damaged_or_not_signed_does_not_reach_the_targets_rpm(
+    bench: Bench, damage: Callable[[Path], None]
+) -> None:
+    rpm = bench.repository.rpms["capable"]
+    whole = rpm.read_bytes()
+    damage(rpm)
+    reindex(bench.repository.folder)
+    try:
+        done = bench.build(TEXT, BOOTSTRAP, ok=False)
+    finally:
+        rpm.write_bytes(whole)
+        reindex(bench.repository.folder)
+
+    assert done.returncode == 1, done.stderr
+    assert "a package is not signed by a key that you trust, or is damaged" in done.stderr
+    assert rpm.name in done.stderr
+    assert "--install" not in bench.log.read_text()
