@@ -28,13 +28,16 @@ from builder.sizes import MIB
 ARCHIVE = Path("/bootstrap.tar")
 # MiB that it may take: ten times what rpm with all that it requires takes.
 _ROOM = 3072
+# From 4.19 on rpm makes the accounts that packages declare, by sysusers.sh: what that runs.
+_FOR_SYSUSERS = ("bash", "coreutils", "findutils", "grep", "shadow-utils")
 
 
 def plan(build: Build) -> Build:
     """Return the build of the tree with the target's rpm: the same repositories and keys, no scripts."""
+    names = ("rpm", *(_FOR_SYSUSERS if build.target.rpm.is_at_least("4.19") else ()))
     only = replace(
         build.plan,
-        packages=Packages(names=("rpm",), core=False, docs=False, weak=False, languages=()),
+        packages=Packages(names=names, core=False, docs=False, weak=False, languages=()),
         disk=Disk(partitions=(Partition(mountpoint="/", fstype="ext4", size=_ROOM),), size=_ROOM + 2),
         scripts=(),
         elements=Elements(),
