@@ -101,8 +101,26 @@ def load(base, filelists):
         # The tree is empty: no installed system to read.
         base.fill_sack(load_system_repo=False)
         base.read_comps(arch_filter=True)
+        base.comps._i = Held(base.comps._i)
     except dnf.exceptions.RepoError as error:
         raise Stop("repo", one_line(error)) from error
+
+
+class Held:
+    """An object of libcomps whose lists are Python's.
+
+    With Python 3.13 a loop over one of libcomps 0.1.21 finds nothing, or ends by SIGSEGV: on Debian 13.
+    list() of it is whole.
+    """
+
+    LISTS = ("categories", "environments", "groups", "group_ids", "option_ids", "packages")
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        value = getattr(self._inner, name)
+        return [Held(one) for one in list(value)] if name in self.LISTS else value
 
 
 def mark(base, request):
