@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A room for programs that parse an image, or run it: its bytes may be made to take such a program over.
+"""A room for programs that parse an image, run it, or talk to it: what it says may take such a program over.
 
 bubblewrap gives each program namespaces of its own: no network, no process of the host, no capability, the
 host's programs read-only, the files that it is to read, and what it may write. What a parser says, writes and
@@ -8,10 +8,11 @@ takes has a bound.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -36,8 +37,11 @@ def run_apart(
     argv: Sequence[str | os.PathLike[str]],
     *,
     readable: Sequence[Path] = (),
+    placed: Mapping[str, str] | None = None,
     writable: Path | None = None,
     room: int = 0,
+    folder: Path = Path("/"),
+    input: str | None = None,
     ok: Sequence[int] = (0,),
     env: Mapping[str, str] | None = None,
     hint: str | None = None,
@@ -47,24 +51,33 @@ def run_apart(
 
     Args:
         readable: files and folders that it sees, at the same place, read-only.
+        placed: files with such texts, some lines each, that it sees as well.
         writable: the one file or folder that it may write, at the same place.
         room: bytes that it may write.
-        ok, env, hint: as of Runner.run.
+        folder: where it is started.
+        input, ok, env, hint: as of Runner.run.
         longest: seconds.
 
     Raises:
         CommandFailed: as Runner.run, or it wrote more than `room`.
     """
-    words = _words(readable, [] if writable is None else [writable], env or {})
     try:
-        return runner.run(
-            [*words, "--chdir", "/", "--", *argv],
-            ok=ok,
-            hint=hint,
-            timeout=longest,
-            largest=LARGEST_OUTPUT,
-            child=Child(apart=True, preexec=partial(_limit, longest), watch=_watch(argv, writable, room)),
-        )
+        with _given(placed or {}) as files:
+            words = _words(readable, [] if writable is None else [writable], env or {}, placed=files)
+            return runner.run(
+                [*words, "--chdir", folder.absolute(), "--", *argv],
+                input=input,
+                ok=ok,
+                hint=hint,
+                timeout=longest,
+                largest=LARGEST_OUTPUT,
+                child=Child(
+                    apart=True,
+                    pass_fds=tuple(files.values()),
+                    preexec=partial(_limit, longest),
+                    watch=_watch(argv, writable, room),
+                ),
+            )
     except CommandFailed as error:
         error.message = error.message.replace("bwrap", os.path.basename(os.fspath(argv[0])), 1)
         raise
@@ -88,13 +101,18 @@ def start_apart(
         devices: the host's devices that it gets, where they exist.
         log: gets its output.
     """
-    words = _words(readable, [folder, *writable], {}, devices)
+    words = _words(readable, [folder, *writable], {}, devices=devices)
     line = [*words, "--chdir", folder.absolute(), "--", *argv]
     return runner.spawn(line, log=log, child=Child(apart=True))
 
 
 def _words(
-    readable: Sequence[Path], writable: Sequence[Path], env: Mapping[str, str], devices: Sequence[str] = ()
+    readable: Sequence[Path],
+    writable: Sequence[Path],
+    env: Mapping[str, str],
+    *,
+    placed: Mapping[str, int] | None = None,
+    devices: Sequence[str] = (),
 ) -> list[str | os.PathLike[str]]:
     words: list[str | os.PathLike[str]] = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
     words += ["--cap-drop", "ALL", *no_environment(), *host_programs()]
@@ -105,6 +123,8 @@ def _words(
         words += ["--dev-bind-try", name, name]
     for path in readable:
         words += ["--ro-bind", path.resolve(), path.absolute()]
+    for place, descriptor in (placed or {}).items():
+        words += ["--ro-bind-data", str(descriptor), place]
     for path in writable:
         words += ["--bind", path.absolute(), path.absolute()]
     # What is left of the room is in memory, and has no bound.
@@ -113,6 +133,21 @@ def _words(
     for name, value in settings.items():
         words += ["--setenv", name, value]
     return words
+
+
+@contextlib.contextmanager
+def _given(texts: Mapping[str, str]) -> Iterator[dict[str, int]]:
+    """Yield a descriptor for each place, from which bubblewrap reads the text."""
+    files: dict[str, int] = {}
+    try:
+        for place, text in texts.items():
+            files[place], writing = os.pipe()
+            os.write(writing, text.encode())
+            os.close(writing)
+        yield files
+    finally:
+        for descriptor in files.values():
+            os.close(descriptor)
 
 
 def _watch(

@@ -2,16 +2,20 @@
 """What a running guest reports about itself: one script, run once by ssh, and its output parsed.
 
 One script, because each login costs seconds in an emulated guest. A fact is the output and the exit
-status of one command; what it means is for the checks.
+status of one command; what it means is for the checks. The guest may be hostile: a fact has a bound, as each
+of its lines has, and taking the output apart costs no more than reading it.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+# Characters of one fact, and of one of its lines: `rpm -Va` says the most, a path has 4095 bytes.
+LARGEST = 1 << 20
+LONGEST_LINE = 4200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +82,8 @@ COMMANDS: Mapping[str, str] = {
     "denials": "sudo -n dmesg | grep 'avc:  denied' | head -n 5",
 }
 
+_STATUSES = frozenset(map(str, range(256)))
+
 # Taken in one boot of a run only: the packages are the same in all of them.
 COSTLY: Mapping[str, str] = {
     # The content of the files is compared from outside, where hashing is not emulated (package-files).
@@ -112,11 +118,31 @@ def make_script(*, wait: float, costly: bool) -> FactScript:
 
 
 def parse_facts(mark: str, output: str) -> dict[str, Fact]:
-    """Take the output of the script apart; a fact whose end is missing is left out."""
-    pattern = re.compile(
-        rf"^{re.escape(mark)} begin (\S+)\n(.*?)\n?^{re.escape(mark)} end (\d+)$", re.MULTILINE | re.DOTALL
-    )
-    return {
-        name: Fact(output=body, status=int(status))
-        for name, body, status in pattern.findall(output.replace("\r\n", "\n"))
-    }
+    """Take the output of the script apart.
+
+    A fact that was not asked for, or whose end is missing, is left out. Of each, LARGEST characters are kept.
+    """
+    found: dict[str, Fact] = {}
+    name, body, room = "", list[str](), 0
+    for line in _lines(output):
+        if line.startswith(f"{mark} begin "):
+            name, body, room = line.removeprefix(f"{mark} begin "), [], LARGEST
+        elif line.startswith(f"{mark} end "):
+            status = line.removeprefix(f"{mark} end ")
+            if (name in COMMANDS or name in COSTLY) and status in _STATUSES:
+                found[name] = Fact(output="\n".join(body), status=int(status))
+            name = ""
+        elif room > 0:
+            body.append(line)
+            room -= len(line) + 1
+    return found
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines, each up to its bound."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start : min(end, start + LONGEST_LINE)].removesuffix("\r")
+        start = end + 1

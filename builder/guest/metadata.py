@@ -117,8 +117,9 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 @contextmanager
 def serve(folder: Path, instance: Instance, datasource: Datasource) -> Iterator[None]:
     """Serve on `folder/metadata.sock` while the body runs; every request goes to `folder/metadata.log`."""
-    log = (folder / LOG).open("a", encoding="utf-8")
-    (folder / SOCKET).unlink(missing_ok=True)  # of this guest's boot before
+    for name in (SOCKET, LOG):
+        (folder / name).unlink(missing_ok=True)  # of this guest's boot before, or what its qemu put there
+    log = (folder / LOG).open("x", encoding="utf-8")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.0"

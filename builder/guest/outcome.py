@@ -16,6 +16,9 @@ from builder.errors import CommandFailed
 
 Evidence = TypeVar("Evidence")
 
+# Characters of a reason: it may quote the image.
+LONGEST_REASON = 4000
+
 
 class CheckState(StrEnum):
     """What came out."""
@@ -114,12 +117,19 @@ def run_checks(
             outcome = check.judge(evidence)
         except CannotCheck as stop:
             outcome = stop.outcome
-        except (CommandFailed, OSError, RecursionError) as error:
+        except (CommandFailed, OSError) as error:
             # The image made a program fail, or holds what cannot be read: names of 5000 bytes, say.
             outcome = not_done(str(error)).outcome
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
+            # What an image or a guest says is anybody's: no number where one is expected, a list for a name.
+            outcome = not_done(f"what it says cannot be understood: {error!r}").outcome
         results.append(
             CheckResult(
-                check=check.id, rows=check.rows, state=outcome.state, reason=outcome.reason, boot=boot
+                check=check.id,
+                rows=check.rows,
+                state=outcome.state,
+                reason=outcome.reason[:LONGEST_REASON],
+                boot=boot,
             )
         )
     return tuple(results)

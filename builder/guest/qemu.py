@@ -9,10 +9,13 @@ that takes qemu over finds its own disk there, and no network.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import signal
 import socket
+import stat
 import sys
 import threading
 import time
@@ -39,7 +42,11 @@ PORT = 2222
 PYTHON = os.path.realpath(sys.executable)
 PORT_RELAY = Path(port_relay.__file__).resolve()
 # Bytes of what a guest, or qemu for it, may write.
-LARGEST = {SERIAL: 64 << 20, LOG: 16 << 20, "metadata.log": 16 << 20}
+LARGEST = {SERIAL: 64 << 20, LOG: 16 << 20, metadata.LOG: 16 << 20}
+# Bytes of the host's disk that a guest, which writes into its overlay, leaves free.
+LEAST_FREE = 512 << 20
+# Of one answer of QMP in bytes, and of what comes before an answer.
+LONGEST_ANSWER, MOST_EVENTS = 1 << 20, 1000
 # Bytes of an empty overlay.
 OVERLAY_ROOM = 64 << 20
 # slirp's addresses when the metadata service must be inside the guest's network (guestfwd).
@@ -148,6 +155,7 @@ class Guest:
         self.folder = folder
         self.process = process
         self.started = time.monotonic()
+        self.ended: str | None = None  # why we have ended it
 
     @property
     def seconds(self) -> float:
@@ -160,8 +168,10 @@ class Guest:
         return self.process.poll() is None
 
     def last_words(self) -> str:
-        """Return what qemu itself said last, and how it ended."""
-        text = (self.folder / LOG).read_text(errors="replace").strip().splitlines()
+        """Return what qemu itself said last, and how it ended, or why we have ended it."""
+        if self.ended:
+            return self.ended
+        text = _tail(self.folder / LOG).decode(errors="replace").strip().splitlines()
         status = self.process.poll()
         # bubblewrap gives the number of a signal as a shell does.
         number = -status if status and status < 0 else (status or 0) - 128
@@ -182,26 +192,33 @@ class Guest:
         """Run a QMP command (qemu's docs/interop/qmp-spec)."""
         try:
             with connected(self.folder, QMP, 30) as peer, peer.makefile("rw", encoding="utf-8") as stream:
-                stream.readline()
+                stream.readline(LONGEST_ANSWER)
                 for name in ("qmp_capabilities", command):
                     stream.write(json.dumps({"execute": name}) + "\n")
                     stream.flush()
-                    while (line := stream.readline()) and "return" not in (reply := json.loads(line)):
+                    for _ in range(MOST_EVENTS):
+                        line = stream.readline(LONGEST_ANSWER)
+                        if not line or "return" in (reply := json.loads(line)):
+                            break
                         if "error" in reply:
                             raise BuildError(f"qmp {name}: {reply['error']['desc']}")
-        except OSError as error:
-            raise BuildError(f"qmp {command}: {error.strerror or error}") from error
+        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+            raise BuildError(f"qmp {command}: {error}") from error
+
+
+def _tail(path: Path) -> bytes:
+    """Return the last 4 KiB of a file in the guest's folder; nothing where qemu put something else there."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            file.seek(max(0, os.fstat(descriptor).st_size - 4096))
+            return file.read(4096)
+    return b""
 
 
 @contextmanager
 def running(runner: Runner, folder: Path, machine: Machine) -> Iterator[Guest]:
     """Run `machine` in `folder` while the body runs; whatever happens, no qemu is left."""
-    with _process(runner, folder, machine) as process:
-        yield Guest(folder, process)
-
-
-@contextmanager
-def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process]:
     for name in (QMP, SSH, LOG):
         (folder / name).unlink(missing_ok=True)
     relay = [PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH, str(PORT)]
@@ -215,11 +232,12 @@ def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process
         devices=["/dev/kvm"] if machine.acceleration.name == "kvm" else [],
         log=folder / LOG,
     )
+    guest = Guest(folder, process)
     ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(folder, process, ended), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(guest, ended), daemon=True)
     watcher.start()
     try:
-        yield process
+        yield guest
     finally:
         ended.set()
         watcher.join()
@@ -227,23 +245,28 @@ def _process(runner: Runner, folder: Path, machine: Machine) -> Iterator[Process
         process.wait()
 
 
-def _watch(folder: Path, process: Process, ended: threading.Event) -> None:
-    """End a guest that fills the host's disk with what it says: its console and its requests have a bound."""
-    while not ended.wait(1.0):
+def _watch(guest: Guest, ended: threading.Event) -> None:
+    """End a guest that fills the host's disk: with its console, its requests, or what it writes at all."""
+    while not guest.ended and not ended.wait(1.0):
         for name, most in LARGEST.items():
             with contextlib.suppress(FileNotFoundError):
-                if (folder / name).stat().st_size > most:
-                    process.kill()
-                    return
+                if (guest.folder / name).stat().st_size > most:
+                    guest.ended = f"the guest was ended: it wrote more than {most >> 20} MiB to its {name}"
+        if shutil.disk_usage(guest.folder).free < LEAST_FREE:
+            guest.ended = f"the guest was ended: it left less than {LEAST_FREE >> 20} MiB of the host's disk"
+    if guest.ended:
+        guest.process.kill()
 
 
 def _readable(machine: Machine) -> list[Path]:
     """Return what qemu and the relays that it needs read besides the host's programs."""
-    found = [PORT_RELAY, metadata.RELAY]
-    found += [path.resolve() for path in (machine.image, machine.firmware.code) if path is not None]
-    if not sys.base_prefix.startswith("/usr"):
-        found.append(Path(sys.base_prefix))
-    return found
+    images = [path.resolve() for path in (machine.image, machine.firmware.code) if path is not None]
+    return [*relay_files(), metadata.RELAY, *images]
+
+
+def relay_files() -> list[Path]:
+    """Return what PYTHON needs in a room to run PORT_RELAY."""
+    return [PORT_RELAY, *([] if sys.base_prefix.startswith("/usr") else [Path(sys.base_prefix)])]
 
 
 @contextmanager
@@ -253,11 +276,14 @@ def connected(folder: Path, name: str, patience: float) -> Iterator[socket.socke
     Args:
         patience: seconds for each call.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    # What has the name is qemu's to choose: a link would lead to another socket of the host.
+    descriptor = os.open(folder / name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOTSOCK, "not a socket", name)
         with socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(patience)
-            peer.connect(f"/proc/self/fd/{descriptor}/{name}")
+            peer.connect(f"/proc/self/fd/{descriptor}")
             yield peer
     finally:
         os.close(descriptor)

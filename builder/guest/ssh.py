@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Logging in: a throw-away key, and commands run by ssh with none of the user's own configuration."""
+"""Logging in: a throw-away key, and commands run by ssh with none of the user's own configuration.
+
+ssh runs in a room: a guest that takes it over finds its own socket there, and neither network nor home.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import CommandFailed
-from builder.guest.qemu import PORT_RELAY, PYTHON, SSH, connected
-from builder.runner import Child, Completed, Runner
+from builder.guest.qemu import PORT_RELAY, PYTHON, SSH, connected, relay_files
+from builder.room import run_apart
+from builder.runner import Completed, Runner
 
 # ssh replaces what follows a %, and has a shell read the line, in the folder of the socket.
 _PROXY = shlex.join([PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH]).replace("%", "%%")
 KEY = "id_ed25519"
-# Bytes that are kept of what a guest says.
-LARGEST_ANSWER = 32 << 20
 
 
 def make_key(runner: Runner, folder: Path) -> str:
@@ -60,10 +62,17 @@ class Login:
             # The name may come from the image: as -l's own word it cannot be an option.
             "-l", user or self.user, "--", "guest", "/bin/sh -s",
         ]  # fmt: skip
-        here = Child(cwd=self.folder)
         try:
-            return self.runner.run(
-                argv, input=script, timeout=timeout, ok=(), largest=LARGEST_ANSWER, child=here
+            return run_apart(
+                self.runner,
+                argv,
+                readable=[self.folder, *relay_files()],
+                # ssh wants its user to have a name.
+                placed={"/etc/passwd": f"verify:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n"},
+                folder=self.folder,
+                input=script,
+                ok=(),
+                longest=timeout,
             )
         except CommandFailed as error:
             return Completed(returncode=255, stdout="", stderr=error.message)

@@ -15,11 +15,17 @@ from pathlib import Path
 import pytest
 
 from builder import room
+from builder.errors import BuildError
 from builder.guest import metadata, qemu, ssh
+from builder.guest.checks import across, booted
+from builder.guest.facts import COMMANDS, COSTLY, parse_facts
 from builder.guest.instance import Datasource, new_instance
+from builder.guest.outcome import LONGEST_REASON, run_checks
+from builder.guest.qemu import Guest
 from builder.guest.ssh import Login
 from builder.report import Report
 from builder.runner import Runner
+from tests.guest.test_inside import good_boot
 from tests.guest.test_machine import RUNNER, start
 
 SECONDS = 3.0
@@ -51,10 +57,10 @@ def silence(peer: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def stand_in(folder: Path, act: Callable[[socket.socket], None]) -> Iterator[None]:
-    """Answer the guest's socket as a hostile ssh server does."""
+def stand_in(folder: Path, act: Callable[[socket.socket], None], name: str = qemu.SSH) -> Iterator[None]:
+    """Answer a socket of the guest's as a hostile ssh server, or a qemu that was taken over, does."""
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(folder / qemu.SSH))
+    listener.bind(str(folder / name))
     listener.listen()
 
     def serve() -> None:
@@ -95,6 +101,92 @@ def test_a_hostile_ssh_server_means_no_login(
     assert len(done.stdout) + len(done.stderr) < 1 << 20
     Report().note(done.stderr)
     assert "\x1b" not in capfd.readouterr().err
+
+
+def not_json(peer: socket.socket) -> None:
+    peer.sendall(b"not JSON\n" * 10)
+
+
+def deep(peer: socket.socket) -> None:
+    peer.sendall(b"{}\n" + b"[" * 500_000 + b"\n")
+
+
+def a_list(peer: socket.socket) -> None:
+    peer.sendall(b"[]\n5\n")
+
+
+def an_odd_error(peer: socket.socket) -> None:
+    peer.sendall(b'{}\n{"error": 1}\n')
+
+
+def events(peer: socket.socket) -> None:
+    while True:
+        peer.sendall(b'{"event": "x"}\n' * 1000)
+
+
+@pytest.mark.parametrize("act", [flood, not_json, deep, a_list, an_odd_error, events])
+def test_a_qemu_that_was_taken_over_gives_no_answer_of_qmp(
+    tmp_path: Path, act: Callable[[socket.socket], None]
+) -> None:
+    with stand_in(tmp_path, act, qemu.QMP), subprocess.Popen(["sleep", "100"]) as process:
+        with contextlib.suppress(BuildError):
+            assert Guest(tmp_path, process).power_down(0.1) is None
+        process.kill()
+
+
+@pytest.mark.parametrize("name", [qemu.SSH, qemu.QMP])
+def test_a_link_in_the_place_of_a_guests_socket_leads_nowhere(tmp_path: Path, name: str) -> None:
+    guest, asked = tmp_path / "guest", []
+    guest.mkdir()
+    (guest / name).symlink_to(tmp_path / name)
+
+    with stand_in(tmp_path, asked.append, name):
+        with pytest.raises(OSError, match="not a socket"), qemu.connected(guest, name, 5):
+            pass
+        assert not ssh.has_banner(guest)
+
+    assert asked == []
+
+
+def test_a_link_in_the_place_of_the_metadata_log_is_not_written_through(tmp_path: Path) -> None:
+    guest, canary = tmp_path / "guest", tmp_path / "canary"
+    guest.mkdir()
+    canary.write_text("the host's own")
+    (guest / metadata.LOG).symlink_to(canary)
+
+    with metadata.serve(guest, new_instance("ssh-ed25519 AAAA"), Datasource.EC2):
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(guest / metadata.SOCKET))
+            peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert b"200 OK" in peer.recv(1 << 16)
+
+    assert canary.read_text() == "the host's own"
+
+
+@pytest.mark.parametrize("planted", ["link", "fifo", "folder"])
+def test_what_stands_in_the_place_of_qemus_log_is_not_read(tmp_path: Path, planted: str) -> None:
+    (tmp_path / "canary").write_text("the host's own")
+    log = tmp_path / qemu.LOG
+    {"link": lambda: log.symlink_to("canary"), "fifo": lambda: os.mkfifo(log), "folder": log.mkdir}[planted]()
+
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+        assert Guest(tmp_path, process).last_words() == "qemu ended (status 0)"
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "said"),
+    [("LEAST_FREE", 1 << 60, "the host's disk"), ("LARGEST", {qemu.LOG: -1}, f"to its {qemu.LOG}")],
+)
+def test_a_guest_that_fills_the_disk_is_ended_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: object, said: str
+) -> None:
+    monkeypatch.setattr(qemu, bound, value)
+
+    with qemu.running(RUNNER, tmp_path, start(tmp_path)) as guest:
+        guest.process.wait(timeout=60)
+
+        assert said in guest.last_words()
 
 
 ODD = {
@@ -139,6 +231,68 @@ def test_odd_requests_get_short_answers(tmp_path: Path, capfd: pytest.CaptureFix
 
     assert "\x1b" not in (tmp_path / metadata.LOG).read_text()
     assert capfd.readouterr().err == ""
+
+
+SAID = {
+    "nothing": "",
+    "blanks": " \n \n",
+    "a word": "word",
+    "a number of many digits": "9" * 100_000,
+    "numbers of many digits": "\n".join(["9" * 4000] * 3),
+    "numbers below zero": "-1\n-1\n-1",
+    "no number": "nan\ninf\n0x10",
+    "a list": "[1]",
+    "a list for the version": '{"v1": [1]}',
+    "a number for the version": '{"v1": 1}',
+    "a text for the errors": '{"v1": {"errors": 5, "datasource": []}}',
+    "depth": "[" * 100_000,
+    "escapes": "\x1b]0;title\x07\x1b[2J\u202e\x9b",
+    "a bus again and again": "/virtio1/host1/" * 60_000,
+    "brackets": ".......T. /a" + " (" * 500_000,
+    "colons": ":" * 1_000_000,
+    "quotes": '"' * 1_000_000,
+    "half a character": "\udcff",
+    "very much": "x y z\n" * 200_000,
+}
+
+
+@pytest.mark.parametrize("said", SAID.values(), ids=SAID)
+def test_what_a_guest_reports_ends_in_results(said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in (*COMMANDS, *COSTLY):
+        found = parse_facts("@1@", f"@1@ begin {name}\n{said}\n@1@ end 0\n")
+        boot = good_boot(facts=found)
+        results = [*run_checks(booted.CHECKS, boot), *run_checks(across.CHECKS, [boot, boot])]
+        assert len(results) == len(booted.CHECKS) + len(across.CHECKS)
+        assert max(len(result.reason) for result in results) <= LONGEST_REASON
+    for result in results:
+        Report().note(result.reason)
+
+    assert "\x1b" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "@1@ begin user\n" * 300_000,
+        "@1@ end 0\n" * 300_000,
+        "@1@ begin user\n@1@ end " + "9" * 1_000_000,
+        "@1@ begin unasked\nx\n@1@ end 0\n",
+        "@1@ begin user\nx\n@1@ end -1\n",
+        "@1@ begin user\nx\n@1@ end 256\n",
+        "\n" * 3_000_000,
+    ],
+    ids=["begins", "ends", "a long status", "another fact", "below zero", "above 255", "lines"],
+)
+def test_a_report_out_of_form_holds_no_fact(said: str) -> None:
+    assert parse_facts("@1@", said) == {}
+
+
+def test_a_fact_without_an_end_is_cut() -> None:
+    said = "@1@ begin user\n" + "x" * 30_000_000 + "\n" + "y\n" * 2_000_000 + "@1@ end 0\n"
+
+    (fact,) = parse_facts("@1@", said).values()
+
+    assert len(fact.output) < 2 << 20
 
 
 def folder_of(process: Path) -> Path:

@@ -24,11 +24,13 @@ def judge_verification(lines: list[str]) -> tuple[list[str], list[str]]:
     """
     problems, configuration = [], []
     for line in lines:
-        match = re.match(r"^(missing|[SM5DLUGTP.?]{9})\s+(?:([cdglr])\s+)?(/.*?)(?: \(.*\))?$", line)
+        match = re.match(r"^(missing|[SM5DLUGTP.?]{9})\s+(?:([cdglr])\s+)?(/.*)$", line)
         if match is None:
             problems.append(line)
             continue
         flags, kind, path = match.groups()
+        # What rpm says in brackets behind it is why the file could not be read.
+        path = path.partition(" (")[0] if path.endswith(")") else path
         marks = set(flags) - set(".T?") if flags != "missing" else {"m"}
         if kind == "g" or not marks:
             continue
