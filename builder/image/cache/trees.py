@@ -26,7 +26,7 @@ from builder.image.cache import entries
 from builder.image.cache.host import solver_state
 from builder.image.disk.layout import capacity
 from builder.image.fingerprint import digest_code
-from builder.image.isolation import idmap
+from builder.image.isolation import idmap, sandbox
 from builder.image.isolation.door import Request
 from builder.image.isolation.namespaces import Bind
 from builder.image.isolation.wire import WireError, pack, unpack
@@ -141,7 +141,8 @@ def unpack_kept(build: Build) -> bool:
 
 def unpack_archive(build: Build, archive: Path, folder: Path) -> None:
     """Fill an empty folder from an archive, inside."""
-    build.runner.run(["tar", "--extract", *_WHOLE, f"--file={archive}", f"--directory={folder}"])
+    words = ["tar", "--extract", *_WHOLE, f"--file={archive}", f"--directory={folder}"]
+    sandbox.run_archiver(build, words, archive, folder, packs=False)
 
 
 def keep(build: Build, warnings: tuple[str, ...]) -> None:
@@ -152,9 +153,8 @@ def keep(build: Build, warnings: tuple[str, ...]) -> None:
     """
     if not NEW.exists():
         return
-    done = build.runner.run(
-        ["tar", "--create", *_FORM, *_WHOLE, f"--file={NEW}", f"--directory={TREE}", "."], ok=()
-    )
+    words = ["tar", "--create", *_FORM, *_WHOLE, f"--file={NEW}", f"--directory={TREE}", "."]
+    done = sandbox.run_archiver(build, words, NEW, TREE, packs=True, ok=())
     if done.returncode:
         build.report.verbose(f"note: the tree is not kept: {done.stderr.strip()}")
         NEW.write_bytes(b"")

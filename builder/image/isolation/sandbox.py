@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Sandboxes for programs that are not ours: the image's programs and the kickstart's scripts.
 
-Five rooms, all by bubblewrap, inside the namespaces that the build already has, each new for each program:
+Six rooms, all by bubblewrap, inside the namespaces that the build already has, each new for each program:
 
 - the solver: some of the host's programs and settings read-only, the packages' cache and the network, for dnf
   with the metadata and the packages of repositories;
 - the image: / is the tree;
 - the installer: the host's programs read-only, the tree at /mnt/sysimage, for %pre and --nochroot;
 - the transaction: the host's programs read-only, the tree at /tree, for dnf with the packages' scriptlets;
-- the bootstrap: the same with the target's own rpm, and what that requires, in place of the host's programs.
+- the bootstrap: the same with the target's own rpm, and what that requires, in place of the host's programs;
+- the archiver: the host's programs read-only, one tree and one archive, for tar.
 
 A room has pid, ipc, uts, cgroup, mount and network namespaces of its own, and in them neither CAP_SYS_ADMIN
 nor a way to it: nothing is mounted, unmounted or entered (`seccomp.FOREIGN`). It has no descriptor but pipes,
@@ -231,6 +232,30 @@ def run_by_host(build: Build, argv: Sequence[str], *, ok: Sequence[int] = (0,)) 
     """Run a program of the host on the tree of the bootstrap, isolated like the transaction."""
     words = [*_host(), "--bind", BOOTSTRAP, BOOTSTRAP]
     return _run(build, _on_tree(build, words), argv, ok=ok, log=None)
+
+
+def run_archiver(
+    build: Build,
+    argv: Sequence[str],
+    archive: Path,
+    folder: Path,
+    *,
+    packs: bool,
+    ok: Sequence[int] = (0,),
+    log: Path | None = None,
+) -> Completed:
+    """Run a program of the host that packs the tree in `folder` into `archive`, or fills it from there.
+
+    Args:
+        argv, ok, log: as of `run_in_image`.
+        packs: the archive is written, and the tree read-only; else the other way round.
+    """
+    _make_devices()
+    words: list[Word] = ["bwrap", *no_environment(), Scratch("/"), *host_programs(), *_rooms(False)]
+    for path, is_written in ((folder, not packs), (archive, packs)):
+        words += ["--bind" if is_written else "--ro-bind", path, path]
+    words += ["--chdir", "/", "--setenv", "PATH", os.environ["PATH"], "--setenv", "LC_ALL", "C.UTF-8"]
+    return _run(build, words, argv, ok=ok, log=log)
 
 
 def _host() -> list[Word]:

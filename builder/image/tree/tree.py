@@ -17,7 +17,7 @@ from builder.errors import BuildError
 from builder.image.build import TREE, Build
 from builder.image.disk.layout import capacity
 from builder.image.disk.placement import Usage
-from builder.image.isolation import mounts
+from builder.image.isolation import mounts, sandbox
 from builder.image.tree.files import TreePath, open_tree
 from builder.memory import available_memory
 from builder.sizes import MIB
@@ -73,7 +73,8 @@ def save(build: Build) -> None:
     """Pack the tree as it is into the work folder, for a look: it goes with the build otherwise."""
     folders = [f"--exclude=./{name}/*" for name in API_FOLDERS]
     words = ["tar", "--create", f"--file={SAVED}", "--xattrs", "--xattrs-include=*"]
-    build.runner.run([*words, *folders, f"--directory={TREE}", "."], ok=(), log=build.log)
+    words += [*folders, f"--directory={TREE}", "."]
+    sandbox.run_archiver(build, words, SAVED, TREE, packs=True, ok=(), log=build.log)
 
 
 def separate(mountpoints: Mapping[str, object] | tuple[str, ...], parent: Path) -> dict[str, Path]:
