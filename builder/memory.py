@@ -20,11 +20,20 @@ def available_memory() -> int:
     """Return the bytes of memory that may still be taken: the kernel's number, or less in a limited cgroup.
 
     Raises:
+        BuildError: as `free_memory`.
+    """
+    return min([free_memory(), *limits_of_cgroups()])
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that the whole machine has still to give.
+
+    Raises:
         BuildError: the kernel has no such number (proc(5), meminfo).
     """
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
-            return min([int(line.split()[1]) * 1024, *limits_of_cgroups()])
+            return int(line.split()[1]) * 1024
     raise BuildError("/proc/meminfo: no MemAvailable")
 
 

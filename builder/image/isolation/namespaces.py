@@ -29,15 +29,17 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import BuildError
-from builder.image.isolation import landlock, seccomp
+from builder.image.isolation import landlock, memory, seccomp
 from builder.image.isolation.calls import call
 from builder.image.isolation.door import Door, Request, attend
 from builder.image.isolation.idmap import IDS, IdRange, find_ids, is_root, write_maps
 from builder.image.isolation.mounts import check
 from builder.image.isolation.root import Bind, make_root
 from builder.lifetime import die_with_parent
+from builder.memory import available_memory
 from builder.report import Report
 from builder.runner import Runner
+from builder.sizes import MIB
 
 __all__ = ("Bind", "Door", "run_inside")
 
@@ -81,38 +83,57 @@ def run_inside(
     stage = log.parent / "root"
     stage.mkdir(mode=0o711, exist_ok=True)
     ours, theirs = socket.socketpair()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    parent = os.getpid()
-    keeper = os.fork()
-    if keeper == 0:
-        world = _World(
-            stage=stage,
-            binds=binds,
-            network=network,
-            ids=inner,
-            report=runner.report,
-            parent=parent,
-        )
-        _keep(function, theirs.fileno(), world)
-    theirs.close()
-    with ours:
+    most = available_memory() * memory.MOST // 100
+    with ours, memory.group(most, MOST_PROCESSES) as group:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        keeper = os.fork()
+        if keeper == 0:
+            world = _World(
+                stage=stage,
+                binds=binds,
+                network=network,
+                ids=inner,
+                report=runner.report,
+                parent=parent,
+                group=group,
+            )
+            _keep(function, theirs.fileno(), world)
+        theirs.close()
         try:
-            # A plain user's keeper waits in a user namespace of its own: only newuidmap(1) can give it ids.
-            if inner is None and ours.recv(1) == _MAP:
-                write_maps(keeper, ids, runner)
-                ours.send(_MAP)
-            return attend(ours, runner.report, log, requests or {})
+            with memory.watched(keeper) as ended:
+                # A plain user's keeper waits in a user namespace of its own: only newuidmap(1) can give it
+                # ids.
+                if inner is None and ours.recv(1) == _MAP:
+                    write_maps(keeper, ids, runner)
+                    ours.send(_MAP)
+                return attend(ours, runner.report, log, requests or {})
         except EOFError as error:
-            raise BuildError(
-                "the build sandbox was killed",
-                hint="the kernel may have been out of memory: see dmesg, and --memory-share",
-            ) from error
+            raise _killed(group, out_of_memory=ended.is_set()) from error
         finally:
             # It has ended already, or is not wanted any more.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(keeper, signal.SIGKILL)
             os.waitpid(keeper, 0)
+
+
+def _killed(group: memory.Group, *, out_of_memory: bool) -> BuildError:
+    """Return the error of an inside that is gone without an answer."""
+    if group.is_full():
+        return BuildError(
+            f"the build took more than {group.most // MIB} MiB of memory, and was ended",
+            hint="free some memory, or see what its scripts do",
+        )
+    if out_of_memory:
+        return BuildError(
+            "the build was ended: it left too little of this machine's memory",
+            hint="free some memory, lower --memory-share, or see what its scripts do",
+        )
+    return BuildError(
+        "the build sandbox was killed",
+        hint="the kernel may have been out of memory: see dmesg, and --memory-share",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,11 +149,13 @@ class _World:
     ids: IdRange | None
     report: Report
     parent: int
+    group: memory.Group
 
 
 def _keep(function: Callable[[Door], Any], peer: int, world: _World) -> None:
     """Be the keeper: let go of everything of the host's, make namespaces, wait. Never returns."""
     try:
+        world.group.enter()
         peer = _let_go(peer)
         if world.ids is None:
             check(_libc.unshare(CLONE_NEWUSER), "unshare")

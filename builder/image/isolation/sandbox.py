@@ -279,6 +279,8 @@ def _on_tree(build: Build, words: list[Word], *, packages: int = 0) -> list[Word
     words += [
         "--proc",
         TREE / "proc",
+        "--remount-ro",
+        TREE / "proc",
         "--dev-bind",
         "/tmp/dev",
         TREE / "dev",
@@ -412,7 +414,9 @@ def _resolver_in_run() -> str | None:
 
 
 def _rooms(network: bool) -> list[Word]:
-    words: list[Word] = ["--proc", "/proc", "--dev-bind", "/tmp/dev", "/dev", Scratch("/run")]
+    # Read-only: a program could make itself the last that the kernel kills when memory runs out (proc(5)).
+    words: list[Word] = ["--proc", "/proc", "--remount-ro", "/proc"]
+    words += ["--dev-bind", "/tmp/dev", "/dev", Scratch("/run")]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"]
     words += ["--die-with-parent", "--new-session"]
     if not network:

@@ -12,6 +12,7 @@ from pathlib import Path
 from builder import tools
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import TreePath
+from builder.room import run_apart
 from builder.runner import Runner
 
 # What GRUB needs until it can load more from /boot/grub2, and what a menu uses.
@@ -36,6 +37,8 @@ class Programs:
 
 
 MKIMAGE = "grub-mkimage"
+# Bytes that it may write: an image has some hundred KiB.
+LARGEST = 64 << 20
 
 
 def make(
@@ -96,7 +99,7 @@ def _by_image(
 def _by_host(
     folder: TreePath, words: Sequence[str], names: Sequence[str], early: str, programs: Programs
 ) -> bytes:
-    """Run the host's tool, on copies: in the tree, a link could stand for any file of the host."""
+    """Run the host's tool, on copies and in a room: the modules are somebody's, links among them lead out."""
     with tempfile.TemporaryDirectory(prefix="openstack-builder-") as temporary:
         work = Path(temporary)
         (work / "modules").mkdir()
@@ -114,7 +117,7 @@ def _by_host(
             work / "image",
             *names,
         ]
-        programs.runner.run([MKIMAGE, *argv])
+        run_apart(programs.runner, [MKIMAGE, *argv], writable=work, room=LARGEST)
         return (work / "image").read_bytes()
 
 
