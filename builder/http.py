@@ -18,19 +18,21 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from functools import cache
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, IncompleteRead
 from typing import IO
 
 from builder.errors import InputError, RemoteError
 from builder.masking import mask
 
-# Seconds without a byte before a request is given up.
+# Seconds without a byte before a request is given up, and bytes a second, on the whole, that are too few.
 TIMEOUT = 30.0
+SLOWEST = 1000
 # How often what may pass is tried again, and after how many seconds, which double.
 RETRIES = 2
 PAUSE = 1.0
 RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
 LONGEST_WAIT = 30.0
+_PIECE = 1 << 16
 
 
 class HttpError(RemoteError):
@@ -114,7 +116,7 @@ def _try(url: str, *, limit: int | None, certificates: str | None, timeout: floa
     secure = urllib.request.HTTPSHandler(context=_context(_authorities(certificates)))
     try:
         with urllib.request.build_opener(_Redirects(), secure).open(request, timeout=timeout) as answer:
-            data: bytes = answer.read() if limit is None else answer.read(limit + 1)
+            data = _read(answer, url, limit, timeout)
     except urllib.error.HTTPError as error:
         error.close()
         failure = HttpError(url, mask(f"HTTP {error.code} {error.reason}").rstrip(), status=error.code)
@@ -128,9 +130,23 @@ def _try(url: str, *, limit: int | None, certificates: str | None, timeout: floa
         if _lasts(reason):
             raise failure from error
         raise _Passing(failure) from error
-    if limit is not None and len(data) > limit:
-        raise HttpError(url, f"longer than {limit} bytes")
     return data
+
+
+def _read(answer: IO[bytes], url: str, limit: int | None, timeout: float) -> bytes:
+    """Return the body, unless it has no end or comes in drops."""
+    data, began = bytearray(), time.monotonic()
+    while piece := answer.read1(_PIECE):  # type: ignore[attr-defined]
+        data += piece
+        if limit is not None and len(data) > limit:
+            raise HttpError(url, f"longer than {limit} bytes")
+        seconds = time.monotonic() - began - timeout
+        if seconds > 0 and len(data) < seconds * SLOWEST:
+            raise HttpError(url, f"fewer than {SLOWEST} bytes a second came")
+    left = getattr(answer, "length", None)
+    if left:
+        raise IncompleteRead(bytes(data), left)
+    return bytes(data)
 
 
 def _login_of(url: str) -> str | None:

@@ -208,7 +208,7 @@ class Runner:
         begun = b""
         try:
             with self._watched(process, group=child.group):
-                for pipe, piece in pipes.exchange(process, input.encode(), timeout):
+                for pipe, piece in pipes.exchange(process, input.encode(), timeout, child.watch):
                     if pipe is not process.stdout:
                         logged.write(piece)
                         continue

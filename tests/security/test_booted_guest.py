@@ -61,6 +61,9 @@ def reach(host, port):
         found.append("%s:%s" % (host, port))
     except OSError:
         pass
+# Only when it has a key to be let in by.
+while not os.path.exists("/run/cloud-init/result.json"):
+    time.sleep(1)
 # What stands for the host in qemu's network, on the ports that listen there; and names outside.
 hosts = ["10.0.2.2", "10.0.2.3", "10.0.2.4", "169.254.169.253", "169.254.169.252", "1.1.1.1"]
 ports = [22, 53, 80, PORT]

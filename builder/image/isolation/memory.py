@@ -2,9 +2,9 @@
 """The bound on what a build takes of memory as a whole: processes, files in memory, and what no limit counts.
 
 Limits of a process (setrlimit(2)) count neither memfd_create(2) nor shared mappings nor System V's segments.
-So all of the inside is in a control group with a bound (cgroup v2, memory.max), where we may make one: as root,
-or where a service manager has given the user's groups to the user. And wherever it runs, a build is ended
-before it takes the last of the machine's memory.
+So all of the inside is in a control group with a bound (cgroup v2, memory.max), where we may make one: as
+root, or where a service manager has given the user's groups to the user. And wherever it runs, a build is
+ended before it takes the last of the machine's memory.
 """
 
 from __future__ import annotations

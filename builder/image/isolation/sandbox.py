@@ -23,6 +23,7 @@ import contextlib
 import os
 import re
 import resource
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -64,6 +65,8 @@ TERMINALS = ("console", "ttyS0", *(f"tty{number}" for number in range(13)))
 LONGEST = 2 * 3600.0
 # Bytes kept of what one program says.
 LARGEST_OUTPUT = 16 << 20
+# Bytes of the host's disk that what repositories send leaves free.
+LEAST_FREE = 512 << 20
 _CONFIGURATION = ("--ro-bind", "/etc", "/etc")
 _API_FOLDERS = ("proc", "sys", "dev", "run")
 # What a room for programs that install has of its own, from above to below.
@@ -197,7 +200,7 @@ def stream_solver(build: Build, argv: Sequence[str], input: str) -> Iterator[str
     words += ["--setenv", "TMPDIR", "/tmp", "--setenv", "HOME", "/tmp", "--chdir", "/"]
     for name, value in build.reproducible_environment().items():
         words += ["--setenv", name, value]
-    return _stream(build, words, argv, input, capabilities.OF_A_PARSER)
+    return _stream(build, words, argv, input, capabilities.OF_A_PARSER, watch=_look_at_cache)
 
 
 def stream_transaction(build: Build, argv: Sequence[str], input: str) -> Iterator[str]:
@@ -461,28 +464,44 @@ def _limits(build: Build, kept: Sequence[str]) -> Callable[[], None]:
     return limit
 
 
+def _look_at_cache() -> None:
+    """End what fills the disk under the packages' cache: metadata and packages may have no end."""
+    if shutil.disk_usage("/cache").free < LEAST_FREE:
+        raise BuildError(
+            f"the repositories' files leave less than {LEAST_FREE >> 20} MiB of the disk with the cache",
+            hint="free some space, or openstack-builder clean",
+        )
+
+
 @contextlib.contextmanager
 def _opened(
-    build: Build, words: Sequence[Word], kept: Sequence[str]
+    build: Build, words: Sequence[Word], kept: Sequence[str], watch: Callable[[], None] | None = None
 ) -> Iterator[tuple[list[str | Path], Child]]:
     """Yield bubblewrap's command line for a room, and how to start it; leave when the room is empty.
 
     Args:
         kept: the capabilities that programs have there.
+        watch: as of Child.
     """
     with furnished(words) as line:
         try:
             with seccomp.descriptor(seccomp.FOREIGN) as filter:
-                child = Child(apart=True, pass_fds=(filter,), preexec=_limits(build, kept))
+                limits = _limits(build, kept)
+                child = Child(apart=True, pass_fds=(filter,), preexec=limits, watch=watch)
                 yield [*line, *_kept(kept), "--seccomp", str(filter), "--"], child
         finally:
             _wait_for_all()
 
 
 def _stream(
-    build: Build, words: Sequence[Word], argv: Sequence[str], input: str, kept: Sequence[str]
+    build: Build,
+    words: Sequence[Word],
+    argv: Sequence[str],
+    input: str,
+    kept: Sequence[str],
+    watch: Callable[[], None] | None = None,
 ) -> Iterator[str]:
-    with _named(argv), _opened(build, words, kept) as (line, child):
+    with _named(argv), _opened(build, words, kept, watch) as (line, child):
         yield from build.runner.stream(
             [*line, *argv], input=input, log=build.log, timeout=LONGEST, largest=LARGEST_OUTPUT, child=child
         )

@@ -19,6 +19,9 @@ from builder.kickstart.plan import ImagePlan, Repository
 from builder.masking import mask
 
 LARGEST = 16 << 20
+# Seconds since 1970, up to a time that is plausible: another would spoil every file's.
+_TIME = rb"\d{1,10}"
+_LATEST = 1 << 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,12 +60,13 @@ def _read(repository: Repository, plan: ImagePlan) -> RepositoryState:
         digests = re.findall(rb'<hash type="sha256">([0-9a-f]{64})</hash>', data)
         if not digests:
             raise RemoteError(f"repository {name}: {mask(url)} is not a metalink")
-        stamps = [int(stamp) for stamp in re.findall(rb"timestamp>(\d+)<", data)]
-        return RepositoryState(name=name, url=url, sha256=digests[0].decode(), time=max(stamps, default=0))
+        stamps = re.findall(rb"timestamp>(%s)<" % _TIME, data)
+        return RepositoryState(name=name, url=url, sha256=digests[0].decode(), time=_newest(stamps))
     urls = repository.baseurl
     if repository.mirrorlist:
         listed = _get(substitute(repository.mirrorlist, plan), name).decode(errors="replace").split()
-        urls = tuple(word for word in listed if "://" in word)
+        # Somebody else's list names no file of ours.
+        urls = tuple(word for word in listed if word.startswith(("http://", "https://")))
         if not urls:
             raise RemoteError(f"repository {name}: {mask(repository.mirrorlist)} lists no mirror")
     failure: RemoteError | None = None
@@ -72,12 +76,15 @@ def _read(repository: Repository, plan: ImagePlan) -> RepositoryState:
         except RemoteError as error:
             failure = failure or error
             continue
-        stamps = [int(stamp) for stamp in re.findall(rb"<(?:timestamp|revision)>(\d+)", data)]
-        # A revision may be any number; one that is not a plausible time would spoil every file's.
-        stamps = [stamp for stamp in stamps if stamp < 1 << 32]
+        # A revision may be any number.
+        stamps = re.findall(rb"<(?:timestamp|revision)>(%s)\b" % _TIME, data)
         digest = hashlib.sha256(data).hexdigest()
-        return RepositoryState(name=name, url=url, sha256=digest, time=max(stamps, default=0))
+        return RepositoryState(name=name, url=url, sha256=digest, time=_newest(stamps))
     raise failure or RemoteError(f"repository {name} has no address")
+
+
+def _newest(stamps: list[bytes]) -> int:
+    return max((time for time in map(int, stamps) if time < _LATEST), default=0)
 
 
 def substitute(url: str, plan: ImagePlan) -> str:

@@ -227,10 +227,11 @@ class Download(dnf.callback.DownloadProgress):
         self.done = {}
 
     def start(self, total_files, total_size, total_drpms=0):
-        self.total = total_size
+        self.total = int(total_size)
 
     def progress(self, payload, done):
-        self.done[str(payload)] = done
+        # librepo counts bytes in doubles.
+        self.done[str(payload)] = int(done)
         say("progress", what="bytes", done=sum(self.done.values()), total=self.total)
 
     def end(self, payload, status, msg):
