@@ -34,6 +34,7 @@ def as_build() -> Build:
         runner=Runner(Report(quiet=True)),
         reproducible_environment=lambda **_: {},
         options=SimpleNamespace(memory_share=50, network=False, ks_arguments=()),
+        share_of=lambda available: available // 2,
         facts=SimpleNamespace(packages=()),
         work=Path("/work"),
         log=Path("/work/build.log"),
