@@ -86,7 +86,7 @@ def _plan_line(ks: Kickstart, line: ParsedCommand) -> list[NetworkInterface]:
         mac=mac,
         onboot=bool(line.get("onboot", True)),
         mtu=_number(ks, line, "mtu", _MTU),
-        ethtool=_pairs(ks, line, "ethtool", _ETHTOOL),
+        ethtool=_plan_ethtool(ks, line),
         place=line.place,
     )
     return _plan_kind(ks, line, _plan_dns(ks, line, _plan_addresses(ks, line, base)))
@@ -280,18 +280,23 @@ def _options(
     return tuple(pairs)
 
 
-def _pairs(
-    ks: Kickstart, line: ParsedCommand, name: str, known: dict[str, str]
-) -> tuple[tuple[str, str], ...]:
-    words = str(line.get(name, "")).split()
+def _plan_ethtool(ks: Kickstart, line: ParsedCommand) -> tuple[tuple[str, str], ...]:
+    words = str(line.get("ethtool", "")).split()
     pairs = tuple(zip(words[::2], words[1::2], strict=False))
-    if len(words) % 2 or any(not re.fullmatch(known.get(key, r"(?!)"), value) for key, value in pairs):
+    if len(words) % 2 or any(not re.fullmatch(_ETHTOOL.get(key, r"(?!)"), value) for key, value in pairs):
         ks.findings.error(
             line.place,
-            f'network --{name}="{" ".join(words)}": only autoneg, speed and duplex are known',
+            f'network --ethtool="{" ".join(words)}": only autoneg, speed and duplex are known',
             'such as "autoneg off speed 1000 duplex full"; the rest in a %post script',
         )
         return ()
+    if ("speed" in words) != ("duplex" in words):
+        # NetworkManager passes over one that stands alone (nm-settings-keyfile(5), 802-3-ethernet.speed).
+        ks.findings.error(
+            line.place,
+            f'network --ethtool="{" ".join(words)}": speed and duplex have an effect only together',
+            "give both, or neither",
+        )
     return pairs
 
 

@@ -166,6 +166,7 @@ MISTAKES = {
     "bridge option": ("--device=br0 --bridgeslaves=eth0 --bridgeopts=colour=3", "network --bridgeopts"),
     "team's configuration": ("--device=t --teamslaves=eth0 --teamconfig={a", "network"),
     "ethtool": ("--device=eth0 --ethtool='-K tso off'", 'network --ethtool="-K tso off"'),
+    "speed without duplex": ("--device=eth0 --ethtool='speed 1000'", 'network --ethtool="speed 1000"'),
 }  # fmt: skip
 
 
