@@ -123,7 +123,7 @@ class ImageEvidence:
     @cached_property
     def tree(self) -> ImageTree:
         """The files of the image: the root file system with fstab's mounted in their places."""
-        tree = ImageTree(self._unpack(self.root, self._root_options()))
+        tree = ImageTree(self._unpack(self.root, self.root_options))
         for mount in sorted(self._mounts(tree), key=lambda mount: mount.point):
             system = self.disk.find_source(mount.source)
             if system and mount.point != "/" and system.type in (*filesystems.LINUX, "vfat"):
@@ -150,7 +150,8 @@ class ImageEvidence:
                 raise not_done(f"{system.name}: {error.message}") from error
         return folder
 
-    def _root_options(self) -> tuple[str, ...]:
+    @property
+    def root_options(self) -> tuple[str, ...]:
         """Return the mount options that lead to the root inside its file system: a subvolume of btrfs."""
         if self.root.type != "btrfs":
             return ()

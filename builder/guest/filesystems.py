@@ -19,6 +19,7 @@ from builder import tools
 from builder.formats.partitions import TableEntry
 from builder.guest.outcome import not_done
 from builder.guest.readers import btrfs
+from builder.guest.readers.btrfs_labels import read_labels
 from builder.guest.readers.xfs import XfsReader
 from builder.guest.tree import make_readable
 from builder.guest.volumes import FoundVolume
@@ -26,6 +27,7 @@ from builder.room import run_apart
 from builder.runner import Runner
 
 EXT = ("ext2", "ext3", "ext4")
+_REQUEST = "ea_get"
 # As debugfs prints it: `security.selinux (28) = "system_u:object_r:etc_t:s0\\000"`.
 _LABEL = re.compile(r'security\.selinux \(\d+\) = "([^"\\]*)')
 
@@ -217,11 +219,20 @@ def unpack(
 
 
 def labels(
-    runner: Runner, disk: Path, system: FoundFileSystem, paths: list[str], work: Path
+    runner: Runner,
+    disk: Path,
+    system: FoundFileSystem,
+    paths: list[str],
+    work: Path,
+    options: Sequence[str] = (),
 ) -> dict[str, str | None]:
     """Return the SELinux labels of paths of a file system; None where one could not be read.
 
     Those without a label are left out.
+
+    Args:
+        work: folder for copies.
+        options: of the mount, of which subvol= matters.
 
     Raises:
         CannotCheck: the labels of that type cannot be read from outside.
@@ -230,23 +241,33 @@ def labels(
         with copied(disk, system, work) as copy:
             reader = XfsReader(copy)
             try:
-                return reader.labels()
+                return dict(reader.labels())
             finally:
                 reader.close()
+    if system.type == "btrfs":
+        with copied(disk, system, work) as copy:
+            return read_labels(copy, btrfs.find_subvolume(runner, copy, options))
     if system.type not in EXT:
         raise not_done(f"labels of {system.type} cannot be read from outside")
     requests = work / "labels.debugfs"
-    requests.write_text("".join(f'ea_get "{path}" security.selinux\n' for path in paths))
+    # Of libss: two quotes in quotes are one, and a backslash is itself. No line holds the end of one.
+    asked = [path for path in paths if "\n" not in path and "\r" not in path]
+    requests.write_text("".join(f"{_REQUEST} {_quoted(path)} security.selinux\n" for path in asked))
     where = f"{disk}?offset={system.start}"
     done = run_apart(runner, ["debugfs", "-f", os.fspath(requests), where], readable=[disk, requests])
-    found: dict[str, str | None] = {}
+    found: dict[str, str | None] = {path: None for path in paths if path not in asked}
+    left = iter(asked)
     path = ""
     for line in done.stdout.splitlines():
-        if line.startswith("debugfs: ea_get "):
-            path = line.removeprefix('debugfs: ea_get "').removesuffix('" security.selinux')
+        if line.startswith(f"debugfs: {_REQUEST} "):
+            path = next(left)
         elif label := _LABEL.match(line):
             found[path] = label[1]
     return found
+
+
+def _quoted(path: str) -> str:
+    return '"' + path.replace('"', '""') + '"'
 
 
 def copy_range(source: Path, start: int, size: int, target: Path, at: int = 0) -> None:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from builder.formats.partitions import read_table
 from builder.guest import filesystems
 from builder.guest.outcome import CannotCheck
 from builder.guest.readers.btrfs import subvolumes
+from builder.guest.readers.btrfs_labels import read_labels
 from builder.guest.readers.xfs import XfsReader
 from builder.guest.volumes import read_volumes
 from builder.image.disk.placement import DiskLayout
@@ -232,26 +236,99 @@ def test_a_spoiled_xfs_ends_in_words_and_writes_nowhere_else(
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_labels_of_an_xfs_are_read(tmp_path: Path, runner: Runner) -> None:
+TYPES = {
+    "/": "root_t",
+    "/folder": "dir_t",
+    "/folder/file": "file_t",
+    "/folder/other name of file": "file_t",
+    "/link": "link_t",
+    "/with many attributes": "many_t",
+    '/a "quoted" name': "quoted_t",
+    r"/a name\x2dwith a backslash": "backslash_t",
+    "/näme": "name_t",
+}
+LABELLED = {path: f"system_u:object_r:{kind}:s0" for path, kind in TYPES.items()}
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Return a tree with what `LABELLED` says, and files without labels, more than a node of a tree holds."""
     tree = tmp_path / "source"
     (tree / "folder").mkdir(parents=True)
-    (tree / "folder/file").write_text("x")
-    (tree / "plain").write_text("x")
     (tree / "link").symlink_to("plain")
-    wanted = {"/": "root_t", "/folder": "dir_t", "/folder/file": "file_t", "/link": "link_t"}
-    for path, label in wanted.items():
-        os.setxattr(tree / path[1:], "security.selinux", f"{label}\0".encode(), follow_symlinks=False)
+    for path in LABELLED:
+        file = tree / path[1:]
+        if path == "/folder/other name of file":
+            file.hardlink_to(tree / "folder/file")
+        elif not file.is_dir() and not file.is_symlink():
+            file.write_text("x")
+    for number in range(900):
+        (tree / "folder" / f"plain-{number}").write_text("x")
+    many = tree / "with many attributes"
+    for number in range(8):
+        os.setxattr(many, f"user.attribute{number}", bytes(200))
+    for path, label in LABELLED.items():
+        os.setxattr(tree / path[1:], "security.selinux", label.encode() + b"\0", follow_symlinks=False)
     os.setxattr(tree / "folder/file", "security.capability", b"\1\0\0\2\0\4\0\0" + bytes(12))
-    layout = place(XFS)
-    disk = written(tmp_path, layout, {"/": tree}, runner)
-    placed = layout.partitions[0]
-    image = tmp_path / "image"
-    image.touch()
-    os.truncate(image, placed.size)
-    filesystems.copy_range(disk, placed.start, placed.size, image)
+    return tree
 
-    reader = XfsReader(image)
-    try:
-        assert reader.labels() == wanted
-    finally:
-        reader.close()
+
+def labels_of(disk: Path, runner: Runner, work: Path, *options: str) -> dict[str, str | None]:
+    system = filesystems.identify(runner, disk, read_table(disk).partitions[0])
+    assert system is not None
+    paths = [*LABELLED, "/folder/plain-1"]
+    return filesystems.labels(runner, disk, system, paths, work, options)
+
+
+@pytest.mark.parametrize("partition", KINDS.values(), ids=KINDS)
+def test_labels_are_read_from_outside(
+    tmp_path: Path, runner: Runner, labelled: Path, partition: Partition
+) -> None:
+    disk = written(tmp_path, place(partition), {"/": labelled}, runner)
+
+    assert labels_of(disk, runner, tmp_path) == LABELLED
+
+
+def test_labels_of_a_subvolume_are_its_own(tmp_path: Path, runner: Runner, labelled: Path) -> None:
+    partition = Partition(
+        mountpoint=None, fstype="btrfs", size=400,
+        subvolumes=(Subvolume(path="root", mountpoint="/"), Subvolume(path="home", mountpoint="/home")),
+    )  # fmt: skip
+    (labelled / "home").mkdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "user").mkdir()
+    os.setxattr(home / "user", "security.selinux", b"system_u:object_r:user_t:s0")
+    disk = written(tmp_path, place(partition), {"/": labelled, "/home": home}, runner)
+
+    assert labels_of(disk, runner, tmp_path, "subvol=root") == LABELLED
+    assert labels_of(disk, runner, tmp_path, "subvol=home") == {"/user": "system_u:object_r:user_t:s0"}
+
+
+@pytest.fixture
+def of_mkfs(tmp_path: Path, runner: Runner, labelled: Path) -> Path:
+    """A btrfs of the labelled tree by mkfs.btrfs, which leaves the labels of the top level's root out."""
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(320 * MIB)
+    runner.run(["mkfs.btrfs", "-q", "--rootdir", labelled, "--shrink", image])
+    return image
+
+
+def test_labels_of_a_btrfs_of_mkfs_are_read(of_mkfs: Path) -> None:
+    assert {"/": LABELLED["/"], **read_labels(of_mkfs, 5)} == LABELLED
+
+
+def test_a_spoiled_btrfs_ends_in_words(of_mkfs: Path) -> None:
+    size = of_mkfs.stat().st_size
+    chance = random.Random(1)
+    with of_mkfs.open("r+b") as file:
+        read = partial(os.pread, file.fileno())
+        used = [at for at in range(0, size, 4096) if any(read(101, at))]
+        for _ in range(200):
+            at = chance.choice(used) + chance.randrange(512)
+            before = read(8, at)
+            os.pwrite(file.fileno(), chance.randbytes(8), at)
+            with contextlib.suppress(CannotCheck):
+                read_labels(of_mkfs, 5)
+            os.pwrite(file.fileno(), before, at)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 
@@ -27,11 +26,13 @@ def _labels(evidence: ImageEvidence) -> Outcome:
     texts = [evidence.tree.text(base + suffix) for suffix in ("", ".homedirs", ".local")]
     contexts = FileContexts(texts, [evidence.tree.text(base + end) for end in (".subs_dist", ".subs")])
     problems, count = [], 0
-    for system, point in _mounted(evidence):
+    for system, point, options in _mounted(evidence):
         if system.type == "vfat":
             continue  # it holds no labels: its mount does
         wanted = dict(_wanted(evidence, contexts, point))
-        found = filesystems.labels(evidence.runner, evidence.disk.raw, system, list(wanted), evidence.work)
+        found = filesystems.labels(
+            evidence.runner, evidence.disk.raw, system, list(wanted), evidence.work, options
+        )
         for path, (shown, label) in wanted.items():
             actual = found.get(path, "without a label")
             if actual is None:
@@ -43,13 +44,13 @@ def _labels(evidence: ImageEvidence) -> Outcome:
     return judge_all([*problems[:_SHOWN], *more], f"{count} files and folders, as the policy says")
 
 
-def _mounted(evidence: ImageEvidence) -> Iterator[tuple[FoundFileSystem, str]]:
-    """Yield the root file system, and the ones in fstab that have a place in the tree."""
-    yield evidence.root, "/"
+def _mounted(evidence: ImageEvidence) -> Iterator[tuple[FoundFileSystem, str, tuple[str, ...]]]:
+    """Yield (file system, mount point, options): the root, and what fstab gives a place in the tree."""
+    yield evidence.root, "/", evidence.root_options
     for mount in evidence.mounts:
         system = evidence.disk.find_source(mount.source)
-        if system is not None and system is not evidence.root and mount.point.startswith("/"):
-            yield system, mount.point
+        if system is not None and mount.point.startswith("/") and mount.point != "/":
+            yield system, mount.point, mount.options
 
 
 def _wanted(
@@ -63,9 +64,6 @@ def _wanted(
         for name in [*names, *files]:
             own = os.path.normpath(f"/{inside}/{name}")
             shown = own if point == "/" else f"{point}{own}"
-            # debugfs takes no path with these; the guest's own restorecon checks them.
-            if re.search(r'["\\\n\r]', own):
-                continue
             mode = os.lstat(os.path.join(folder, name)).st_mode
             label = contexts.lookup(shown, mode)
             if label is not None:
@@ -75,10 +73,9 @@ def _wanted(
             name for name in names
             if (f"{point.rstrip('/')}{os.path.normpath(f'/{inside}/{name}')}") not in points - {point}
         ]  # fmt: skip
-    if point == "/":
-        label = contexts.lookup("/", stat.S_IFDIR)
-        if label is not None:
-            yield "/", ("/", label)
+    label = contexts.lookup(point, stat.S_IFDIR)
+    if label is not None:
+        yield "/", (point, label)
 
 
 CHECKS: tuple[Check[ImageEvidence], ...] = (

@@ -11,14 +11,15 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.guest.outcome import not_done
 
 _LOCAL, _EXTENTS, _BTREE = 1, 2, 3
-# Of an attribute: its name is one of security.* (XFS_ATTR_SECURE).
-_SECURE = 4
+# Of an attribute: it is one of security.* (XFS_ATTR_SECURE), its value lies in the leaf (XFS_ATTR_LOCAL).
+_SECURE, _VALUE_HERE = 4, 1
+_ATTRIBUTE_LEAF = b"\x3b\xee"
 # Directories hold entries below 32 GiB; hashes and free space lie above (XFS_DIR2_LEAF_OFFSET).
 _LEAF_OFFSET = 1 << 35
 _INODE_FORK = 176
@@ -41,6 +42,7 @@ class _Inode:
     extents: int
     fork: bytes
     attribute_form: int
+    attribute_extents: int
     attributes: bytes
 
 
@@ -116,10 +118,8 @@ class XfsReader:
                     pending.append((child, path, depth + 1))
             _finish(folder, inode)
 
-    def labels(self) -> dict[str, str | None]:
-        """Return the SELinux label of every path; None where it is not in the inode, and so not read.
-
-        A path without a label is left out.
+    def labels(self) -> dict[str, str]:
+        """Return the SELinux label of every path; one without a label is left out.
 
         Raises:
             CannotCheck: the file system is damaged.
@@ -129,13 +129,12 @@ class XfsReader:
         except (struct.error, IndexError, OverflowError, ValueError, OSError) as error:
             raise not_done(f"the xfs is damaged: {error}") from error
 
-    def _labels(self) -> Iterator[tuple[str, str | None]]:
+    def _labels(self) -> Iterator[tuple[str, str]]:
         pending, seen = [(self.root, "", 0)], set[int]()
         while pending:
             number, path, depth = pending.pop()
             inode = self._inode(number)
-            found = _label(inode)
-            if found != "":
+            if (found := self._label(inode)) is not None:
                 yield path or "/", found
             if not stat.S_ISDIR(inode.mode):
                 continue
@@ -145,6 +144,29 @@ class XfsReader:
             for name, child in self._entries(inode):
                 if name not in (b".", b".."):
                     pending.append((child, f"{path}/{os.fsdecode(name)}", depth + 1))
+
+    def _label(self, inode: _Inode) -> str | None:
+        for space, name, value in self._attributes(inode):
+            if space & _SECURE and name == b"selinux":
+                return value.rstrip(b"\0").decode("ascii")
+        return None
+
+    def _attributes(self, inode: _Inode) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield (space, name, value) of the attributes whose value lies with their name."""
+        if not inode.attributes:
+            return
+        if inode.attribute_form == _LOCAL:
+            yield from _short_attributes(inode.attributes)
+            return
+        outside = replace(
+            inode, form=inode.attribute_form, fork=inode.attributes, extents=inode.attribute_extents
+        )
+        for extent in self._extents(outside):
+            for number in range(extent.count):
+                raw = self._bytes(self._place(extent.block + number), self.block)
+                # Others are nodes of their tree, and values of their own.
+                if raw[8:10] == _ATTRIBUTE_LEAF:
+                    yield from _leaf_attributes(raw)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -217,12 +239,14 @@ class XfsReader:
         mode, form = _unpack(">H", raw, 2), raw[5]
         flags = _unpack(">Q", raw, 120)
         extents = _unpack(">Q", raw, 24) if flags & _NREXT64 else _unpack(">I", raw, 76)
+        # With larger counts the attributes' lies where the data's lay.
+        attribute_extents = _unpack(">I", raw, 76) if flags & _NREXT64 else _unpack(">H", raw, 80)
         end = _INODE_FORK + raw[82] * 8 if raw[82] else self.inode_size
         modified = _unpack(">Q", raw, 40)
         seconds = modified // 10**9 - (1 << 31) if self.bigtime else _unpack(">i", raw, 40)
         return _Inode(
             number, mode, _unpack(">I", raw, 8), _unpack(">I", raw, 12), seconds, _unpack(">Q", raw, 56),
-            form, extents, raw[_INODE_FORK:end], raw[83], raw[end:] if raw[82] else b"",
+            form, extents, raw[_INODE_FORK:end], raw[83], attribute_extents, raw[end:] if raw[82] else b"",
         )  # fmt: skip
 
     def _extents(self, inode: _Inode) -> Iterator[_Extent]:
@@ -282,21 +306,22 @@ def _records(raw: bytes, at: int, count: int) -> Iterator[_Extent]:
         yield _Extent(packed >> 73 & (1 << 54) - 1, packed >> 21 & (1 << 52) - 1, packed & (1 << 21) - 1)
 
 
-def _label(inode: _Inode) -> str | None:
-    """Return the label among the attributes in the inode; "": there is none; None: they lie elsewhere."""
-    raw = inode.attributes
-    if not raw:
-        return ""
-    if inode.attribute_form != _LOCAL:
-        return None
+def _short_attributes(raw: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     at = 4
     for _ in range(raw[2]):
         length, size, space = raw[at], raw[at + 1], raw[at + 2]
-        name = raw[at + 3 : at + 3 + length]
-        if space & _SECURE and name == b"selinux":
-            return raw[at + 3 + length : at + 3 + length + size].rstrip(b"\0").decode("ascii")
-        at += 3 + length + size
-    return ""
+        end = at + 3 + length + size
+        yield space, raw[at + 3 : at + 3 + length], raw[at + 3 + length : end]
+        at = end
+
+
+def _leaf_attributes(raw: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield what a leaf holds (struct xfs_attr3_leafblock); values in blocks of their own are left out."""
+    for number in range(_unpack(">H", raw, 56)):
+        at, flags = struct.unpack_from(">HB", raw, 80 + 8 * number + 4)
+        if flags & _VALUE_HERE:
+            size, length = struct.unpack_from(">HB", raw, at)
+            yield flags, raw[at + 3 : at + 3 + length], raw[at + 3 + length : at + 3 + length + size]
 
 
 def _short_entries(raw: bytes) -> Iterator[tuple[bytes, int]]:
