@@ -154,8 +154,28 @@ def test_empty_database_of_another_character_set_is_converted(host: Host) -> Non
 
     assert made.code == 0, made.err
     assert "glance is empty: its character set latin1 becomes utf8mb4" in made.err
-    schema = "information_schema.SCHEMATA WHERE SCHEMA_NAME='glance'"
-    assert host.sql(f"SELECT DEFAULT_CHARACTER_SET_NAME FROM {schema}").split() == ["utf8mb4"]
+    assert charset_of(host, "glance") == "utf8mb4"
+
+
+def charset_of(host: Host, database: str) -> str:
+    """Return the character set of new tables in a database."""
+    sql = "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME="
+    return host.sql(f"{sql}'{database}'").strip()
+
+
+@pytest.mark.parametrize("cut", ["ALTER DATABASE", "CREATE USER", "GRANT"])
+def test_sigkill_around_a_conversion_and_a_run_that_fails_leave_the_old_character_set(
+    host: Host, cut: str
+) -> None:
+    host.sql("CREATE DATABASE glance CHARACTER SET latin1")
+    before = host.state()
+    died = host.run("--init", "--service", "glance", dies_before=cut)
+    host.stand_in("glance-manage", "sys.exit(3)")
+
+    done = host.run("--init", "--service", "glance")
+
+    assert (died.code, done.code) == (-9, 1), done.err
+    assert (host.state(), charset_of(host, "glance")) == (before, "latin1")
 
 
 @pytest.mark.parametrize(

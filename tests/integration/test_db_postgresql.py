@@ -224,6 +224,33 @@ def test_empty_database_of_another_encoding_is_made_again_when_that_is_wanted(ho
     assert (owner, check.out) == (["dba"], "keystone  current\n"), check.err
 
 
+CUTS = {
+    "before all": 'CREATE DATABASE "openstack_db_keystone"',
+    "two databases": 'DROP DATABASE "keystone"',
+    "none of that name": 'ALTER DATABASE "openstack_db_keystone" RENAME',
+    "all done": "GRANT",
+}
+
+
+@pytest.mark.parametrize("is_well", [True, False], ids=["the next run succeeds", "the next run fails"])
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_sigkill_between_the_statements_of_a_conversion(host: Host, cut: str, is_well: bool) -> None:
+    host.sql("CREATE ROLE keystone LOGIN")
+    host.sql(ASCII)
+    before = host.state()
+    given = (*SERVICE, "--generate-password", "--yes")
+    died = host.run("--init", *given, dies_before=cut)
+    if not is_well:
+        host.stand_in("keystone-manage", "sys.exit(3)")
+
+    done = host.run("--init", *given)
+
+    assert (died.code, done.code) == (-9, 0 if is_well else 1), done.err
+    assert "goes on where a run that was cut short stopped" in done.err
+    assert host.sql(ENCODINGS).split() == [f"keystone={'UTF8' if is_well else 'SQL_ASCII'}"]
+    assert is_well or host.state() == before
+
+
 @pytest.mark.parametrize(
     ("database", "statement", "lost"),
     [

@@ -95,11 +95,18 @@ class Host:
         path = os.pathsep.join([*map(str, self.programs), "/usr/bin", "/bin"])
         return {"PATH": path, "LC_ALL": "C.UTF-8"}
 
-    def run(self, *words: str, input: str = "", timeout: float = 180) -> Run:
-        """Run the command to its end."""
+    def run(self, *words: str, input: str = "", timeout: float = 180, dies_before: str = "") -> Run:
+        """Run the command to its end.
+
+        Args:
+            dies_before: a pattern: SIGKILL comes when the first statement that it matches would be sent.
+        """
         started = time.monotonic()
+        argv = self.argv(*words)
+        if dies_before:
+            argv = [*argv[:2], "-c", DYING, dies_before, *argv[2:]]
         done = subprocess.run(
-            self.argv(*words),
+            argv,
             input=input,
             env=self.environment,
             capture_output=True,
@@ -206,6 +213,30 @@ def make_tables(version="1"):
     cursor.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32))")
     cursor.execute("INSERT INTO alembic_version VALUES (%s)", (version,))
 """.replace("\\\\", "\\")
+
+
+# Runs a command whose drivers of databases bring it to its end.
+DYING = """
+import os, re, runpy, signal, sys
+import psycopg2, psycopg2.extensions, pymysql.cursors
+
+_, pattern, *sys.argv = sys.argv
+
+def dying(execute):
+    def execute_or_die(self, sql, *values):
+        if re.match(pattern, sql):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return execute(self, sql, *values)
+    return execute_or_die
+
+class Cursor(psycopg2.extensions.cursor):
+    execute = dying(psycopg2.extensions.cursor.execute)
+
+connect = psycopg2.connect
+psycopg2.connect = lambda **options: connect(cursor_factory=Cursor, **options)
+pymysql.cursors.Cursor.execute = dying(pymysql.cursors.Cursor.execute)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @contextmanager
