@@ -142,7 +142,8 @@ def _is_ready(log: Path) -> bool:
     for line in text.splitlines():
         if line.startswith("ERROR:"):
             raise BuildError(f"MariaDB: init.sql: {line.removeprefix('ERROR:').strip()}", log=log)
-    return "ready for connections" in text
+    # Galera says "ready for connections" of the cluster, earlier.
+    return "mariadbd: ready for connections" in text
 
 
 def _accounts(root_password: str | None, passwords: Mapping[str, str]) -> str:

@@ -152,5 +152,6 @@ class Connection:
     def _masked(self, text):
         return self.secrets.mask(" ".join(str(text).split()))
 
-    def _unreachable(self, text):
-        return UnreachableError("%s at %s: %s" % (self.dialect.title, self.place, self._masked(text)))
+    def _unreachable(self, text, hint=None):
+        message = "%s at %s: %s" % (self.dialect.title, self.place, self._masked(text))
+        return UnreachableError(message, hint=hint)

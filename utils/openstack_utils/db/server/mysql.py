@@ -17,6 +17,8 @@ from .statements import GRANT, ServerChange
 # An account that cannot be changed, a password that a policy refuses: the reason stands in the warnings.
 EXPLAINED = (1396, 1819)
 EXPIRED = "the password has expired: --password-file or --generate-password sets it anew"
+# A node of a Galera cluster that takes no statements (1047 alone is an unknown command).
+NOT_READY = "SHOW STATUS LIKE 'wsrep_%' says why; --host names another node of the cluster"
 
 
 class MySQLConnection(Connection):
@@ -86,6 +88,8 @@ class MySQLConnection(Connection):
             text = error.args[1] if len(error.args) > 1 else str(error)
             if code in self.DENIED:
                 raise self._denied(text, self.DENIED[code]) from None
+            if code == 1047 and "WSREP" in text:
+                raise self._unreachable(text, NOT_READY) from None
             if code in self.UNREACHABLE or isinstance(error, driver.err.InterfaceError):
                 raise self._unreachable(text or "the connection was lost") from None
             if code == 1044:
