@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -52,6 +53,38 @@ def test_what_two_runs_have_made_at_the_same_time_is_there_once(person: Person, 
     assert "removed    service glance (image), which another run has made too" in second.err
     assert catalog(keystone) == alone
     assert len(set(alone[1])) == len(alone[1]) == 6
+
+
+def without_glance(body: bytes) -> bytes:
+    """Return Keystone's list of services as it was before Glance's."""
+    services = [each for each in json.loads(body)["services"] if each["name"] != "glance"]
+    return json.dumps({"services": services, "links": {}}).encode()
+
+
+def test_doubles_of_a_run_that_could_not_look_again_are_gone_after_the_next(
+    person: Person, keystone: Keystone
+) -> None:
+    person.fill("--service", "glance")
+    alone = catalog(keystone)
+    # Another run has looked before that one began to write, and gets no answer when it looks again.
+    with proxies.in_front_of(keystone.port) as proxy:
+        proxy.faults += [
+            Fault(method="GET", path="/v3/services$", times=1, rewrite=without_glance),
+            Fault(method="GET", path="/v3/services$", status=503),
+        ]
+        cut = person.fill("--service", "glance", SERVICE_ENDPOINT=f"{proxy.url}/v3")
+    left = catalog(keystone)
+
+    foreseen = person.fill("--service", "glance", "--dry-run", "--json")
+    after_dry_run = catalog(keystone)
+    done = person.fill("--service", "glance", "--json")
+
+    assert cut.code == 5, cut.err
+    assert len(left[0]) > len(set(left[0]))
+    assert foreseen.json["summary"]["deleted"] == done.json["summary"]["deleted"] > 0
+    assert (foreseen.code, after_dry_run) == (0, left)
+    assert "double     service glance (image)" in done.err
+    assert (done.code, catalog(keystone)) == (0, alone)
 
 
 def test_two_processes_at_once_leave_no_doubles(keystone: Keystone, tmp_path: Path) -> None:

@@ -266,6 +266,37 @@ def test_surplus_keeps_the_service_that_fits_and_the_endpoint_that_is_right() ->
     assert [each.path for each in surplus] == ["/endpoints/e0", "/services/s0"]
 
 
+SECOND, AGAIN = dict(SERVICE, id="s0"), dict(POINT, id="e2")
+DOUBLES = {
+    "service without endpoints": ([SERVICE, SECOND], [POINT], ["/services/s0"]),
+    "service with the same endpoint": (
+        [SERVICE, SECOND], [POINT, dict(AGAIN, service_id="s0")], ["/services/s1"],
+    ),
+    "endpoint": ([SERVICE], [POINT, AGAIN], ["/endpoints/e2"]),
+    "service of another description": ([SERVICE, dict(SECOND, description="theirs")], [POINT], []),
+    "service that is disabled": ([SERVICE, dict(SECOND, enabled=False)], [POINT], []),
+    "service with an endpoint of its own": (
+        [SERVICE, SECOND], [POINT, dict(AGAIN, service_id="s0", url="http://o")], [],
+    ),
+    "endpoint of another URL": ([SERVICE], [POINT, dict(AGAIN, url="http://o")], []),
+    "endpoint of another region": ([SERVICE], [POINT, dict(AGAIN, region_id="S")], []),
+    "endpoint that is disabled": ([SERVICE], [dict(POINT, enabled=False), dict(AGAIN, enabled=False)], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("services", "endpoints", "gone"), DOUBLES.values(), ids=DOUBLES.keys())
+def test_only_doubles_as_this_command_makes_them_are_its_own(
+    services: list, endpoints: list, gone: list[str]
+) -> None:
+    state = state_of(services=services, endpoints=endpoints)
+
+    doubles = sample_plan.find_own_doubles(DESIRED, state)
+
+    assert [each.path for each in doubles] == gone
+    state.forget(each.id for each in doubles)
+    assert sample_plan.find_own_doubles(DESIRED, state) == []
+
+
 SIMILAR = {
     "case": ("Member", "member", True), "accent": ("Ädmin", "admin", True), "blank": ("a ", "a", True),
     "sharp s": ("strasse", "straße", True), "other": ("member", "members", False),

@@ -57,6 +57,7 @@ class Run:
             desired = self._with_admin(desired)
         try:
             state, plan = self._plan(session, desired)
+            plan = self._mend(session, desired, state, plan)
             if options.prune:
                 state, plan = self._prune(session, desired, state, plan)
             desired = self.kept.keep(desired, plan)
@@ -119,8 +120,22 @@ class Run:
             test = login.test_password if options.update else None
             state = read_state(session, desired, self.workers, test_password=test)
         state.passwords.update(session.wrong_passwords)
-        plan = sample_plan.make_plan(desired, state, update=options.update, forced=session.wrong_passwords)
-        return state, plan
+        return state, self._steps(session, desired, state)
+
+    def _steps(self, session, desired, state):
+        update, forced = self.options.update, session.wrong_passwords
+        return sample_plan.make_plan(desired, state, update=update, forced=forced)
+
+    def _mend(self, session, desired, state, plan):
+        """Take away the doubles of runs that could not look again; return the plan after that."""
+        doubles = sample_plan.find_own_doubles(desired, state)
+        if not doubles:
+            return plan
+        for each in doubles:
+            self.console.note("double     %s, of a run that was cut short" % each.name)
+        self._delete(session, doubles, plan)
+        state.forget(each.id for each in doubles)
+        return self._steps(session, desired, state)
 
     def _prune(self, session, desired, state, plan):
         surplus = sample_plan.find_surplus(desired, state)
@@ -128,10 +143,16 @@ class Run:
             return state, plan
         for each in surplus:
             self.console.say("surplus    %s" % each.name)
+        if not self.options.dry_run:
+            self._confirm(len(surplus))
+        self._delete(session, surplus, plan)
+        return (state, plan) if self.options.dry_run else self._plan(session, desired)
+
+    def _delete(self, session, surplus, plan):
+        """Delete Surplus, or only count it as deleted (--dry-run)."""
         if self.options.dry_run:
-            self.deleted = surplus
-            return state, plan
-        self._confirm(len(surplus))
+            self.deleted += surplus
+            return
         for each in surplus:
             try:
                 session.identity.call("DELETE", each.path)
@@ -141,7 +162,6 @@ class Run:
                     raise Stopped(error, _not_done(plan)) from None
             self.deleted.append(each)
             self.console.note("deleted    %s" % each.name)
-        return self._plan(session, desired)
 
     def _confirm(self, number):
         if not self.options.yes:

@@ -31,10 +31,14 @@ class Step(NamedTuple):
 
 
 class Surplus(NamedTuple):
-    """Something that Keystone has and the profile does not have: what --prune deletes."""
+    """Something that Keystone has too much: what --prune deletes, or a double of our own making."""
 
     name: str
     path: str
+
+    @property
+    def id(self):
+        return self.path.rpartition("/")[2]
 
 
 def make_plan(desired, state, *, update=False, forced=()):
@@ -71,10 +75,56 @@ def find_surplus(desired, state):
             kept[same[0]["id"]] = service
             double += same[1:]
     surplus = _surplus_endpoints(desired, state, kept)
-    for each in double:
-        name = "service %s (%s) %s" % (each.get("name", ""), each["type"], each["id"])
-        surplus.append(Surplus(name, "/services/" + each["id"]))
+    surplus += [_surplus_service(each) for each in double]
     return surplus + _surplus_roles(desired, state)
+
+
+def find_own_doubles(desired, state):
+    """Return doubles that runs of this command have made, as Surplus in the order of deletion.
+
+    A run that could not look again, because Keystone did not answer or it was killed, leaves them. They are
+    as this command makes them, description and URL included, and a service has no other endpoints than
+    wanted ones.
+    """
+    wanted = {(each.interface, each.region, each.url) for each in desired.endpoints}
+    doubles = []
+    for service in desired.services if desired.endpoints else ():
+        same = _same_service(service, state)
+        if not same or not all(_is_as_made(service, each) for each in same):
+            continue
+        same.sort(key=lambda each: (-_fit(each, desired, state), each["id"]))
+        of_service = [_endpoints_of(each, state) for each in same]
+        if not all(_attributes_of(point) in wanted for points in of_service[1:] for point in points):
+            continue
+        seen = set()
+        for point in sorted(of_service[0], key=lambda each: each["id"]):
+            if _attributes_of(point) in seen & wanted:
+                name = "endpoint %s %s %s" % (service.type, point["interface"], point["url"])
+                doubles.append(Surplus(name, "/endpoints/" + point["id"]))
+            seen.add(_attributes_of(point))
+        doubles += [_surplus_service(each) for each in same[1:]]
+    return doubles
+
+
+def _is_as_made(wanted, found):
+    same = found.get("name") == wanted.title and found.get("description") == wanted.description
+    return bool(wanted.description) and same and found.get("enabled") is not False
+
+
+def _endpoints_of(service, state):
+    return [each for each in state.endpoints if each["service_id"] == service["id"]]
+
+
+def _attributes_of(endpoint):
+    """Return what an endpoint of this command's making is known by; None for one that is disabled."""
+    if endpoint.get("enabled") is False:
+        return None
+    return endpoint["interface"], endpoint.get("region_id"), endpoint["url"]
+
+
+def _surplus_service(found):
+    name = "service %s (%s) %s" % (found.get("name", ""), found["type"], found["id"])
+    return Surplus(name, "/services/" + found["id"])
 
 
 def _surplus_endpoints(desired, state, kept):

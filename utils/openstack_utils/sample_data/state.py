@@ -30,6 +30,14 @@ class KeystoneState:
         # user name -> whether the wanted password is the user's; not there: not tested
         self.passwords = {}
 
+    def forget(self, ids):
+        """Take out services and endpoints that are gone, and endpoints that went with their services."""
+        ids = set(ids)
+        self.services = [each for each in self.services if each["id"] not in ids]
+        self.endpoints = [
+            each for each in self.endpoints if each["id"] not in ids and each["service_id"] not in ids
+        ]
+
 
 def read_state(session, desired, workers, *, test_password=None):
     """Return the KeystoneState of the `desired` objects in the Keystone of a Session.
