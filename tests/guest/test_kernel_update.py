@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from builder.files import cache_folder
+from builder.formats import kernel_arguments
 from builder.guest import ssh
 from builder.guest.acceleration import find_acceleration
 from builder.guest.firmware import FirmwareKind, copy_variables, find_firmware
@@ -32,8 +33,8 @@ from builder.guest.seed import write_seed
 from builder.guest.ssh import Login
 from builder.report import Report
 from builder.runner import Runner
-from tests.guest.conftest import OUT
-from tests.guest.test_disks import build
+from tests.guest.conftest import OUT, run
+from tests.guest.test_disks import words_to_build
 from tests.rig.fixture.apt import Apt
 from tests.rig.fixture.convert import Setting, convert
 from tests.rig.fixture.deb import read_deb
@@ -46,6 +47,15 @@ RUNNER = Runner(Report(quiet=True))
 PATIENCE = 900.0
 CLOUD_KERNEL = re.compile(r"linux-image-(6\.1\.0-\d+-cloud-amd64)")
 DISK = {"xfs on LVM": ("lvm", FirmwareKind.BIOS), "a subvolume of btrfs": ("fedora", FirmwareKind.UEFI)}
+# What a shell would take for its own. GRUB spoils ' and \\ (builder/formats/kernel_arguments.py).
+ODD = ("site.list=b;c", "site.price=$5", 'site.text="two words; $HOME"', "site.marks=a&b|c<d>e{f}")
+APPEND = f"rw no_timer_check console=tty1 console=ttyS0,115200n8 {' '.join(ODD)}"
+MORE = f"""\
+bootloader --location=mbr --timeout=1 --append='{APPEND}'
+%packages
+grub2-tools
+%end
+"""
 # Fixture's kernel writes a boot entry; its GRUB reads none, so the menu is made again, as its users do.
 UPDATE = """\
 set -eu
@@ -119,6 +129,11 @@ def as_root(login: Login, script: str) -> str:
     return done.stdout
 
 
+def arguments(line: str) -> set[str]:
+    """Return the words of a command line as the kernel takes them: quotes only keep blanks in."""
+    return {word.replace('"', "") for word in kernel_arguments.split(line)}
+
+
 def send(login: Login, file: Path, path: str) -> None:
     """Copy `file` to `path` in the guest."""
     proxy = f"ProxyCommand={PYTHON} -I -S {PORT_RELAY} {SSH}"
@@ -135,22 +150,25 @@ def test_the_guest_boots_a_kernel_that_it_was_given(
     disk: str, firmware: FirmwareKind, tmp_path: Path
 ) -> None:
     version, package = another_kernel(tmp_path)
-    image = build(disk, OUT, tmp_path, name=f"kernel-{disk}", packages="grub2-tools\n")
+    name = f"kernel-{disk}"
+    run([*words_to_build(disk, tmp_path / f"{name}.ks", MORE), "--out", str(OUT)])
+    image = OUT / name / f"{name}.qcow2"
     folder = tmp_path / "guest"
     folder.mkdir()
     instance = new_instance(ssh.make_key(RUNNER, folder))
     make_overlay(RUNNER, image, "qcow2", folder / OVERLAY, 6 << 30)
 
     with booted(image, folder, instance, firmware) as login:
-        before = as_root(login, "cat /proc/cmdline\n").split()
+        before = arguments(as_root(login, "cat /proc/cmdline\n"))
         send(login, package, "/tmp/kernel.rpm")
         print(as_root(login, UPDATE.replace("@KERNEL@", version)))
     with booted(image, folder, instance, firmware) as login:
         running_now, line, entry, root = as_root(login, SHOW.replace("@KERNEL@", version)).splitlines()
 
     assert running_now == version
+    assert arguments(" ".join(ODD)) <= before
     wanted = {word for word in before if not word.startswith("BOOT_IMAGE=")}
     # grub2-mkconfig names the root in its own way.
-    assert {word for word in wanted if not word.startswith("root=")} <= set(line.split())
-    assert set(entry.split()) == wanted
+    assert {word for word in wanted if not word.startswith("root=")} <= arguments(line)
+    assert arguments(entry) == wanted
     assert root.startswith({"lvm": "xfs", "fedora": "btrfs"}[disk])
