@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.rig.bench import floor
+from tests.rig.bench.account import accounting
 from tests.rig.bench.image import Goal
 from tests.rig.bench.measure import Failed, Measured, disk_usage, measure, median
 from tests.rig.fixture.rpmpackage import FileFlag, Kind, RpmFile, RpmPackage
@@ -36,6 +38,21 @@ def test_a_process_that_outlives_its_parent_is_counted(tmp_path: Path) -> None:
     argv = ["sh", "-c", f"sh -c '{inner}'; while [ ! -e {tmp_path}/ended ]; do sleep 0.05; done; sleep 0.1"]
 
     found = measure(argv, log=tmp_path / "log")
+
+    assert found.cpu >= 0.4
+
+
+def test_what_ends_with_its_pid_namespace_is_counted(tmp_path: Path) -> None:
+    with accounting() as account:
+        if account is None:
+            pytest.skip("no cgroup can be made here")
+    busy = "import time\nwhile time.process_time() < 0.4: pass"
+    # The first process of the namespace ends without a wait for the other: the kernel tells nobody its times.
+    inner = f'({sys.executable} -c "{busy}"; touch {tmp_path}/ended; sleep 60) &'
+    inner += f" while [ ! -e {tmp_path}/ended ]; do sleep 0.05; done"
+    space = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--pid", "--fork"]
+
+    found = measure([*space, "sh", "-c", inner], log=tmp_path / "log")
 
     assert found.cpu >= 0.4
 

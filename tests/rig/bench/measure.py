@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Measures a program with everything it starts: wall and CPU seconds, peak memory, peak disk.
 
-CPU seconds are the kernel's own account (wait4(2)) of the whole tree; a process that outlives its parent
-comes to us (PR_SET_CHILD_SUBREAPER, prctl(2)) and is counted too. Memory and disk are sampled some times
-a second. Memory is what the processes share fairly (Pss of proc(5)'s smaps_rollup, shared memory left
-out) plus every tmpfs that the tree has mounted for itself: an image's files in memory are memory.
+CPU seconds are the kernel's own account of the whole tree, by a cgroup of its own where one can be made
+(`account`), else by wait4(2); then a process that outlives its parent comes to us (PR_SET_CHILD_SUBREAPER,
+prctl(2)) and is counted too, and what a pid namespace leaves at its end is not. Memory and disk are sampled
+some times a second. Memory is what the processes share fairly (Pss of proc(5)'s smaps_rollup, shared memory
+left out) plus every tmpfs that the tree has mounted for itself: an image's files in memory are memory.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from tests.rig.bench.account import accounting
 
 _PR_SET_CHILD_SUBREAPER = 36
 INTERVAL = 0.15
@@ -67,11 +70,12 @@ def measure(
     Raises:
         Failed: it did not end with 0.
     """
-    with log.open("wb") as output, adopting():
+    with log.open("wb") as output, adopting(), accounting() as account:
         started = time.perf_counter()
         process = subprocess.Popen(
             [os.fspath(word) for word in argv], cwd=cwd, env=env,
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=account.enter if account else None,
         )  # fmt: skip
         with sampling(process.pid, folders) as peaks:
             try:
@@ -82,6 +86,8 @@ def measure(
                 raise
             wall = time.perf_counter() - started
         cpu = usage.ru_utime + usage.ru_stime + _reap_orphans()
+        if account:
+            cpu = account.seconds()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise Failed(f"{' '.join(map(str, argv[:4]))} … ended with {process.returncode}: see {log}")
