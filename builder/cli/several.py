@@ -74,6 +74,15 @@ class _Table:
         over = sum(row.over for row in self.rows)
         self.report.live([*format_table(HEADER, lines), f"{over} of {len(lines)} done"])
 
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show it meanwhile."""
+        self.show()
+        try:
+            yield
+        finally:
+            self.report.live([])
+
 
 class _Row(Report):
     """What one build reports: its progress goes into its line of the table, all else gets its name."""
@@ -136,9 +145,10 @@ def build_several(
     results: dict[int, FinishedImage] = {}
     failures: dict[int, BuildError] = {}
     memory = available_memory() * options.memory_share // 100
-    try:
-        table.show()
-        for number, outcome in run_together(tasks, jobs=jobs, memory=memory):
+    running = run_together(tasks, jobs=jobs, memory=memory)
+    # Closed whatever happens here: builds do not go on without us.
+    with contextlib.closing(running), table.shown():
+        for number, outcome in running:
             row = table.rows[number]
             row.over = True
             if isinstance(outcome, BuildError):
@@ -147,17 +157,14 @@ def build_several(
             else:
                 results[number] = _result(orders[number], options, outcome)
                 row.state = _describe(results[number])
-            done = len(results) + len(failures)
+            table.show()
             report.ended(
                 "image",
                 row.name if number in failures else f"{row.name}  {row.state}",
                 seconds=row.seconds,
-                count=(done, len(orders)),
+                count=(len(results) + len(failures), len(orders)),
                 failed=number in failures,
             )
-            table.show()
-    finally:
-        report.live([])
     return [results[number] for number in sorted(results)], [failures[number] for number in sorted(failures)]
 
 

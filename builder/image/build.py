@@ -104,6 +104,7 @@ class Build:
     scripts ran, by kernel, `clusters` what compressed the image. `bootstrap` is the archive with the
     target's own rpm, where that installs the packages. `step` is the line of progress of the running stage.
     `memory` has the bytes that the tree may take, where other builds run beside this one.
+    `tree_key` is the key of the installed tree in the cache, where it gets there.
     """
 
     plan: ImagePlan
@@ -124,6 +125,7 @@ class Build:
     clusters: Clusters | None = None
     memory: int | None = None
     bootstrap: Path | None = None
+    tree_key: str | None = None
 
     def go_inside(self, door: Door) -> None:
         """Be the build as the inside has it: what it says and asks goes through `door`."""

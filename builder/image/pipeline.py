@@ -142,18 +142,18 @@ def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...], turn: 
     rooms = {room: list(group) for room, group in groupby(numbered, key=lambda pair: pair[1].room)}
     before = _make_bootstrap(build, states, rooms) if build.options.bootstrap else None
     choice = choices.key_of(build, states)
-    tree_key = _recall(build, choice, turn, rooms[Room.ONLINE])
-    recalled = tree_key is not None
+    build.tree_key = _recall(build, choice, turn, rooms[Room.ONLINE])
+    recalled = build.tree_key is not None
     if not recalled:
-        tree_key = _choose(build, choice, rooms[Room.ONLINE])
-    build.memory = turn.install(tree_key, build.facts.installed_size)
-    kept = trees.find(tree_key)
+        build.tree_key = _choose(build, choice, rooms[Room.ONLINE])
+    build.memory = turn.install(build.tree_key, build.facts.installed_size)
+    kept = trees.find(build.tree_key)
     if recalled and kept is None:
         # Damaged, or gone meanwhile: the packages have to be there after all.
         build.facts = Facts()
         _choose(build, choice, rooms[Room.ONLINE])
     files = (build.disk, build.work / tree.SAVED.name) if build.options.keep else (build.disk,)
-    with trees.offer(build, tree_key, kept) as tree_offer:
+    with trees.offer(build, kept) as tree_offer:
         facts = _run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer, turn, files)
     build.facts = unpack(facts, Facts)
     if before:
@@ -168,15 +168,15 @@ def _make_bootstrap(
     part = bootstrap.plan(build)
     choice = choices.key_of(part, states)
     with build.report.step("bootstrap") as step:
-        key = _recall(part, choice, ALONE, rooms[Room.ONLINE])
-        kept = trees.find(key)
+        part.tree_key = _recall(part, choice, ALONE, rooms[Room.ONLINE])
+        kept = trees.find(part.tree_key)
         step.detail = f"rpm of {build.target.name}  from the cache"
         if kept is None:
             part.facts = Facts()
-            key = _choose(part, choice, rooms[Room.ONLINE])
-            with trees.offer(part, key, None) as tree_offer:
+            part.tree_key = _choose(part, choice, rooms[Room.ONLINE])
+            with trees.offer(part, None) as tree_offer:
                 _run_inside(part, Room.OFFLINE, rooms[Room.OFFLINE][:1], tree_offer)
-            kept = trees.find(key)
+            kept = trees.find(part.tree_key)
             step.detail = f"rpm of {build.target.name}  {len(part.facts.packages)} packages"
         span = _span(build, "bootstrap", step)
     if kept is None:

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,9 @@ class _Child:
     peer: socket.socket
 
 
-def run_together(tasks: Sequence[Task], *, jobs: int, memory: int) -> Iterator[tuple[int, Any | BuildError]]:
+def run_together(
+    tasks: Sequence[Task], *, jobs: int, memory: int
+) -> Generator[tuple[int, Any | BuildError], None, None]:
     """Run all; yield the number of each as it ends, with what it returned or the error that ended it.
 
     None keeps the others from going on. When this one is interrupted, they are, and clean up.

@@ -158,7 +158,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return raw
 
 
-def convert(disk: Path, image: Path) -> int:
+def convert(disk: Path, image: Path, family: str | None = None) -> int:
     """Replace the image by one of the disk, as a build does; return how many clusters were compressed."""
     compressed = []
 
@@ -167,7 +167,7 @@ def convert(disk: Path, image: Path) -> int:
         return qcow2.ZSTD.compress(data)
 
     format = replace(qcow2.ZSTD, compress=compress)
-    clusters = Clusters(image, format)
+    clusters = Clusters(image, format, family)
     new = image.with_suffix(".new")
     qcow2.convert(disk, new, format=format, compressor=clusters)
     new.rename(image)
@@ -189,6 +189,20 @@ def test_clusters_of_the_image_that_is_replaced_are_compressed_once(disk: Path, 
     assert convert(disk, image) == 1
     # Of another image nothing is known.
     assert convert(disk, tmp_path / "other.qcow2") == 7
+
+
+def test_clusters_of_an_image_of_the_same_packages_are_compressed_once(disk: Path, tmp_path: Path) -> None:
+    assert convert(disk, tmp_path / "first.qcow2", family="packages") == 7
+
+    with disk.open("r+b") as file:
+        file.seek(3 * qcow2.ZSTD.cluster)
+        file.write(b"changed")
+    assert convert(disk, tmp_path / "second.qcow2", family="packages") == 1
+    assert convert(disk, tmp_path / "stranger.qcow2", family="others") == 7
+    # A link in the image's place is not followed.
+    (tmp_path / "second.qcow2").unlink()
+    (tmp_path / "second.qcow2").symlink_to("first.qcow2")
+    assert convert(disk, tmp_path / "third.qcow2", family="packages") == 7
 
 
 @pytest.mark.parametrize("damaged", ["image", "index", "image is gone"])

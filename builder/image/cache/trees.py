@@ -103,12 +103,12 @@ NOTHING = Offer(requests={})
 
 
 @contextlib.contextmanager
-def offer(build: Build, key: str | None, entry: Path | None) -> Iterator[Offer]:
-    """Yield what the inside is to get: the archive `entry`, or a file to make one in, of the key `key`."""
+def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
+    """Yield what the inside is to get: the archive `entry`, or a file to make one in, where it has a key."""
     if entry is not None:
         yield Offer(binds=(Bind(source=entry, target=os.fspath(KEPT)),), requests={})
         return
-    folder = cache_folder("trees")
+    key, folder = build.tree_key, cache_folder("trees")
     # The disk and the qcow2 need room as well, and more than a cache does.
     if key is None or shutil.disk_usage(folder).free < 4 * build.facts.installed_size:
         yield NOTHING

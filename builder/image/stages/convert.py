@@ -46,9 +46,9 @@ def run(build: Build) -> str:
 
 
 def _write_qcow2(build: Build, path: Path) -> None:
-    """Write it; clusters that the image to be replaced has too are copied from that."""
+    """Write it; clusters that the image to be replaced, or a sibling, has too are copied from there."""
     format = qcow2.ZLIB if build.options.compat else qcow2.ZSTD
-    build.clusters = Clusters(build.options.out / build.plan.name / path.name, format)
+    build.clusters = Clusters(build.options.out / build.plan.name / path.name, format, build.tree_key)
     qcow2.convert(
         build.disk,
         path,
