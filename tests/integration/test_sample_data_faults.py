@@ -7,11 +7,14 @@ A fault proxy (tests/rig/plane/proxy.py) stands in front of the real Keystone an
 from __future__ import annotations
 
 import base64
+import contextlib
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -117,6 +120,76 @@ def test_nobody_listens(person: Person) -> None:
     assert len(run.errors()) == 1
     assert "connection refused (waited 1 s)" in run.errors()[0]
     assert 1 <= run.seconds < 20
+
+
+@contextmanager
+def greeting(line: bytes) -> Iterator[str]:
+    """Yield the address of a server that says a line to whoever comes, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = server.accept()
+                    with client:
+                        client.sendall(line)
+                        client.recv(4096)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def test_https_at_a_port_of_http(person: Person, keystone: Keystone) -> None:
+    run = person.fill(SERVICE_ENDPOINT=f"https://127.0.0.1:{keystone.port}/v3")
+
+    assert (run.code, len(run.errors())) == (5, 1)
+    assert "hint: the port speaks no TLS: is the URL http:// in place of https://?" in run.err
+
+
+def test_http_at_a_port_of_https(person: Person, keystone: Keystone, tls: ssl.SSLContext) -> None:
+    with proxies.in_front_of(keystone.port, tls=tls) as front:
+        run = person.fill("--wait", "0", SERVICE_ENDPOINT=front.url.replace("https", "http") + "/v3")
+
+    assert (run.code, len(run.errors())) == (5, 1)
+    assert "hint: does the port speak https, or is it not Keystone's?" in run.err
+
+
+def test_port_that_speaks_no_http(person: Person) -> None:
+    with greeting(b"SSH-2.0-OpenSSH_9.2\r\n") as address:
+        run = person.fill(SERVICE_ENDPOINT=f"http://{address}/v3")
+
+    assert (run.code, len(run.errors())) == (5, 1)
+    assert "the answer is not HTTP" in run.errors()[0]
+    assert "hint: is that Keystone's port?" in run.err
+
+
+@pytest.mark.parametrize("status", [300, 404])
+def test_address_of_another_service(person: Person, proxy: Proxy, status: int) -> None:
+    versions = b'{"versions": [{"id": "v2.17", "status": "CURRENT", "links": []}]}'
+    proxy.faults += [
+        Fault(method=method, path=".", status=status, body=versions) for method in ("GET", "POST")
+    ]
+
+    run = person.fill(SERVICE_ENDPOINT=f"{proxy.url}/v3")
+
+    assert (run.code, len(run.errors())) == (5, 1)
+    assert "Keystone" in run.err.partition("hint: ")[2]
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)], ids=["for real", "dry run"])
+def test_domain_that_is_not_there_is_an_error_also_in_a_dry_run(
+    person: Person, keystone: Keystone, more: tuple[str, ...]
+) -> None:
+    before = keystone.counts()
+
+    run = person.fill("--domain", "nosuch", *more)
+
+    assert (run.code, len(run.errors())) == (5, 1), run.err
+    assert "nosuch" in run.errors()[0]
+    assert keystone.counts() == before
 
 
 def test_wrong_password_is_one_line_and_tries_once(person: Person, proxy: Proxy) -> None:

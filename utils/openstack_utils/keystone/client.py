@@ -350,8 +350,9 @@ def _unreachable(what, error, transport):
         passing = False
     elif isinstance(error, socket.gaierror):
         reason = "the name %s is not known" % (transport.proxy or transport.parts).hostname
-    elif isinstance(error, http.client.RemoteDisconnected):
-        reason = "the connection was closed without an answer"
+    elif isinstance(error, ConnectionResetError):
+        closed = isinstance(error, http.client.RemoteDisconnected)
+        reason = "the connection was closed without an answer" if closed else "connection reset by peer"
         if transport.parts.scheme == "http":
             hint = "does the port speak https, or is it not Keystone's?"
     elif isinstance(error, http.client.BadStatusLine):
