@@ -57,10 +57,12 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
         with os.fdopen(descriptor, "wb") as file:
             _fill(file, raw, mode)
             os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise explain(error, path) from error
+        if isinstance(error, OSError):
+            raise explain(error, path) from error
+        raise
     sync_folder(path.parent)
 
 
@@ -216,7 +218,11 @@ def _make_locked(parent: Path, name: str) -> tuple[Path, int]:
 
 
 def _make_locked_file(parent: Path) -> tuple[int, str]:
-    """Make a file and lock it, as _make_locked does a folder; return its descriptor and its path."""
+    """Make a file and lock it, as _make_locked does a folder; return its descriptor and its path.
+
+    Work files of killed runs in `parent` are removed first.
+    """
+    remove_stale(parent)
     while True:
         descriptor, path = tempfile.mkstemp(prefix=WORK_PREFIX, dir=parent)
         fcntl.flock(descriptor, fcntl.LOCK_EX)

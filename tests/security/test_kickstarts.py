@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def bystander(host: Host) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_kickstart_harms_nothing_but_its_image(
     host: Host, bystander: subprocess.Popen[bytes], name: str
 ) -> None:
-    before, started = host.state(), time.monotonic()
+    before = host.state()
 
     done = host.build(kickstart(tail=KICKSTARTS[name]), ok=None)
 
@@ -43,7 +42,6 @@ def test_a_kickstart_harms_nothing_but_its_image(
     assert bystander.poll() is None
     assert "secret" not in done.stderr
     assert "\x1b" not in done.stderr
-    assert time.monotonic() - started < 120
     assert not host.bench.log.exists() or host.bench.log.stat().st_size < 80 << 20
 
 

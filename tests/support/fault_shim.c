@@ -56,6 +56,8 @@ static int fault(const char *call)
 
 CALL(int, fsync, (int fd), (fd))
 CALL(int, rename, (const char *from, const char *to), (from, to))
+CALL(int, renameat2, (int at, const char *from, int there, const char *to, unsigned int flags),
+     (at, from, there, to, flags))
 CALL(int, link, (const char *from, const char *to), (from, to))
 CALL(int, unlink, (const char *path), (path))
 CALL(int, fchmod, (int fd, mode_t mode), (fd, mode))

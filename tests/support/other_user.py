@@ -34,12 +34,18 @@ exec setpriv --reuid=NUMBER --regid=NUMBER --clear-groups "$@"
 
 
 def run_as_plain_user(
-    words: list[str], folder: Path, *, environment: dict[str, str], subordinate: bool = True
+    words: list[str],
+    folder: Path,
+    *,
+    environment: dict[str, str],
+    subordinate: bool = True,
+    timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
     """Run `words` as a user who owns `folder`, with a range of subordinate ids unless given others.
 
     Args:
         folder: made the user's, with everything in it; also the place of the files that are bound.
+        timeout: seconds.
     """
     stage = folder / "stage"
     stage.mkdir(exist_ok=True)
@@ -56,7 +62,7 @@ def run_as_plain_user(
     return subprocess.run(
         ["unshare", "--mount", "sh", "-c", SCRIPT, "sh", stage, *words],
         env={**environment, "HOME": str(folder), "OPENED": " ".join(opened), "MASKED": " ".join(masked)},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
 
 
