@@ -81,7 +81,7 @@ def read_kickstart(
         pre_files: what the %pre scripts wrote (see `source.scan`).
 
     Raises:
-        InputError: `ksversion` is unknown.
+        InputError: the syntax to read it by is unknown (`versions.choose_version`).
     """
     document = scan(path, findings, pre_files)
     written = document.version

@@ -15,9 +15,8 @@ def choose_version(asked: str | None, written: str | None, target: str | None) -
     `--ksversion` goes before `#version=` goes before the target's own.
 
     Raises:
-        InputError: `asked` is unknown.
+        InputError: `asked` is unknown, or the target's own is needed and this pykickstart does not have it.
     """
-    default = target or versions.versionToString(versions.DEVEL, skipDevel=True)
     if asked:
         found = find_version(asked)
         if found is None:
@@ -25,12 +24,16 @@ def choose_version(asked: str | None, written: str | None, target: str | None) -
                 f"unknown kickstart syntax: {asked}", hint=f"one of {', '.join(known_versions())}"
             )
         return found, None
-    if written is None or written.upper() == "DEVEL":
-        return default, None
-    found = find_version(written)
-    if found is None:
-        return default, f"unknown syntax {written}; {default} is used"
-    return found, None
+    written = None if written and written.upper() == "DEVEL" else written
+    if written and (found := find_version(written)):
+        return found, None
+    default = target or versions.versionToString(versions.DEVEL, skipDevel=True)
+    if find_version(default) is None:
+        raise InputError(
+            f"ksversion of the target: this host's pykickstart does not know the syntax {default}",
+            hint="update pykickstart, or choose a syntax that it knows: --ksversion, specs/targets.yaml",
+        )
+    return default, f"unknown syntax {written}; {default} is used" if written else None
 
 
 def find_version(text: str) -> str | None:

@@ -42,6 +42,14 @@ def test_unknown_syntax_that_is_written_is_a_warning(tmp_path: Path) -> None:
     assert reported(findings, tmp_path) == ["warning: test.ks:1: #version: unknown syntax F99; F45 is used"]
 
 
+def test_a_target_newer_than_pykickstart_is_an_error_only_where_its_syntax_is_needed() -> None:
+    assert choose_version(None, "F17", "F99") == ("F17", None)
+    for written in (None, "DEVEL", "F98"):
+        with pytest.raises(InputError, match="does not know the syntax F99") as caught:
+            choose_version(None, written, "F99")
+        assert "--ksversion" in (caught.value.hint or "")
+
+
 def test_version_of_an_included_file_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "part.ks").write_text("#version=F17\n")
 
