@@ -46,10 +46,10 @@ def load_catalogue(specs: Path = SPECS, changed: Mapping[Path, str] | None = Non
         reader.problems.extend(check_texts(value))
     reader.problems.extend(check_claims(catalogue))
     reader.problems.extend(check_releases(catalogue))
-    reader.problems.extend(check_accounts(catalogue))
     reader.problems.extend(check_sense(catalogue))
     # A file with a mistake is not in the catalogue, and what others need of it would seem to be missing.
     if is_whole:
+        reader.problems.extend(check_accounts(catalogue))
         reader.problems.extend(check_order(catalogue))
         reader.problems.extend(check_packages(catalogue))
     reader.check()
