@@ -14,7 +14,7 @@ from builder.catalogue.texts import PATH, full
 PLACEHOLDERS = frozenset(
     {
         "identity", "controller", "address", "region", "service_project", "user", "password", "bus",
-        "metadata_secret", "virt_type", "cpu_mode",
+        "metadata_secret", "encryption_key", "hash_suffix", "virt_type", "cpu_mode", "datapath",
     }
 )  # fmt: skip
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -43,7 +43,10 @@ class CloudOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloudCommand:
-    """A command that is run once, before the services are started: until the file `makes` is there."""
+    """A command that is run before the services are started, until the file `makes` is there.
+
+    Commands that follow each other and make the same file are one step: its last command makes it.
+    """
 
     where: str = ""
     run: tuple[str, ...]
@@ -60,13 +63,14 @@ class CloudSetup:
     """What makes the project part of a cloud; `login` and `token` are keystone's: how others reach it.
 
     `start` are the units of a controller, `compute` the units of a host with instances; only what is
-    installed is started.
+    installed is started. `stands_on` maps a unit to what of supports.yaml has to run before it.
     """
 
     where: str = ""
     prepare: tuple[CloudCommand, ...] = ()
     start: tuple[str, ...] = ()
     compute: tuple[str, ...] = ()
+    stands_on: Mapping[str, str] = field(default_factory=dict)
     options: tuple[CloudOptions, ...] = ()
     login: Mapping[str, str] = field(default_factory=dict)
     token: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +96,7 @@ def render_cloud(cloud: CloudSetup) -> dict[str, object]:
         "prepare": [{"run": list(each.run), "makes": each.makes} for each in cloud.prepare],
         "start": list(cloud.start),
         "compute": list(cloud.compute),
+        "stands_on": dict(cloud.stands_on),
         "login": dict(cloud.login),
         "token": dict(cloud.token),
         "options": [

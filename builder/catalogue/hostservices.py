@@ -94,4 +94,5 @@ def _support(support: Support) -> dict[str, object]:
         "talk": support.talk,
         "port": support.port,
         "sockets": list(support.sockets),
+        "start": list(support.start),
     }

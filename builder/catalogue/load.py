@@ -86,6 +86,7 @@ def check_releases(catalogue: Catalogue) -> Iterator[Problem]:
                 hint = did_you_mean(name, catalogue.releases)
                 yield Problem(where=release.where, message=f'unknown release "{name}"', hint=hint)
             yield from _check_release(release)
+            yield from _check_supports(release, catalogue)
 
 
 def _since(project: Project) -> str:
@@ -151,11 +152,21 @@ def _check_release(release: ProjectRelease) -> Iterator[Problem]:
             yield Problem(where=endpoint.where, message=message)
 
 
+def _check_supports(release: ProjectRelease, catalogue: Catalogue) -> Iterator[Problem]:
+    cloud = release.cloud
+    if cloud is None:
+        return
+    for support in cloud.stands_on.values():
+        if support not in catalogue.supports:
+            hint = did_you_mean(support, catalogue.supports)
+            yield Problem(where=cloud.where, message=f'cloud: unknown support "{support}"', hint=hint)
+
+
 def _check_cloud(release: ProjectRelease) -> Iterator[Problem]:
     cloud = release.cloud
     if cloud is None:
         return
-    for name in (*cloud.start, *cloud.compute):
+    for name in (*cloud.start, *cloud.compute, *cloud.stands_on):
         if name not in release.services:
             hint = did_you_mean(name, release.services)
             yield Problem(where=cloud.where, message=f'cloud: unknown service "{name}"', hint=hint)

@@ -19,6 +19,8 @@ class Support:
     """A service of others: the names that its unit or init script has, and where and how it answers.
 
     `port` is a TCP port of this host; `sockets` are Unix sockets, of which the first that is there is used.
+    `start`, full names, is started in place of `units` where the first of it is there: daemons that end when
+    they are idle are started by their sockets.
     """
 
     name: str = field(metadata=FROM_KEY)
@@ -28,6 +30,7 @@ class Support:
     talk: Talk | None = None
     port: int | None = None
     sockets: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for unit in self.units:

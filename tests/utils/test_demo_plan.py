@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from openstack_utils import ini
-from openstack_utils.demo import act, host, plan, secrets, steps
-from openstack_utils.errors import UsageError
+from openstack_utils.demo import act, before, host, network, plan, secrets, steps, undo
+from openstack_utils.errors import UsageError, UtilityError
 
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
@@ -31,7 +31,12 @@ def installed(*projects: str, without: "tuple[str, ...]" = ()) -> plan.Installed
     """Return a host with all packages of the projects, but without some units."""
     units = {unit for name in projects for unit in FACTS[name]["services"]} | {"rabbitmq-server"}
     files = {path for name in projects for path in FACTS[name]["configuration"]}
-    return plan.InstalledParts(frozenset(units - set(without)), frozenset(files))
+    supports = {
+        name: (f"{each['units'][0]}.service",)
+        for name, each in DATA["supports"].items()
+        if not set(each["units"]) & set(without)
+    }
+    return plan.InstalledParts(frozenset(units - set(without)), frozenset(files), {}, supports)
 
 
 EVERYTHING = installed(*FACTS)
@@ -70,7 +75,7 @@ def test_projects_are_chosen_with_what_they_need(case: str) -> None:
 # id: (host, wish, what the error says)
 REFUSED = {
     "unknown": (EVERYTHING, plan.Wish(("glanse",)), 'unknown service "glanse"'),
-    "not set up here": (EVERYTHING, plan.Wish(("swift",)), "swift is not among the services"),
+    "not set up here": (EVERYTHING, plan.Wish(("barbican",)), "barbican is not among the services"),
     "nothing installed": (installed(), plan.Wish(), "no OpenStack service that belongs on a controller"),
     "not installed": (installed("keystone"), plan.Wish(("glance",)), "glance is not installed"),
     "without keystone": (
@@ -82,6 +87,16 @@ REFUSED = {
         installed("keystone", "glance", "cinder", without=("rabbitmq-server",)),
         plan.Wish(),
         "cinder needs a message bus",
+    ),
+    "no switch": (
+        installed("keystone", "neutron", without=("openvswitch",)),
+        plan.Wish(),
+        "neutron-openvswitch-agent needs Open vSwitch, and none of openvswitch",
+    ),
+    "no libvirt on a compute host": (
+        installed("nova", without=("libvirtd",)),
+        COMPUTE,
+        "openstack-nova-compute needs libvirt",
     ),
     "nothing for a compute host": (EVERYTHING, COMPUTE._replace(services=("glance",)), "glance has nothing"),
     "of another release": (
@@ -170,6 +185,17 @@ VALUES = {
         "metadata_proxy_shared_secret",
         '"${METADATA_SECRET}"',
     ),
+    "switch in the kernel": (plan.Wish(), "openvswitch_agent.ini", "ovs", "datapath_type", "system"),
+    "tunnels": (COMPUTE, "openvswitch_agent.ini", "ovs", "local_ip", "192.0.2.2"),
+    "encryption key": (plan.Wish(), "heat.conf", "DEFAULT", "auth_encryption_key", '"${ENCRYPTION_KEY}"'),
+    "trustee": (plan.Wish(), "heat.conf", "trustee", "password", '"${HEAT_PASSWORD}"'),
+    "hash of names": (
+        plan.Wish(),
+        "swift.conf",
+        "swift-hash",
+        "swift_hash_path_suffix",
+        '"${HASH_SUFFIX}"',
+    ),
     "region": (plan.Wish(region="Two"), "neutron.conf", "nova", "region_name", "Two"),
 }
 
@@ -179,6 +205,71 @@ def test_services_get_to_know_each_other(case: str) -> None:
     wish, name, section, key, value = VALUES[case]
 
     assert values(plan.make_plan(DATA, EVERYTHING, wish))[name, section, key] == value
+
+
+def test_switch_is_in_user_space_where_the_kernel_has_none() -> None:
+    reported = values(plan.make_plan(DATA, EVERYTHING._replace(datapath="netdev"), plan.Wish()))
+
+    assert reported["openvswitch_agent.ini", "ovs", "datapath_type"] == "netdev"
+
+
+def test_commands_that_make_one_file_are_one_step() -> None:
+    made = plan.make_plan(DATA, installed("keystone", "swift"), plan.Wish())
+
+    rings = [step for step in made.steps if isinstance(step, steps.Prepare) and "ring" in step.makes]
+    assert [step.makes for step in rings] == [
+        f"/etc/swift/{name}.ring.gz" for name in ("account", "container", "object")
+    ]
+    assert [command.split()[2] for command in rings[0].commands()] == ["create", "add", "rebalance"]
+
+
+def test_what_others_package_is_started_before_the_service_that_stands_on_it() -> None:
+    titles = [step.title for step in plan.make_plan(DATA, EVERYTHING, plan.Wish()).steps]
+
+    assert titles.index("neutron: Open vSwitch") < titles.index("neutron: services")
+    assert titles.index("nova: libvirt") < titles.index("nova: services")
+
+
+class Nobody:
+    """An init that is not asked."""
+
+
+def test_commands_are_run_again_until_the_last_has_made_the_file(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    step = steps.Prepare("x", (("mkdir", "-p", f"{tmp_path}/a"), ("touch", str(made))), str(made))
+    acting = act.Acting(Nobody(), {})
+
+    assert [acting.do(step), acting.do(step)] == ["changed", "unchanged"]
+    made.unlink()
+    assert acting.do(step) == "changed"
+
+
+# As a host has it with addresses in 192.0.2.0/24 and a bridge in 10.20.0.0/16, and a default route.
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
+eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+br0\t0000140A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+"""
+
+
+def test_range_that_a_route_leads_into_is_not_free() -> None:
+    network.check_free("10.30.0.0/24", network.read_routes(ROUTES))
+
+    with pytest.raises(UsageError, match=r"this host reaches 10\.20\.0\.0/16 by br0"):
+        network.check_free("10.20.7.0/24", network.read_routes(ROUTES))
+
+
+def test_network_is_the_last_step_and_needs_neutron() -> None:
+    wish = plan.Wish(("neutron",), network="10.20.0.0/24")
+    last = plan.make_plan(DATA, EVERYTHING, wish).steps[-1]
+
+    assert last.commands() == (
+        "openstack network create --share demo",
+        "openstack subnet create --network demo --subnet-range 10.20.0.0/24 --gateway none demo",
+    )
+    with pytest.raises(UsageError, match="--network needs neutron"):
+        plan.make_plan(DATA, EVERYTHING, wish._replace(services=("glance",)))
 
 
 def test_tokens_are_checked_without_a_region() -> None:
@@ -199,7 +290,9 @@ def test_compute_host_has_no_database_no_accounts_and_no_tokens_to_check() -> No
     made = plan.make_plan(DATA, EVERYTHING, COMPUTE)
 
     assert made.projects == ("neutron", "nova")
-    assert {type(step) for step in made.steps} == {steps.PasswordFile, steps.Configure, steps.Start}
+    assert {type(step) for step in made.steps} == {
+        steps.PasswordFile, steps.Configure, steps.StartSupport, steps.Start,
+    }  # fmt: skip
     assert "keystone_authtoken" not in {edit.section for edit in made.edits}
     started = [step.units for step in made.steps if isinstance(step, steps.Start)]
     assert started == [("neutron-openvswitch-agent",), ("openstack-nova-compute",)]
@@ -236,10 +329,6 @@ def test_shown_commands_are_what_a_shell_does(tmp_path: Path) -> None:
     assert [by_hand.value(edit.section, edit.key) for edit in edits] == [edit.real(known) for edit in edits]
 
 
-class Nobody:
-    """An init that is not asked."""
-
-
 def test_configuration_is_written_in_one_run_and_not_again(tmp_path: Path) -> None:
     one, two = tmp_path / "one.conf", tmp_path / "two.conf"
     one.write_text("# kept\n[DEFAULT]\n")
@@ -252,6 +341,48 @@ def test_configuration_is_written_in_one_run_and_not_again(tmp_path: Path) -> No
     assert [acting.do(step), acting.do(step)] == ["changed", "unchanged"]
     assert one.read_text().startswith("# kept\n")
     assert ini.read(str(two)).value("s", "b") == "hidden"
+
+
+def test_options_get_back_what_they_had_before_the_first_run(tmp_path: Path) -> None:
+    config, record = tmp_path / "one.conf", tmp_path / "before.json"
+    text = "# kept\n[s]\na = old\n"
+    config.write_text(text)
+    edits = tuple(steps.Edit(str(config), "s", name, "new") for name in ("a", "b"))
+    kept = ((str(config), "database", "connection"),)
+    acting = act.Acting(Nobody(), {})
+    for _ in range(2):
+        acting.do(steps.Configure("x", edits, str(record), kept))
+    config.write_text(config.read_text() + "[database]\nconnection = mysql+pymysql://x:secret@h/x\n")
+    there = before.read(str(record))
+    places = tuple((*place, value) for place, value in sorted(there.items()))
+    restore = steps.Restore("y", str(record), places)
+
+    assert acting.do(restore) == "changed"
+    again = ini.read(str(config))
+    assert [again.value("s", "a"), again.values("s", "b"), again.values("database", "connection")] == [
+        "old", [], [],
+    ]  # fmt: skip
+    assert acting.do(restore) == "unchanged"
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert "old" not in " ".join(restore.commands())
+
+
+def test_undo_goes_back_in_the_reverse_order_and_keeps_the_passwords_to_the_end() -> None:
+    made = plan.make_plan(DATA, EVERYTHING, plan.Wish(("cinder",)))
+
+    titles = [step.title for step in undo.make_plan(made, plan.Wish(), {}).steps]
+
+    assert titles.index("cinder: services") < titles.index("cinder: database")
+    assert titles.index("cinder: database") < titles.index("keystone: services")
+    assert titles.index("keystone: database") < titles.index("account on the bus")
+    assert undo.make_plan(made, plan.Wish(), {}).steps[-1].paths[-1] == PASSWORDS
+
+
+def test_record_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "before.json").write_text("{")
+
+    with pytest.raises(UtilityError, match="not a record"):
+        before.read(str(tmp_path / "before.json"))
 
 
 def test_passwords_are_made_once_private_and_completed(tmp_path: Path) -> None:
@@ -326,9 +457,19 @@ WRONG = {
         "--address 192.0.2.77 is not an address of this host",
     ),
     "not a host": (["--address", "a b"], '--address: "a b" is not the name or address of a host'),
+    "no range": (["--network", "10.20.0.1/24"], "--network: 10.20.0.1/24 has host bits set"),
+    "range of others": (["--network", "8.8.8.0/24"], "--network 8.8.8.0/24: these addresses are not free"),
+    "range too small": (["--network", "10.20.0.0/30"], "a range of /12 to /29 is wanted"),
+    "range of loopback": (["--network", "127.0.0.0/24"], "these addresses are not free to use"),
+    "network of a compute host": (
+        ["--role", "compute", "--join", "192.0.2.1", "--network", "10.20.0.0/24"],
+        "--network is the controller's to make",
+    ),
+    "bus": (["--bus", "qpid"], "argument --bus: invalid choice"),
     "no folder": (["--output", "/nowhere"], "--output /nowhere: no such folder"),
     "hypervisor": (["--hypervisor", "xen"], "argument --hypervisor: invalid choice"),
-    "unknown option": (["--undo"], "unrecognized arguments: --undo"),
+    "unknown option": (["--all"], "unrecognized arguments: --all"),
+    "yes alone": (["--yes"], "--yes goes with --undo"),
 }
 
 

@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: MIT
 # Boot a tree, in namespaces made by `unshare --mount --pid --fork --kill-child --mount-proc`.
 #
-#   boot.sh TREE SPACE GROUPS -- words for systemd-nspawn
+#   boot.sh TREE SPACE SIZE GROUPS -- words for systemd-nspawn
 #
+# SIZE is that of the tmpfs: 4g.
 # TREE is never written to: an overlay on a tmpfs lies over it, so that nothing of the machine outlives
 # these namespaces, and no fsync of rpm or of a database waits for a disk. GROUPS are cgroup.procs files.
 set -eu
-tree=$1 space=$2
-shift 2
+tree=$1 space=$2 size=$3
+shift 3
 while [ "$1" != -- ]; do
     echo $$ >"$1"
     shift
 done
 shift
-mount -t tmpfs -o mode=0755,size=4g machine "$space"
+mount -t tmpfs -o mode=0755,size="$size" machine "$space"
 mkdir "$space/upper" "$space/work" "$space/root"
 mount -t overlay -o "lowerdir=$tree,upperdir=$space/upper,workdir=$space/work" machine "$space/root"
 # nspawn's locks and sockets: the host's are not ours.

@@ -28,6 +28,7 @@ from tests.rig.machine.trees import HERE, Init, Tree
 SHARED = "/srv/shared"
 # How fast an idle host boots one is in README.md; this is for a busy one.
 BOOT_SECONDS = 60.0
+SIZE = "4g"
 STOP_SECONDS = 60.0
 # As login(1) and cron(8) give root; nothing of the environment of the tests.
 ENVIRONMENT = {
@@ -227,8 +228,12 @@ class Machine:
 
 
 @contextlib.contextmanager
-def booted(tree: Tree, runner: Runner) -> Iterator[Machine]:
+def booted(tree: Tree, runner: Runner, *, size: str = SIZE, words: Sequence[str] = ()) -> Iterator[Machine]:
     """Boot a machine that lies over `tree`; kill it at the end.
+
+    Args:
+        size: what may be written over the tree, as mount's size= for a tmpfs.
+        words: more options of systemd-nspawn: what a machine with guests of its own needs.
 
     Raises:
         BuildError: it does not come up; the end of its console is reported.
@@ -240,12 +245,13 @@ def booted(tree: Tree, runner: Runner) -> Iterator[Machine]:
         stack.callback(cgroups.remove, work.name)
         groups = cgroups.make(work.name)
         argv: list[str | Path] = ["unshare", "--mount", "--propagation=private", "--pid", "--fork"]
-        argv += ["--kill-child", "--mount-proc", HERE / "boot.sh", tree.folder, work / "space", *groups, "--"]
+        argv += ["--kill-child", "--mount-proc", HERE / "boot.sh", tree.folder, work / "space"]
+        argv += [size, *groups, "--"]
         argv += ["--machine=machine", "--timezone=off", "--resolv-conf=off"]
         argv.append(f"--bind={work / 'shared'}:{SHARED}")
         if tree.repository:
             argv.append(f"--bind-ro={tree.repository}:/srv/fixture")
-        process = runner.spawn([*argv, *COMMANDS[tree.init].boot], log=work / "console.log")
+        process = runner.spawn([*argv, *words, *COMMANDS[tree.init].boot], log=work / "console.log")
         stack.callback(_kill, process)
         machine = Machine(tree=tree, folder=work, runner=runner, process=process)
         machine.wait_until_booted()

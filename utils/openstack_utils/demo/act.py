@@ -11,7 +11,7 @@ from .. import ini
 from ..errors import AccessError, UnreachableError, UtilityError
 from ..host import processes
 from ..host.programs import RunAs
-from . import secrets, steps
+from . import before, network, secrets, steps
 
 UNCHANGED, CHANGED = "unchanged", "changed"
 # The programs take back what they have begun when they are asked to end.
@@ -45,10 +45,14 @@ class Acting:
         paths = list(dict.fromkeys(edit.path for edit in step.edits))
         with ini.edit(paths) as files:
             named = dict(zip(paths, files))
-            before = [file.text() for file in files]
+            texts = [file.text() for file in files]
+            if step.record:
+                places = [(edit.path, edit.section, edit.key) for edit in step.edits]
+                places += [place for place in step.kept if place[0] in named]
+                before.remember(step.record, named, places)
             for edit in step.edits:
                 named[edit.path].set(edit.section, edit.key, edit.real(self.passwords))
-            return before != [file.text() for file in files]
+            return texts != [file.text() for file in files]
 
     def _database(self, step):
         done = _run(step.argv + ("--json",))
@@ -57,9 +61,10 @@ class Acting:
     def _prepare(self, step):
         if os.path.exists(step.makes):
             return False
-        _run(step.argv)
+        for argv in step.argvs:
+            _run(argv)
         if not os.path.exists(step.makes):
-            raise UtilityError("%s ended well, but %s is not there" % (step.argv[0], step.makes))
+            raise UtilityError("%s ended well, but %s is not there" % (step.argvs[-1][0], step.makes))
         return True
 
     def _fill(self, step):
@@ -82,6 +87,46 @@ class Acting:
         _run(("rabbitmqctl", "set_permissions", steps.BUS_USER, ".*", ".*", ".*"))
         return True
 
+    def _stop(self, step):
+        states = self.init.states(step.units)
+        running = [
+            unit
+            for unit in step.units
+            if unit in states and (states[unit].is_active or states[unit].is_enabled)
+        ]
+        for unit in running:
+            self._systemctl(("disable", "--now"), unit)
+        return bool(running)
+
+    def _drop(self, step):
+        done = _run(step.argv + ("--json",))
+        return any(each["result"] != UNCHANGED for each in _json(step.argv, done)["services"])
+
+    def _restore(self, step):
+        paths = before.names(step.record)
+        if not paths:
+            return False
+        with ini.edit(paths) as files:
+            texts = [file.text() for file in files]
+            before.give_back(step.record, dict(zip(paths, files)))
+            return texts != [file.text() for file in files]
+
+    def _remove_bus_user(self, _step):
+        there = _run(("rabbitmqctl", "--quiet", "list_users")).out.splitlines()
+        if not any(line.split()[:1] == [steps.BUS_USER] for line in there):
+            return False
+        _run(("rabbitmqctl", "delete_user", steps.BUS_USER))
+        return True
+
+    def _remove(self, step):
+        there = [path for path in step.paths if os.path.lexists(path)]
+        for path in there:
+            os.unlink(path)
+        return bool(there)
+
+    def _network(self, step):
+        return network.make(step, self.passwords["ADMIN_PASSWORD"])
+
     def _start(self, step):
         has_changed = False
         for unit in step.units:
@@ -96,9 +141,22 @@ class Acting:
             has_changed = True
         return has_changed
 
+    def _support(self, step):
+        waiting = [unit for unit in step.units if not self._is_up(unit)]
+        for unit in waiting:
+            self._systemctl(("enable", "--now"), unit)
+        return bool(waiting)
+
+    def _is_up(self, unit):
+        """Say whether a unit, by its full name, is active and starts at boot."""
+        checks = (("is-active",), ("is-enabled",))
+        return all(
+            processes.run(["systemctl", "--quiet", *check, unit], ok=None).code == 0 for check in checks
+        )
+
     def _systemctl(self, verb, unit):
         try:
-            _run(("systemctl", "--no-pager") + verb + (unit + ".service",))
+            _run(("systemctl", "--no-pager") + verb + (unit if "." in unit else unit + ".service",))
         except UtilityError as error:
             error.hint = "journalctl -u %s" % unit
             raise
@@ -121,8 +179,15 @@ class Acting:
         steps.Prepare: _prepare,
         steps.Fill: _fill,
         steps.Bus: _bus,
+        steps.StartSupport: _support,
         steps.Start: _start,
         steps.WaitForApi: _answer,
+        steps.Network: _network,
+        steps.Stop: _stop,
+        steps.DropDatabase: _drop,
+        steps.Restore: _restore,
+        steps.RemoveBusUser: _remove_bus_user,
+        steps.RemoveFiles: _remove,
     }
 
 

@@ -7,7 +7,7 @@ from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import is_local, read_host
 from ..host.parser import Parser
-from . import plan
+from . import network, plan
 
 PROGRAM = "openstack-demo-install"
 PASSWORDS = "openstack-demo-passwords"
@@ -32,7 +32,8 @@ examples
 
 exit codes
   0 done, or nothing to do    1 failed: it says what stands, and the next run goes on    2 wrong usage
-  4 a program or permission is missing    5 a server does not answer    130 interrupted
+  3 the question was answered with no    4 a program or permission is missing    5 a server does not answer
+  130 interrupted
 """
 
 
@@ -56,9 +57,13 @@ def make_parser():
     add("--join", metavar="HOST", help="with --role compute: the controller; its passwords lie in --output")
     add("--address", metavar="HOST", help="of this host, as others reach it (127.0.0.1; compute: found)")
     add("--hypervisor", choices=tuple(plan.CPU_MODES), help="kvm where the host has it, else qemu")
+    add("--bus", choices=("rabbitmq",), default="rabbitmq", help="the message bus (rabbitmq)")
+    add("--network", metavar="RANGE", help="make a network for instances, such as 10.20.0.0/24")
     add("--region", metavar="NAME", default="RegionOne", help="of the endpoints (RegionOne)")
     add = parser.add_argument_group("how").add_argument
     add("-n", "--dry-run", action="store_true", help="print the commands, in their order; change nothing")
+    add("--undo", action="store_true", help="stop the services, drop their databases, give options back")
+    add("-y", "--yes", action="store_true", help="with --undo: ask nothing")
     add("--output", metavar="DIR", default="~", help="folder for %s and keystonerc_* (~)" % PASSWORDS)
     add("--json", action="store_true", help="the result as JSON")
     add("-q", "--quiet", action="store_true", help="errors and warnings only")
@@ -76,7 +81,13 @@ def parse(argv):
     for name in ("join", "address"):
         value = getattr(options, name)
         setattr(options, name, read_host(value, "--" + name) if value is not None else None)
+    if options.network is not None:
+        options.network = network.read_range(options.network)
     problems = []
+    if options.yes and not options.undo:
+        problems.append("--yes goes with --undo")
+    if options.network and options.role == plan.COMPUTE:
+        problems.append("--network is the controller's to make")
     if bool(options.join) != (options.role == plan.COMPUTE):
         problems.append("--role compute and --join HOST go together")
     if not options.region.isprintable() or not options.region.strip() or "{" in options.region:
@@ -90,4 +101,6 @@ def parse(argv):
     if problems:
         raise UsageError("; ".join(problems), hint="%s --help" % PROGRAM)
     options.hypervisor = options.hypervisor or ("kvm" if os.path.exists(KVM) else "qemu")
+    if options.network:
+        network.check_free_here(options.network)
     return options

@@ -6,12 +6,12 @@ import json
 import os
 import sys
 
-from ..errors import AccessError, UtilityError
+from ..errors import AccessError, UsageError, UtilityError
 from ..host import signals
 from ..host.console import Console, exit_code
 from ..service.inits import find_init
 from ..services import load_services
-from . import arguments, host, plan, secrets
+from . import arguments, before, host, plan, secrets, undo
 from .act import Acting
 
 NOT_DONE, FAILED = "not done", "failed"
@@ -42,7 +42,10 @@ class Run:
         catalogue, init = load_services(), find_init()
         if init.name != "systemd":
             raise AccessError("systemd does not run here, which today's services need")
-        made = plan.make_plan(catalogue, host.look(catalogue, init), self._wish())
+        wish = self._wish()
+        made = plan.make_plan(catalogue, host.look(catalogue, init), wish)
+        if options.undo:
+            return self._undo(undo.make_plan(made, wish, before.read(wish.record)), init)
         if options.dry_run:
             return self._show(made)
         if os.geteuid() != 0:
@@ -54,12 +57,30 @@ class Run:
                 secrets.need(options.passwords, made.secrets, passwords, options.join)
             return self._do(made, Acting(init, passwords, options.role == plan.CONTROLLER))
 
+    def _undo(self, made, init):
+        """Take back what runs have made; refuse where none has, as all of it is somebody else's."""
+        options = self.options
+        if options.dry_run:
+            return self._show(made)
+        if os.geteuid() != 0:
+            raise AccessError("only root may set up services", hint="sudo %s" % arguments.PROGRAM)
+        with _Alone(options.output):
+            if not os.path.exists(options.passwords):
+                message = "%s is not there: no run of this command has set these services up"
+                hint = "--output names the folder with the passwords of an earlier run"
+                raise UsageError(message % options.passwords, hint=hint)
+            if not options.yes:
+                question = "stop %s, and drop their databases with all that is in them?"
+                self.console.need_yes(question % ", ".join(made.projects))
+            return self._do(made, Acting(init, {}, False))
+
     def _wish(self):
         options = self.options
         address = options.address or (host.address_towards(options.join) if options.join else "127.0.0.1")
         return plan.Wish(
             options.services, options.role, options.join or address, address, options.hypervisor,
-            options.region, options.passwords, options.output,
+            options.region, options.passwords, options.output, options.network or "",
+            os.path.join(options.output, before.NAME),
         )  # fmt: skip
 
     def _show(self, made):
@@ -108,7 +129,7 @@ class Run:
         text = "%s: steps changed: %d, unchanged: %d\n" % (
             ", ".join(made.projects), changed, len(made.steps) - changed,
         )  # fmt: skip
-        if self.options.role == plan.CONTROLLER:
+        if self.options.role == plan.CONTROLLER and not self.options.undo:
             text += "source %s\n" % os.path.join(self.options.output, "keystonerc_admin")
         return text
 

@@ -7,7 +7,10 @@ import socket
 from .. import ini
 from ..db.catalogue import Catalogue, Places
 from ..errors import UsageError
+from ..service.systemd import FOLDERS
 from .plan import RELEASE, InstalledParts
+
+SWITCH = "openvswitch"
 
 
 def look(catalogue, init):
@@ -24,7 +27,38 @@ def look(catalogue, init):
             release = databases.service(name).release
             if release != RELEASE:
                 others[name] = release
-    return InstalledParts(frozenset(init.installed()), frozenset(files), others)
+    supports = {name: _find_support(facts) for name, facts in catalogue["supports"].items()}
+    return InstalledParts(
+        frozenset(init.installed()), frozenset(files), others,
+        {name: units for name, units in supports.items() if units},
+        "system" if has_kernel_switch() else "netdev",
+    )  # fmt: skip
+
+
+def _find_support(facts):
+    """Return the full names of the units that start what others package; () where it is not here."""
+    if facts["start"] and _has_unit(facts["start"][0]):
+        return tuple(unit for unit in facts["start"] if _has_unit(unit))
+    return next(((unit + ".service",) for unit in facts["units"] if _has_unit(unit + ".service")), ())
+
+
+def _has_unit(name):
+    return any(os.path.exists(os.path.join(folder, name)) for folder in FOLDERS)
+
+
+def has_kernel_switch():
+    """Say whether the kernel that runs has Open vSwitch's module: loaded, built in, or on the disk."""
+    if os.path.isdir("/sys/module/" + SWITCH):
+        return True
+    folder = "/lib/modules/" + os.uname().release
+    for name in ("modules.dep", "modules.builtin"):
+        try:
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                if any("/%s.ko" % SWITCH in line.partition(":")[0] for line in file):
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def check_files(plan, passwords):

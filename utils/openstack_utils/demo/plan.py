@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The planner: what the catalogue knows, what is installed and what was asked for become steps. Pure."""
 
+import itertools
 from typing import NamedTuple
 
 from ..errors import UsageError, UsageErrors
@@ -9,24 +10,37 @@ from . import steps
 
 RELEASE = "current"
 CONTROLLER, COMPUTE = "controller", "compute"
-IDENTITY = "keystone"
+IDENTITY, NETWORKS = "keystone", "neutron"
 BUS_UNIT = "rabbitmq-server"
-BUS_SECRET, METADATA_SECRET = "BUS_PASSWORD", "METADATA_SECRET"
+BUS_SECRET = "BUS_PASSWORD"
+# What a value leaves open for a secret that is no account's password: the variable of it.
+SHARED_SECRETS = {
+    "bus": BUS_SECRET,
+    "metadata_secret": "METADATA_SECRET",
+    "encryption_key": "ENCRYPTION_KEY",
+    "hash_suffix": "HASH_SUFFIX",
+}
 PEOPLE = ("ADMIN_PASSWORD", "DEMO_PASSWORD")
 # What Nova gives libvirt: the processor of the host is for guests that run on it.
 CPU_MODES = {"kvm": "host-model", "qemu": "none", "lxc": "none"}
 
 
 class InstalledParts(NamedTuple):
-    """What this host has: units without suffix, files of configuration, and releases that are not current."""
+    """What this host has: units without suffix, files of configuration, and releases that are not current.
+
+    `supports` maps what is here of others to the full names of the units that start it; `datapath` is where
+    Open vSwitch can forward: in the kernel (system) or in user space (netdev).
+    """
 
     units: frozenset
     files: frozenset
     others: dict = {}
+    supports: dict = {}
+    datapath: str = "system"
 
 
 class Wish(NamedTuple):
-    """What was asked for; `services` empty is all that is installed."""
+    """What was asked for; `services` empty is all that is installed, `network` empty: none is made."""
 
     services: tuple = ()
     role: str = CONTROLLER
@@ -36,6 +50,8 @@ class Wish(NamedTuple):
     region: str = "RegionOne"
     passwords: str = "/root/openstack-demo-passwords"
     output: str = "/root"
+    network: str = ""
+    record: str = ""
 
 
 class DemoPlan(NamedTuple):
@@ -81,12 +97,15 @@ class _Planner:
     def plan(self):
         projects = self._choose()
         self._check_bus(projects)
+        self._check_supports(projects)
         configure = {name: self._configure(name) for name in projects}
         work = [step for name in projects for step in self._project(name, configure[name], projects)]
         secrets = (PEOPLE if self.wish.role == CONTROLLER else ()) + tuple(self.secrets)
         secrets += tuple(self._secret_of(name) for name in self._accounts(projects))
         bus = (steps.Start("message bus", (BUS_UNIT,)), steps.Bus("account on the bus", BUS_SECRET))
         has_bus = BUS_SECRET in secrets and self.wish.role == CONTROLLER
+        if self.wish.network:
+            work.append(self._network(projects))
         first = steps.PasswordFile(self.wish.passwords, tuple(dict.fromkeys(secrets)))
         return DemoPlan(projects, (first, *(bus if has_bus else ()), *work), tuple(self._forbidden(projects)))
 
@@ -115,6 +134,22 @@ class _Planner:
         if users and self.wish.role == CONTROLLER and BUS_UNIT not in self.host.units:
             message = "%s needs a message bus, and %s is not installed" % (users[0], BUS_UNIT)
             raise UsageError(message, hint="dnf install rabbitmq-server")
+
+    def _check_supports(self, projects):
+        problems = [
+            "%s needs %s, and none of %s is installed" % (unit, facts["title"], ", ".join(facts["units"]))
+            for name in projects
+            for unit, support in self._stands_on(name).items()
+            for facts in (self.catalogue["supports"][support],)
+            if support not in self.host.supports
+        ]
+        if problems:
+            raise UsageErrors(problems, hint="dnf provides '*/UNIT.service' names the package of a unit")
+
+    def _stands_on(self, name):
+        """Return {unit: support} of the units of a project that are here."""
+        needed = self.facts[name]["cloud"]["stands_on"]
+        return {unit: needed[unit] for unit in self._units(name) if unit in needed}
 
     def _resolve(self, word):
         projects = self.catalogue["projects"]
@@ -164,13 +199,22 @@ class _Planner:
     def _project(self, name, edits, projects):
         facts, units = self.facts[name], self._units(name)
         if edits:
-            yield steps.Configure("%s: configuration" % name, edits)
+            urls = tuple(
+                (option["file"], option["section"], option["key"])
+                for database in facts["databases"].values()
+                for option in database["connection"]
+                if option["file"] in self.host.files
+            )
+            yield steps.Configure("%s: configuration" % name, edits, self.wish.record, urls)
         if self.wish.role == CONTROLLER:
             if facts["databases"]:
                 yield steps.InitDatabase("%s: database" % name, name)
-            for command in facts["cloud"]["prepare"]:
-                title = "%s: makes %s" % (name, command["makes"])
-                yield steps.Prepare(title, tuple(command["run"]), command["makes"])
+            for makes, commands in itertools.groupby(facts["cloud"]["prepare"], lambda each: each["makes"]):
+                argvs = tuple(tuple(each["run"]) for each in commands)
+                yield steps.Prepare("%s: makes %s" % (name, makes), argvs, makes)
+        for support in dict.fromkeys(self._stands_on(name).values()):
+            title = self.catalogue["supports"][support]["title"]
+            yield steps.StartSupport("%s: %s" % (name, title), self.host.supports[support])
         files = tuple(path for path in facts["configuration"] if path in self.host.files)
         yield steps.Start("%s: services" % name, units, files)
         if self.wish.role == CONTROLLER:
@@ -182,6 +226,13 @@ class _Planner:
                     )
         if name == IDENTITY:
             yield self._fill(projects)
+
+    def _network(self, projects):
+        if NETWORKS not in projects:
+            raise UsageError("--network needs neutron, which is not among %s" % ", ".join(projects))
+        url = self.facts[NETWORKS]["endpoints"]["network"]["public"]
+        url = url.replace("{host}", _bracket(self.wish.controller)) + "/v2.0"
+        return steps.Network("neutron: network", self.identity, url, self.wish.network)
 
     def _fill(self, projects):
         wish = self.wish
@@ -213,18 +264,14 @@ class _Planner:
 
     def _edit(self, name, path, section, key, value):
         wish = self.wish
-        secrets = {
-            "password": self._secret_of(name) if self.facts[name]["account"] else None,
-            "metadata_secret": METADATA_SECRET,
-            "bus": BUS_SECRET,
-        }
+        own = self._secret_of(name) if self.facts[name]["account"] else None
+        secrets = dict(SHARED_SECRETS, password=own)
         secret = next((secrets[each] for each in secrets if "{%s}" % each in value), None)
         if secret:
             self.secrets.append(secret)
         for each, text in (
             ("bus", "rabbit://%s:%s@%s:5672/" % (steps.BUS_USER, steps.SECRET, _bracket(wish.controller))),
-            ("password", steps.SECRET),
-            ("metadata_secret", steps.SECRET),
+            *((each, steps.SECRET) for each in secrets if each != "bus"),
             ("identity", self.identity),
             ("controller", _bracket(wish.controller) if "://" in value else wish.controller),
             ("address", wish.address),
@@ -233,6 +280,7 @@ class _Planner:
             ("user", (self.facts[name]["account"] or {}).get("user", "")),
             ("virt_type", wish.hypervisor),
             ("cpu_mode", CPU_MODES[wish.hypervisor]),
+            ("datapath", self.host.datapath),
         ):
             value = value.replace("{%s}" % each, text)
         return steps.Edit(path, section, key, value, secret)

@@ -50,10 +50,15 @@ class PasswordFile(NamedTuple):
 
 
 class Configure(NamedTuple):
-    """Options of a project's files, all written in one run."""
+    """Options of a project's files, all written in one run; `record` keeps what they had.
+
+    `kept` are further options (file, section, key) that later steps write.
+    """
 
     title: str
     edits: tuple
+    record: str = ""
+    kept: tuple = ()
 
     def commands(self):
         return tuple(edit.command() for edit in self.edits)
@@ -74,14 +79,14 @@ class InitDatabase(NamedTuple):
 
 
 class Prepare(NamedTuple):
-    """A command that is run until the file `makes` is there."""
+    """Commands that are run, all again, until the file `makes` of the last is there."""
 
     title: str
-    argv: tuple
+    argvs: tuple
     makes: str
 
     def commands(self):
-        return (" ".join(map(shlex.quote, self.argv)),)
+        return tuple(" ".join(map(shlex.quote, argv)) for argv in self.argvs)
 
 
 class Fill(NamedTuple):
@@ -105,6 +110,21 @@ class Fill(NamedTuple):
         return (" ".join(map(shlex.quote, self.argv)),)
 
 
+class Network(NamedTuple):
+    """A network that all projects may use; `identity` and `url` are Keystone's and Neutron's."""
+
+    title: str
+    identity: str
+    url: str
+    range: str
+
+    def commands(self):
+        return (
+            "openstack network create --share demo",
+            "openstack subnet create --network demo --subnet-range %s --gateway none demo" % self.range,
+        )
+
+
 class Bus(NamedTuple):
     """The account of the services on RabbitMQ, whose own account may only log in from its host."""
 
@@ -116,6 +136,16 @@ class Bus(NamedTuple):
             'printf "%%s\\n" "${%s}" | rabbitmqctl add_user %s' % (self.secret, BUS_USER),
             'rabbitmqctl set_permissions %s ".*" ".*" ".*"' % BUS_USER,
         )
+
+
+class StartSupport(NamedTuple):
+    """A service of others that one of ours stands on: `units`, full names, are enabled and started."""
+
+    title: str
+    units: tuple
+
+    def commands(self):
+        return ("systemctl enable --now %s" % " ".join(self.units),)
 
 
 class Start(NamedTuple):
@@ -144,3 +174,63 @@ class WaitForApi(NamedTuple):
 
     def commands(self):
         return ("curl --silent --show-error --retry 30 --retry-connrefused %s" % shlex.quote(self.url),)
+
+
+class Stop(NamedTuple):
+    """Units that are stopped, and no longer started at boot."""
+
+    title: str
+    units: tuple
+
+    def commands(self):
+        return ("systemctl disable --now %s" % " ".join(self.units),)
+
+
+class DropDatabase(NamedTuple):
+    """The databases of a project, with all that is in them."""
+
+    title: str
+    project: str
+
+    @property
+    def argv(self):
+        return ("openstack-db", "--drop", "--service", self.project, "--yes")
+
+    def commands(self):
+        return (" ".join(self.argv),)
+
+
+class Restore(NamedTuple):
+    """Options get what they had before the first run; `places` are (file, section, option, value or None)."""
+
+    title: str
+    record: str
+    places: tuple
+
+    def commands(self):
+        # What a file had may be a secret of somebody.
+        return tuple(
+            "openstack-config --del %s %s %s" % tuple(map(shlex.quote, place[:3]))
+            if place[3] is None
+            else "openstack-config --set %s %s %s ..." % tuple(map(shlex.quote, place[:3]))
+            for place in self.places
+        )
+
+
+class RemoveBusUser(NamedTuple):
+    """The account of the services on RabbitMQ."""
+
+    title: str
+
+    def commands(self):
+        return ("rabbitmqctl delete_user %s" % BUS_USER,)
+
+
+class RemoveFiles(NamedTuple):
+    """Files of ours that are removed, in this order: the last, the passwords, say that there is something."""
+
+    title: str
+    paths: tuple
+
+    def commands(self):
+        return ("rm -f %s" % " ".join(map(shlex.quote, self.paths)),)
