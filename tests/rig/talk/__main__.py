@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""`python -m tests.rig.talk`: RPMs, machine, openstack-demo-install, image, instance, ssh; timed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from builder.errors import BuildError
+from builder.places import SPECS
+from builder.report import Report
+from tests.rig.machine.machine import SHARED, Machine
+from tests.rig.talk.host import NEEDS, find_substitutes, find_wants
+from tests.rig.talk.machine import cloud_machine, install
+from tests.rig.talk.page import Done, write_page
+
+CHECKOUT = SPECS.parent
+OUT = CHECKOUT / "out"
+PAGE = OUT / "talk" / "index.html"
+BUILDER = (sys.executable, "-m", "builder")
+TARGET = "fixture-12"
+IMAGE = "jeos-fixture"
+NETWORK = "10.20.0.0/24"
+KEY = "/root/mykey"
+PYTHON = "/usr/lib/openstack/bin/python3"
+SERVICES = (
+    "openstack-utils", "openstack-keystone", "openstack-glance", "openstack-placement", "openstack-nova",
+    "openstack-neutron", "openstack-python-bundled",
+)  # fmt: skip
+PACKAGES = (
+    "openstack-utils", "openstack-keystone", "openstack-glance", "openstack-placement-api",
+    "openstack-nova-api", "openstack-nova-conductor", "openstack-nova-scheduler", "openstack-nova-compute",
+    "openstack-neutron", "openstack-neutron-openvswitch",
+)  # fmt: skip
+
+
+class StepFailed(Exception):
+    """A step failed; it is the last of the page."""
+
+
+class Talk:
+    """The steps so far."""
+
+    def __init__(self) -> None:
+        self.steps: list[Done] = []
+        self.memory = ""
+
+    def on_host(self, title: str, *words: str, env: dict[str, str] | None = None) -> str:
+        """Run a command on this machine as a step; return what it printed on stdout."""
+        return self._step(title, words, words, env)
+
+    def inside(self, machine: Machine, title: str, *words: str, shown: Sequence[str] = ()) -> str:
+        """Run a command in the machine as a step; return what it printed on stdout."""
+        return self._step(title, [*machine.enter(), *words], shown or words, None)
+
+    def _step(
+        self, title: str, words: Sequence[str], shown: Sequence[str], env: dict[str, str] | None
+    ) -> str:
+        command = (
+            shlex.join(shown)
+            .replace(shlex.join(BUILDER), "openstack-builder")
+            .replace(sys.executable, "python")
+        )
+        print(f"\n== {len(self.steps) + 1} {title}\n$ {command}", flush=True)
+        begun = time.monotonic()
+        done = subprocess.run(
+            words, cwd=CHECKOUT, check=False, text=True, errors="replace", stdin=subprocess.DEVNULL,
+            capture_output=True, env={**os.environ, **(env or {})},
+        )  # fmt: skip
+        self._record(title, command, done.stdout + done.stderr, begun, failed=done.returncode != 0)
+        if done.returncode:
+            print(done.stdout + done.stderr, flush=True)
+            raise StepFailed(f"{title}: exit code {done.returncode}")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def timed(self, title: str, command: str) -> Iterator[None]:
+        """Make what is done meanwhile a step."""
+        print(f"\n== {len(self.steps) + 1} {title}\n$ {command}", flush=True)
+        begun = time.monotonic()
+        try:
+            yield
+        except BuildError as error:
+            self._record(title, command, "\n".join(error.lines()), begun, failed=True)
+            raise
+        self._record(title, command, "", begun)
+
+    def _record(self, title: str, command: str, output: str, begun: float, *, failed: bool = False) -> None:
+        seconds = time.monotonic() - begun
+        self.steps.append(Done(title=title, command=command, output=output, seconds=seconds, failed=failed))
+        print(f"   {seconds:.1f} s", flush=True)
+
+
+def main() -> int:
+    """Give the talk; return the exit code. The page is written however far it gets."""
+    print(f"It needs {NEEDS}.")
+    wants = list(find_wants(CHECKOUT))
+    for want in wants:
+        print(f"error: {want}", file=sys.stderr)
+    if wants:
+        return 4
+    notes = list(find_substitutes())
+    for note in notes:
+        print(f"  {note}")
+    talk = Talk()
+    try:
+        give(talk)
+    except (StepFailed, BuildError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        write_page(PAGE, talk.steps, notes, talk.memory)
+        print(f"\n{sum(step.seconds for step in talk.steps):.0f} s: {os.path.relpath(PAGE, CHECKOUT)}")
+    return 0
+
+
+def give(talk: Talk) -> None:
+    """Do the steps, in the order of the talk."""
+    talk.on_host(
+        "RPMs, signed, in a repository", *BUILDER, "rpm", *SERVICES, "-t", TARGET, "--repo", "--local-key"
+    )
+    repository = OUT / "rpm" / TARGET / "repo"
+    folder = talk.on_host("Fixture Linux", sys.executable, "-m", "tests.rig.fixture", "build").strip()
+    talk.on_host(
+        "a JeOS of our own", *BUILDER, "image", IMAGE, "--repo", f"fixture={folder}",
+        "--gpgkey", f"{folder}/RPM-GPG-KEY-fixture", "--repo", f"openstack={repository}",
+        "--gpgkey", f"{repository}/RPM-GPG-KEY-local",
+    )  # fmt: skip
+    report = Report(quiet=True)
+    with contextlib.ExitStack() as stack:
+        with talk.timed("a machine is booted", "systemd-nspawn --boot"):
+            machine = stack.enter_context(cloud_machine(repository, report))
+        with talk.timed("packages are installed", "dnf install " + " ".join(PACKAGES)):
+            install(machine, *PACKAGES)
+        talk.inside(machine, "the host becomes a cloud", "openstack-demo-install", "--network", NETWORK)
+        upload(talk, machine)
+        boot_and_log_in(talk, machine)
+        talk.memory = machine.run(
+            ["sh", "-c", "ps -e -o rss= | awk '{s += $1} END {print int(s / 1024) \" MiB\"}'"]
+        ).stdout.strip()
+        with talk.timed("everything is stopped", "systemctl poweroff"):
+            machine.power_off()
+
+
+def upload(talk: Talk, machine: Machine) -> None:
+    """Upload the image as an administrator of the cloud would: with its login, over its network."""
+    login = read_login(machine.read("/root/keystonerc_admin"))
+    with tempfile.TemporaryDirectory(prefix="talk-") as folder:
+        clouds = Path(folder) / "clouds.yaml"
+        clouds.touch(mode=0o600)
+        clouds.write_text(yaml.safe_dump({"clouds": {"talk": login}}))
+        talk.on_host(
+            "the image is uploaded, its hash compared", "nsenter", f"--net=/proc/{machine.pid}/ns/net",
+            *BUILDER, "upload", f"out/{IMAGE}/{IMAGE}.qcow2", "--name", "jeos", "--cloud", "talk",
+            env={"OS_CLIENT_CONFIG_FILE": str(clouds)},
+        )  # fmt: skip
+
+
+def read_login(text: str) -> dict[str, object]:
+    """Return the cloud of clouds.yaml that a keystonerc names."""
+    lines = [line.removeprefix("export ") for line in text.splitlines() if line.startswith("export OS_")]
+    found = {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
+    region = found.pop("OS_REGION_NAME", None)
+    for name in ("OS_IDENTITY_API_VERSION", "OS_TENANT_NAME"):
+        found.pop(name, None)
+    auth = {name.removeprefix("OS_").lower(): value for name, value in found.items()}
+    return {"auth": auth, **({"region_name": region} if region else {})}
+
+
+def boot_and_log_in(talk: Talk, machine: Machine) -> None:
+    """Boot an instance, and log in to it with the keypair."""
+    script = f'. /root/keystonerc_admin && exec {PYTHON} "$@"'
+    words = [f"{SHARED}/instance.py", "jeos", KEY, "vm1"]
+    said = talk.inside(
+        machine, "keypair, flavor, rule for ssh, instance", "bash", "-c", script, "bash", *words,
+        shown=["python3", "instance.py", *words[1:]],
+    )  # fmt: skip
+    _, network, address = said.splitlines()[-1].split()
+    said = talk.inside(
+        machine,
+        "ssh with the keypair, metadata read inside",
+        "bash",
+        f"{SHARED}/login.sh",
+        network,
+        address,
+        KEY,
+    )
+    print(said)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""What the talk needs of this machine, and what of its kernel has something else in its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.memory import available_memory
+from builder.sizes import GIB
+from tests.rig.machine.machine import reason_not_to_boot
+
+# Measured: caches, RPMs, image; the files of the machine lie in memory, next to its services and its guest.
+DISK = 12 * GIB
+MEMORY = 10 * GIB
+CORES = 2
+NEEDS = (
+    f"root, {CORES} cores, {MEMORY // GIB} GiB of free memory, {DISK // GIB} GiB of disk, "
+    "and a kernel with overlayfs, namespaces and /dev/net/tun"
+)
+
+
+def find_wants(folder: Path) -> Iterator[str]:
+    """Yield what this machine lacks, each in a sentence."""
+    reason = reason_not_to_boot()
+    if reason:
+        yield reason
+    if (os.cpu_count() or 1) < CORES:
+        yield f"{os.cpu_count()} cores are here, the talk needs {CORES}"
+    available = available_memory()
+    if available < MEMORY:
+        yield f"{available / GIB:.1f} GiB of memory are free, the talk needs {MEMORY / GIB:.0f}"
+    free = shutil.disk_usage(folder).free
+    if free < DISK:
+        yield f"{folder}: {free / GIB:.1f} GiB are free, the talk needs {DISK / GIB:.0f}"
+    if not Path("/dev/net/tun").exists():
+        yield "/dev/net/tun is not there: instances have no network (modprobe tun)"
+
+
+def find_substitutes() -> Iterator[str]:
+    """Yield what takes the place of something that this kernel lacks, or is left out, each in a sentence."""
+    if not Path("/sys/module/openvswitch").is_dir():
+        yield "the kernel has no module openvswitch: Open vSwitch forwards in user space"
+    if not Path("/dev/mapper/control").exists():
+        yield "the kernel has no device-mapper: no group of volumes, so Cinder has no volumes"
+    yield "the guest runs under qemu's own processor: /dev/kvm is not given to the machine"
