@@ -15,6 +15,7 @@ PLACEHOLDERS = frozenset(
     {
         "identity", "controller", "address", "region", "service_project", "user", "password", "bus",
         "metadata_secret", "encryption_key", "hash_suffix", "virt_type", "cpu_mode", "datapath",
+        "volume_group",
     }
 )  # fmt: skip
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -25,7 +26,8 @@ class CloudOptions:
     """Options of one section of one file.
 
     `login` adds those by which the project's own account logs in to Keystone (`account`), or those with
-    which tokens are checked (`token`). `role`: hosts of that role only.
+    which tokens are checked (`token`). `role`: hosts of that role only; `volumes`: only where a group of
+    volumes is made.
     """
 
     where: str = ""
@@ -34,6 +36,7 @@ class CloudOptions:
     login: Literal["account", "token"] | None = None
     set: Mapping[str, str] = field(default_factory=dict)
     role: Literal["controller", "compute"] | None = None
+    volumes: bool = False
 
     def __post_init__(self) -> None:
         if not self.login and not self.set:
@@ -63,13 +66,15 @@ class CloudSetup:
     """What makes the project part of a cloud; `login` and `token` are keystone's: how others reach it.
 
     `start` are the units of a controller, `compute` the units of a host with instances; only what is
-    installed is started. `stands_on` maps a unit to what of supports.yaml has to run before it.
+    installed is started. `volumes` are those that need a group of volumes. `stands_on` maps a unit to what
+    of supports.yaml has to run before it.
     """
 
     where: str = ""
     prepare: tuple[CloudCommand, ...] = ()
     start: tuple[str, ...] = ()
     compute: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
     stands_on: Mapping[str, str] = field(default_factory=dict)
     options: tuple[CloudOptions, ...] = ()
     login: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +101,7 @@ def render_cloud(cloud: CloudSetup) -> dict[str, object]:
         "prepare": [{"run": list(each.run), "makes": each.makes} for each in cloud.prepare],
         "start": list(cloud.start),
         "compute": list(cloud.compute),
+        "volumes": list(cloud.volumes),
         "stands_on": dict(cloud.stands_on),
         "login": dict(cloud.login),
         "token": dict(cloud.token),
@@ -106,6 +112,7 @@ def render_cloud(cloud: CloudSetup) -> dict[str, object]:
                 "login": each.login,
                 "set": dict(each.set),
                 "role": each.role,
+                "volumes": each.volumes,
             }
             for each in cloud.options
         ],

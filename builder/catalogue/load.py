@@ -166,7 +166,7 @@ def _check_cloud(release: ProjectRelease) -> Iterator[Problem]:
     cloud = release.cloud
     if cloud is None:
         return
-    for name in (*cloud.start, *cloud.compute, *cloud.stands_on):
+    for name in (*cloud.start, *cloud.compute, *cloud.volumes, *cloud.stands_on):
         if name not in release.services:
             hint = did_you_mean(name, release.services)
             yield Problem(where=cloud.where, message=f'cloud: unknown service "{name}"', hint=hint)

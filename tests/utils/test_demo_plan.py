@@ -272,6 +272,21 @@ def test_network_is_the_last_step_and_needs_neutron() -> None:
         plan.make_plan(DATA, EVERYTHING, wish._replace(services=("glance",)))
 
 
+def test_volumes_are_served_where_a_group_of_them_is_made() -> None:
+    without = plan.make_plan(DATA, EVERYTHING, plan.Wish(("cinder",)))
+    wish = plan.Wish(("cinder",), volumes="/srv/volumes", size=1 << 30)
+    made = plan.make_plan(DATA, EVERYTHING, wish)
+
+    titles = [step.title for step in made.steps]
+    assert titles.index("cinder: group of volumes") < titles.index("cinder: services")
+    assert values(made)["cinder.conf", "lvm", "volume_group"] == "cinder-volumes"
+    assert ("cinder.conf", "lvm", "volume_group") not in values(without)
+    started = [unit for step in made.steps if isinstance(step, steps.Start) for unit in step.units]
+    assert "openstack-cinder-volume" in started
+    with pytest.raises(UsageError, match="--nova-volumes needs cinder"):
+        plan.make_plan(DATA, EVERYTHING, wish._replace(services=("glance",)))
+
+
 def test_tokens_are_checked_without_a_region() -> None:
     reported = values(plan.make_plan(DATA, EVERYTHING, plan.Wish()))
 
@@ -465,6 +480,13 @@ WRONG = {
         ["--role", "compute", "--join", "192.0.2.1", "--network", "10.20.0.0/24"],
         "--network is the controller's to make",
     ),
+    "size alone": (["--size", "10G"], "--size goes with --nova-volumes"),
+    "size": (["--nova-volumes", "/x", "--size", "10"], "--size 10: a size of 1G or more is wanted"),
+    "volumes in no folder": (
+        ["--nova-volumes", "/nowhere/x"],
+        "--nova-volumes /nowhere/x: not a full path in a folder that is there",
+    ),
+    "volumes in a device": (["--nova-volumes", "/dev/null"], "--nova-volumes /dev/null: not a regular file"),
     "bus": (["--bus", "qpid"], "argument --bus: invalid choice"),
     "no folder": (["--output", "/nowhere"], "--output /nowhere: no such folder"),
     "hypervisor": (["--hypervisor", "xen"], "argument --hypervisor: invalid choice"),

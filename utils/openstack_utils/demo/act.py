@@ -11,7 +11,7 @@ from .. import ini
 from ..errors import AccessError, UnreachableError, UtilityError
 from ..host import processes
 from ..host.programs import RunAs
-from . import before, network, secrets, steps
+from . import before, network, secrets, steps, volumes
 
 UNCHANGED, CHANGED = "unchanged", "changed"
 # The programs take back what they have begun when they are asked to end.
@@ -127,6 +127,9 @@ class Acting:
     def _network(self, step):
         return network.make(step, self.passwords["ADMIN_PASSWORD"])
 
+    def _volumes(self, step):
+        return volumes.make(step)
+
     def _start(self, step):
         has_changed = False
         for unit in step.units:
@@ -183,6 +186,7 @@ class Acting:
         steps.Start: _start,
         steps.WaitForApi: _answer,
         steps.Network: _network,
+        steps.VolumeGroup: _volumes,
         steps.Stop: _stop,
         steps.DropDatabase: _drop,
         steps.Restore: _restore,

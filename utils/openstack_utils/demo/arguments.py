@@ -2,16 +2,18 @@
 """The command line of openstack-demo-install."""
 
 import os
+import shutil
 
 from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import is_local, read_host
 from ..host.parser import Parser
-from . import network, plan
+from . import network, plan, volumes
 
 PROGRAM = "openstack-demo-install"
 PASSWORDS = "openstack-demo-passwords"
 KVM = "/dev/kvm"
+SIZE = "10G"
 DESCRIPTION = """\
 Make a cloud of this host, whose OpenStack packages are installed: passwords, configuration, databases,
 services and the catalog, in the order in which they need each other. Each step is shown as the commands
@@ -59,6 +61,8 @@ def make_parser():
     add("--hypervisor", choices=tuple(plan.CPU_MODES), help="kvm where the host has it, else qemu")
     add("--bus", choices=("rabbitmq",), default="rabbitmq", help="the message bus (rabbitmq)")
     add("--network", metavar="RANGE", help="make a network for instances, such as 10.20.0.0/24")
+    add("--nova-volumes", metavar="FILE", help="make a group of volumes in FILE, for trying out")
+    add("--size", metavar="SIZE", help="of FILE: 10G (default), 500G ...")
     add("--region", metavar="NAME", default="RegionOne", help="of the endpoints (RegionOne)")
     add = parser.add_argument_group("how").add_argument
     add("-n", "--dry-run", action="store_true", help="print the commands, in their order; change nothing")
@@ -84,6 +88,10 @@ def parse(argv):
     if options.network is not None:
         options.network = network.read_range(options.network)
     problems = []
+    if options.size and not options.nova_volumes:
+        problems.append("--size goes with --nova-volumes")
+    if options.nova_volumes and options.role == plan.COMPUTE:
+        problems.append("--nova-volumes is the controller's to make")
     if options.yes and not options.undo:
         problems.append("--yes goes with --undo")
     if options.network and options.role == plan.COMPUTE:
@@ -101,6 +109,9 @@ def parse(argv):
     if problems:
         raise UsageError("; ".join(problems), hint="%s --help" % PROGRAM)
     options.hypervisor = options.hypervisor or ("kvm" if os.path.exists(KVM) else "qemu")
+    options.size = volumes.read_size(options.size or SIZE)
     if options.network:
         network.check_free_here(options.network)
+    if options.nova_volumes:
+        volumes.check(options.nova_volumes, shutil.which)
     return options

@@ -80,7 +80,7 @@ class Run:
         return plan.Wish(
             options.services, options.role, options.join or address, address, options.hypervisor,
             options.region, options.passwords, options.output, options.network or "",
-            os.path.join(options.output, before.NAME),
+            os.path.join(options.output, before.NAME), options.nova_volumes or "", options.size,
         )  # fmt: skip
 
     def _show(self, made):

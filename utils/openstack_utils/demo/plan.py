@@ -40,7 +40,10 @@ class InstalledParts(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What was asked for; `services` empty is all that is installed, `network` empty: none is made."""
+    """What was asked for; `services` empty is all that is installed, `network` empty: none is made.
+
+    `volumes` is the file that a group of volumes of `size` bytes is made in; empty: none is.
+    """
 
     services: tuple = ()
     role: str = CONTROLLER
@@ -52,6 +55,8 @@ class Wish(NamedTuple):
     output: str = "/root"
     network: str = ""
     record: str = ""
+    volumes: str = ""
+    size: int = 0
 
 
 class DemoPlan(NamedTuple):
@@ -104,6 +109,8 @@ class _Planner:
         secrets += tuple(self._secret_of(name) for name in self._accounts(projects))
         bus = (steps.Start("message bus", (BUS_UNIT,)), steps.Bus("account on the bus", BUS_SECRET))
         has_bus = BUS_SECRET in secrets and self.wish.role == CONTROLLER
+        if self.wish.volumes and not any(self.facts[name]["cloud"]["volumes"] for name in projects):
+            raise UsageError("--nova-volumes needs cinder, which is not among %s" % ", ".join(projects))
         if self.wish.network:
             work.append(self._network(projects))
         first = steps.PasswordFile(self.wish.passwords, tuple(dict.fromkeys(secrets)))
@@ -192,7 +199,9 @@ class _Planner:
 
     def _wanted_units(self, name):
         cloud = self.facts[name]["cloud"]
-        return cloud["compute"] if self.wish.role == COMPUTE else cloud["start"] + cloud["compute"]
+        if self.wish.role == COMPUTE:
+            return cloud["compute"]
+        return cloud["start"] + (cloud["volumes"] if self.wish.volumes else []) + cloud["compute"]
 
     # What is done for one
 
@@ -212,6 +221,8 @@ class _Planner:
             for makes, commands in itertools.groupby(facts["cloud"]["prepare"], lambda each: each["makes"]):
                 argvs = tuple(tuple(each["run"]) for each in commands)
                 yield steps.Prepare("%s: makes %s" % (name, makes), argvs, makes)
+        if self.wish.volumes and facts["cloud"]["volumes"]:
+            yield steps.VolumeGroup("%s: group of volumes" % name, self.wish.volumes, self.wish.size)
         for support in dict.fromkeys(self._stands_on(name).values()):
             title = self.catalogue["supports"][support]["title"]
             yield steps.StartSupport("%s: %s" % (name, title), self.host.supports[support])
@@ -247,7 +258,8 @@ class _Planner:
     def _configure(self, name):
         edits = []
         for each in self.facts[name]["cloud"]["options"]:
-            if each["file"] in self.host.files and each["role"] in (None, self.wish.role):
+            is_ours = each["role"] in (None, self.wish.role) and (self.wish.volumes or not each["volumes"])
+            if each["file"] in self.host.files and is_ours:
                 options = dict(self._login(each["login"]), **each["set"])
                 edits += [
                     self._edit(name, each["file"], each["section"], key, value)
@@ -281,6 +293,7 @@ class _Planner:
             ("virt_type", wish.hypervisor),
             ("cpu_mode", CPU_MODES[wish.hypervisor]),
             ("datapath", self.host.datapath),
+            ("volume_group", steps.VOLUME_GROUP),
         ):
             value = value.replace("{%s}" % each, text)
         return steps.Edit(path, section, key, value, secret)

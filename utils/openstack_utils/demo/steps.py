@@ -10,6 +10,7 @@ from typing import NamedTuple, Optional
 
 SECRET = "{secret}"
 BUS_USER = "openstack"
+VOLUME_GROUP = "cinder-volumes"
 
 
 class Edit(NamedTuple):
@@ -108,6 +109,22 @@ class Fill(NamedTuple):
 
     def commands(self):
         return (" ".join(map(shlex.quote, self.argv)),)
+
+
+class VolumeGroup(NamedTuple):
+    """A group of volumes in a file, for trying out: after a boot the next run attaches it again."""
+
+    title: str
+    file: str
+    size: int
+
+    def commands(self):
+        file = shlex.quote(self.file)
+        return (
+            "truncate --size %d %s" % (self.size, file),
+            "device=$(losetup --find --show %s)" % file,
+            'vgcreate %s "$device"' % VOLUME_GROUP,
+        )
 
 
 class Network(NamedTuple):

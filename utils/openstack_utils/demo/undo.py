@@ -2,7 +2,7 @@
 """The planner of --undo: what a run has made is taken back, in the reverse of its order. Pure.
 
 Programs of others stay as they are (the database server, the bus, libvirt, Open vSwitch), and so does what no
-longer means anything to anybody: Keystone's keys, Swift's rings and objects.
+longer means anything to anybody: Keystone's keys, Swift's rings and objects. A group of volumes is data.
 """
 
 import os
