@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 INSTALL := builder/requirements/install
 
-.PHONY: help hosts setup setup-dev setup-koji setup-dib specs golden demo rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
+.PHONY: help hosts setup setup-dev setup-koji setup-dib specs golden demo talk rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ demo: ## the whole main job: RPM, image, boot, login, upload
 	@$(INSTALL) demo
 	@$(BUILDER) services -o utils/openstack_utils/services.json
 	@.venv/bin/python -m tests.rig.demo
+
+talk: setup-dev ## from dnf install to ssh into a guest of ours, on a booted machine (root; slow)
+	@.venv/bin/python -m tests.rig.talk
 
 specs: setup ## make the specs of OpenStack's services from the catalogue again
 	$(BUILDER) specs

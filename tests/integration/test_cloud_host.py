@@ -23,8 +23,9 @@ PROJECTS = ("keystone", "glance", "placement", "nova", "neutron", "cinder", "hea
 PACKAGES = (
     "openstack-utils", "openstack-keystone", "openstack-glance", "openstack-placement-api",
     "openstack-nova-api", "openstack-nova-conductor", "openstack-nova-scheduler", "openstack-nova-compute",
-    "openstack-neutron", "openstack-neutron-openvswitch", "openstack-cinder", "openstack-heat-api", "openstack-heat-engine",
-    "openstack-swift-account", "openstack-swift-container", "openstack-swift-object", "openstack-swift-proxy",
+    "openstack-neutron", "openstack-neutron-openvswitch", "openstack-cinder", "openstack-heat-api",
+    "openstack-heat-engine", "openstack-swift-account", "openstack-swift-container",
+    "openstack-swift-object", "openstack-swift-proxy",
 )  # fmt: skip
 SECONDS = 900
 # The version document of each API asks for no token.

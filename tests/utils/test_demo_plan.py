@@ -207,6 +207,27 @@ def test_services_get_to_know_each_other(case: str) -> None:
     assert values(plan.make_plan(DATA, EVERYTHING, wish))[name, section, key] == value
 
 
+# id: (whether the device is there, /proc/cpuinfo, whether guests run on the processor)
+PROCESSORS = {
+    "with vmx": (True, "flags\t\t: fpu vmx sse\n", True),
+    "with svm": (True, "flags\t\t: fpu svm\n", True),
+    "nested without": (True, "flags\t\t: fpu hypervisor\n", False),
+    "no device": (False, "flags\t\t: fpu vmx\n", False),
+    "another architecture": (True, "Features\t: fp asimd\n", True),
+}
+
+
+@pytest.mark.parametrize("case", PROCESSORS)
+def test_kvm_is_taken_where_guests_run_on_it(case: str, tmp_path: Path) -> None:
+    is_there, text, expected = PROCESSORS[case]
+    device, processor = tmp_path / "kvm", tmp_path / "cpuinfo"
+    processor.write_text(text)
+    if is_there:
+        device.write_text("")
+
+    assert host.has_kvm(str(device), str(processor)) is expected
+
+
 def test_switch_is_in_user_space_where_the_kernel_has_none() -> None:
     reported = values(plan.make_plan(DATA, EVERYTHING._replace(datapath="netdev"), plan.Wish()))
 

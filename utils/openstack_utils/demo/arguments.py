@@ -9,10 +9,10 @@ from ..errors import UsageError
 from ..host.addresses import is_local, read_host
 from ..host.parser import Parser
 from . import network, plan, volumes
+from .host import has_kvm
 
 PROGRAM = "openstack-demo-install"
 PASSWORDS = "openstack-demo-passwords"
-KVM = "/dev/kvm"
 SIZE = "10G"
 DESCRIPTION = """\
 Make a cloud of this host, whose OpenStack packages are installed: passwords, configuration, databases,
@@ -108,7 +108,7 @@ def parse(argv):
         problems.append("--output %s: no such folder" % options.output)
     if problems:
         raise UsageError("; ".join(problems), hint="%s --help" % PROGRAM)
-    options.hypervisor = options.hypervisor or ("kvm" if os.path.exists(KVM) else "qemu")
+    options.hypervisor = options.hypervisor or ("kvm" if has_kvm() else "qemu")
     options.size = volumes.read_size(options.size or SIZE)
     if options.network:
         network.check_free_here(options.network)

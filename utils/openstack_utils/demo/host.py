@@ -46,6 +46,22 @@ def _has_unit(name):
     return any(os.path.exists(os.path.join(folder, name)) for folder in FOLDERS)
 
 
+def has_kvm(device="/dev/kvm", processor="/proc/cpuinfo"):
+    """Say whether guests can run on the processor of this host.
+
+    The device proves nothing where the host is a guest itself: without vmx or svm its guests hang.
+    """
+    if not os.path.exists(device):
+        return False
+    try:
+        with open(processor, encoding="utf-8", errors="replace") as file:
+            flags = [set(line.partition(":")[2].split()) for line in file if line.startswith("flags")]
+    except OSError:
+        return False
+    # Other architectures have no such line.
+    return not flags or bool(flags[0] & {"vmx", "svm"})
+
+
 def has_kernel_switch():
     """Say whether the kernel that runs has Open vSwitch's module: loaded, built in, or on the disk."""
     if os.path.isdir("/sys/module/" + SWITCH):
