@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,3 +138,58 @@ def test_second_run_changes_nothing(cloud: Machine) -> None:
 
     results = {step["title"]: step["result"] for step in json.loads(done.stdout)["steps"]}
     assert results == dict.fromkeys(results, "unchanged")
+
+
+# Where a run is killed: in this part of the time that a whole one takes.
+KILLS = 20
+KILLED = ("keystone", "glance", "placement", "swift")
+KILL = """\
+openstack-demo-install --services {services} >/root/run.log 2>&1 &
+sleep {seconds}
+kill -9 $!
+wait $! || :
+"""
+
+
+def test_runs_killed_at_random_moments_are_completed_by_the_next(cloud: Machine) -> None:
+    services = ",".join(KILLED)
+    chance = random.Random(2012)
+    demo(cloud, "--undo", "--yes")
+    begun = time.monotonic()
+    demo(cloud, "--services", services)
+    whole = time.monotonic() - begun
+    for number in range(KILLS):
+        demo(cloud, "--undo", "--yes")
+        script = KILL.format(services=services, seconds=f"{chance.uniform(0, whole):.2f}")
+        cloud.run(["bash", "-c", script], timeout=SECONDS)
+
+        demo(cloud, "--services", services)
+
+        answers = {name: status_of(cloud, APIS[name]) for name in KILLED}
+        assert set(answers.values()) <= {200, 300}, (number, answers, cloud.read("/root/run.log"))
+
+
+# The last: nothing is set up after it.
+def test_undo_takes_everything_back(cloud: Machine) -> None:
+    demo(cloud, "--undo", "--yes")
+
+    active = [
+        "systemctl",
+        "--state=active",
+        "--no-legend",
+        "--plain",
+        "list-units",
+        "openstack-*",
+        "neutron-*",
+    ]
+    assert cloud.run(active).stdout == ""
+    assert cloud.run(["mariadb", "--skip-column-names", "-e", "show databases"]).stdout.split() == [
+        "information_schema", "mysql", "performance_schema", "sys",
+    ]  # fmt: skip
+    verified = cloud.run(["rpm", "--verify", "openstack-nova-common", "openstack-glance"], ok=()).stdout
+    assert [line for line in verified.splitlines() if line.endswith(".conf")] == []
+    left = cloud.run(["find", "/root", "-maxdepth", "1", "-name", "*demo*", "-o", "-name", "keystonerc*"])
+    assert left.stdout == ""
+    assert (
+        "no run of this command has set these services up" in demo(cloud, "--undo", "--yes", ok=(2,)).stderr
+    )

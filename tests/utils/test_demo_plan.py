@@ -394,10 +394,7 @@ def test_options_get_back_what_they_had_before_the_first_run(tmp_path: Path) -> 
     restore = steps.Restore("y", str(record), places)
 
     assert acting.do(restore) == "changed"
-    again = ini.read(str(config))
-    assert [again.value("s", "a"), again.values("s", "b"), again.values("database", "connection")] == [
-        "old", [], [],
-    ]  # fmt: skip
+    assert config.read_text() == text
     assert acting.do(restore) == "unchanged"
     assert record.stat().st_mode & 0o777 == 0o600
     assert "old" not in " ".join(restore.commands())

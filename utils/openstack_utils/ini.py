@@ -75,6 +75,10 @@ class IniFile:
             return self._editor.delete(section, name)
         return self._editor.delete_value(section, name, value)
 
+    def delete_section(self, section):
+        """Remove a section with all that is in it; False when there was none."""
+        return self._editor.delete_section(section)
+
     def comment(self, section, name):
         """Comment an option out; False when it is not set."""
         if not self._editor.find(section, name):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What options had before the first run wrote them: kept with mode 0600, so that --undo can give it back.
 
-A value is a text, or None where the option was not set. What is known already is never replaced: a second run
-finds its own values in the files.
+A value is a text, or None where the option was not set; option "" stands for a section that was not there.
+What is known already is never replaced: a second run finds its own values in the files.
 """
 
 import json
@@ -32,6 +32,8 @@ def remember(path, files, places):
     """Add what is not known yet. `files` are {name: IniFile}, `places` (file, section, option)."""
     known = read(path)
     new = {place: files[place[0]].value(place[1], place[2]) for place in places if place not in known}
+    sections = {name: file.sections() for name, file in files.items()}
+    new.update({(name, section, ""): None for name, section, _ in new if section not in sections[name]})
     if not new:
         return
     known.update(new)
@@ -44,13 +46,16 @@ def remember(path, files, places):
 
 def give_back(path, files):
     """Set what the record has in the IniFiles that are open; those of others are left out."""
-    for (file, section, option), value in read(path).items():
-        if file not in files:
-            continue
-        if value is None:
-            files[file].delete(section, option)
-        else:
+    record = {place: value for place, value in read(path).items() if place[0] in files}
+    for (file, section, option), value in record.items():
+        if value is not None:
             files[file].set(section, option, value)
+        elif option:
+            files[file].delete(section, option)
+    for file, section, option in record:
+        # Somebody else may have put something there meanwhile.
+        if not option and not files[file].names(section):
+            files[file].delete_section(section)
 
 
 def names(path):

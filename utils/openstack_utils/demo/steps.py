@@ -227,10 +227,13 @@ class Restore(NamedTuple):
     def commands(self):
         # What a file had may be a secret of somebody.
         return tuple(
-            "openstack-config --del %s %s %s" % tuple(map(shlex.quote, place[:3]))
-            if place[3] is None
-            else "openstack-config --set %s %s %s ..." % tuple(map(shlex.quote, place[:3]))
-            for place in self.places
+            "openstack-config --%s %s%s"
+            % (
+                "del" if value is None else "set",
+                " ".join(shlex.quote(word) for word in place if word),
+                "" if value is None else " ...",
+            )
+            for *place, value in self.places
         )
 
 
