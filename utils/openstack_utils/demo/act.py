@@ -89,13 +89,9 @@ class Acting:
 
     def _stop(self, step):
         states = self.init.states(step.units)
-        running = [
-            unit
-            for unit in step.units
-            if unit in states and (states[unit].is_active or states[unit].is_enabled)
-        ]
-        for unit in running:
-            self._systemctl(("disable", "--now"), unit)
+        there = [unit for unit in step.units if unit in states]
+        running = [unit for unit in there if states[unit].is_active or states[unit].is_enabled]
+        self._systemctl(("disable", "--now"), [unit + ".service" for unit in running])
         return bool(running)
 
     def _drop(self, step):
@@ -131,37 +127,41 @@ class Acting:
         return volumes.make(step)
 
     def _start(self, step):
-        has_changed = False
+        states = self.init.states(step.units)
+        newest = _newest(step.files)
+        missing, old = [], []
         for unit in step.units:
-            state = self.init.states([unit]).get(unit)
+            state = states.get(unit)
             if state is None or not (state.is_active and state.is_enabled):
-                self._systemctl(("enable", "--now"), unit)
-            elif _newest(step.files) > (state.since or 0):
+                missing.append(unit + ".service")
+            elif newest > (state.since or 0):
                 # It was started before the last change of what it reads.
-                self._systemctl(("restart",), unit)
-            else:
-                continue
-            has_changed = True
-        return has_changed
+                old.append(unit + ".service")
+        self._systemctl(("restart",), old)
+        self._systemctl(("enable", "--now"), missing)
+        return bool(missing or old)
 
     def _support(self, step):
         waiting = [unit for unit in step.units if not self._is_up(unit)]
-        for unit in waiting:
-            self._systemctl(("enable", "--now"), unit)
+        self._systemctl(("enable", "--now"), waiting)
         return bool(waiting)
 
     def _is_up(self, unit):
         """Say whether a unit, by its full name, is active and starts at boot."""
-        checks = (("is-active",), ("is-enabled",))
+        checks = ("is-active", "is-enabled")
         return all(
-            processes.run(["systemctl", "--quiet", *check, unit], ok=None).code == 0 for check in checks
+            processes.run(["systemctl", "--quiet", check, unit], ok=None).code == 0 for check in checks
         )
 
-    def _systemctl(self, verb, unit):
+    def _systemctl(self, verb, units):
+        """Do a verb to units, by their full names; systemd starts at once what waits for no other."""
+        if not units:
+            return
         try:
-            _run(("systemctl", "--no-pager") + verb + (unit if "." in unit else unit + ".service",))
+            _run(("systemctl", "--no-pager") + verb + tuple(units))
         except UtilityError as error:
-            error.hint = "journalctl -u %s" % unit
+            failed = [unit for unit in units if unit in error.message] or units
+            error.hint = "journalctl -u %s" % failed[0]
             raise
 
     def _answer(self, step):
