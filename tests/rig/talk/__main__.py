@@ -18,9 +18,10 @@ import yaml
 from builder.errors import BuildError
 from builder.places import SPECS
 from builder.report import Report
+from builder.runner import Runner
 from tests.rig.machine.machine import SHARED, Machine
 from tests.rig.talk.host import NEEDS, find_substitutes, find_wants
-from tests.rig.talk.machine import cloud_machine, install
+from tests.rig.talk.machine import ADDRESSES, COMPUTE_SUPPORTS, cloud_machine, connect, install
 from tests.rig.talk.page import Done, write_page
 
 CHECKOUT = SPECS.parent
@@ -41,6 +42,9 @@ PACKAGES = (
     "openstack-nova-api", "openstack-nova-conductor", "openstack-nova-scheduler", "openstack-nova-compute",
     "openstack-neutron", "openstack-neutron-openvswitch",
 )  # fmt: skip
+COMPUTE_PACKAGES = ("openstack-utils", "openstack-nova-compute", "openstack-neutron-openvswitch")
+PASSWORDS = "/root/openstack-demo-passwords"
+MEMORY = "ps -e -o rss= | awk '{s += $1} END {print int(s / 1024) \" MiB\"}'"
 
 
 class StepFailed(Exception):
@@ -126,8 +130,9 @@ def main() -> int:
 def give(talk: Talk) -> None:
     """Do the steps, in the order of the talk."""
     talk.on_host(
-        "RPMs, signed, in a repository", *BUILDER, "rpm", *SERVICES, "-t", TARGET, "--repo", "--local-key"
-    )
+        "RPMs, signed, in a repository", *BUILDER, "rpm", *SERVICES, "-t", TARGET, "--with",
+        "bundled", "--repo", "--local-key",
+    )  # fmt: skip
     repository = OUT / "rpm" / TARGET / "repo"
     folder = talk.on_host("Fixture Linux", sys.executable, "-m", "tests.rig.fixture", "build").strip()
     talk.on_host(
@@ -137,18 +142,35 @@ def give(talk: Talk) -> None:
     )  # fmt: skip
     report = Report(quiet=True)
     with contextlib.ExitStack() as stack:
-        with talk.timed("a machine is booted", "systemd-nspawn --boot"):
-            machine = stack.enter_context(cloud_machine(repository, report))
+        with talk.timed("two machines are booted", "systemd-nspawn --boot"):
+            controller = stack.enter_context(cloud_machine(repository, report))
+            second = stack.enter_context(cloud_machine(repository, report, "compute2"))
+            connect(Runner(report), controller, second)
         with talk.timed("packages are installed", "dnf install " + " ".join(PACKAGES)):
-            install(machine, *PACKAGES)
-        talk.inside(machine, "the host becomes a cloud", "openstack-demo-install", "--network", NETWORK)
-        upload(talk, machine)
-        boot_and_log_in(talk, machine)
-        talk.memory = machine.run(
-            ["sh", "-c", "ps -e -o rss= | awk '{s += $1} END {print int(s / 1024) \" MiB\"}'"]
-        ).stdout.strip()
+            install(controller, *PACKAGES)
+        talk.inside(
+            controller, "the host becomes a cloud", "openstack-demo-install", "--address", ADDRESSES[0],
+            "--network", NETWORK,
+        )  # fmt: skip
+        upload(talk, controller)
+        network, address = boot(talk, controller, "vm1")
+        log_in(talk, controller, network, address)
+        join(talk, controller, second)
+        boot(talk, controller, "vm2", "compute2")
+        talk.memory = controller.run(["sh", "-c", MEMORY]).stdout.strip()
         with talk.timed("everything is stopped", "systemctl poweroff"):
-            machine.power_off()
+            second.power_off()
+            controller.power_off()
+
+
+def join(talk: Talk, controller: Machine, second: Machine) -> None:
+    """Make a compute host of the second machine, as its man page says."""
+    with talk.timed("a second host: packages", "dnf install " + " ".join(COMPUTE_PACKAGES)):
+        install(second, *COMPUTE_PACKAGES, supports=COMPUTE_SUPPORTS)
+    second.write(PASSWORDS, controller.read(PASSWORDS), mode=0o600)
+    talk.inside(
+        second, "it joins the cloud", "openstack-demo-install", "--role", "compute", "--join", ADDRESSES[0]
+    )
 
 
 def upload(talk: Talk, machine: Machine) -> None:
@@ -176,25 +198,23 @@ def read_login(text: str) -> dict[str, object]:
     return {"auth": auth, **({"region_name": region} if region else {})}
 
 
-def boot_and_log_in(talk: Talk, machine: Machine) -> None:
-    """Boot an instance, and log in to it with the keypair."""
+def boot(talk: Talk, machine: Machine, name: str, *host: str) -> tuple[str, str]:
+    """Boot an instance, on a host if one is named; return the id of its network and its address."""
     script = f'. /root/keystonerc_admin && exec {PYTHON} "$@"'
-    words = [f"{SHARED}/instance.py", "jeos", KEY, "vm1"]
+    words = [f"{SHARED}/instance.py", "jeos", KEY, name, *host]
     said = talk.inside(
-        machine, "keypair, flavor, rule for ssh, instance", "bash", "-c", script, "bash", *words,
+        machine, f"instance {name}, with keypair and flavor", "bash", "-c", script, "bash", *words,
         shown=["python3", "instance.py", *words[1:]],
     )  # fmt: skip
-    _, network, address = said.splitlines()[-1].split()
-    said = talk.inside(
-        machine,
-        "ssh with the keypair, metadata read inside",
-        "bash",
-        f"{SHARED}/login.sh",
-        network,
-        address,
-        KEY,
-    )
     print(said)
+    _, network, address = said.splitlines()[-1].split()
+    return network, address
+
+
+def log_in(talk: Talk, machine: Machine, network: str, address: str) -> None:
+    """Log in to an instance with the keypair, and read its metadata there."""
+    words = ["bash", f"{SHARED}/login.sh", network, address, KEY]
+    print(talk.inside(machine, "ssh with the keypair, metadata read inside", *words))
 
 
 if __name__ == "__main__":

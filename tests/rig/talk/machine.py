@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builder.report import Report
@@ -16,16 +16,19 @@ from tests.rig.machine.machine import SHARED, Machine, booted
 
 INSIDE = Path(__file__).parent / "inside"
 EXTRA = "cloud"
+ADDRESSES = ("192.0.2.1", "192.0.2.2")
 # Files of a cloud, with an image and an instance's disk.
 SIZE = "14g"
 # Guests, name spaces of networks and a switch of its own; nothing of it is the host's but the two devices.
-WORDS = ("--capability=all", "--bind=/dev/net/tun", "--hostname=controller")
+WORDS = ("--capability=all", "--bind=/dev/net/tun")
 # What others package and OpenStack stands on: dnf installs no weak dependencies here.
+COMPUTE_SUPPORTS = (
+    "openvswitch", "libvirt-daemon-system", "libvirt-client", "libvirt-daemon-kvm", "python3-libvirt",
+    "qemu-system-x86-core", "qemu-img", "iptables", "ipset", "conntrack-tools", "genisoimage",
+)  # fmt: skip
 SUPPORTS = (
-    "mariadb-server", "python3-pymysql", "rabbitmq-server", "memcached", "openvswitch",
-    "libvirt-daemon-system", "libvirt-client", "libvirt-daemon-kvm", "python3-libvirt",
-    "qemu-system-x86-core", "qemu-img", "dnsmasq", "haproxy", "iptables", "ipset", "conntrack-tools",
-    "genisoimage", "iputils-arping",
+    *COMPUTE_SUPPORTS, "mariadb-server", "python3-pymysql", "rabbitmq-server", "memcached", "dnsmasq",
+    "haproxy", "iputils-arping",
 )  # fmt: skip
 REPOSITORY = """\
 [{name}]
@@ -38,7 +41,7 @@ gpgkey=file://{folder}/{key}
 
 
 @contextlib.contextmanager
-def cloud_machine(rpms: Path, report: Report) -> Iterator[Machine]:
+def cloud_machine(rpms: Path, report: Report, name: str = "controller") -> Iterator[Machine]:
     """Boot a machine with nothing installed yet, whose dnf has all that it needs.
 
     Args:
@@ -49,7 +52,12 @@ def cloud_machine(rpms: Path, report: Report) -> Iterator[Machine]:
     """
     tree = fixture_tree(report)
     extra = build_repository(report, extra=EXTRA)
-    words = (*WORDS, f"--bind-ro={extra.folder}:/srv/{EXTRA}", f"--bind-ro={rpms}:/srv/openstack")
+    words = (
+        *WORDS,
+        f"--hostname={name}",
+        f"--bind-ro={extra.folder}:/srv/{EXTRA}",
+        f"--bind-ro={rpms}:/srv/openstack",
+    )
     with booted(tree, Runner(report), size=SIZE, words=words) as machine:
         for name, key in (("fixture", KEY), (EXTRA, KEY), ("openstack", "RPM-GPG-KEY-local")):
             text = REPOSITORY.format(name=f"{name}-here", folder=f"/srv/{name}", key=key)
@@ -59,8 +67,19 @@ def cloud_machine(rpms: Path, report: Report) -> Iterator[Machine]:
         yield machine
 
 
-def install(machine: Machine, *packages: str) -> None:
+def connect(runner: Runner, one: Machine, two: Machine) -> None:
+    """Lay a cable between two machines; they have the addresses of ADDRESSES then."""
+    runner.run(
+        ["ip", "link", "add", "cable", "netns", str(one.pid), "type", "veth",
+         "peer", "name", "cable", "netns", str(two.pid)],
+    )  # fmt: skip
+    for machine, address in zip((one, two), ADDRESSES, strict=True):
+        machine.run(["ip", "address", "add", f"{address}/24", "dev", "cable"])
+        machine.run(["ip", "link", "set", "cable", "up"])
+
+
+def install(machine: Machine, *packages: str, supports: Sequence[str] = SUPPORTS) -> None:
     """Install packages of ours and what they stand on, signatures checked, as an administrator would."""
     argv = ["dnf", "--assumeyes", "--quiet", "--setopt=install_weak_deps=0", "--setopt=tsflags=nodocs"]
-    machine.run([*argv, "install", *SUPPORTS, *packages], timeout=900)
+    machine.run([*argv, "install", *supports, *packages], timeout=900)
     machine.run(["bash", f"{SHARED}/prepare.sh"], timeout=300)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Inside: keypair, flavor, a rule for ssh, and an instance of an image; prints what was done, a line each.
 
-    instance.py IMAGE KEYFILE NAME
+    instance.py IMAGE KEYFILE NAME [HOST]
 
 The login comes from the OS_* variables of a keystonerc.
 """
@@ -16,7 +16,7 @@ import openstack
 SECONDS = 600
 
 
-def main(image_name: str, key_file: str, name: str) -> int:
+def main(image_name: str, key_file: str, name: str, host: str = "") -> int:
     """Boot the instance and wait until it is active; return the exit code."""
     cloud = openstack.connect()
     key = Path(key_file)
@@ -33,9 +33,15 @@ def main(image_name: str, key_file: str, name: str) -> int:
     open_ssh(cloud)
     network = cloud.network.find_network("demo", ignore_missing=False)
     image = cloud.image.find_image(image_name, ignore_missing=False)
-    wait_for_host(cloud)
+    wait_for_host(cloud, host)
+    place = {"availability_zone": f"nova:{host}"} if host else {}
     server = cloud.compute.create_server(
-        name=name, image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network.id}], key_name="mykey"
+        name=name,
+        image_id=image.id,
+        flavor_id=flavor.id,
+        networks=[{"uuid": network.id}],
+        key_name="mykey",
+        **place,
     )
     server = cloud.compute.wait_for_server(server, wait=SECONDS, interval=1)
     (address,) = [each["addr"] for each in server.addresses["demo"]]
@@ -60,13 +66,14 @@ def open_ssh(cloud: openstack.connection.Connection) -> None:
         print("rule of the default group: tcp 22", flush=True)
 
 
-def wait_for_host(cloud: openstack.connection.Connection) -> None:
-    """Wait until a host for instances is known, and the agents of its network are alive."""
+def wait_for_host(cloud: openstack.connection.Connection, wanted: str) -> None:
+    """Wait until a host for instances (that `wanted`) is known, and the agents of its network are alive."""
     deadline = time.monotonic() + SECONDS
     while True:
         hosts = [host.name for host in cloud.compute.hypervisors()]
         agents = {agent.binary for agent in cloud.network.agents() if agent.is_alive}
-        if hosts and {"neutron-openvswitch-agent", "neutron-dhcp-agent"} <= agents:
+        is_known = wanted in hosts if wanted else bool(hosts)
+        if is_known and {"neutron-openvswitch-agent", "neutron-dhcp-agent"} <= agents:
             print(f"hosts for instances: {', '.join(hosts)}", flush=True)
             return
         if time.monotonic() > deadline:

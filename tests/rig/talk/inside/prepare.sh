@@ -17,6 +17,7 @@ stdio_handler = "file"
 EOF
 
 # One scheduler thread: other machines run next to this one. The name is one that needs no network.
+install -d /etc/rabbitmq
 cat >/etc/rabbitmq/rabbitmq-env.conf <<EOF
 NODENAME=rabbit@localhost
 SERVER_ADDITIONAL_ERL_ARGS="+S 1:1"
