@@ -441,6 +441,7 @@ def test_passwords_of_the_controller_are_asked_for(tmp_path: Path) -> None:
 FOREIGN: "dict[str, tuple[str, bool, Any]]" = {
     "set by somebody else": ("[s]\npassword = x\n", False, "[s] password is set"),
     "set by an earlier run": ("[s]\npassword = x\n", True, None),
+    "as the package has it": ("[s]\npassword = changeme\n", False, None),
     "not set": ("[s]\n#password = x\n", False, None),
     "not readable": ("[s\n", True, "nova.conf:1: "),
 }

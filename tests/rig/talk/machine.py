@@ -62,6 +62,7 @@ def cloud_machine(rpms: Path, report: Report, name: str = "controller") -> Itera
         for name, key in (("fixture", KEY), (EXTRA, KEY), ("openstack", "RPM-GPG-KEY-local")):
             text = REPOSITORY.format(name=f"{name}-here", folder=f"/srv/{name}", key=key)
             machine.write(f"/etc/yum.repos.d/{name}-here.repo", text)
+            machine.run(["rpm", "--import", f"/srv/{name}/{key}"])
         for path in INSIDE.iterdir():
             shutil.copy(path, machine.shared)
         yield machine

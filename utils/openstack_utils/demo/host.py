@@ -11,6 +11,8 @@ from ..service.systemd import FOLDERS
 from .plan import RELEASE, InstalledParts
 
 SWITCH = "openvswitch"
+# What the example of swift.conf says is nobody's secret.
+NOT_SECRET = (None, "", "changeme")
 
 
 def look(catalogue, init):
@@ -96,7 +98,7 @@ def check_files(plan, passwords):
     if passwords:
         return
     for edit in plan.edits:
-        if edit.secret and files[edit.path].value(edit.section, edit.key):
+        if edit.secret and files[edit.path].value(edit.section, edit.key) not in NOT_SECRET:
             message = "%s: [%s] %s is set, and %s is not there: somebody else has set it up"
             raise UsageError(
                 message % (edit.path, edit.section, edit.key, plan.steps[0].path),
