@@ -133,6 +133,7 @@ def test_steps_come_in_the_order_of_the_talk() -> None:
         "glance: database",
         "glance: services",
         "glance: openstack-glance-api answers",
+        "services still run",
     ]
     assert made.secrets == ("ADMIN_PASSWORD", "DEMO_PASSWORD", "GLANCE_PASSWORD")
 
@@ -327,7 +328,7 @@ def test_compute_host_has_no_database_no_accounts_and_no_tokens_to_check() -> No
 
     assert made.projects == ("neutron", "nova")
     assert {type(step) for step in made.steps} == {
-        steps.PasswordFile, steps.Configure, steps.StartSupport, steps.Start,
+        steps.PasswordFile, steps.Configure, steps.StartSupport, steps.Start, steps.StayUp,
     }  # fmt: skip
     assert "keystone_authtoken" not in {edit.section for edit in made.edits}
     started = [step.units for step in made.steps if isinstance(step, steps.Start)]

@@ -146,6 +146,15 @@ class Acting:
         self._systemctl(("enable", "--now"), waiting)
         return bool(waiting)
 
+    def _stay_up(self, step):
+        """A daemon that was started may end a moment later: what it stands on may not be there."""
+        answer = processes.run(["systemctl", "is-active", *step.units], ok=None).out.split()
+        ended = [unit for unit, state in zip(step.units, answer) if state != "active"]
+        if ended:
+            message = "%s was started, and does not run any more" % ", ".join(ended)
+            raise UtilityError(message, hint="journalctl -u %s" % ended[0])
+        return False
+
     def _is_up(self, unit):
         """Say whether a unit, by its full name, is active and starts at boot."""
         checks = ("is-active", "is-enabled")
@@ -184,6 +193,7 @@ class Acting:
         steps.Bus: _bus,
         steps.StartSupport: _support,
         steps.Start: _start,
+        steps.StayUp: _stay_up,
         steps.WaitForApi: _answer,
         steps.Network: _network,
         steps.VolumeGroup: _volumes,

@@ -109,6 +109,7 @@ class _Planner:
         secrets += tuple(self._secret_of(name) for name in self._accounts(projects))
         bus = (steps.Start("message bus", (BUS_UNIT,)), steps.Bus("account on the bus", BUS_SECRET))
         has_bus = BUS_SECRET in secrets and self.wish.role == CONTROLLER
+        work.append(self._all_stay_up(work))
         if self.wish.volumes and not any(self.facts[name]["cloud"]["volumes"] for name in projects):
             raise UsageError("--nova-volumes needs cinder, which is not among %s" % ", ".join(projects))
         if self.wish.network:
@@ -237,6 +238,11 @@ class _Planner:
                     )
         if name == IDENTITY:
             yield self._fill(projects)
+
+    def _all_stay_up(self, work):
+        ours = [unit + ".service" for step in work if isinstance(step, steps.Start) for unit in step.units]
+        others = [unit for step in work if isinstance(step, steps.StartSupport) for unit in step.units]
+        return steps.StayUp("services still run", tuple(others + ours))
 
     def _network(self, projects):
         if NETWORKS not in projects:

@@ -176,6 +176,16 @@ class Start(NamedTuple):
         return ("systemctl enable --now %s" % " ".join(self.units),)
 
 
+class StayUp(NamedTuple):
+    """Units, by their full names, that have to be there still when all is done."""
+
+    title: str
+    units: tuple
+
+    def commands(self):
+        return ("systemctl is-active %s" % " ".join(self.units),)
+
+
 class WaitForApi(NamedTuple):
     """An API that is waited for."""
 
