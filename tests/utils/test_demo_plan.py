@@ -385,14 +385,14 @@ def test_options_get_back_what_they_had_before_the_first_run(tmp_path: Path) -> 
     text = "# kept\n[s]\na = old\n"
     config.write_text(text)
     edits = tuple(steps.Edit(str(config), "s", name, "new") for name in ("a", "b"))
-    kept = ((str(config), "database", "connection"),)
     acting = act.Acting(Nobody(), {})
     for _ in range(2):
-        acting.do(steps.Configure("x", edits, str(record), kept))
+        acting.do(steps.Configure("x", edits, str(record)))
+    places = ((str(config), "database", "connection"),)
+    before.remember(str(record), {str(config): ini.read(str(config))}, places)
     config.write_text(config.read_text() + "[database]\nconnection = mysql+pymysql://x:secret@h/x\n")
     there = before.read(str(record))
-    places = tuple((*place, value) for place, value in sorted(there.items()))
-    restore = steps.Restore("y", str(record), places)
+    restore = steps.Restore("y", str(record), tuple((*place, there[place]) for place in sorted(there)))
 
     assert acting.do(restore) == "changed"
     assert config.read_text() == text

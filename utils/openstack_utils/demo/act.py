@@ -48,13 +48,15 @@ class Acting:
             texts = [file.text() for file in files]
             if step.record:
                 places = [(edit.path, edit.section, edit.key) for edit in step.edits]
-                places += [place for place in step.kept if place[0] in named]
                 before.remember(step.record, named, places)
             for edit in step.edits:
                 named[edit.path].set(edit.section, edit.key, edit.real(self.passwords))
             return texts != [file.text() for file in files]
 
     def _database(self, step):
+        if step.record:
+            paths = dict.fromkeys(place[0] for place in step.places)
+            before.remember(step.record, {path: ini.read(path) for path in paths}, step.places)
         done = _run(step.argv + ("--json",))
         return any(each["result"] != UNCHANGED for each in _json(step.argv, done)["services"])
 

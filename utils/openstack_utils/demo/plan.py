@@ -107,7 +107,10 @@ class _Planner:
         work = [step for name in projects for step in self._project(name, configure[name], projects)]
         secrets = (PEOPLE if self.wish.role == CONTROLLER else ()) + tuple(self.secrets)
         secrets += tuple(self._secret_of(name) for name in self._accounts(projects))
-        bus = (steps.Start("message bus", (BUS_UNIT,)), steps.Bus("account on the bus", BUS_SECRET))
+        bus = (
+            steps.StartSupport("message bus", (BUS_UNIT + ".service",)),
+            steps.Bus("account on the bus", BUS_SECRET),
+        )
         has_bus = BUS_SECRET in secrets and self.wish.role == CONTROLLER
         work.append(self._all_stay_up(work))
         if self.wish.volumes and not any(self.facts[name]["cloud"]["volumes"] for name in projects):
@@ -209,16 +212,11 @@ class _Planner:
     def _project(self, name, edits, projects):
         facts, units = self.facts[name], self._units(name)
         if edits:
-            urls = tuple(
-                (option["file"], option["section"], option["key"])
-                for database in facts["databases"].values()
-                for option in database["connection"]
-                if option["file"] in self.host.files
-            )
-            yield steps.Configure("%s: configuration" % name, edits, self.wish.record, urls)
+            yield steps.Configure("%s: configuration" % name, edits, self.wish.record)
         if self.wish.role == CONTROLLER:
             if facts["databases"]:
-                yield steps.InitDatabase("%s: database" % name, name)
+                urls = tuple(self._database_options(name))
+                yield steps.InitDatabase("%s: database" % name, name, self.wish.record, urls)
             for makes, commands in itertools.groupby(facts["cloud"]["prepare"], lambda each: each["makes"]):
                 argvs = tuple(tuple(each["run"]) for each in commands)
                 yield steps.Prepare("%s: makes %s" % (name, makes), argvs, makes)
@@ -307,10 +305,14 @@ class _Planner:
     def _forbidden(self, projects):
         """Yield the URLs of databases on a compute host: nova-compute would try to reach them."""
         for name in projects if self.wish.role == COMPUTE else ():
-            for database in self.facts[name]["databases"].values():
-                for option in database["connection"]:
-                    if option["file"] in self.host.files:
-                        yield option["file"], option["section"], option["key"]
+            yield from self._database_options(name)
+
+    def _database_options(self, name):
+        """Yield the options (file, section, key) that hold the URLs of a project's databases."""
+        for database in self.facts[name]["databases"].values():
+            for option in database["connection"]:
+                if option["file"] in self.host.files:
+                    yield option["file"], option["section"], option["key"]
 
     def _accounts(self, projects):
         """Return the projects whose accounts this host makes in Keystone."""

@@ -51,25 +51,23 @@ class PasswordFile(NamedTuple):
 
 
 class Configure(NamedTuple):
-    """Options of a project's files, all written in one run; `record` keeps what they had.
-
-    `kept` are further options (file, section, key) that later steps write.
-    """
+    """Options of a project's files, all written in one run; `record` keeps what they had."""
 
     title: str
     edits: tuple
     record: str = ""
-    kept: tuple = ()
 
     def commands(self):
         return tuple(edit.command() for edit in self.edits)
 
 
 class InitDatabase(NamedTuple):
-    """The database of a project."""
+    """The database of a project; `record` keeps what its options had, `places` are (file, section, key)."""
 
     title: str
     project: str
+    record: str = ""
+    places: tuple = ()
 
     @property
     def argv(self):
