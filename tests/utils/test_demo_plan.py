@@ -404,12 +404,16 @@ def test_options_get_back_what_they_had_before_the_first_run(tmp_path: Path) -> 
 def test_undo_goes_back_in_the_reverse_order_and_keeps_the_passwords_to_the_end() -> None:
     made = plan.make_plan(DATA, EVERYTHING, plan.Wish(("cinder",)))
 
-    titles = [step.title for step in undo.make_plan(made, plan.Wish(), {}).steps]
+    back = undo.make_plan(made, plan.Wish(), {}, {"BUS_PASSWORD": "x"})
+    titles = [step.title for step in back.steps]
 
     assert titles.index("cinder: services") < titles.index("cinder: database")
     assert titles.index("cinder: database") < titles.index("keystone: services")
     assert titles.index("keystone: database") < titles.index("account on the bus")
-    assert undo.make_plan(made, plan.Wish(), {}).steps[-1].paths[-1] == PASSWORDS
+    assert back.steps[-1].paths[-1] == PASSWORDS
+    assert "account on the bus" not in [
+        step.title for step in undo.make_plan(made, plan.Wish(), {}, {}).steps
+    ]
 
 
 def test_record_of_something_else_is_refused(tmp_path: Path) -> None:

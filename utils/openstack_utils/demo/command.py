@@ -45,7 +45,8 @@ class Run:
         wish = self._wish()
         made = plan.make_plan(catalogue, host.look(catalogue, init), wish)
         if options.undo:
-            return self._undo(undo.make_plan(made, wish, before.read(wish.record)), init)
+            left = before.read(wish.record), secrets.read(wish.passwords)
+            return self._undo(undo.make_plan(made, wish, *left), init)
         if options.dry_run:
             return self._show(made)
         if os.geteuid() != 0:

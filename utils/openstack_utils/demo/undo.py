@@ -13,9 +13,12 @@ from .plan import DemoPlan
 KEYSTONERC = ("keystonerc_admin", "keystonerc_demo")
 
 
-def make_plan(plan, wish, record):
-    """Return the DemoPlan that takes back a `plan`; `record` is what before.read gives."""
-    undone = [step for each in reversed(plan.steps) for step in _reverse(each)]
+def make_plan(plan, wish, record, passwords):
+    """Return the DemoPlan that takes back a `plan`; `record` and `passwords` are what runs have left."""
+    steps_of_runs = [
+        step for step in plan.steps if not isinstance(step, steps.Bus) or step.secret in passwords
+    ]
+    undone = [step for each in reversed(steps_of_runs) for step in _reverse(each)]
     if record:
         places = tuple((*place, value) for place, value in sorted(record.items()))
         undone.append(steps.Restore("configuration as it was", wish.record, places))
