@@ -290,23 +290,39 @@ def replace_folder(new: Path, path: Path, mark: str) -> None:
 def cache_folder(*parts: str) -> Path:
     """Return `$XDG_CACHE_HOME/openstack-builder/PARTS`, made when missing.
 
+    An entry is known by its digest, which says what it holds, not who put it there: so nobody else may.
+
     Raises:
-        PermissionMissing: a part of it belongs to another user, who could put anything there.
+        PermissionMissing: a part of it belongs to another user, or others may write to it.
+        BuildError: it cannot be made, with the reason.
     """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    top = Path(home, "openstack-builder")
-    folder = make_folder(top.joinpath(*parts))
-    for path in (top, *(top.joinpath(*parts[:count]) for count in range(1, len(parts) + 1))):
-        if any(not _is_ours(info.st_uid) for info in (path.lstat(), path.stat())):
-            raise PermissionMissing(
-                f"{path} belongs to another user", hint="set XDG_CACHE_HOME to a folder of your own"
-            )
+    make_folder(Path(home))
+    folder = Path(home, "openstack-builder")
+    _have_to_ourselves(folder, handed_over=False)
+    for part in parts:
+        folder /= part
+        # To root also belongs what it hands over to the ids of a build, in a folder of its own.
+        _have_to_ourselves(folder, handed_over=os.geteuid() == 0)
     return folder
 
 
-def _is_ours(uid: int) -> bool:
-    """Say whether `uid` is ours; to root also belongs what it hands over to the ids of a build."""
-    return uid == os.geteuid() or (os.geteuid() == 0 and uid >= SUBORDINATE)
+def _have_to_ourselves(folder: Path, *, handed_over: bool) -> None:
+    try:
+        folder.mkdir(mode=0o755, exist_ok=True)
+        known = folder.lstat(), folder.stat()
+    except OSError as error:
+        raise explain(error, folder) from error
+    for info in known:
+        if info.st_uid != os.geteuid() and not (handed_over and info.st_uid >= SUBORDINATE):
+            raise PermissionMissing(
+                f"{folder} belongs to another user", hint="set XDG_CACHE_HOME to a folder of your own"
+            )
+        if not stat.S_ISLNK(info.st_mode) and info.st_mode & 0o022:
+            raise PermissionMissing(
+                f"{folder}: others may write to it, and what is in it may be theirs",
+                hint=f"remove it, or chmod -R go-w {folder} where all of it is yours",
+            )
 
 
 def make_folder(path: Path) -> Path:

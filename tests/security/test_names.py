@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,64 @@ def test_a_cache_of_another_user_is_refused(
 
     with pytest.raises(PermissionMissing, match="another user"):
         cache_folder("dnf")
+
+
+@pytest.mark.parametrize("part", ["openstack-builder", "openstack-builder/trees"])
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
+def test_a_cache_that_others_may_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, mode: int
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "openstack-builder/trees").mkdir(parents=True)
+    (tmp_path / part).chmod(mode)
+
+    with pytest.raises(PermissionMissing, match="others may write to it"):
+        cache_folder("trees")
+
+
+def test_a_cache_is_its_users_alone_whatever_the_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    before = os.umask(0)
+    try:
+        folder = cache_folder("dnf", "fixture-12")
+    finally:
+        os.umask(before)
+
+    for path in (folder, folder.parent, folder.parent.parent):
+        assert not path.stat().st_mode & 0o022
+
+
+@pytest.mark.root
+def test_ids_that_a_plain_user_may_have_own_no_cache_of_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "openstack-builder/dnf").mkdir(parents=True)
+    os.chown(tmp_path / "openstack-builder/dnf", 100_000, 100_000)
+    assert cache_folder("dnf")
+    os.chown(tmp_path / "openstack-builder", 100_000, 100_000)
+
+    with pytest.raises(PermissionMissing, match="another user"):
+        cache_folder("dnf")
+
+
+@pytest.mark.root
+def test_one_users_cache_is_not_anothers(host: Host) -> None:
+    cache = host.home / "shared"
+    shutil.rmtree(cache, ignore_errors=True)
+    (cache / "openstack-builder").mkdir(parents=True)
+    other = NUMBER + 1
+    os.chown(cache / "openstack-builder", other, other)
+    bench = host.bench
+    words = ["env", f"XDG_CACHE_HOME={cache}", *bench.command(kickstart())]
+
+    done = subprocess.run(words, env=bench.environment(), capture_output=True, text=True, check=False)
+
+    assert done.returncode == 4
+    assert "belongs to another user" in done.stderr
+    assert list((cache / "openstack-builder").iterdir()) == []
 
 
 @pytest.mark.root
