@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import gzip
 import hashlib
@@ -31,6 +32,7 @@ from builder.runner import Runner
 from tests.rig.fixture.rpmpackage import Kind, RpmFile, RpmPackage
 from tests.rig.fixture.rpmwriter import write_rpm
 from tests.security.conftest import Host
+from tests.support.databases import watched
 from tests.support.imaging import kickstart
 from tests.support.inside import as_build, call_inside
 
@@ -106,6 +108,28 @@ def test_a_repository_over_http_is_as_good_as_a_folder(host: Host, copy: Path) -
 
     assert done.returncode == 0, done.stderr
     assert re.search(r"fetch +\d+ MB", done.stderr)
+
+
+@pytest.mark.root
+def test_a_login_of_a_repository_is_in_no_arguments_and_no_environment(host: Host, copy: Path) -> None:
+    secret = "s3cret-of-the-mirror"
+    login = "Basic " + base64.b64encode(f"user:{secret}".encode()).decode()
+
+    class Guarded(_Handler):
+        def do_GET(self) -> None:
+            if self.headers["Authorization"] == login:
+                super().do_GET()
+            else:
+                self.send_error(401)
+
+    forget(host)
+    with serve(copy, Guarded) as address, watched({"it": secret, "its form": login}) as found:
+        url = address.replace("://", f"://user:{secret}@")
+        done = host.run(host.bench.command(kickstart(head=f"repo --name=more --baseurl={url}\n")))
+
+    assert done.returncode == 0, done.stderr
+    assert found == []
+    assert secret not in done.stderr + host.bench.log.read_text()
 
 
 PLACES = {
