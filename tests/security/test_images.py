@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -22,7 +23,7 @@ from builder.guest.ssh import Login
 from builder.guest.verify import VerifyOptions, verify
 from builder.manifest import find_manifest
 from builder.report import Report
-from tests.support.small_image import RUNNER, SmallImage, make_small_image
+from tests.support.small_image import ROOT_SIZE, ROOT_START, RUNNER, SmallImage, make_small_image
 
 CANARY = "the host's own\n"
 
@@ -100,6 +101,40 @@ def test_a_name_that_climbs_is_written_nowhere_else(good: SmallImage, tmp_path: 
     assert not list(tmp_path.parent.rglob("xxxxxxx"))
 
 
+def test_a_name_that_climbs_in_an_encrypted_folder_is_written_nowhere_else(
+    good: SmallImage, tmp_path: Path, canary: Path
+) -> None:
+    image = good.copy(tmp_path / "image")
+    name = "xxxxxxxxxxxxxxxxxxxxxxxxx"
+    image.put(f"/secret/{name}", "overwritten\n")
+    climbing = b"../../../../../../xxxxxxx"
+    # Names in such a folder are ciphertext to a checker: any byte may stand there. Its policy (version 1,
+    # AES) is an attribute of a kind that debugfs cannot name: 9, where user.* has 1 (fs/ext4/xattr.h).
+    policy = tmp_path / "policy"
+    policy.write_bytes(bytes([1, 1, 4, 3]) + b"12345678" + b"nonce-of-16-byte")
+    image.debug("feature encrypt -dir_index -metadata_csum")
+    for path in ("/secret", f"/secret/{name}"):
+        image.debug(f"ea_set -f {policy} {path} user.c", f"sif {path} flags 0x80800")
+    data = image.disk.read_bytes().replace(name.encode(), climbing)
+    entry = re.compile(rb"\x01\x01(.{2}\0{4}\x1c\0{3}.{4}c\0{3})", re.DOTALL)
+    data, count = entry.subn(lambda found: b"\x01\x09" + found[1], data)
+    assert count == 2
+    # Without checksums of metadata the descriptors of groups are other ones.
+    alone = tmp_path / "alone"
+    alone.write_bytes(data[ROOT_START : ROOT_START + ROOT_SIZE])
+    subprocess.run(["e2fsck", "-fy", alone], capture_output=True, check=False)
+    image.write(ROOT_START, alone.read_bytes())
+    assert climbing in image.disk.read_bytes()
+    device = f"{image.disk}?offset={ROOT_START}"
+    checked = subprocess.run(["e2fsck", "-fn", device], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+    look(image.finish())
+
+    assert unharmed(canary)
+    assert not list(tmp_path.parent.rglob("xxxxxxx"))
+
+
 def test_a_file_with_a_large_hole_does_not_fill_the_disk(
     good: SmallImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,9 +177,23 @@ def test_odd_trees_end_in_results(good: SmallImage, tmp_path: Path, kind: str) -
     assert results
 
 
-def test_text_of_an_image_reaches_no_terminal_with_its_escapes(good: SmallImage, tmp_path: Path) -> None:
+ESCAPES = "\x1b]0;title\x07\x1b[2J"
+TEXTS = {
+    "/etc/fstab": f"UUID={ESCAPES} / {ESCAPES}ext4 defaults 0 1\n",
+    "/etc/shadow": f"root:{ESCAPES}:19000:0:99999:7:::\n{ESCAPES}:$6$x:19000:0:99999:7:::\n",
+    "/etc/passwd": f"root:x:0:0:root:/root:{ESCAPES}\n{ESCAPES}:x:0:0::/:/bin/sh\n",
+    "/etc/locale.conf": f"LANG={ESCAPES}\n",
+    "/etc/ssh/sshd_config": f"PermitRootLogin {ESCAPES}\n",
+    "/etc/machine-id": ESCAPES,
+}
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_text_of_an_image_reaches_no_terminal_with_its_escapes(
+    good: SmallImage, tmp_path: Path, path: str
+) -> None:
     image = good.copy(tmp_path / "image")
-    image.put("/etc/fstab", "UUID=\x1b]0;title\x07 / \x1b[2Jext4 defaults 0 1\n")
+    image.put(path, TEXTS[path])
     said = io.StringIO()
     report = Report(out=said, err=said)
 

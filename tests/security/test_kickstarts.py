@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +106,58 @@ def test_scripts_do_not_have_the_keys_of_the_session(host: Host, session_key: st
     )
 
     assert session_key not in host.bench.look().text("/keys")
+
+
+HELD = """
+import ctypes, json, os, socket, stat
+libc = ctypes.CDLL(None)
+did = []
+def attempt(name, act):
+    try:
+        act()
+        did.append(name)
+    except OSError:
+        pass
+def written(path):
+    with open(path, "w") as file:
+        file.write("1")
+for number, device in enumerate(((8, 0), (1, 1), (1, 2), (254, 0))):
+    path = "/mnt/sysimage/device%d" % number
+    attempt("mknod %s" % (device,), lambda: os.mknod(path, stat.S_IFBLK | 0o666, os.makedev(*device)))
+    attempt("memory %s" % (device,), lambda: os.mknod(path + "c", stat.S_IFCHR | 0o666, os.makedev(*device)))
+for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/vm/drop_caches",
+             "/proc/sysrq-trigger", "/sys/kernel/mm/ksm/run", "/sys/power/state", "/sys/kernel/uevent_helper",
+             "/proc/self/oom_score_adj", "/proc/1/oom_score_adj"):
+    attempt(path, lambda: written(path))
+attempt("terminal", lambda: os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)))
+attempt("loopback", lambda: socket.create_connection(("127.0.0.1", PORT), 5).close())
+abstract = socket.socket(socket.AF_UNIX)
+attempt("abstract", lambda: abstract.connect("\\0NAME"))
+attempt("a process of the host", lambda: os.kill(BYSTANDER, 9))
+with open("/mnt/sysimage/held.json", "w") as file:
+    json.dump(did, file)
+"""
+
+
+def test_what_held_goes_on_holding(host: Host, bystander: subprocess.Popen[bytes]) -> None:
+    name = f"canary-{os.getpid()}"
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0{name}")
+        for listener in (server, abstract):
+            listener.listen()
+            listener.settimeout(0.1)
+        script = HELD.replace("PORT", str(server.getsockname()[1])).replace("NAME", name)
+        script = script.replace("BYSTANDER", str(bystander.pid))
+
+        host.build(
+            kickstart(tail=f"%post --nochroot --erroronfail --interpreter=/usr/bin/python3\n{script}\n%end\n")
+        )
+
+        for listener in (server, abstract):
+            with pytest.raises(TimeoutError):
+                listener.accept()
+    assert json.loads(host.bench.look().text("/held.json")) == []
+    assert bystander.poll() is None
 
 
 def test_memory_has_a_bound(host: Host) -> None:

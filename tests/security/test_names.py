@@ -151,6 +151,18 @@ def test_passwords_of_addresses_are_masked(text: str) -> None:
     assert "host" not in text or "host" in mask(text)
 
 
+@pytest.mark.parametrize("kind", ["note", "verbose", "debug", "warn", "result", "json"])
+def test_what_a_program_says_of_an_index_is_shown_without_the_password(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As `pip config list` prints it, under --debug.
+    getattr(Report(debug=True), kind)(f"global.index-url='https://user:{SECRET}@index.example/simple'")
+
+    said = "".join(capsys.readouterr())
+    assert "index.example" in said
+    assert SECRET not in said
+
+
 @pytest.mark.root
 def test_a_password_of_a_repository_is_shown_nowhere(host: Host) -> None:
     more = ("--repo", f"more=http://user:{SECRET}@127.0.0.1:9/x/")

@@ -35,6 +35,7 @@ def as_build() -> Build:
         reproducible_environment=lambda **_: {},
         options=SimpleNamespace(memory_share=50, network=False, ks_arguments=()),
         share_of=lambda available: available // 2,
+        bootstrap=None,
         facts=SimpleNamespace(packages=()),
         work=Path("/work"),
         log=Path("/work/build.log"),
