@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from builder.guest.outcome import CheckResult, CheckState
+from builder.guest.rpmdatabase import FOLDERS, FORMATS
 from builder.guest.verify import OUTSIDE, VerifyOptions, verify
 from builder.manifest import find_manifest
+from builder.targets import rpm_databases
 from tests.support import small_image
 from tests.support.damages import DAMAGES, HOST, plan_rounds, wrong_link_count
 from tests.support.efi import efi_program
@@ -107,6 +109,24 @@ def test_every_check_from_outside_has_a_damage_that_it_finds() -> None:
     qcow2_only = {"format-valid", "format-standalone"}
 
     assert {check.id for check in OUTSIDE} - {row[1] for row in DAMAGES} == qcow2_only
+
+
+def test_a_database_that_this_hosts_rpm_cannot_read_is_not_taken_for_an_empty_one(
+    good_image: SmallImage, tmp_path: Path
+) -> None:
+    known = rpm_databases(RUNNER.run(["rpm", "--showrc"]).stdout)
+    unknown = [(name, format) for name, format in FORMATS.items() if format not in known]
+    if not unknown:
+        pytest.skip("this host's rpm reads every format")
+    name, format = unknown[0]
+    image = good_image.copy(tmp_path / "another")
+    image.put(f"{FOLDERS[0]}/{name}", "not looked at")
+
+    results = look(image.finish(), "rpm-database", "package-files")
+
+    for result in results.values():
+        assert result.state == CheckState.NOT_DONE
+        assert f"is {format}, which this host's rpm cannot read" in result.reason
 
 
 def test_qcow2_with_a_backing_file_is_refused_without_opening_that(
