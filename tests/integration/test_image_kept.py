@@ -195,8 +195,17 @@ def test_what_a_script_writes_through_a_link_to_a_resolver_stays(
     assert "/etc/resolv.conf" in bench.manifest()["settings"]["kept"]
 
 
-def test_a_link_to_a_resolver_that_no_script_writes_stays_a_link(bench: Bench) -> None:
-    bench.build(kickstart(tail=linked(LINKS["relative"], "true")), "--network")
+NOTHING = {
+    "left alone": "true",
+    "emptied": "truncate -s 0 /etc/resolv.conf",
+    "an empty line": "echo >/etc/resolv.conf",
+    "a comment": "echo '# placeholder' >/etc/resolv.conf",
+}
+
+
+@pytest.mark.parametrize("body", NOTHING.values(), ids=NOTHING)
+def test_a_link_to_a_resolver_into_which_a_script_says_nothing_stays_a_link(bench: Bench, body: str) -> None:
+    bench.build(kickstart(tail=linked(LINKS["relative"], body)), "--network")
 
     assert f'Fast link dest: "{LINKS["relative"]}"' in bench.look().ask("stat /etc/resolv.conf")
 

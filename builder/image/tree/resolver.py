@@ -19,7 +19,8 @@ def resolver(build: Build, who: str, *, chroot: bool) -> Iterator[None]:
     """Give a script of `who` an /etc/resolv.conf to read and write, as Anaconda does.
 
     With the network it is the host's. A link into /run leads to a file that lives as long as the script. What
-    the script wrote there would be lost: a file with it takes the place of the link.
+    the script wrote there would be lost: a file with it takes the place of the link, unless it says nothing
+    (`echo >/etc/resolv.conf` in published kickstarts wants the installer's servers out).
     """
     path = tree.path("/etc/resolv.conf")
     ours = Path("/etc/resolv.conf").read_bytes() if build.options.network else b""
@@ -27,7 +28,7 @@ def resolver(build: Build, who: str, *, chroot: bool) -> Iterator[None]:
         with _standing_in(ours):
             yield
             written = sandbox.RESOLVER.read_bytes().removeprefix(ours)
-        if written and path.is_symlink():
+        if _says_anything(written) and path.is_symlink():
             path.unlink()
             path.write_bytes(written, mode=0o644)
             build.facts.authored[str(path)] = who
@@ -62,3 +63,8 @@ def _take_back(path: TreePath, ours: bytes, before: bytes | None) -> None:
             path.write_bytes(before)
     elif (added := now.removeprefix(ours)) != now:
         path.write_bytes(added)
+
+
+def _says_anything(text: bytes) -> bool:
+    """Return whether a resolv.conf(5) holds more than comments."""
+    return any(line.strip() and line.lstrip()[:1] not in (b"#", b";") for line in text.splitlines())
