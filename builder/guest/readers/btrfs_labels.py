@@ -15,7 +15,7 @@ from pathlib import Path
 
 from builder.guest.outcome import not_done
 
-_SUPERBLOCK, _MAGIC = 65536, b"_BHRfS_M"
+_SUPERBLOCK, _MAGIC, _SECTOR = 65536, b"_BHRfS_M", 4096
 # Of the superblock: the addresses of two trees, sizes, and the chunks that are needed to read the others.
 _TREES, _DEVICES, _NODE_SIZE, _ARRAY_SIZE, _LEVELS, _ARRAY = 80, 136, 148, 160, 198, 811
 _HEADER, _ITEM, _POINTER = 101, 25, 33
@@ -23,7 +23,8 @@ _INODE, _REF, _EXTREF, _XATTR, _INDEX = 1, 12, 13, 24, 96
 _ROOT, _CHUNK = 132, 228
 _TOP = 256
 _NAME, _SIZES = 30, 25
-_DEEPEST = 200
+# Of folders, and of their paths: as much as Linux takes (PATH_MAX).
+_DEEPEST, _LONGEST = 200, 4096
 # Where a root item says where its tree begins, and how high it is.
 _ROOT_ADDRESS, _ROOT_LEVEL = 176, 238
 
@@ -68,7 +69,7 @@ class _Trees:
         (self._size,) = struct.unpack_from("<I", raw, _NODE_SIZE)
         if self._size not in (4096, 8192, 16384, 32768, 65536):
             raise not_done("the superblock of the btrfs is damaged")
-        self._left = os.fstat(descriptor).st_size // self._size * 4
+        self._seen: set[int] = set()
         self._chunks: list[tuple[int, int, int]] = []
         root, chunks = struct.unpack_from("<QQ", raw, _TREES)
         (length,) = struct.unpack_from("<I", raw, _ARRAY_SIZE)
@@ -97,10 +98,12 @@ class _Trees:
 
     def _items(self, address: int, level: int) -> Iterator[Item]:
         """Yield (object, kind, offset, data) of the tree below a node; `level` is 0 for a leaf."""
-        self._left -= 1
+        if address in self._seen or address % _SECTOR:
+            raise not_done("the trees of the btrfs do not hang together")
+        self._seen.add(address)
         raw = os.pread(self._descriptor, self._size, self._place(address))
         (count,) = struct.unpack_from("<I", raw, 96)
-        if len(raw) != self._size or raw[100] != level or self._left < 0:
+        if len(raw) != self._size or raw[100] != level:
             raise not_done("a tree of the btrfs is damaged")
         for number in range(count):
             if level:
@@ -183,6 +186,8 @@ def _paths(found: _Inodes) -> dict[str, str | None]:
         path = folders[number]
         for number, name in reversed(way):
             path = folders[number] = path + b"/" + name
+        if len(path) > _LONGEST:
+            raise not_done("a path of the btrfs is too long")
         return path
 
     labels: dict[str, str | None] = {}
