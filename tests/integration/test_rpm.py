@@ -56,6 +56,7 @@ def test_everything_of_utils_is_packaged(built: Path, target: str) -> None:
             "openstack_utils": f"{PYTHON_FOLDER[target]}/openstack_utils/{rest}",
             "man": f"/usr/share/man/man{rest[-1:]}/{rest}",
             "completion": f"/usr/share/bash-completion/completions/{rest}",
+            "projects.awk": "/usr/share/openstack-utils/projects.awk",
             "README.md": "/usr/share/doc/openstack-utils/README.md",
         }
         expected.add(place[part])

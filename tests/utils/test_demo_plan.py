@@ -16,6 +16,7 @@ from openstack_utils.errors import UsageError, UtilityError
 
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
+from tests.support.completion import offered
 
 UTILS = Path(__file__).resolve().parents[2] / "utils"
 DATA = json.loads(render_services(load_catalogue()))
@@ -531,6 +532,13 @@ def test_wrong_usage_is_one_line_and_exit_2(case: str) -> None:
     assert done.stderr.startswith("error: ")
     assert message in done.stderr.splitlines()[0]
     assert done.stdout == ""
+
+
+def test_completion_offers_every_project_that_can_be_set_up(tmp_path: Path) -> None:
+    projects = DATA["projects"].items()
+    known = {name for name, each in projects if each["releases"].get("current", {}).get("cloud")}
+
+    assert known <= set(offered(tmp_path, ["openstack-demo-install", "--services", ""]))
 
 
 def test_completion_and_man_page_have_every_option() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.completion import offered
 from tests.support.config_tool import UTILS
 
 sys.path.insert(0, str(UTILS))
@@ -23,6 +24,7 @@ from openstack_utils.sample_data import (
     rcfiles,
 )
 from openstack_utils.sample_data import passwords as sample_passwords
+from openstack_utils.services import load_services
 from openstack_utils.storage import private_files, work_files
 
 URL = "http://10.0.0.5:5000/v3"
@@ -302,16 +304,20 @@ COMPLETIONS = {
 
 
 @pytest.mark.parametrize(("words", "expected"), COMPLETIONS.values(), ids=COMPLETIONS.keys())
-def test_completion_offers_what_fits(words: "list[str]", expected: "list[str]") -> None:
-    script = (
-        f". {UTILS}/completion/openstack-keystone-sample-data; compopt() {{ :; }};"
-        'COMP_WORDS=(openstack-keystone-sample-data "$@"); COMP_CWORD=$#;'
-        '_openstack_keystone_sample_data; printf "%s\\n" "${COMPREPLY[@]}"'
-    )
+def test_completion_offers_what_fits(tmp_path: Path, words: "list[str]", expected: "list[str]") -> None:
+    assert offered(tmp_path, ["openstack-keystone-sample-data", *words]) == expected
 
-    done = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True)
 
-    assert done.stdout.split() == expected
+def test_completion_offers_every_service_and_profile(tmp_path: Path) -> None:
+    catalogue = load_services()
+    projects = catalogue["projects"].items()
+    have = {name for name, each in projects for facts in each["releases"].values() if facts["endpoints"]}
+
+    services = offered(tmp_path, ["openstack-keystone-sample-data", "--service", ""])
+    known = offered(tmp_path, ["openstack-keystone-sample-data", "--profile", ""])
+
+    assert set(services) == have | {"quantum"}
+    assert known == profiles.profiles(catalogue)
 
 
 KEYSTONE = "is not the URL of a Keystone"

@@ -19,6 +19,7 @@ from openstack_utils.service.sysv import Sysv
 
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
+from tests.support.completion import offered
 
 UTILS = Path(__file__).resolve().parents[2] / "utils"
 DATA = json.loads(render_services(load_catalogue()))
@@ -284,15 +285,15 @@ OFFERED = {
 
 
 @pytest.mark.parametrize("case", OFFERED)
-def test_completion(case: str) -> None:
-    words, offered = OFFERED[case]
-    script = """
-        source "$0/$1"
-        openstack-service() { echo nova-of-this-host; }
-        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
-        "_${1//-/_}"
-        echo "${COMPREPLY[@]}"
-    """
-    argv = ["bash", "-c", script, UTILS / "completion", *words]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert (done.stdout.strip(), done.stderr) == (offered, "")
+def test_completion(tmp_path: Path, case: str) -> None:
+    words, expected = OFFERED[case]
+
+    assert offered(tmp_path, words, "openstack-service() { echo nova-of-this-host; }") == expected.split()
+
+
+@pytest.mark.parametrize("words", [["openstack-service", "status", ""], ["openstack-status", ""]])
+def test_completion_offers_every_project_of_the_catalogue(tmp_path: Path, words: "list[str]") -> None:
+    projects = DATA["projects"]
+    names = {*projects, *(alias for project in projects.values() for alias in project["aliases"])}
+
+    assert names <= set(offered(tmp_path, words))

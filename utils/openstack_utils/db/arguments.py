@@ -66,7 +66,7 @@ def _add_what(add):
         add("--" + name, dest="action", action=_Once, nargs=0, const=name, default=None, help=text)
     add("--service", metavar="NAME", action="append", default=[], help="keystone, nova ... (repeat it)")
     add("--all-installed", action="store_true", help="every service whose files and programs are here")
-    add("--release", metavar="NAME", default="auto", help="essex, current, or auto: by the files (auto)")
+    add("--release", metavar="NAME", default="auto", help="such as essex, or auto: by the files (auto)")
     add("--dry-run", action="store_true", help="print SQL, options and commands; change nothing")
 
 
