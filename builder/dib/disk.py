@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from builder.errors import InputError, Problem
+from builder.kickstart.disk.filesystems import KINDS
 from builder.kickstart.plan import ImagePlan, LogicalVolume, Partition, Volume
 
 # Types of partitions as sgdisk writes them, and as a msdos table has them.
 _GPT = {"efi": "EF00", "biosboot": "EF02", "prepboot": "4100", "swap": "8200", "lvm": "8E00"}
 _MSDOS = {"efi": "0xEF", "prepboot": "0x41", "swap": "0x82", "lvm": "0x8E"}
-_MADE = ("ext2", "ext3", "ext4", "xfs", "vfat", "efi", "swap")
+_MADE = tuple(name for name, kind in KINDS.items() if kind.by_dib)
 _NOT_MADE = ("biosboot", "prepboot", "lvm")
 
 

@@ -14,14 +14,13 @@ from builder.image.finished import FinishedImage, expect, is_current
 from builder.image.isolation import idmap
 from builder.image.packages import dnf, repomd
 from builder.image.turns import ALONE, Turn
+from builder.kickstart.disk.filesystems import KINDS
 from builder.kickstart.plan import ImagePlan
 from builder.report import Report
 from builder.runner import Runner
 from builder.targets import Target, rpm_databases
 
 TOOLS = ("bwrap", "rpm", "rpmdb", "rpmkeys", "gpg", "sfdisk", "mke2fs", "qemu-img", "grub-mkimage")
-# What file systems need, where the plan has one.
-TOOLS_OF = {"xfs": ("mkfs.xfs",), "vfat": ("mkfs.vfat", "mcopy"), "efi": ("mkfs.vfat", "mcopy")}
 
 
 def build_image(
@@ -86,7 +85,7 @@ def check_host(plan: ImagePlan, options: BuildOptions) -> None:
             hint="the kickstart has no url or repo line: name one with --repo NAME=URL",
         )
     kinds = {volume.fstype for volume in plan.disk.volumes}
-    for tool in (*TOOLS, *(name for kind in sorted(kinds) for name in TOOLS_OF.get(kind, ()))):
+    for tool in (*TOOLS, *(name for kind in sorted(kinds) for name in KINDS[kind].tools)):
         tools.find(tool)
     dnf.find_solver(options.solver)
     idmap.find_ids()

@@ -9,16 +9,10 @@ from builder.formats import rpmquery
 from builder.formats.kernel_arguments import from_entry, from_menu, split
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
+from builder.kickstart.disk.filesystems import KINDS
 
 DATASOURCES = ("OpenStack", "ConfigDrive", "Ec2", "NoCloud")
 GROWERS = ("cloud-utils-growpart", "growpart", "cloud-guest-utils", "dracut-modules-growroot")
-RESIZERS = {
-    "ext2": "resize2fs",
-    "ext3": "resize2fs",
-    "ext4": "resize2fs",
-    "xfs": "xfs_growfs",
-    "btrfs": "btrfs",
-}
 
 # Files that a package brings and that a build, or the making of the file, changes. Path -> why.
 CHANGED_BY_BUILD = {
@@ -197,7 +191,8 @@ def _grow_tools(evidence: ImageEvidence) -> Outcome:
     problems = []
     if not evidence.rpm.has_package(*GROWERS) and not evidence.tree.is_file("/usr/bin/growpart"):
         problems.append("growpart is not installed")
-    tool = RESIZERS.get(evidence.root.type)
+    kind = KINDS.get(evidence.root.type)
+    tool = kind.grown_by if kind else None
     if tool is None:
         raise not_applicable(f"nothing grows a {evidence.root.type} file system")
     if not any(evidence.tree.is_file(f"{folder}/{tool}") for folder in ("/usr/sbin", "/usr/bin", "/sbin")):

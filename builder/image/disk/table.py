@@ -8,6 +8,7 @@ from pathlib import Path
 
 from builder.files import explain
 from builder.image.disk.placement import SECTOR, DiskLayout
+from builder.kickstart.disk.filesystems import KINDS
 from builder.runner import Runner
 
 
@@ -31,15 +32,12 @@ def sfdisk_script(layout: DiskLayout) -> str:
 
 
 def fstab(layout: DiskLayout) -> str:
-    """Return the image's /etc/fstab (fstab(5)): by UUID, / first, checked in that order.
-
-    xfs and btrfs are not checked at boot (fsck.xfs(8), fsck.btrfs(8)).
-    """
+    """Return the image's /etc/fstab (fstab(5)): by UUID, / first, checked in that order."""
     lines = ["# Made with the image. The fields: device, mount point, type, options, dump, pass."]
     for mount in layout.mounts:
         placed = mount.placed
         check_pass = "1" if mount.mountpoint == "/" else "2"
-        if placed.fstype in ("xfs", "btrfs"):
+        if not KINDS[placed.fstype].is_checked:
             check_pass = "0"
         mountpoint = re.sub(r"[ \t\\]", lambda found: f"\\{ord(found[0]):03o}", mount.mountpoint)
         options = mount.options or "defaults"

@@ -11,6 +11,7 @@ from builder.image.disk import layout
 from builder.image.isolation import sandbox
 from builder.image.packages import dnf
 from builder.image.packages.choice import Choice
+from builder.kickstart.disk.filesystems import KINDS
 from builder.sizes import MIB
 
 
@@ -51,12 +52,8 @@ def _check_room(build: Build) -> None:
         )
 
 
-# What a guest needs to find its volumes, and what it needs to grow its root.
-_TOOLS = {"xfs": "xfsprogs", "btrfs": "btrfs-progs", "ext4": "e2fsprogs"}
-
-
 def _check_storage(build: Build) -> None:
-    """Compare the packages with what the disk needs in the guest.
+    """Compare the packages with what a guest needs to find its volumes, and to grow its root.
 
     Raises:
         InputError: volumes of LVM, and no lvm2 to find them.
@@ -72,6 +69,6 @@ def _check_storage(build: Build) -> None:
             )
             raise InputError(problems=[problem])
     root = build.plan.disk.holding("/")
-    tool = _TOOLS.get(root.fstype) if root else None
+    tool = KINDS[root.fstype].package if root else None
     if root is not None and tool is not None and tool not in names:
         build.report.verbose(f"note: / is {root.fstype}, and the image has no {tool}: a guest cannot grow it")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What each file system can be asked for: labels, sizes, options of its mkfs. Pure, so that a plan is judged
-before anything is built.
+"""The facts of each file system: what it can be asked for, and what a host, GRUB and a guest need for it.
+
+Pure, so that a plan is judged before anything is built.
 """
 
 from __future__ import annotations
@@ -23,12 +24,26 @@ Refusal = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileSystemKind:
-    """One file system. `label` is the longest in bytes, `least` the smallest size in MiB."""
+    """One file system, or another kind of partition.
+
+    `label` is the longest in bytes, `least` the smallest size in MiB; `refuse` gets --mkfsoptions. `tools`
+    are programs of this host that write it. In a guest `package` has its tools, and of them `grown_by` grows
+    it while it is mounted; `is_checked` says whether it is checked at boot. `grub` is the module of GRUB that
+    reads it, where every GRUB of ours does not have it anyway. `by_dib`: diskimage-builder makes it.
+    `is_named`: --fstype takes it.
+    """
 
     label: int = 0
     least: int = 1
     why_least: str = ""
     refuse: Callable[[str | None], Iterator[Refusal]]
+    tools: tuple[str, ...] = ()
+    package: str | None = None
+    grown_by: str | None = None
+    is_checked: bool = True
+    grub: str | None = None
+    by_dib: bool = True
+    is_named: bool = True
 
 
 def _refuse_ext(given: str | None) -> Iterator[Refusal]:
@@ -135,21 +150,46 @@ def _refuse_btrfs(given: str | None) -> Iterator[Refusal]:
                 )
 
 
+_EXT = FileSystemKind(label=16, refuse=_refuse_ext, package="e2fsprogs", grown_by="resize2fs")
+_FAT = FileSystemKind(label=11, refuse=_refuse_vfat, tools=("mkfs.vfat", "mcopy"))
+
 # Longest labels: mke2fs(8), mkfs.xfs(8), mkfs.btrfs(8), mkfs.vfat(8), mkswap(8).
 # xfs: mkfs.xfs(8) of xfsprogs 5.19 and later refuses less than 300 MB.
+# Not checked at boot: fsck.xfs(8), fsck.btrfs(8).
 KINDS = {
-    **dict.fromkeys(EXT, FileSystemKind(label=16, refuse=_refuse_ext)),
+    **dict.fromkeys(EXT, _EXT),
     "xfs": FileSystemKind(
-        label=12, least=300, why_least="mkfs.xfs makes none that is smaller", refuse=_refuse_xfs
+        label=12,
+        least=300,
+        why_least="mkfs.xfs makes none that is smaller",
+        refuse=_refuse_xfs,
+        tools=("mkfs.xfs",),
+        package="xfsprogs",
+        grown_by="xfs_growfs",
+        is_checked=False,
+        grub="xfs",
     ),
-    "btrfs": FileSystemKind(label=255, least=256, why_least="its metadata needs room", refuse=_refuse_btrfs),
-    "vfat": FileSystemKind(label=11, refuse=_refuse_vfat),
-    "efi": FileSystemKind(label=11, refuse=_refuse_vfat),
+    "btrfs": FileSystemKind(
+        label=255,
+        least=256,
+        why_least="its metadata needs room",
+        refuse=_refuse_btrfs,
+        package="btrfs-progs",
+        grown_by="btrfs",
+        is_checked=False,
+        grub="btrfs",
+        by_dib=False,
+    ),
+    "vfat": _FAT,
+    "efi": _FAT,
     "swap": FileSystemKind(label=15, refuse=_refuse_all("swap")),
-    **{name: FileSystemKind(refuse=_refuse_all(name)) for name in RAW},
+    **{
+        name: FileSystemKind(refuse=_refuse_all(name), by_dib=False, is_named=name.endswith("boot"))
+        for name in RAW
+    },
 }
 # What a kickstart may name.
-FILE_SYSTEMS = (*EXT, "xfs", "btrfs", "vfat", "efi", "swap", "biosboot", "prepboot")
+FILE_SYSTEMS = tuple(name for name, kind in KINDS.items() if kind.is_named)
 
 
 def check(findings: Findings, volume: Volume, command: str) -> None:

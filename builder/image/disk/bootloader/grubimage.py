@@ -12,6 +12,7 @@ from pathlib import Path
 from builder import tools
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import TreePath
+from builder.kickstart.disk.filesystems import KINDS
 from builder.room import run_apart
 from builder.runner import Runner
 
@@ -21,8 +22,6 @@ MODULES = (
     *("test", "echo", "ls", "cat", "minicmd", "serial", "terminal", "loadenv", "gzio", "sleep", "reboot"),
     *("halt", "regexp", "all_video"),
 )
-# Modules that read /boot, of file systems that are not in MODULES.
-READERS = {"xfs": "xfs", "btrfs": "btrfs"}
 # Named only where the image's GRUB has them: distributions differ, and efi_uga is no more in 2.14.
 OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version", "efi_uga")
 
@@ -68,7 +67,7 @@ def make(
         return
     known = {path.stem for path in folder.glob("*.mod")}
     names = [*modules, *MODULES, *(name for name in OPTIONAL if name in known)]
-    if (reader := READERS.get(layout.boot.placed.fstype)) is not None:
+    if (reader := KINDS[layout.boot.placed.fstype].grub) is not None:
         names.append(reader)
     words = ["-O", target, "-p", prefix(layout)]
     early = early_configuration(layout)
