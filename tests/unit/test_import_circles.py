@@ -18,6 +18,7 @@ LATER = {
     ("builder.__main__", "builder.cli"): "a Python that is too old is refused by a sentence of ours",
     ("builder.cli.image", "builder.dib"): "`image --plan` needs none of the engines",
     ("builder.cli.image", "builder.image"): "`image --plan` needs none of the stages",
+    ("builder.cli.image", "builder.cli.several"): "one image needs none of the processes of several",
     ("builder.glance", "keystoneauth1"): "half a second to load: only what talks to a cloud pays",
     ("builder.glance", "openstack"): "half a second to load: only what talks to a cloud pays",
     ("builder.image.engine", "builder.image.pipeline"): "an unchanged image needs none of the stages",
