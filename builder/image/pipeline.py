@@ -28,7 +28,7 @@ from builder.files import (
 from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.cache import choices, trees
 from builder.image.finished import FinishedImage
-from builder.image.isolation import idmap
+from builder.image.isolation import idmap, memory
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.isolation.wire import pack, unpack
 from builder.image.packages import bootstrap, dnf, keys, repomd
@@ -270,6 +270,8 @@ def _run_inside(
             binds=tuple(binds),
             network=room == Room.ONLINE or build.options.network,
             requests=initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests,
+            # Of all that a build alone may take the same part as of what its trees may.
+            most=build.memory and build.memory * memory.MOST // build.options.memory_share,
             runner=build.runner,
         )
     for path in files:

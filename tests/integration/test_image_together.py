@@ -167,6 +167,18 @@ def test_a_trace_of_several_says_whose_each_program_was(own: Bench) -> None:
     assert {"one, inside", "two, inside", "one, host", "two, host"} <= places
 
 
+def test_images_that_are_built_at_the_same_time_get_equal_parts_of_the_memory(own: Bench) -> None:
+    tell = '%post\necho "may take $(ulimit -d) KiB"\n%end\n'
+    texts = {"one": text("1") + tell, "two": text("2", "capable") + tell}
+
+    assert build(own, texts, "--jobs", "2").returncode == 0
+
+    said = [re.findall(r"^may take (\d+) KiB", (own.out / f"{name}.log").read_text(), re.M) for name in texts]
+    assert len(said[0]) == 1
+    # What is free changes from moment to moment: equal numbers are parts of one.
+    assert said[0] == said[1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda one: one.name)
 def test_an_end_from_outside_ends_all_of_them(own: Bench, number: signal.Signals) -> None:
     slow = "%post\ntouch /etc/slow\nsleep 300\n%end\n"

@@ -63,6 +63,7 @@ def run_inside(
     binds: tuple[Bind, ...] = (),
     network: bool = False,
     requests: Mapping[str, Request] | None = None,
+    most: int | None = None,
     runner: Runner,
 ) -> Any:
     """Run `function` inside new namespaces and return what it returns: JSON's types, not yet checked.
@@ -74,6 +75,7 @@ def run_inside(
         binds: more of the host.
         network: share the host's network.
         requests: what the function may ask for through the door.
+        most: bytes of memory that it may take, where others run beside it.
 
     Raises:
         BuildError: what `function` raised, or that it was killed.
@@ -83,7 +85,8 @@ def run_inside(
     stage = log.parent / "root"
     stage.mkdir(mode=0o711, exist_ok=True)
     ours, theirs = socket.socketpair()
-    most = available_memory() * memory.MOST // 100
+    all_of_it = available_memory() * memory.MOST // 100
+    most = all_of_it if most is None else min(most, all_of_it)
     with ours, memory.group(most, MOST_PROCESSES) as group:
         sys.stdout.flush()
         sys.stderr.flush()
