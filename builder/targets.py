@@ -195,11 +195,13 @@ class Target:
             raise ValueError(f'ksversion "{self.ksversion}" is not of the form F45 or RHEL9')
 
     @property
-    def sitearch(self) -> Path | None:
-        """Where its Python keeps what is compiled."""
-        if self.python is None or self.python.sitelib.name == "dist-packages":
-            return self.python.sitelib if self.python else None
-        return Path(str(self.python.sitelib).replace("/lib/", "/lib64/", 1))
+    def carries_release(self) -> bool:
+        """Say whether its own Python, with packages for it, is the one that the services run with."""
+        return (
+            self.python is not None
+            and self.environment is not None
+            and self.python.version == self.environment.version
+        )
 
     @property
     def cache(self) -> str:

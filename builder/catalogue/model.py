@@ -227,7 +227,10 @@ class Accounts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """A part of httpd's site that the project serves: `module` below the URL path `url`."""
+    """A part of httpd's site that the project serves: `module` below the URL path `url`.
+
+    `collect` is the program that fills `static` on the host.
+    """
 
     where: str = ""
     package: str
@@ -235,11 +238,12 @@ class Site:
     module: Path
     static: Path
     root: str
+    collect: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(/[a-z-]+)+", self.url):
             raise ValueError(f'site: url "{self.url}" is not of the form /dashboard')
-        for path in (str(self.module), str(self.static), self.root):
+        for path in (str(self.module), str(self.static), self.root, *filter(None, [self.collect])):
             full(PATH, path, "a full path without blanks")
 
 

@@ -117,7 +117,10 @@ def _lock(preferred: Mapping[str, Mapping[str, str]], context: Context) -> int:
     question = _question()
     versions = choose_versions(question, preferred, context.runner)
     lock = choose_files(question, versions, context.runner)
-    spec = replace_block(SPEC.read_text(encoding="utf-8"), render_block(question.projects, lock))
+    spec = replace_block(
+        SPEC.read_text(encoding="utf-8"),
+        render_block(question.projects, lock, question.table.system.values()),
+    )
     write_together({SPEC: spec, SPDX: render_spdx(lock)})
     for python, parts in lock.items():
         native = sum(not part.file.endswith("-any.whl") for part in parts)

@@ -30,7 +30,7 @@ SUMMARY = "Build RPMs with rpmbuild and the macros of each target; unchanged inp
 EXAMPLE = """\
   openstack-builder rpm openstack-utils -t 'epel-*' -t fedora-45
   openstack-builder rpm '*' -t '*'
-  openstack-builder rpm openstack-keystone openstack-python-bundled -t fixture-12 --with bundled
+  openstack-builder rpm openstack-keystone openstack-python-bundled -t fixture-12
   openstack-builder rpm openstack-utils -t fixture-12 --repo --local-key"""
 
 
@@ -60,6 +60,8 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
                         help="source tree to build from (default: see FILES in the man page)")  # fmt: skip
     parser.add_argument("--with", dest="conditions", action="append", default=[], metavar="NAME",
                         help="switch a condition of the specs on; may be repeated")  # fmt: skip
+    parser.add_argument("--without", action="append", default=[], metavar="NAME",
+                        help="switch a condition of the specs off; may be repeated")  # fmt: skip
     parser.add_argument("-j", "--jobs", type=int, metavar="N", default=len(os.sched_getaffinity(0)),
                         help="builds at the same time (default: one per processor)")  # fmt: skip
     parser.add_argument(
@@ -153,6 +155,7 @@ def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple
         out=args.out / "rpm",
         rpm=rpm_version(context.runner),
         conditions=tuple(args.conditions),
+        without=tuple(args.without),
         backend=backend,
     )
     return plan_builds(pairs, settings, context.runner)

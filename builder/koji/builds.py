@@ -32,13 +32,14 @@ LOOK_BACK = 86400.0
 class TaskOptions:
     """How builds are made: `arches` and `scratch` as Koji's --arch-override and --scratch.
 
-    `conditions` of the specs that are on (`--with`).
+    `conditions` of the specs that are on (`--with`), and off (`without`).
     """
 
     scratch: bool = True
     arches: tuple[str, ...] = ()
     background: bool = False
     conditions: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,23 +130,26 @@ def check_targets(
                 f"{hub.profile.server}: the tag {tag['name']} of the target {name} is locked",
                 hint="a scratch build needs no tag: leave out --real",
             )
-    if options.conditions:
-        _check_conditions(hub, [target["build_tag"] for target in found.values()], options.conditions)
+    switches = [f"with_{name}" for name in options.conditions] + [
+        f"without_{name}" for name in options.without
+    ]
+    if switches:
+        _check_conditions(hub, [target["build_tag"] for target in found.values()], switches)
     return found
 
 
-def _check_conditions(hub: Hub, tags: Sequence[int], conditions: Sequence[str]) -> None:
+def _check_conditions(hub: Hub, tags: Sequence[int], switches: Sequence[str]) -> None:
     """Refuse conditions that the builders would not know of: a source RPM does not carry them.
 
     Raises:
         RemoteError: with the setting of the tag that switches it on (docs/source/setting_rpm_macros.rst).
     """
     for tag in hub.ask_all([Call("getBuildConfig", (tag,)) for tag in tags]):
-        for condition in conditions:
-            setting = f"rpm.macro._with_{condition}"
+        for switch in switches:
+            setting, option = f"rpm.macro._{switch}", switch.replace("_", " ", 1)
             if setting not in (tag.get("extra") or {}):
                 raise RemoteError(
-                    f"{hub.profile.server}: builds from {tag['name']} are made without --with {condition}",
+                    f"{hub.profile.server}: builds from {tag['name']} are made without --{option}",
                     hint=f"the tag decides: koji edit-tag {tag['name']} -x {setting}=1",
                 )
 

@@ -28,7 +28,10 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """A binary package, as a spec declares it. `flag` is what follows %package, %files and %post."""
+    """A binary package, as a spec declares it. `flag` is what follows %package, %files and %post.
+
+    `collect` is the program that fills the folder `collected` when it is installed.
+    """
 
     name: str
     flag: str
@@ -48,6 +51,8 @@ class Part:
     tmpfiles: str | None
     is_common: bool
     wsgi: bool
+    collect: str | None
+    collected: str | None
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -80,6 +85,7 @@ def _part(
     recommends = [*package.recommends]
     if any("/logrotate.d/" in entry.path for entry in mine):
         (recommends if around.modern else requires).append("logrotate")
+    site = around.release.site
     return Part(
         name=package.name,
         flag=_flag(package.name, packaging.name),
@@ -95,10 +101,12 @@ def _part(
         account=account,
         provides=account_provides(account) if account else (),
         member_provides=member_provides(around.user, package.groups),
-        owners=_owners(mine, account),
+        owners=_owners(mine, around.user if around.user.provider else account),
         tmpfiles=next((entry.spelt for entry in mine if "/tmpfiles.d/" in entry.path), None),
         is_common=is_common,
         wsgi=any(service.wsgi for service in services),
+        collect=site.collect if site and site.package == package.name else None,
+        collected=str(site.static) if site else None,
     )
 
 
@@ -130,7 +138,7 @@ def _units(services: Sequence[Service], *, keep: bool) -> tuple[str, ...]:
 def _owners(entries: Sequence[PayloadEntry], account: SystemAccount | None) -> tuple[str, ...]:
     """Return the accounts that rpm 4.19 would make a package require, because its files belong to them.
 
-    That it makes `account` itself is said by its Provides.
+    That it makes `account` itself is said by its Provides, that a package of others does by its requirements.
     """
     named = {f"user({entry.owner})" for entry in entries} | {f"group({entry.group})" for entry in entries}
     made = {f"user({account.name})", f"group({account.main_group})"} if account else set()

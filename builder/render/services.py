@@ -36,6 +36,10 @@ HARDENING = {
 }
 
 
+# Then it has started all the same: its application may wait for a database.
+ANSWER_SECONDS = 60
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
     """The values of a unit file, in the order in which it has them."""
@@ -54,6 +58,7 @@ class Unit:
     environment_file: str | None
     prepare: tuple[str, ...]
     command: str
+    answer: str
     stop: str
     kill: str
     restart: str
@@ -104,6 +109,7 @@ def render_unit(service: Service, around: ProjectContext, *, instances: bool = F
         environment_file=f"/etc/sysconfig/{service.name}" if around.sysv else None,
         prepare=service.prepare,
         command=command_of(service, around, instances=instances),
+        answer=_answer_of(service, around),
         stop=" ".join(map(escapes.unit_word, service.stop)),
         kill=service.kill,
         restart=service.restart if around.modern else "no",
@@ -122,6 +128,18 @@ def command_of(service: Service, around: ProjectContext, *, instances: bool = Fa
     argv = service.instance if instances else service.run
     options = " $OPTIONS" if around.sysv else ""
     return " ".join(escapes.unit_word(word, instance=instances) for word in argv) + options
+
+
+def _answer_of(service: Service, around: ProjectContext) -> str:
+    """Return the command that ends when a WSGI service has answered; nothing for other services.
+
+    uwsgi and gunicorn say that they are ready when they listen; their workers load the application then, for
+    seconds. A connection waits for that; one that is refused, where the port is another, does not.
+    """
+    if service.wsgi is None:
+        return ""
+    url = f"http://127.0.0.1:{around.release.ports[service.wsgi.port]}{service.wsgi.path}"
+    return f"-/usr/bin/curl --silent --output /dev/null --max-time {ANSWER_SECONDS} {escapes.unit_word(url)}"
 
 
 def render_uwsgi(service: Service, around: ProjectContext) -> str:

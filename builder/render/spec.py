@@ -79,6 +79,7 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         sources=sources,
         documents=sources[-2:] if packaging.source is None else (),
         commands=commands_of(facts, packaging),
+        site=facts.site,
         applications=[service.wsgi.file for service in facts.services.values() if service.wsgi],
         upstream="%{upstream_version}" if packaging.upstream else "%{version}",
         account=around.user if around.user.provider is None else None,

@@ -27,6 +27,7 @@ PACKAGES = {
     "epel-6": ("openstack-keystone", "openstack-nova", "openstack-quantum", "openstack-swift"),
     "fedora-45": ("openstack-keystone", "openstack-nova", "openstack-neutron", "openstack-swift"),
     "epel-10": ("openstack-keystone", "openstack-nova", "openstack-neutron", "openstack-swift"),
+    "epel-9": ("openstack-keystone", "openstack-nova"),
     "fixture-12": ("openstack-keystone", "openstack-nova", "openstack-neutron", "openstack-swift"),
 }
 PAIRS = [(target, package) for target, packages in PACKAGES.items() for package in packages]

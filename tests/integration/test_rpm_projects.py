@@ -36,7 +36,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files of all RPMs of each project, below the project's name."""
     folder = tmp_path_factory.mktemp("projects")
     packages = [facts.rpm.name for facts in PROJECTS.values() if facts.rpm]
-    builder("rpm", *packages, "-t", TARGET.name, cwd=folder)
+    builder("rpm", *packages, "-t", TARGET.name, "--without", "bundled", cwd=folder)
     for name, facts in PROJECTS.items():
         for rpm in rpms_of(folder, facts):
             unpack(rpm, folder / name)

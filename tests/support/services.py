@@ -25,8 +25,12 @@ CACHE = os.fspath(cache_folder().parent)
 
 
 def build(folder: Path, target: str, *names: str) -> list[Path]:
-    """Build the RPMs of services (all but openstack-utils) for a target; return those for a host."""
-    builder("rpm", *(names or ("openstack-[!u]*",)), "-t", target, cwd=folder, XDG_CACHE_HOME=CACHE)
+    """Build the RPMs of services (all but openstack-utils) for a target; return those for a host.
+
+    Their Python packages are elsewhere: a stub stands in for those.
+    """
+    words = names or ("openstack-[!u]*",)
+    builder("rpm", *words, "-t", target, *_unbundled(target), cwd=folder, XDG_CACHE_HOME=CACHE)
     return _for_hosts(folder)
 
 
@@ -41,8 +45,13 @@ def build_second(folder: Path, target: str, name: str, changes: Mapping[str, str
     for file, text in changes.items():
         path = there / name / file
         path.write_text(path.read_text() + text)
-    builder("rpm", name, "-t", target, "--source", source, cwd=folder, XDG_CACHE_HOME=CACHE)
+    words: list[str | Path] = [name, "-t", target, "--source", source, *_unbundled(target)]
+    builder("rpm", *words, cwd=folder, XDG_CACHE_HOME=CACHE)
     return _for_hosts(folder)
+
+
+def _unbundled(target: str) -> tuple[str, ...]:
+    return ("--without", "bundled") if find_target(target).environment else ()
 
 
 def _for_hosts(folder: Path) -> list[Path]:

@@ -28,7 +28,7 @@ from builder.rpm.bundle.lock import (
     replace_block,
 )
 from builder.rpm.bundle.metadata import find_license
-from builder.rpm.bundle.parts import SPDX, SPEC, Part, PartsTable, read_table
+from builder.rpm.bundle.parts import SPDX, SPEC, OfTheSystem, Part, PartsTable, read_table
 from builder.rpm.bundle.resolve import read_report
 from builder.rpm.spec.packages import ENVIRONMENT, find_packages, pair
 from builder.runner import Runner
@@ -72,11 +72,16 @@ def test_only_files_of_an_index_with_a_digest_are_taken(changes: dict[str, Any])
 
 def test_what_all_pythons_share_stands_once_in_the_spec() -> None:
     lock = {
-        "3.11": (part("aa"), part("bb", "cp311", version="1.0.post2")),
-        "3.12": (part("aa"), part("bb", "cp312", version="1.0.post2"), part("cc")),
+        "3.11": (part("aa"), part("bb", "cp311")),
+        "3.12": (part("aa"), part("bb", "cp312", version="1.0"), part("cc")),
     }
 
-    block = render_block({"keystone": "30.0.0"}, lock)
+    system = [
+        OfTheSystem(name="thing", package="python3-thing", files=("thing.{abi}.so",), required=True),
+        OfTheSystem(name="old", package="python3-old", files=("old.py",), pythons=("3.11",)),
+    ]
+
+    block = render_block({"keystone": "30.0.0"}, lock, system)
 
     assert re.sub(r"[0-9a-f]{64}", "…", block).splitlines() == [
         "# For keystone 30.0.0.",
@@ -87,16 +92,20 @@ def test_what_all_pythons_share_stands_once_in_the_spec() -> None:
         "Provides:         bundled(python3dist(aa)) = 1.0",
         '%if "%{environment_python}" == "3.11"',
         "# sha256: …",
-        "Source:           bb-1.0.post2-cp311.whl",
-        "Provides:         bundled(python3dist(bb)) = 1.0^post2",
+        "Source:           bb-1.0-cp311.whl",
+        "Provides:         bundled(python3dist(bb)) = 1.0",
+        "Requires:         python3-thing",
+        "%global system_modules thing.cpython-311.so old.py",
         "%endif",
         '%if "%{environment_python}" == "3.12"',
         "# sha256: …",
-        "Source:           bb-1.0.post2-cp312.whl",
-        "Provides:         bundled(python3dist(bb)) = 1.0^post2",
+        "Source:           bb-1.0-cp312.whl",
+        "Provides:         bundled(python3dist(bb)) = 1.0",
         "# sha256: …",
         "Source:           cc-1.0-any.whl",
         "Provides:         bundled(python3dist(cc)) = 1.0",
+        "Requires:         python3-thing",
+        "%global system_modules thing.cpython-312.so",
         "%endif",
     ]
     assert read_lock(BEGIN + block + END, render_spdx(lock)) == lock
@@ -121,6 +130,7 @@ def test_the_rest_of_the_spec_stays() -> None:
 
 TABLE = PartsTable(
     left_out={},
+    system={},
     licenses={"known": "BSD-3-Clause"},
     classifiers={"License :: OSI Approved :: MIT License": "MIT"},
 )
@@ -183,7 +193,7 @@ def test_each_file_is_of_its_version_and_runs_with_the_python_and_the_glibc(pyth
         if not one.file.endswith(".whl"):
             continue
         tag, abi, platform = one.file.removesuffix(".whl").split("-")[-3:]
-        assert abi in ("none", "abi3", "cp" + python.replace(".", "")), one.file
+        assert {"none", "abi3", "cp" + python.replace(".", "")} & set(abi.split(".")), one.file
         assert tag.startswith(("py3", "py2.py3", "cp3")), one.file
         assert platform == "any" or glibc_of(platform) <= oldest, one.file
 
@@ -209,7 +219,7 @@ def test_what_the_table_leaves_out_is_not_there_and_its_licences_are_of_parts() 
     for python, parts in LOCK.items():
         assert not {one.name for one in parts} & set(table.left_out_of(python))
     assert table.licenses.keys() <= {one.name for one in chain(*LOCK.values())}
-    for name, row in table.left_out.items():
+    for name, row in (*table.left_out.items(), *table.system.items()):
         assert set(row.pythons) <= LOCK.keys(), name
 
 
@@ -238,3 +248,13 @@ def test_what_cannot_be_bundled_is_refused(
             settings,
             Runner(Report(quiet=True)),
         )
+
+
+def test_gunicorn_serves_where_uwsgi_is_left_out() -> None:
+    """The templates of the specs say so for the Pythons that the table says."""
+    template = (SPECS / "templates" / "spec.j2").read_text()
+    (row,) = (row for name, row in read_table().left_out.items() if name == "pyuwsgi")
+
+    assert re.findall(r'%if "%{environment_python}" == "([\d.]+)"\n +sed .*gunicorn', template) == list(
+        row.pythons
+    )

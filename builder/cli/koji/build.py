@@ -71,6 +71,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         arches=tuple(args.arch_override),
         background=args.background,
         conditions=tuple(args.conditions),
+        without=tuple(args.without),
     )
     check_options(options, chain=args.chain, wait=not args.nowait)
     if args.scm and "#" not in args.scm:

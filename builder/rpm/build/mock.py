@@ -48,7 +48,7 @@ def mock_command(plan: BuildPlan, srpm: Path, result: Path) -> list[str | os.Pat
         *("mock", "--root", require_mock(plan.target), "--uniqueext", plan.package.name),
         *("--resultdir", result, "--cleanup-after"),
         *(word for macro in REPRODUCIBLE for word in ("--define", macro)),
-        *condition_options(plan.settings.conditions, ()),
+        *condition_options(plan.settings.conditions, plan.settings.without),
         *("--rebuild", srpm),
     ]
 

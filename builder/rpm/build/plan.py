@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib import metadata
@@ -24,7 +24,7 @@ from builder.rpm.build.archive import (
 from builder.rpm.programs import pyproject
 from builder.rpm.programs.pyproject import build_tools
 from builder.rpm.spec.macros import target_macros
-from builder.rpm.spec.packages import BUNDLED, ENVIRONMENT, Package
+from builder.rpm.spec.packages import BUNDLED, Package
 from builder.rpm.spec.parse import parse_spec
 from builder.rpm.spec.sources import SourceFiles, find_sources
 from builder.rpm.spec.tags import read_spec
@@ -44,12 +44,13 @@ class Backend(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSettings:
-    """What all builds of one run share."""
+    """What all builds of one run share; conditions of the specs that are on, and off (`without`)."""
 
     root: Path
     out: Path
     rpm: str
     conditions: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     backend: Backend = Backend.LOCAL
 
 
@@ -58,7 +59,7 @@ class BuildPlan:
     """One package for one target.
 
     `archive` is what the checkout's own archive is made of, nothing when the spec has none;
-    `without` names the %bcond that this host cannot have.
+    `without` names the %bcond that are off, by the user or because this host cannot have them.
     """
 
     package: Package
@@ -128,7 +129,7 @@ def plan_builds(
     }
     epochs = {package: source_date(settings.root, package, runner) for package in packages}
     plans: list[BuildPlan] = []
-    problems = _check_conditions(pairs, settings.conditions)
+    problems = _check_conditions(pairs, settings)
     for package, target in pairs:
         try:
             plans.append(
@@ -148,23 +149,23 @@ def plan_builds(
     return tuple(plans)
 
 
-def _check_conditions(pairs: Sequence[tuple[Package, Target]], conditions: Sequence[str]) -> list[Problem]:
-    """Return a problem for each condition that no spec has, or that a target cannot have."""
+def _check_conditions(pairs: Sequence[tuple[Package, Target]], settings: RunSettings) -> list[Problem]:
+    """Return a problem for each condition that no spec has, or that a target cannot have on, or off."""
     problems = []
-    for name in conditions:
-        having = [(package, target) for package, target in pairs if package.has_condition(name)]
-        if not having:
-            named = ", ".join(dict.fromkeys(package.name for package, _ in pairs))
-            problems.append(Problem(message=f"--with {name}: no such condition in the spec of {named}"))
-        if name == BUNDLED:
-            problems += [
-                Problem(
-                    message=f"{package.name} cannot be built with dependencies bundled for {target.name}: "
-                    f"{ENVIRONMENT} is not made for its Python"
-                )
-                for package, target in having
-                if target.environment is None
-            ]
+    for option, names in (("--with", settings.conditions), ("--without", settings.without)):
+        for name in names:
+            if not any(package.has_condition(name) for package, _ in pairs):
+                named = ", ".join(dict.fromkeys(package.name for package, _ in pairs))
+                problems.append(Problem(message=f"{option} {name}: no such condition in the spec of {named}"))
+    if BUNDLED in settings.without:
+        problems += [
+            Problem(
+                message=f"{package.name} cannot be built --without {BUNDLED} for {target.name}: "
+                f"it has no packages for its Python {target.environment.version}"
+            )
+            for package, target in pairs
+            if package.has_condition(BUNDLED) and target.environment and not target.carries_release
+        ]
     return problems
 
 
@@ -179,11 +180,17 @@ def _plan(
 ) -> BuildPlan:
     # %check is left out where its interpreter is not on this host.
     interpreter = target.python.interpreter if target.python else None
-    without = () if interpreter is not None and interpreter.exists() else ("check",)
+    missing = () if interpreter is not None and interpreter.exists() else ("check",)
+    without = (*settings.without, *missing)
     sources = read_spec(package.text).sources
     if any(source.needs_rpm for source in sources):
         text = parse_spec(package, target, conditions=settings.conditions, without=without, runner=runner)
-        sources = read_spec(text).sources
+        # rpmspec leaves comments out, and so the digests.
+        digests = {source.name: source.sha256 for source in sources}
+        sources = tuple(
+            replace(source, sha256=source.sha256 or digests.get(source.name))
+            for source in read_spec(text).sources
+        )
     return BuildPlan(
         package=package,
         target=target,

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from builder.rpm.bundle.parts import Part
+from builder.rpm.bundle.parts import OfTheSystem, Part
 
 BEGIN = "# Made by `make lock`.\n"
 END = "# End of what `make lock` makes.\n"
@@ -25,8 +25,12 @@ _ROW = re.compile(
 )
 
 
-def render_block(projects: Mapping[str, str], lock: Lock) -> str:
-    """Return the tags of a spec that name the parts, and for which projects they were resolved."""
+def render_block(projects: Mapping[str, str], lock: Lock, system: Iterable[OfTheSystem] = ()) -> str:
+    """Return the tags of a spec that name the parts, and for which projects they were resolved.
+
+    Args:
+        system: what the target brings: the macro system_modules becomes the names of its files.
+    """
 
     def lines() -> Iterator[str]:
         for name, version in projects.items():
@@ -36,11 +40,12 @@ def render_block(projects: Mapping[str, str], lock: Lock) -> str:
         shared = set.intersection(*(set(parts) for parts in lock.values()))
         yield from _tags(sorted(shared, key=lambda part: part.name))
         for python, parts in lock.items():
-            own = [part for part in parts if part not in shared]
-            if own:
-                yield f'%if "%{{environment_python}}" == "{python}"'
-                yield from _tags(own)
-                yield "%endif"
+            yield f'%if "%{{environment_python}}" == "{python}"'
+            yield from _tags(part for part in parts if part not in shared)
+            rows = [row for row in system if row.concerns(python)]
+            yield from (f"Requires:         {row.package}" for row in rows if row.required)
+            yield f"%global system_modules {' '.join(file for row in rows for file in row.files_for(python))}"
+            yield "%endif"
 
     return "".join(f"{line}\n" for line in lines())
 
@@ -49,7 +54,7 @@ def _tags(parts: Iterable[Part]) -> Iterator[str]:
     for part in parts:
         yield f"# sha256: {part.sha256}"
         yield f"Source:           {part.file}"
-        yield f"Provides:         bundled(python3dist({part.name})) = {part.rpm_version}"
+        yield f"Provides:         bundled(python3dist({part.name})) = {part.version}"
 
 
 def license_of(parts: Iterable[Part]) -> str:
@@ -132,9 +137,7 @@ def read_lock(spec: str, spdx: str) -> Lock:
             continue
         if file not in licenses:
             raise ValueError(f"{file} is not in the SPDX list")
-        part = Part(
-            name=name, version=version.replace("^", "."), file=file, sha256=sha256, license=licenses[file]
-        )
+        part = Part(name=name, version=version, file=file, sha256=sha256, license=licenses[file])
         for python in [within] if within else lock:
             lock[python].append(part)
     return {python: tuple(sorted(parts, key=lambda part: part.name)) for python, parts in lock.items()}

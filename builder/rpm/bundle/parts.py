@@ -22,7 +22,7 @@ SPDX = FOLDER / "parts.spdx.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """A Python distribution that is bundled: normalized name, version, the file that holds it, its licence.
+    """A Python distribution that is bundled: normalized name, version, the file that holds it.
 
     `license` is an expression of SPDX.
     """
@@ -32,11 +32,6 @@ class Part:
     file: str
     sha256: str
     license: str
-
-    @property
-    def rpm_version(self) -> str:
-        """The version as rpm orders it: a post-release is later."""
-        return re.sub(r"\.post(\d+)$", r"^post\1", self.version)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +48,30 @@ class LeftOut:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OfTheSystem:
+    """A distribution that a package of the target brings, for which Pythons (none named: all)."""
+
+    name: str = field(metadata=FROM_KEY)
+    package: str
+    files: tuple[str, ...]
+    pythons: tuple[str, ...] = ()
+    required: bool = False
+
+    def concerns(self, python: str) -> bool:
+        """Say whether it is the system's for a Python (`3.12`)."""
+        return not self.pythons or python in self.pythons
+
+    def files_for(self, python: str) -> list[str]:
+        """Return the names of its files."""
+        return [file.format(abi=f"cpython-{python.replace('.', '')}") for file in self.files]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PartsTable:
     """parts.yaml: its own comments say what the keys mean."""
 
     left_out: Mapping[str, LeftOut]
+    system: Mapping[str, OfTheSystem]
     licenses: Mapping[str, str]
     classifiers: Mapping[str, str]
 
@@ -66,8 +81,9 @@ class PartsTable:
                 raise ValueError(f"{name}: {license} is not an expression of SPDX in its usual form")
 
     def left_out_of(self, python: str) -> list[str]:
-        """Return the names of what is left out for a Python."""
-        return [row.name for row in self.left_out.values() if row.concerns(python)]
+        """Return the names of what is left out for a Python, or the system's."""
+        rows: list[LeftOut | OfTheSystem] = [*self.left_out.values(), *self.system.values()]
+        return [row.name for row in rows if row.concerns(python)]
 
 
 def read_table(path: Path = TABLE) -> PartsTable:

@@ -67,7 +67,6 @@ def _own_macros(target: Target) -> str:
             f"%python3_version {python.version}",
             f"%python3_version_nodots {python.version.replace('.', '')}",
             f"%python3_sitelib {python.sitelib}",
-            f"%python3_sitearch {target.sitearch}",
         ]
     if target.environment is not None:
         lines += [f"%environment_python {target.environment.version}"]

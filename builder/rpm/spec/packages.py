@@ -15,7 +15,7 @@ from builder.schema import nearest, show_path
 from builder.targets import NO_RELEASE, Target
 
 UTILS = "openstack-utils"
-# The environment that `--with bundled` builds for.
+# The environment that services are built for, unless `--without bundled`.
 ENVIRONMENT = "openstack-python-bundled"
 BUNDLED = "bundled"
 

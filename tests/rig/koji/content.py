@@ -46,8 +46,6 @@ def fill(hub: Hub, database: PostgreSQL, runner: Runner) -> None:
         macros = hub.folder / "macros" / name
         macros.parent.mkdir(exist_ok=True)
         macros.write_text(target_macros(find_target(target)), encoding="utf-8")
-    # What `--with bundled` needs (docs/source/setting_rpm_macros.rst).
-    session.editTag2("fixture12-build", extra={"rpm.macro._with_bundled": "1"})
     session.grantPermission(USER, "image", create=True)
     session.grantCGAccess(USER, GENERATOR, create=True)
     session.logout()

@@ -33,8 +33,12 @@ def unit_does_not_verify(package: BuiltPackage, context: CheckContext) -> Iterat
 
 
 def daemon_not_among_the_packages(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
+    # A program of a package that has its name, curl for one.
+    required = {dependency.name for dependency in package.requires}
     for unit in _services(package):
         for command in dict.fromkeys(EXEC.findall(unit.text or "")):
+            if command.rpartition("/")[2] in required:
+                continue
             if command not in context.paths and f"/usr/bin/{command}" not in context.paths:
                 yield f"{unit.path}: {command} is in none of the packages that are checked"
 
