@@ -166,7 +166,9 @@ class Syntax:
         if parsed is None:
             return None
         arguments, options, values = parsed
-        found = self._guard(name, place, findings, lambda: parser.parse_args(arguments, lineno=place.line))
+        found = self._guard(
+            name, place, findings, lambda: parser.parse_args(arguments, lineno=place.line), words
+        )
         if found is None:
             return None
         return ParsedCommand(
@@ -397,6 +399,8 @@ def _hint_for(message: str, words: Sequence[str]) -> str | None:
         return None
     if any(word.endswith(",") for word in words):
         return "write the list without blanks: a,b"
+    if words[:1] == ["%packages"]:
+        return "write packages and groups on lines of their own"
     if any("${" in word or "{{" in word for word in words):
         return "the file is a template: fill it in first"
     return None

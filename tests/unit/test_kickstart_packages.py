@@ -113,6 +113,13 @@ def test_mistake_in_a_line(tmp_path: Path, line: str, expected: str) -> None:
     assert findings.errors[0].message.startswith(expected)
 
 
+def test_group_behind_the_header_is_an_error_with_its_place(tmp_path: Path) -> None:
+    _, findings = plan_text(tmp_path, f"{DISK}%packages @core\nbash\n%end\n")
+
+    assert [problem.where for problem in findings.errors] == [f"{tmp_path}/test.ks:4"]
+    assert findings.errors[0].hint == "write packages and groups on lines of their own"
+
+
 def test_second_environment_replaces_the_first_with_a_warning(tmp_path: Path) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}%packages\n@^a\n@^b\n%end\n")
 
