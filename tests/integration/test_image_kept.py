@@ -214,3 +214,32 @@ def test_what_a_script_adds_to_the_hosts_resolver_stays_without_it(bench: Bench)
     bench.build(kickstart(tail=f"%post --erroronfail\n{WRITING}\n%end\n"), "--network")
 
     assert bench.look().text("/etc/resolv.conf") == "nameserver 192.0.2.53\n"
+
+
+OUTSIDE = {
+    "written through a link": (LINKS["relative"], "echo nameserver 192.0.2.53 >", "nameserver 192.0.2.53\n"),
+    "written through an absolute link": (
+        LINKS["absolute"], "echo nameserver 192.0.2.53 >", "nameserver 192.0.2.53\n",
+    ),
+    "written": ("", "echo nameserver 192.0.2.53 >", "nameserver 192.0.2.53\n"),
+    "the host's through a link": (LINKS["relative"], "cp /etc/resolv.conf ", ""),
+    "the host's": ("", "cp /etc/resolv.conf ", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("link", "write", "text"), OUTSIDE.values(), ids=OUTSIDE)
+def test_a_resolver_that_a_script_outside_the_image_writes_stays_without_the_hosts_servers(
+    bench: Bench, link: str, write: str, text: str
+) -> None:
+    before = f"%post --erroronfail\nln -sfn {link} /etc/resolv.conf\n%end\n" if link else ""
+    script = f"%post --nochroot --erroronfail\n{write}/mnt/sysimage/etc/resolv.conf\n%end\n"
+
+    bench.build(kickstart(tail=before + script), "--network")
+
+    look = bench.look()
+    if text:
+        assert look.text("/etc/resolv.conf") == text
+    elif link:
+        assert f'Fast link dest: "{link}"' in look.ask("stat /etc/resolv.conf")
+    else:
+        assert not look.exists("/etc/resolv.conf")

@@ -167,6 +167,8 @@ def run_in_installer(
     if tree:
         for name in ("/mnt/sysimage", "/mnt/sysroot"):
             words += ["--bind", TREE, name]
+            if RESOLVER.exists() and (target := _resolver_in_run(name)):
+                words += ["--bind", RESOLVER, target]
         # What kickstarts made for livecd-tools ask for.
         words += ["--setenv", "INSTALL_ROOT", "/mnt/sysimage", "--setenv", "LIVE_ROOT", "/mnt/sysimage"]
     words += _extras(build, binds, with_shims=True)
@@ -405,13 +407,13 @@ def _host_resolver(network: bool) -> list[str | Path]:
     return ["--ro-bind", path, path] if network and path.startswith("/run/") and os.path.exists(path) else []
 
 
-def _resolver_in_run() -> str | None:
-    """Return where in /run the link of the image leads to its resolver; None: it is no such link."""
+def _resolver_in_run(root: str = "") -> str | None:
+    """Return where in /run the link of the tree at `root` leads to its resolver; None: elsewhere."""
     link = TREE / "etc/resolv.conf"
     if link.is_symlink():
-        target = os.path.normpath(os.path.join("/etc", os.readlink(link)))
+        target = os.path.normpath(os.path.join(f"{root}/etc", os.readlink(link)))
         target = re.sub("^/var/run/", "/run/", target)
-        if target.startswith("/run/"):
+        if target.startswith(("/run/", f"{root}/run/")):
             return target
     return None
 

@@ -16,29 +16,31 @@ from builder.image.tree.files import TreePath
 
 @contextmanager
 def resolver(build: Build, who: str, *, chroot: bool) -> Iterator[None]:
-    """Give a script of `who` an /etc/resolv.conf to read and write, as Anaconda does.
+    """Give a script of `who` an /etc/resolv.conf of the image to read and write, as Anaconda does.
 
-    With the network it is the host's. A link into /run leads to a file that lives as long as the script. What
-    the script wrote there would be lost: a file with it takes the place of the link, unless it says nothing
-    (`echo >/etc/resolv.conf` in published kickstarts wants the installer's servers out).
+    With the network it is the host's, for a script inside the image. A link into /run leads to a file that
+    lives as long as the script. What the script wrote there would be lost: a file with it takes the place of
+    the link, unless it says nothing (`echo >/etc/resolv.conf` of published kickstarts wants the installer's
+    servers out).
     """
-    path = tree.path("/etc/resolv.conf")
-    ours = Path("/etc/resolv.conf").read_bytes() if build.options.network else b""
-    if chroot and path.is_symlink():
-        with _standing_in(ours):
+    path, here = tree.path("/etc/resolv.conf"), Path("/etc/resolv.conf")
+    hosts = here.read_bytes() if here.is_file() else b""
+    given = hosts if build.options.network else b""
+    if path.is_symlink():
+        with _standing_in(given):
             yield
-            written = sandbox.RESOLVER.read_bytes().removeprefix(ours)
+            written = sandbox.RESOLVER.read_bytes().removeprefix(hosts)
         if _says_anything(written) and path.is_symlink():
             path.unlink()
             path.write_bytes(written, mode=0o644)
             build.facts.authored[str(path)] = who
-    elif chroot and build.options.network and path.parent.is_dir():
-        before = path.read_bytes() if path.is_file() else None
-        path.write_bytes(ours)
-        yield
-        _take_back(path, ours, before)
-    else:
-        yield
+        return
+    before = path.read_bytes() if path.is_file() else None
+    if chroot and given and path.parent.is_dir():
+        path.write_bytes(given)
+    yield
+    if hosts:
+        _take_back(path, hosts, before)
 
 
 @contextmanager
@@ -51,17 +53,17 @@ def _standing_in(text: bytes) -> Iterator[None]:
         sandbox.RESOLVER.unlink()
 
 
-def _take_back(path: TreePath, ours: bytes, before: bytes | None) -> None:
-    """Take the host's resolver out of the image, as far as the script left it there."""
+def _take_back(path: TreePath, hosts: bytes, before: bytes | None) -> None:
+    """Take the host's resolver out of the image, as far as the script left or put it there."""
     if path.is_symlink() or not path.is_file():
         return
     now = path.read_bytes()
-    if now == ours:
+    if now == hosts:
         if before is None:
             path.unlink()
         else:
             path.write_bytes(before)
-    elif (added := now.removeprefix(ours)) != now:
+    elif (added := now.removeprefix(hosts)) != now:
         path.write_bytes(added)
 
 
