@@ -355,6 +355,6 @@ def test_the_checklist_names_the_checks_of_each_row() -> None:
         for name in cells[3].split(", ")
     }
 
-    assert listed == {
-        (row, check.id) for check in (*OUTSIDE, *booted.CHECKS, *across.CHECKS) for row in check.rows
-    }
+    known = {(row, check.id) for check in (*OUTSIDE, *booted.CHECKS, *across.CHECKS) for row in check.rows}
+    assert sorted(known - listed) == [], "builder/guest/checks/README.md: the row does not name the check"
+    assert sorted(listed - known) == [], "builder/guest/checks/README.md: there is no such check of that row"

@@ -388,10 +388,12 @@ def test_no_rule_complains_of_what_is_right(tmp_path: Path, target: str, changed
 
 
 def test_every_rule_is_explained_and_nothing_else_is() -> None:
-    assert [rule_id(rule) for rule in RULES] == list(load_checks())
-    assert {rule for rule, _, _, _ in BROKEN.values()} == {
-        rule
+    assert [rule_id(rule) for rule in RULES] == list(load_checks()), (
+        "specs/checks/rules.yaml: a row for each rule, in the order of RULES"
+    )
+    assert {rule_id(rule) for rule, _, _, _ in BROKEN.values()} == {
+        rule_id(rule)
         for rule in RULES
         # Those have tests of their own: they run programs.
         if not rule_id(rule).startswith("rpmlint") and rule not in lifecycle.RULES
-    }
+    }, "BROKEN: a row for each rule"

@@ -294,7 +294,8 @@ def test_every_honoured_option_has_an_effect_to_show() -> None:
     # The same command under its long name.
     honoured -= {(name, option) for name, option in honoured if name == "partition"}
 
-    assert honoured == set(EFFECTS)
+    assert sorted(honoured - set(EFFECTS)) == [], "honoured, and EFFECTS has no row"
+    assert sorted(set(EFFECTS) - honoured) == [], "in EFFECTS, and not honoured"
 
 
 def _plan(folder: Path, line: str, ksversion: str) -> ImagePlan:
@@ -349,7 +350,7 @@ def test_honoured_option_changes_the_plan(
 
     without, with_option = (_plan(tmp_path, line, version) for line in lines[:2])
 
-    assert without != with_option
+    assert without != with_option, f"{lines[1]!r} makes the plan that {lines[0]!r} makes"
     assert without == _plan(tmp_path, lines[0], version)
 
 
@@ -434,4 +435,6 @@ def test_planner_looks_for_every_honoured_word(tmp_path: Path, monkeypatch: pyte
     plan_text(tmp_path, GOOD)
 
     sections = [name for name, row in SECTIONS.items() if row.verdict is Treatment.HONOURED]
-    assert set(HONOURED) | set(sections) == asked
+    words = {*HONOURED, *sections}
+    assert sorted(words - asked) == [], "honoured, and no function that makes the plan looks for it"
+    assert sorted(asked - words) == [], "looked for, and commands.py does not say honoured"

@@ -22,13 +22,15 @@ def test_the_example_of_the_readme_shows_the_stages_in_their_order() -> None:
     shown = re.findall(r"^\[(\d+)/(\d+)\] (.+?)  ", README, re.MULTILINE)
 
     count = str(len(STAGES))
-    assert shown == [(str(number), count, stage.name) for number, stage in enumerate(STAGES, 1)]
+    expected = [(str(number), count, stage.name) for number, stage in enumerate(STAGES, 1)]
+    assert shown == expected, "README.md: the example shows each stage of STAGES, numbered"
 
 
 def test_the_table_of_the_architecture_has_every_stage_in_its_order() -> None:
     rows = re.findall(r"^\| (.+?) \| (?:sandbox|host)", ARCHITECTURE, re.MULTILINE)
 
-    assert ", ".join(rows).split(", ") == [stage.name for stage in STAGES]
+    named = ", ".join(rows).split(", ")
+    assert named == [stage.name for stage in STAGES], "docs/architecture.md: a row for each of STAGES"
 
 
 def test_the_readme_names_every_command() -> None:
