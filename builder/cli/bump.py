@@ -21,14 +21,14 @@ from builder.rpm.spec.packages import UTILS, Package, find_packages
 from builder.schema import show_path
 from builder.targets import load_targets
 
-SUMMARY = "Write a new version or release and a changelog entry of a package where they stand."
+SUMMARY = "Write a new version or release of a package, and its changelog entry, into spec or catalogue."
 EXAMPLE = """\
   openstack-builder bump openstack-keystone --openstack current -m 'Restart after a changed policy'
   openstack-builder bump openstack-keystone --openstack current --version 30.0.1 --sha256 8f3f… -m 'New'
   openstack-builder bump openstack-utils -m 'Man pages of openstack-db'
 
-Of a generated spec they stand in the catalogue, specs/services, and the spec is made again. Nothing else
-is touched."""
+For a generated spec they are written into the catalogue, specs/services, and the spec is rendered again.
+Nothing else is touched."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

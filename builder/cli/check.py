@@ -20,7 +20,7 @@ from builder.kickstart.read import read_kickstart
 from builder.kickstart.show import problem_as_json
 from builder.kickstart.versions import choose_version
 
-SUMMARY = "check kickstarts: errors, warnings, what would be ignored"
+SUMMARY = "Check kickstarts: every error and warning, with file and line, and what would be ignored."
 EXAMPLE = """\
   openstack-builder check kickstarts/jeos-fedora-45.ks
   openstack-builder check --ksversion RHEL9 guest.ks server.ks

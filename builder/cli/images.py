@@ -9,7 +9,7 @@ from builder.cli import Context
 from builder.kickstart.images import ImageSource, load_images
 from builder.schema import show_path
 
-SUMMARY = "list the kickstarts of images.yaml"
+SUMMARY = "List the images of images.yaml, with kickstart and target."
 EXAMPLE = "  openstack-builder images"
 
 

@@ -28,7 +28,7 @@ from builder.glance.upload import Situation, UploadRequest, UploadResult
 from builder.report import Report
 from builder.sizes import MIB
 
-SUMMARY = "upload an image to Glance and compare its hash"
+SUMMARY = "Upload an image to Glance and compare its hash."
 EXAMPLE = """\
   openstack-builder upload out/jeos-fixture/jeos-fixture.qcow2 --cloud plane
   openstack-builder upload disk.qcow2 --name web --property os_distro=fedora --dry-run
@@ -37,11 +37,12 @@ EXAMPLE = """\
   openstack-builder upload out/web/web.raw --cloud ceph
 
 A cloud comes from clouds.yaml (--cloud, OS_CLOUD) or from OS_* variables. Properties come from the
-manifest next to the image. The same bytes already there under this name: nothing is sent. An
+manifest next to the image. Where the same bytes are there under this name, nothing is sent. An
 upload that fails, or whose hash differs, is deleted from the cloud again (exit code 5).
 
 --rotate KEEP: the image takes the name. The one before is renamed with its date and hidden once the new one
-is there; of those beyond the newest KEEP, all go that are not protected and that no server uses."""
+is there. Of the hidden ones the newest KEEP stay; the others are deleted, but for those that are protected or
+that a server uses."""
 
 METHODS = ("glance-direct", "web-download")
 

@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="user who logs in (default: the manifest's or cloud-init's default user)",
     )
-    add("--checks", metavar="LIST", help="only these checks; without one from inside nothing is booted")
+    add("--checks", metavar="LIST", help="only these checks; nothing is booted where none is from inside")
     add("--no-boot", action="store_true", help="only the checks from outside")
     add("--second-boot", action="store_true", help="start each guest a second time")
     add("--list-checks", action="store_true", help="list the checks with explanations, and stop")
