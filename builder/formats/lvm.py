@@ -155,13 +155,22 @@ def parse(text: str) -> Section:
     Raises:
         LvmError: it is not such a text.
     """
-    tokens = [match for match in _TOKEN.finditer(text) if not match[0].startswith("#")]
+    tokens = []
+    for match in _TOKEN.finditer(text):
+        # Here at once: a quote without an end is looked for to the end of the text, again and again.
+        if match[4]:
+            raise LvmError(f"the metadata are not LVM's: {match[0]!r}")
+        if not match[0].startswith("#"):
+            tokens.append(match)
     top: Section = {}
     open_sections = [top]
     position = 0
 
     def value(match: re.Match[str]) -> Any:
-        return match[1] if match[1] is not None else int(match[2]) if match[2].isdigit() else match[2]
+        if match[1] is not None:
+            return match[1]
+        # As large as a number of LVM's can be (64 bits).
+        return int(match[2]) if re.fullmatch(r"[0-9]{1,20}", match[2]) else match[2]
 
     while position < len(tokens):
         word = tokens[position]
@@ -198,9 +207,9 @@ def _read_group(identity: str, text: str) -> PhysicalVolume:
         raise LvmError("the metadata hold no volume group")
     name, group = found[0]
     try:
-        extent = group["extent_size"] * SECTOR
+        extent = _count(group["extent_size"]) * SECTOR
         members = {
-            key: (one["id"].replace("-", ""), one["pe_start"] * SECTOR)
+            key: (one["id"].replace("-", ""), _count(one["pe_start"]) * SECTOR)
             for key, one in group["physical_volumes"].items()
         }
         volumes = tuple(
@@ -213,10 +222,21 @@ def _read_group(identity: str, text: str) -> PhysicalVolume:
 
 
 def _segments(volume: Section, members: dict[str, tuple[str, int]], extent: int) -> Iterator[Segment]:
-    for number in range(1, volume["segment_count"] + 1):
+    for number in range(1, _count(volume["segment_count"]) + 1):
         one = volume[f"segment{number}"]
         if one["type"] != "striped" or one["stripe_count"] != 1:
             raise LvmError("there is a volume that is not linear")
         member, first = one["stripes"]
         pv, start = members[member]
-        yield Segment(pv, start + first * extent, one["extent_count"] * extent)
+        yield Segment(pv, start + _count(first) * extent, _count(one["extent_count"]) * extent)
+
+
+def _count(value: object) -> int:
+    """Return a number of the metadata; a text would be as good to Python's operators.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, int):
+        raise TypeError("a number")
+    return value

@@ -144,8 +144,12 @@ class ImageEvidence:
         if not folder.exists():
             try:
                 filesystems.unpack(self.runner, self.disk.raw, system, folder, self.work, options)
-            except CommandFailed as error:
-                remove_tree(folder)
+            except BaseException as error:
+                # Half of it must not be taken for all.
+                if folder.exists():
+                    remove_tree(folder)
+                if not isinstance(error, CommandFailed):
+                    raise
                 self.disk.complaints[system.name] = error.message
                 raise not_done(f"{system.name}: {error.message}") from error
         return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from builder.runner import Runner
 LARGEST = 512 << 20
 _MOST_ARCHIVES = 64
 _TRAILER = "TRAILER!!!"
+_FIELDS = re.compile(rb"[0-9A-Fa-f]{104}")
 
 
 def read_names(runner: Runner, data: bytes, work: Path) -> list[str]:
@@ -50,10 +52,10 @@ def _entries(data: bytes) -> Iterator[tuple[str, int]]:
     position = 0
     while data[position : position + 5] == b"07070":
         fields = data[position + 6 : position + 110]
-        try:
-            size, length = int(fields[48:56], 16), int(fields[88:96], 16)
-        except ValueError as error:
-            raise not_done("the initramfs is damaged: a size is not a number") from error
+        # int() takes signs and blanks as well: a size below zero would lead back to where we were.
+        if not _FIELDS.fullmatch(fields):
+            raise not_done("the initramfs is damaged: a size is not a number")
+        size, length = int(fields[48:56], 16), int(fields[88:96], 16)
         name = data[position + 110 : position + 110 + length - 1].decode(errors="replace")
         content = _round_up(position + 110 + length)
         position = _round_up(content + size)

@@ -8,6 +8,7 @@ A check that could not be done is `not-done`, which counts as a failure: it is n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -16,6 +17,8 @@ from builder.errors import CommandFailed
 
 Evidence = TypeVar("Evidence")
 
+# What an image or a guest says is anybody's: no number where one is expected, a list for a name.
+NO_SENSE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 # Characters of a reason: it may quote the image.
 LONGEST_REASON = 4000
 
@@ -108,20 +111,26 @@ class CheckResult:
 
 
 def run_checks(
-    checks: Iterable[Check[Evidence]], evidence: Evidence, *, boot: str | None = None
+    checks: Iterable[Check[Evidence]],
+    evidence: Evidence,
+    *,
+    boot: str | None = None,
+    look: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[CheckResult, ...]:
-    """Run `checks` on `evidence`, in their order."""
+    """Run `checks` on `evidence`, in their order; each in the context of a `look`, which may end it."""
     results = []
     for check in checks:
         try:
-            outcome = check.judge(evidence)
+            with look():
+                outcome = check.judge(evidence)
         except CannotCheck as stop:
             outcome = stop.outcome
         except (CommandFailed, OSError) as error:
             # The image made a program fail, or holds what cannot be read: names of 5000 bytes, say.
             outcome = not_done(str(error)).outcome
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
-            # What an image or a guest says is anybody's: no number where one is expected, a list for a name.
+        except MemoryError:
+            outcome = not_done("it takes more memory than a look at an image may").outcome
+        except NO_SENSE as error:
             outcome = not_done(f"what it says cannot be understood: {error!r}").outcome
         results.append(
             CheckResult(

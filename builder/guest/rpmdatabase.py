@@ -17,6 +17,8 @@ from builder.room import run_apart
 from builder.runner import Completed, Runner
 from builder.targets import rpm_databases
 
+# A database of Berkeley DB has the most.
+_MOST_FILES = 100
 # RPMFILE_CONFIG, RPMFILE_DOC, RPMFILE_GHOST
 _CONFIG, _DOC, _GHOST = 1, 2, 64
 
@@ -64,13 +66,14 @@ class RpmDatabase:
     def copy(self) -> Path:
         """A copy of the rpm database, in a folder of its own: rpm writes next to what it reads."""
         paths = [f"{self.folder}/{name}" for name in self._tree.names(self.folder)]
-        content = {
-            os.path.basename(path): self._tree.bytes(path) for path in paths if self._tree.is_file(path)
-        }
+        files = [path for path in paths if self._tree.is_file(path)]
+        size = sum(self._tree.size(path) for path in files)
+        if len(files) > _MOST_FILES or size > ROOM_LEFT:
+            raise not_done(f"the rpm database has {len(files)} files of {size >> 20} MiB")
         copy = self._work / "rpmdb"
-        copy.mkdir(mode=0o700)
-        for name, data in content.items():
-            (copy / name).write_bytes(data)
+        copy.mkdir(mode=0o700, exist_ok=True)
+        for path in files:
+            (copy / os.path.basename(path)).write_bytes(self._tree.bytes(path))
         return copy
 
     def ask(self, program: str, *words: str, ok: Sequence[int] = (0,)) -> Completed:

@@ -21,6 +21,8 @@ from builder.guest.outcome import not_done
 _MAX_LINKS = 40
 # Bytes of one file that is read whole: kernels and initramfs are the largest.
 LARGEST = 256 << 20
+# Of one that is taken for text: SELinux's file contexts have half a MiB.
+LARGEST_TEXT = 16 << 20
 
 
 class ImageTree:
@@ -91,14 +93,14 @@ class ImageTree:
         """Return the size of the file at `path`."""
         return self.resolve(path).lstat().st_size
 
-    def bytes(self, path: str) -> bytes:
+    def bytes(self, path: str, largest: int = LARGEST) -> bytes:
         """Return the content of the file `path`; empty where there is none."""
         with self._opened(path) as file:
             if file is None:
                 return b""
-            if os.fstat(file.fileno()).st_size > LARGEST:
-                raise not_done(f"{path} holds more than {LARGEST >> 20} MiB")
-            return file.read(LARGEST)
+            if os.fstat(file.fileno()).st_size > largest:
+                raise not_done(f"{path} holds more than {largest >> 20} MiB")
+            return file.read(largest)
 
     def sha256(self, path: str) -> str:
         """Return the digest of the file `path`, in hex; of nothing where there is none."""
@@ -117,7 +119,7 @@ class ImageTree:
 
     def text(self, path: str) -> str:
         """Return the content of the file `path` as text; empty where there is none."""
-        return self.bytes(path).decode(errors="replace")
+        return self.bytes(path, LARGEST_TEXT).decode(errors="replace")
 
     def lines(self, path: str) -> list[str]:
         """Return the lines of `path` without comments and blanks."""

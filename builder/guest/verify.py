@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from builder import files, tools
-from builder.errors import BuildError, InputError
+from builder.errors import BuildError, CommandFailed, InputError
 from builder.formats.diskimage import FORMATS, UNPACK
 from builder.guest import boots
 from builder.guest.acceleration import Acceleration, find_acceleration
@@ -19,12 +19,23 @@ from builder.guest.checks import across, booted, content, disk, identity, labels
 from builder.guest.evidence import ImageEvidence
 from builder.guest.firmware import FirmwareKind, find_firmware
 from builder.guest.instance import Datasource
-from builder.guest.outcome import CannotCheck, Check, CheckResult, CheckState, leave_undone, run_checks
+from builder.guest.outcome import (
+    NO_SENSE,
+    CannotCheck,
+    Check,
+    CheckResult,
+    CheckState,
+    leave_undone,
+    run_checks,
+)
+from builder.guest.patience import Patience
 from builder.guest.qemu import DiskBus, machine_for
 from builder.guest.record import BootPlan, BootRecord, plan_boots
 from builder.guest.seed import ISO_WRITER
 from builder.manifest import ImageManifest
 from builder.runner import Runner
+
+Seen = TypeVar("Seen")
 
 OUTSIDE = (*disk.CHECKS, *identity.CHECKS, *content.CHECKS, *labels.CHECKS, *signatures.CHECKS)
 INSIDE = booted.CHECKS
@@ -137,7 +148,7 @@ def verify(
         chosen = set(options.checks if options.checks is not None else check_ids())
         outside = [check for check in OUTSIDE if check.id in chosen]
         with runner.report.step("inspect", image.name) as step:
-            results = list(run_checks(outside, evidence))
+            results = list(run_checks(outside, evidence, look=Patience().look))
             good = sum(result.is_good for result in results)
             step.detail = f"{image.name}  {good} of {len(results)} checks good"
         records: list[BootRecord] = []
@@ -185,10 +196,7 @@ def _check_tools(plans: Sequence[BootPlan]) -> None:
 
 
 def _find_acceleration(evidence: ImageEvidence) -> Acceleration:
-    try:
-        kernel = evidence.kernel_image()
-    except CannotCheck:
-        kernel = None
+    kernel = _seen(evidence.kernel_image)
     found = find_acceleration(evidence.runner, evidence.work, kernel)
     evidence.runner.report.verbose(f"acceleration: {found.name} ({found.reason})")
     return found
@@ -226,10 +234,16 @@ def _user(evidence: ImageEvidence, manifest: ImageManifest | None, options: Veri
         return options.user
     if manifest and manifest.default_user:
         return manifest.default_user
+    return _seen(lambda: content.default_user(evidence)) or "ec2-user"
+
+
+def _seen(look: Callable[[], Seen | None]) -> Seen | None:
+    """Return what a look at the image finds; None where it comes to nothing."""
     try:
-        return content.default_user(evidence) or "ec2-user"
-    except CannotCheck:
-        return "ec2-user"
+        with Patience().look():
+            return look()
+    except (CannotCheck, CommandFailed, OSError, MemoryError, *NO_SENSE):
+        return None
 
 
 def _boot_all(bench: Bench, plans: Sequence[BootPlan]) -> list[BootRecord]:

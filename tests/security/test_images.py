@@ -10,15 +10,20 @@ import shutil
 import struct
 import subprocess
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from builder import conversion, room
 from builder.errors import CommandFailed, InputError
+from builder.formats import lvm
 from builder.formats.diskimage import read_header
 from builder.glance import source
+from builder.guest import patience
+from builder.guest import verify as verifying
 from builder.guest.outcome import CheckResult, CheckState
+from builder.guest.patience import Patience
 from builder.guest.ssh import Login
 from builder.guest.verify import VerifyOptions, verify
 from builder.manifest import find_manifest
@@ -162,6 +167,86 @@ def test_an_initramfs_that_unpacks_to_much_more_is_not_unpacked(good: SmallImage
 
     assert result.state != CheckState.PASS
     assert "512 MiB" in result.reason
+
+
+def test_a_size_below_zero_in_an_initramfs_does_not_lead_back(good: SmallImage, tmp_path: Path) -> None:
+    header = b"070701" + b"0" * 48 + b"-0000070" + b"0" * 32 + b"00000002" + b"0" * 8
+    image = good.copy(tmp_path / "image")
+    archive = tmp_path / "archive"
+    archive.write_bytes(header + b"x\0" + bytes(1000))
+    image.debug("cd /boot", "rm initramfs-6.1.0.img", f"write {archive} initramfs-6.1.0.img")
+
+    (result,) = look(image.finish(), "initramfs-generic").values()
+
+    assert result.state == CheckState.NOT_DONE
+    assert "not a number" in result.reason
+
+
+def test_expressions_of_an_image_do_not_keep_us(
+    good: SmallImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "Patience", partial(Patience, 5.0))
+    image = good.copy(tmp_path / "image")
+    image.put("/etc/selinux/targeted/contexts/files/file_contexts", "/etc/(a+)+b system_u:object_r:x_t:s0\n")
+    image.put("/etc/" + "a" * 60, "x")
+
+    results = look(image.finish(), "labels-as-policy", "fstab")
+
+    assert results["labels-as-policy"].state == CheckState.NOT_DONE
+    assert "keeps us for more than 5 s" in results["labels-as-policy"].reason
+
+
+def test_memory_that_an_image_makes_us_take_has_a_bound(
+    good: SmallImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "MEMORY", 64 << 20)
+    image = good.copy(tmp_path / "image")
+    image.put("/etc/fstab", "x y z\n" * (2 << 20))
+
+    results = look(image.finish(), "fstab", "root-locked")
+
+    assert results["fstab"].state == CheckState.NOT_DONE
+
+
+@pytest.mark.parametrize("size", [20 << 20, 200 << 30])
+def test_a_text_of_any_size_is_not_read(good: SmallImage, tmp_path: Path, size: int) -> None:
+    image = good.copy(tmp_path / "image")
+    image.debug(f"sif /etc/fstab size {size}", f"sif /etc/locale.conf size {size}")
+
+    results = look(image.finish(), "fstab", "locale")
+
+    assert {name: result.state for name, result in results.items()} == {
+        "fstab": CheckState.NOT_DONE, "locale": CheckState.NOT_DONE
+    }  # fmt: skip
+
+
+LVM = {
+    "quotes without an end": 'a = "\\"' + '\\"' * 500_000,
+    "a text for a number": 'g { extent_size = "xxxxxxxx"\nphysical_volumes {}\nlogical_volumes {} }',
+    "a number of many digits": "g { extent_size = " + "9" * 100_000 + "\nphysical_volumes {} }",
+    "a text that is multiplied": 'g { extent_size = 1\nphysical_volumes { pv0 { id = "a"\npe_start = "'
+    + "x" * 100_000
+    + '" } } }',
+    "depth": "a {" * 100_000,
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("text", LVM.values(), ids=LVM)
+def test_metadata_of_lvm_that_make_no_sense_are_an_error(text: str) -> None:
+    raw = bytearray(1 << 20)
+    raw[: 4096 + 512] = bytes(lvm.AREA) + lvm.metadata_area("x")[:512]
+    label = lvm.label_sector("a" * 32, 1 << 20)
+    raw[lvm.LABEL : lvm.LABEL + len(label)] = label
+    body = text.encode() + b"\0"
+    # A text as long as it likes, where metadata_area() has room for one of a volume's.
+    head = bytearray(lvm.metadata_area("x")[:512])
+    struct.pack_into("<QQI", head, 40, 512, len(body), lvm.checksum(body))
+    struct.pack_into("<I", head, 0, lvm.checksum(bytes(head[4:])))
+    raw[lvm.AREA :] = bytes(head) + body
+
+    with pytest.raises(lvm.LvmError):
+        lvm.read_physical_volume(lambda at, size: bytes(raw[at : at + size]))
 
 
 @pytest.mark.parametrize("kind", ["a fifo", "deep folders"])

@@ -195,7 +195,7 @@ class XfsReader:
                 at = extent.first * self.block
                 end = min(at + extent.count * self.block, inode.size)
                 source = self._place(extent.block)
-                self._room -= end - at
+                self._room -= max(end - at, 0)
                 if self._room < 0:
                     raise not_done("the files of the xfs are larger than the xfs")
                 while at < end:
