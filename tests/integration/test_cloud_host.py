@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from builder.places import SPECS
 from builder.report import Report
 from builder.runner import Completed
 from tests.rig.machine.machine import Machine
+from tests.rig.talk.host import find_wants
 from tests.rig.talk.machine import cloud_machine, install
 from tests.support.bundled import PYTHON
 from tests.support.rpm_tool import builder
@@ -75,6 +77,10 @@ print([each.name for each in store.objects("talk")])
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("apt-get") is None:
+        pytest.skip("Fixture Linux is made of Debian's packages, and apt-get is not installed")
+    for want in find_wants(SPECS):
+        pytest.skip(want)
     folder = tmp_path_factory.mktemp("cloud")
     words = ["openstack-utils", "openstack-python-bundled", *(f"openstack-{name}" for name in PROJECTS)]
     builder("rpm", *words, "-t", "fixture-12", "--with", "bundled", "--repo", "--local-key", cwd=folder)
@@ -84,8 +90,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def host(repository: Path) -> Iterator[Machine]:
     """A host with all packages, and nothing set up."""
-    if shutil.which("apt-get") is None:
-        pytest.skip("Fixture Linux is made of Debian's packages, and apt-get is not installed")
     with cloud_machine(repository, Report(quiet=True)) as machine:
         install(machine, *PACKAGES)
         yield machine
