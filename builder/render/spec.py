@@ -80,6 +80,7 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         documents=sources[-2:] if packaging.source is None else (),
         commands=commands_of(facts, packaging),
         site=facts.site,
+        rootwrap=next((path for path in facts.configuration if path.endswith("/rootwrap.conf")), None),
         applications=[service.wsgi.file for service in facts.services.values() if service.wsgi],
         upstream="%{upstream_version}" if packaging.upstream else "%{version}",
         account=around.user if around.user.provider is None else None,
