@@ -19,11 +19,13 @@ import yaml
 from builder.dib.disk import check_disk, describe_disk
 from builder.dib.scripts import check_scripts, phase_scripts
 from builder.errors import InputError, Problem
-from builder.kickstart.plan import ImagePlan, Repository
+from builder.kickstart.plan import ImagePlan, NetworkInterface, Repository
 from builder.targets import Dib, Target
 
 # diskimage-builder's words for architectures.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# KiB of an extent where none is asked for: vgcreate(8).
+LVM_EXTENT = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +107,36 @@ def _losses(plan: ImagePlan) -> Iterator[str]:
         yield "Signatures are checked by dnf in the image, not while its first packages are installed."
     if plan.bootloader.password.hash or plan.bootloader.password.plain:
         yield "bootloader --password: the boot menu is not locked."
+    for command, is_asked in _unsaid(plan):
+        if is_asked:
+            yield f"{command}: is not set in the image."
     yield "The same inputs do not give the same bytes, and there is no manifest."
+
+
+def _unsaid(plan: ImagePlan) -> Iterator[tuple[str, bool]]:
+    """Yield what of a kickstart the element's scripts do not set, and whether this one asks for it."""
+    yield "lang --addsupport", bool(plan.extra_langs)
+    yield "keyboard --xlayouts, --switch", bool(plan.keyboard.layouts or plan.keyboard.switch)
+    yield "timezone without --utc", not plan.timezone.utc
+    yield "timezone --nontp", not plan.timezone.ntp
+    yield "timezone --ntpservers", bool(plan.timezone.servers)
+    yield "timesource --ntp-pool", bool(plan.timezone.pools)
+    yield "timesource --nts", bool(plan.timezone.nts)
+    yield "rootpw --allow-ssh", plan.root_ssh_password
+    yield "firewall --remove-service", plan.firewall is not None and bool(plan.firewall.removed_services)
+    yield "firstboot --reconfig", plan.set_up_again
+    yield "xconfig --defaultdesktop", plan.default_desktop is not None
+    yield "%certificate", bool(plan.certificates)
+    yield "repo --install", any(repository.install for repository in plan.repositories)
+    yield "repo --ignoregroups", any(not repository.groups for repository in plan.repositories)
+    yield "%packages --inst-langs", plan.packages.languages is not None
+    yield f"bootloader --location={plan.bootloader.location}", plan.bootloader.location != "mbr"
+    yield "bootloader --disabled", plan.bootloader.disabled
+    yield "volgroup --pesize", any(group.extent_size != LVM_EXTENT for group in plan.disk.groups)
+    for device in plan.interfaces:
+        # What diskimage-builder's images do with each network card.
+        plain = NetworkInterface(name=device.name, place=device.place)
+        yield f"network {device.name}: device and options", device != plain
 
 
 def _files(

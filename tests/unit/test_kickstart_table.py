@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from builder.dib.export import Export, export_plan
+from builder.errors import InputError
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.policy import Treatment
 from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import commands_of, options_of
 from builder.kickstart.versions import known_versions
+from builder.targets import find_target
 from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 VERSIONS = known_versions()
@@ -352,6 +355,36 @@ def test_honoured_option_changes_the_plan(
 
     assert without != with_option, f"{lines[1]!r} makes the plan that {lines[0]!r} makes"
     assert without == _plan(tmp_path, lines[0], version)
+
+
+# Decided when the plan is made: the export has its outcome.
+DECIDED = {("part", "--maxsize")}
+
+
+@pytest.mark.parametrize(
+    ("word", "lines"),
+    [pytest.param(word, lines, id=" ".join(word)) for word, lines in EFFECTS.items() if word not in DECIDED],
+)
+def test_honoured_option_is_exported_to_diskimage_builder_or_refused_or_listed_as_lost(
+    tmp_path: Path, word: tuple[str, str], lines: tuple[str, ...]
+) -> None:
+    version = lines[2] if len(lines) > 2 else "F45"
+    without, with_option = (_export(_plan(tmp_path, line, version)) for line in lines[:2])
+
+    if isinstance(without, Export) and isinstance(with_option, Export):
+        command = lines[1].splitlines()[-1].split()[0]
+        lost = [line for line in with_option.losses if line.startswith((word[0], command))]
+        assert lost or without != with_option, (
+            "builder/dib/scripts.py sets it, or export.py says that it is lost"
+        )
+
+
+def _export(plan: ImagePlan) -> Export | None:
+    """Return the export of a plan; None where it is refused."""
+    try:
+        return export_plan(_comparable(plan), find_target("fedora-45"))
+    except InputError:
+        return None
 
 
 @pytest.mark.parametrize("line", WORDS.values(), ids=WORDS)

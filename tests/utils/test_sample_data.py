@@ -143,7 +143,7 @@ def test_unknown_profile_and_service_are_reported_with_those_there_are(catalogue
     with pytest.raises(UsageError, match='unknown service "nvoa"') as service:
         build(catalogue, "current", services=("nvoa",))
 
-    assert profile.value.hint == "one of %s" % ", ".join(profiles.profiles(catalogue))
+    assert profile.value.hint == f"one of {', '.join(profiles.profiles(catalogue))}"
     assert "nova" in service.value.hint
 
 
