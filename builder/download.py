@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Files from elsewhere that go into a package: each by URL and sha256, fetched once and kept.
 
-pypi://NAME/FILE is a file of the Python package index: of the one that pip is set to, whichever that is.
+pypi://NAME/FILE is a file of the Python package index: of the one that pip is set to, whichever that is;
+npm:///NAME/FILE is one of the registry that npm is set to.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Remote:
     name: str
 
     def __post_init__(self) -> None:
-        if urllib.parse.urlsplit(self.url).scheme not in ("https", "http", "file", "pypi"):
-            raise ValueError(f'url "{self.url}" is not https, http, file or pypi')
+        if urllib.parse.urlsplit(self.url).scheme not in ("https", "http", "file", "pypi", "npm"):
+            raise ValueError(f'url "{self.url}" is not https, http, file, pypi or npm')
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(f'sha256 "{self.sha256}" is not 64 hex digits')
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+~-]*", self.name):
@@ -74,11 +75,13 @@ def place_in_cache(source: Remote) -> Path:
 
 
 def _download(source: Remote, runner: Runner) -> bytes:
-    if urllib.parse.urlsplit(source.url).scheme != "pypi":
+    scheme = urllib.parse.urlsplit(source.url).scheme
+    if scheme != "pypi":
+        url = _npm_address(source.url, runner) if scheme == "npm" else source.url
         try:
-            return _read(source.url)
+            return _read(url)
         except _NotThere as error:
-            raise RemoteError(f"{mask(source.url)}: {error}", hint="is there a network?") from error
+            raise RemoteError(f"{mask(url)}: {error}", hint="is there a network?") from error
     pip = pip_settings(runner)
     indexes = f"{pip.get('index-url') or default_index(runner)} {pip.get('extra-index-url', '')}".split()
     reasons = []
@@ -91,6 +94,18 @@ def _download(source: Remote, runner: Runner) -> bytes:
         f"{source.name}: {'; '.join(reasons) or 'pip has no index'}",
         hint="is there a network? `pip config list` shows the index that is asked; http_proxy counts",
     )
+
+
+def _npm_address(url: str, runner: Runner) -> str:
+    """Return where npm's registry has npm:///NAME/FILE; NAME may have a scope, as in @novnc/novnc.
+
+    The registry is that of npm_config_registry, or what npm says.
+    """
+    registry = os.environ.get("npm_config_registry")  # noqa: SIM112 - npm's own spelling
+    if not registry:
+        registry = runner.run(["npm", "config", "get", "registry"]).stdout.strip()
+    name, _, file = urllib.parse.urlsplit(url).path.strip("/").rpartition("/")
+    return f"{registry.rstrip('/')}/{name}/-/{file}"
 
 
 def _read(url: str, *, certificates: str | None = None) -> bytes:

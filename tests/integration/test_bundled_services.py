@@ -183,6 +183,33 @@ def test_what_is_bundled_is_reported(host: Machine) -> None:
     assert f"bundled(python3dist(pyuwsgi)) = {uwsgi.replace('.post', '^post')}\n" in reported
 
 
+def test_gunicorn_serves_by_the_settings_of_uwsgi(host: Machine) -> None:
+    """As the packages for a Python have it for which uwsgi has no wheel."""
+    folder = "/run/systemd/system/openstack-keystone.service.d"
+    host.write(
+        f"{folder}/gunicorn.conf",
+        "[Service]\nEnvironment=SERVICE_SETTINGS=/etc/keystone/openstack-keystone-uwsgi.ini\nExecStart=\n"
+        "ExecStart=/usr/lib/openstack/bin/gunicorn --config /usr/lib/openstack/gunicorn.conf.py\n",
+    )
+    host.run(["systemctl", "daemon-reload"])
+    host.run(["systemctl", "restart", "openstack-keystone"], timeout=120)
+
+    status, body = fetch(host, URL)
+    assert (status, json.loads(body)["version"]["status"]) == (200, "stable")
+    pid = host.run(
+        ["systemctl", "show", "--value", "--property=MainPID", "openstack-keystone"]
+    ).stdout.strip()
+    assert host.read(f"/proc/{pid}/cmdline").startswith("gunicorn: master")
+    # Tokens are longer than what gunicorn takes of itself.
+    long = f"X-Auth-Token: {'a' * 20000}"
+    said = host.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", long, f"{URL}/users"])
+    assert said.stdout == "401"
+
+    host.run(["rm", "-r", folder])
+    host.run(["systemctl", "daemon-reload"])
+    host.run(["systemctl", "restart", "openstack-keystone"], timeout=120)
+
+
 def test_stopped_service_is_away_and_starts_again(host: Machine) -> None:
     host.run(["systemctl", "stop", "openstack-keystone"])
 

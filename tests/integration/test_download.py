@@ -132,6 +132,18 @@ def test_file_of_the_index_comes_from_the_one_that_pip_is_set_to(
     assert server.asked == [("/simple/my-thing/", expected), ("/files/My_Thing-1.0.tar.gz", expected)]
 
 
+def test_file_of_npms_registry_comes_from_the_one_that_npm_is_set_to(
+    server: Server, runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "served" / "@scope" / "thing" / "-"
+    folder.mkdir(parents=True)
+    (folder / "thing-1.0.tgz").write_bytes(DATA)
+    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{server.server_port}/")
+    source = Remote(url="npm:///@scope/thing/thing-1.0.tgz", sha256=SHA256, name="thing-1.0.tgz")
+
+    assert fetch(source, runner).read_bytes() == DATA
+
+
 def test_password_of_an_index_is_not_reported(
     server: Server, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +160,7 @@ def test_password_of_an_index_is_not_reported(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"url": "ftp://example.com/a"}, "not https, http, file or pypi"),
+        ({"url": "ftp://example.com/a"}, "not https, http, file, pypi or npm"),
         ({"sha256": "abc"}, "not 64 hex digits"),
         ({"name": "../a"}, "not the name of a file"),
     ],

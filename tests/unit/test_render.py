@@ -206,8 +206,23 @@ def test_uwsgi_serves_the_port_of_the_catalogue(path: Path) -> None:
     assert service.wsgi
     assert ini["uwsgi"]["module"] == service.wsgi.module
     assert ini["uwsgi"]["http-socket"] == f":{project.releases['current'].ports[service.wsgi.port]}"
-    assert f"ExecStart=uwsgi --ini /etc/{project.project}/{path.name}\n" in unit(
-        "current", path.parent.name, service.name
+    text = unit("current", path.parent.name, service.name)
+    assert f"ExecStart=uwsgi --ini /etc/{project.project}/{path.name}\n" in text
+    # Active when that address has answered; where it is another there, it is not waited for.
+    (answer,) = re.findall(r"^ExecStartPost=-(.*)$", text, re.MULTILINE)
+    assert answer.endswith(f" http://127.0.0.1{ini['uwsgi']['http-socket']}{service.wsgi.path}")
+
+
+def test_static_files_of_the_dashboard_are_made_when_it_is_installed_and_go_with_it() -> None:
+    spec = (SPECS / "current" / "openstack-horizon.spec").read_text()
+
+    made = re.search(r"^%posttrans -n openstack-dashboard\n(\S+)", spec, re.MULTILINE)
+    assert made
+    assert f"%{{buildroot}}{made[1].replace('/usr/libexec', '%{_libexecdir}')}\n" in spec
+    assert re.search(
+        r"^%preun -n openstack-dashboard\nif .*\n +rm -rf /usr/share/openstack-dashboard/static/\*",
+        spec,
+        re.M,
     )
 
 
