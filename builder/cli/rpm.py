@@ -66,7 +66,7 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
                         help="builds at the same time (default: one per processor)")  # fmt: skip
     parser.add_argument(
         "--work", type=Path, metavar="DIR",
-        help="build in DIR (default: in memory where there is room, else in the cache)",
+        help="build in DIR (default: in memory where there is space, else in the cache)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the manifests")
 
