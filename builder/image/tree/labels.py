@@ -13,10 +13,10 @@ from builder.formats.file_contexts import FileContexts
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation import mounts
 from builder.image.tree import tree
+from builder.kickstart.disk.filesystems import EXT
 
 _ATTRIBUTE = "security.selinux"
 _KERNEL = ("/dev", "/proc", "/sys", "/run")
-_EXT = ("ext2", "ext3", "ext4")
 _HERE = Path("/tmp/beneath")
 
 
@@ -33,7 +33,7 @@ def read_contexts(path: str) -> FileContexts:
 def make_lost_and_found(layout: DiskLayout) -> None:
     """Make the folder that mke2fs(8) would make, so that it gets its label with the rest."""
     for mount in layout.mounts:
-        if mount.placed.fstype in _EXT:
+        if mount.placed.fstype in EXT:
             folder = tree.path(mount.mountpoint) / "lost+found"
             if not folder.exists():
                 folder.mkdir(mode=0o700)

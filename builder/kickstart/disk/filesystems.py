@@ -29,8 +29,9 @@ class FileSystemKind:
     `label` is the longest in bytes, `least` the smallest size in MiB; `refuse` gets --mkfsoptions. `tools`
     are programs of this host that write it. In a guest `package` has its tools, and of them `grown_by` grows
     it while it is mounted; `is_checked` says whether it is checked at boot. `grub` is the module of GRUB that
-    reads it, where every GRUB of ours does not have it anyway. `by_dib`: diskimage-builder makes it.
-    `is_named`: --fstype takes it.
+    reads it, where every GRUB of ours does not have it anyway; `dracut` the module of dracut that finds a
+    root on it, where its driver is not enough. `by_dib`: diskimage-builder makes it. `is_named`: --fstype
+    takes it.
     """
 
     label: int = 0
@@ -42,6 +43,7 @@ class FileSystemKind:
     grown_by: str | None = None
     is_checked: bool = True
     grub: str | None = None
+    dracut: str | None = None
     by_dib: bool = True
     is_named: bool = True
 
@@ -178,6 +180,7 @@ KINDS = {
         grown_by="btrfs",
         is_checked=False,
         grub="btrfs",
+        dracut="btrfs",
         by_dib=False,
     ),
     "vfat": _FAT,

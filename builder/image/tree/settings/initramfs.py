@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from builder.image.build import Build
 from builder.image.tree import tree
+from builder.kickstart.disk.filesystems import EXT, KINDS
 
 FILE = "/etc/dracut.conf.d/50-root-storage.conf"
-# What dracut puts into any generic initramfs by default.
-_USUAL = ("ext2", "ext3", "ext4")
 
 
 def apply(build: Build) -> None:
@@ -24,9 +23,10 @@ def apply(build: Build) -> None:
             continue
         if volume not in disk.partitions:
             modules.add("lvm")
-        if volume.fstype == "btrfs":
-            modules.add("btrfs")
-        if volume.fstype not in _USUAL:
+        if module := KINDS[volume.fstype].dracut:
+            modules.add(module)
+        # dracut puts ext's driver into any generic initramfs by default.
+        if volume.fstype not in EXT:
             drivers.add(volume.fstype)
     lines = [f'add_dracutmodules+=" {" ".join(sorted(modules))} "'] if modules else []
     lines += [f'add_drivers+=" {" ".join(sorted(drivers))} "'] if drivers else []
