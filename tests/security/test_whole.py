@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -219,3 +220,42 @@ def test_a_disk_that_is_full_is_said_in_one_line_and_nothing_is_lost(
     assert list((tmp_path / "is").rglob(f"{WORK_PREFIX}*")) == []
     done = job.run()
     assert done.returncode == 0, done.stderr
+
+
+CONVERT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from builder.errors import BuildError
+from builder.glance import converted, source
+from builder.report import Report
+from builder.runner import Runner
+report = Report(quiet=True)
+try:
+    local = replace(source.read(Path(sys.argv[1])), digests={"sha256": "ab" * 32})
+    with converted.converted(local, "qcow2", Runner(report), report):
+        print("converted")
+except BuildError as error:
+    print(error.message)
+print(sorted(path.name for path in Path(sys.argv[1]).parent.iterdir()))
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
+def test_an_upload_that_fills_the_disk_with_its_copy_leaves_the_image_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (tmp_path / "disk.raw").write_bytes(bytes(510) + b"\x55\xaa" + os.urandom(24 << 20))
+    script = 'mount -t tmpfs -o size=32m tmpfs "$1"; cp "$2" "$1"; shift 2; exec "$@"'
+    words = ["unshare", "--mount", "sh", "-c", script, "sh", str(folder), str(tmp_path / "disk.raw")]
+
+    done = subprocess.run(
+        [*words, sys.executable, "-c", CONVERT, str(folder / "disk.raw")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert not done.returncode, done.stderr
+    said, left = done.stdout.splitlines()
+    assert "no space left" in said.lower() or "free" in said, done.stderr
+    assert left == "['disk.raw']"
