@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from builder.bubblewrap import host_programs, no_environment
-from builder.errors import CommandFailed
+from builder.calls import JOIN_SESSION_KEYRING, call
+from builder.errors import BuildError, CommandFailed
 from builder.runner import Child, Completed, Process, Runner
 
 # Seconds for one program, and bytes: of memory, and of what it says.
@@ -103,7 +104,7 @@ def start_apart(
     """
     words = _words(readable, [folder, *writable], {}, devices=devices)
     line = [*words, "--chdir", folder.absolute(), "--", *argv]
-    return runner.spawn(line, log=log, child=Child(apart=True))
+    return runner.spawn(line, log=log, child=Child(apart=True, preexec=_leave_keys))
 
 
 def _words(
@@ -173,7 +174,15 @@ def _watch(
 
 
 def _limit(longest: float) -> None:
+    _leave_keys()
     # One that nobody is left to end does not compute for ever.
     resource.setrlimit(resource.RLIMIT_CPU, (int(longest), int(longest)))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _leave_keys() -> None:
+    """Have an empty session keyring in place of the user's (session-keyring(7))."""
+    # On a machine whose calls we do not know the user's stays: a room is less there, but not nothing.
+    with contextlib.suppress(BuildError):
+        call("keyctl", JOIN_SESSION_KEYRING, None)

@@ -328,3 +328,24 @@ def test_what_a_parser_writes_besides_its_folder_is_nothing(tmp_path: Path) -> N
     done = room.run_apart(Runner(Report(quiet=True)), ["/bin/sh", "-c", script], writable=tmp_path)
 
     assert done.stdout == ""
+
+
+SEARCH = """
+import ctypes, sys
+# keyctl(2): KEYCTL_SEARCH in the session's keyring.
+found = ctypes.CDLL(None).syscall(250, 10, -3, b"user", sys.argv[1].encode(), 0)
+print("found" if found > 0 else "no such key")
+"""
+
+
+def test_a_parser_does_not_have_the_keys_of_the_session(tmp_path: Path, session_key: str) -> None:
+    runner = Runner(Report(quiet=True))
+    words = ["/usr/bin/python3", "-c", SEARCH, session_key]
+    outside = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+    done = room.run_apart(runner, words, writable=tmp_path)
+    process = room.start_apart(runner, words, folder=tmp_path, log=tmp_path / "log")
+    process.wait()
+
+    assert outside == "found\n"
+    assert done.stdout == (tmp_path / "log").read_text() == "no such key\n"

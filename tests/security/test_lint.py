@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from builder import calls
 from builder.errors import BuildError
-from builder.image.isolation import calls, seccomp
+from builder.image.isolation import seccomp
 from tests.unit.test_imports import BUILDER, imported, modules, parse
 
 # The tree's place inside. Who may name it: those that mount it, hand it to a room as a whole, or open its
@@ -71,7 +72,7 @@ def test_numbers_of_system_calls_stand_in_one_table() -> None:
         if re.search(r"libc\.syscall\(|_SYS_[A-Z]+\b.* = ", path.read_text())
     }
 
-    assert calling == {"image/isolation/calls.py"}
+    assert calling == {"calls.py"}
 
 
 HEADERS = {

@@ -16,7 +16,7 @@ UTILS = ROOT / "utils" / "openstack_utils"
 # but for the pairs of ALLOWED.
 LAYERS = (
     ("errors", "folders", "lifetime", "masking", "sizes", "repofile"),
-    ("destination",),
+    ("calls", "destination"),
     ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
     ("tools", "manifest", "page", "releases", "timeline"),
     ("versions",),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from builder.image.isolation.calls import call
+from builder.calls import call
 from builder.image.isolation.mounts import check
 
 _VERSION = 1

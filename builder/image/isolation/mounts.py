@@ -10,8 +10,8 @@ import ctypes
 import os
 from pathlib import Path
 
+from builder.calls import call
 from builder.errors import PermissionMissing
-from builder.image.isolation.calls import call
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18

@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builder.calls import JOIN_SESSION_KEYRING, call
 from builder.errors import BuildError
 from builder.image.isolation import landlock, memory, seccomp
-from builder.image.isolation.calls import call
 from builder.image.isolation.door import Door, Request, attend
 from builder.image.isolation.idmap import IDS, IdRange, find_ids, is_root, write_maps
 from builder.image.isolation.mounts import check
@@ -46,7 +46,6 @@ __all__ = ("Bind", "Door", "run_inside")
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP = 0x00020000, 0x04000000, 0x08000000, 0x02000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 _PR_SET_DUMPABLE = 4
-_JOIN_SESSION_KEYRING = 1
 # Of all that the inside starts together.
 MOST_PROCESSES = 4096
 
@@ -203,7 +202,7 @@ def _let_go(peer: int) -> int:
     os.dup2(peer, 3, inheritable=False)
     check(call("close_range", 4, ctypes.c_uint(0xFFFFFFFF), 0), "close_range")
     # A kernel without keyrings has none to leave.
-    call("keyctl", _JOIN_SESSION_KEYRING, None)
+    call("keyctl", JOIN_SESSION_KEYRING, None)
     with contextlib.suppress(OSError):
         # When memory ends, it is this build's that is freed.
         Path("/proc/self/oom_score_adj").write_text("1000")

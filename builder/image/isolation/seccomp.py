@@ -18,7 +18,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from builder.image.isolation.calls import MACHINES, check_machine, number
+from builder.calls import MACHINES, check_machine, number
 from builder.image.isolation.mounts import check
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2

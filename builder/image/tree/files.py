@@ -20,9 +20,9 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from builder.calls import call
 from builder.errors import BuildError
 from builder.folders import FolderEntry, remove, walk
-from builder.image.isolation.calls import call
 
 _NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
 # The kernel asks to try again when folders move while it looks; nobody moves any for long.

@@ -14,6 +14,8 @@ from typing import Any
 
 from builder.errors import BuildError
 
+# Of keyctl(2): a new session keyring, without a name.
+JOIN_SESSION_KEYRING = 1
 # In the order of the columns below, with what seccomp(2) calls them (linux/audit.h).
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 NUMBERS = {
