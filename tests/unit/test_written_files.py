@@ -74,6 +74,7 @@ ELSEWHERE = {
         "--clouds-file",
     ): "tests/utils/test_private_files.py::test_only_a_regular_file_is_replaced",
     ("demo", "--output"): "tests/utils/test_private_files.py::test_only_a_regular_file_is_replaced",
+    ("demo", "--nova-volumes"): "tests/utils/test_demo_plan.py::test_wrong_usage_is_one_line_and_exit_2",
     ("db", "--root"): "tests/utils/test_config_safety.py",
     ("db", "--config-dir"): "tests/utils/test_config_safety.py",
 }

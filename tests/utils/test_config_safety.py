@@ -2,12 +2,14 @@
 """What replacing a file keeps, whom it refuses, and that writers at once lose nothing."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +62,13 @@ def test_the_mode_is_kept(sample: Path, mode: int) -> None:
     assert sample.stat().st_ino != before
 
 
+def open_folders(folder: Path) -> None:
+    """Let any user reach `folder`: pytest's own are its user's only, and a worker has one more of them."""
+    end = Path(tempfile.gettempdir())
+    for each in itertools.takewhile(lambda path: path != end, (folder, *folder.parents)):
+        each.chmod(0o755)
+
+
 @as_root
 def test_owner_and_group_are_kept(sample: Path) -> None:
     os.chown(sample, 1234, 4321)
@@ -73,8 +82,7 @@ def test_owner_and_group_are_kept(sample: Path) -> None:
 def test_an_owner_that_cannot_be_kept_is_a_refusal(sample: Path) -> None:
     os.chown(sample.parent, NOBODY, NOBODY)
     sample.chmod(0o666)
-    for parent in sample.parents[:3]:
-        parent.chmod(0o755)
+    open_folders(sample.parent)
 
     refused = as_nobody("--set", sample, "s", "a", "2")
     assert refused.code == 1
@@ -156,8 +164,7 @@ def test_hard_links_are_refused_unless_in_place(sample: Path) -> None:
 def test_an_unwritable_folder_is_refused_unless_in_place(sample: Path) -> None:
     sample.chmod(0o666)
     sample.parent.chmod(0o555)
-    for parent in sample.parent.parents[:2]:
-        parent.chmod(0o755)
+    open_folders(sample.parent.parent)
     if os.geteuid() == 0:
         os.chown(sample, NOBODY, NOBODY)
     try:
@@ -173,8 +180,7 @@ def test_an_unwritable_folder_is_refused_unless_in_place(sample: Path) -> None:
 
 def test_a_file_without_permission_is_refused(sample: Path) -> None:
     sample.chmod(0)
-    for parent in sample.parents[:3]:
-        parent.chmod(0o755)
+    open_folders(sample.parent)
     for operation in (("--get", sample, "s", "a"), ("--set", sample, "s", "a", "2")):
         refused = as_nobody("--strict-exit", *operation)
         assert (refused.code, refused.err) == (4, f"error: {sample}: permission denied\n")
