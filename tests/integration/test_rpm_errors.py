@@ -97,7 +97,7 @@ def test_a_disk_that_is_full_is_reported_with_the_way_out(tmp_path: Path) -> Non
 
     assert done.returncode == 1
     assert "%build failed: cat: write error: No space left on device" in done.stderr
-    assert "build where there is more room with --work DIR" in done.stderr
+    assert "build where there is more space with --work DIR" in done.stderr
 
 
 def test_killed_build_leaves_a_work_folder_that_the_next_build_removes(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 from builder.catalogue.load import load_catalogue
 from builder.catalogue.sense import find_license_fault
 from builder.errors import InputError
-from builder.places import SPECS
-from builder.rpm.build.failure import find_origin
+from builder.places import SOURCE, SPECS
+from builder.rpm.build.failure import explain_failure, find_origin
 from builder.rpm.spec.packages import find_packages
+from builder.targets import find_target
 from tests.support.catalogue_copy import spoil
 
 # What stands in keystone.yaml, what stands there instead, what is reported.
@@ -94,3 +95,24 @@ def test_line_of_a_spec_leads_to_its_line_of_the_catalogue(needle: str, file: st
     assert place == "specs/services/keystone.yaml"
     text = (SPECS.parent / place).read_text().splitlines()
     assert any(file.strip() in each for each in text[int(line) - 1 : int(line) + 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "openstack-nova",
+            "specs/current/openstack-nova.spec, made from specs/services/nova.yaml, and the log",
+        ),
+        ("openstack-utils", "specs/openstack-utils.spec, and the log"),
+    ],
+)
+def test_a_failed_build_names_the_spec_and_what_it_is_made_from(name: str, expected: str) -> None:
+    target = find_target("fixture-12")
+    package = next(one for one in find_packages(SOURCE, [name]) if one.release in (None, target.release))
+    said = "error: Installed (but unpackaged) file(s) found:\n   /usr/bin/x\n"
+
+    error = explain_failure(package, target, said, buildroot="/build/root", log=None)
+
+    assert error.message.endswith("file(s) found: /usr/bin/x")
+    assert (error.hint or "").replace(f"{SOURCE}/", "") == f"see {expected}"

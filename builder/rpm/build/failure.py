@@ -18,16 +18,21 @@ from builder.schema import LOADER, show_path
 from builder.targets import Target
 
 
+def find_project(package: Package) -> Path | None:
+    """Return the file of the catalogue that a spec is generated from; None: it is written by hand."""
+    named = re.search(r"^# Made by .* from specs/(services/[\w.-]+):", package.text, re.MULTILINE)
+    return SPECS / named[1] if named else None
+
+
 def find_origin(package: Package, line: int) -> str | None:
     """Return "file:line" of the catalogue that a line of a generated spec comes from, None without one.
 
     It is the longest text of the project's YAML that stands in the line.
     """
     lines = package.text.splitlines()
-    named = re.search(r"^# Made by .* from specs/(services/[\w.-]+):", package.text, re.MULTILINE)
-    if named is None or not 0 < line <= len(lines):
+    path = find_project(package)
+    if path is None or not 0 < line <= len(lines):
         return None
-    path = SPECS / named[1]
     written = lines[line - 1].replace("%%", "%")
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
@@ -98,9 +103,11 @@ def explain_failure(
                 break
             reason += f" {line.strip()}"
     reason = re.sub(r"BUILDROOT/[^/\s]+", "", reason)
+    project = find_project(package)
+    made = f", made from {show_path(project)}," if project else ","
     full = os.strerror(errno.ENOSPC) in text
     return CommandFailed(
         f"rpmbuild failed for {package.name} on {target.name}: {reason}",
-        hint="build where there is more room with --work DIR" if full else f"see {spec}, and the log",
+        hint="build where there is more space with --work DIR" if full else f"see {spec}{made} and the log",
         log=log,
     )
