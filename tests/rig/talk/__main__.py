@@ -121,6 +121,9 @@ def main() -> int:
     except (StepFailed, BuildError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return 130
     finally:
         write_page(PAGE, talk.steps, notes, talk.memory)
         print(f"\n{sum(step.seconds for step in talk.steps):.0f} s: {os.path.relpath(PAGE, CHECKOUT)}")
