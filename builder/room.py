@@ -43,6 +43,7 @@ def run_apart(
     room: int = 0,
     folder: Path = Path("/"),
     input: str | None = None,
+    most: int | None = None,
     ok: Sequence[int] = (0,),
     env: Mapping[str, str] | None = None,
     hint: str | None = None,
@@ -56,7 +57,7 @@ def run_apart(
         writable: the one file or folder that it may write, at the same place.
         room: bytes that it may write.
         folder: where it is started.
-        input, ok, env, hint: as of Runner.run.
+        input, most, ok, env, hint: as of Runner.run.
         longest: seconds.
 
     Raises:
@@ -68,6 +69,7 @@ def run_apart(
             return runner.run(
                 [*words, "--chdir", folder.absolute(), "--", *argv],
                 input=input,
+                most=most,
                 ok=ok,
                 hint=hint,
                 timeout=longest,

@@ -100,6 +100,7 @@ class Runner:
         hint: str | None = None,
         timeout: float | None = None,
         largest: int = pipes.LARGEST,
+        most: int | None = None,
         child: Child = ORDINARY,
     ) -> Completed:
         """Run a program to its end.
@@ -114,6 +115,7 @@ class Runner:
             hint: for the error, when it fails.
             timeout: seconds, then it is killed and CommandFailed raised.
             largest: bytes that are kept of what it says.
+            most: bytes that it may say, then it is killed and CommandFailed raised; None: any.
             child: what is special about it.
 
         Raises:
@@ -130,7 +132,11 @@ class Runner:
                 logged.write(f"+ {shown}\n".encode())
             process = _start(words, env, child, has_input=data is not None, joined=logged is not None)
             with self._watched(process, group=child.group):
+                said = 0
                 for pipe, piece in pipes.exchange(process, data, timeout, child.watch):
+                    said += len(piece)
+                    if most is not None and said > most:
+                        raise CommandFailed(f"{_name(argv)} was ended: it says more than {most >> 20} MiB")
                     (logged or (out if pipe is process.stdout else err)).write(piece)
         except TimeoutError as error:
             raise CommandFailed(
@@ -142,8 +148,8 @@ class Runner:
         if self.report.is_verbose and (out.text or err.text):
             self.report.debug((out.text + err.text).rstrip())
         if ok and process.returncode not in ok:
-            said = last_words(err.text or out.text or (_tail(log) if log else ""))
-            raise CommandFailed(_failure(argv, process.returncode, said), hint=hint, log=log)
+            last = last_words(err.text or out.text or (_tail(log) if log else ""))
+            raise CommandFailed(_failure(argv, process.returncode, last), hint=hint, log=log)
         return Completed(returncode=process.returncode, stdout=out.text, stderr=err.text)
 
     def end(self) -> None:

@@ -20,6 +20,8 @@ from builder.runner import Completed, Runner
 # ssh replaces what follows a %, and has a shell read the line, in the folder of the socket.
 _PROXY = shlex.join([PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH]).replace("%", "%%")
 KEY = "id_ed25519"
+# Bytes that a guest may say: the script's answers take some hundred KiB.
+LARGEST_ANSWER = 32 << 20
 
 
 def make_key(runner: Runner, folder: Path) -> str:
@@ -71,6 +73,7 @@ class Login:
                 placed={"/etc/passwd": f"verify:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n"},
                 folder=self.folder,
                 input=script,
+                most=LARGEST_ANSWER,
                 ok=(),
                 longest=timeout,
             )

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from builder import room
-from builder.errors import BuildError
+from builder.errors import BuildError, CommandFailed
 from builder.guest import metadata, qemu, ssh
 from builder.guest.checks import across, booted
 from builder.guest.facts import COMMANDS, COSTLY, parse_facts
@@ -349,3 +349,10 @@ def test_a_parser_does_not_have_the_keys_of_the_session(tmp_path: Path, session_
 
     assert outside == "found\n"
     assert done.stdout == (tmp_path / "log").read_text() == "no such key\n"
+
+
+def test_a_program_that_talks_without_an_end_is_ended() -> None:
+    with pytest.raises(CommandFailed) as caught:
+        room.run_apart(Runner(Report(quiet=True)), ["yes"], most=1 << 20)
+
+    assert caught.value.message == "yes was ended: it says more than 1 MiB"
