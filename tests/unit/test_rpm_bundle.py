@@ -223,6 +223,22 @@ def test_what_the_table_leaves_out_is_not_there_and_its_licences_are_of_parts() 
         assert set(row.pythons) <= LOCK.keys(), name
 
 
+def test_a_target_without_packages_for_its_python_cannot_do_without(tmp_path: Path) -> None:
+    settings = RunSettings(root=ROOT, rpm="4.18.0", out=tmp_path, without=("bundled",))
+    name, target = "openstack-keystone", "epel-9"
+
+    with pytest.raises(
+        InputError, match="openstack-keystone cannot be built --without bundled for epel-9"
+    ) as caught:
+        plan_builds(
+            pair(find_packages(ROOT, [name]), select([target]), named=[name, target]),
+            settings,
+            Runner(Report(quiet=True)),
+        )
+
+    assert caught.value.problems[0].hint == "leave out --without bundled"
+
+
 @pytest.mark.parametrize(
     ("package", "target", "condition", "message"),
     [

@@ -161,7 +161,8 @@ def _check_conditions(pairs: Sequence[tuple[Package, Target]], settings: RunSett
         problems += [
             Problem(
                 message=f"{package.name} cannot be built --without {BUNDLED} for {target.name}: "
-                f"it has no packages for its Python {target.environment.version}"
+                f"it has no packages for its Python {target.environment.version}",
+                hint=f"leave out --without {BUNDLED}",
             )
             for package, target in pairs
             if package.has_condition(BUNDLED) and target.environment and not target.carries_release
