@@ -77,7 +77,8 @@ class Rpm:
     """What the target's rpm reads and writes.
 
     `payload` is rpm's %_binary_payload; `macros` are files of specs/macros, loaded in this order;
-    `database` is the format of the rpm database below `dbpath`.
+    `database` is the format of the rpm database below `dbpath`; where the host's rpm does not write it, the
+    target's own installs an image's packages.
     """
 
     version: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture.repository import KEY, Repository, build_repository
+from tests.rig.fixture.rules import DEFAULT_VERSION
 from tests.rig.machine import trees
 from tests.rig.machine.trees import HERE, Init, Tree
 
@@ -24,27 +25,30 @@ MASKED = "etc/systemd/system/systemd-networkd-wait-online.service"
 MACROS = "%_dbpath /usr/lib/sysimage/rpm\n%_netsharedpath /proc:/sys:/dev:/run\n"
 
 
-def fixture_tree(report: Report) -> Tree:
+def fixture_tree(report: Report, version: str = DEFAULT_VERSION) -> Tree:
     """Return the tree; the first time, the repository and the tree are made.
+
+    Args:
+        version: which Fixture Linux.
 
     Raises:
         ToolMissing: a program is not installed.
         RemoteError: Debian's mirror cannot be reached.
     """
-    repository = build_repository(report)
+    repository = build_repository(report, version=version)
     inputs = [repository.folder.name, trees.sources_digest(*SOURCES)]
-    folder = trees.cached("fixture", inputs, partial(_install, repository), report)
+    folder = trees.cached("fixture", inputs, partial(_install, repository, version), report)
     return Tree(kind="fixture", folder=folder, init=Init.SYSTEMD, repository=repository.folder)
 
 
-def _install(repository: Repository, tree: Path, runner: Runner) -> None:
+def _install(repository: Repository, version: str, tree: Path, runner: Runner) -> None:
     work = tree.parent
     (work / ".rpmmacros").write_text(MACROS)
     argv: list[str | Path] = ["unshare", "--mount", "--pid", "--fork", "--kill-child", HERE / "dnf.sh", tree]
     argv += [
         "--assumeyes",
         "--quiet",
-        "--releasever=12",
+        f"--releasever={version}",
         "--setopt=plugins=0",
         "--setopt=reposdir=/nonexistent",
     ]
