@@ -24,7 +24,9 @@ SERVER_ADDITIONAL_ERL_ARGS="+S 1:1"
 EOF
 
 # One process of each API is enough for one user.
-sed -i 's/^processes = .*/processes = 1/' /etc/*/*-uwsgi.ini
+for file in /etc/*/*-uwsgi.ini; do
+    [ ! -f "$file" ] || sed -i 's/^processes = .*/processes = 1/' "$file"
+done
 
 # A kernel without the module openvswitch: the switch runs in user space. Nobody sets an instance's tap up
 # there, and packets whose checksum is left to the host reach nobody.
