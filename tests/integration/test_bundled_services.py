@@ -161,7 +161,7 @@ def test_service_runs_from_the_environment_as_its_user(host: Machine, unit: str,
 def test_everything_that_the_metadata_asks_for_is_bundled_or_known_to_be_left_out(host: Machine) -> None:
     missing = host.run([PYTHON, "-c", CHECK]).stdout.split("\n")[:-1]
 
-    assert set(missing) == set(read_table().left_out_of("3.11"))
+    assert set(missing) == {row.name for row in read_table().left_out.values() if row.concerns("3.11")}
 
 
 def test_environment_and_system_do_not_see_each_other(host: Machine) -> None:
@@ -180,7 +180,7 @@ def test_what_is_bundled_is_reported(host: Machine) -> None:
     oslo, alchemy, uwsgi = host.run([PYTHON, "-c", script]).stdout.split()
     assert f"bundled(python3dist(oslo-config)) = {oslo}\n" in reported
     assert f"bundled(python3dist(sqlalchemy)) = {alchemy}\n" in reported
-    assert f"bundled(python3dist(pyuwsgi)) = {uwsgi.replace('.post', '^post')}\n" in reported
+    assert f"bundled(python3dist(pyuwsgi)) = {uwsgi}\n" in reported
 
 
 def test_gunicorn_serves_by_the_settings_of_uwsgi(host: Machine) -> None:
