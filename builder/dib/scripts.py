@@ -16,6 +16,11 @@ from builder.kickstart.plan import ImagePlan, Password, Script, ScriptSection
 HEAD = "#!/bin/bash\nset -euo pipefail\n"
 # Ends the body of a script in a here-document; nobody's script has this line.
 END = "end-of-script-7f3a"
+# What the build set for dnf, and what dnf left: caches and logs of the builder's host in every guest.
+LEAVE_DNF = """\
+sed -i '/^# openstack-builder$/,+1d' /etc/dnf/dnf.conf
+rm -rf /var/cache/dnf/* /var/cache/libdnf5/* /var/log/dnf*.log* /var/log/hawkey.log* /root/.cache
+"""
 
 
 def check_scripts(plan: ImagePlan) -> Iterator[Problem]:
@@ -46,7 +51,7 @@ def phase_scripts(plan: ImagePlan) -> Iterator[tuple[str, str]]:
     posts = [script for script in plan.scripts if script.section == ScriptSection.POST]
     for number, script in enumerate(posts, 60):
         yield f"finalise.d/{number}-{plan.name}-post", _post(script)
-    yield f"finalise.d/99-{plan.name}-dnf", HEAD + "sed -i '/^# openstack-builder$/,+1d' /etc/dnf/dnf.conf\n"
+    yield f"finalise.d/99-{plan.name}-dnf", HEAD + LEAVE_DNF
 
 
 def _groups(plan: ImagePlan) -> list[str]:

@@ -24,7 +24,6 @@ SOURCE_ONLY = {
     "builder/requirements/koji.txt": {
         "pykickstart": "Python alone",
         "rpmlint": "Python alone",
-        "koji": "Python alone",
         "gssapi": "a compiler and Kerberos: the -koji lists of system packages",
     },
 }
