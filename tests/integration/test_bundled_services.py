@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -210,11 +211,27 @@ def test_gunicorn_serves_by_the_settings_of_uwsgi(host: Machine) -> None:
     host.run(["systemctl", "restart", "openstack-keystone"], timeout=120)
 
 
+def wait_for_processes(host: Machine, unit: str) -> None:
+    """Wait until both processes of a unit have loaded: uwsgi that is stopped before ends with a failure."""
+    id = host.run(["systemctl", "show", "--value", "--property=InvocationID", unit]).stdout.strip()
+    deadline = time.monotonic() + 120
+    loaded = 0
+    while loaded < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        loaded = host.run(["journalctl", "--quiet", f"_SYSTEMD_INVOCATION_ID={id}"]).stdout.count(
+            "WSGI app 0"
+        )
+    assert loaded == 2, f"{loaded} of 2 processes of {unit} have loaded"
+
+
 def test_stopped_service_is_away_and_starts_again(host: Machine) -> None:
+    wait_for_processes(host, "openstack-keystone")
+
     host.run(["systemctl", "stop", "openstack-keystone"])
 
     assert fetch(host, "http://127.0.0.1:5000/v3")[0] == 0
-    assert host.run(["systemctl", "is-failed", "openstack-keystone"], ok=()).stdout.strip() == "inactive"
+    state = host.run(["systemctl", "is-failed", "openstack-keystone"], ok=()).stdout.strip()
+    assert state == "inactive", host.run(["systemctl", "status", "openstack-keystone"], ok=()).stdout
     host.run(["systemctl", "start", "openstack-keystone"])
     assert fetch(host, "http://127.0.0.1:5000/v3")[0] == 200
 
