@@ -33,7 +33,7 @@ KILLED_AT = (
 )
 KILL = """\
 setsid openstack-demo-install --services keystone --services glance >/root/run.log 2>&1 &
-until grep -q "^# $1" /root/run.log; do sleep 0.02; done
+until grep -q "^# $1" /root/run.log; do kill -0 $! || exit 1; sleep 0.02; done
 sleep "$2"
 kill -9 $!
 wait $!
