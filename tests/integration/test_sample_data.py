@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,6 +105,51 @@ def test_a_killed_bootstrap_is_gone_on_with(newcomer: Person, keystone: Keystone
     assert run.code == 0, run.err
     assert keystone.log_in("admin", "pw-wanted", "admin")
     assert not note.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_over", "code"),
+    [
+        pytest.param("empty", False, 0, id="killed before bootstrap did anything"),
+        pytest.param("fresh", False, 0, id="killed within bootstrap"),
+        pytest.param("fresh", True, 5, id="somebody has changed the password since"),
+    ],
+)
+def test_a_bootstrap_that_was_cut_short_is_done_again(
+    keystone: Keystone, tmp_path: Path, content: str, is_over: bool, code: int
+) -> None:
+    keystone.reset(content)
+    person = Person(keystone, tmp_path)
+    url = f"http://127.0.0.1:{keystone.port}/v3"
+    note = person.folder / ".openstack-keystone-sample-data.bootstrap"
+    note.write_text(json.dumps({"url": url, "password": "not-admins", "is_over": is_over}))
+    conf = person.folder / "keystone.conf"
+    conf.write_text(keystone.conf.read_text().replace(ADMIN_TOKEN, "another"))
+
+    run = person.run(
+        "--service", "nova", ADMIN_PASSWORD="pw-wanted", KEYSTONE_CONF=str(conf), SERVICE_ENDPOINT=url
+    )
+
+    assert run.code == code, run.err
+    assert keystone.log_in("admin", FRESH_PASSWORD if code else "pw-wanted")
+    assert note.exists() is bool(code)
+
+
+def test_a_run_waits_while_another_makes_the_first_account(newcomer: Person, keystone: Keystone) -> None:
+    folder = os.open(keystone.conf.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    words = {"ADMIN_PASSWORD": "pw-wanted", "KEYSTONE_CONF": str(keystone.conf)}
+
+    with newcomer.filling("--service", "nova", **words) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        assert keystone.log_in("admin", "pw-wanted") is None
+        os.close(folder)
+        process.communicate(timeout=120)
+
+    assert "another run is making the first account" in first
+    assert process.returncode == 0
+    assert keystone.log_in("admin", "pw-wanted", "admin")
 
 
 def test_a_filled_keystone_is_never_bootstrapped_for_a_wrong_password(

@@ -3,11 +3,14 @@
 
 Bootstrap takes its password from argv or from the environment and from nowhere else. It is given a
 fresh random one in the environment, which is replaced through the API before the run ends; until then
-it stands in a file (0600), so that a run after a killed one still gets in.
+it stands in a file (0600), so that a run after a killed one still gets in. One run of a host at a time is
+between the two: a second one would set the password anew behind the first.
 """
 
+import fcntl
 import json
 import os
+from typing import NamedTuple
 
 from ..errors import UnreachableError
 from ..host import processes
@@ -23,11 +26,19 @@ DEFAULT_CONF = "/etc/keystone/keystone.conf"
 SECONDS = 300
 
 
+class Note(NamedTuple):
+    """What a run that was killed left: the password that it gave admin, and whether bootstrap had ended."""
+
+    password: str
+    is_over: bool
+
+
 class Bootstrap:
     """keystone-manage on this host, for the configuration `conf`; `folder` takes the note."""
 
     def __init__(self, conf, folder, user="keystone"):
         self.conf = conf
+        self._lock = None
         self.note = os.path.join(folder, NOTE)
         self.user = user
         self.program = find_program(PROGRAM)
@@ -36,6 +47,24 @@ class Bootstrap:
     def is_possible(self):
         """Whether keystone-manage and the configuration are here."""
         return self.program is not None and os.access(self.conf, os.R_OK)
+
+    def wait_for_others(self, note):
+        """Wait until no other run is at this Keystone's first account; say whether there was one.
+
+        `note` is called before the wait. What is locked is the folder of the configuration, which no change
+        of a file replaces; the lock ends with `forget`, or with this process.
+        """
+        try:
+            self._lock = os.open(os.path.dirname(os.path.abspath(self.conf)), os.O_RDONLY | os.O_CLOEXEC)
+        except PermissionError:  # who may read the file, and not list its folder
+            return False
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            note("another run is making the first account: waiting for it")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            return True
 
     def has_accounts(self):
         """Say whether the Keystone of the configuration was ever filled: whether the domain Default is there.
@@ -53,23 +82,27 @@ class Bootstrap:
         Raises UtilityError.
         """
         password = generate()
-        write_private(self.note, json.dumps({"url": url, "password": password}) + "\n")
+        self._write(url, Note(password, is_over=False))
         words = ["bootstrap", "--bootstrap-username", "admin", "--bootstrap-project-name", "admin"]
         words += ["--bootstrap-role-name", "admin", "--bootstrap-service-name", "keystone"]
         words += ["--bootstrap-region-id", region]
         for interface in ("admin", "public", "internal"):
             words += ["--bootstrap-%s-url" % interface, urls[interface]]
         self._run(words, {"OS_BOOTSTRAP_PASSWORD": password})
+        self._write(url, Note(password, is_over=True))
         return password
 
-    def noted_password(self, url):
-        """Return the password that a killed run left, or None."""
+    def read_note(self, url):
+        """Return the Note that a killed run left for the Keystone at `url`, or None."""
         try:
             with open(self.note, encoding="utf-8") as file:
                 noted = json.load(file)
-            return noted["password"] if noted["url"] == url else None
+            return Note(noted["password"], bool(noted.get("is_over", True))) if noted["url"] == url else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def _write(self, url, note):
+        write_private(self.note, json.dumps(dict(note._asdict(), url=url)) + "\n")
 
     def forget(self):
         """Remove the note: the password in it is not admin's any more."""
@@ -77,6 +110,9 @@ class Bootstrap:
             os.unlink(self.note)
         except FileNotFoundError:
             pass
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _run(self, words, extra):
         argv = [self.program]

@@ -210,17 +210,25 @@ class Login:
         """Get in where admin is refused: only on Keystone's own host, and only without harm."""
         bootstrap = Bootstrap(self.conf, self.options.output, self._keystone_user())
         choice = self.options.bootstrap or "auto"
-        noted = bootstrap.noted_password(self.credentials.url)
-        if noted:
-            self.console.note("an earlier run was killed after its bootstrap; going on with it")
-            return self._log_in_bootstrapped(bootstrap, noted, domain)
-        if (
-            not is_local(urlsplit(self.credentials.url).hostname)
-            or choice == "never"
-            or not bootstrap.is_possible
-        ):
+        is_here = bootstrap.is_possible and is_local(urlsplit(self.credentials.url).hostname)
+        if is_here and not self.options.dry_run and bootstrap.wait_for_others(self.console.note):
+            try:
+                user_id = self._log_in(self.credentials)
+                self._check_domain(domain)
+                return Session(self.identity, domain, user_id=user_id)
+            except RemoteError as error:
+                if error.status != 401:
+                    raise
+        note = bootstrap.read_note(self.credentials.url)
+        if note:
+            session = self._log_in_as_noted(bootstrap, note, domain)
+            if session:
+                return session
+        if choice == "never" or not is_here:
             raise self._explained(refused, bootstrap)
-        if choice == "auto" and bootstrap.has_accounts():
+        # What a run left that was killed within bootstrap is no account of anybody's.
+        is_cut_short = note is not None and not note.is_over
+        if choice == "auto" and not is_cut_short and bootstrap.has_accounts():
             if self._try_admin_token():
                 return Session(self.identity, domain, by_service_token=True)
             raise self._explained(refused, bootstrap)
@@ -229,6 +237,17 @@ class Login:
             return Session(self.identity, domain, is_empty=choice == "auto")
         self.console.note("running    keystone-manage bootstrap")
         return self._log_in_bootstrapped(bootstrap, bootstrap.run(urls, region, self.credentials.url), domain)
+
+    def _log_in_as_noted(self, bootstrap, note, domain):
+        """Log in by the password that a killed run left; None: it is not admin's (yet, or any more)."""
+        try:
+            session = self._log_in_bootstrapped(bootstrap, note.password, domain)
+        except RemoteError as error:
+            if error.status != 401:
+                raise
+            return None
+        self.console.note("an earlier run was killed after its bootstrap; going on with it")
+        return session
 
     def _log_in_bootstrapped(self, bootstrap, password, domain):
         auth = {"username": "admin", "project_name": "admin", "password": password}
