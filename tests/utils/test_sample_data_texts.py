@@ -364,17 +364,23 @@ def test_malformed_address_is_named_with_its_source(
 
 
 CLOUDS = {
-    "auth is a text": ("clouds:\n  x:\n    auth: y\n", "clouds.yaml: cloud x: auth: is not a mapping"),
+    "auth is a text": ("clouds:\n  x:\n    auth: y\n", "clouds.yaml:3: cloud x: auth: is not a mapping"),
     "auth_url": (
         'clouds:\n  x:\n    auth:\n      auth_url: "http://[::1"\n      username: a\n      password: b\n',
         'clouds.yaml:4: "http://[::1" is not the URL of a Keystone',
     ),
-    "a list": ("clouds:\n  x:\n    - a\n", "clouds.yaml: cloud x: auth has no auth_url"),
+    "a list": ("clouds:\n  x:\n    - a\n", "clouds.yaml:2: cloud x is not a mapping"),
+    "no auth": ("clouds:\n  x:\n    region_name: a\n", "clouds.yaml:2: cloud x: auth has no auth_url"),
+    "no password": (
+        "clouds:\n  x:\n    auth:\n      auth_url: http://[::1]:5000\n      username: a\n",
+        "clouds.yaml:3: cloud x: auth has no password",
+    ),
+    "no clouds": ("a: 1\nclouds:\n- x\n", "clouds.yaml:2: no mapping clouds: at the top"),
 }
 
 
 @pytest.mark.parametrize(("text", "said"), CLOUDS.values(), ids=CLOUDS)
-def test_malformed_cloud_is_named_with_its_file(tmp_path: Path, text: str, said: str) -> None:
+def test_malformed_cloud_is_named_with_its_file_and_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "clouds.yaml").write_text(text)
     done = subprocess.run(
         [sys.executable, "-I", LAUNCHER, "--os-cloud", "x", "--dry-run"],

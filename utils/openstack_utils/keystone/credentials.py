@@ -106,16 +106,16 @@ def from_cloud(name, environment):
     if name not in clouds:
         known = ", ".join(sorted(map(str, clouds))) or "none"
         raise UsageError("%s: no cloud %s" % (path, name), hint="it has: %s" % known)
-    cloud = clouds[name] if isinstance(clouds[name], dict) else {}
-    auth = _mapping(cloud.get("auth"), path, name)
+    cloud = _mapping(yaml, path, clouds, name)
+    auth = _mapping(yaml, path, cloud, name, "auth")
     secure = os.path.join(os.path.dirname(path), "secure.yaml")
     if os.path.exists(secure):
-        more = _clouds(yaml, secure).get(name) or {}
-        more = more if isinstance(more, dict) else {}
-        auth.update(_mapping(more.get("auth"), secure, name))
+        more = _mapping(yaml, secure, _clouds(yaml, secure), name)
+        auth.update(_mapping(yaml, secure, more, name, "auth"))
     url = auth.pop("auth_url", None)
     if not url or not is_enough(auth):
-        message = "%s: cloud %s: auth has no %s" % (path, name, "password" if url else "auth_url")
+        where = _where(yaml, path, "clouds", name, "auth")
+        message = "%s: cloud %s: auth has no %s" % (where, name, "password" if url else "auth_url")
         raise UsageError(message)
     verify = cloud.get("verify", True)
     return Credentials(
@@ -130,11 +130,31 @@ def from_cloud(name, environment):
     )
 
 
-def _mapping(auth, path, name):
-    """Return the part auth: of a cloud as a dictionary. Raises UsageError."""
-    if auth is not None and not isinstance(auth, dict):
-        raise UsageError("%s: cloud %s: auth: is not a mapping" % (path, name))
-    return dict(auth or {})
+def _mapping(yaml, path, parent, name, key=None):
+    """Return the mapping of a cloud, or of a key of it, empty where there is none. Raises UsageError."""
+    value = parent.get(name if key is None else key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        keys = ("clouds", name) + (() if key is None else (key,))
+        what = name if key is None else "%s: %s:" % (name, key)
+        message = "%s: cloud %s is not a mapping" % (_where(yaml, path, *keys), what)
+        raise UsageError(message)
+    return dict(value)
+
+
+def _where(yaml, path, *keys):
+    """Return the file and the line of the innermost of the keys that is there."""
+    with open(path, encoding="utf-8") as file:
+        node = yaml.compose(file, Loader=yaml.SafeLoader)
+    line = 0
+    for key in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = [pair for pair in pairs if pair[0].value == str(key)]
+        if not found:
+            break
+        line, node = found[0][0].start_mark.line, found[0][1]
+    return "%s:%d" % (path, line + 1)
 
 
 def _place(path, text):
@@ -200,7 +220,7 @@ def _clouds(yaml, path):
         raise UsageError("%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")) from None
     clouds = text.get("clouds") if isinstance(text, dict) else None
     if not isinstance(clouds, dict):
-        raise UsageError("%s: no mapping clouds: at the top" % path)
+        raise UsageError("%s: no mapping clouds: at the top" % _where(yaml, path, "clouds"))
     return clouds
 
 
