@@ -7,6 +7,7 @@ import struct
 
 from ..errors import UsageError, UtilityError
 from ..keystone.client import KeystoneClient, Transport
+from ..keystone.credentials import Credentials, login_body
 
 NAME = "demo"
 ROUTES = "/proc/net/route"
@@ -58,11 +59,9 @@ def make(step, password):
     neutron = KeystoneClient(Transport(step.url))
     neutron.token = token
     networks = neutron.get("/networks", name=NAME)["networks"]
-    if not networks:
+    is_new = not networks
+    if is_new:
         networks = [neutron.call("POST", "/networks", {"network": {"name": NAME, "shared": True}})["network"]]
-        has_changed = True
-    else:
-        has_changed = False
     subnets = neutron.get("/subnets", network_id=networks[0]["id"])["subnets"]
     if not subnets:
         subnet = {
@@ -75,17 +74,11 @@ def make(step, password):
     if step.range not in ranges.split(", "):
         message = "the network %s is there, with the range %s" % (NAME, ranges)
         raise UtilityError(message, hint="openstack network delete %s" % NAME)
-    return has_changed
+    return is_new
 
 
 def _log_in(identity, password):
-    user = {"name": "admin", "domain": {"id": "default"}, "password": password}
-    project = {"name": "admin", "domain": {"id": "default"}}
-    body = {
-        "auth": {
-            "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": {"project": project},
-        }
-    }
+    auth = {"username": "admin", "project_name": "admin", "password": password}
+    body = login_body(Credentials(identity, auth, "ADMIN_PASSWORD"))
     headers, _ = KeystoneClient(Transport(identity)).send("POST", "/auth/tokens", body)
     return headers["X-Subject-Token"]

@@ -102,24 +102,25 @@ def from_cloud(name, environment):
         message = "cloud %s: no clouds.yaml (looked for %s)" % (name, ", ".join(paths))
         raise UsageError(message, hint="OS_CLIENT_CONFIG_FILE names another")
     path = there[0]
-    clouds = _clouds(yaml, path)
-    if name not in clouds:
-        known = ", ".join(sorted(map(str, clouds))) or "none"
+    file = _CloudsFile(yaml, path)
+    if name not in file.clouds:
+        known = ", ".join(sorted(map(str, file.clouds))) or "none"
         raise UsageError("%s: no cloud %s" % (path, name), hint="it has: %s" % known)
-    cloud = _mapping(yaml, path, clouds, name)
-    auth = _mapping(yaml, path, cloud, name, "auth")
+    cloud, auth, holder = file.cloud(name), file.auth(name), file
     secure = os.path.join(os.path.dirname(path), "secure.yaml")
     if os.path.exists(secure):
-        more = _mapping(yaml, secure, _clouds(yaml, secure), name)
-        auth.update(_mapping(yaml, secure, more, name, "auth"))
+        secret = _CloudsFile(yaml, secure)
+        more = secret.auth(name)
+        auth.update(more)
+        holder = secret if "auth_url" in more else file
     url = auth.pop("auth_url", None)
     if not url or not is_enough(auth):
-        where = _where(yaml, path, "clouds", name, "auth")
-        message = "%s: cloud %s: auth has no %s" % (where, name, "password" if url else "auth_url")
-        raise UsageError(message)
+        message = "%s: cloud %s: auth has no %s"
+        missing = "password" if url else "auth_url"
+        raise UsageError(message % (file.where("clouds", name, "auth"), name, missing))
     verify = cloud.get("verify", True)
     return Credentials(
-        normalise_url(str(url), _place(path, str(url))),
+        normalise_url(str(url), holder.where("clouds", name, "auth", "auth_url")),
         {key: str(value) for key, value in auth.items() if value is not None},
         "the cloud %s of %s" % (name, path),
         str(cloud.get("region_name") or ""),
@@ -130,40 +131,56 @@ def from_cloud(name, environment):
     )
 
 
-def _mapping(yaml, path, parent, name, key=None):
-    """Return the mapping of a cloud, or of a key of it, empty where there is none. Raises UsageError."""
-    value = parent.get(name if key is None else key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        keys = ("clouds", name) + (() if key is None else (key,))
-        what = name if key is None else "%s: %s:" % (name, key)
-        message = "%s: cloud %s is not a mapping" % (_where(yaml, path, *keys), what)
-        raise UsageError(message)
-    return dict(value)
+class _CloudsFile:
+    """A clouds.yaml or secure.yaml: `clouds`, and the lines on which keys stand. Raises UsageError."""
 
+    def __init__(self, yaml, path):
+        self.path = path
+        self._mapping_node = yaml.MappingNode
+        try:
+            with open(path, encoding="utf-8") as file:
+                loader = yaml.SafeLoader(file)
+                try:
+                    self._node = loader.get_single_node()
+                    text = None if self._node is None else loader.construct_document(self._node)
+                finally:
+                    loader.dispose()
+        except OSError as error:
+            raise UsageError("%s: %s" % (path, reason_of(error))) from None
+        except UnicodeDecodeError:
+            raise UsageError("%s: not UTF-8 text" % path) from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = "%s:%d" % (path, mark.line + 1) if mark else path
+            raise UsageError("%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")) from None
+        clouds = text.get("clouds") if isinstance(text, dict) else None
+        if not isinstance(clouds, dict):
+            raise UsageError("%s: no mapping clouds: at the top" % self.where("clouds"))
+        self.clouds = clouds
 
-def _where(yaml, path, *keys):
-    """Return the file and the line of the innermost of the keys that is there."""
-    with open(path, encoding="utf-8") as file:
-        node = yaml.compose(file, Loader=yaml.SafeLoader)
-    line = 0
-    for key in keys:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        found = [pair for pair in pairs if pair[0].value == str(key)]
-        if not found:
-            break
-        line, node = found[0][0].start_mark.line, found[0][1]
-    return "%s:%d" % (path, line + 1)
+    def cloud(self, name):
+        """Return the mapping of a cloud, empty where there is none."""
+        return self._mapping(self.clouds.get(name), name, "clouds", name)
 
+    def auth(self, name):
+        """Return the mapping auth of a cloud, empty where there is none."""
+        return self._mapping(self.cloud(name).get("auth"), "%s: auth:" % name, "clouds", name, "auth")
 
-def _place(path, text):
-    """Return the file and the first line with a text in it."""
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if text in line:
-                return "%s:%d" % (path, number)
-    return path
+    def where(self, *keys):
+        """Return the file and the line of the innermost of the keys that is there."""
+        line, node = 0, self._node
+        for key in keys:
+            pairs = node.value if isinstance(node, self._mapping_node) else []
+            found = [pair for pair in pairs if pair[0].value == str(key)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line, found[0][1]
+        return "%s:%d" % (self.path, line + 1)
+
+    def _mapping(self, value, what, *keys):
+        if value is not None and not isinstance(value, dict):
+            raise UsageError("%s: cloud %s is not a mapping" % (self.where(*keys), what))
+        return dict(value or {})
 
 
 def login_body(login):
@@ -204,24 +221,6 @@ def import_yaml(what):
         error.exit_code = 4
         raise error from None
     return yaml
-
-
-def _clouds(yaml, path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = yaml.safe_load(file)
-    except OSError as error:
-        raise UsageError("%s: %s" % (path, reason_of(error))) from None
-    except UnicodeDecodeError:
-        raise UsageError("%s: not UTF-8 text" % path) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "%s:%d" % (path, mark.line + 1) if mark else path
-        raise UsageError("%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")) from None
-    clouds = text.get("clouds") if isinstance(text, dict) else None
-    if not isinstance(clouds, dict):
-        raise UsageError("%s: no mapping clouds: at the top" % _where(yaml, path, "clouds"))
-    return clouds
 
 
 def _domain(auth, kind):

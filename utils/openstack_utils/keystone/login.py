@@ -226,7 +226,7 @@ class Login:
                 return session
         if choice == "never" or not is_here:
             raise self._explained(refused, bootstrap)
-        # What a run left that was killed within bootstrap is no account of anybody's.
+        # An account that an interrupted bootstrap of ours left belongs to nobody.
         is_cut_short = note is not None and not note.is_over
         if choice == "auto" and not is_cut_short and bootstrap.has_accounts():
             if self._try_admin_token():
