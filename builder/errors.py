@@ -111,6 +111,11 @@ class BuildErrors(BuildError):
         return [line for lines in said for line in lines]
 
 
+def joined(errors: Sequence[BuildError]) -> BuildError:
+    """Return one or more errors as one to raise."""
+    return errors[0] if len(errors) == 1 else BuildErrors(errors)
+
+
 class Declined(BuildError):
     """The user said no."""
 

@@ -132,10 +132,10 @@ def _lock(preferred: Mapping[str, Mapping[str, str]], context: Context) -> int:
 
 def _outdated(lock: Lock, args: argparse.Namespace, context: Context) -> int:
     """List what `--lock --upgrade` would change."""
-    newest = choose_versions(_question(), {}, context.runner)
+    newest, locked = choose_versions(_question(), {}, context.runner), _versions(lock)
     changes: dict[tuple[str, str, str], list[str]] = {}
     for python, versions in newest.items():
-        now = _versions(lock).get(python, {})
+        now = locked.get(python, {})
         for name in sorted({*now, *versions}):
             pair = now.get(name, "-"), versions.get(name, "-")
             if pair[0] != pair[1]:

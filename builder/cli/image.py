@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from builder.cli import Context
 from builder.cli.sources import add_element_arguments, add_source_arguments, choose, element_names
-from builder.errors import BuildError, BuildErrors, InputError
+from builder.errors import BuildError, InputError, joined
 from builder.formats.diskimage import FORMATS
 from builder.image.build import BuildOptions
 from builder.kickstart.choices import Choices, parse_size
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         results, failures = _build_several(wanted, args, options, report)
     _show(results, args, report)
     if failures:
-        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+        raise joined(failures)
     return 0
 
 
@@ -168,7 +168,7 @@ def _read_all(args: argparse.Namespace) -> list[Wanted]:
         except BuildError as error:
             failures.append(error)
     if failures:
-        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+        raise joined(failures)
     named: dict[str, Wanted] = {}
     for one in wanted:
         other = named.setdefault(one.plan.name, one)
@@ -257,7 +257,7 @@ def _build_several(
         def build(report: Report, turn: Turn) -> FinishedImage:
             return _build(one, args, options, report, Runner(report), turn)
 
-        return Order(plan=one.plan, target=one.target, is_final=not one.has_pre, build=build)
+        return Order(plan=one.plan, is_final=not one.has_pre, build=build)
 
     return build_several([order(one) for one in wanted], options, jobs=args.jobs, report=report)
 

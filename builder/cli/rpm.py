@@ -12,7 +12,7 @@ from pathlib import Path
 from builder.cli import Context
 from builder.cli.repo import make, read_folder
 from builder.cli.signing import add_signing_arguments, choose_key
-from builder.errors import BuildError, BuildErrors, InputError
+from builder.errors import BuildError, InputError, joined
 from builder.files import make_folder
 from builder.places import SOURCE
 from builder.report import format_table
@@ -112,7 +112,7 @@ def run_builds(
         signed = f", signed by the key in {repository.key_file}" if repository.key_file else ", unsigned"
         context.report.note(f"repository: {repository.folder}{signed}")
     if failures:
-        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+        raise joined(failures)
 
 
 def build_sources(args: argparse.Namespace, context: Context) -> list[BuildResult]:
@@ -124,7 +124,7 @@ def build_sources(args: argparse.Namespace, context: Context) -> list[BuildResul
     outcomes = _build(_plan(args, context, Backend.LOCAL), args, context, binary=False)
     failures = [outcome for outcome in outcomes if isinstance(outcome, BuildError)]
     if failures:
-        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+        raise joined(failures)
     return [outcome for outcome in outcomes if isinstance(outcome, BuildResult)]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from builder.errors import BuildError, BuildErrors
+from builder.errors import BuildError, joined
 from builder.image.build import BuildOptions
 from builder.image.engine import check_host
 from builder.image.finished import FinishedImage, expect, log_of, place_of
@@ -19,7 +19,6 @@ from builder.image.turns import Turn
 from builder.kickstart.plan import ImagePlan
 from builder.memory import available_memory
 from builder.report import Report, Step, format_table, step_label
-from builder.targets import Target
 from builder.timeline import Span
 
 HEADER = ("image", "state", "seconds")
@@ -31,14 +30,13 @@ class Order:
     """An image that is asked for, and what builds it; `is_final`: no %pre has a say in the plan."""
 
     plan: ImagePlan
-    target: Target
     is_final: bool
     build: Callable[[Report, Turn], FinishedImage]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Made:
-    """What a build tells of its image, besides the files."""
+    """What a build reports about its image, besides the files."""
 
     unchanged: bool
     failed_scripts: tuple[str, ...] = ()
@@ -179,7 +177,7 @@ def _check(orders: Sequence[Order], options: BuildOptions) -> None:
         except BuildError as error:
             failures.append(error)
     if failures:
-        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+        raise joined(failures)
 
 
 def _run(order: Order, report: Report, turn: Turn) -> Any:

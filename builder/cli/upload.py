@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.cli import Context
-from builder.errors import BuildError, BuildErrors, InputError, Problem
+from builder.errors import BuildError, InputError, Problem, joined
 from builder.formats.diskimage import FORMATS
 from builder.glance import description, entry, metadefs, rotation, source, upload
 from builder.glance.cloud import Cloud
@@ -301,7 +301,7 @@ def _several(
             ("cloud", "result", "image"), [_row(job, each) for job, each in zip(jobs, outcomes, strict=True)]
         )
     if failures:
-        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+        raise joined(failures)
     return 0
 
 

@@ -23,10 +23,10 @@ from builder.guest.readers.btrfs_labels import read_labels
 from builder.guest.readers.xfs import XfsReader
 from builder.guest.tree import make_readable
 from builder.guest.volumes import FoundVolume
+from builder.kickstart.disk.filesystems import EXT
 from builder.room import run_apart
 from builder.runner import Runner
 
-EXT = ("ext2", "ext3", "ext4")
 _REQUEST = "ea_get"
 # As debugfs prints it: `security.selinux (28) = "system_u:object_r:etc_t:s0\\000"`.
 _LABEL = re.compile(r'security\.selinux \(\d+\) = "([^"\\]*)')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`image --bootstrap` for a target whose rpm database is of a format of its own, which the guest then uses.
 
-Fixture Linux 13, whose rpm is told by its own macros to keep its database as ndb. The rpm of Debian 12
+Fixture Linux 13, where macros make rpm keep its database in the ndb format. The rpm of Debian 12
 neither writes nor reads that.
 """
 

@@ -8,7 +8,6 @@ database the host can neither write nor read.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +22,7 @@ from tests.rig.fixture.rpmwriter import write_rpm
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
 from tests.support import host_rpm
-from tests.support.imaging import Bench, kickstart
+from tests.support.imaging import Bench, bench_for_everybody, kickstart
 from tests.support.other_user import run_as_plain_user
 
 BOOTSTRAP = "--bootstrap"
@@ -116,11 +115,7 @@ def test_a_target_whose_database_the_host_cannot_write_asks_for_it_by_itself(ben
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
 def test_a_plain_user_can_do_it_and_gets_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    folder = tmp_path / "repository"
-    shutil.copytree(bench.repository.folder, folder)
-    assert bench.repository.key is not None
-    own = Bench(tmp_path, replace(bench.repository, folder=folder, key=folder / bench.repository.key.name))
+    own = bench_for_everybody(tmp_path, bench.repository)
 
     done = run_as_plain_user(own.command(TEXT, BOOTSTRAP), own.folder, environment=own.environment())
 

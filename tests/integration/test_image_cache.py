@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from builder.image.disk import qcow2
 from builder.page import read_files
 from tests.rig.fixture.synthetic import SyntheticRepository
 from tests.support.disks import difference
-from tests.support.imaging import Bench, kickstart
+from tests.support.imaging import Bench, bench_for_everybody, kickstart
 from tests.support.other_user import run_as_plain_user
 
 # One of everything that a copy of a tree may lose.
@@ -61,11 +60,7 @@ def test_the_tree_of_the_same_packages_is_installed_once_and_gives_the_same_byte
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
 def test_a_plain_user_has_trees_too(tmp_path: Path, warm: Bench) -> None:
-    tmp_path.chmod(0o755)
-    folder = tmp_path / "repository"
-    shutil.copytree(warm.repository.folder, folder)
-    assert warm.repository.key is not None
-    own = Bench(tmp_path, replace(warm.repository, folder=folder, key=folder / warm.repository.key.name))
+    own = bench_for_everybody(tmp_path, warm.repository)
 
     for made in ("first", "second"):
         done = run_as_plain_user(own.command(text(made)), own.folder, environment=own.environment())

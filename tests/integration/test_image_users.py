@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.rig.fixture.synthetic import SyntheticRepository
 from tests.support.disks import difference
-from tests.support.imaging import Bench, kickstart, traces
+from tests.support.imaging import Bench, bench_for_everybody, kickstart, traces
 from tests.support.other_user import NUMBER, run_as_plain_user
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
@@ -24,11 +22,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user,
 @pytest.fixture
 def own(tmp_path: Path, synthetic: SyntheticRepository) -> Bench:
     """A bench of its own, with a copy of the repository that everybody may read."""
-    tmp_path.chmod(0o755)
-    folder = tmp_path / "repository"
-    shutil.copytree(synthetic.folder, folder)
-    assert synthetic.key is not None
-    return Bench(tmp_path, replace(synthetic, folder=folder, key=folder / synthetic.key.name))
+    return bench_for_everybody(tmp_path, synthetic)
 
 
 @pytest.mark.root

@@ -351,13 +351,13 @@ PAYLOADS = {
             RpmFile(path="/usr/share/../../../../../../../{home}/Documents/climbed", data=b"x"),
         ]
     ],
-    "a link, then a file behind it": [
+    "a link, then a file below it": [
         [
             RpmFile(path="/usr/share/evil", kind=Kind.LINK, mode=0o777, target="{home}/Documents"),
             RpmFile(path="/usr/share/evil/written", data=b"x"),
         ]
     ],
-    "a link in one package, a file behind it in another": [
+    "a link in one package, a file below it in another": [
         [RpmFile(path="/usr/share/evil", kind=Kind.LINK, mode=0o777, target="{home}/Documents")],
         [RpmFile(path="/usr/share/evil/diary", data=b"x")],
     ],

@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,12 @@ def processes_of(folder: Path) -> list[str]:
         if str(folder) in words and entry.parent.name != str(os.getpid()):
             found.append(words)
     return found
+
+
+def bench_for_everybody(folder: Path, repository: SyntheticRepository) -> Bench:
+    """Return a bench in `folder` with a copy of the repository, which every user may read."""
+    folder.chmod(0o755)
+    copy = folder / "repository"
+    shutil.copytree(repository.folder, copy)
+    assert repository.key is not None
+    return Bench(folder, replace(repository, folder=copy, key=copy / repository.key.name))

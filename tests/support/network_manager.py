@@ -19,7 +19,7 @@ class NetworkManager:
     """The unpacked program, run by the loader of the libraries that it is built for.
 
     Raises:
-        BuildError: there is no apt of Debian here, or it reaches no mirror.
+        BuildError: this host has no Debian apt, or it reaches no mirror.
     """
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from builder.cli import Context
-from builder.errors import BuildError, BuildErrors, RemoteError
+from builder.errors import BuildError, RemoteError, joined
 from builder.koji.failure import explain
 from builder.koji.hub import Hub
 from builder.koji.tasks import Task, TaskState
@@ -32,7 +32,7 @@ def finish(hub: Hub, trees: Sequence[Task], context: Context, *, as_json: bool) 
         _as_error(hub, failed) for failed in trees if failed.state is not TaskState.CLOSED
     ]
     if failures:
-        raise failures[0] if len(failures) == 1 else BuildErrors(failures)
+        raise joined(failures)
     return 0
 
 

@@ -9,6 +9,7 @@ from builder import files
 from builder.guest import filesystems, initramfs
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
+from builder.kickstart.disk.filesystems import EXT
 from builder.room import run_apart
 from builder.sizes import MIB
 
@@ -260,7 +261,7 @@ def _free_space(evidence: ImageEvidence) -> Outcome:
     problems, seen = [], 0
     allowed = max(MIB, int(evidence.image.stat().st_size * 0.03))
     for system in evidence.disk.filesystems:
-        if system.type in filesystems.EXT:
+        if system.type in EXT:
             dirty, free = filesystems.free_data(evidence.runner, evidence.disk.raw, system)
             seen += free
             if dirty > allowed:

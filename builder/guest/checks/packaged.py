@@ -29,7 +29,7 @@ def judge_verification(lines: list[str]) -> tuple[list[str], list[str]]:
             problems.append(line)
             continue
         flags, kind, path = match.groups()
-        # What rpm says in brackets behind it is why the file could not be read.
+        # In parentheses after the path rpm says why it could not read the file.
         path = path.partition(" (")[0] if path.endswith(")") else path
         marks = set(flags) - set(".T?") if flags != "missing" else {"m"}
         if kind == "g" or not marks:

@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ def group(most: int, processes: int) -> Iterator[Group]:
 
 @contextlib.contextmanager
 def watched(pid: int) -> Iterator[threading.Event]:
-    """Kill the process `pid` when memory runs out in the block; yield what tells whether it did.
+    """Kill the process `pid` if memory runs out within the block; yield an event that is set when it was.
 
     The process is a child of ours that nobody waits for meanwhile.
     """
@@ -138,13 +139,12 @@ def _remove(folder: Path) -> None:
     """Remove a group, in which processes may be about to end."""
     with contextlib.suppress(OSError):
         (folder / "cgroup.kill").write_text("1")
-    waiting = threading.Event()
     for _ in range(int(PATIENCE / PAUSE)):
         try:
             folder.rmdir()
         except FileNotFoundError:
             return
         except OSError:
-            waiting.wait(PAUSE)
+            time.sleep(PAUSE)
         else:
             return

@@ -35,31 +35,31 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LeftOut:
-    """A distribution that is asked for and not there: for which Pythons (none named: all), what is lost."""
+class NotBundled:
+    """A distribution that is asked for and not bundled, for which Pythons (none named: all)."""
 
     name: str = field(metadata=FROM_KEY)
-    lost: str
     pythons: tuple[str, ...] = ()
 
     def concerns(self, python: str) -> bool:
-        """Say whether it is left out for a Python (`3.12`)."""
+        """Say whether it is not bundled for a Python (`3.12`)."""
         return not self.pythons or python in self.pythons
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OfTheSystem:
-    """A distribution that a package of the target brings, for which Pythons (none named: all)."""
+class LeftOut(NotBundled):
+    """A distribution that is not there at all, and what is lost."""
 
-    name: str = field(metadata=FROM_KEY)
+    lost: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfTheSystem(NotBundled):
+    """A distribution that a package of the target brings."""
+
     package: str
     files: tuple[str, ...]
-    pythons: tuple[str, ...] = ()
     required: bool = False
-
-    def concerns(self, python: str) -> bool:
-        """Say whether it is the system's for a Python (`3.12`)."""
-        return not self.pythons or python in self.pythons
 
     def files_for(self, python: str) -> list[str]:
         """Return the names of its files."""
@@ -82,7 +82,7 @@ class PartsTable:
 
     def left_out_of(self, python: str) -> list[str]:
         """Return the names of what is left out for a Python, or the system's."""
-        rows: list[LeftOut | OfTheSystem] = [*self.left_out.values(), *self.system.values()]
+        rows: list[NotBundled] = [*self.left_out.values(), *self.system.values()]
         return [row.name for row in rows if row.concerns(python)]
 
 

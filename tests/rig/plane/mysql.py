@@ -54,7 +54,7 @@ def unpacked(runner: Runner) -> Path:
     """Return a folder with MySQL's files, fetched once by apt with lists and a cache of its own.
 
     Raises:
-        BuildError: there is no apt of Debian here, or it reaches no mirror.
+        BuildError: this host has no Debian apt, or it reaches no mirror.
     """
     folder = cache_folder("plane", f"mysql-{SUITE}")
     if (folder / "whole").exists():
