@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from builder.formats.partitions import TableEntry
 from builder.guest.outcome import not_done
 from builder.guest.readers import btrfs
 from builder.guest.readers.btrfs_labels import read_labels
+from builder.guest.readers.inodes import LabelledInode
 from builder.guest.readers.xfs import XfsReader
 from builder.guest.tree import make_readable
 from builder.guest.volumes import FoundVolume
@@ -27,9 +30,14 @@ from builder.kickstart.disk.filesystems import EXT
 from builder.room import run_apart
 from builder.runner import Runner
 
-_REQUEST = "ea_get"
-# As debugfs prints it: `security.selinux (28) = "system_u:object_r:etc_t:s0\\000"`.
+_PROMPT = "debugfs: "
+# As debugfs's `ls -p` prints a file, and its `ea_get` the label
+# `security.selinux (28) = "system_u:object_r:etc_t:s0\\000"`.
+_ENTRY = re.compile(r"/\d+/(?P<mode>[0-7]{6})/\d+/\d+/(?P<name>[^/]+)/\d*/")
 _LABEL = re.compile(r'security\.selinux \(\d+\) = "([^"\\]*)')
+
+# What `rdump` of debugfs leaves out.
+_SPECIAL = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK)
 
 LINUX = (*EXT, "xfs", "btrfs")
 
@@ -222,15 +230,14 @@ def labels(
     runner: Runner,
     disk: Path,
     system: FoundFileSystem,
-    paths: list[str],
+    folder: Path,
     work: Path,
     options: Sequence[str] = (),
-) -> dict[str, str | None]:
-    """Return the SELinux labels of paths of a file system; None where one could not be read.
-
-    Those without a label are left out.
+) -> dict[str, LabelledInode]:
+    """Return what every path of a file system is and its SELinux label, device nodes included.
 
     Args:
+        folder: where `unpack` wrote it.
         work: folder for copies.
         options: of the mount, of which subvol= matters.
 
@@ -241,7 +248,7 @@ def labels(
         with copied(disk, system, work) as copy:
             reader = XfsReader(copy)
             try:
-                return dict(reader.labels())
+                return reader.labels()
             finally:
                 reader.close()
     if system.type == "btrfs":
@@ -249,24 +256,55 @@ def labels(
             return read_labels(copy, btrfs.find_subvolume(runner, copy, options))
     if system.type not in EXT:
         raise not_done(f"labels of {system.type} cannot be read from outside")
-    requests = work / "labels.debugfs"
-    # Of libss: two quotes in quotes are one, and a backslash is itself. No line holds the end of one.
-    asked = [path for path in paths if "\n" not in path and "\r" not in path]
-    requests.write_text("".join(f"{_REQUEST} {_quoted(path)} security.selinux\n" for path in asked))
-    where = f"{disk}?offset={system.start}"
-    done = run_apart(runner, ["debugfs", "-f", os.fspath(requests), where], readable=[disk, requests])
-    found: dict[str, str | None] = {path: None for path in paths if path not in asked}
-    left = iter(asked)
-    path = ""
-    for line in done.stdout.splitlines():
-        if line.startswith(f"debugfs: {_REQUEST} "):
-            path = next(left)
-        elif label := _LABEL.match(line):
-            found[path] = label[1]
+    ask = partial(_ask, runner, disk, system, work / "requests.debugfs")
+    modes = _modes(folder)
+    folders = [path for path, mode in modes.items() if stat.S_ISDIR(mode)]
+    listings = ask([f"ls -p {_quoted(path)}" for path in folders])
+    for path, listing in zip(folders, listings, strict=True):
+        modes |= _special(path, listing)
+    answers = ask([f"ea_get {_quoted(path)} security.selinux" for path in modes])
+    return {
+        path: LabelledInode(mode, next((found[1] for found in map(_LABEL.match, lines) if found), None))
+        for (path, mode), lines in zip(modes.items(), answers, strict=True)
+    }
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    """Return the mode of `folder` and of all below it; a path that holds the end of a line is left out."""
+    found = {"/": os.lstat(folder).st_mode}
+    for top, names, files in os.walk(folder):
+        inside = os.path.relpath(top, folder)
+        for name in (*names, *files):
+            path = os.path.normpath(f"/{inside}/{name}")
+            if "\n" not in path and "\r" not in path:
+                found[path] = os.lstat(os.path.join(top, name)).st_mode
     return found
 
 
+def _special(folder: str, listing: list[str]) -> dict[str, int]:
+    """Return path -> mode of the special files in what debugfs lists of a folder."""
+    entries = ((int(entry["mode"], 8), entry["name"]) for entry in map(_ENTRY.fullmatch, listing) if entry)
+    return {os.path.join(folder, name): mode for mode, name in entries if stat.S_IFMT(mode) in _SPECIAL}
+
+
+def _ask(
+    runner: Runner, disk: Path, system: FoundFileSystem, file: Path, requests: list[str]
+) -> list[list[str]]:
+    """Return the lines that debugfs answers to each request, written to `file` for it."""
+    file.write_text("".join(f"{request}\n" for request in requests))
+    where = f"{disk}?offset={system.start}"
+    done = run_apart(runner, ["debugfs", "-f", os.fspath(file), where], readable=[disk, file])
+    answers: list[list[str]] = []
+    for line in done.stdout.splitlines():
+        if line.startswith(_PROMPT):
+            answers.append([])
+        elif answers:
+            answers[-1].append(line)
+    return answers
+
+
 def _quoted(path: str) -> str:
+    """Return a path as a word of libss: two quotes in quotes are one, and a backslash is itself."""
     return '"' + path.replace('"', '""') + '"'
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import stat
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from builder.guest import filesystems
 from builder.guest.outcome import CannotCheck
 from builder.guest.readers.btrfs import subvolumes
 from builder.guest.readers.btrfs_labels import read_labels
+from builder.guest.readers.inodes import LabelledInode
 from builder.guest.readers.xfs import XfsReader
 from builder.guest.volumes import read_volumes
 from builder.image.disk.placement import DiskLayout
@@ -246,7 +248,14 @@ TYPES = {
     '/a "quoted" name': "quoted_t",
     r"/a name\x2dwith a backslash": "backslash_t",
     "/näme": "name_t",
+    "/folder/pipe": "pipe_t",
+    "/folder/socket": "socket_t",
 }
+# What no reader unpacks; device nodes are root's to make.
+SPECIAL = {"/folder/pipe": stat.S_IFIFO, "/folder/socket": stat.S_IFSOCK}
+if os.geteuid() == 0:
+    SPECIAL |= {"/folder/null": stat.S_IFCHR, "/folder/disk": stat.S_IFBLK}
+    TYPES |= {"/folder/null": "null_device_t", "/folder/disk": "fixed_disk_device_t"}
 LABELLED = {path: f"system_u:object_r:{kind}:s0" for path, kind in TYPES.items()}
 
 
@@ -256,11 +265,13 @@ def labelled(tmp_path: Path) -> Path:
     tree = tmp_path / "source"
     (tree / "folder").mkdir(parents=True)
     (tree / "link").symlink_to("plain")
+    for path, kind in SPECIAL.items():
+        os.mknod(tree / path[1:], kind | 0o600, os.makedev(8, 1))
     for path in LABELLED:
         file = tree / path[1:]
         if path == "/folder/other name of file":
             file.hardlink_to(tree / "folder/file")
-        elif not file.is_dir() and not file.is_symlink():
+        elif not os.path.lexists(file):
             file.write_text("x")
     for number in range(900):
         (tree / "folder" / f"plain-{number}").write_text("x")
@@ -273,11 +284,22 @@ def labelled(tmp_path: Path) -> Path:
     return tree
 
 
-def labels_of(disk: Path, runner: Runner, work: Path, *options: str) -> dict[str, str | None]:
+def labels_of(disk: Path, runner: Runner, work: Path, *options: str) -> dict[str, str]:
+    """Return the labels of what has one; all that is unpacked, and no more than special files, is in it."""
     system = filesystems.identify(runner, disk, read_table(disk).partitions[0])
     assert system is not None
-    paths = [*LABELLED, "/folder/plain-1"]
-    return filesystems.labels(runner, disk, system, paths, work, options)
+    folder = work / " ".join(["unpacked", *options])
+    filesystems.unpack(runner, disk, system, folder, work, options)
+    found = filesystems.labels(runner, disk, system, folder, work, options)
+    unpacked = {f"/{path.relative_to(folder)}" for path in folder.rglob("*")} | {"/"}
+    others = {path: stat.S_IFMT(inode.mode) for path, inode in found.items() if path not in unpacked}
+    assert others == {path: kind for path, kind in SPECIAL.items() if path in found}
+    assert unpacked <= found.keys()
+    return with_label(found)
+
+
+def with_label(found: dict[str, LabelledInode]) -> dict[str, str]:
+    return {path: inode.label for path, inode in found.items() if inode.label is not None}
 
 
 @pytest.mark.parametrize("partition", KINDS.values(), ids=KINDS)
@@ -305,6 +327,27 @@ def test_labels_of_a_subvolume_are_its_own(tmp_path: Path, runner: Runner, label
     assert labels_of(disk, runner, tmp_path, "subvol=home") == {"/user": "system_u:object_r:user_t:s0"}
 
 
+def test_labels_of_a_subvolume_within_another_are_read(
+    tmp_path: Path, runner: Runner, labelled: Path
+) -> None:
+    partition = Partition(
+        mountpoint=None, fstype="btrfs", size=400,
+        subvolumes=(Subvolume(path="root", mountpoint="/"), Subvolume(path="root/var", mountpoint="/var")),
+    )  # fmt: skip
+    (labelled / "var").mkdir()
+    var = tmp_path / "var"
+    var.mkdir()
+    (var / "log").mkdir()
+    os.setxattr(var, "security.selinux", b"system_u:object_r:var_t:s0")
+    os.setxattr(var / "log", "security.selinux", b"system_u:object_r:log_t:s0")
+    disk = written(tmp_path, place(partition), {"/": labelled, "/var": var}, runner)
+
+    assert labels_of(disk, runner, tmp_path, "subvol=root") == LABELLED | {
+        "/var": "system_u:object_r:var_t:s0",
+        "/var/log": "system_u:object_r:log_t:s0",
+    }
+
+
 @pytest.fixture
 def of_mkfs(tmp_path: Path, runner: Runner, labelled: Path) -> Path:
     """A btrfs of the labelled tree by mkfs.btrfs, which leaves the labels of the top level's root out."""
@@ -316,7 +359,7 @@ def of_mkfs(tmp_path: Path, runner: Runner, labelled: Path) -> Path:
 
 
 def test_labels_of_a_btrfs_of_mkfs_are_read(of_mkfs: Path) -> None:
-    assert {"/": LABELLED["/"], **read_labels(of_mkfs, 5)} == LABELLED
+    assert {"/": LABELLED["/"], **with_label(read_labels(of_mkfs, 5))} == LABELLED
 
 
 def test_a_spoiled_btrfs_ends_in_words(of_mkfs: Path) -> None:

@@ -331,6 +331,12 @@ DAMAGES: tuple[Row, ...] = (
         Damage(lambda image: image.label("/lost+found", "etc_t"), CONTEXTS),
         "/lost+found is system_u:object_r:etc_t:s0",
     ),
+    (
+        "device node without a label",
+        "labels-as-policy",
+        Damage(lambda image: image.debug("cd /etc", "mknod null c 1 3"), CONTEXTS),
+        "/etc/null is without a label, not system_u:object_r:etc_t:s0",
+    ),
     ("other mode", "selinux-settings", _put("/etc/selinux/config", "SELINUX=permissive\n"), "permissive"),
     (
         "no policy",

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.guest.outcome import not_done
+from builder.guest.readers.inodes import LabelledInode
 
 _SUPERBLOCK, _MAGIC, _SECTOR = 65536, b"_BHRfS_M", 4096
 # Of the superblock: the addresses of two trees, sizes, and the chunks that are needed to read the others.
@@ -25,6 +26,7 @@ _TOP = 256
 _NAME, _SIZES = 30, 25
 # Of folders, and of their paths: as much as Linux takes (PATH_MAX).
 _DEEPEST, _LONGEST = 200, 4096
+_MOST_SUBVOLUMES = 100
 # Where a root item says where its tree begins, and how high it is.
 _ROOT_ADDRESS, _ROOT_LEVEL = 176, 238
 
@@ -33,26 +35,29 @@ Item = tuple[int, int, int, bytes]
 
 @dataclass(slots=True)
 class _Inodes:
-    """What a subvolume says of its inodes: mode, label and names (parent, name); and subvolumes within it."""
+    """What a subvolume says of its inodes: mode, label and names (inode, parent, name).
+
+    `subvolumes` are (parent, name, number) of those within it.
+    """
 
     modes: dict[int, int] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     names: list[tuple[int, int, bytes]] = field(default_factory=list)
-    subvolumes: list[tuple[int, bytes]] = field(default_factory=list)
+    subvolumes: list[tuple[int, bytes, int]] = field(default_factory=list)
 
 
-def read_labels(image: Path, subvolume: int) -> dict[str, str | None]:
-    """Return the label of every path of the subvolume with a number; None for a subvolume that lies in it.
+def read_labels(image: Path, subvolume: int) -> dict[str, LabelledInode]:
+    """Return what every path below the subvolume with a number is and its SELinux label.
 
-    A path without a label is left out.
+    Subvolumes that lie in it are followed.
 
     Raises:
         CannotCheck: it is not a btrfs of one disk, or damaged.
     """
     descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return _paths(_collect(_Trees(descriptor).subvolume(subvolume)))
-    except (struct.error, IndexError, OverflowError, ValueError, OSError) as error:
+        return dict(_below(_Trees(descriptor), subvolume))
+    except (struct.error, LookupError, OverflowError, ValueError, OSError) as error:
         raise not_done(f"the btrfs is damaged: {error}") from error
     finally:
         os.close(descriptor)
@@ -94,6 +99,7 @@ class _Trees:
         """Yield the items of a subvolume."""
         if number not in self._roots:
             raise not_done(f"the btrfs has no subvolume {number}")
+        self._seen = set()  # a snapshot shares nodes with another
         return self._items(*self._roots[number])
 
     def _items(self, address: int, level: int) -> Iterator[Item]:
@@ -145,9 +151,9 @@ def _collect(items: Iterator[Item]) -> _Inodes:
                 if name == b"security.selinux":
                     found.labels[number] = value.rstrip(b"\0").decode("ascii")
         elif kind == _INDEX:
-            for name, _, leads_to in _entries(data):
-                if leads_to == _ROOT:
-                    found.subvolumes.append((number, name))
+            for name, _, (leads_to, of_kind) in _entries(data):
+                if of_kind == _ROOT:
+                    found.subvolumes.append((number, name, leads_to))
     return found
 
 
@@ -160,20 +166,46 @@ def _names(data: bytes, head: int) -> Iterator[bytes]:
         at += head + 2 + length
 
 
-def _entries(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yield (name, data, kind of item that it leads to) of directory entries and attributes."""
+def _entries(data: bytes) -> Iterator[tuple[bytes, bytes, tuple[int, int]]]:
+    """Yield (name, data, (object, kind) of the item that it leads to) of directory entries and attributes."""
     at = 0
     while at < len(data):
         size, length = struct.unpack_from("<HH", data, at + _SIZES)
         name = data[at + _NAME : at + _NAME + length]
-        yield name, data[at + _NAME + length : at + _NAME + length + size], data[at + 8]
+        yield (
+            name,
+            data[at + _NAME + length : at + _NAME + length + size],
+            struct.unpack_from("<QB", data, at),
+        )
         at += _NAME + length + size
 
 
-def _paths(found: _Inodes) -> dict[str, str | None]:
+def _below(trees: _Trees, subvolume: int) -> Iterator[tuple[str, LabelledInode]]:
+    """Yield the paths of a subvolume and of those within it, each of which lies in one place."""
+    pending, seen = [(subvolume, b"")], set[int]()
+    while pending:
+        number, top = pending.pop()
+        if number in seen or len(seen) == _MOST_SUBVOLUMES:
+            raise not_done("a subvolume of the btrfs lies in two places, or there are too many")
+        seen.add(number)
+        found = _collect(trees.subvolume(number))
+        folder = _folders(found, top)
+        yield os.fsdecode(top) or "/", _inode(found, _TOP)
+        for inode, parent, name in found.names:
+            if inode != _TOP:
+                yield os.fsdecode(folder(parent) + b"/" + name), _inode(found, inode)
+        pending += [(one, folder(parent) + b"/" + name) for parent, name, one in found.subvolumes]
+
+
+def _inode(found: _Inodes, number: int) -> LabelledInode:
+    return LabelledInode(found.modes[number], found.labels.get(number))
+
+
+def _folders(found: _Inodes, top: bytes) -> Callable[[int], bytes]:
+    """Return what says where the folder with a number lies, `top` for the first."""
     parents = {number: (parent, name) for number, parent, name in found.names
                if stat.S_ISDIR(found.modes.get(number, 0))}  # fmt: skip
-    folders: dict[int, bytes] = {_TOP: b""}
+    folders: dict[int, bytes] = {_TOP: top}
 
     def folder(number: int) -> bytes:
         way: list[tuple[int, bytes]] = []
@@ -190,12 +222,4 @@ def _paths(found: _Inodes) -> dict[str, str | None]:
             raise not_done("a path of the btrfs is too long")
         return path
 
-    labels: dict[str, str | None] = {}
-    for number, parent, name in found.names:
-        if number != _TOP and number in found.labels:
-            labels[os.fsdecode(folder(parent) + b"/" + name)] = found.labels[number]
-    for parent, name in found.subvolumes:
-        labels[os.fsdecode(folder(parent) + b"/" + name)] = None
-    if _TOP in found.labels:
-        labels["/"] = found.labels[_TOP]
-    return labels
+    return folder

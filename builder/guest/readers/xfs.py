@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.guest.outcome import not_done
+from builder.guest.readers.inodes import LabelledInode
 
 _LOCAL, _EXTENTS, _BTREE = 1, 2, 3
 # Of an attribute: it is one of security.* (XFS_ATTR_SECURE), its value lies in the leaf (XFS_ATTR_LOCAL).
@@ -118,8 +119,8 @@ class XfsReader:
                     pending.append((child, path, depth + 1))
             _finish(folder, inode)
 
-    def labels(self) -> dict[str, str]:
-        """Return the SELinux label of every path; one without a label is left out.
+    def labels(self) -> dict[str, LabelledInode]:
+        """Return what every path is and its SELinux label.
 
         Raises:
             CannotCheck: the file system is damaged.
@@ -129,13 +130,12 @@ class XfsReader:
         except (struct.error, IndexError, OverflowError, ValueError, OSError) as error:
             raise not_done(f"the xfs is damaged: {error}") from error
 
-    def _labels(self) -> Iterator[tuple[str, str]]:
+    def _labels(self) -> Iterator[tuple[str, LabelledInode]]:
         pending, seen = [(self.root, "", 0)], set[int]()
         while pending:
             number, path, depth = pending.pop()
             inode = self._inode(number)
-            if (found := self._label(inode)) is not None:
-                yield path or "/", found
+            yield path or "/", LabelledInode(inode.mode, self._label(inode))
             if not stat.S_ISDIR(inode.mode):
                 continue
             if number in seen or depth > _DEEPEST:
