@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.rig.fixture.rpmwriter import write_rpm
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
 from tests.support import host_rpm
-from tests.support.imaging import Bench, bench_for_everybody, kickstart
+from tests.support.imaging import Bench, bench_for_everybody, kickstart, processes_of, traces
 from tests.support.other_user import run_as_plain_user
 
 BOOTSTRAP = "--bootstrap"
@@ -81,6 +82,45 @@ def test_its_tree_is_made_once_and_the_same_inputs_give_the_same_bytes(bench: Be
     assert "rpm of fixture-12  from the cache" in again
     assert "the tree from the cache" in same
     assert cold.image.read_bytes() == bench.image.read_bytes()
+
+
+def killed(bench: Bench, seconds: float) -> bool:
+    """Start a build with `--bootstrap`, kill it after `seconds`; say whether that was in the bootstrap."""
+    said = bench.folder / "said"
+    with said.open("w") as stream:
+        command, environment = bench.command(TEXT, BOOTSTRAP), bench.environment()
+        process = subprocess.Popen(command, env=environment, stderr=stream, stdout=subprocess.DEVNULL)
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 10
+    while found := processes_of(bench.out):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return "rpm of fixture-12" not in said.read_text()
+
+
+def test_killed_in_the_bootstrap_it_leaves_the_old_image_and_the_next_run_is_whole(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.build(TEXT, BOOTSTRAP)
+    own = Bench(tmp_path, bench.repository)
+    own.build(TEXT)
+    old = own.image.read_bytes()
+    seconds, within = 0.4, 0
+
+    # Later each time, until one got beyond it.
+    while killed(own, seconds):
+        within += 1
+        seconds += 0.3
+        assert own.image.read_bytes() == old
+        assert traces(own.folder) == []
+        assert all(name.startswith(".openstack-builder-") for name in own.leftovers())
+
+    assert within >= 2
+    own.build(TEXT, BOOTSTRAP)
+    assert own.image.read_bytes() == bench.image.read_bytes()
+    assert own.leftovers() == []
 
 
 def test_another_rpm_of_the_target_has_the_tree_installed_anew(bench: Bench, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Which packages `make setup` asks the package manager for, on each kind of host.
 
-The host is known by /etc/os-release, in a mount namespace of the test's own; dnf, rpm and crb are stand-ins
-that note what they are asked for.
+The host is known by /etc/os-release, in a mount namespace of the test's own; dnf, rpm, crb, apt-get and
+dpkg-query are stand-ins that note what they are asked for.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ LISTS = "builder/requirements"
 FEDORA = 'ID=fedora\nVERSION_ID=44\nPRETTY_NAME="Fedora Linux 44"\n'
 ALMA_9 = 'ID="almalinux"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.6"\nPRETTY_NAME="AlmaLinux 9.6"\n'
 STREAM_10 = 'ID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="10"\nPRETTY_NAME="CentOS Stream 10"\n'
+DEBIAN = 'ID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'
 SUSE = 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\nVERSION_ID="16.0"\nPRETTY_NAME="openSUSE Leap 16.0"\n'
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts in a namespace of its own")
@@ -55,7 +56,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def ask(checkout: Path, release: str, *, epel: bool = False, fails: str = "rpm-build") -> Asked:
-    """Run the script on a host of `release`; `fails` is the package at which dnf gives up."""
+    """Run the script on a host of `release`; `fails` is the package at which dnf and apt-get give up."""
     own = checkout.parent
     (own / "os-release").write_text(release)
     programs = own / "bin"
@@ -64,6 +65,8 @@ def ask(checkout: Path, release: str, *, epel: bool = False, fails: str = "rpm-b
     for name, text in {
         "dnf": f'case " $* " in *" {fails} "*) exit 1;; esac',
         "rpm": f'case "$*" in *epel-release) exit {0 if epel else 1};; esac; exit 1',
+        "apt-get": f'case " $* " in *" {fails} "*) exit 100;; esac',
+        "dpkg-query": "exit 1",
         "crb": "",
     }.items():
         (programs / name).write_text(f"#!/bin/sh\n{note}\n{text}\n")
@@ -149,6 +152,20 @@ def test_without_epel_nothing_is_installed_and_the_way_is_reported(checkout: Pat
     assert asked.code == 4
     assert "error: EPEL is not enabled" in asked.said
     assert asked.packages == set()
+
+
+@pytest.mark.parametrize(
+    ("release", "manager", "code"),
+    [pytest.param(FEDORA, "dnf", 1, id="dnf"), pytest.param(DEBIAN, "apt-get", 100, id="apt-get")],
+)
+def test_a_package_manager_that_fails_ends_it_with_its_own_code(
+    release: str, manager: str, code: int, checkout: Path
+) -> None:
+    asked = ask(checkout, release, fails="zstd")
+
+    assert asked.code == code
+    assert f"error: {manager} did not install what is needed (exit code {code})" in asked.said
+    assert not (checkout / ".venv").exists()
 
 
 def test_another_system_is_refused_with_what_to_install(checkout: Path) -> None:

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""What the gate makes of a bare system of Debian's development suite that fails, or that is not to be had.
+
+`run`, which makes one, is a stand-in that ends with one code after another.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+BARE = Path(__file__).parents[1] / "rig" / "bare"
+UNDELIVERED = 100
+DAY = 24 * 3600
+
+
+def gate(folder: Path, *codes: int) -> tuple[int, str, list[str]]:
+    """Run the gate where `run` ends with `codes`; return code, last line, and what each `run` found."""
+    shutil.copy(BARE / "gate", folder)
+    system, calls = folder / "cache/openstack-builder/bare/sid", folder / "calls"
+    (folder / "codes").write_text("".join(f"{code}\n" for code in codes))
+    (folder / "run").write_text(
+        "#!/bin/sh\n"
+        f"[ -d {system} ] && echo kept >>{calls} || echo none >>{calls}\n"
+        f"mkdir -p {system}\n"
+        f'code=$(head -n 1 {folder}/codes)\nsed -i 1d {folder}/codes\nexit "$code"\n'
+    )
+    (folder / "run").chmod(0o755)
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    done = subprocess.run(
+        [folder / "gate"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.splitlines()[-1], calls.read_text().split()
+
+
+@pytest.mark.parametrize(
+    ("codes", "code", "said", "calls"),
+    [
+        pytest.param([0], 0, "passed", ["none"], id="all is well"),
+        pytest.param([1], 1, "FAILED: exit code 1", ["none"], id="a check fails"),
+        pytest.param([5], 5, "FAILED: exit code 5", ["none"], id="a repository of ours is not to be had"),
+        pytest.param([UNDELIVERED, 0], 0, "passed", ["none"] * 2, id="the second time there is a system"),
+        pytest.param([UNDELIVERED, 1], 1, "FAILED", ["none"] * 2, id="the second time a check fails"),
+        pytest.param([UNDELIVERED] * 2, 0, "NOT RUN", ["none"] * 2, id="there is none"),
+    ],
+)
+def test_only_a_system_that_is_not_to_be_had_is_forgiven_and_said(
+    codes: list[int], code: int, said: str, calls: list[str], tmp_path: Path
+) -> None:
+    found = gate(tmp_path, *codes)
+
+    assert (found[0], found[2]) == (code, calls)
+    assert said in found[1]
+
+
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [pytest.param(1, "kept", id="of yesterday"), pytest.param(15, "none", id="of long ago")],
+)
+def test_a_system_is_kept_for_two_weeks(days: int, found: str, tmp_path: Path) -> None:
+    status = tmp_path / "cache/openstack-builder/bare/sid/var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    status.touch()
+    os.utime(status, (time.time() - days * DAY,) * 2)
+
+    assert gate(tmp_path, 0)[2] == [found]
