@@ -106,6 +106,33 @@ def test_services_that_are_installed_are_registered(
     assert len(everything) > 5
 
 
+@pytest.mark.parametrize(
+    ("here", "more", "expected"),
+    [
+        ([], {}, {"orchestration", "cloudformation"}),
+        (["openstack-heat-api"], {}, {"orchestration"}),
+        (["openstack-heat-api"], {"services": ("heat",)}, {"orchestration"}),
+        (["openstack-heat-api", "openstack-heat-api-cfn"], {}, {"orchestration", "cloudformation"}),
+        (["openstack-heat-engine"], {}, {"orchestration", "cloudformation"}),
+    ],
+    ids=["on another host", "one API", "named", "both APIs", "the APIs on another host"],
+)
+def test_api_of_a_project_that_is_not_installed_is_not_registered(
+    catalogue: dict, tmp_path: Path, here: "list[str]", more: "dict[str, object]", expected: "set[str]"
+) -> None:
+    units = tmp_path / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    for name in here:
+        (units / f"{name}.service").touch()
+    absent = profiles.absent(catalogue, "current", lambda path: str(tmp_path / path.lstrip("/")))
+
+    desired = build(catalogue, "current", absent=absent, **more)
+
+    found = {each.type for each in desired.services} & {"orchestration", "cloudformation"}
+    assert found == expected
+    assert {each.type for each in desired.endpoints} & {"orchestration", "cloudformation"} == expected
+
+
 def test_every_role_user_and_project_of_an_assignment_is_made(catalogue: dict) -> None:
     for profile in profiles.profiles(catalogue):
         # Those two are options of essex.

@@ -49,7 +49,22 @@ def is_installed(facts, locate=str):
 
     facts: those of one release of the project. locate: gives where a file of the host stands in this run.
     """
-    names = [name for unit, each in facts["services"].items() for name in [unit] + list(each["aliases"])]
-    paths = ["%s/%s.service" % (folder, name) for folder in UNITS for name in names]
-    paths += ["/etc/init.d/" + name for name in names]
-    return any(os.path.exists(locate(path)) for path in paths + list(facts["configuration"]))
+    return bool(installed_units(facts, locate)) or any(
+        os.path.exists(locate(path)) for path in facts["configuration"]
+    )
+
+
+def installed_units(facts, locate=str):
+    """Return the names of the services of a project that are on this host, by a unit or an init script."""
+    return [
+        unit
+        for unit, each in facts["services"].items()
+        if any(os.path.exists(locate(path)) for path in _places([unit] + list(each["aliases"])))
+    ]
+
+
+def _places(names):
+    for name in names:
+        for folder in UNITS:
+            yield "%s/%s.service" % (folder, name)
+        yield "/etc/init.d/" + name

@@ -89,6 +89,7 @@ class Run:
             region,
             options.services,
             self._installed(keystone.catalogue),
+            () if options.all_services else profiles.absent(keystone.catalogue, options.profile),
             options.optional,
             options.endpoints,
             options.strict_2012,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import UsageError
-from ..services import is_installed
+from ..services import installed_units, is_installed
 from .model import (
     INTERFACES,
     Assignment,
@@ -29,6 +29,7 @@ class Choices(NamedTuple):
     """What the person chose. `addresses` maps interface -> host, "" for the host in Keystone's URL.
 
     `installed` are the projects of this host, which count where no `services` are named; empty: all do.
+    `absent` are pairs (project, type) that nothing on this host serves, though the project is here.
     """
 
     profile: str
@@ -36,6 +37,7 @@ class Choices(NamedTuple):
     region: str = "RegionOne"
     services: tuple = ()
     installed: tuple = ()
+    absent: tuple = ()
     optional: tuple = ()
     endpoints: bool = True
     strict: bool = False
@@ -58,6 +60,26 @@ def installed(catalogue, profile, locate=str):
     return tuple(
         name for name, facts in found.items() if facts and facts["endpoints"] and is_installed(facts, locate)
     )
+
+
+def absent(catalogue, profile, locate=str):
+    """Return (project, type) of what a project of this host could serve by a unit that is not here.
+
+    Heat's CloudFormation API is a package of its own. Which unit serves a type is said by the port; where no
+    API of the project is here, another host has them, and nothing is known.
+    """
+    found = []
+    for name, project in catalogue["projects"].items():
+        facts = project["releases"].get(profile)
+        if not facts:
+            continue
+        ports = {unit: each["http"]["port"] for unit, each in facts["services"].items() if each["http"]}
+        here = {ports[unit] for unit in installed_units(facts, locate) if unit in ports}
+        for kind, service in facts["endpoints"].items() if here else ():
+            port = urlsplit((service["public"] or "").replace("{host}", "host")).port
+            if port in set(ports.values()) - here:
+                found.append((name, kind))
+    return tuple(found)
 
 
 def build(catalogue, choices, passwords):
@@ -182,6 +204,8 @@ def _catalog(catalogue, found, chosen, choices):
     services, endpoints = [], []
     for name in chosen:
         for kind, service in found[name]["endpoints"].items():
+            if (name, kind) in choices.absent:
+                continue
             services.append(CatalogService(kind, service["name"], service["description"]))
             if not choices.endpoints or not service["public"]:
                 continue
