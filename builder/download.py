@@ -12,7 +12,8 @@ import os
 import re
 import sys
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,6 +25,10 @@ from builder.masking import mask
 from builder.runner import Runner
 
 SECONDS = 60
+# A package of wheels has hundreds of them, and each takes two requests, which wait for the server.
+AT_ONCE = 8
+# What pip has answered to whom, by its variables: it takes a second to ask.
+_settings: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +74,22 @@ def fetch(source: Remote, runner: Runner) -> Path:
     return path
 
 
+def fetch_all(sources: Sequence[Remote], runner: Runner) -> list[Path]:
+    """Return the paths of `sources` in the cache, in their order; several are downloaded at once.
+
+    Raises:
+        InputError, RemoteError: as `fetch`, for the first that fails.
+    """
+    if any(source.url.startswith("pypi:") and not place_in_cache(source).is_file() for source in sources):
+        # Once, before the threads do.
+        pip_settings(runner)
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        return list(pool.map(lambda source: fetch(source, runner), sources))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def place_in_cache(source: Remote) -> Path:
     """Return where the cache keeps `source`, whether it is there yet or not."""
     return cache_folder("sources", source.sha256) / source.name
@@ -83,7 +104,7 @@ def _download(source: Remote, runner: Runner) -> bytes:
         except _NotThere as error:
             raise RemoteError(f"{mask(url)}: {error}", hint="is there a network?") from error
     pip = pip_settings(runner)
-    indexes = f"{pip.get('index-url') or default_index(runner)} {pip.get('extra-index-url', '')}".split()
+    indexes = f"{pip['index-url']} {pip.get('extra-index-url', '')}".split()
     reasons = []
     for index in indexes:
         try:
@@ -131,7 +152,7 @@ def _read_from_index(index: str, name: str, *, certificates: str | None) -> byte
     raise _NotThere(f"{http.without_login(page)} has no {name}")
 
 
-def default_index(runner: Runner) -> str:
+def _default_index(runner: Runner) -> str:
     """Return the index that pip asks when nothing is set, which pip alone knows."""
     program = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
     try:
@@ -146,14 +167,25 @@ def pip_variables() -> dict[str, str]:
 
 
 def pip_settings(runner: Runner) -> Mapping[str, str]:
-    """Return pip's index-url, extra-index-url and cert: of its files, and of PIP_*, which win."""
+    """Return pip's index-url, extra-index-url and cert: of its files, and of PIP_*, which win.
+
+    `index-url` is always there: pip's own where none is set, or empty where there is no pip.
+    """
+    variables = tuple(sorted(pip_variables().items()))
+    if variables not in _settings:
+        _settings[variables] = _ask_pip(runner)
+    return _settings[variables]
+
+
+def _ask_pip(runner: Runner) -> Mapping[str, str]:
     try:
         text = runner.run([sys.executable, "-m", "pip", "config", "list"], env=pip_variables()).stdout
     except CommandFailed:
-        return {}
+        text = ""
     rows = re.findall(r"^(\S+)\.(index-url|extra-index-url|cert)='(.*)'$", text, re.MULTILINE)
     rows.sort(key=lambda row: row[0] == ":env:")
-    return {name: value for _, name, value in rows}
+    found = {name: value for _, name, value in rows}
+    return found if found.get("index-url") else {**found, "index-url": _default_index(runner)}
 
 
 class _Links(HTMLParser):

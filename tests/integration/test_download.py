@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.download import Remote, fetch
+from builder.download import Remote, fetch, fetch_all
 from builder.errors import InputError, RemoteError
 from builder.report import Report
 from builder.runner import Runner
@@ -97,6 +97,22 @@ def test_other_bytes_are_refused_and_not_kept(server: Server, runner: Runner, tm
         fetch(remote(server, sha256="0" * 64), runner)
 
     assert cached(tmp_path) == []
+
+
+def test_several_are_returned_in_their_order_and_the_first_that_fails_is_named(
+    server: Server, runner: Runner, tmp_path: Path
+) -> None:
+    names = [f"thing-{number}.tar.gz" for number in range(20)]
+    for name in names:
+        (tmp_path / "served" / name).write_bytes(DATA)
+    base = f"http://127.0.0.1:{server.server_port}"
+    sources = [Remote(url=f"{base}/{name}", sha256=SHA256, name=name) for name in names]
+    # One place in the cache for each digest, one file there for each name.
+    assert [path.name for path in fetch_all(sources, runner)] == names
+
+    absent = [Remote(url=f"{base}/absent-{n}", sha256=f"{n:064x}", name="absent") for n in range(3)]
+    with pytest.raises(RemoteError, match="/absent-0: HTTP 404"):
+        fetch_all(absent, runner)
 
 
 def test_what_is_not_there_is_reported_with_its_url(server: Server, runner: Runner, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import os
 import sys
 from pathlib import Path
 
-from builder.download import fetch
+from builder.download import fetch_all
 from builder.errors import CommandFailed
 from builder.rpm.build.archive import make_archive
 from builder.rpm.build.failure import explain_failure
@@ -98,7 +98,7 @@ def rpm_version(runner: Runner) -> str:
 
 def _source_files(plan: BuildPlan, runner: Runner) -> dict[str, bytes]:
     files = {path.name: path.read_bytes() for path in plan.sources.local}
-    files |= {remote.name: fetch(remote, runner).read_bytes() for remote in plan.sources.remote}
+    files |= {path.name: path.read_bytes() for path in fetch_all(plan.sources.remote, runner)}
     if plan.sources.made:
         prefix = f"{plan.package.name}-{plan.package.version}"
         files[plan.sources.made] = make_archive(plan.archive, prefix=prefix, epoch=plan.epoch)

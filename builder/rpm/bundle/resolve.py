@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builder.download import Remote, default_index, fetch, pip_settings, pip_variables
+from builder.download import Remote, fetch, pip_settings, pip_variables
 from builder.errors import InputError, Problem, ToolMissing
 from builder.rpm.bundle.metadata import find_license
 from builder.rpm.bundle.parts import TABLE, Part, PartsTable, normalize
@@ -165,7 +165,7 @@ def _as_pins(versions: Mapping[str, str]) -> str:
 def _uv_settings(runner: Runner) -> str:
     """Return the settings by which uv asks the indexes that pip asks, and takes the best of all."""
     pip = pip_settings(runner)
-    first = pip.get("index-url") or default_index(runner)
+    first = pip["index-url"]
     rows = [f"[[index]]\nurl = {json.dumps(url)}\n" for url in pip.get("extra-index-url", "").split()]
     return "\n".join(
         [
