@@ -38,6 +38,8 @@ HARDENING = {
 
 # Then it has started all the same: its application may wait for a database.
 ANSWER_SECONDS = 60
+# UWSGI_FAILED_APP_CODE of uwsgi.h.
+UWSGI_FAILED_APP = 22
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +64,7 @@ class Unit:
     stop: str
     kill: str
     restart: str
+    stopped_while_loading: int | None
     open_files: int | None
     private_tmp: bool
     hardening: tuple[tuple[str, str], ...]
@@ -113,6 +116,7 @@ def render_unit(service: Service, around: ProjectContext, *, instances: bool = F
         stop=" ".join(map(escapes.unit_word, service.stop)),
         kill=service.kill,
         restart=service.restart if around.modern else "no",
+        stopped_while_loading=UWSGI_FAILED_APP if service.wsgi else None,
         open_files=service.open_files,
         private_tmp=service.private_tmp,
         hardening=tuple(HARDENING.items()) if hardened else (),
