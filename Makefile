@@ -48,7 +48,9 @@ demo: ## the whole main job: RPM, image, boot, login, upload
 	@$(BUILDER) services -o utils/openstack_utils/services.json
 	@.venv/bin/python -m tests.rig.demo
 
-talk: setup-dev ## from dnf install to ssh into a guest of ours, on a booted machine (root; slow)
+talk: ## from dnf install to ssh into a guest of ours, on a booted machine (root; slow)
+	@$(INSTALL) talk
+	@$(BUILDER) services -o utils/openstack_utils/services.json
 	@.venv/bin/python -m tests.rig.talk
 
 specs: setup ## make the specs of OpenStack's services from the catalogue again

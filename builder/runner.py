@@ -254,6 +254,7 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
+                pass_fds=child.pass_fds,
                 start_new_session=detached,
                 preexec_fn=None if detached else partial(child.prepare, os.getpid()),
             )

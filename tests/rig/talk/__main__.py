@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,9 +22,11 @@ from builder.places import SPECS
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.machine.machine import SHARED, Machine
+from tests.rig.talk.browser import browser
 from tests.rig.talk.host import NEEDS, find_substitutes, find_wants
 from tests.rig.talk.machine import ADDRESSES, COMPUTE_SUPPORTS, cloud_machine, connect, install
 from tests.rig.talk.page import Done, write_page
+from tests.rig.talk.pictures import take_console, take_dashboard
 
 CHECKOUT = SPECS.parent
 OUT = CHECKOUT / "out"
@@ -35,12 +39,13 @@ KEY = "/root/mykey"
 PYTHON = "/usr/lib/openstack/bin/python3"
 SERVICES = (
     "openstack-utils", "openstack-keystone", "openstack-glance", "openstack-placement", "openstack-nova",
-    "openstack-neutron", "openstack-python-bundled",
+    "openstack-neutron", "openstack-horizon", "openstack-python-bundled", "novnc",
 )  # fmt: skip
 PACKAGES = (
     "openstack-utils", "openstack-keystone", "openstack-glance", "openstack-placement-api",
     "openstack-nova-api", "openstack-nova-conductor", "openstack-nova-scheduler", "openstack-nova-compute",
-    "openstack-neutron", "openstack-neutron-openvswitch",
+    "openstack-nova-novncproxy", "novnc", "openstack-neutron", "openstack-neutron-openvswitch",
+    "openstack-dashboard",
 )  # fmt: skip
 COMPUTE_PACKAGES = ("openstack-utils", "openstack-nova-compute", "openstack-neutron-openvswitch")
 PASSWORDS = "/root/openstack-demo-passwords"
@@ -97,6 +102,10 @@ class Talk:
             self._record(title, command, "\n".join(error.lines()), begun, failed=True)
             raise
         self._record(title, command, "", begun)
+
+    def add_picture(self, name: str) -> None:
+        """Show a file next to the page with the last step."""
+        self.steps[-1] = replace(self.steps[-1], picture=name)
 
     def _record(self, title: str, command: str, output: str, begun: float, *, failed: bool = False) -> None:
         seconds = time.monotonic() - begun
@@ -158,12 +167,29 @@ def give(talk: Talk) -> None:
         upload(talk, controller)
         network, address = boot(talk, controller, "vm1")
         log_in(talk, controller, network, address)
+        show(talk, controller, "vm1")
         join(talk, controller, second)
         boot(talk, controller, "vm2", "compute2")
         talk.memory = controller.run(["sh", "-c", MEMORY]).stdout.strip()
         with talk.timed("everything is stopped", "systemctl poweroff"):
             second.power_off()
             controller.power_off()
+
+
+def show(talk: Talk, machine: Machine, instance: str) -> None:
+    """Take pictures of the dashboard and of an instance's console, as a browser in its network sees them."""
+    login = read_login(machine.read("/root/keystonerc_admin"))["auth"]
+    talk.inside(machine, "the web server is started", "systemctl", "enable", "--now", "httpd")
+    with browser(Runner(Report(quiet=True)), Path(f"/proc/{machine.pid}/ns/net")) as page:
+        url = f"http://{ADDRESSES[0]}/dashboard"
+        with talk.timed("the dashboard, logged in to", f"chromium {url}"):
+            user, password = login["username"], login["password"]
+            take_dashboard(page, url, user, password, instance, PAGE.parent / "dashboard.png")
+        talk.add_picture("dashboard.png")
+        url = as_admin(talk, machine, "where the console is", f"{SHARED}/console.py", instance).strip()
+        with talk.timed("the console of the instance, by noVNC", f"chromium {url.partition('?')[0]}"):
+            take_console(page, url, PAGE.parent / "console.png")
+        talk.add_picture("console.png")
 
 
 def join(talk: Talk, controller: Machine, second: Machine) -> None:
@@ -190,7 +216,7 @@ def upload(talk: Talk, machine: Machine) -> None:
         )  # fmt: skip
 
 
-def read_login(text: str) -> dict[str, object]:
+def read_login(text: str) -> dict[str, Any]:
     """Return the cloud of clouds.yaml that a keystonerc names."""
     lines = [line.removeprefix("export ") for line in text.splitlines() if line.startswith("export OS_")]
     found = {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
@@ -203,15 +229,18 @@ def read_login(text: str) -> dict[str, object]:
 
 def boot(talk: Talk, machine: Machine, name: str, *host: str) -> tuple[str, str]:
     """Boot an instance, on a host if one is named; return the id of its network and its address."""
-    script = f'. /root/keystonerc_admin && exec {PYTHON} "$@"'
-    words = [f"{SHARED}/instance.py", "jeos", KEY, name, *host]
-    said = talk.inside(
-        machine, f"instance {name}, with keypair and flavor", "bash", "-c", script, "bash", *words,
-        shown=["python3", "instance.py", *words[1:]],
-    )  # fmt: skip
+    title = f"instance {name}, with keypair and flavor"
+    said = as_admin(talk, machine, title, f"{SHARED}/instance.py", "jeos", KEY, name, *host)
     print(said)
     _, network, address = said.splitlines()[-1].split()
     return network, address
+
+
+def as_admin(talk: Talk, machine: Machine, title: str, script: str, *words: str) -> str:
+    """Run a program of ours inside as the cloud's administrator, as a step; return what it printed."""
+    enter = f'. /root/keystonerc_admin && exec {PYTHON} "$@"'
+    shown = ["python3", Path(script).name, *words]
+    return talk.inside(machine, title, "bash", "-c", enter, "bash", script, *words, shown=shown)
 
 
 def log_in(talk: Talk, machine: Machine, network: str, address: str) -> None:

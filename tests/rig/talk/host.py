@@ -11,6 +11,7 @@ from pathlib import Path
 from builder.memory import available_memory
 from builder.sizes import GIB
 from tests.rig.machine.machine import reason_not_to_boot
+from tests.rig.talk.browser import PROGRAMS, find_browser
 
 # Measured: caches, RPMs, image; the files of the machine lie in memory, next to its services and its guest.
 DISK = 12 * GIB
@@ -35,6 +36,8 @@ def find_wants(folder: Path) -> Iterator[str]:
     free = shutil.disk_usage(folder).free
     if free < DISK:
         yield f"{folder}: {free / GIB:.1f} GiB are free, the talk needs {DISK / GIB:.0f}"
+    if find_browser() is None:
+        yield f"{PROGRAMS[0]} is not installed, which takes the pictures (make talk installs it)"
     if not Path("/dev/net/tun").exists():
         yield "/dev/net/tun is not there: instances have no network (modprobe tun)"
 

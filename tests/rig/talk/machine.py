@@ -28,7 +28,7 @@ COMPUTE_SUPPORTS = (
 )  # fmt: skip
 SUPPORTS = (
     *COMPUTE_SUPPORTS, "mariadb-server", "python3-pymysql", "rabbitmq-server", "memcached", "dnsmasq",
-    "haproxy", "iputils-arping",
+    "haproxy", "iputils-arping", "httpd", "python3-mod_wsgi", "media-types",
 )  # fmt: skip
 REPOSITORY = """\
 [{name}]
@@ -63,6 +63,9 @@ def cloud_machine(rpms: Path, report: Report, name: str = "controller") -> Itera
             text = REPOSITORY.format(name=f"{name}-here", folder=f"/srv/{name}", key=key)
             machine.write(f"/etc/yum.repos.d/{name}-here.repo", text)
             machine.run(["rpm", "--import", f"/srv/{name}/{key}"])
+        # As Fedora's httpd makes it, before there is a file that it owns.
+        machine.write("/etc/sysusers.d/httpd.conf", 'u apache 48 "Apache" /usr/share/httpd\n')
+        machine.run(["systemd-sysusers"])
         for path in INSIDE.iterdir():
             shutil.copy(path, machine.shared)
         yield machine

@@ -14,13 +14,17 @@ from builder.files import write_atomic
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """A step: what it was, the command, what it printed, its seconds; `failed` where it ended the talk."""
+    """A step: what it was, the command, what it printed, its seconds; `failed` where it ended the talk.
+
+    `picture` is a file next to the page.
+    """
 
     title: str
     command: str
     output: str
     seconds: float
     failed: bool = False
+    picture: str = ""
 
 
 def write_page(path: Path, steps: Sequence[Done], notes: Sequence[str], memory: str) -> None:

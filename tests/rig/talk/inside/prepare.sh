@@ -28,6 +28,34 @@ for file in /etc/*/*-uwsgi.ini; do
     [ ! -f "$file" ] || sed -i 's/^processes = .*/processes = 1/' "$file"
 done
 
+# The fixture's httpd is Debian's program in Fedora's places: here are the settings and the unit.
+if [ -x /usr/sbin/httpd ]; then
+    {
+        printf '%s\n' 'ServerRoot /etc/httpd' "ServerName $(hostname)" 'Listen 80' 'PidFile /run/httpd.pid' \
+            'User apache' 'Group apache' 'ErrorLog /var/log/httpd/error_log' 'TypesConfig /etc/mime.types'
+        for module in mpm_event authn_core authz_core authz_host alias mime dir wsgi; do
+            [ ! -e "/etc/httpd/modules/mod_$module.so" ] || echo "LoadModule ${module}_module modules/mod_$module.so"
+        done
+        echo 'IncludeOptional conf.d/*.conf'
+    } >/etc/httpd/conf/httpd.conf
+    cat >/etc/systemd/system/httpd.service <<'EOF'
+[Unit]
+Description=The Apache HTTP Server
+After=network.target
+
+[Service]
+Type=forking
+PIDFile=/run/httpd.pid
+ExecStart=/usr/sbin/httpd -f /etc/httpd/conf/httpd.conf
+ExecReload=/bin/kill -USR1 $MAINPID
+PrivateTmp=true
+
+[Install]
+WantedBy=multi-user.target
+EOF
+    systemctl daemon-reload
+fi
+
 # A kernel without the module openvswitch: the switch runs in user space. Nobody sets an instance's tap up
 # there, and packets whose checksum is left to the host reach nobody.
 if [ -d /sys/module/openvswitch ]; then
