@@ -18,7 +18,6 @@ from typing import Any
 import yaml
 
 from builder.errors import BuildError
-from builder.places import SPECS
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.machine.machine import SHARED, Machine
@@ -27,20 +26,13 @@ from tests.rig.talk.host import NEEDS, find_substitutes, find_wants
 from tests.rig.talk.machine import ADDRESSES, COMPUTE_SUPPORTS, cloud_machine, connect, install
 from tests.rig.talk.page import Done, write_page
 from tests.rig.talk.pictures import take_console, take_dashboard
+from tests.rig.talk.rpms import BUILDER, CHECKOUT, COMMAND, REPOSITORY
 
-CHECKOUT = SPECS.parent
-OUT = CHECKOUT / "out"
-PAGE = OUT / "talk" / "index.html"
-BUILDER = (sys.executable, "-m", "builder")
-TARGET = "fixture-12"
+PAGE = CHECKOUT / "out" / "talk" / "index.html"
 IMAGE = "jeos-fixture"
 NETWORK = "10.20.0.0/24"
 KEY = "/root/mykey"
 PYTHON = "/usr/lib/openstack/bin/python3"
-SERVICES = (
-    "openstack-utils", "openstack-keystone", "openstack-glance", "openstack-placement", "openstack-nova",
-    "openstack-neutron", "openstack-horizon", "openstack-python-bundled", "novnc",
-)  # fmt: skip
 PACKAGES = (
     "openstack-utils", "openstack-keystone", "openstack-glance", "openstack-placement-api",
     "openstack-nova-api", "openstack-nova-conductor", "openstack-nova-scheduler", "openstack-nova-compute",
@@ -141,22 +133,18 @@ def main() -> int:
 
 def give(talk: Talk) -> None:
     """Do the steps, in the order of the talk."""
-    talk.on_host(
-        "RPMs, signed, in a repository", *BUILDER, "rpm", *SERVICES, "-t", TARGET, "--with",
-        "bundled", "--repo", "--local-key",
-    )  # fmt: skip
-    repository = OUT / "rpm" / TARGET / "repo"
+    talk.on_host("RPMs, signed, in a repository", *COMMAND)
     folder = talk.on_host("Fixture Linux", sys.executable, "-m", "tests.rig.fixture", "build").strip()
     talk.on_host(
         "a JeOS of our own", *BUILDER, "image", IMAGE, "--repo", f"fixture={folder}",
-        "--gpgkey", f"{folder}/RPM-GPG-KEY-fixture", "--repo", f"openstack={repository}",
-        "--gpgkey", f"{repository}/RPM-GPG-KEY-local",
+        "--gpgkey", f"{folder}/RPM-GPG-KEY-fixture", "--repo", f"openstack={REPOSITORY}",
+        "--gpgkey", f"{REPOSITORY}/RPM-GPG-KEY-local",
     )  # fmt: skip
     report = Report(quiet=True)
     with contextlib.ExitStack() as stack:
         with talk.timed("two machines are booted", "systemd-nspawn --boot"):
-            controller = stack.enter_context(cloud_machine(repository, report))
-            second = stack.enter_context(cloud_machine(repository, report, "compute2"))
+            controller = stack.enter_context(cloud_machine(REPOSITORY, report))
+            second = stack.enter_context(cloud_machine(REPOSITORY, report, "compute2"))
             connect(Runner(report), controller, second)
         with talk.timed("packages are installed", "dnf install " + " ".join(PACKAGES)):
             install(controller, *PACKAGES)
