@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""xfs, btrfs and LVM as we write them, judged by their checkers, by lvm(8), and by the kernel where we may
-mount.
+"""ext4, xfs, btrfs and LVM as we write them, judged by their checkers, by lvm(8), and by the kernel where we
+may mount.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from builder import tools
 from builder.errors import BuildError, PermissionMissing
 from builder.image.disk.filesystems.disk import copy_pieces
+from builder.image.disk.filesystems.ext4.content import CLUSTER
 from builder.image.disk.placement import MIB, DiskLayout, PlacedContent, PlacedVolume
 from builder.image.isolation.mounts import mount
 from builder.kickstart.plan import LogicalVolume, Partition, Subvolume, VolumeGroup
@@ -56,8 +58,11 @@ def inside(tmp_path: Path, runner: Runner) -> Callable[[Callable[[], T]], T]:
 
 def system(kind: str, size: int) -> Partition:
     """Return the partition of / as `kind`."""
-    if kind == "xfs":
-        return Partition(mountpoint="/", fstype="xfs", size=size, label="root")
+    if kind.startswith(("xfs", "ext4")):
+        fstype, _, mkfsoptions = kind.partition(" ")
+        return Partition(
+            mountpoint="/", fstype=fstype, size=size, label="root", mkfsoptions=mkfsoptions or None
+        )
     options = "compress=zstd:1" if "zstd" in kind else "compress" if "zlib" in kind else None
     return Partition(
         mountpoint=None,
@@ -111,6 +116,8 @@ def check(kind: str, image: Path) -> None:
     if kind.startswith("btrfs"):
         said = tool("btrfs", "check", "--check-data-csum", str(image))
         assert b"no error found" in said
+    elif kind.startswith("ext4"):
+        tool("e2fsck", "-fn", str(image))
     else:
         tool("xfs_repair", "-n", "-f", str(image))
 
@@ -150,6 +157,8 @@ def read_by_kernel(image: Path, work: Path, options: str) -> dict[bytes, dict[st
     assert done.returncode == 0, done.stderr
     with out.open("rb") as file:
         found: dict[bytes, dict[str, object]] = pickle.load(file)
+    # ext4's own.
+    found.pop(b"lost+found", None)
     return found
 
 
@@ -158,7 +167,20 @@ def without_long_link(tree: bytes) -> None:
     os.unlink(tree + b"/" + LONG_LINK)
 
 
-KINDS = ["xfs", "xfs of old kernels", "btrfs", "btrfs zstd single", "btrfs zlib"]
+def without_what_small_blocks_lack(tree: bytes) -> None:
+    """Make a tree whose attributes and links fit into a block of 1024 bytes."""
+    without_long_link(tree)
+    for name in (b"/large-attribute", b"/many-attributes"):
+        os.unlink(tree + name)
+
+
+# Options of mount(8) with which nothing is written.
+MOUNTED = {"ext4": "noload", "xfs": "norecovery", "btrfs": "subvol=root"}
+EXT4 = [
+    *("ext4", "ext4 -b 1024", "ext4 -I 512 -O ^metadata_csum", "ext4 -O ^64bit,^flex_bg,^resize_inode"),
+    *("ext4 -O inline_data", "ext4 -O bigalloc"),  # the second filled by e2fsprogs
+]
+KINDS = [*EXT4, "xfs", "xfs of old kernels", "btrfs", "btrfs zstd single", "btrfs zlib"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,21 +189,22 @@ def test_everything_a_tree_can_hold_is_kept(
 ) -> None:
     layout = place(system(kind.split(" of")[0], 500))
     old = OLD if "old" in kind else None
+    make = make_tree if kind == "ext4" else without_long_link
+    make = without_what_small_blocks_lack if "1024" in kind else make
 
-    expected = write(inside, runner, layout, without_long_link, xfs=old)
+    expected = write(inside, runner, layout, make, xfs=old)
 
     placed = layout.root.placed
     image = take_out(tmp_path / "disk", placed, tmp_path / "image")
     check(kind, image)
-    options = "norecovery" if kind.startswith("xfs") else "subvol=root"
-    found = read_by_kernel(image, tmp_path, options)
+    found = read_by_kernel(image, tmp_path, MOUNTED[kind.split()[0]])
     assert set(found) == set(expected)
     for path, facts in expected.items():
         assert found[path] == facts, path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["xfs", "btrfs", "btrfs zstd single"])
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "btrfs zstd single"])
 def test_many_files_large_files_and_many_links(
     inside: Callable[..., Any], tmp_path: Path, runner: Runner, kind: str
 ) -> None:
@@ -191,11 +214,10 @@ def test_many_files_large_files_and_many_links(
 
     image = take_out(tmp_path / "disk", layout.root.placed, tmp_path / "image")
     check(kind, image)
-    options = "norecovery" if kind == "xfs" else "subvol=root"
-    assert read_by_kernel(image, tmp_path, options) == expected
+    assert read_by_kernel(image, tmp_path, MOUNTED[kind.split()[0]]) == expected
 
 
-@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
 def test_equal_trees_give_equal_bytes(
     inside: Callable[..., Any], tmp_path: Path, runner: Runner, kind: str
 ) -> None:
@@ -217,7 +239,84 @@ def test_equal_trees_give_equal_bytes(
     assert tool("cmp", str(tmp_path / "one"), str(tmp_path / "two")) == b""
 
 
-@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+FILL = """
+set -e
+mount -o loop "$1" "$2"
+trap 'umount "$2"' EXIT
+rm "$2"/capable-too "$2"/size-200000
+seq 3000 | (cd "$2"/deep && xargs -n 500 touch)
+head -c 600000000 /dev/zero | tr '\\0' x > "$2"/large
+mv "$2"/sparse "$2"/sticky/moved
+"""
+
+
+@pytest.mark.root
+def test_the_kernel_grows_and_fills_an_ext4_of_ours(
+    inside: Callable[..., Any], tmp_path: Path, runner: Runner
+) -> None:
+    layout = place(system("ext4", 300))
+    expected = write(inside, runner, layout, make_tree)
+    image = take_out(tmp_path / "disk", layout.root.placed, tmp_path / "image")
+    os.truncate(image, 1000 * MIB)
+    # While it is mounted, which takes CAP_SYS_RESOURCE, guests of the tests do it.
+    tool("resize2fs", "-f", str(image))
+    target = tmp_path / "filled"
+    target.mkdir()
+
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", FILL, "sh", image, target],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "failed to setup loop" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+
+    check("ext4", image)
+    found = read_by_kernel(image, tmp_path, "noload")
+    assert found[b"large"]["size"] == 600_000_000
+    assert {b"deep/1", b"deep/3000", b"sticky/moved"} <= set(found)
+    for path in (b"size-4097", b"labelled", b"acl", b"many-attributes", b"crowd"):
+        assert found[path] == expected[path], path
+
+
+@pytest.mark.skipif(not tools.has("grub-fstest"), reason="needs grub-fstest")
+def test_grub_reads_an_ext4_of_ours(inside: Callable[..., Any], tmp_path: Path, runner: Runner) -> None:
+    layout = place(system("ext4", 300))
+    expected = write(inside, runner, layout, make_tree)
+    image = take_out(tmp_path / "disk", layout.root.placed, tmp_path / "image")
+
+    names = [b"size-200000", b"size-4097", b"deep/capable-three", b"deep" + b"/d" * 12 + b"/bottom"]
+    for name in names:
+        read = tool("grub-fstest", os.fsencode(image), "cat", b"/" + name)
+        assert hashlib.sha256(read).hexdigest() == expected[name]["content"], name
+
+
+def test_one_file_more_moves_few_clusters_of_an_ext4(tmp_path: Path, runner: Runner) -> None:
+    source = tmp_path / "source"
+    for number in range(1500):
+        path = source / f"{number // 30:02d}" / f"file {number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(number * 37 % 40_000 if number % 100 else 1_200_000))
+    layout = place(system("ext4", 400))
+
+    def clusters(name: str) -> set[bytes]:
+        disk = tmp_path / name
+        write_disk(disk, layout, {"/": source}, runner=runner, work=tmp_path)
+        with disk.open("rb") as file:
+            found = {hashlib.sha256(piece).digest() for piece in iter(lambda: file.read(CLUSTER), b"")}
+        disk.unlink()
+        return found
+
+    before = clusters("before")
+    (source / "20/file 601 and a half").write_bytes(os.urandom(9000))
+    after = clusters("after")
+
+    assert len(before) > 170
+    # The superblocks with bitmaps, inodes, folders, and the row in which it lies.
+    assert len(after - before) <= 20
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
 def test_content_that_does_not_fit_is_an_error_about_the_size(
     tmp_path: Path, runner: Runner, kind: str
 ) -> None:
@@ -352,7 +451,7 @@ def test_features_of_xfs_are_the_targets_and_the_kickstarts(
     assert expected <= {word.strip(",") for word in said.split()}
 
 
-@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
 def test_capacity_is_not_more_than_fits(tmp_path: Path, runner: Runner, kind: str) -> None:
     from builder.image.disk.filesystems import writer_for
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""ext2, ext3 and ext4 by `mke2fs -d` (mke2fs(8)), at an offset in the disk file.
+"""ext2, ext3 and ext4 at an offset in the disk file: made by mke2fs(8), ext4 filled by a writer of our own,
+the others, and an ext4 with features that it does not know, by `mke2fs -d`.
 
 The features are ours, not the host's mke2fs.conf: what the kernel, e2fsprogs and GRUB of EL 8 and later,
 Fedora and Debian 12 all read. So no metadata_csum_seed and no orphan_file (GRUB 2.06 and EL 8 cannot),
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed
-from builder.image.disk.filesystems import extinodes
+from builder.image.disk.filesystems import ext4, extinodes
 from builder.image.disk.filesystems.disk import DiskFile
-from builder.image.disk.filesystems.source import source_of
+from builder.image.disk.filesystems.source import CannotHold, NoRoom, source_of
 from builder.image.disk.placement import KIB, MIB, PlacedContent, Usage
 from builder.kickstart.disk import options
 from builder.runner import Completed
@@ -88,14 +89,31 @@ class ExtWriter:
         """Write it with the content of its source.
 
         Raises:
-            BuildError: mke2fs failed; where the content did not fit, that is what it says.
+            BuildError: mke2fs failed; something cannot be held, or does not fit.
         """
+        source = source_of(placed.mountpoint, sources).folder
+        if self.fstype == "ext4" and source and self._fill(disk, placed, source):
+            return
+        self._make(disk, placed, source, filled=True)
+        extinodes.finish(disk.file, placed.start, epoch=disk.epoch, source=source)
+
+    def _fill(self, disk: DiskFile, placed: PlacedContent, source: Path) -> bool:
+        """Write it by our own writer; say whether that knows its features, which --mkfsoptions may name."""
+        self._make(disk, placed, source, filled=False)
+        try:
+            return ext4.fill(disk.file, placed.start, source, epoch=disk.epoch)
+        except NoRoom as error:
+            raise _no_room(placed) from error
+        except CannotHold as error:
+            raise BuildError(f"{placed.where}: {error}") from error
+
+    def _make(self, disk: DiskFile, placed: PlacedContent, source: Path | None, *, filled: bool) -> None:
+        """Make it by mke2fs, with the content of the source or empty."""
         configuration = disk.work / "mke2fs.conf"
         configuration.write_text(CONFIGURATION)
-        source = source_of(placed.mountpoint, sources).folder
-        root = source.stat() if source is not None else None
+        root = source.stat() if source else None
         argv = ["mke2fs", "-q", "-F", "-t", self.fstype, *self._arguments(placed, root)]
-        if source is not None:
+        if source and filled:
             argv += ["-d", str(source)]
         argv += [str(disk.file), f"{placed.size // KIB}k"]
         # The first is e2fsprogs' own and older, the second came with 1.47.1.
@@ -104,7 +122,6 @@ class ExtWriter:
         done = disk.runner.run(argv, env=env, ok=())
         if done.returncode:
             raise _failure(placed, done)
-        extinodes.finish(disk.file, placed.start, epoch=disk.epoch, source=source)
 
     def _arguments(self, placed: PlacedContent, root: os.stat_result | None) -> list[str]:
         owner = f"root_owner={root.st_uid}:{root.st_gid}" if root else "root_owner=0:0"
@@ -123,14 +140,18 @@ class ExtWriter:
 def _failure(placed: PlacedContent, done: Completed) -> BuildError:
     """Return the error with what mke2fs said; its first line names the reason, usage follows."""
     if re.search(r"could not allocate (block|inode)|no space left", done.stderr, re.IGNORECASE):
-        return BuildError(
-            f"{placed.where}: the content does not fit into {placed.size // MIB} MiB",
-            hint="give its part line a larger --size",
-        )
+        return _no_room(placed)
     said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "it said nothing")
     return CommandFailed(
         f"{placed.where}: mke2fs failed (exit status {done.returncode}): {said}",
         hint=f"look at --mkfsoptions={placed.mkfsoptions!r}" if placed.mkfsoptions else None,
+    )
+
+
+def _no_room(placed: PlacedContent) -> BuildError:
+    return BuildError(
+        f"{placed.where}: the content does not fit into {placed.size // MIB} MiB of {placed.fstype}",
+        hint="give its part line a larger --size",
     )
 
 

@@ -66,7 +66,7 @@ class Status(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewFolder:
-    """The root of a file system that stays empty: root's, mode 755."""
+    """A folder that is not the source's as it is there: if not stated otherwise root's, mode 755."""
 
     st_mtime_ns: int
     st_mode: int = stat.S_IFDIR | 0o755
