@@ -29,6 +29,8 @@ SECONDS = 60
 AT_ONCE = 8
 # What pip has answered to whom, by its variables: it takes a second to ask.
 _settings: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+# Bytes of an index's page.
+LARGEST_PAGE = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,9 +131,9 @@ def _npm_address(url: str, runner: Runner) -> str:
     return f"{registry.rstrip('/')}/{name}/-/{file}"
 
 
-def _read(url: str, *, certificates: str | None = None) -> bytes:
+def _read(url: str, *, certificates: str | None = None, limit: int = http.LARGEST) -> bytes:
     try:
-        return http.get(url, certificates=certificates, timeout=SECONDS)
+        return http.get(url, limit=limit, certificates=certificates, timeout=SECONDS)
     except http.HttpError as error:
         raise _NotThere(error.reason) from error
 
@@ -144,7 +146,7 @@ def _read_from_index(index: str, name: str, *, certificates: str | None) -> byte
     if page.startswith("file:"):
         page += "index.html"
     links = _Links()
-    links.feed(_read(page, certificates=certificates).decode(errors="replace"))
+    links.feed(_read(page, certificates=certificates, limit=LARGEST_PAGE).decode(errors="replace"))
     for target in links.targets:
         url = urllib.parse.urljoin(page, target)
         if urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2] == name:

@@ -4,22 +4,33 @@
 A name and a password in the address are used (Basic, RFC 7617) and never shown. They go to that host
 alone: a redirect to another one (other scheme, name or port) goes without them, and only to http or https.
 Proxies come from the environment (http_proxy, https_proxy, no_proxy), authorities from
-SSL_CERT_FILE, REQUESTS_CA_BUNDLE or the system. What may pass is tried again.
+SSL_CERT_FILE, REQUESTS_CA_BUNDLE or the system. What may pass is tried again. A server that sends drops, be
+it of the headers, or more than any file has, is hung up on.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import socket
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from functools import cache
-from http.client import HTTPException, HTTPMessage, IncompleteRead
-from typing import IO
+from collections.abc import Iterator
+from functools import cache, partial
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPMessage,
+    HTTPResponse,
+    HTTPSConnection,
+    IncompleteRead,
+)
+from typing import IO, Any
 
 from builder.errors import InputError, RemoteError
 from builder.masking import mask
@@ -27,6 +38,12 @@ from builder.masking import mask
 # Seconds without a byte before a request is given up, and bytes a second, on the whole, that are too few.
 TIMEOUT = 30.0
 SLOWEST = 1000
+# Seconds until an answer begins, with all redirects, until it ends, and between two looks.
+LONGEST_BEGINNING = 120.0
+LONGEST = 3600.0
+LOOK = 0.5
+# Bytes of an answer where nothing says how long it may be.
+LARGEST = 1 << 30
 # How often what may pass is tried again, and after how many seconds, which double.
 RETRIES = 2
 PAUSE = 1.0
@@ -53,7 +70,7 @@ def without_login(url: str) -> str:
 def get(
     url: str,
     *,
-    limit: int | None = None,
+    limit: int = LARGEST,
     certificates: str | None = None,
     timeout: float = TIMEOUT,
     retries: int = RETRIES,
@@ -107,46 +124,155 @@ def _check(url: str) -> None:
         raise InputError(f"{mask(url)}: not an address of the form https://host/path")
 
 
-def _try(url: str, *, limit: int | None, certificates: str | None, timeout: float) -> bytes:
+def _try(url: str, *, limit: int, certificates: str | None, timeout: float) -> bytes:
     request = urllib.request.Request(without_login(url), headers={"User-Agent": "openstack-builder"})
     login = _login_of(url)
     if login:
         # Unredirected: urllib would otherwise send it to wherever a redirect leads.
         request.add_unredirected_header("Authorization", login)
-    secure = urllib.request.HTTPSHandler(context=_context(_authorities(certificates)))
+    watch = _Watch(timeout)
+    handlers = _Redirects(), _Plain(watch), _Secure(watch, _context(_authorities(certificates)))
     try:
-        with urllib.request.build_opener(_Redirects(), secure).open(request, timeout=timeout) as answer:
-            data = _read(answer, url, limit, timeout)
+        with watch.looking(), urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
+            data = _read(answer, url, limit, watch)
     except urllib.error.HTTPError as error:
         error.close()
+        if watch.verdict:
+            raise HttpError(url, watch.verdict) from error
         failure = HttpError(url, mask(f"HTTP {error.code} {error.reason}").rstrip(), status=error.code)
         if error.code in RETRYABLE:
             raise _Passing(failure, _retry_after(error)) from error
         raise failure from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        failure = HttpError(url, _words(reason))
+        failure = HttpError(url, watch.verdict or _words(reason))
         failure.__cause__ = error
-        if _lasts(reason):
+        if watch.verdict or _lasts(reason):
             raise failure from error
         raise _Passing(failure) from error
     return data
 
 
-def _read(answer: IO[bytes], url: str, limit: int | None, timeout: float) -> bytes:
-    """Return the body, unless it has no end or comes in drops."""
-    data, began = bytearray(), time.monotonic()
+def _read(answer: IO[bytes], url: str, limit: int, watch: _Watch) -> bytes:
+    """Return the body, unless it has no end."""
+    data = bytearray()
+    watch.begin_body()
     while piece := answer.read1(_PIECE):  # type: ignore[attr-defined]
         data += piece
-        if limit is not None and len(data) > limit:
+        watch.came = len(data)
+        if len(data) > limit:
             raise HttpError(url, f"longer than {limit} bytes")
-        seconds = time.monotonic() - began - timeout
-        if seconds > 0 and len(data) < seconds * SLOWEST:
-            raise HttpError(url, f"fewer than {SLOWEST} bytes a second came")
     left = getattr(answer, "length", None)
-    if left:
+    if left or watch.verdict:
         raise IncompleteRead(bytes(data), left)
     return bytes(data)
+
+
+class _Watch:
+    """Looks at a request from a thread of its own, and ends its connections when it takes too long.
+
+    A socket's timeout is for each wait: a server that sends a byte now and then meets any. `came` is what
+    there is of the body in bytes, `verdict` why it was ended.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._begun = time.monotonic()
+        self._body: float | None = None
+        self._connections: list[socket.socket] = []
+        self._over = threading.Event()
+        self.came = 0
+        self.verdict: str | None = None
+
+    def begin_body(self) -> None:
+        """Count from now on what comes."""
+        self._body = time.monotonic()
+
+    def connect(self, address: tuple[str, int], timeout: float, *more: Any) -> socket.socket:
+        """Connect, as socket.create_connection does, and remember the connection."""
+        failure = OSError("no address")
+        for *_, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            # A name may have more addresses than anybody waits for.
+            if self.verdict:
+                break
+            try:
+                connection = socket.create_connection((str(place[0]), address[1]), timeout, *more)
+            except OSError as error:
+                failure = error
+                continue
+            # A second descriptor: TLS takes the first one over.
+            self._connections.append(connection.dup())
+            return connection
+        raise failure
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[None]:
+        """Look while the block runs."""
+        thread = threading.Thread(target=self._look, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+            for connection in self._connections:
+                connection.close()
+
+    def _look(self) -> None:
+        while not self._over.wait(LOOK):
+            self.verdict = self.verdict or self._judge()
+            # Those that a redirect adds, too.
+            for connection in list(self._connections) if self.verdict else ():
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def _judge(self) -> str | None:
+        now = time.monotonic()
+        if self._body is None:
+            return "no answer began in time" if now - self._begun > LONGEST_BEGINNING else None
+        seconds = now - self._body - self._timeout
+        if seconds > 0 and self.came < seconds * SLOWEST:
+            return f"fewer than {SLOWEST} bytes a second came"
+        return f"it did not end within {LONGEST:.0f} s" if now - self._begun > LONGEST else None
+
+
+class _Connection(HTTPConnection):
+    """A connection that is watched."""
+
+    def __init__(self, *words: Any, watch: _Watch, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self._create_connection = watch.connect
+
+
+class _SecureConnection(HTTPSConnection):
+    """The same by TLS."""
+
+    def __init__(self, *words: Any, watch: _Watch, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self._create_connection = watch.connect
+
+
+class _Plain(urllib.request.HTTPHandler):
+    """Opens http: addresses by watched connections."""
+
+    def __init__(self, watch: _Watch) -> None:
+        super().__init__()
+        self._connection = partial(_Connection, watch=watch)
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(self._connection, req)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    """Opens https: addresses by watched connections."""
+
+    def __init__(self, watch: _Watch, context: ssl.SSLContext) -> None:
+        super().__init__(context=context)
+        self._connection = partial(_SecureConnection, watch=watch)
+        self._trusted = context
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(self._connection, req, context=self._trusted)
 
 
 def _login_of(url: str) -> str | None:
@@ -174,6 +300,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if parts.scheme not in ("http", "https"):
             reason = f"redirected to {parts.scheme}:, which is not followed"
             raise urllib.error.HTTPError(req.full_url, code, reason, headers, fp)
+        # urllib would read what comes with the redirect, to its end.
+        fp.close()
         following = super().redirect_request(req, fp, code, msg, headers, without_login(newurl))
         login = req.unredirected_hdrs.get("Authorization")
         if following is not None and login and _origin(newurl) == _origin(req.full_url):

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -215,6 +218,105 @@ def test_silent_server_is_given_up(server: Server) -> None:
             http.get(f"http://{server.address}/file", timeout=0.2, retries=0)
     finally:
         waiting.set()
+
+
+def drops(text: bytes) -> Callable[[Handler], None]:
+    """Answer with `text`, and then, in drops, with what never comes to an end."""
+
+    def answer(handler: Handler) -> None:
+        with contextlib.suppress(OSError):
+            handler.wfile.write(text)
+            while True:
+                handler.wfile.write(b"1")
+                time.sleep(0.02)
+
+    return answer
+
+
+def flood(handler: Handler) -> None:
+    """Redirect, with a body that never ends."""
+    handler.send_response(302)
+    handler.send_header("Location", "/there")
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(bytes(1 << 20))
+
+
+DROPS = {
+    "the status": b"HTTP/1.1 200 ",
+    "a header": b"HTTP/1.1 200 OK\r\nA: ",
+    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: /",
+    "a body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+    "a body of no length": b"HTTP/1.1 200 OK\r\n\r\n",
+    "the length of a piece": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n2;",
+    "an error": b"HTTP/1.1 503 ",
+}
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short bounds."""
+    monkeypatch.setattr(http, "LOOK", 0.05)
+    monkeypatch.setattr(http, "LONGEST_BEGINNING", 0.5)
+
+
+@pytest.mark.parametrize("text", DROPS.values(), ids=DROPS)
+@pytest.mark.usefixtures("hurried")
+def test_a_server_that_sends_drops_is_hung_up_on(server: Server, text: bytes) -> None:
+    server.answers["/slow"] = drops(text)
+    begun = time.monotonic()
+
+    with pytest.raises(http.HttpError, match=r"no answer began in time|fewer than 1000 bytes a second"):
+        http.get(f"http://{server.address}/slow", timeout=1.0)
+
+    assert time.monotonic() - begun < 20
+    assert server.paths() == ["/slow"]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_proxy_and_a_handshake_in_drops_are_hung_up_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Handler, "do_CONNECT", drops(b"HTTP/1.1 200 "), raising=False)
+    monkeypatch.setenv("https_proxy", f"http://{server.address}")
+    with pytest.raises(http.HttpError, match="no answer began in time"):
+        http.get("https://example.org/", timeout=1.0)
+
+    monkeypatch.delenv("https_proxy")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            with contextlib.suppress(OSError):
+                peer, _ = listener.accept()
+                with peer:
+                    # A record of the handshake that is 16 KiB long (RFC 8446, 5.1).
+                    peer.sendall(b"\x16\x03\x03\x40\x00")
+                    while True:
+                        peer.sendall(b"\x02")
+                        time.sleep(0.02)
+
+        threading.Thread(target=drip, daemon=True).start()
+        with pytest.raises(http.HttpError, match="no answer began in time"):
+            http.get(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout=1.0)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_answer_that_is_fast_and_has_no_end_is_ended(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "LONGEST", 1.0)
+    monkeypatch.setattr(http, "SLOWEST", 1)
+    server.answers["/slow"] = drops(DROPS["a body"])
+
+    with pytest.raises(http.HttpError, match="did not end within 1 s"):
+        http.get(f"http://{server.address}/slow", timeout=1.0)
+
+
+def test_what_comes_with_a_redirect_is_not_read(server: Server) -> None:
+    server.answers["/from"] = flood
+
+    assert http.get(f"http://{server.address}/from") == b"there"
 
 
 def test_proxy_of_the_environment_is_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
