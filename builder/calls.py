@@ -26,15 +26,15 @@ NUMBERS = {
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "io_uring_setup": (425, 425),
     "ioctl": (16, 29), "kcmp": (312, 272), "kexec_file_load": (320, 294), "kexec_load": (246, 104),
     "keyctl": (250, 219), "landlock_create_ruleset": (444, 444), "landlock_restrict_self": (446, 446),
-    "mount": (165, 40), "mount_setattr": (442, 442), "move_mount": (429, 429),
+    "memfd_create": (319, 279), "mount": (165, 40), "mount_setattr": (442, 442), "move_mount": (429, 429),
     "open_by_handle_at": (304, 265), "open_tree": (428, 428), "open_tree_attr": (467, 467),
     "openat2": (437, 437), "perf_event_open": (298, 241), "pidfd_getfd": (438, 438), "pivot_root": (155, 41),
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "ptrace": (101, 117),
     "quotactl": (179, 60), "quotactl_fd": (443, 443), "reboot": (169, 142), "request_key": (249, 218),
-    "setns": (308, 268), "settimeofday": (164, 170), "socket": (41, 198), "socketpair": (53, 199),
-    "swapoff": (168, 225), "swapon": (167, 224), "sync": (162, 81), "sync_file_range": (277, 84),
-    "syncfs": (306, 267), "syslog": (103, 116), "umount2": (166, 39), "unshare": (272, 97),
-    "userfaultfd": (323, 282),
+    "setns": (308, 268), "settimeofday": (164, 170), "shmget": (29, 194), "socket": (41, 198),
+    "socketpair": (53, 199), "swapoff": (168, 225), "swapon": (167, 224), "sync": (162, 81),
+    "sync_file_range": (277, 84), "syncfs": (306, 267), "syslog": (103, 116), "umount2": (166, 39),
+    "unshare": (272, 97), "userfaultfd": (323, 282),
 }  # fmt: skip
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -338,13 +338,17 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def read_regular(path: Path, limit: int) -> bytes:
+def read_regular(path: Path, limit: int, *, linked: bool = True) -> bytes:
     """Return the bytes of a file that somebody else named: never a device's, nor a fifo's.
+
+    Args:
+        linked: `path` may be a link.
 
     Raises:
         OSError: it cannot be read, is not a regular file, or holds more than `limit` bytes.
     """
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if linked else os.O_NOFOLLOW)
+    with open(os.open(path, flags), "rb") as file:
         info = os.fstat(file.fileno())
         if not stat.S_ISREG(info.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))

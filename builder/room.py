@@ -2,8 +2,8 @@
 """A room for programs that parse an image, run it, or talk to it: what it says may take such a program over.
 
 bubblewrap gives each program namespaces of its own: no network, no process of the host, no capability, the
-host's programs read-only, the files that it is to read, and what it may write. What a parser says, writes and
-takes has a bound.
+host's programs read-only, the files that it is to read, and what it may write; and a filter of system calls
+(`builder.seccomp`). What a parser says, writes and takes has a bound.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import os
 import resource
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from builder import seccomp
 from builder.bubblewrap import host_programs, no_environment
-from builder.calls import JOIN_SESSION_KEYRING, call
+from builder.calls import JOIN_SESSION_KEYRING, call, check_machine
 from builder.errors import BuildError, CommandFailed
 from builder.runner import Child, Completed, Process, Runner
 
@@ -64,10 +66,10 @@ def run_apart(
         CommandFailed: as Runner.run, or it wrote more than `room`.
     """
     try:
-        with _given(placed or {}) as files:
+        with _given(placed or {}) as files, filtered(seccomp.PARSER) as filter:
             words = _words(readable, [] if writable is None else [writable], env or {}, placed=files)
             return runner.run(
-                [*words, "--chdir", folder.absolute(), "--", *argv],
+                [*words, *filter.words, "--chdir", folder.absolute(), "--", *argv],
                 input=input,
                 most=most,
                 ok=ok,
@@ -76,7 +78,7 @@ def run_apart(
                 largest=LARGEST_OUTPUT,
                 child=Child(
                     apart=True,
-                    pass_fds=tuple(files.values()),
+                    pass_fds=(*files.values(), *filter.descriptors),
                     preexec=partial(_limit, longest),
                     watch=_watch(argv, writable, room),
                 ),
@@ -105,8 +107,10 @@ def start_apart(
         log: gets its output.
     """
     words = _words(readable, [folder, *writable], {}, devices=devices)
-    line = [*words, "--chdir", folder.absolute(), "--", *argv]
-    return runner.spawn(line, log=log, child=Child(apart=True, preexec=_leave_keys))
+    with filtered(seccomp.MACHINE) as filter:
+        line = [*words, *filter.words, "--chdir", folder.absolute(), "--", *argv]
+        child = Child(apart=True, pass_fds=filter.descriptors, preexec=leave_keys)
+        return runner.spawn(line, log=log, child=child)
 
 
 def _words(
@@ -136,6 +140,26 @@ def _words(
     for name, value in settings.items():
         words += ["--setenv", name, value]
     return words
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """A filter of system calls for bubblewrap: its words, and the descriptor that they name."""
+
+    words: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = ()
+
+
+@contextlib.contextmanager
+def filtered(rules: seccomp.Rules) -> Iterator[Filter]:
+    """Yield the filter of `rules`; none on a machine whose calls we do not know: a room is less there."""
+    try:
+        check_machine()
+    except BuildError:
+        yield Filter()
+        return
+    with seccomp.descriptor(rules) as descriptor:
+        yield Filter(words=("--seccomp", str(descriptor)), descriptors=(descriptor,))
 
 
 @contextlib.contextmanager
@@ -176,14 +200,14 @@ def _watch(
 
 
 def _limit(longest: float) -> None:
-    _leave_keys()
+    leave_keys()
     # One that nobody is left to end does not compute for ever.
     resource.setrlimit(resource.RLIMIT_CPU, (int(longest), int(longest)))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _leave_keys() -> None:
+def leave_keys() -> None:
     """Have an empty session keyring in place of the user's (session-keyring(7))."""
     # On a machine whose calls we do not know the user's stays: a room is less there, but not nothing.
     with contextlib.suppress(BuildError):

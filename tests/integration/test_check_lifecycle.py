@@ -131,3 +131,16 @@ def test_scriptlet_sees_and_changes_nothing_of_this_host(tmp_path: Path) -> None
     assert not mark.exists()
     assert not Path("/usr/bin/new-of-a-scriptlet").exists()
     assert not Path("/tmp/new-of-a-scriptlet").exists()
+
+
+@pytest.mark.parametrize(
+    "planted", ["ln -s {canary} calls", "mkfifo calls", "mkdir calls", "ln -s /dev/zero calls"]
+)
+def test_what_a_scriptlet_puts_in_the_place_of_the_calls_is_not_read(tmp_path: Path, planted: str) -> None:
+    canary = tmp_path / "canary"
+    canary.write_text("systemctl\x1fstop\x1fthing.service\n")
+    scriptlets = {"%preun": f"cd /; rm -f calls; {planted.format(canary=canary)}"}
+
+    said = findings(tmp_path / "work", "epel-8", scriptlets, UNIT)
+
+    assert STOPPED not in said

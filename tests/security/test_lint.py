@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from builder import calls
+from builder import seccomp
 from builder.errors import BuildError
-from builder.image.isolation import seccomp
 from tests.unit.test_imports import BUILDER, imported, modules, parse
 
 # The tree's place inside. Who may name it: those that mount it, hand it to a room as a whole, or open its
@@ -73,25 +72,6 @@ def test_numbers_of_system_calls_stand_in_one_table() -> None:
     }
 
     assert calling == {"calls.py"}
-
-
-HEADERS = {
-    "x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
-    "aarch64": "/usr/include/asm-generic/unistd.h",
-}
-
-
-@pytest.mark.parametrize("machine", calls.MACHINES)
-def test_numbers_of_system_calls_are_those_of_the_kernel(machine: str) -> None:
-    header = Path(HEADERS[machine])
-    if not header.exists():
-        pytest.skip("the kernel's headers are not here")
-    found = re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text())
-    known = {name: int(number) for name, number in found}
-    shared = calls.NUMBERS.keys() & known.keys()
-
-    assert len(shared) > 40
-    assert {name: calls.number(name, machine) for name in shared} == {name: known[name] for name in shared}
 
 
 def test_a_machine_without_numbers_is_refused_not_left_open() -> None:

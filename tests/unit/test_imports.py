@@ -17,6 +17,7 @@ UTILS = ROOT / "utils" / "openstack_utils"
 LAYERS = (
     ("errors", "folders", "lifetime", "masking", "sizes", "repofile"),
     ("calls", "destination"),
+    ("seccomp",),
     ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
     ("tools", "manifest", "page", "releases", "timeline"),
     ("versions",),

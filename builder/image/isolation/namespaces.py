@@ -28,9 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builder import seccomp
 from builder.calls import JOIN_SESSION_KEYRING, call
 from builder.errors import BuildError
-from builder.image.isolation import landlock, memory, seccomp
+from builder.image.isolation import landlock, memory
 from builder.image.isolation.door import Door, Request, attend
 from builder.image.isolation.idmap import IDS, IdRange, find_ids, is_root, write_maps
 from builder.image.isolation.mounts import check

@@ -28,11 +28,12 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from builder import seccomp
 from builder.bubblewrap import host_programs, no_environment
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import BOOTSTRAP, TREE, Build
 from builder.image.disk.placement import DiskLayout
-from builder.image.isolation import capabilities, mounts, seccomp, shims
+from builder.image.isolation import capabilities, mounts, shims
 from builder.image.isolation.blank_disk import BlankDisk
 from builder.image.isolation.scratch import Scratch, Word, furnished
 from builder.image.tree.files import open_tree

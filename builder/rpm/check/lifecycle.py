@@ -8,6 +8,7 @@ chkconfig, service and the rest, which only write down how they were called.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -16,11 +17,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from builder import seccomp
 from builder.bubblewrap import no_environment
+from builder.files import read_regular
+from builder.room import filtered, leave_keys
 from builder.rpm.check.package import BuiltPackage, Scriptlet
 from builder.runner import Child, Runner
 
 SECONDS = 30.0
+# Bytes of what the stand-ins write down.
+LARGEST = 1 << 20
 HOST = "host/usr"
 # A call is one line, its words parted by a sign that no name of a unit has.
 PART = "\x1f"
@@ -124,22 +130,30 @@ def _make_root(root: Path, package: BuiltPackage) -> None:
 
 
 def _run(scriptlet: Scriptlet, argument: int, root: Path, runner: Runner) -> Iterator[Act]:
-    calls = root / "calls"
-    calls.write_text("")
-    runner.run(
-        [
-            "bwrap", "--unshare-all", "--die-with-parent", "--new-session", *no_environment(),
-            "--setenv", "PATH", "/sbin:/bin:/usr/sbin:/usr/bin", "--bind", root, "/",
-            "--ro-bind", "/usr", f"/{HOST}", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
-            "--proc", "/proc", "--dev", "/dev", "--chdir", "/",
-            *scriptlet.interpreter.split(), "-c", scriptlet.text, "scriptlet", str(argument),
-        ],
-        ok=(), timeout=SECONDS, child=Child(apart=True, group=True),
-    )  # fmt: skip
-    for line in calls.read_text(errors="replace").splitlines():
+    (root / "calls").write_text("")
+    with filtered(seccomp.PARSER) as filter:
+        runner.run(
+            [
+                "bwrap", "--unshare-all", "--die-with-parent", "--new-session", *no_environment(),
+                "--setenv", "PATH", "/sbin:/bin:/usr/sbin:/usr/bin", "--bind", root, "/",
+                "--ro-bind", "/usr", f"/{HOST}", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
+                "--proc", "/proc", "--dev", "/dev", "--chdir", "/", *filter.words,
+                *scriptlet.interpreter.split(), "-c", scriptlet.text, "scriptlet", str(argument),
+            ],
+            ok=(), timeout=SECONDS,
+            child=Child(apart=True, group=True, pass_fds=filter.descriptors, preexec=leave_keys),
+        )  # fmt: skip
+    for line in _read_calls(root).splitlines():
         words = line.split(PART)
         for verb, service in _acts(words[0], words[1:]):
             yield Act(verb=verb, service=service, scriptlet=scriptlet.name)
+
+
+def _read_calls(root: Path) -> str:
+    """Return what the stand-ins wrote; nothing where a scriptlet put something else in its place."""
+    with contextlib.suppress(OSError):
+        return read_regular(root / "calls", LARGEST, linked=False).decode(errors="replace")
+    return ""
 
 
 def _acts(program: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:

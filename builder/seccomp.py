@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""System calls that what runs inside may not make: filters of seccomp(2), as small BPF programs of our own.
+"""System calls that others' programs may not make: filters of seccomp(2), as small BPF programs of our own.
 
-Of our own, because libseccomp has no Python module on every host that we build on, and a table of some forty
+Of our own, because libseccomp has no Python module on every host that we build on, and a table of some fifty
 numbers has no need of it (seccomp(2), linux/filter.h, linux/seccomp.h, linux/audit.h).
 
-Two filters. BASE holds for all of the inside, our own code too. FOREIGN holds for programs of the image and
-for scripts on top of that. A call of another architecture, of x32, or newer than this table gets ENOSYS.
+Of a build: BASE holds for all of its inside, our own code too; FOREIGN holds for programs of the image and
+for scripts on top of that. Of `builder.room`: PARSER holds for programs that parse an image, MACHINE for
+those that run one. A call of another architecture, of x32, or newer than this table gets ENOSYS.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ import errno
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from builder.calls import MACHINES, check_machine, number
-from builder.image.isolation.mounts import check
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 # BPF_LD|W|ABS, BPF_JMP|…, BPF_RET|K
@@ -32,8 +32,8 @@ _UNKNOWN = 470
 # CLONE_NEWTIME, NS, CGROUP, UTS, IPC, USER, PID, NET.
 _NEW_NAMESPACE = 0x7E020080
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
-# unix, inet, inet6, netlink: no vsock to the hypervisor, no raw packets, no protocol that nobody needs.
-_FAMILIES = (1, 2, 10, 16)
+# Families of sockets: no vsock to the hypervisor, no raw packets, no protocol that nobody needs.
+_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,33 +54,47 @@ def _all(names: str, number: int) -> dict[str, int]:
     return dict.fromkeys(names.split(), number)
 
 
+# What no program needs that installs, builds or reads: other processes, the machine, parts of the kernel.
+_NOBODYS = {
+    **_all("add_key request_key keyctl", errno.EPERM),
+    **_all("bpf perf_event_open kexec_load kexec_file_load open_by_handle_at", errno.EPERM),
+    **_all("init_module finit_module delete_module", errno.EPERM),
+    **_all("process_vm_readv process_vm_writev pidfd_getfd kcmp", errno.EPERM),
+    **_all("syslog acct swapon swapoff reboot quotactl quotactl_fd", errno.EPERM),
+    **_all("settimeofday clock_settime", errno.EPERM),
+    # As a kernel without them: programs have another way.
+    **_all("userfaultfd io_uring_setup io_uring_enter io_uring_register", errno.ENOSYS),
+}
+# What only those need that make rooms.
+_MAKERS = {
+    **_all("mount umount2 pivot_root ptrace setns", errno.EPERM),
+    **_all("move_mount open_tree open_tree_attr fsopen fsconfig fsmount fspick", errno.ENOSYS),
+    **_all("mount_setattr", errno.ENOSYS),
+    # Its flags are in memory, which no filter sees; clone(2) is the other way, and is looked at.
+    **_all("clone3", errno.ENOSYS),
+}
 BASE = Rules(
     answers={
         # What is written inside lives in memory or is read again at once: waiting for a disk, and a %post's
         # `sync` for all disks of the host, protects nothing.
         **_all("fsync fdatasync sync sync_file_range syncfs", 0),
-        **_all("add_key request_key keyctl", errno.EPERM),
-        **_all("bpf perf_event_open kexec_load kexec_file_load open_by_handle_at", errno.EPERM),
-        **_all("init_module finit_module delete_module", errno.EPERM),
-        **_all("process_vm_readv process_vm_writev pidfd_getfd kcmp", errno.EPERM),
-        **_all("syslog acct swapon swapoff reboot quotactl quotactl_fd", errno.EPERM),
-        **_all("settimeofday clock_settime", errno.EPERM),
-        # As a kernel without them: programs have another way.
-        **_all("userfaultfd io_uring_setup io_uring_enter io_uring_register", errno.ENOSYS),
+        **_NOBODYS,
     },
-    families=_FAMILIES,
+    families=(_UNIX, _INET, _INET6, _NETLINK),
 )
-FOREIGN = Rules(
+FOREIGN = Rules(answers=_MAKERS, namespaces=False, typing=False)
+PARSER = Rules(
     answers={
-        **_all("mount umount2 pivot_root ptrace setns", errno.EPERM),
-        **_all("move_mount open_tree open_tree_attr fsopen fsconfig fsmount fspick", errno.ENOSYS),
-        **_all("mount_setattr", errno.ENOSYS),
-        # Its flags are in memory, which no filter sees; clone(2) is the other way, and is looked at.
-        **_all("clone3", errno.ENOSYS),
+        **_NOBODYS,
+        **_MAKERS,
+        # Memory that no limit of a process counts.
+        **_all("memfd_create shmget", errno.ENOSYS),
     },
+    families=(_UNIX,),
     namespaces=False,
     typing=False,
 )
+MACHINE = replace(PARSER, families=(_UNIX, _INET, _INET6, _NETLINK))
 
 
 class _Program(ctypes.Structure):
@@ -140,11 +154,20 @@ def _answer(number: int) -> Instruction:
 
 
 def install(rules: Rules) -> None:
-    """Install the filter for this process and all that it starts; it needs a user namespace's root."""
+    """Install the filter for this process and all that it starts.
+
+    It takes a user namespace's root, or a process that has given up new privileges (prctl(2)).
+
+    Raises:
+        BuildError: as `compile_rules`.
+        OSError: the kernel refuses it.
+    """
     code = compile_rules(rules)
     program = _Program(len(code) // 8, code)
     libc = ctypes.CDLL(None, use_errno=True)
-    check(libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0), "seccomp")
+    if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"seccomp: {os.strerror(number)}")
 
 
 @contextlib.contextmanager
