@@ -87,6 +87,20 @@ part swap --size=128
 part / --fstype=xfs --size=1600
 """,
 }
+# A policy, and files whose labels no setfiles of the host's kernel would give by itself.
+POLICY = """
+selinux --permissive
+%packages
+selinux-policy-targeted
+policycoreutils
+%end
+%post --erroronfail
+mkdir -p /srv/site /home/later
+echo page > /srv/site/page
+ln -s page /srv/site/link
+mkfifo /var/tmp/pipe
+%end
+"""
 FIRMWARE = {name: "bios" if name == "msdos" else "bios,uefi" for name in DISKS}
 
 
@@ -122,6 +136,19 @@ def image(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_the_image_is_sound_from_outside(image: Path) -> None:
     verdict = verdict_of(image, "--no-boot")
 
+    assert verdict["status"] == 0, wrong(verdict) or verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DISKS)
+def test_every_inode_has_the_label_of_the_images_policy(name: str, tmp_path: Path) -> None:
+    run([*words_to_build(name, tmp_path / f"labels-{name}.ks", POLICY), "--out", str(OUT)])
+
+    verdict = verdict_of(OUT / f"labels-{name}/labels-{name}.qcow2", "--no-boot")
+
+    (labels,) = (check for check in verdict["checks"] if check["id"] == "labels-as-policy")
+    assert labels["state"] == "pass", labels
+    assert int(labels["reason"].split()[0]) > 5000, labels
     assert verdict["status"] == 0, wrong(verdict) or verdict
 
 

@@ -44,7 +44,7 @@ from tests.rig.fixture.rpmwriter import write_rpm
 from tests.rig.fixture.rules import load_distribution
 
 RUNNER = Runner(Report(quiet=True))
-PATIENCE = 900.0
+PATIENCE = 2400.0
 CLOUD_KERNEL = re.compile(r"linux-image-(6\.1\.0-\d+-cloud-amd64)")
 DISK = {"xfs on LVM": ("lvm", FirmwareKind.BIOS), "a subvolume of btrfs": ("fedora", FirmwareKind.UEFI)}
 # What a shell would take for its own. GRUB spoils ' and \\ (builder/formats/kernel_arguments.py).

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from builder.formats.file_contexts import FileContexts
+from builder.image.disk.layout import own_mountpoints
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation import mounts
 from builder.image.tree import tree
@@ -53,7 +54,8 @@ def label_mounted(contexts: FileContexts, layout: DiskLayout) -> None:
 
 def label_beneath(contexts: FileContexts, layout: DiskLayout) -> int:
     """Label the folders below mount points and the kernel's file systems; return how many."""
-    points = [mount.mountpoint for mount in layout.mounts]
+    # Further subvolumes are folders of their file system's first one, until they are written.
+    points = [point for placed in layout.volumes for point in own_mountpoints(placed)]
     sources = tree.separate(tuple(points), _HERE)
     try:
         hidden = {point: tree.below(_without(sources, point), point) for point in points if point != "/"}
