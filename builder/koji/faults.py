@@ -99,4 +99,5 @@ def reason(error: Exception) -> str:
             break
         inner = below
     text = str(getattr(inner, "strerror", None) or inner).strip().rpartition(": ")[2]
-    return re.sub(r"^\[Errno \d+\] ", "", text).rstrip(".").lower() or type(error).__name__
+    text = re.sub(r"^\[Errno \d+\] | \(_ssl\.c:\d+\)$", "", text)
+    return text.rstrip(".").lower() or type(error).__name__

@@ -19,6 +19,7 @@ from typing import Any
 
 from builder.errors import RemoteError
 from builder.koji.faults import Broken, Lost, explained, reason
+from builder.koji.logins import BROKEN, check_files, explain_login, gssapi_errors
 from builder.koji.profile import Profile, library
 
 # A hub that restarts is back within a minute or so; the library's own default is ten minutes of silence.
@@ -52,7 +53,8 @@ class Hub:
         self._pause = pause
         options = koji.grab_session_options(profile.options)
         # Retries are made here, where a query can be distinguished from a submission.
-        options |= {"max_retries": 0, "retry_interval": 0, "anon_retry": False, "offline_retry": False}
+        # The library's Kerberos login counts its first attempt among the retries.
+        options |= {"max_retries": 1, "retry_interval": 0, "anon_retry": False, "offline_retry": False}
         self._session = koji.ClientSession(profile.server, options)
 
     def login(self) -> str:
@@ -61,28 +63,34 @@ class Hub:
         Raises:
             RemoteError: the hub does not answer or does not let us in.
         """
-        self._retried("login", self._activate, attempts=2)
+        server, profile, options = self.profile.server, self.profile.name, self.profile.options
+        check_files(options, server=server, profile=profile)
+        # A hub that is down, or whose certificate is not trusted, is no failure of the login.
+        self.ask("getAPIVersion")
+        self._retried("login", self._activate)
         user = self.ask("getLoggedInUser")
         if not user:
             raise RemoteError(
-                f"{self.profile.server}: the profile {self.profile.name} does not log in",
+                f"{server}: the profile {profile} does not log in",
                 hint="set authtype in the profile: kerberos, ssl or password",
             )
         return str(user["name"])
 
     def _activate(self) -> None:
-        """Log in by the library, whose messages go to the terminal and whose failure is an exit."""
+        """Log in by the library, whose messages go to the terminal and whose failure may be an exit."""
+        from koji import AuthError
         from koji_cli.lib import activate_session
 
         said = io.StringIO()
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said), gssapi_errors() as causes:
             try:
                 activate_session(self._session, self.profile.options)
-            except SystemExit as error:
-                lines = said.getvalue().strip().splitlines()
-                raise RemoteError(
-                    f"{self.profile.server}: {lines[-1] if lines else 'unable to log in'}",
-                    hint=f"see authtype of the profile {self.profile.name}; kinit for Kerberos",
+            except (AuthError, SystemExit) as error:
+                text = "\n".join([*causes, str(error), said.getvalue()])
+                if BROKEN.search(text):
+                    raise Broken("the connection broke during the login") from error
+                raise explain_login(
+                    text, self.profile.options, server=self.profile.server, profile=self.profile.name
                 ) from error
 
     def ask(self, method: str, *arguments: Any, **keywords: Any) -> Any:

@@ -21,6 +21,8 @@ OTHERS = {
     "kiwiBuild": "kiwi wants a description of its own (config.xml), not a kickstart",
     "osbuildImage": "osbuild wants a blueprint, not a kickstart",
 }
+# How kojid takes a distribution's name apart (OzImageTask.parseDistro), for the guests that Oz installs.
+DISTRO = re.compile(r"(?:RHEL|CentOS|SL)-\d+\.\d+|Fedora-(?:\d+|rawhide)")
 WAY_OUT = "build it here with openstack-builder image, and import it: openstack-builder koji import"
 
 
@@ -28,7 +30,8 @@ WAY_OUT = "build it here with openstack-builder image, and import it: openstack-
 class ImageSubmission:
     """One image to submit.
 
-    `install_tree` is the address of the installation tree; `disk_gib` the size of the disk in GiB.
+    `install_tree` is the address of the installation tree; `distro` the distribution's name as the hub's
+    builders know it, such as RHEL-9.4; `disk_gib` the size of the disk in GiB.
     """
 
     name: str
@@ -86,6 +89,19 @@ def check_name(name: str, version: str) -> None:
         raise InputError(f"--name {name}: a build's name has letters, digits and _ . + - only")
     if not re.fullmatch(r"[A-Za-z0-9_.+~^]+", version):
         raise InputError(f"--version {version}: a build's version has letters, digits and _ . + ~ ^ only")
+
+
+def check_distro(distro: str) -> None:
+    """Refuse a distribution whose name the hub's builders cannot take apart.
+
+    Raises:
+        InputError: with the names that they can.
+    """
+    if not DISTRO.fullmatch(distro):
+        raise InputError(
+            f"{distro}: Koji's builders install no guest of that name",
+            hint="say what it is like, by --distro: Fedora-N, RHEL-X.Y, CentOS-X.Y or SL-X.Y",
+        )
 
 
 def require_image_builds(hub: Hub) -> None:

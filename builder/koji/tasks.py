@@ -15,6 +15,10 @@ from builder.errors import RemoteError
 from builder.koji.hub import Call, Hub
 
 
+class NoSuchTask(RemoteError):
+    """The hub has no task of a number."""
+
+
 class TaskState(IntEnum):
     """How a task stands."""
 
@@ -66,14 +70,15 @@ def read_trees(hub: Hub, ids: Sequence[int]) -> tuple[Task, ...]:
     """Ask for tasks with all below them, in one request.
 
     Raises:
-        RemoteError: a task does not exist, or the hub does not answer.
+        NoSuchTask: the hub has no such task.
+        RemoteError: the hub does not answer.
     """
     calls = [Call("getTaskInfo", (number, True)) for number in ids]
     calls += [Call("getTaskDescendents", (number, True)) for number in ids]
     answers = hub.ask_all(calls)
     for number, info in zip(ids, answers[: len(ids)], strict=True):
         if info is None:
-            raise RemoteError(
+            raise NoSuchTask(
                 f"{hub.profile.server}: there is no task {number}",
                 hint="is it a task of another hub? --profile",
             )
@@ -108,6 +113,8 @@ def make_task(info: Mapping[str, Any], children: tuple[Task, ...] = ()) -> Task:
 
 def _label(method: str, request: Sequence[Any], label: object) -> str:
     """Return what a task works on: the name of its source, or of its image."""
+    if method == "createImage" and request:
+        return str(request[0])
     if method in ("build", "buildArch", "rebuildSRPM", "buildSRPMFromSCM", "image") and request:
         source = str(request[0]).split("#")[0].rstrip("/").rpartition("/")[2].removesuffix(".git")
         return source.removesuffix(".src.rpm")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from builder.koji.hub import Call, Hub
-from builder.koji.tasks import Task, TaskState, read_trees
+from builder.koji.tasks import NoSuchTask, Task, TaskState, read_trees
 from builder.report import Report, format_table
 
 # Seconds between two polls at least, however many tasks there are.
@@ -41,6 +41,7 @@ class Watch:
         """Poll until all of `ids` are over; return them with all below them.
 
         Raises:
+            NoSuchTask: the hub has no task of one of the numbers.
             RemoteError: the hub does not answer any more.
         """
         found: dict[int, Task] = {}
@@ -55,6 +56,8 @@ class Watch:
                 if not left:
                     return trees
                 self.pause(self._interval(len(left)))
+        except NoSuchTask:
+            raise
         except BaseException:
             self.report.note(f"the tasks go on; to watch them: {resume_command(self.hub, ids)}")
             raise

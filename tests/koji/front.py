@@ -8,16 +8,21 @@ Harm is done where a test asks for it: cut connections, faults, an outage, damag
 from __future__ import annotations
 
 import http.server
+import ssl
 import threading
 import urllib.parse
 import xmlrpc.client
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 GENERIC, AUTH, NOT_ALLOWED, AUTH_EXPIRED, RETRY, OFFLINE, PARAMETER = 1000, 1002, 1004, 1007, 1009, 1014, 1019
 HUB = "/kojihub"
+# Where Koji's library logs in by certificate or Kerberos.
+LOGIN = f"{HUB}/ssllogin"
+# Takes the header Authorization, and returns whom it names.
+Acceptor = Callable[[str | None], str | None]
 
 
 class Cut(Exception):
@@ -35,6 +40,9 @@ class Front:
         self.requests = 0
         self.harm: dict[str, list[Any]] = {}
         self.lock = threading.Lock()
+        self.acceptor: Acceptor | None = None
+        # Who sends the request, as a certificate or Kerberos says; None: nothing says.
+        self.client: str | None = None
 
     def called(self, method: str) -> list[list[Any]]:
         """Return the arguments of each call of a method that the hub took."""
@@ -126,10 +134,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if urllib.parse.urlsplit(self.path).path != HUB:
+        path = urllib.parse.urlsplit(self.path).path
+        if path not in (HUB, LOGIN):
             self._answer(404, b"not here")
             return
+        client = self._client() if path == LOGIN else None
+        if path == LOGIN and self.hub.acceptor and client is None:
+            self._answer(401, b"who are you?", ("WWW-Authenticate", "Negotiate"))
+            return
         with self.hub.lock:
+            self.hub.client = client
             try:
                 payload = self.hub.post(self.path, body, dict(self.headers))
             except Cut:
@@ -144,8 +158,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         self._answer(*self.hub.read(path, dict(self.headers)))
 
-    def _answer(self, status: int, payload: bytes) -> None:
+    def _client(self) -> str | None:
+        """Return whom the certificate or the ticket of the connection names."""
+        if self.hub.acceptor:
+            return self.hub.acceptor(self.headers.get("Authorization"))
+        if not isinstance(self.connection, ssl.SSLSocket):
+            return None
+        certificate: Any = self.connection.getpeercert() or {}
+        names = dict(pair for row in certificate.get("subject", ()) for pair in row)
+        return names.get("commonName")
+
+    def _answer(self, status: int, payload: bytes, *headers: tuple[str, str]) -> None:
         self.send_response(status)
+        for header in headers:
+            self.send_header(*header)
         self.send_header("Content-Type", "text/xml")
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
@@ -156,15 +182,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(hub: Front) -> Iterator[str]:
-    """Serve a hub on loopback; yield its address, without /kojihub."""
+def serve(hub: Front, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve a hub on loopback, by TLS where a context is given; yield its address, without /kojihub."""
     handler = type("Handler", (_Handler,), {"hub": hub})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()

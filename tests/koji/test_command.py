@@ -118,7 +118,7 @@ def test_an_image_is_submitted_with_its_includes_in_place(hub: HubUnderTest, tmp
     assert done.stdout.strip() == str(next(iter(hub.stand_in.tasks)))
     assert "%include" not in kickstart
     assert "cloud-init" in kickstart
-    assert arguments[5]["distro"] == "RHEL-9"
+    assert arguments[5]["distro"] == "RHEL-9.0"
 
 
 IMAGES = ("koji", "image", "--tree", "https://mirror.example/9/os")

@@ -31,7 +31,7 @@ QUIET = Report(quiet=True, err=io.StringIO())
 def image_submission() -> ImageSubmission:
     return ImageSubmission(
         name="jeos", version="9", hub_target="epel9-candidate", arches=("x86_64",), disk_gib=5,
-        install_tree="https://mirror.example/9/os", distro="RHEL-9", ksversion="RHEL9",
+        install_tree="https://mirror.example/9/os", distro="RHEL-9.0", ksversion="RHEL9",
         repositories=("https://mirror.example/9/AppStream",),
     )  # fmt: skip
 

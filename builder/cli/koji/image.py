@@ -24,7 +24,13 @@ from builder.kickstart.images import ImageSource, find_image
 from builder.kickstart.planner import load_plan
 from builder.koji.builds import submit_once
 from builder.koji.hub import Call, Hub
-from builder.koji.images import ImageSubmission, check_name, find_submitted, require_image_builds
+from builder.koji.images import (
+    ImageSubmission,
+    check_distro,
+    check_name,
+    find_submitted,
+    require_image_builds,
+)
 from builder.koji.outputs import fetch, list_outputs
 from builder.koji.tasks import Task, TaskState
 from builder.koji.watch import Watch, resume_command
@@ -54,6 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repo", action="append", default=[], metavar="URL", help="repository; may be repeated"
     )
+    parser.add_argument(
+        "--distro", metavar="NAME-VERSION",
+        help="the distribution as Koji's builders know it, such as RHEL-9.4 (default: by the target)",
+    )  # fmt: skip
     parser.add_argument("--arch", action="append", default=[], metavar="ARCH", help="default: x86_64")
     parser.add_argument("--real", action="store_true", help="not a scratch build: it is tagged and kept")
     parser.add_argument("--background", action="store_true", help="at a lower priority")
@@ -135,14 +145,15 @@ def _common_target(args: argparse.Namespace, images: Sequence[ImageSource]) -> T
 def _plan(image: ImageSource, target: Target, args: argparse.Namespace) -> Job:
     """Read a kickstart and say how it is submitted."""
     plan = load_plan(image.path, target=target, choices=Choices(name=image.name))
-    distro = {TargetFamily.FEDORA: "Fedora", TargetFamily.EL: "RHEL"}.get(target.family, target.family.value)
+    distro = args.distro or _distro(target)
+    check_distro(distro)
     submission = ImageSubmission(
         name=args.name or image.name,
         version=args.build_version or target.releasever,
         hub_target=args.koji_target or (target.koji.target if target.koji else ""),
         arches=tuple(args.arch) or (ARCHITECTURE,),
         install_tree=args.tree,
-        distro=f"{distro}-{target.releasever}",
+        distro=distro,
         ksversion=plan.ksversion,
         disk_gib=-(-(plan.disk.size or 5 * GIB) // GIB),
         repositories=tuple(args.repo),
@@ -151,6 +162,13 @@ def _plan(image: ImageSource, target: Target, args: argparse.Namespace) -> Job:
     )
     check_name(submission.name, submission.version)
     return Job(flatten(image.path), submission)
+
+
+def _distro(target: Target) -> str:
+    """Return what Koji's builders call a target: EL with a minor release, which the target's name lacks."""
+    if target.family is TargetFamily.EL:
+        return f"RHEL-{target.releasever}.0"
+    return f"{target.family.value.capitalize()}-{target.releasever}"
 
 
 def _check_names(jobs: Sequence[Job]) -> None:

@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from builder.errors import BuildError
 from builder.report import Report
 from builder.runner import Runner
 from tests.koji.conftest import write_profile
-from tests.rig.koji import content, daemons
+from tests.rig.koji import content, daemons, logins
 from tests.rig.koji.hub import Hub, prepared
 from tests.rig.plane import process
 
@@ -29,6 +30,13 @@ def main() -> int:
     parser.add_argument(
         "source", type=Path, help="a source tree of Koji: https://github.com/koji-project/koji"
     )
+    parser.add_argument(
+        "--fixture", type=Path, metavar="FOLDER",
+        help="build images too, of this repository: python -m tests.rig.fixture build prints it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--logins", action="store_true", help="certificates and Kerberos too: Apache and a KDC"
+    )
     parser.add_argument("--folder", type=Path, help="where it lives, new (default: a temporary folder)")
     args = parser.parse_args()
     report = Report()
@@ -40,12 +48,17 @@ def main() -> int:
         try:
             with prepared(args.source, folder, runner) as (hub, database):
                 server = hub.start(runner)
-                content.fill(hub, database, runner)
+                content.fill(hub, database, runner, args.fixture)
                 builder, kojira = daemons.start_builder(hub, runner), daemons.start_kojira(hub, runner)
                 config = write_profile(folder / "koji.conf", hub.address)
-                report.result(f"export KOJI_HUB_URL={hub.address} KOJI_CONFIG={config} KOJI_PROFILE=here")
-                sys.stdout.flush()
-                serve(hub, server, (builder, kojira), runner)
+                with ExitStack() as stack:
+                    words = {"KOJI_HUB_URL": hub.address, "KOJI_CONFIG": str(config), "KOJI_PROFILE": "here"}
+                    if args.logins:
+                        words |= stack.enter_context(logins.running(hub, config, runner))
+                    shown = " ".join(f"{name}={value}" for name, value in words.items())
+                    report.result(f"export {shown}")
+                    sys.stdout.flush()
+                    serve(hub, server, (builder, kojira), runner)
         except KeyboardInterrupt:
             return 0
         except BuildError as error:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from builder.runner import Runner
 from builder.targets import find_target
 from tests.koji.stand_in_hub import PASSWORD, USER
 from tests.rig.koji.hub import ADMINISTRATOR, DATABASE, Hub
+from tests.rig.koji.kerberos import principal
 from tests.rig.plane.postgresql import PostgreSQL
 
 KOJIRA = "kojira"
@@ -23,10 +26,16 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 # The hub's build target -> ours whose macros its buildroots have.
 TARGETS = {"epel9": "epel-9", "fixture12": "fixture-12"}
 ARCH = "x86_64"
+# The target whose images are built: of packages that come from outside of the hub.
+IMAGES, IMAGE = "fixture12", "jeos-fixture"
 
 
-def fill(hub: Hub, database: PostgreSQL, runner: Runner) -> None:
-    """Make them. Each target NAME-candidate builds from NAME-build, which inherits NAME-testing."""
+def fill(hub: Hub, database: PostgreSQL, runner: Runner, fixture: Path | None) -> None:
+    """Make them. Each target NAME-candidate builds from NAME-build, which inherits NAME-testing.
+
+    Args:
+        fixture: the repository of the fixture distribution, which the hub serves and one target builds from.
+    """
     koji = library()
     session = koji.ClientSession(f"{hub.address}/kojihub", {"user": ADMINISTRATOR, "password": hub.password})
     session.login()
@@ -46,6 +55,12 @@ def fill(hub: Hub, database: PostgreSQL, runner: Runner) -> None:
         macros = hub.folder / "macros" / name
         macros.parent.mkdir(exist_ok=True)
         macros.write_text(target_macros(find_target(target)), encoding="utf-8")
+    if fixture is not None:
+        shutil.copytree(fixture, hub.fixture, copy_function=os.link)
+        session.createExternalRepo("fixture", hub.fixture_address)
+        session.addExternalRepoToTag(f"{IMAGES}-build", "fixture", 10)
+        session.packageListAdd(f"{IMAGES}-testing", IMAGE, owner=USER)
+    session.editUser(USER, krb_principal_mappings=[{"old": None, "new": principal(USER)}])
     session.grantPermission(USER, "image", create=True)
     session.grantCGAccess(USER, GENERATOR, create=True)
     session.logout()

@@ -32,6 +32,9 @@ def start_builder(hub: Hub, runner: Runner) -> process.Server:
     more = {
         "MOCK_CONFIGURATIONS": str(mocks), "MOCK_MACROS": str(hub.folder / "macros"),
         "BUILDER_PYTHON": sys.executable,
+        "IMAGE_OPTIONS": f"--target {content.TARGETS[content.IMAGES]} "
+        # What the hub built itself is not signed.
+        "--no-gpgcheck",
     }  # fmt: skip
     log = hub.folder / "kojid.log"
     return process.Server(

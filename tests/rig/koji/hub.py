@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 PYTHON = "/usr/bin/python3"
 PACKAGES = (
     "gunicorn", "psycopg2-binary", "Cheetah3", "six", "python-dateutil", "requests", "requests-gssapi",
-    "defusedxml",
+    "defusedxml", "pykickstart",
 )  # fmt: skip
 DATABASE = "koji"
 ADMINISTRATOR = "kojiadmin"
@@ -48,9 +48,24 @@ class Hub:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def socket(self) -> Path:
+        """The socket by which Apache reaches it, in a folder of Apache's user (apache.py)."""
+        return self.folder / "socket" / "hub"
+
+    @property
     def topdir(self) -> Path:
         """Where it keeps packages, repositories and work."""
         return self.folder / "top"
+
+    @property
+    def fixture(self) -> Path:
+        """Where the repository of the fixture distribution is served from, if it is there."""
+        return self.topdir / "fixture"
+
+    @property
+    def fixture_address(self) -> str:
+        """The address of that repository."""
+        return f"{self.address}/kojifiles/fixture"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,6 +79,7 @@ class Hub:
         log = self.folder / "hub.log"
         argv: list[str | os.PathLike[str]] = [
             self.python, "-m", "gunicorn", "--chdir", HERE, "--bind", f"127.0.0.1:{self.port}",
+            "--bind", f"unix:{self.socket}",
             "--workers", str(WORKERS), "--timeout", "600", "--access-logfile", self.folder / "access.log",
             "--access-logformat", "%(t)s %(m)s %(U)s %(s)s %(B)s", "wsgi:application",
         ]  # fmt: skip
@@ -131,10 +147,12 @@ def _configure(hub: Hub, database: postgresql.PostgreSQL) -> None:
         "DBName": DATABASE, "DBUser": postgresql.SUPERUSER, "DBHost": "127.0.0.1", "DBPort": database.port,
         "DBPass": database.password, "KojiDir": hub.topdir, "KojiWebURL": f"{hub.address}/koji",
         "DisableNotifications": True, "RunInterval": 1, "RepoLag": 0, "RepoLagWindow": 1,
+        "LoginCreatesUser": False,
     }  # fmt: skip
     policy = dict.fromkeys(("build_from_srpm", "build_from_scm"), "all :: allow")
     settings.write_ini(hub.folder / "hub.conf", {"hub": options, "policy": policy})
     for name in ("packages", "repos", "work", "scratch", "repos-dist", "hub.conf.d"):
         parent = hub.folder if name == "hub.conf.d" else hub.topdir
         (parent / name).mkdir(parents=True)
+    hub.socket.parent.mkdir()
     files.write_atomic(hub.folder / "password", hub.password, mode=0o600)

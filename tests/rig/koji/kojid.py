@@ -2,7 +2,8 @@
 """Runs Koji's own builder (builder/kojid) where neither mock nor its user and folders in /etc are there.
 
 `python kojid.py KOJID CONFIG MOCK MOCKCFG`: MOCK is run in mock's place, MOCKCFG is the folder of mock's
-configurations. All else is Koji's: task manager, handlers, uploads, createrepo.
+configurations; our engine builds in Image Factory's place (direct_engine_for_imagefactory.py). All else is
+Koji's: task manager, handlers, uploads, createrepo.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ def main() -> None:
     """Load kojid as a module, and do what it does when it is run."""
     path, config, mock, folder = sys.argv[1:]
     for name, attributes in ABSENT.items():
+        if importlib.util.find_spec(name) is not None:
+            continue
         module = types.ModuleType(name)
         for attribute in attributes:
             setattr(module, attribute, None)
-        sys.modules.setdefault(name, module)
+        sys.modules[name] = module
+    importlib.import_module("direct_engine_for_imagefactory").install()
     koji = importlib.import_module("koji")
     kojid = load(path)
     os.makedirs(folder, exist_ok=True)

@@ -51,7 +51,8 @@ def main() -> int:
             words.insert(1, macros)
         return run(words if len(words) > 1 else ["sh", "-c", words[0]], result / "root.log")
     topdir = base / "topdir"
-    defines = ["--define", f"_topdir {topdir}", macros]
+    # The first: rpmbuild reads its macros at the first definition, and none that are named after it.
+    defines = [macros, "--define", f"_topdir {topdir}"]
     if args.buildsrpm:
         command = [
             "rpmbuild",

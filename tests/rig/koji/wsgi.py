@@ -12,17 +12,31 @@ from typing import Any
 
 FOLDER = Path(os.environ["KOJI_HUB_FOLDER"])
 FILES = "/kojifiles/"
+APACHE = {
+    "HTTP_X_CLIENT_VERIFY": "SSL_CLIENT_VERIFY", "HTTP_X_CLIENT_NAME": "SSL_CLIENT_S_DN_CN",
+    "HTTP_X_CLIENT_DN": "SSL_CLIENT_S_DN", "HTTP_X_CLIENT_PRINCIPAL": "REMOTE_USER",
+}  # fmt: skip
 hub: Callable[..., Iterable[bytes]] = importlib.import_module("kojihub.app.kojiapp").application
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer a call of the hub, or a request for a file below its topdir."""
+    if not environ["REMOTE_ADDR"]:
+        _believe_apache(environ)
     path = environ["PATH_INFO"]
     if path.startswith(FILES):
         return _file((FOLDER / "top" / path.removeprefix(FILES)).resolve(), environ, start_response)
     environ["koji.hub.ConfigFile"] = str(FOLDER / "hub.conf")
     environ["koji.hub.ConfigDir"] = str(FOLDER / "hub.conf.d")
     return hub(environ, start_response)
+
+
+def _believe_apache(environ: dict[str, Any]) -> None:
+    """Put what Apache says of the client where mod_wsgi would: it alone reaches the socket (apache.py)."""
+    environ["REMOTE_ADDR"] = "127.0.0.1"
+    for header, variable in APACHE.items():
+        if value := environ.get(header):
+            environ[variable] = value
 
 
 def _file(path: Path, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
