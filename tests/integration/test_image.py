@@ -338,6 +338,35 @@ part / --fstype=ext4 --onpart=vdb3
     assert made[2]["size"] > 560 << 20
 
 
+def test_the_disk_of_pre_keeps_its_size_when_it_is_written_to(bench: Bench) -> None:
+    """As the kickstarts of Rocky Linux and Oracle Linux do it; a file would be cut short."""
+    lines = "".join(line for line in HEAD.splitlines(keepends=True) if not line.startswith("part "))
+    script = """
+%pre --erroronfail
+set -e
+dd if=/dev/zero of=/dev/vda bs=512 count=1
+: >/dev/vda
+blkdiscard /dev/vda
+test "$(blockdev --getsize64 /dev/vda)" = $((600 * 1024 * 1024))
+parted /dev/vda mklabel gpt
+parted /dev/vda mkpart primary 1MiB 2MiB
+parted /dev/vda set 1 bios_grub on
+dd if=/dev/zero of=/dev/vda bs=440 count=1
+parted /dev/vda mkpart primary ext4 2MiB 590MiB
+%end
+part biosboot --fstype=biosboot --onpart=vda1
+part / --fstype=ext4 --onpart=vda2
+"""
+
+    bench.build(kickstart(base=lines, tail=script.lstrip()), "--size", "600M")
+
+    made = bench.manifest()["partitions"]
+    assert [(one["fstype"], one["start"] >> 20, one["size"] >> 20) for one in made] == [
+        ("biosboot", 1, 1),
+        ("ext4", 2, 588),
+    ]
+
+
 def test_new_partitions_lie_next_to_those_that_pre_makes(bench: Bench) -> None:
     """As the kickstarts of images for Azure do it: numbers from the end, and what grows is last."""
     lines = "".join(line for line in HEAD.splitlines(keepends=True) if not line.startswith("part "))
