@@ -32,7 +32,7 @@ from builder.files import (
 from builder.image.build import Build, BuildOptions, Facts
 from builder.image.engine import with_epoch
 from builder.image.fingerprint import slow_digest, take_fingerprint
-from builder.image.finished import FinishedImage, expect, is_current
+from builder.image.finished import FinishedImage, expect, is_current, log_of
 from builder.image.packages import repomd
 from builder.image.publish import log_kept, publish
 from builder.image.stages import convert
@@ -81,7 +81,7 @@ def build_image(
             runner=runner, work=work, disk=work / "disk.raw", fingerprint=fingerprint, seed=fingerprint,
             request={},
         )  # fmt: skip
-        with log_kept(build):
+        with log_kept(build, log_of(build.plan, build.options)):
             _run(build, program, elements)
             build.facts = _read(build)
             with report.step("convert") as step:

@@ -79,3 +79,8 @@ def is_current(result: FinishedImage, fingerprint: str) -> bool:
 def log_of(plan: ImagePlan, options: BuildOptions) -> Path:
     """Return where the log of the last build of `plan` is kept."""
     return options.out / f"{plan.name}.log"
+
+
+def log_of_pre(plan: ImagePlan, options: BuildOptions) -> Path:
+    """Return where the log of the last run of the %pre scripts of `plan` is kept."""
+    return options.out / f"{plan.name}.pre.log"

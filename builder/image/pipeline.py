@@ -27,7 +27,7 @@ from builder.files import (
 )
 from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.cache import choices, trees
-from builder.image.finished import FinishedImage
+from builder.image.finished import FinishedImage, log_of
 from builder.image.isolation import idmap, memory
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.isolation.wire import pack, unpack
@@ -129,7 +129,7 @@ def run(
             seed=seed,
             request=dnf.make_request(plan, target),
         )
-        with log_kept(build):
+        with log_kept(build, log_of(build.plan, build.options)):
             keys.collect(plan, target, work / "keys", runner)
             _run_stages(build, states, turn)
             publish(build, result, states)

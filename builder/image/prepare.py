@@ -11,9 +11,11 @@ from typing import Any
 from builder.files import work_folder
 from builder.formats.partitions import PartitionTable
 from builder.image.build import DISK, Build, BuildOptions
+from builder.image.finished import log_of_pre
 from builder.image.isolation.blank_disk import BlankDisk
 from builder.image.isolation.namespaces import Door, run_inside
 from builder.image.isolation.wire import pack, unpack
+from builder.image.publish import log_kept
 from builder.image.tree.scripts import collect_files, run_section
 from builder.kickstart.disk.sizes import DEFAULT_DISK
 from builder.kickstart.plan import ImagePlan, ScriptSection
@@ -53,5 +55,6 @@ def run_pre(
             files = collect_files(tuple(name for name, _ in plan.unresolved_includes))
             return pack(Prepared(files=files, table=disk.read()))
 
-        found = run_inside(inside, log=work / "build.log", network=options.network, runner=runner)
+        with log_kept(build, log_of_pre(plan, options)):
+            found = run_inside(inside, log=work / "build.log", network=options.network, runner=runner)
     return unpack(found, Prepared)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from builder.errors import BuildError
 from builder.files import kept_name, replace_file, replace_folder
 from builder.image import manifest, pages
 from builder.image.build import Build
-from builder.image.finished import FinishedImage, log_of
+from builder.image.finished import FinishedImage
 from builder.image.packages import repomd
 from builder.manifest import write_manifest
 
@@ -31,9 +32,8 @@ def publish(build: Build, result: FinishedImage, states: tuple[repomd.Repository
 
 
 @contextlib.contextmanager
-def log_kept(build: Build) -> Iterator[None]:
-    """Put the log of the build into its place in the end, whatever happens, and let errors name it there."""
-    log = log_of(build.plan, build.options)
+def log_kept(build: Build, log: Path) -> Iterator[None]:
+    """Put the log of the build at `log` in the end, whatever happens, and let errors name it there."""
     try:
         yield
     except BuildError as error:

@@ -394,6 +394,16 @@ part /boot --fstype=ext4 --size=100
     ]
 
 
+def test_what_pre_printed_is_kept_where_its_failure_says(bench: Bench) -> None:
+    text = kickstart(tail="%pre --erroronfail\necho the reason\nexit 3\n%end\n")
+
+    done = bench.build(text, ok=False)
+
+    (named,) = [line.split()[1] for line in done.stderr.splitlines() if line.startswith("log:")]
+    assert "the reason\n" in Path(named).read_text()
+    assert Path(named) == bench.out / "test.pre.log"
+
+
 STORAGE = {
     "xfs": ("part / --fstype=xfs --size=320\n", "", ""),
     "btrfs, a subvolume in a folder that no package brings": (

@@ -20,6 +20,7 @@ __all__ = ["DiskRequest", "InstallerDefaults", "plan_disk"]
 _LAYOUT_COMMANDS = frozenset(
     ["part", "partition", "autopart", "logvol", "volgroup", "btrfs", "raid", "mount", "stratisfs"]
 )
+_OUTPUT = "see what it printed, in the .pre.log next to the image's folder"
 # What a gpt alone can hold.
 _FIRMWARE = frozenset(["biosboot", "efi"])
 
@@ -123,10 +124,10 @@ def _plan_existing(ks: Kickstart, disk: Disk, wanted: DiskRequest) -> Disk:
             ks.findings.note(part.place, "part --onpart: %pre makes the partition when an image is built")
         return dataclasses.replace(disk, size=size)
     if wanted.made.label not in ("gpt", "msdos"):
-        ks.findings.error(None, f"{ks.path}: %pre has made no partition table", "see its output in the log")
+        ks.findings.error(None, f"{ks.path}: %pre has made no partition table", _OUTPUT)
         return dataclasses.replace(disk, size=size)
     for problem in existing.judge(wanted.made, size):
-        ks.findings.error(None, f"{ks.path}: the partition table that %pre made: {problem}", "see its output")
+        ks.findings.error(None, f"{ks.path}: the partition table that %pre made: {problem}", _OUTPUT)
     label = wanted.made.label
     on = [part for part in disk.partitions if part.onpart]
     new = [_at_least(part, disk.groups) for part in disk.partitions if not part.onpart]
