@@ -31,6 +31,10 @@ Process = subprocess.Popen[bytes]
 ProcessTimeout = subprocess.TimeoutExpired
 
 
+class SaysTooMuch(CommandFailed):
+    """A program was ended since it said more than it might."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completed:
     """How a process ended: exit status, and what it printed (empty where it went to a log)."""
@@ -115,7 +119,7 @@ class Runner:
             hint: for the error, when it fails.
             timeout: seconds, then it is killed and CommandFailed raised.
             largest: bytes that are kept of what it says.
-            most: bytes that it may say, then it is killed and CommandFailed raised; None: any.
+            most: bytes that it may say, then it is killed and SaysTooMuch raised; None: any.
             child: what is special about it.
 
         Raises:
@@ -136,7 +140,7 @@ class Runner:
                 for pipe, piece in pipes.exchange(process, data, timeout, child.watch):
                     said += len(piece)
                     if most is not None and said > most:
-                        raise CommandFailed(f"{_name(argv)} was ended: it says more than {most >> 20} MiB")
+                        raise SaysTooMuch(f"{_name(argv)} was ended: it says more than {most >> 20} MiB")
                     (logged or (out if pipe is process.stdout else err)).write(piece)
         except TimeoutError as error:
             raise CommandFailed(

@@ -32,7 +32,7 @@ from builder.guest.seed import write_seed
 from builder.guest.ssh import Login
 from builder.manifest import ImageManifest
 from builder.report import Step
-from builder.runner import Completed, Runner
+from builder.runner import Completed, Runner, SaysTooMuch
 
 SHUTDOWN_SECONDS = 30.0
 KEPT_LOGS = 40
@@ -158,7 +158,11 @@ def _watch(
     if not failure:
         step.progress(f"{label}  login after {seconds:.1f}s, asking the guest")
         facts, silence = ask(login, make_script(wait=bench.timeout / 2, costly=costly), bench.timeout)
-        root_login = login.run("id\n", timeout=60.0 * bench.acceleration.slowness, user="root")
+        try:
+            root_login = login.run("id\n", timeout=60.0 * bench.acceleration.slowness, user="root")
+        except SaysTooMuch as error:
+            # Only who is in can say so much.
+            root_login = Completed(returncode=0, stdout="", stderr=error.message)
         step.progress(f"{label}  turning it off")
         shutdown = guest.power_down(limit) if guest.is_running else None
     return BootRecord(
@@ -194,7 +198,10 @@ def ask(
     """
     end = time.monotonic() + patience
     while True:
-        done = login.run(script.text, timeout=patience * 2)
+        try:
+            done = login.run(script.text, timeout=patience * 2)
+        except SaysTooMuch as error:
+            return {}, f"the guest reported nothing: {error.message}"
         facts = parse_facts(script.mark, done.stdout)
         if facts or time.monotonic() > end:
             break
@@ -220,7 +227,10 @@ def _wait_for_login(bench: Bench, guest: Guest, login: Login, step: Step, serial
         if dead := DEAD_ENDS.search(tail):
             return f"the console says `{dead.group().decode().strip()}`"
         if ssh.has_banner(guest.folder):
-            done = login.run("exit 0\n", timeout=max(30.0, bench.timeout - guest.seconds))
+            try:
+                done = login.run("exit 0\n", timeout=max(30.0, bench.timeout - guest.seconds))
+            except SaysTooMuch as error:
+                return error.message
             if done.returncode == 0:
                 return None
             said = (done.stderr.strip().splitlines() or ["ssh gave no reason"])[-1]

@@ -15,7 +15,7 @@ from pathlib import Path
 from builder.errors import CommandFailed
 from builder.guest.qemu import PORT_RELAY, PYTHON, SSH, connected, relay_files
 from builder.room import run_apart
-from builder.runner import Completed, Runner
+from builder.runner import Completed, Runner, SaysTooMuch
 
 # ssh replaces what follows a %, and has a shell read the line, in the folder of the socket.
 _PROXY = shlex.join([PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH]).replace("%", "%%")
@@ -54,6 +54,9 @@ class Login:
 
         Returns status 255 with ssh's own words on stderr where no login was possible or `timeout` seconds
         were not enough.
+
+        Raises:
+            SaysTooMuch: the guest talks without an end: to ask again would be in vain.
         """
         argv = [
             "ssh", "-F", "/dev/null", "-T", "-i", KEY, "-o", f"ProxyCommand={_PROXY}",
@@ -77,5 +80,7 @@ class Login:
                 ok=(),
                 longest=timeout,
             )
+        except SaysTooMuch:
+            raise
         except CommandFailed as error:
             return Completed(returncode=255, stdout="", stderr=error.message)
