@@ -10,13 +10,13 @@ import os
 
 from builder.runner import clean_environment
 
-_LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
 
 def host_programs() -> list[str]:
     """Return the binds of the host's programs and libraries, read-only."""
     words = ["--ro-bind", "/usr", "/usr"]
-    for name in _LINKED:
+    for name in LINKED:
         if os.path.islink(name):
             words += ["--symlink", os.readlink(name), name]
         elif os.path.isdir(name):

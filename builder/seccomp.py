@@ -5,8 +5,9 @@ Of our own, because libseccomp has no Python module on every host that we build 
 numbers has no need of it (seccomp(2), linux/filter.h, linux/seccomp.h, linux/audit.h).
 
 Of a build: BASE holds for all of its inside, our own code too; FOREIGN holds for programs of the image and
-for scripts on top of that. Of `builder.room`: PARSER holds for programs that parse an image, MACHINE for
-those that run one. A call of another architecture, of x32, or newer than this table gets ENOSYS.
+for scripts on top of that, WORKER for `isolation.bare_room`. Of `builder.room`: PARSER holds for programs
+that parse an image, MACHINE for those that run one. A call of another architecture, of x32, or newer than
+this table gets ENOSYS.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field, replace
 
 from builder.calls import MACHINES, check_machine, number
 
-_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
+_PR_SET_SECCOMP, _MODE_FILTER, _PR_SET_NO_NEW_PRIVS = 22, 2, 38
 # BPF_LD|W|ABS, BPF_JMP|…, BPF_RET|K
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
@@ -94,6 +95,10 @@ PARSER = Rules(
     namespaces=False,
     typing=False,
 )
+# Programs that need nothing but their files.
+WORKER = replace(
+    PARSER, answers={**PARSER.answers, **_all("socket socketpair", errno.EAFNOSUPPORT)}, families=()
+)
 MACHINE = replace(PARSER, families=(_UNIX, _INET, _INET6, _NETLINK))
 
 
@@ -154,9 +159,7 @@ def _answer(number: int) -> Instruction:
 
 
 def install(rules: Rules) -> None:
-    """Install the filter for this process and all that it starts.
-
-    It takes a user namespace's root, or a process that has given up new privileges (prctl(2)).
+    """Install the filter for this process and all that it starts; they get no new privileges (prctl(2)).
 
     Raises:
         BuildError: as `compile_rules`.
@@ -165,6 +168,7 @@ def install(rules: Rules) -> None:
     code = compile_rules(rules)
     program = _Program(len(code) // 8, code)
     libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"seccomp: {os.strerror(number)}")

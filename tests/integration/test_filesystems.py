@@ -23,7 +23,7 @@ from builder.image.disk.filesystems import try_mkfs_options, writer_for
 from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.placement import MIB, PlacedContent, Usage
-from builder.image.disk.table import write_table
+from builder.image.disk.table import make_file, write_table
 from builder.image.isolation.mounts import mount
 from builder.kickstart.plan import Partition
 from builder.report import Report
@@ -472,6 +472,7 @@ def test_the_table_is_what_the_layout_says(tmp_path: Path, runner: Runner, label
     )
     disk = tmp_path / "disk"
 
+    make_file(disk, placed_layout)
     write_table(disk, placed_layout, runner=runner)
 
     import json

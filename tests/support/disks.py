@@ -37,6 +37,7 @@ def write_disk(
     xfs: Mapping[str, int] | None = None,
 ) -> None:
     """Write table, volume groups and file systems, as the disk stage of a build does."""
+    table.make_file(file, placed)
     table.write_table(file, placed, runner=runner)
     write_groups(file, placed, epoch=epoch)
     disk = DiskFile(file=file, runner=runner, epoch=epoch, work=work)

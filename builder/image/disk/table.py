@@ -9,7 +9,7 @@ from pathlib import Path
 from builder.files import explain
 from builder.image.disk.placement import SECTOR, DiskLayout
 from builder.kickstart.disk.filesystems import KINDS
-from builder.runner import Runner
+from builder.runner import ORDINARY, Child, Runner
 
 
 def sfdisk_script(layout: DiskLayout) -> str:
@@ -50,16 +50,27 @@ def fstab(layout: DiskLayout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_table(path: Path, layout: DiskLayout, *, runner: Runner) -> None:
-    """Make the disk file, sparse and empty, with its partition table.
+def make_file(path: Path, layout: DiskLayout) -> None:
+    """Make the disk file, sparse and empty.
 
     Raises:
-        BuildError: the file cannot be made, or sfdisk failed.
+        BuildError: it cannot be made.
     """
     try:
         with path.open("wb") as file:
             file.truncate(layout.size)
     except OSError as error:
         raise explain(error, path) from error
+
+
+def write_table(path: Path, layout: DiskLayout, *, runner: Runner, child: Child = ORDINARY) -> None:
+    """Write the partition table into the disk file.
+
+    Args:
+        child: how sfdisk is started.
+
+    Raises:
+        CommandFailed: sfdisk failed.
+    """
     argv = ["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "--wipe=never", str(path)]
-    runner.run(argv, input=sfdisk_script(layout))
+    runner.run(argv, input=sfdisk_script(layout), child=child)

@@ -9,11 +9,11 @@ needs as ambient capabilities, and root is a user as any other from then on (SEC
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from builder.image.isolation.mounts import check
 
-_PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _AMBIENT_RAISE = 24, 28, 47, 2
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _AMBIENT_RAISE = 23, 24, 28, 47, 2
 _NOROOT, _NOROOT_LOCKED = 1, 2
 _VERSION_3 = 0x20080522
 
@@ -34,6 +34,8 @@ OF_AN_IMAGE = (
 )  # fmt: skip
 # What only reads and computes needs none.
 OF_A_PARSER: tuple[str, ...] = ()
+# What works on the image's files, whoever owns them.
+OF_A_READER = ("DAC_READ_SEARCH",)
 # setfiles(8): the kernel asks for it to write security.selinux.
 LABELLING = ("SYS_ADMIN",)
 
@@ -54,25 +56,40 @@ class _Sets(ctypes.Structure):
 
 def bound(kept: Sequence[str]) -> None:
     """Leave `kept` to whatever is executed after bubblewrap, which this process is about to become."""
-    last = _last()
-    _raise_ambient(last)
-    for number in range(last + 1):
-        if number >= len(NAMES) or NAMES[number] not in kept:
-            check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "capabilities")
+    every = range(_last() + 1)
+    _hand_on(every)
+    _cut_down(number for number in every if number not in _numbers(kept))
+
+
+def keep_only(kept: Sequence[str]) -> None:
+    """Leave `kept` to this process, and to whatever it executes."""
+    numbers = _numbers(kept)
+    _cut_down(number for number in range(_last() + 1) if number not in numbers)
+    _hand_on(numbers)
+
+
+def _numbers(names: Sequence[str]) -> list[int]:
+    return [NAMES.index(name) for name in names]
+
+
+def _cut_down(numbers: Iterable[int]) -> None:
+    """Take capabilities away from the bounding set, and from root what it has as root."""
+    for number in numbers:
+        check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "capabilities")
     check(_libc.prctl(_PR_SET_SECUREBITS, _NOROOT | _NOROOT_LOCKED, 0, 0, 0), "securebits")
 
 
-def _raise_ambient(last: int) -> None:
-    every = (1 << last + 1) - 1
-    low, high = every & 0xFFFFFFFF, every >> 32
+def _hand_on(numbers: Sequence[int]) -> None:
+    """Have these and no others, and keep them over exec."""
+    mask = sum(1 << number for number in numbers)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
     header = _Header(_VERSION_3, 0)
     sets = (_Sets * 2)(_Sets(low, low, low), _Sets(high, high, high))
     check(_libc.capset(ctypes.byref(header), ctypes.byref(sets)), "capset")
-    for number in range(last + 1):
+    for number in numbers:
         check(_libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_RAISE, number, 0, 0), "capabilities")
 
 
 def _last() -> int:
-    """Return the last capability that this kernel knows."""
-    with open("/proc/sys/kernel/cap_last_cap") as file:
-        return int(file.read())
+    """Return the last capability that this kernel knows: it says nothing of the next one."""
+    return next(number for number in range(64) if _libc.prctl(_PR_CAPBSET_READ, number + 1, 0, 0, 0) < 0)

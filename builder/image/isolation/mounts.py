@@ -14,7 +14,7 @@ from builder.calls import call
 from builder.errors import PermissionMissing
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
-MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = -100, 0x8000, 1
 
@@ -86,6 +86,11 @@ def make_read_only(target: str) -> None:
         ctypes.sizeof(attributes),
     )
     check(result, "mount_setattr (Linux 5.12 or later is needed)", target)
+
+
+def make_read_only_alone(target: str) -> None:
+    """Make the mount at `target` read-only, and none below it."""
+    mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
 
 
 def check(result: int, what: str, where: str | None = None) -> None:

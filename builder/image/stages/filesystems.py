@@ -11,11 +11,15 @@ from builder.image.disk import bootloader, filesystems, layout, table
 from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.volumes.metadata import write_groups
+from builder.image.isolation.bare_room import bare_room
 from builder.image.tree import tree
+from builder.memory import available_memory
 
 # Of an image whose files are listed in its report: what goes through the door has a bound.
 MOST_FILES = 90_000
 LONGEST_NAMES = 12 << 20
+# What each file system holds, as the writers see it.
+SOURCES = Path("/tmp/filesystems")
 # For small files of the writers.
 SCRATCH = Path("/tmp/writers")
 
@@ -24,7 +28,7 @@ def run(build: Build) -> str:
     """Write the disk."""
     assert build.facts.layout is not None
     own = [point for placed in build.facts.layout.volumes for point in layout.own_mountpoints(placed)]
-    sources = tree.separate(tuple(own), Path("/tmp/filesystems"))
+    sources = tree.separate(tuple(own), SOURCES)
     files: dict[str, int] = {}
     content = {mountpoint: measure(folder, files, mountpoint) for mountpoint, folder in sources.items()}
     if len(files) <= MOST_FILES and sum(map(len, files)) <= LONGEST_NAMES:
@@ -32,20 +36,24 @@ def run(build: Build) -> str:
     # Once more, with what is there by now: nothing moves, and what does not fit is reported with numbers.
     placed = layout.place(build.plan.disk, seed=build.seed, content=content)
     build.facts.layout = placed
-    table.write_table(build.disk, placed, runner=build.runner)
-    write_groups(build.disk, placed, epoch=build.options.source_date_epoch)
+    table.make_file(build.disk, placed)
     for mount in placed.mounts:
         if mount.mountpoint not in sources:
             sources[mount.mountpoint] = tree.below(sources, mount.mountpoint)
     SCRATCH.mkdir()
-    disk = DiskFile(
-        file=build.disk,
-        runner=build.runner,
-        epoch=build.options.source_date_epoch,
-        work=SCRATCH,
-        xfs=build.target.xfs,
-    )
-    filesystems.write_all(disk, placed, sources)
+    memory = build.share_of(available_memory())
+    with bare_room(readable=[SOURCES], writable=[build.disk, SCRATCH], memory=memory) as room:
+        table.write_table(build.disk, placed, runner=build.runner, child=room.child)
+        write_groups(build.disk, placed, epoch=build.options.source_date_epoch)
+        disk = DiskFile(
+            file=build.disk,
+            runner=build.runner,
+            epoch=build.options.source_date_epoch,
+            work=SCRATCH,
+            xfs=build.target.xfs,
+            child=room.child,
+        )
+        filesystems.write_all(disk, placed, sources)
     bootloader.embed(tree.path("/"), build.disk, placed)
     build.facts.os = manifest.read_os_release(tree.path("/"))
     used = sum(usage.bytes for usage in content.values())

@@ -2,8 +2,9 @@
 """Make a generic initramfs for each kernel by the image's own dracut(8), or take it from the cache.
 
 Before %post, so that what goes into the cache comes from packages and the kickstart's commands alone. Scripts
-may change what dracut reads: then it is made once more, for this image only. The cache is the outside's: an
-entry's name says the packages and the digest of all else that dracut reads, and the digest of its content.
+may change what dracut reads: then it is made once more, for this image only. The cache is the outside's, and
+takes nothing any more when scripts begin: what they made may have taken our own code over by then. An entry's
+name says the packages and the digest of all else that dracut reads, and the digest of its content.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from builder.image.build import Build, Initramfs
 from builder.image.cache import entries
 from builder.image.isolation.door import Request
 from builder.image.isolation.sandbox import run_in_image
+from builder.image.isolation.wire import WireError
 from builder.image.tree import tree
 from builder.image.tree.cpio import device_nodes
 from builder.image.tree.files import changed_since
@@ -135,6 +137,7 @@ def requests(build: Build, folder: Path, turn: Turn) -> dict[str, Request]:
     """
     packages = sorted((package.nevra, package.sha256) for package in build.facts.packages)
     chosen = build.plan.packages
+    begun: list[bool] = []
     state = digest_of([packages, chosen.docs, chosen.languages, OPTIONS, device_nodes().hex()])
 
     def place(key: str) -> str:
@@ -146,10 +149,13 @@ def requests(build: Build, folder: Path, turn: Turn) -> dict[str, Request]:
         return entries.load(folder, place(key)) or b""
 
     def keep(key: str, content: bytes) -> bytes:
+        if begun:
+            raise WireError("the build's inside wants an initramfs kept after scripts have begun")
         entries.store(content, folder, place(key), files=KEPT)
         return b""
 
     def share(_: str, __: bytes) -> bytes:
+        begun.append(True)
         turn.share()
         return b""
 

@@ -6,11 +6,8 @@ Then label every file, then bring every time back to the build's epoch.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sqlite3
-from pathlib import Path
 
 from builder.errors import CommandFailed
 from builder.image.build import Build
@@ -23,11 +20,9 @@ from builder.image.tree.files import TreePath
 from builder.image.tree.observing import observe
 from builder.image.tree.settings.security import selinux_contexts
 
-# dnf's own record (libdnf, libdnf/transaction/sql/create.sql).
-HISTORY = "var/lib/dnf/history.sqlite"
 # Databases that their programs may have left with a write-ahead log next to them.
 DATABASES = (
-    "usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite", HISTORY,
+    "usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite", "var/lib/dnf/history.sqlite",
     "usr/lib/sysimage/libdnf5/transaction_history.sqlite",
 )  # fmt: skip
 
@@ -39,13 +34,7 @@ def run(build: Build) -> str:
     cleaned = clean(build)
     build.facts.kept = tuple(sorted(cleaned.kept))
     build.facts.at_end = observe()
-    with databases.copied(root / HISTORY) as history:
-        if history:
-            _settle_history(history, build.options.source_date_epoch)
-    for name in DATABASES:
-        with databases.copied(root / name) as database:
-            if database:
-                _close_database(database)
+    databases.settle(build, [root / name for name in DATABASES])
     _machine_identity("/var/lib/dbus/machine-id" in cleaned.removed)
     labelled = _label(build)
     clamp_times(root, build.options.source_date_epoch)
@@ -55,21 +44,6 @@ def run(build: Build) -> str:
         build.report.verbose(f"kept, made by {who}: {path}")
     said = f"{len(cleaned.removed) + len(cleaned.emptied)} removed or emptied"
     return said + (f", {len(cleaned.kept)} kept" if cleaned.kept else "") + (", labelled" if labelled else "")
-
-
-def _settle_history(path: Path, epoch: int) -> None:
-    """Leave no time after `epoch` in dnf's history, and no user of the build's host."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        change = "UPDATE trans SET dt_begin = min(dt_begin, ?1), dt_end = min(dt_end, ?1), user_id = -1"
-        connection.execute(change, (epoch,))
-        connection.commit()
-
-
-def _close_database(path: Path) -> None:
-    """Bring the write-ahead log into the database: without it the file alone is not whole, and smaller."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        # https://www.sqlite.org/wal.html: leaving WAL mode checkpoints and removes -wal and -shm.
-        connection.execute("PRAGMA journal_mode=DELETE").fetchone()
 
 
 def _machine_identity(had_another: bool) -> None:

@@ -150,6 +150,7 @@ def measure_tree(work: Path, runner: Runner, runs: int) -> dict[str, float]:
             placed = layout.place(plan.Disk(partitions=partitions, groups=groups), seed="bench", content={})
             disk = DiskFile(file=work / "disk.raw", runner=runner, epoch=EPOCH, work=work)
             started = time.monotonic()
+            table.make_file(disk.file, placed)
             table.write_table(disk.file, placed, runner=runner)
             write_groups(disk.file, placed, epoch=EPOCH)
             filesystems.write_all(disk, placed, {"/": tree})

@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.image.isolation import sandbox
+from builder.image.isolation.bare_room import bare_room
 from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind, Door, run_inside
+from builder.image.tree import databases
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.bench.measure import adopting
@@ -33,27 +35,37 @@ from tests.support.inside import as_build, call_inside, furnish
 
 # CPU seconds of one build, on an idle machine.
 GOAL = 0.15
+# Bare rooms of a build: one for databases, one for the disk; and what it runs there.
+BARE_ROOMS = 2
+BARE = ("sfdisk", "mke2fs", "mkfs.vfat", "mmd", "mcopy", "mkfs.xfs", databases.PYTHON)
 SCRIPTS = "%post\ntrue\n%end\n%post --nochroot\ntrue\n%end\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """CPU seconds: a world, a room of each kind, the same program in none; and how many a build has."""
+    """CPU seconds: a world, a room of each kind, the same program in none; and how many a build has.
+
+    `made` is a bare room, `bare` a program in one that is there; `tools` are those of a build.
+    """
 
     world: float
     image: float
     installer: float
     transaction: float
     solver: float
+    made: float
+    bare: float
     plain: float
     worlds: int
     rooms: int
+    tools: int
 
     @property
     def sum(self) -> float:
         """What one build pays: the dearest room counts for each."""
         room = max(self.image, self.installer, self.transaction, self.solver) - self.plain
-        return self.worlds * self.world + self.rooms * room
+        bare = self.tools * (self.bare - self.plain) + BARE_ROOMS * self.made
+        return self.worlds * self.world + self.rooms * room + bare
 
 
 def main() -> int:
@@ -67,11 +79,13 @@ def main() -> int:
     numbers = {
         "a world of namespaces": cost.world, "room of the image": cost.image,
         "room of the installer": cost.installer, "room of the transaction": cost.transaction,
-        "room of the solver": cost.solver, "a program without a room": cost.plain,
+        "room of the solver": cost.solver, "a bare room": cost.made,
+        "a program in a bare room": cost.bare, "a program without a room": cost.plain,
     }  # fmt: skip
     for label, seconds in numbers.items():
         print(f"{label:<26} {seconds * 1000:7.1f} ms")
-    print(f"{cost.worlds} worlds and {cost.rooms} rooms a build: {cost.sum:.3f} s of CPU, goal {GOAL} s")
+    counted = f"{cost.worlds} worlds, {cost.rooms} rooms and {cost.tools} bare rooms a build"
+    print(f"{counted}: {cost.sum:.3f} s of CPU, goal {GOAL} s")
     if args.json:
         found = {"cpu_seconds": numbers, "worlds": cost.worlds, "rooms": cost.rooms, "sum": cost.sum}
         args.json.write_text(json.dumps(found | {"goal": GOAL}, indent=1) + "\n")
@@ -82,7 +96,7 @@ def measure(folder: Path, runs: int) -> Cost:
     """Count and measure, in `folder`."""
     runner = Runner(Report(quiet=True))
     folder.chmod(0o755)
-    worlds, rooms = count(folder / "build", runner)
+    worlds, rooms, tools = count(folder / "build", runner)
     shell = busybox(runner)
     work = folder / "work"
     cache = folder / "cache"
@@ -97,8 +111,12 @@ def measure(folder: Path, runs: int) -> Cost:
         furnish(shell)
         build = as_build()
         nothing = ["/bin/sh", "-c", ":"]
+        with bare_room(writable=[Path("/work")], memory=1 << 30) as room:
+            bare = seconds(lambda: build.runner.run(["/bin/true"], child=room.child), runs)
         return {
             "plain": seconds(lambda: build.runner.run(["/bin/true"]), runs),
+            "made": seconds(made, runs),
+            "bare": bare,
             "image": seconds(lambda: sandbox.run_in_image(build, nothing, with_shims=True), runs),
             "installer": seconds(lambda: sandbox.run_in_installer(build, ["/bin/true"], tree=True), runs),
             "transaction": seconds(lambda: sandbox.run_on_tree(build, ["/bin/true"]), runs),
@@ -106,21 +124,28 @@ def measure(folder: Path, runs: int) -> Cost:
         }
 
     found = call_inside(inside, work, runner, binds=(Bind(source=cache, target="/cache", writable=True),))
-    return Cost(world=world, worlds=worlds, rooms=rooms, **found)
+    return Cost(world=world, worlds=worlds, rooms=rooms, tools=tools, **found)
 
 
 def nothing(_: Door) -> None:
     """Have nothing to do."""
 
 
-def count(folder: Path, runner: Runner) -> tuple[int, int]:
-    """Build a small image with scripts; return how many worlds and rooms it made."""
+def made() -> None:
+    """Make a bare room."""
+    with bare_room(writable=[Path("/work")], memory=1 << 30):
+        pass
+
+
+def count(folder: Path, runner: Runner) -> tuple[int, int, int]:
+    """Build a small image with scripts; return how many worlds, rooms and bare rooms it made."""
     folder.mkdir()
     with new_signer(runner) as signer:
         bench = Bench(folder, build_synthetic(folder / "repository", runner=runner, signer=signer))
     done = bench.build(kickstart(tail=SCRIPTS), "--debug")
     # One for solve and fetch, one for the rest.
-    return 2, sum(line.startswith("+ bwrap ") for line in done.stderr.splitlines())
+    run = [line.split()[1] for line in done.stderr.splitlines() if line.startswith("+ ")]
+    return 2, run.count("bwrap"), sum(name in BARE for name in run)
 
 
 def seconds(do: Callable[[], object], runs: int) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.runner import Runner
+from builder.runner import ORDINARY, Child, Completed, Runner
 
 _PIECE = 1 << 20
 
@@ -19,7 +19,7 @@ class DiskFile:
     """A disk file.
 
     `epoch`: no time in its file systems is later. `work`: folder for small files of writers. `xfs`: features
-    of the target's xfs (see `builder.targets`).
+    of the target's xfs (see `builder.targets`). `child`: how programs are started.
     """
 
     file: Path
@@ -27,6 +27,18 @@ class DiskFile:
     epoch: int
     work: Path
     xfs: Mapping[str, int] = field(default_factory=dict)
+    child: Child = ORDINARY
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        ok: Sequence[int] = (0,),
+        hint: str | None = None,
+    ) -> Completed:
+        """Run a program on the disk, or on what goes there; arguments and errors as of Runner.run."""
+        return self.runner.run(argv, env=env, ok=ok, hint=hint, child=self.child)
 
 
 def copy_data(source: Path, target: Path, start: int) -> None:

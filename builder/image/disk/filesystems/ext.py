@@ -119,7 +119,7 @@ class ExtWriter:
         # The first is e2fsprogs' own and older, the second came with 1.47.1.
         env = {"E2FSPROGS_FAKE_TIME": str(disk.epoch), "SOURCE_DATE_EPOCH": str(disk.epoch)}
         env["MKE2FS_CONFIG"] = str(configuration)
-        done = disk.runner.run(argv, env=env, ok=())
+        done = disk.run(argv, env=env, ok=())
         if done.returncode:
             raise _failure(placed, done)
 

@@ -57,7 +57,7 @@ class VfatWriter:
             argv += ["-i", placed.uuid.replace("-", "")]
         if placed.label:
             argv += ["-n", placed.label.upper()]
-        done = disk.runner.run([*argv, str(disk.file), str(placed.size // KIB)], env=env, ok=())
+        done = disk.run([*argv, str(disk.file), str(placed.size // KIB)], env=env, ok=())
         if done.returncode:
             said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "no word")
             raise CommandFailed(
@@ -68,14 +68,14 @@ class VfatWriter:
             return
         image = ["-i", f"{disk.file}@@{placed.start}"]
         if folders:
-            disk.runner.run(["mmd", *image, *(_new(name) for name in folders)], env=env)
+            disk.run(["mmd", *image, *(_new(name) for name in folders)], env=env)
         for folder in ("", *folders):
             here = [name for name in files if os.path.dirname(name) == folder]
             if not here:
                 continue
             _clamp(source, here, disk.epoch)
             words = ["mcopy", *image, "-m", "-Q", *(str(source / name) for name in here)]
-            disk.runner.run(
+            disk.run(
                 [*words, f"::/{_existing(folder)}"], env=env, hint=f"the content of {placed.where} must fit"
             )
 

@@ -90,7 +90,7 @@ def _make_empty(disk: DiskFile, placed: PlacedContent, empty: Path) -> None:
     with empty.open("wb") as file:
         file.truncate(placed.size)
     for argv in _attempts(disk, placed):
-        done = disk.runner.run([*argv, str(empty)], ok=())
+        done = disk.run([*argv, str(empty)], ok=())
         if not done.returncode:
             return
         if "unknown option" not in done.stderr:

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""What the inside may put into a cache, and until when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from builder.image.isolation.wire import WireError
+from builder.image.stages import initramfs
+from builder.image.turns import ALONE
+
+KEY = "0" * 64
+
+
+def asked(folder: Path) -> dict[str, Any]:
+    """Return what the inside of a build of one package may ask for."""
+    package = SimpleNamespace(nevra="kernel-1-1.x86_64", sha256="1" * 64)
+    chosen = SimpleNamespace(docs=True, languages=None)
+    build = SimpleNamespace(facts=SimpleNamespace(packages=(package,)), plan=SimpleNamespace(packages=chosen))
+    return dict(initramfs.requests(cast("Any", build), folder, ALONE))
+
+
+def test_an_initramfs_is_kept_before_scripts_and_not_after(tmp_path: Path) -> None:
+    first = asked(tmp_path)
+    first["keep initramfs"](KEY, b"of packages")
+    first["share"]("", b"")
+    with pytest.raises(WireError, match="after scripts have begun"):
+        first["keep initramfs"](KEY, b"of a script")
+
+    assert asked(tmp_path)["initramfs"](KEY, b"") == b"of packages"
