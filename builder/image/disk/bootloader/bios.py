@@ -48,7 +48,9 @@ def write_files(tree: TreePath, layout: DiskLayout, *, keep: bool, programs: gru
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((tree / MODULES).iterdir()):
         if path.suffix in (".mod", ".lst") or path.name == "boot.img":
-            path.copy_to(folder / path.name)
+            target = folder / path.name
+            if not (keep and grubimage.is_newer(target, [path])):
+                path.copy_to(target)
     grubimage.make(tree, layout, "i386-pc", tree / CORE, modules=("biosdisk",), keep=keep, programs=programs)
 
 

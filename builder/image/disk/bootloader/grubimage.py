@@ -63,7 +63,7 @@ def make(
     folder = tree / "usr/lib/grub" / target
     known_as = [tree / "usr/bin" / name for name in tools.names(MKIMAGE)] if programs.of_image else []
     tool = next((path for path in known_as if path.is_file()), None)
-    if keep and _is_newer(output, [*folder.iterdir(), *([tool] if tool else [])]):
+    if keep and is_newer(output, [*folder.iterdir(), *([tool] if tool else [])]):
         return
     known = {path.stem for path in folder.glob("*.mod")}
     names = [*modules, *MODULES, *(name for name in OPTIONAL if name in known)]
@@ -120,7 +120,7 @@ def _by_host(
         return (work / "image").read_bytes()
 
 
-def _is_newer(output: TreePath, inputs: Sequence[TreePath]) -> bool:
+def is_newer(output: TreePath, inputs: Sequence[TreePath]) -> bool:
     """Say whether `output` was made when all `inputs` were there: by ctime, which no package sets."""
     return output.is_file() and output.lstat().st_ctime >= max(path.lstat().st_ctime for path in inputs)
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from builder.image.disk.filesystems.ext4.attributes import put_attributes
 from builder.image.disk.filesystems.ext4.folders import FOLDER, Name, fill_blocks, pack_block
@@ -58,19 +59,14 @@ class _Folder:
     least: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(NamedTuple):
     """A file whose data need blocks: runs of (first, how many) of them. A link has its target as `text`."""
 
     entry: TreeEntry
     inode: int
     runs: Sequence[tuple[int, int]]
+    blocks: int
     text: bytes | None = None
-
-    @property
-    def blocks(self) -> int:
-        """How many it takes."""
-        return sum(count for _, count in self.runs)
 
 
 class Content:
@@ -196,14 +192,15 @@ class Content:
         kind = stat.S_IFMT(info.st_mode)
         if kind == stat.S_IFREG:
             if info.st_size:
-                return _File(entry, number, self._runs(entry))
+                runs = self._runs(entry)
+                return _File(entry, number, runs, sum(count for _, count in runs))
             self._put(entry, number, self.inodes.extents(number, [], 0))
         elif kind == stat.S_IFLNK:
             target = os.readlink(entry.path)
             if len(target) >= self.space.block:
                 raise CannotHold(f"{show(entry.path)}: ext4 cannot hold a link of {len(target)} bytes")
             if len(target) >= _FAST_LINK:
-                return _File(entry, number, [(0, 1)], target)
+                return _File(entry, number, [(0, 1)], 1, target)
             self._put(entry, number, Fork(target.ljust(_FAST_LINK, b"\0"), len(target)))
         else:
             self._put(entry, number, device_fork(info))
@@ -275,7 +272,7 @@ class _Data:
                     self.flush()
                     self._start = extent.block * block
                 at = extent.first * block
-                end = min(at + extent.count * block, size)
+                end = min(at + extent.length * block, size)
                 while at < end:
                     if self._filled == len(self._held):
                         self.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from builder.formats.crc32c import crc32c
 from builder.image.disk.filesystems.ext4.space import Space
@@ -17,8 +17,7 @@ FOLDER = 2
 _HEAD, _TAIL = 8, 12
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A name in a folder: of which inode, and of what type."""
 
     name: bytes

@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from builder.formats.crc32c import crc32c
 from builder.image.disk.filesystems.ext4.space import Space
@@ -16,6 +16,8 @@ from builder.image.disk.filesystems.source import CannotHold, Status
 BILLION = 10**9
 # struct ext4_inode, with the 32 bytes beyond the old 128.
 _INODE = struct.Struct("<HHIIIIIHHIII60sIIIIHHHHHHHHIIIIIII")
+# An extent tree of one extent.
+_SINGLE = struct.Struct("<HHHHIIHHI36x")
 HEAD = 160
 _EXTRA = HEAD - 128
 _SUM_LOW, _SUM_HIGH = 0x7C, 0x82
@@ -26,8 +28,7 @@ _IN_INODE = 4
 LONGEST_RUN = 32768
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(NamedTuple):
     """What an inode says of its content: 60 bytes, size, blocks outside, flags."""
 
     data: bytes = bytes(60)
@@ -36,13 +37,12 @@ class Fork:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """A run of blocks of a file: its first block there, on the file system, and how many."""
 
     first: int
     block: int
-    count: int
+    length: int
 
 
 def device_fork(info: os.stat_result) -> Fork:
@@ -116,8 +116,14 @@ class Inodes:
         Raises:
             CannotHold: there are too many.
         """
+        if len(runs) == 1 and runs[0].length <= LONGEST_RUN:  # as a rule
+            first, block, count = runs[0]
+            data = _SINGLE.pack(
+                _EXTENT_MAGIC, 1, _IN_INODE, 0, 0, first, count, block >> 32, block & 0xFFFFFFFF
+            )
+            return Fork(data, size, count, EXTENTS_FLAG)
         rows = [piece for run in runs for piece in _split(run)]
-        blocks = sum(run.count for run in runs)
+        blocks = sum(run.length for run in runs)
         if len(rows) <= _IN_INODE:
             return Fork(_node(rows, _IN_INODE, 60), size, blocks, EXTENTS_FLAG)
         space = self.space
@@ -141,8 +147,8 @@ class Inodes:
 def _split(run: Extent) -> list[Extent]:
     """Cut a run into such as an extent holds."""
     return [
-        Extent(run.first + done, run.block + done, min(LONGEST_RUN, run.count - done))
-        for done in range(0, run.count, LONGEST_RUN)
+        Extent(run.first + done, run.block + done, min(LONGEST_RUN, run.length - done))
+        for done in range(0, run.length, LONGEST_RUN)
     ]
 
 
@@ -155,7 +161,7 @@ def _node(rows: Sequence[Extent], most: int, size: int, *, depth: int = 0) -> by
         if depth:
             struct.pack_into("<IIHH", raw, 12 + 12 * place, row.first, low, high, 0)
         else:
-            struct.pack_into("<IHHI", raw, 12 + 12 * place, row.first, row.count, high, low)
+            struct.pack_into("<IHHI", raw, 12 + 12 * place, row.first, row.length, high, low)
     return bytes(raw)
 
 
