@@ -97,7 +97,7 @@ def check(image: ImageSource, choices: Choices) -> Checked:
         ksversion=choices.ksversion,
         default_version=image.target.ksversion if image.target else None,
     )
-    target = image.target or guess_target(kickstart.syntax.name)
+    target = image.target or guess_target(kickstart.version)
     plan = plan_kickstart(kickstart, target=target, choices=choices)
     return Checked(path=image.path, plan=plan, findings=findings)
 

@@ -12,10 +12,10 @@ import re
 from contextlib import suppress
 from itertools import pairwise
 
+from builder.kickstart.parsed import Kickstart, ParsedCommand
+from builder.kickstart.place import Place
 from builder.kickstart.placeholders import is_placeholder
-from builder.kickstart.plan import Group, Password, Place, SshKey, User
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
+from builder.kickstart.plan import Group, Password, SshKey, User
 from builder.kickstart.values import ACCOUNT, fits
 
 # Ids that an image may use: a build maps no more (builder.image.isolation.idmap). 65534 is nobody, 65535

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from builder.kickstart.read import Kickstart, SectionRead
+from builder.kickstart.parsed import Kickstart, SectionRead
 
 # org_fedora_oscap changes the system by a profile: an image without it would not be what was asked for.
 _OSCAP = ("org_fedora_oscap", "com_redhat_oscap")
@@ -51,4 +51,4 @@ def _plan_kdump(ks: Kickstart, read: SectionRead) -> tuple[str, ...]:
         return ()
     if match is not None and match[1] != "auto":
         return (f"crashkernel={match[1]}M",)
-    return (f"crashkernel={_AUTOMATIC.get(ks.syntax.name, _AUTOMATIC_SINCE)}",)
+    return (f"crashkernel={_AUTOMATIC.get(ks.version, _AUTOMATIC_SINCE)}",)

@@ -6,10 +6,9 @@ from __future__ import annotations
 import re
 
 from builder.formats.kernel_arguments import split, spoiled
+from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Bootloader, Disk, Password, Volume
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
 from builder.targets import TargetFamily
 
 # COMMAND_LINE_SIZE of x86 is 2048, its NUL included (arch/x86/include/asm/setup.h). GRUB puts BOOT_IMAGE=

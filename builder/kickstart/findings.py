@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from builder.errors import InputError, Problem
-from builder.kickstart.plan import Place
+from builder.kickstart.place import Place
 
 
 @dataclass(slots=True)

@@ -11,9 +11,8 @@ import json
 import re
 
 from builder.kickstart import addresses
+from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.plan import NetworkInterface
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
 from builder.kickstart.values import DEVICE, MAC, fits
 
 # A network line with nothing else is about the host, not about an interface.

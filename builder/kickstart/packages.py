@@ -8,11 +8,10 @@ import shlex
 
 from pykickstart import version as versions
 
+from builder.kickstart.parsed import Kickstart, Line, ParsedCommand
+from builder.kickstart.place import Place
 from builder.kickstart.placeholders import TEMPLATE_MARKS
-from builder.kickstart.plan import Packages, Place
-from builder.kickstart.read import Kickstart
-from builder.kickstart.source import Line
-from builder.kickstart.syntax import ParsedCommand
+from builder.kickstart.plan import Packages
 
 _NAME = re.compile(r"[A-Za-z0-9_+.*?\[\]!^:/()=-]+")
 
@@ -56,7 +55,7 @@ def plan_packages(ks: Kickstart) -> Packages:
     options = frozenset().union(*(header.options for header in headers))
     if not read and ks.complete and not ks.unresolved:
         ks.findings.warn(None, f"{ks.path}: no %packages section: only @core is installed")
-    base = ks.syntax.number < _LAST_WITH_BASE and "--nobase" not in options and bool(read)
+    base = versions.versionMap[ks.version] < _LAST_WITH_BASE and "--nobase" not in options and bool(read)
     if base and "base" not in selection.excluded_groups and "base" not in selection.groups:
         selection.groups["base"] = ("default", headers[0].place)
     return _packages(selection, options, headers)

@@ -11,19 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from builder.errors import Problem
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """Where something was written: a file, a line (from 1), and the chain of %includes to it."""
-
-    file: str
-    line: int
-    included_from: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        chain = "".join(f" (included from {step})" for step in self.included_from)
-        return f"{self.file}:{self.line}{chain}"
+from builder.kickstart.place import Place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,8 +20,9 @@ from builder.kickstart.disk import DiskRequest, InstallerDefaults, plan_disk
 from builder.kickstart.disk.boot import plan_firmware
 from builder.kickstart.elements.planning import add_packages, plan_elements
 from builder.kickstart.findings import Findings
+from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import ImagePlan
-from builder.kickstart.read import Kickstart, read_kickstart
+from builder.kickstart.read import read_kickstart
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 
 EL_XFS, FEDORA_BTRFS = 7, 33
@@ -105,7 +106,7 @@ def plan_kickstart(
         name=name,
         target=target.name,
         releasever=target.releasever,
-        ksversion=ks.syntax.name,
+        ksversion=ks.version,
         kickstarts=tuple(dict.fromkeys(file.shown for file in ks.files)),
         kickstart_digests=tuple(dict.fromkeys((file.shown, file.sha256) for file in ks.files)),
         lang=lang,

@@ -8,61 +8,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
-from builder.kickstart.plan import Place
+from builder.kickstart.parsed import Kickstart, Line, ParsedCommand, Section, SectionRead
 from builder.kickstart.policy import Treatment
-from builder.kickstart.source import Document, InputFile, Line, Section, scan
-from builder.kickstart.syntax import ParsedCommand, Syntax, load_syntax
+from builder.kickstart.source import Document, scan
+from builder.kickstart.syntax import Syntax, load_syntax
 from builder.kickstart.versions import choose_version
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SectionRead:
-    """A section that is honoured: what its header says, and its lines."""
-
-    header: ParsedCommand
-    section: Section
-
-
-@dataclass(slots=True, kw_only=True)
-class Kickstart:
-    """Everything that a kickstart says, in the order of its lines.
-
-    `complete` is False when a file could not be read: what is missing may have been in it.
-    `failed` names the commands of which a line was wrong or refused, so that nobody misses them twice.
-    `asked` records the names that a planner has looked for, so that a test can prove that it looks for
-    every honoured command.
-    """
-
-    path: Path
-    syntax: Syntax
-    findings: Findings
-    commands: list[ParsedCommand] = field(default_factory=list)
-    sections: list[SectionRead] = field(default_factory=list)
-    files: list[InputFile] = field(default_factory=list)
-    unresolved: list[tuple[str, Place]] = field(default_factory=list)
-    complete: bool = True
-    failed: set[str] = field(default_factory=set)
-    asked: set[str] = field(default_factory=set)
-
-    def all(self, *names: str) -> list[ParsedCommand]:
-        """Return the lines of commands, in order."""
-        self.asked.update(names)
-        return [command for command in self.commands if command.name in names]
-
-    def last(self, *names: str) -> ParsedCommand | None:
-        """Return the last line of a command: the one that holds."""
-        found = self.all(*names)
-        return found[-1] if found else None
-
-    def all_sections(self, *names: str) -> list[SectionRead]:
-        """Return the sections of these names, in order."""
-        self.asked.update(names)
-        return [read for read in self.sections if read.header.name in names]
 
 
 def read_kickstart(
@@ -93,26 +47,26 @@ def read_kickstart(
     syntax.reset()
     kickstart = Kickstart(
         path=path,
-        syntax=syntax,
+        version=version,
         findings=findings,
         files=document.files,
         unresolved=document.unresolved,
         complete=document.complete,
     )
-    _understand(document, kickstart)
+    _understand(document, kickstart, syntax)
     return kickstart
 
 
-def _understand(document: Document, kickstart: Kickstart) -> None:
+def _understand(document: Document, kickstart: Kickstart, syntax: Syntax) -> None:
     before: dict[str, ParsedCommand] = {}
     sections = [part for part in document.parts if isinstance(part, Section)]
-    if kickstart.syntax.needs_end and sections and not document.has_end:
+    if syntax.needs_end and sections and not document.has_end:
         kickstart.findings.warn(
             sections[0].header.place, "no section ends in %end: read as before Fedora 9 and EL 6", "add %end"
         )
     for part in document.parts:
         if isinstance(part, Section):
-            _take_section(part, kickstart, needs_end=document.has_end)
+            _take_section(part, kickstart, syntax, needs_end=document.has_end and syntax.needs_end)
             continue
         words = split(part, kickstart.findings)
         if not words:
@@ -121,7 +75,7 @@ def _understand(document: Document, kickstart: Kickstart) -> None:
             _refuse_directive(words[0], part, kickstart.findings)
             continue
         errors = len(kickstart.findings.errors)
-        command = kickstart.syntax.parse(words, part.place, kickstart.findings)
+        command = syntax.parse(words, part.place, kickstart.findings)
         if command is None:
             if len(kickstart.findings.errors) > errors:
                 kickstart.failed.add(words[0])
@@ -163,9 +117,8 @@ def _compare(first: ParsedCommand | None, second: ParsedCommand, findings: Findi
         )
 
 
-def _take_section(section: Section, kickstart: Kickstart, *, needs_end: bool) -> None:
+def _take_section(section: Section, kickstart: Kickstart, syntax: Syntax, *, needs_end: bool) -> None:
     findings = kickstart.findings
-    needs_end = needs_end and kickstart.syntax.needs_end
     if not section.closed and (needs_end or section.name not in SECTIONS):
         findings.error(section.header.place, f"{section.name} is not closed by %end in its file", "add %end")
     if section.name not in SECTIONS:
@@ -174,7 +127,7 @@ def _take_section(section: Section, kickstart: Kickstart, *, needs_end: bool) ->
     words = split(section.header, findings)
     if not words:
         return
-    header = kickstart.syntax.parse_header(words, section.header.place, findings)
+    header = syntax.parse_header(words, section.header.place, findings)
     if header is None and SECTIONS[section.name].verdict is Treatment.HONOURED:
         # The header is reported as wrong; its lines are checked all the same.
         header = ParsedCommand(name=section.name, place=section.header.place, words=())

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import Script, ScriptSection
-from builder.kickstart.read import Kickstart
 
 
 def plan_scripts(ks: Kickstart) -> tuple[Script, ...]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from builder.errors import Problem
 from builder.kickstart.disk.boot import has_loader
+from builder.kickstart.place import Place
 from builder.kickstart.plan import (
     ElementFile,
     Elements,
@@ -17,7 +18,6 @@ from builder.kickstart.plan import (
     NetworkInterface,
     Packages,
     Password,
-    Place,
     Repository,
     Script,
     Variable,

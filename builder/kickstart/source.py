@@ -20,7 +20,8 @@ from pathlib import Path
 from builder.kickstart.commands import SECTIONS
 from builder.kickstart.findings import Findings
 from builder.kickstart.includes import HINT, is_private
-from builder.kickstart.plan import Place
+from builder.kickstart.parsed import InputFile, Line, Section
+from builder.kickstart.place import Place
 
 # Nobody writes a kickstart of that size; a device or a log given by mistake is.
 MAX_BYTES = 4 << 20
@@ -35,37 +36,6 @@ INSTALLER = (
     "/usr/share/spin-kickstarts/",
 )
 INCLUDES = ("%include", "%ksappend")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """One line of a section or of the command part, without its line end."""
-
-    text: str
-    place: Place
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
-    """A %section: its header, its lines (included files' too), and whether %end closes it."""
-
-    name: str
-    header: Line
-    lines: tuple[Line, ...]
-    closed: bool
-
-    @property
-    def body(self) -> str:
-        """The lines as one text."""
-        return "".join(f"{line.text}\n" for line in self.lines)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InputFile:
-    """A file that was read: its name as shown, and the digest of its bytes, for the manifest."""
-
-    shown: str
-    sha256: str
 
 
 @dataclass(slots=True)

@@ -7,9 +7,8 @@ import dataclasses
 import re
 
 from builder.kickstart.choices import Choices
+from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.plan import Repository
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 from builder.targets import TargetRepository as KnownRepository
 

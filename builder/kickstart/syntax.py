@@ -14,7 +14,7 @@ import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -25,32 +25,11 @@ from pykickstart.parser import KickstartParser
 
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
+from builder.kickstart.parsed import ParsedCommand
+from builder.kickstart.place import Place
 from builder.kickstart.placeholders import TEMPLATE_MARKS, is_placeholder
-from builder.kickstart.plan import Place
 from builder.kickstart.policy import CommandRow, OptionRow, Treatment
 from builder.kickstart.versions import known_versions
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ParsedCommand:
-    """A command line (or a section header) that was understood.
-
-    `options` are the names of the options it has, as the table writes them, with what was left out of
-    the parsing because the syntax lacks it; `values` holds the values of those left out.
-    `words` are its arguments as written.
-    """
-
-    name: str
-    place: Place
-    words: tuple[str, ...]
-    options: frozenset[str] = frozenset()
-    values: Mapping[str, str] = field(default_factory=dict)
-    data: object = None
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return an attribute of pykickstart's object, which syntaxes may lack."""
-        value = getattr(self.data, name, default)
-        return default if value is None else value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,8 +8,9 @@ import re
 from pykickstart.constants import SELINUX_DISABLED, SELINUX_PERMISSIVE
 
 from builder.kickstart import addresses
-from builder.kickstart.plan import Certificate, Firewall, Keyboard, Place, SELinux, Timezone
-from builder.kickstart.read import Kickstart
+from builder.kickstart.parsed import Kickstart
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Certificate, Firewall, Keyboard, SELinux, Timezone
 from builder.kickstart.values import KEYMAP, LANG, LAYOUT, PORT, UNIT, ZONE, fits
 
 # update-ca-trust(8).

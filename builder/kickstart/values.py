@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import re
 
+from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.placeholders import is_placeholder
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
 
 LANG = re.compile(r"[A-Za-z]{1,8}(_[A-Za-z]{2,3})?(\.[A-Za-z0-9-]+)?(@[a-z]+)?")
 KEYMAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

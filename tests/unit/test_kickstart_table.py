@@ -11,9 +11,9 @@ import pytest
 from builder.dib.export import Export, export_plan
 from builder.errors import InputError
 from builder.kickstart.commands import COMMANDS, SECTIONS
+from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.policy import Treatment
-from builder.kickstart.read import Kickstart
 from builder.kickstart.syntax import commands_of, options_of
 from builder.kickstart.versions import known_versions
 from builder.targets import find_target

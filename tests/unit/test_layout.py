@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 from builder.errors import BuildError
 from builder.image.disk import layout, table
 from builder.image.disk.placement import Usage
-from builder.kickstart.plan import (
-    Disk,
-    Extent,
-    LogicalVolume,
-    Partition,
-    Place,
-    Subvolume,
-    VolumeGroup,
-)
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Disk, Extent, LogicalVolume, Partition, Subvolume, VolumeGroup
 from builder.sizes import MIB
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=1000)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from builder.kickstart.disk import automatic, boot, btrfs, existing, filesystems, groups, lines
 from builder.kickstart.disk.sizes import DEFAULT_DISK, HEAD, TAIL, Wish, choose_disk_size, share
 from builder.kickstart.disk.wanted import DiskRequest, InstallerDefaults
+from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import Bootloader, Disk, Partition, VolumeGroup
-from builder.kickstart.read import Kickstart
 
 __all__ = ["DiskRequest", "InstallerDefaults", "plan_disk"]
 

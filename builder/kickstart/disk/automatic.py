@@ -14,9 +14,9 @@ from pykickstart import constants
 from builder.kickstart.disk.lines import BIOSBOOT_SIZE, BOOT_SIZE, ESP_SIZE
 from builder.kickstart.disk.sizes import DEFAULT_DISK, recommend_swap
 from builder.kickstart.disk.wanted import DiskRequest
-from builder.kickstart.plan import LogicalVolume, Partition, Place, Subvolume, VolumeGroup
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
+from builder.kickstart.parsed import Kickstart, ParsedCommand
+from builder.kickstart.place import Place
+from builder.kickstart.plan import LogicalVolume, Partition, Subvolume, VolumeGroup
 
 # anaconda.conf, default_partitioning of the products.
 ROOT_LEAST, ROOT_MOST = 1024, 70 * 1024

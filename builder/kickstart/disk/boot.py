@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from builder.kickstart.disk.lines import ESP_SIZE, SMALLEST_ESP
-from builder.kickstart.plan import Bootloader, Disk, Partition, Place, Volume, VolumeGroup
-from builder.kickstart.read import Kickstart
+from builder.kickstart.parsed import Kickstart
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Bootloader, Disk, Partition, Volume, VolumeGroup
 
 _PRIMARY = 4  # partitions of an msdos table
 # After must_be_on_root and must_be_on_linuxfs of Anaconda (data/anaconda.conf), without what harms nobody.

@@ -8,9 +8,8 @@ import re
 from collections.abc import Sequence
 
 from builder.kickstart.disk import filesystems
+from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.plan import Partition, Subvolume
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
 
 _PATH = re.compile(r"(?!\.{1,2}(/|$))[^/\s\\,]+(/(?!\.{1,2}(/|$))[^/\s\\,]+)*")
 

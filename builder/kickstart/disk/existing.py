@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from builder.formats.partitions import PartitionTable
 from builder.kickstart.disk.sizes import HEAD, TAIL, Wish, share
+from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import Extent, Partition
-from builder.kickstart.read import Kickstart
 
 MIB = 1 << 20
 _DEVICE = re.compile(r"(?:/dev/)?(?:[a-z]+|(?:nvme\d+n\d+|mmcblk\d+)p)(\d+)")

@@ -11,9 +11,8 @@ from builder.kickstart.disk import filesystems
 from builder.kickstart.disk.lines import choose_file_system, read_size
 from builder.kickstart.disk.sizes import Wish, share
 from builder.kickstart.disk.wanted import DiskRequest
+from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.plan import LogicalVolume, Partition, VolumeGroup
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
 
 # Label and metadata area of a physical volume, as pvcreate(8) makes them.
 PV_HEAD = 1

@@ -9,9 +9,9 @@ from builder.kickstart.disk import filesystems
 from builder.kickstart.disk.filesystems import FILE_SYSTEMS
 from builder.kickstart.disk.sizes import recommend_swap
 from builder.kickstart.disk.wanted import DiskRequest
-from builder.kickstart.plan import Partition, Place
-from builder.kickstart.read import Kickstart
-from builder.kickstart.syntax import ParsedCommand
+from builder.kickstart.parsed import Kickstart, ParsedCommand
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Partition
 
 BIOSBOOT_SIZE = 1
 # The file system is FAT32 from 33 MiB on; GRUB alone needs less than 4.

@@ -8,7 +8,8 @@ from pathlib import Path
 from builder.kickstart.elements.find import find_folder, load_own, names_in
 from builder.kickstart.elements.read import lines_of, place_of, read_element
 from builder.kickstart.findings import Findings
-from builder.kickstart.plan import Element, Place
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Element
 from builder.schema import nearest, show_path
 
 # What others may depend on, and the kickstart provides; with what says it there.

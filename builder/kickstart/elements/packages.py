@@ -18,7 +18,8 @@ import yaml
 from builder.kickstart.elements.maps import split
 from builder.kickstart.elements.read import place_of, text_of
 from builder.kickstart.findings import Findings
-from builder.kickstart.plan import Element, Place
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Element
 from builder.schema import LOADER, did_you_mean
 
 # diskimage-builder's words for architectures (ARCH).

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import InputError
-from builder.kickstart.plan import Element, ElementFile, Place
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Element, ElementFile
 from builder.schema import show_path
 from builder.sizes import MIB
 

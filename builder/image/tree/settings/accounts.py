@@ -14,7 +14,8 @@ from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings.programs import has_program, message_at, run_for
-from builder.kickstart.plan import Group, Password, Place, SshKey, User
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Group, Password, SshKey, User
 
 SSH_PASSWORD_ROOT = "/etc/ssh/sshd_config.d/01-permitrootlogin.conf"
 

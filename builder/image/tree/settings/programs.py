@@ -9,7 +9,7 @@ from builder.errors import CommandFailed, InputError
 from builder.image.build import Build
 from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
-from builder.kickstart.plan import Place
+from builder.kickstart.place import Place
 
 FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 

@@ -10,7 +10,8 @@ from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings.programs import has_program, message_at, run_for
-from builder.kickstart.plan import Place, SELinux
+from builder.kickstart.place import Place
+from builder.kickstart.plan import SELinux
 
 
 def apply(build: Build) -> None:
