@@ -17,9 +17,12 @@ from pathlib import Path
 import yaml
 
 from builder.dib.disk import check_disk, describe_disk
+from builder.dib.losses import find_losses
 from builder.dib.scripts import check_scripts, phase_scripts
 from builder.errors import InputError, Problem
-from builder.kickstart.plan import ImagePlan, NetworkInterface, Repository
+from builder.kickstart.plan import ImagePlan, Repository
+from builder.kickstart.settings.accounts import Accounts
+from builder.kickstart.settings.network import Network
 from builder.targets import Dib, Target
 
 # diskimage-builder's words for architectures.
@@ -65,9 +68,11 @@ def export_plan(
     problems = [*check_disk(plan), *check_scripts(plan), *_check_rest(plan)]
     if problems:
         raise InputError(problems=problems)
-    losses = tuple(_losses(plan))
-    files = tuple(_files(plan, target.dib, losses, types, more))
-    return Export(files=files, losses=losses)
+    dib = target.dib
+    unset = find_losses(plan, lambda other: tuple(_element(other, dib, types, more)))
+    losses = tuple(_losses(plan, unset))
+    readme = ExportedFile(path="README.md", text=_readme(plan, losses))
+    return Export(files=(readme, *_element(plan, dib, types, more)), losses=losses)
 
 
 def _check_rest(plan: ImagePlan) -> Iterator[Problem]:
@@ -77,20 +82,21 @@ def _check_rest(plan: ImagePlan) -> Iterator[Problem]:
             message=f"%include {name}: only a %pre script writes it, and elements have none",
             hint="include a file that exists",
         )
-    for user in plan.users:
+    accounts = plan.of(Accounts)
+    for user in accounts.users:
         if user.password.plain is not None:
             yield Problem(
                 where=str(user.place) if user.place else None,
                 message=f"user {user.name}: a plain password would stand in the element",
                 hint="give its hash: --iscrypted (openssl passwd -6)",
             )
-    if plan.root_password.plain is not None:
+    if accounts.root_password.plain is not None:
         yield Problem(
-            where=str(plan.root_place) if plan.root_place else None,
+            where=str(accounts.root_place) if accounts.root_place else None,
             message="rootpw: a plain password would stand in the element",
             hint="give its hash: --iscrypted (openssl passwd -6)",
         )
-    for device in plan.interfaces:
+    for device in plan.of(Network).interfaces:
         if device.kind != "ethernet" or device.bootproto != "dhcp":
             yield Problem(
                 where=str(device.place) if device.place else None,
@@ -99,53 +105,25 @@ def _check_rest(plan: ImagePlan) -> Iterator[Problem]:
             )
 
 
-def _losses(plan: ImagePlan) -> Iterator[str]:
+def _losses(plan: ImagePlan, unset: tuple[str, ...]) -> Iterator[str]:
     if any(script.section == "pre" for script in plan.scripts):
         yield "%pre scripts are not part of it: what they wrote for this kickstart is."
     yield "Scripts run in a chroot as root of this host, with its network, not in a sandbox."
     if plan.gpgcheck:
         yield "Signatures are checked by dnf in the image, not while its first packages are installed."
-    if plan.bootloader.password.hash or plan.bootloader.password.plain:
-        yield "bootloader --password: the boot menu is not locked."
-    for command, is_asked in _unsaid(plan):
-        if is_asked:
-            yield f"{command}: is not set in the image."
+    yield from (f"{words}: is not set in the image." for words in unset)
+    if any(group.extent_size != LVM_EXTENT for group in plan.disk.groups):
+        yield "volgroup --pesize: is not set in the image."
     yield "The same inputs do not give the same bytes, and there is no manifest."
 
 
-def _unsaid(plan: ImagePlan) -> Iterator[tuple[str, bool]]:
-    """Yield what of a kickstart the element's scripts do not set, and whether this one asks for it."""
-    yield "lang --addsupport", bool(plan.extra_langs)
-    yield "keyboard --xlayouts, --switch", bool(plan.keyboard.layouts or plan.keyboard.switch)
-    yield "timezone without --utc", not plan.timezone.utc
-    yield "timezone --nontp", not plan.timezone.ntp
-    yield "timezone --ntpservers", bool(plan.timezone.servers)
-    yield "timesource --ntp-pool", bool(plan.timezone.pools)
-    yield "timesource --nts", bool(plan.timezone.nts)
-    yield "rootpw --allow-ssh", plan.root_ssh_password
-    yield "firewall --remove-service", plan.firewall is not None and bool(plan.firewall.removed_services)
-    yield "firstboot --reconfig", plan.set_up_again
-    yield "xconfig --defaultdesktop", plan.default_desktop is not None
-    yield "%certificate", bool(plan.certificates)
-    yield "repo --install", any(repository.install for repository in plan.repositories)
-    yield "repo --ignoregroups", any(not repository.groups for repository in plan.repositories)
-    yield "%packages --inst-langs", plan.packages.languages is not None
-    yield f"bootloader --location={plan.bootloader.location}", plan.bootloader.location != "mbr"
-    yield "bootloader --disabled", plan.bootloader.disabled
-    yield "volgroup --pesize", any(group.extent_size != LVM_EXTENT for group in plan.disk.groups)
-    for device in plan.interfaces:
-        # What diskimage-builder's images do with each network card.
-        plain = NetworkInterface(name=device.name, place=device.place)
-        yield f"network {device.name}: device and options", device != plain
-
-
-def _files(
-    plan: ImagePlan, dib: Dib, losses: tuple[str, ...], types: tuple[str, ...], more: tuple[str, ...]
+def _element(
+    plan: ImagePlan, dib: Dib, types: tuple[str, ...], more: tuple[str, ...]
 ) -> Iterator[ExportedFile]:
+    """Yield all that makes the image."""
     element = f"elements/{plan.name}"
     yield ExportedFile(path="image.yaml", text=_dump([_definition(plan, dib, types, more)]))
     yield ExportedFile(path="build", text=_BUILD, executable=True)
-    yield ExportedFile(path="README.md", text=_readme(plan, losses))
     for repository in plan.repositories:
         yield ExportedFile(
             path=f"repos/dib-mirror-{repository.name}.repo", text=_repository(repository, plan)

@@ -12,6 +12,11 @@ from collections.abc import Iterator
 
 from builder.errors import Problem
 from builder.kickstart.plan import ImagePlan, Password, Script, ScriptSection
+from builder.kickstart.settings.accounts import Accounts, User
+from builder.kickstart.settings.locale import Locale
+from builder.kickstart.settings.network import Network
+from builder.kickstart.settings.security import Firewall, Security
+from builder.kickstart.settings.services import Services
 
 HEAD = "#!/bin/bash\nset -euo pipefail\n"
 # Ends the body of a script in a here-document; nobody's script has this line.
@@ -80,41 +85,59 @@ def _dnf(plan: ImagePlan) -> str:
 
 
 def _settings(plan: ImagePlan) -> Iterator[str]:
-    yield f"echo {shlex.quote(f'LANG={plan.lang}')} >/etc/locale.conf"
-    yield f"echo {shlex.quote(f'KEYMAP={plan.keyboard.keymap}')} >/etc/vconsole.conf"
-    yield f"ln -sfn {shlex.quote(f'../usr/share/zoneinfo/{plan.timezone.name}')} /etc/localtime"
-    if plan.hostname:
-        yield f"echo {shlex.quote(plan.hostname)} >/etc/hostname"
-    for group in plan.groups:
+    """Yield the lines for what they can set; `losses` finds the rest."""
+    hostname = plan.of(Network).hostname
+    yield from _locale(plan.of(Locale))
+    if hostname:
+        yield f"echo {shlex.quote(hostname)} >/etc/hostname"
+    yield from _accounts(plan.of(Accounts))
+    yield from _security(plan.of(Security))
+    yield from _services(plan.of(Services))
+
+
+def _locale(locale: Locale) -> Iterator[str]:
+    yield f"echo {shlex.quote(f'LANG={locale.lang}')} >/etc/locale.conf"
+    yield f"echo {shlex.quote(f'KEYMAP={locale.keyboard.keymap}')} >/etc/vconsole.conf"
+    yield f"ln -sfn {shlex.quote(f'../usr/share/zoneinfo/{locale.timezone.name}')} /etc/localtime"
+
+
+def _accounts(accounts: Accounts) -> Iterator[str]:
+    for group in accounts.groups:
         number = f"--gid {group.gid} " if group.gid is not None else ""
         name = shlex.quote(group.name)
         yield f"getent group {name} >/dev/null || groupadd {number}{name}"
-    for user in plan.users:
-        yield _add_user(plan, user.name)
+    for user in accounts.users:
+        yield _add_user(user)
         yield from _password(user.name, user.password)
-    yield from _password("root", plan.root_password)
-    for key in plan.ssh_keys:
+    yield from _password("root", accounts.root_password)
+    for key in accounts.ssh_keys:
         yield from _ssh_key(key.user, key.key)
-    if plan.selinux is not None:
-        yield f"sed -i 's/^SELINUX=.*/SELINUX={plan.selinux.value}/' /etc/selinux/config"
-    if plan.authselect:
-        yield f"authselect {shlex.join(plan.authselect)}"
-    if plan.firewall is not None:
-        yield from _firewall(plan)
-    for name in plan.services_enabled:
+
+
+def _security(security: Security) -> Iterator[str]:
+    if security.selinux is not None:
+        yield f"sed -i 's/^SELINUX=.*/SELINUX={security.selinux.value}/' /etc/selinux/config"
+    if security.authselect:
+        yield f"authselect {shlex.join(security.authselect)}"
+    if security.firewall is not None:
+        yield from _firewall(security.firewall)
+
+
+def _services(services: Services) -> Iterator[str]:
+    for name in services.services_enabled:
         yield f"systemctl enable {shlex.quote(name)}"
-    for name in plan.services_disabled:
+    for name in services.services_disabled:
         yield f"systemctl disable {shlex.quote(name)} || :"
-    if plan.default_target:
-        yield f"systemctl set-default {shlex.quote(plan.default_target)}"
+    if services.default_target:
+        yield f"systemctl set-default {shlex.quote(services.default_target)}"
 
 
-def _add_user(plan: ImagePlan, name: str) -> str:
-    user = next(one for one in plan.users if one.name == name)
+def _add_user(user: User) -> str:
+    name = shlex.quote(user.name)
     words = ["useradd", "--create-home"]
     for option, value in (
         ("--uid", user.uid),
-        ("--gid", user.gid),
+        ("--gid", user.gid if user.gid is not None else user.primary_group),
         ("--home-dir", user.home),
         ("--shell", user.shell),
         ("--comment", user.gecos or None),
@@ -122,7 +145,7 @@ def _add_user(plan: ImagePlan, name: str) -> str:
     ):
         if value is not None:
             words += [option, str(value)]
-    return f"id {shlex.quote(name)} >/dev/null 2>&1 || {shlex.join([*words, name])}"
+    return f"id {name} >/dev/null 2>&1 || {shlex.join([*words, user.name])}"
 
 
 def _password(name: str, password: Password) -> Iterator[str]:
@@ -140,14 +163,13 @@ def _ssh_key(user: str, key: str) -> Iterator[str]:
     yield f"chown {shlex.quote(user)} {home}/.ssh/authorized_keys && chmod 600 {home}/.ssh/authorized_keys"
 
 
-def _firewall(plan: ImagePlan) -> Iterator[str]:
-    assert plan.firewall is not None
-    if not plan.firewall.enabled:
+def _firewall(firewall: Firewall) -> Iterator[str]:
+    if not firewall.enabled:
         yield "systemctl disable firewalld || :"
         return
-    words = [f"--service={name}" for name in plan.firewall.services]
-    words += [f"--port={port}" for port in plan.firewall.ports]
-    words += [f"--trust={name}" for name in plan.firewall.trusted]
+    words = [f"--service={name}" for name in firewall.services]
+    words += [f"--port={port}" for port in firewall.ports]
+    words += [f"--trust={name}" for name in firewall.trusted]
     yield f"firewall-offline-cmd --enabled {shlex.join(words)}".rstrip()
 
 

@@ -13,12 +13,12 @@ from builder import __version__
 from builder.files import digest_of, sha256_file
 from builder.image.build import BuildOptions
 from builder.image.packages import repomd
+from builder.kickstart.place import is_place
 from builder.kickstart.plan import Element, Elements, ImagePlan, Repository
 
 # The code that decides what comes out: the modules of these folders, and those that stand above all folders.
 BUILDER = Path(builder.__file__).parent
 CODE = (BUILDER / "image", BUILDER / "kickstart", BUILDER / "formats")
-PLACES = ("place", "places", "unresolved_includes")
 
 
 def take_fingerprint(
@@ -99,7 +99,7 @@ def _without_places(value: object) -> object:
         kept = {
             name: _without_places(inner)
             for name, inner in value.items()
-            if name not in PLACES and not name.endswith("_place")
+            if name != "unresolved_includes" and not is_place(name)
         }
         if kept.get("plain"):
             kept["plain"] = slow_digest(str(kept["plain"]))

@@ -15,6 +15,11 @@ from builder.image.fingerprint import element_digests
 from builder.image.packages import repomd
 from builder.image.tree.files import TreePath
 from builder.kickstart.plan import ImagePlan
+from builder.kickstart.settings.accounts import Accounts
+from builder.kickstart.settings.locale import Locale
+from builder.kickstart.settings.network import Network
+from builder.kickstart.settings.security import Security
+from builder.kickstart.settings.services import Services
 from builder.manifest import (
     ImageFile,
     ImageManifest,
@@ -148,26 +153,27 @@ def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:
         unit = name if "." in name else f"{name}.service"
         return commands is None or end is None or (unit in commands.enabled) == (unit in end.enabled)
 
-    root = plan.root_password
+    locale, services, accounts = plan.of(Locale), plan.of(Services), plan.of(Accounts)
+    selinux, root = plan.of(Security).selinux, accounts.root_password
     root_locked = root.locked or not (root.hash or root.plain)
     if commands is not None and end is not None and commands.root_locked != end.root_locked:
         root_locked = end.root_locked
     return Settings(
         hostname=end.hostname
         if end and "/etc/hostname" in facts.kept
-        else settled("hostname", plan.hostname),
-        timezone=settled("timezone", plan.timezone.name),
-        lang=settled("lang", plan.lang),
-        keymap=settled("keymap", plan.keyboard.keymap),
-        selinux=settled("selinux", plan.selinux.value if plan.selinux else None),
+        else settled("hostname", plan.of(Network).hostname),
+        timezone=settled("timezone", locale.timezone.name),
+        lang=settled("lang", locale.lang),
+        keymap=settled("keymap", locale.keyboard.keymap),
+        selinux=settled("selinux", selinux.value if selinux else None),
         root_locked=root_locked,
-        services_enabled=tuple(name for name in plan.services_enabled if still(name)),
-        services_disabled=tuple(name for name in plan.services_disabled if still(name)),
+        services_enabled=tuple(name for name in services.services_enabled if still(name)),
+        services_disabled=tuple(name for name in services.services_disabled if still(name)),
         kernel_arguments=" ".join(facts.kernel_arguments),
         boot_timeout=plan.bootloader.timeout if facts.boot_timeout is None else facts.boot_timeout,
         users=tuple(
             UserEntry(name=user.name, groups=tuple(user.groups), locked=user.password.locked)
-            for user in plan.users
+            for user in accounts.users
         ),
         passwords=_passwords(facts),
         ssh_keys=_ssh_keys(plan, facts),
@@ -186,7 +192,7 @@ def _passwords(facts: Facts) -> tuple[str, ...]:
 def _ssh_keys(plan: ImagePlan, facts: Facts) -> tuple[str, ...]:
     """Return the files of keys that the kickstart wrote, and the users of its sshkey lines."""
     written = [path for path in facts.authored if path.endswith("/.ssh/authorized_keys")]
-    return tuple(sorted({*(key.user for key in plan.ssh_keys), *written}))
+    return tuple(sorted({*(key.user for key in plan.of(Accounts).ssh_keys), *written}))
 
 
 def describe_file(path: Path) -> ImageFile:

@@ -2,12 +2,20 @@
 """The table: every kickstart command, its options, the sections, and what becomes of each.
 
 A row for each command name of pykickstart (any syntax version). A reason reads on after "NAME: "; a way
-out is an action. Which options are honoured is a promise: tests show the effect of each on the plan.
+out is an action. Which options are honoured is a promise: tests show the effect of each on the plan. `sets`
+is the kind of settings that the command belongs to: they are read, shown and applied in the order of their
+first rows, which is Anaconda's.
 """
 
 from __future__ import annotations
 
+from builder.kickstart.plan import Setting
 from builder.kickstart.policy import CommandRow, harmless, honoured, refused
+from builder.kickstart.settings.accounts import Accounts
+from builder.kickstart.settings.locale import Locale
+from builder.kickstart.settings.network import Network
+from builder.kickstart.settings.security import Security
+from builder.kickstart.settings.services import Services
 
 _INSTALLER = "steers the installer's own screens and steps"
 _ONE_DISK = "an image has one disk"
@@ -64,46 +72,16 @@ _PARTITION = honoured(
 
 COMMANDS: dict[str, CommandRow] = {
     # -- locale ---------------------------------------------------------------------------------
-    "lang": honoured("--addsupport"),
-    "keyboard": honoured("--vckeymap --xlayouts --switch"),
+    "lang": honoured("--addsupport", sets=Locale),
+    "keyboard": honoured("--vckeymap --xlayouts --switch", sets=Locale),
     "timezone": honoured(
-        tolerated={"--utc": "--isUtc", "--isUtc": "--utc", "--nontp": "", "--ntpservers": "="}
+        tolerated={"--utc": "--isUtc", "--isUtc": "--utc", "--nontp": "", "--ntpservers": "="},
+        sets=Locale,
     ),
     "timesource": honoured(
         "--ntp-server --ntp-pool --ntp-disable --nts",
         repeatable=True,
-    ),
-    # -- accounts -------------------------------------------------------------------------------
-    "rootpw": honoured("--iscrypted --plaintext --lock --allow-ssh"),
-    "user": honoured(
-        "--name --password --iscrypted --plaintext --lock --groups --homedir --shell --uid --gid --gecos",
-        repeatable=True,
-    ),
-    "group": honoured("--name --gid", repeatable=True),
-    "sshkey": honoured("--username", repeatable=True),
-    "auth": honoured(free=True, repeatable=True, removed=True),
-    "authconfig": honoured(free=True, repeatable=True, removed=True),
-    "authselect": honoured(free=True),
-    # -- security, services ---------------------------------------------------------------------
-    "selinux": honoured("--enforcing --permissive --disabled"),
-    "firewall": honoured(
-        "--enabled --enable --disabled --disable --service --remove-service --port --trust --ssh --http "
-        "--ftp --smtp --use-system-defaults",
-        refused={
-            "--telnet": ("has no service of that name any more", "write --port=23:tcp"),
-            "--high --medium": ("levels went with Red Hat Linux 9", "write --enabled"),
-        },
-    ),
-    "services": honoured("--enabled --disabled"),
-    "firstboot": honoured("--disable --disabled --enable --enabled --reconfig"),
-    "skipx": honoured(),
-    "xconfig": honoured(
-        "--startxonboot --defaultdesktop",
-        harmless={
-            "--card --depth --driver --hsync --monitor --noprobe --resolution --server --videoram --vsync": (
-                "X finds its hardware itself"
-            ),
-        },
+        sets=Locale,
     ),
     # -- network --------------------------------------------------------------------------------
     "network": honoured(
@@ -119,6 +97,43 @@ COMMANDS: dict[str, CommandRow] = {
         replaced={"--bindto": "the address of a guest is not known yet; the device's name is used"},
         refused={"--essid --wepkey --wpakey": _NO_RADIO},
         repeatable=True,
+        sets=Network,
+    ),
+    # -- security -------------------------------------------------------------------------------
+    "auth": honoured(free=True, repeatable=True, removed=True, sets=Security),
+    "authconfig": honoured(free=True, repeatable=True, removed=True, sets=Security),
+    "authselect": honoured(free=True, sets=Security),
+    "selinux": honoured("--enforcing --permissive --disabled", sets=Security),
+    "firewall": honoured(
+        "--enabled --enable --disabled --disable --service --remove-service --port --trust --ssh --http "
+        "--ftp --smtp --use-system-defaults",
+        refused={
+            "--telnet": ("has no service of that name any more", "write --port=23:tcp"),
+            "--high --medium": ("levels went with Red Hat Linux 9", "write --enabled"),
+        },
+        sets=Security,
+    ),
+    # -- accounts -------------------------------------------------------------------------------
+    "rootpw": honoured("--iscrypted --plaintext --lock --allow-ssh", sets=Accounts),
+    "user": honoured(
+        "--name --password --iscrypted --plaintext --lock --groups --homedir --shell --uid --gid --gecos",
+        repeatable=True,
+        sets=Accounts,
+    ),
+    "group": honoured("--name --gid", repeatable=True, sets=Accounts),
+    "sshkey": honoured("--username", repeatable=True, sets=Accounts),
+    # -- services -------------------------------------------------------------------------------
+    "services": honoured("--enabled --disabled", sets=Services),
+    "firstboot": honoured("--disable --disabled --enable --enabled --reconfig", sets=Services),
+    "skipx": honoured(sets=Services),
+    "xconfig": honoured(
+        "--startxonboot --defaultdesktop",
+        harmless={
+            "--card --depth --driver --hsync --monitor --noprobe --resolution --server --videoram --vsync": (
+                "X finds its hardware itself"
+            ),
+        },
+        sets=Services,
     ),
     # -- disk -----------------------------------------------------------------------------------
     "bootloader": honoured(
@@ -290,10 +305,15 @@ SECTIONS: dict[str, CommandRow] = {
     "%onerror": harmless("a build that fails says so itself"),
     "%traceback": harmless("a build that fails says so itself"),
     "%anaconda": harmless("rules of the installer's own screens"),
-    "%certificate": honoured("--filename --dir --type", repeatable=True),
+    "%certificate": honoured("--filename --dir --type", repeatable=True, sets=Security),
     # Add-ons are distinguished by name (`builder.kickstart.addons`).
     "%addon": honoured(free=True, repeatable=True),
 }
 
 # What an image could be made of, and is not: where one is asked for, nothing else matters.
 MODELS = ("ostreesetup", "ostreecontainer", "bootc", "liveimg")
+
+# The kinds of settings that a plan has one of each.
+SETTINGS: tuple[type[Setting], ...] = tuple(
+    dict.fromkeys(row.sets for row in (*COMMANDS.values(), *SECTIONS.values()) if row.sets is not None)
+)

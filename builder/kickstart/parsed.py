@@ -81,7 +81,7 @@ class Kickstart:
     `complete` is False when a file could not be read: what is missing may have been in it.
     `failed` names the commands of which a line was wrong or refused, so that nobody misses them twice.
     `asked` records the names that a planner has looked for, so that a test can prove that it looks for
-    every honoured command.
+    every honoured command. `packages` are the names that are installed, chosen before settings are read.
     """
 
     path: Path
@@ -94,6 +94,7 @@ class Kickstart:
     complete: bool = True
     failed: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
+    packages: tuple[str, ...] = ()
 
     def all(self, *names: str) -> list[ParsedCommand]:
         """Return the lines of commands, in order."""

@@ -17,3 +17,8 @@ class Place:
     def __str__(self) -> str:
         chain = "".join(f" (included from {step})" for step in self.included_from)
         return f"{self.file}:{self.line}{chain}"
+
+
+def is_place(field: str) -> bool:
+    """Say whether a field of a plan holds where something was written, which decides nothing in an image."""
+    return field in ("place", "places") or field.endswith("_place")

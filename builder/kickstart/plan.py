@@ -7,10 +7,14 @@ it. Sizes are MiB as in kickstart, unless a name says otherwise.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self, TypeVar
 
 from builder.errors import Problem
+from builder.kickstart.parsed import Kickstart
 from builder.kickstart.place import Place
 
 
@@ -67,121 +71,6 @@ class Password:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class User:
-    """A `user` line; `groups` are supplementary ones."""
-
-    name: str
-    password: Password = Password()
-    uid: int | None = None
-    gid: int | None = None
-    groups: tuple[str, ...] = ()
-    primary_group: str | None = None  # a group that is made before; None: one of the user's own name
-    home: str | None = None
-    shell: str | None = None
-    gecos: str = ""
-    place: Place | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
-    """A `group` line."""
-
-    name: str
-    gid: int | None = None
-    place: Place | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SshKey:
-    """A `sshkey` line: `key` goes into the authorized_keys of `user`."""
-
-    user: str
-    key: str
-    place: Place | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Firewall:
-    """A `firewall` line. `ports` as `8080:tcp`."""
-
-    enabled: bool = True
-    services: tuple[str, ...] = ()
-    removed_services: tuple[str, ...] = ()
-    ports: tuple[str, ...] = ()
-    trusted: tuple[str, ...] = ()
-    place: Place | None = None
-
-
-class SELinux(StrEnum):
-    """The `selinux` line."""
-
-    ENFORCING = "enforcing"
-    PERMISSIVE = "permissive"
-    DISABLED = "disabled"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NetworkInterface:
-    """A connection of the guest: a `network` line, or one of the devices below its bond, bridge or team.
-
-    `device` None: any, or that with the address `mac`. Addresses have been judged. `options` are those
-    of a bond or a bridge. A device that belongs to another one has that in `controller`.
-    """
-
-    name: str = "any"  # of the profile
-    device: str | None = None
-    mac: str | None = None
-    kind: str = "ethernet"  # bond, bridge, team, vlan
-    bootproto: str = "dhcp"  # or static
-    ip: str | None = None
-    prefix: int | None = None
-    gateway: str | None = None
-    ipv6: str | None = None  # auto, dhcp, ADDRESS/PREFIX
-    ipv6_gateway: str | None = None
-    noipv4: bool = False
-    noipv6: bool = False
-    onboot: bool = True
-    mtu: int | None = None
-    dhcp_class: str | None = None
-    default_route: bool = True
-    nameservers: tuple[str, ...] = ()
-    dns_search4: tuple[str, ...] = ()
-    dns_search6: tuple[str, ...] = ()
-    ignore_dns4: bool = False  # name servers of DHCP and of router advertisements
-    ignore_dns6: bool = False
-    ethtool: tuple[tuple[str, str], ...] = ()
-    options: tuple[tuple[str, str], ...] = ()
-    team_config: str | None = None  # JSON: of a team, or of a device in one
-    vlan_id: int | None = None
-    parent: str | None = None  # of a vlan
-    controller: str | None = None
-    controller_kind: str | None = None
-    place: Place | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timezone:
-    """The `timezone` line with its `timesource` lines."""
-
-    name: str = "Etc/UTC"
-    utc: bool = True
-    ntp: bool = True
-    servers: tuple[str, ...] = ()
-    pools: tuple[str, ...] = ()
-    nts: tuple[str, ...] = ()  # the ones among both that use Network Time Security
-    place: Place | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Keyboard:
-    """The `keyboard` line: console keymap, X layouts."""
-
-    keymap: str = "us"
-    layouts: tuple[str, ...] = ()
-    switch: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Bootloader:
     """The `bootloader` line. location: mbr, none, partition."""
 
@@ -190,16 +79,6 @@ class Bootloader:
     timeout: int | None = None
     password: Password = Password()
     disabled: bool = False
-    place: Place | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Certificate:
-    """A `%certificate` section: a file; `anchor`: the system trusts it."""
-
-    path: str
-    text: str
-    anchor: bool = False
     place: Place | None = None
 
 
@@ -421,9 +300,33 @@ class Elements:
     init: str = ""
 
 
+class Setting(ABC):
+    """What the commands of one subject set in the image: a frozen dataclass of `builder.kickstart.settings`.
+
+    Its fields have defaults, for a kickstart without those commands, and are keys of the plan's JSON.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    @abstractmethod
+    def read(cls, ks: Kickstart) -> Self:
+        """Return what the kickstart says; what is wrong goes to its findings."""
+
+    @abstractmethod
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yield the rows of `image --plan`: a subject, and a text."""
+
+
+Kind = TypeVar("Kind", bound=Setting)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePlan:
-    """Everything an engine needs to know of one image."""
+    """Everything an engine needs to know of one image.
+
+    `settings` has one of each kind that `builder.kickstart.commands` knows, in its order.
+    """
 
     name: str
     target: str
@@ -432,30 +335,7 @@ class ImagePlan:
     ksversion: str = ""  # the syntax it was read with
     kickstarts: tuple[str, ...]  # every file read, the leaf first
     kickstart_digests: tuple[tuple[str, str], ...] = ()  # (file, sha256)
-    lang: str = "C.UTF-8"
-    extra_langs: tuple[str, ...] = ()
-    keyboard: Keyboard = Keyboard()
-    timezone: Timezone = Timezone()
-    root_password: Password = Password(locked=True)
-    root_ssh_password: bool = False  # rootpw --allow-ssh
-    root_place: Place | None = None
-    users: tuple[User, ...] = ()
-    groups: tuple[Group, ...] = ()
-    ssh_keys: tuple[SshKey, ...] = ()
-    authselect: tuple[str, ...] | None = None  # arguments of authselect; None: not asked for
-    authselect_place: Place | None = None
-    selinux: SELinux | None = None  # None: leave what the packages bring
-    selinux_place: Place | None = None
-    firewall: Firewall | None = None
-    services_enabled: tuple[str, ...] = ()
-    services_disabled: tuple[str, ...] = ()
-    services_place: Place | None = None
-    set_up_again: bool = False  # firstboot --reconfig
-    certificates: tuple[Certificate, ...] = ()
-    hostname: str | None = None
-    interfaces: tuple[NetworkInterface, ...] = ()
-    default_target: str | None = None  # graphical.target by xconfig --startxonboot, multi-user by skipx
-    default_desktop: str | None = None  # xconfig --defaultdesktop
+    settings: tuple[Setting, ...] = ()
     bootloader: Bootloader = Bootloader()
     disk: Disk = Disk()
     firmware: tuple[str, ...] = ()  # how it boots: bios, uefi
@@ -468,3 +348,7 @@ class ImagePlan:
     default_user: str | None = None  # for os_admin_user: from images.yaml
     warnings: tuple[Problem, ...] = ()  # for the report; no part of what is built
     notes: tuple[Problem, ...] = ()  # what has no effect on an image: said under -v
+
+    def of(self, kind: type[Kind]) -> Kind:
+        """Return the settings of a kind: its defaults where the plan has none."""
+        return next((one for one in self.settings if isinstance(one, kind)), kind())

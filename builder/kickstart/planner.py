@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builder.formats.partitions import PartitionTable
-from builder.kickstart import accounts, addons, network, packages, scripts, sources, system
+from builder.kickstart import addons, packages, scripts, sources
 from builder.kickstart.bootloader import check_root, plan_bootloader
 from builder.kickstart.choices import Choices
-from builder.kickstart.commands import MODELS
+from builder.kickstart.commands import MODELS, SETTINGS
 from builder.kickstart.disk import DiskRequest, InstallerDefaults, plan_disk
 from builder.kickstart.disk.boot import plan_firmware
 from builder.kickstart.elements.planning import add_packages, plan_elements
@@ -23,6 +23,7 @@ from builder.kickstart.findings import Findings
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.read import read_kickstart
+from builder.kickstart.settings.network import Network
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 
 EL_XFS, FEDORA_BTRFS = 7, 33
@@ -80,17 +81,12 @@ def plan_kickstart(
     ks: Kickstart, *, target: Target, choices: Choices, pre_disk: PartitionTable | None = None
 ) -> ImagePlan:
     """Return the plan of a kickstart that has been read."""
-    lang, extra_langs = system.plan_lang(ks)
-    root_password, root_ssh_password, root_place = accounts.plan_root(ks)
-    users, groups = accounts.plan_users(ks)
-    selinux, selinux_place = system.plan_selinux(ks)
-    enabled, disabled, services_place = system.plan_services(ks)
-    hostname, interfaces = network.plan_network(ks)
     chosen = packages.plan_packages(ks)
     elements, wanted_packages = plan_elements(choices.elements, target, ARCHITECTURE, ks.findings)
     chosen = add_packages(chosen, wanted_packages, ks.findings)
-    enabled_setup, disabled_setup, set_up_again = system.plan_setup(ks, chosen.names)
-    authselect, authselect_place = accounts.plan_authselect(ks)
+    ks.packages = chosen.names
+    settings = tuple(kind.read(ks) for kind in SETTINGS)
+    hostname = next(one.hostname for one in settings if isinstance(one, Network))
     bootloader = plan_bootloader(ks, target.family, addons.plan_addons(ks))
     name = choices.name or ks.path.stem
     wanted = DiskRequest(
@@ -109,30 +105,7 @@ def plan_kickstart(
         ksversion=ks.version,
         kickstarts=tuple(dict.fromkeys(file.shown for file in ks.files)),
         kickstart_digests=tuple(dict.fromkeys((file.shown, file.sha256) for file in ks.files)),
-        lang=lang,
-        extra_langs=extra_langs,
-        keyboard=system.plan_keyboard(ks),
-        timezone=system.plan_timezone(ks),
-        root_password=root_password,
-        root_ssh_password=root_ssh_password,
-        root_place=root_place,
-        users=users,
-        groups=groups,
-        ssh_keys=accounts.plan_ssh_keys(ks),
-        authselect=authselect,
-        authselect_place=authselect_place,
-        selinux=selinux,
-        selinux_place=selinux_place,
-        firewall=system.plan_firewall(ks),
-        services_enabled=enabled + enabled_setup,
-        services_disabled=disabled + disabled_setup,
-        services_place=services_place,
-        set_up_again=set_up_again,
-        certificates=system.plan_certificates(ks),
-        hostname=hostname,
-        interfaces=interfaces,
-        default_target=system.plan_default_target(ks),
-        default_desktop=system.plan_desktop(ks),
+        settings=settings,
         bootloader=bootloader,
         disk=disk,
         firmware=plan_firmware(disk, bootloader),

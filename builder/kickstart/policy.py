@@ -2,8 +2,8 @@
 """What becomes of a kickstart command or option: honoured, replaced, harmless, or refused.
 
 These are the types of the table, which is `builder.kickstart.commands`. A word without a row there is
-refused, and a test walks
-over every command and option that pykickstart knows in any syntax: nothing is silently ignored.
+refused, and a test walks over every command and option that pykickstart knows in any syntax: nothing is
+silently ignored.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from builder.kickstart.plan import Setting
 
 
 class Treatment(StrEnum):
@@ -46,6 +48,7 @@ class CommandRow:
     `tolerated`: a syntax that has removed the command gets a warning in place of an error.
     `free`: its arguments are another program's, and kept as they are.
     `repeatable`: each line adds to the others; of any other command the last line wins.
+    `sets` is the kind of settings that reads it; None: the disk, the packages, their sources or the scripts.
     """
 
     verdict: Treatment
@@ -55,6 +58,7 @@ class CommandRow:
     tolerated: bool = False
     repeatable: bool = False
     free: bool = False
+    sets: type[Setting] | None = None
 
 
 Words = Mapping[str, str]
@@ -70,6 +74,7 @@ def honoured(
     repeatable: bool = False,
     removed: bool = False,
     free: bool = False,
+    sets: type[Setting] | None = None,
 ) -> CommandRow:
     """Return the row of an honoured command.
 
@@ -83,6 +88,7 @@ def honoured(
         repeatable: lines add up.
         free: the arguments belong to a program; pykickstart keeps them as they are.
         removed: newer syntaxes have removed the command; it is still honoured.
+        sets: the kind of settings that reads it.
     """
     rows: dict[str, OptionRow] = {name: OptionRow(verdict=Treatment.HONOURED) for name in options.split()}
     for names, reason in (harmless or {}).items():
@@ -102,7 +108,12 @@ def honoured(
             takes_value=alias.startswith("="),
         )
     return CommandRow(
-        verdict=Treatment.HONOURED, options=rows, repeatable=repeatable, tolerated=removed, free=free
+        verdict=Treatment.HONOURED,
+        options=rows,
+        repeatable=repeatable,
+        tolerated=removed,
+        free=free,
+        sets=sets,
     )
 
 

@@ -15,11 +15,11 @@ from builder.kickstart.plan import (
     ElementFile,
     Elements,
     ImagePlan,
-    NetworkInterface,
     Packages,
     Password,
     Repository,
     Script,
+    Setting,
     Variable,
     Volume,
 )
@@ -33,7 +33,7 @@ def describe(plan: ImagePlan) -> list[str]:
         *_disk(plan),
         *(("source", _repository(repository)) for repository in plan.repositories),
         *_packages(plan.packages),
-        *_system(plan),
+        *(row for setting in plan.settings for row in setting.rows()),
         *_elements(plan.elements),
         *(("script", _script(script)) for script in plan.scripts),
         *(("unresolved", f"{name}, included at {place}") for name, place in plan.unresolved_includes),
@@ -112,35 +112,6 @@ def _packages(packages: Packages) -> list[tuple[str, str]]:
     return rows + ([("install", ", ".join(notes))] if notes else [])
 
 
-def _system(plan: ImagePlan) -> list[tuple[str, str]]:
-    clock = "UTC" if plan.timezone.utc else "local time"
-    rows = [
-        ("locale", f"{' '.join((plan.lang, *plan.extra_langs))}, keyboard {plan.keyboard.keymap}"),
-        ("time", f"{plan.timezone.name}, hardware clock in {clock}{'' if plan.timezone.ntp else ', no NTP'}"),
-        ("accounts", f"root {_password(plan.root_password)}"),
-    ]
-    rows += [("time", f"server {name}") for name in plan.timezone.servers]
-    rows += [("time", f"pool {name}") for name in plan.timezone.pools]
-    for user in plan.users:
-        member = f", in {' '.join(user.groups)}" if user.groups else ""
-        rows.append(("accounts", f"{user.name} {_password(user.password)}{member}"))
-    rows += [("accounts", f"group {group.name}") for group in plan.groups]
-    rows += [("accounts", f"ssh key of {key.user}") for key in plan.ssh_keys]
-    if plan.selinux is not None:
-        rows.append(("security", f"SELinux {plan.selinux.value}"))
-    if plan.firewall is not None:
-        opened = " ".join((*plan.firewall.services, *plan.firewall.ports)) or "nothing"
-        rows.append(("security", f"firewall open for {opened}" if plan.firewall.enabled else "no firewall"))
-    if plan.authselect:
-        rows.append(("security", f"authselect {' '.join(plan.authselect)}"))
-    rows += [("network", _interface(one)) for one in plan.interfaces]
-    rows += [("network", f"host name {plan.hostname}")] if plan.hostname else []
-    rows += [("services", f"enable {' '.join(plan.services_enabled)}")] if plan.services_enabled else []
-    rows += [("services", f"disable {' '.join(plan.services_disabled)}")] if plan.services_disabled else []
-    rows += [("services", f"default {plan.default_target}")] if plan.default_target else []
-    return rows
-
-
 def _elements(elements: Elements) -> list[tuple[str, str]]:
     """Return the rows of the elements, what they want of packages, and their scripts in order."""
     rows = [("elements", f"{one.name:<24} {one.folder or 'ours'}") for one in elements.elements]
@@ -155,22 +126,6 @@ def _elements(elements: Elements) -> list[tuple[str, str]]:
     return rows
 
 
-def _interface(one: NetworkInterface) -> str:
-    name = one.device or one.mac or "any device"
-    if one.controller:
-        return f"{name}: in {one.controller}"
-    v4 = "no IPv4" if one.noipv4 else f"{one.ip}/{one.prefix}" if one.ip else one.bootproto
-    v6 = [] if one.noipv6 or one.ipv6 is None else [f"IPv6 {one.ipv6}"]
-    kind = [] if one.kind == "ethernet" else [one.kind if one.vlan_id is None else f"vlan {one.vlan_id}"]
-    return f"{name}: {', '.join([*kind, v4, *v6])}"
-
-
-def _password(password: Password) -> str:
-    if password.locked:
-        return "locked"
-    return "with a password" if password.hash or password.plain else "without a password"
-
-
 def _script(script: Script) -> str:
     where = "" if script.chroot else ", outside the chroot"
     fail = ", its failure ends the build" if script.error_on_fail else ""
@@ -178,8 +133,8 @@ def _script(script: Script) -> str:
     return f"%{script.section.value} at {script.place}, {script.interpreter}{where}{fail}{log}"
 
 
-def plan_as_json(plan: ImagePlan) -> dict[str, object]:
-    """Return the plan for `--json`: the fields of ImagePlan, places as text, no secrets."""
+def plan_as_json(plan: ImagePlan | Setting) -> dict[str, object]:
+    """Return the plan for `--json`: its fields and those of its settings, places as text, no secrets."""
     value = _plain(plan)
     assert isinstance(value, dict)
     return value
@@ -206,6 +161,10 @@ def _plain(value: object) -> object:
         return {"name": value.name}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, ImagePlan):
+            del fields["settings"]
+            for setting in value.settings:
+                fields |= plan_as_json(setting)
         if isinstance(value, Script):
             body = fields.pop("body")
             fields["lines"] = str(body).count("\n")

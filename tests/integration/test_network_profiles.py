@@ -11,6 +11,7 @@ import pytest
 
 from builder.errors import BuildError
 from builder.image.tree.settings.profiles import keyfile
+from builder.kickstart.settings.network import Network
 from tests.support.kickstart_text import DISK, plan_text
 from tests.support.network_manager import NetworkManager
 
@@ -88,7 +89,7 @@ def test_networkmanager_reads_every_connection_and_loses_nothing(
     plan, findings = plan_text(tmp_path, f"{DISK}network {line}\n{END}")
     assert not findings.errors
 
-    for interface in plan.interfaces:
+    for interface in plan.of(Network).interfaces:
         text = keyfile(interface, seed="s")
         done = manager.read(text)
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import yaml
 from builder.dib.export import Export, export_plan
 from builder.errors import InputError
 from builder.kickstart.choices import Choices
+from builder.kickstart.parsed import Kickstart
+from builder.kickstart.plan import Setting
 from builder.kickstart.planner import load_plan
 from builder.targets import find_target
 
@@ -207,3 +211,43 @@ def test_only_a_new_or_an_empty_folder_is_filled(tmp_path: Path, kind: str) -> N
 
     assert (done.returncode, "is not an empty folder" in done.stderr) == (2, True)
     assert (place.lstat().st_mode, place.lstat().st_ino) == (before.st_mode, before.st_ino)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fonts(Setting):
+    """A setting that the export does not know."""
+
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, ks: Kickstart) -> Fonts:
+        raise NotImplementedError
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        raise NotImplementedError
+
+
+def test_a_setting_that_no_script_sets_is_reported_without_being_listed_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "guest.ks"
+    path.write_text(HEAD)
+    target = find_target("fedora-45")
+    plan = load_plan(path, target=target)
+
+    def losses(*more: Setting) -> set[str]:
+        return set(export_plan(replace(plan, settings=plan.settings + more), target).losses)
+
+    assert losses(Fonts()) == losses()
+    assert losses(Fonts(names=("a",))) - losses() == {"fonts: names: is not set in the image."}
+
+
+def test_a_group_of_the_users_own_name_is_the_users_own(tmp_path: Path) -> None:
+    """Else useradd(8) refuses: the group exists."""
+    settings = text_of(export(tmp_path, HEAD + "group --name=op --gid=4242\nuser --name=op\n"), "-settings")
+
+    assert "useradd --create-home --gid op op" in settings
+
+
+def test_a_group_that_is_left_out_is_reported(tmp_path: Path) -> None:
+    exported = export(tmp_path, HEAD.replace("-plymouth", "-@fonts"))
+
+    assert "%packages -@GROUP: is not set in the image." in exported.losses

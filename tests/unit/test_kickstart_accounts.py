@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from builder.kickstart.settings.accounts import Accounts
+from builder.kickstart.settings.security import Security
 from tests.support.kickstart_text import DISK, plan_text, reported
 
 END = "rootpw --lock\n%packages\n%end\n"
@@ -56,8 +58,8 @@ def test_accounts_that_fit_together(
     plan, findings = plan_text(tmp_path, f"{DISK}{lines}\n{END}")
 
     assert reported(findings, tmp_path) == []
-    assert [(group.name, group.gid) for group in plan.groups] == groups
-    assert [(user.name, user.primary_group, user.groups) for user in plan.users] == users
+    assert [(group.name, group.gid) for group in plan.of(Accounts).groups] == groups
+    assert [(user.name, user.primary_group, user.groups) for user in plan.of(Accounts).users] == users
 
 
 CLASHES = {
@@ -170,4 +172,4 @@ def test_old_words_for_authentication(tmp_path: Path, line: str, expected: list[
     plan, findings = plan_text(tmp_path, f"{DISK}{line}\n{END}", ksversion=version)
 
     assert reported(findings, tmp_path) == expected
-    assert plan.authselect is None
+    assert plan.of(Security).authselect is None

@@ -15,6 +15,7 @@ import yaml
 from builder.__main__ import main
 from builder.errors import InputError
 from builder.kickstart.choices import Choices
+from builder.kickstart.commands import SETTINGS
 from builder.kickstart.images import (
     IMAGES_FILE,
     KICKSTARTS,
@@ -23,8 +24,12 @@ from builder.kickstart.images import (
     guess_target,
     load_images,
 )
-from builder.kickstart.plan import ImagePlan, SELinux
+from builder.kickstart.plan import ImagePlan
 from builder.kickstart.planner import load_plan
+from builder.kickstart.settings.accounts import Accounts
+from builder.kickstart.settings.network import Network
+from builder.kickstart.settings.security import Security, SELinux
+from builder.kickstart.settings.services import Services
 from builder.kickstart.show import describe, plan_as_json
 from builder.targets import load_targets
 
@@ -114,12 +119,12 @@ def test_guest_is_one_for_a_cloud(image: ImageSource) -> None:
     assert (root.mountpoint, root.fstype, root.grow) == ("/", "ext4", True)
     assert all(part.fstype != "swap" for part in plan.disk.partitions)
     assert (plan.disk.size or 0) <= 2200
-    assert plan.root_password.locked
+    assert plan.of(Accounts).root_password.locked
     assert plan.bootloader.append.split()[-1] == "console=ttyS0,115200n8"
     assert plan.bootloader.timeout == 1
     assert "cloud-init" in plan.packages.names
-    assert "sshd" in plan.services_enabled
-    assert [interface.bootproto for interface in plan.interfaces] == ["dhcp"]
+    assert "sshd" in plan.of(Services).services_enabled
+    assert [interface.bootproto for interface in plan.of(Network).interfaces] == ["dhcp"]
     assert not plan.packages.docs
     assert plan.packages.languages
 
@@ -136,7 +141,7 @@ def test_guest_boots_both_ways_and_grows(name: str) -> None:
 def test_selinux_enforces_where_there_is_a_policy(name: str) -> None:
     plan = plan_of(find_image(name))
 
-    assert plan.selinux is SELinux.ENFORCING
+    assert plan.of(Security).selinux is SELinux.ENFORCING
     assert "selinux-policy-targeted" in plan.packages.names
 
 
@@ -431,7 +436,8 @@ def test_plan_as_json_has_every_field() -> None:
     assert value["disk"]["partitions"][-1]["mountpoint"] == "/"
     assert value["root_password"] == {"locked": True, "set": False}
     assert "include/cloud-init.ks:" in value["scripts"][0]["place"]
-    assert set(value) == set(ImagePlan.__dataclass_fields__)
+    plain = [name for name in ImagePlan.__dataclass_fields__ if name != "settings"]
+    assert sorted(value) == sorted(plain + [name for kind in SETTINGS for name in kind.__dataclass_fields__])
 
 
 def test_names_in_the_file_are_the_ones_that_are_listed() -> None:

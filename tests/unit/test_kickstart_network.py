@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.image.tree.settings.profiles import ifcfg, keyfile, networkd
-from builder.kickstart.plan import NetworkInterface
+from builder.kickstart.settings.network import Network, NetworkInterface
 from tests.support.kickstart_text import DISK, plan_text, reported
 
 END = "rootpw --lock\n%packages\n%end\n"
@@ -135,7 +135,7 @@ def test_connections_of_a_line(tmp_path: Path, options: str, expected: list[Netw
     plan, findings = plan_text(tmp_path, f"{DISK}network {options}\n{END}")
 
     assert not findings.errors, reported(findings, tmp_path)
-    assert [dataclasses.replace(one, place=None) for one in plan.interfaces] == expected
+    assert [dataclasses.replace(one, place=None) for one in plan.of(Network).interfaces] == expected
 
 
 MISTAKES = {

@@ -11,6 +11,7 @@ import pytest
 
 from builder.kickstart.choices import Choices
 from builder.kickstart.plan import Repository
+from builder.kickstart.settings.locale import Locale
 from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 # A line without an effect in an image, and a syntax that takes less of it than its author thought.
@@ -90,7 +91,7 @@ def test_byte_order_mark_is_read_over(tmp_path: Path) -> None:
     plan, findings = plan_text(tmp_path, f"\ufefflang de_DE.UTF-8\n{GOOD}")
 
     assert reported(findings, tmp_path) == []
-    assert plan.lang == "de_DE.UTF-8"
+    assert plan.of(Locale).lang == "de_DE.UTF-8"
 
 
 TEMPLATES = {

@@ -12,6 +12,7 @@ from builder.errors import InputError
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ScriptSection
 from builder.kickstart.planner import load_plan
+from builder.kickstart.settings.services import Services
 from builder.targets import find_target
 from tests.support.kickstart_text import DISK, GOOD, REST, plan_text, reported
 
@@ -116,7 +117,7 @@ def test_includes_do_not_depend_on_the_working_folder(
     monkeypatch.chdir(decoy)
     relative = load_plan(Path("../tree/leaf.ks"), target=find_target("fedora-45"))
 
-    assert {plan.services_enabled for plan in [*plans, relative]} == {("right",)}
+    assert {plan.of(Services).services_enabled for plan in [*plans, relative]} == {("right",)}
     assert plans[0] == plans[1] == plans[2] == plans[3]
     assert relative.kickstarts == ("../tree/leaf.ks", "../tree/part.ks")
 

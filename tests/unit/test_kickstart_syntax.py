@@ -9,6 +9,8 @@ import pytest
 
 from builder.errors import InputError
 from builder.kickstart.choices import Choices
+from builder.kickstart.settings.locale import Locale
+from builder.kickstart.settings.services import Services
 from builder.kickstart.versions import choose_version, find_version, known_versions
 from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
@@ -114,8 +116,12 @@ def test_tolerated_words_keep_their_meaning(tmp_path: Path) -> None:
 
     plan, _ = plan_text(tmp_path, text, ksversion="RHEL10")
 
-    assert (plan.timezone.name, plan.timezone.utc, plan.timezone.ntp) == ("Europe/Vienna", True, False)
-    assert plan.timezone.servers == ("a.example", "b.example")
+    assert (plan.of(Locale).timezone.name, plan.of(Locale).timezone.utc, plan.of(Locale).timezone.ntp) == (
+        "Europe/Vienna",
+        True,
+        False,
+    )
+    assert plan.of(Locale).timezone.servers == ("a.example", "b.example")
     assert (plan.packages.languages, plan.packages.weak) == (("en", "de"), False)
 
 
@@ -190,7 +196,7 @@ def test_a_reading_does_not_remember_the_one_before(tmp_path: Path) -> None:
     plan, findings = plan_text(tmp_path, GOOD.replace("part ", "partition ") + "services --disabled=b\n")
 
     assert not findings.errors
-    assert (plan.services_enabled, plan.services_disabled) == ((), ("b",))
+    assert (plan.of(Services).services_enabled, plan.of(Services).services_disabled) == ((), ("b",))
 
 
 def test_choice_of_the_command_line_goes_before_the_file(tmp_path: Path) -> None:

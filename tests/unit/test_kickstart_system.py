@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.kickstart.plan import Keyboard, Password, Timezone
+from builder.kickstart.plan import Password
+from builder.kickstart.settings.accounts import Accounts
+from builder.kickstart.settings.locale import Keyboard, Locale, Timezone
+from builder.kickstart.settings.security import Security
+from builder.kickstart.settings.services import Services
 from tests.support.kickstart_text import DISK, plan_text, reported
 
 END = "%packages\n%end\n"
@@ -36,7 +40,7 @@ PASSWORDS = {
 def test_password_of_root(tmp_path: Path, options: str, expected: Password, warned: str | None) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}rootpw {options}\n{END}")
 
-    assert plan.root_password == expected
+    assert plan.of(Accounts).root_password == expected
     assert [warned in problem.message for problem in findings.warnings if warned] == (
         [True] if warned else []
     )
@@ -69,14 +73,14 @@ def test_password_that_nobody_could_log_in_with_is_an_error(tmp_path: Path, opti
 def test_root_is_locked_without_a_word(tmp_path: Path) -> None:
     plan, findings = plan_text(tmp_path, DISK + END)
 
-    assert plan.root_password == Password(locked=True)
+    assert plan.of(Accounts).root_password == Password(locked=True)
     assert findings.notes[0].message == "no rootpw line: root is locked"
 
 
 def test_password_is_not_shown(tmp_path: Path) -> None:
     plan, _ = plan_text(tmp_path, f"{DISK}rootpw hunter2\nuser --name=u --password=hunter2\n{END}")
 
-    assert plan.root_password.plain == "hunter2"
+    assert plan.of(Accounts).root_password.plain == "hunter2"
     assert "hunter2" not in repr(plan)
 
 
@@ -89,11 +93,11 @@ def test_users_and_groups(tmp_path: Path) -> None:
     )
 
     assert not findings.errors
-    first, second = plan.users
+    first, second = plan.of(Accounts).users
     assert (first.groups, first.uid, first.home) == (("wheel", "new"), 5, "/srv/a")
     assert first.password == Password(locked=True)
     assert (second.password, second.shell, second.gecos) == (Password(hash=HASH), "/bin/sh", "B, of C")
-    assert [(group.name, group.gid) for group in plan.groups] == [("staff", 700), ("new", 701)]
+    assert [(group.name, group.gid) for group in plan.of(Accounts).groups] == [("staff", 700), ("new", 701)]
 
 
 ZONES = {
@@ -118,7 +122,7 @@ def test_time(tmp_path: Path, lines: str, expected: Timezone) -> None:
     plan, findings = plan_text(tmp_path, DISK + lines + END)
 
     assert not findings.errors, reported(findings, tmp_path)
-    assert dataclasses.replace(plan.timezone, place=None) == expected
+    assert dataclasses.replace(plan.of(Locale).timezone, place=None) == expected
 
 
 KEYBOARDS = {
@@ -140,7 +144,7 @@ def test_keyboard(tmp_path: Path, line: str, expected: Keyboard) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}{line}\n{END}")
 
     assert not findings.errors, reported(findings, tmp_path)
-    assert plan.keyboard == expected
+    assert plan.of(Locale).keyboard == expected
 
 
 AUTH = {
@@ -157,7 +161,7 @@ def test_authselect_and_its_forerunners(
     plan, findings = plan_text(tmp_path, f"{DISK}rootpw x\n{case[0]}\n{END}", ksversion=version)
 
     assert not findings.errors, reported(findings, tmp_path)
-    assert plan.authselect == case[1]
+    assert plan.of(Security).authselect == case[1]
 
 
 def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
@@ -173,13 +177,16 @@ def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
 def test_services_disabled_and_enabled_are_kept_apart(tmp_path: Path) -> None:
     plan, _ = plan_text(tmp_path, f"{DISK}services --disabled=a,b.timer --enabled=sshd,a\n{END}")
 
-    assert (plan.services_disabled, plan.services_enabled) == (("a", "b.timer"), ("sshd", "a"))
+    assert (plan.of(Services).services_disabled, plan.of(Services).services_enabled) == (
+        ("a", "b.timer"),
+        ("sshd", "a"),
+    )
 
 
 def test_set_up_program_that_is_named_is_disabled(tmp_path: Path) -> None:
     plan, _ = plan_text(tmp_path, f"{DISK}firstboot --disable\n%packages\ninitial-setup\n%end\n")
 
-    assert plan.services_disabled == ("initial-setup.service",)
+    assert plan.of(Services).services_disabled == ("initial-setup.service",)
 
 
 @pytest.mark.parametrize("options", ["--enable", "--enabled", "--reconfig", "--enable --reconfig"])
@@ -188,8 +195,8 @@ def test_set_up_program_that_is_wanted_runs_with_a_warning(tmp_path: Path, optio
 
     plan, findings = plan_text(tmp_path, text)
 
-    assert plan.services_enabled == ("initial-setup.service",)
-    assert plan.set_up_again is ("--reconfig" in options)
+    assert plan.of(Services).services_enabled == ("initial-setup.service",)
+    assert plan.of(Services).set_up_again is ("--reconfig" in options)
     assert "asks on the console" in findings.warnings[0].message
 
 
@@ -198,7 +205,7 @@ def test_firstboot_without_a_set_up_program_has_no_effect(tmp_path: Path, option
     plan, findings = plan_text(tmp_path, f"{DISK}rootpw x\nfirstboot {options}\n{END}")
 
     assert reported(findings, tmp_path) == []
-    assert (plan.services_enabled, plan.services_disabled) == ((), ())
+    assert (plan.of(Services).services_enabled, plan.of(Services).services_disabled) == ((), ())
 
 
 ADDONS = {
@@ -241,7 +248,7 @@ def test_certificate_becomes_a_file(tmp_path: Path) -> None:
     plan, findings = plan_text(tmp_path, text)
 
     assert not findings.errors, reported(findings, tmp_path)
-    found = plan.certificates[0]
+    found = plan.of(Security).certificates[0]
     assert (found.path, found.text, found.anchor) == (
         "/etc/pki/ca-trust/source/anchors/ca.pem", "-----BEGIN\n", True,
     )  # fmt: skip

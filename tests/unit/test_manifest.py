@@ -18,16 +18,12 @@ from builder.image import manifest
 from builder.image.build import Facts
 from builder.image.disk import layout
 from builder.image.observed import Observed
-from builder.kickstart.plan import (
-    Bootloader,
-    Disk,
-    ImagePlan,
-    Partition,
-    Password,
-    SELinux,
-    SshKey,
-    User,
-)
+from builder.kickstart.plan import Bootloader, Disk, ImagePlan, Partition, Password
+from builder.kickstart.settings.accounts import Accounts, SshKey, User
+from builder.kickstart.settings.locale import Locale
+from builder.kickstart.settings.network import Network
+from builder.kickstart.settings.security import Security, SELinux
+from builder.kickstart.settings.services import Services
 from builder.manifest import as_data, read_manifest, write_manifest
 from builder.sizes import MIB
 from tests.support.manifests import MANIFEST
@@ -37,12 +33,16 @@ PLAN = ImagePlan(
     target="fixture-12",
     releasever="12",
     kickstarts=("a.ks",),
-    hostname="guest",
-    selinux=SELinux.ENFORCING,
+    settings=(
+        Network(hostname="guest"),
+        Security(selinux=SELinux.ENFORCING),
+        Accounts(
+            root_password=Password(plain="very secret"),
+            users=(User(name="admin", groups=("wheel",), password=Password(hash="$6$salt$secret")),),
+        ),
+        Services(services_enabled=("sshd",)),
+    ),
     bootloader=Bootloader(timeout=5),
-    root_password=Password(plain="very secret"),
-    users=(User(name="admin", groups=("wheel",), password=Password(hash="$6$salt$secret")),),
-    services_enabled=("sshd",),
     default_user="ec2-user",
 )
 
@@ -140,9 +140,9 @@ def test_what_a_script_changes_counts_and_not_what_a_command_had_said() -> None:
         authored={"/root/.ssh/authorized_keys": "%post", "/root/note": "%post"},
         kept=("/root/note",),
     )  # fmt: skip
-    plan = dataclasses.replace(
-        PLAN, services_enabled=("sshd", "other"), ssh_keys=(SshKey(user="admin", key="k"),)
-    )
+    accounts = dataclasses.replace(PLAN.of(Accounts), ssh_keys=(SshKey(user="admin", key="k"),))
+    services = Services(services_enabled=("sshd", "other"))
+    plan = dataclasses.replace(PLAN, settings=(PLAN.of(Network), PLAN.of(Security), accounts, services))
 
     made = manifest.describe_settings(plan, facts)
 
@@ -157,7 +157,7 @@ def test_what_a_script_changes_counts_and_not_what_a_command_had_said() -> None:
 def test_setting_that_the_build_failed_to_make_is_still_asked_for() -> None:
     facts = Facts(after_commands=observed(lang=None), at_end=observed(lang=None))
 
-    assert manifest.describe_settings(PLAN, facts).lang == PLAN.lang
+    assert manifest.describe_settings(PLAN, facts).lang == PLAN.of(Locale).lang
 
 
 def test_partitions_are_those_of_the_layout() -> None:

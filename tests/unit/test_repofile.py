@@ -7,7 +7,7 @@ import configparser
 
 import pytest
 
-from builder.image.tree.settings.repositories import text_of
+from builder.image.tree.repositories import text_of
 from builder.kickstart.plan import Repository
 
 ADDRESS = "https://mirror.example/os"

@@ -23,7 +23,8 @@ from builder.image.tree import tree
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
 from builder.kickstart.bootloader import LONGEST_LINE, reads_hexadecimal
 from builder.kickstart.disk.boot import has_loader
-from builder.kickstart.plan import Disk, SELinux
+from builder.kickstart.plan import Disk
+from builder.kickstart.settings.security import Security, SELinux
 
 DEFAULTS = "/etc/default/grub"
 
@@ -114,7 +115,7 @@ def _custom_entries() -> Iterator[str]:
 
 def _write(build: Build, *, keep: bool, wanted: Changes | None = None) -> BootableBy:
     assert build.facts.layout is not None
-    arguments = ("selinux=0",) if build.plan.selinux == SELinux.DISABLED else ()
+    arguments = ("selinux=0",) if build.plan.of(Security).selinux == SELinux.DISABLED else ()
     given = bootloader.kernel_arguments(build.facts.layout, build.plan.bootloader, arguments)
     build.facts.kernel_arguments = wanted.apply(given) if wanted else given
     return bootloader.write_boot_files(

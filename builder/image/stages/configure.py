@@ -1,34 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Set what the kickstart's commands ask for, before %post."""
+"""Set what the kickstart's commands ask for, and what its disk and its repositories need, before %post."""
 
 from __future__ import annotations
 
 from builder.image.build import Build
+from builder.image.tree import dracut, growth, repositories, settings
 from builder.image.tree.observing import observe
-from builder.image.tree.settings import (
-    accounts,
-    growth,
-    initramfs,
-    locale,
-    network,
-    repositories,
-    security,
-    services,
-)
 from builder.image.tree.traces import noting
-
-# In Anaconda's order: scripts may rely on users, and services on nothing.
-SETTINGS = (locale, network, repositories, security, accounts, services, growth, initramfs)
+from builder.kickstart.settings.accounts import Accounts
+from builder.kickstart.settings.locale import Locale
 
 
 def run(build: Build) -> str:
-    """Apply each subject."""
+    """Apply each setting of the plan in its order, then the rest."""
+    plan = build.plan
     build.facts.after_packages = observe()
     with noting(build, "the kickstart's commands"):
-        for subject in SETTINGS:
+        for setting in plan.settings:
+            settings.apply(build, setting)
+        for subject in (repositories, growth, dracut):
             subject.apply(build)
     build.facts.after_commands = observe()
-    plan = build.plan
-    users = f"{len(plan.users)} user{'' if len(plan.users) == 1 else 's'}"
-    said = [plan.lang, plan.timezone.name, users]
-    return ", ".join(said)
+    locale, users = plan.of(Locale), plan.of(Accounts).users
+    return f"{locale.lang}, {locale.timezone.name}, {len(users)} user{'' if len(users) == 1 else 's'}"

@@ -15,23 +15,23 @@ from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings.programs import has_program, message_at, run_for
 from builder.kickstart.place import Place
-from builder.kickstart.plan import Group, Password, SshKey, User
+from builder.kickstart.plan import Password
+from builder.kickstart.settings.accounts import Accounts, Group, SshKey, User
 
 SSH_PASSWORD_ROOT = "/etc/ssh/sshd_config.d/01-permitrootlogin.conf"
 
 
-def apply(build: Build) -> None:
+def apply(build: Build, accounts: Accounts) -> None:
     """Make groups and users, set passwords, put keys."""
-    plan = build.plan
-    _require_tools(build)
-    for group in plan.groups:
+    _require_tools(accounts)
+    for group in accounts.groups:
         _make_group(build, group)
-    for user in plan.users:
+    for user in accounts.users:
         _make_user(build, user)
-    _set_password(build, "root", plan.root_password, place=plan.root_place)
-    if plan.root_ssh_password:
+    _set_password(build, "root", accounts.root_password, place=accounts.root_place)
+    if accounts.root_ssh_password:
         tree.write(SSH_PASSWORD_ROOT, "PermitRootLogin yes\n", mode=0o600)
-    for key in plan.ssh_keys:
+    for key in accounts.ssh_keys:
         _authorize(key)
 
 
@@ -41,13 +41,12 @@ def read_names(table: str) -> dict[str, list[str]]:
     return {fields[0]: fields for fields in rows if len(fields) > 2}
 
 
-def _require_tools(build: Build) -> None:
-    plan = build.plan
-    wanted = [("groupadd", f"group {group.name}", group.place) for group in plan.groups]
-    wanted += [("useradd", f"user {user.name}", user.place) for user in plan.users]
-    accounts = [("root", plan.root_password, plan.root_place)]
-    accounts += [(user.name, user.password, user.place) for user in plan.users]
-    wanted += [("chpasswd", f"password of {name}", place) for name, one, place in accounts if one.plain]
+def _require_tools(accounts: Accounts) -> None:
+    wanted = [("groupadd", f"group {group.name}", group.place) for group in accounts.groups]
+    wanted += [("useradd", f"user {user.name}", user.place) for user in accounts.users]
+    passwords = [("root", accounts.root_password, accounts.root_place)]
+    passwords += [(user.name, user.password, user.place) for user in accounts.users]
+    wanted += [("chpasswd", f"password of {name}", place) for name, one, place in passwords if one.plain]
     for tool, what, place in wanted:
         if not has_program(tool):
             raise InputError(

@@ -7,6 +7,7 @@ from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings.programs import message_at
+from builder.kickstart.settings.locale import Locale, Timezone
 
 UTC = ("UTC", "Etc/UTC", "Etc/Universal", "Universal")
 XORG_KEYBOARD = """\
@@ -19,22 +20,20 @@ EndSection
 """
 
 
-def apply(build: Build) -> None:
+def apply(_build: Build, locale: Locale) -> None:
     """Write language, keyboard and time."""
-    plan = build.plan
-    tree.write("/etc/locale.conf", f"LANG={plan.lang}\n")
-    tree.write("/etc/vconsole.conf", f"KEYMAP={plan.keyboard.keymap}\n")
-    if plan.keyboard.layouts and tree.path("/etc/X11").is_dir():
+    tree.write("/etc/locale.conf", f"LANG={locale.lang}\n")
+    tree.write("/etc/vconsole.conf", f"KEYMAP={locale.keyboard.keymap}\n")
+    if locale.keyboard.layouts and tree.path("/etc/X11").is_dir():
         text = XORG_KEYBOARD.format(
-            layouts=",".join(plan.keyboard.layouts), options=",".join(plan.keyboard.switch)
+            layouts=",".join(locale.keyboard.layouts), options=",".join(locale.keyboard.switch)
         )
         tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", text)
-    _timezone(build)
-    _time_sources(build)
+    _timezone(locale.timezone)
+    _time_sources(locale.timezone)
 
 
-def _timezone(build: Build) -> None:
-    zone = build.plan.timezone
+def _timezone(zone: Timezone) -> None:
     link = tree.path("/etc") / "localtime"
     if not tree.path(f"/usr/share/zoneinfo/{zone.name}").is_file():
         if zone.name in UTC:
@@ -55,8 +54,7 @@ def _timezone(build: Build) -> None:
     tree.write("/etc/adjtime", f"0.0 0 0.0\n0\n{'UTC' if zone.utc else 'LOCAL'}\n")
 
 
-def _time_sources(build: Build) -> None:
-    zone = build.plan.timezone
+def _time_sources(zone: Timezone) -> None:
     kinds = [("server", name) for name in zone.servers] + [("pool", name) for name in zone.pools]
     sources = [f"{kind} {name} iburst{' nts' if name in zone.nts else ''}" for kind, name in kinds]
     if not sources:

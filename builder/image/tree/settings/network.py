@@ -11,18 +11,18 @@ from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings import profiles
-from builder.kickstart.plan import NetworkInterface
+from builder.kickstart.settings.network import Network, NetworkInterface
 from builder.targets import TargetFamily
 
 SCRIPTS = "/etc/sysconfig/network-scripts"
 LAST_WITH_SCRIPTS = 8
 
 
-def apply(build: Build) -> None:
+def apply(build: Build, network: Network) -> None:
     """Write host name and connections."""
-    if build.plan.hostname:
-        tree.write("/etc/hostname", build.plan.hostname + "\n")
-    for interface in build.plan.interfaces:
+    if network.hostname:
+        tree.write("/etc/hostname", network.hostname + "\n")
+    for interface in network.interfaces:
         _write_interface(build, interface)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 
-from builder.kickstart.plan import NetworkInterface
+from builder.kickstart.settings.network import NetworkInterface
 
 # systemd.network(5): what DHCP= says for (IPv4, IPv6).
 DHCP = {(True, True): "yes", (True, False): "ipv4", (False, True): "ipv6", (False, False): "no"}

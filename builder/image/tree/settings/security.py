@@ -11,15 +11,15 @@ from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings.programs import has_program, message_at, run_for
 from builder.kickstart.place import Place
-from builder.kickstart.plan import SELinux
+from builder.kickstart.settings.security import Certificate, Firewall, Security, SELinux
 
 
-def apply(build: Build) -> None:
+def apply(build: Build, security: Security) -> None:
     """Set SELinux's mode, the firewall's rules, the authselect profile."""
-    _selinux(build)
-    _firewall(build)
-    _authselect(build)
-    _certificates(build)
+    _selinux(security)
+    _firewall(build, security.firewall)
+    _authselect(build, security)
+    _certificates(build, security.certificates)
 
 
 def has_selinux_policy() -> bool:
@@ -33,13 +33,13 @@ def selinux_contexts() -> str | None:
     return "/etc/selinux/" + "/".join(found[0].parts[-4:]) if found else None
 
 
-def _selinux(build: Build) -> None:
-    mode = build.plan.selinux
+def _selinux(security: Security) -> None:
+    mode = security.selinux
     if mode is None:
         return
     if mode != SELinux.DISABLED and not has_selinux_policy():
         raise InputError(
-            f"{build.plan.selinux_place or 'selinux'}: selinux --{mode}: no policy in the image",
+            f"{security.selinux_place or 'selinux'}: selinux --{mode}: no policy in the image",
             hint="put selinux-policy-targeted into %packages, or write selinux --disabled",
         )
     path = tree.path("/etc/selinux/config")
@@ -50,8 +50,7 @@ def _selinux(build: Build) -> None:
         tree.write("/etc/selinux/config", f"SELINUX={mode}\nSELINUXTYPE=targeted\n")
 
 
-def _firewall(build: Build) -> None:
-    firewall = build.plan.firewall
+def _firewall(build: Build, firewall: Firewall | None) -> None:
     if firewall is None:
         return
     if not tree.path("/usr/bin/firewall-offline-cmd").exists():
@@ -105,8 +104,8 @@ def _number(port: str, place: Place | None) -> str:
     )
 
 
-def _authselect(build: Build) -> None:
-    words, place = build.plan.authselect, build.plan.authselect_place
+def _authselect(build: Build, security: Security) -> None:
+    words, place = security.authselect, security.authselect_place
     if words is None:
         return
     what = f"authselect {' '.join(words)}"
@@ -117,11 +116,11 @@ def _authselect(build: Build) -> None:
     run_for(build, what, ["authselect", *words], place=place)
 
 
-def _certificates(build: Build) -> None:
+def _certificates(build: Build, certificates: tuple[Certificate, ...]) -> None:
     """Write %certificate sections; those that the system trusts go through update-ca-trust(8)."""
-    for one in build.plan.certificates:
+    for one in certificates:
         tree.write(one.path, one.text)
-    anchors = [one for one in build.plan.certificates if one.anchor]
+    anchors = [one for one in certificates if one.anchor]
     if not anchors:
         return
     what = "%certificate --type=anchor"

@@ -10,22 +10,23 @@ from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings.programs import message_at, run_for
+from builder.kickstart.settings.locale import Locale
+from builder.kickstart.settings.services import Services
 
 TIME_SERVICES = ("chronyd", "chrony", "ntpd", "systemd-timesyncd")
 UNIT_FOLDERS = ("/usr/lib/systemd/system", "/etc/systemd/system", "/usr/local/lib/systemd/system")
 UNIT_SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
 
 
-def apply(build: Build) -> None:
+def apply(build: Build, services: Services) -> None:
     """Disable, enable, choose the default target."""
-    plan = build.plan
-    disabled = list(plan.services_disabled)
-    if not plan.timezone.ntp:
+    disabled, place = list(services.services_disabled), services.services_place
+    if not build.plan.of(Locale).timezone.ntp:
         disabled += [name for name in TIME_SERVICES if has_unit(name) and name not in disabled]
-    missing = [name for name in plan.services_enabled if not has_unit(name)]
+    missing = [name for name in services.services_enabled if not has_unit(name)]
     if missing:
         raise InputError(
-            message_at(plan.services_place, "services --enabled", f"the image has no {', '.join(missing)}"),
+            message_at(place, "services --enabled", f"the image has no {', '.join(missing)}"),
             hint="put the package into %packages, or remove the name",
         )
     absent = [name for name in disabled if not has_unit(name)]
@@ -33,16 +34,16 @@ def apply(build: Build) -> None:
         build.report.verbose(f"services --disabled: {name} is not in the image")
     present = [unit_name(name) for name in disabled if name not in absent]
     if present:
-        run_for(build, "services --disabled", ["systemctl", "disable", *present], place=plan.services_place)
-    if plan.services_enabled:
-        words = ["systemctl", "enable", *map(unit_name, plan.services_enabled)]
-        run_for(build, "services --enabled", words, place=plan.services_place)
-    if plan.default_target:
-        words = ["systemctl", "set-default", plan.default_target]
+        run_for(build, "services --disabled", ["systemctl", "disable", *present], place=place)
+    if services.services_enabled:
+        words = ["systemctl", "enable", *map(unit_name, services.services_enabled)]
+        run_for(build, "services --enabled", words, place=place)
+    if services.default_target:
+        words = ["systemctl", "set-default", services.default_target]
         run_for(build, "skipx or xconfig", words, place=None)
-    if plan.default_desktop:
-        tree.write("/etc/sysconfig/desktop", f"DESKTOP={plan.default_desktop}\n")
-    if plan.set_up_again:
+    if services.default_desktop:
+        tree.write("/etc/sysconfig/desktop", f"DESKTOP={services.default_desktop}\n")
+    if services.set_up_again:
         # initial-setup(8): asks everything again where the file is there.
         tree.write("/etc/reconfigSys", "")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Host name and connections: each network line becomes a profile, as do its lower devices.
+"""network: the host name, and the connections: each network line becomes a profile, as do its lower devices.
 
 What Anaconda makes of a line is the measure (pyanaconda/modules/network/nm_client.py).
 """
@@ -9,10 +9,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
 
 from builder.kickstart import addresses
 from builder.kickstart.parsed import Kickstart, ParsedCommand
-from builder.kickstart.plan import NetworkInterface
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Setting
 from builder.kickstart.values import DEVICE, MAC, fits
 
 # A network line with nothing else is about the host, not about an interface.
@@ -30,7 +34,76 @@ _BRIDGE = {
 }
 
 
-def plan_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ...]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkInterface:
+    """A connection of the guest: a `network` line, or one of the devices below its bond, bridge or team.
+
+    `device` None: any, or that with the address `mac`. Addresses have been judged. `options` are those
+    of a bond or a bridge. A device that belongs to another one has that in `controller`.
+    """
+
+    name: str = "any"  # of the profile
+    device: str | None = None
+    mac: str | None = None
+    kind: str = "ethernet"  # bond, bridge, team, vlan
+    bootproto: str = "dhcp"  # or static
+    ip: str | None = None
+    prefix: int | None = None
+    gateway: str | None = None
+    ipv6: str | None = None  # auto, dhcp, ADDRESS/PREFIX
+    ipv6_gateway: str | None = None
+    noipv4: bool = False
+    noipv6: bool = False
+    onboot: bool = True
+    mtu: int | None = None
+    dhcp_class: str | None = None
+    default_route: bool = True
+    nameservers: tuple[str, ...] = ()
+    dns_search4: tuple[str, ...] = ()
+    dns_search6: tuple[str, ...] = ()
+    ignore_dns4: bool = False  # name servers of DHCP and of router advertisements
+    ignore_dns6: bool = False
+    ethtool: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    team_config: str | None = None  # JSON: of a team, or of a device in one
+    vlan_id: int | None = None
+    parent: str | None = None  # of a vlan
+    controller: str | None = None
+    controller_kind: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network(Setting):
+    """The host name, and the connections of the guest."""
+
+    hostname: str | None = None
+    interfaces: tuple[NetworkInterface, ...] = ()
+
+    @classmethod
+    def read(cls, ks: Kickstart) -> Self:
+        """Return what the kickstart says of them."""
+        hostname, interfaces = _read_network(ks)
+        return cls(hostname=hostname, interfaces=interfaces)
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yield the rows of `image --plan`."""
+        yield from (("network", _describe(one)) for one in self.interfaces)
+        if self.hostname:
+            yield "network", f"host name {self.hostname}"
+
+
+def _describe(one: NetworkInterface) -> str:
+    name = one.device or one.mac or "any device"
+    if one.controller:
+        return f"{name}: in {one.controller}"
+    v4 = "no IPv4" if one.noipv4 else f"{one.ip}/{one.prefix}" if one.ip else one.bootproto
+    v6 = [] if one.noipv6 or one.ipv6 is None else [f"IPv6 {one.ipv6}"]
+    kind = [] if one.kind == "ethernet" else [one.kind if one.vlan_id is None else f"vlan {one.vlan_id}"]
+    return f"{name}: {', '.join([*kind, v4, *v6])}"
+
+
+def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ...]]:
     """Return the host name and the connections; a later line for the same device replaces the earlier."""
     hostname: str | None = None
     found: dict[str, NetworkInterface] = {}
@@ -45,7 +118,7 @@ def plan_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ...
                 f"letters, digits and -, up to 63 a label, {addresses.LONGEST_HOST} in all",
             )
         if line.options - _NO_INTERFACE:
-            for interface in _plan_line(ks, line):
+            for interface in _read_line(ks, line):
                 found[interface.name] = interface
     return hostname, _join(tuple(found.values()))
 
@@ -65,7 +138,7 @@ def _join(interfaces: tuple[NetworkInterface, ...]) -> tuple[NetworkInterface, .
     return tuple(joined)
 
 
-def _plan_line(ks: Kickstart, line: ParsedCommand) -> list[NetworkInterface]:
+def _read_line(ks: Kickstart, line: ParsedCommand) -> list[NetworkInterface]:
     """Return the connections of one line."""
     device: str | None = str(line.get("device", "")) or None
     mac = device if device is not None and MAC.fullmatch(device) else None
@@ -85,13 +158,13 @@ def _plan_line(ks: Kickstart, line: ParsedCommand) -> list[NetworkInterface]:
         mac=mac,
         onboot=bool(line.get("onboot", True)),
         mtu=_number(ks, line, "mtu", _MTU),
-        ethtool=_plan_ethtool(ks, line),
+        ethtool=_read_ethtool(ks, line),
         place=line.place,
     )
-    return _plan_kind(ks, line, _plan_dns(ks, line, _plan_addresses(ks, line, base)))
+    return _read_kind(ks, line, _read_dns(ks, line, _read_addresses(ks, line, base)))
 
 
-def _plan_addresses(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> NetworkInterface:
+def _read_addresses(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> NetworkInterface:
     """Add what the line says of addresses."""
     # --noipv4 empties it, and bootp is what a DHCP client speaks.
     bootproto = str(line.get("bootProto", "dhcp")).lower().replace("bootp", "dhcp") or "dhcp"
@@ -100,13 +173,13 @@ def _plan_addresses(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) 
             line.place, f"network --bootproto={bootproto}: is not handled", "write dhcp or static"
         )
         return base
-    ip, prefix = _plan_ipv4(ks, line, static=bootproto == "static")
+    ip, prefix = _read_ipv4(ks, line, static=bootproto == "static")
     gateway = _address(ks, line, "gateway", addresses.ipv4)
     if ip and prefix is not None and gateway and not addresses.is_in(gateway, ip, prefix):
         ks.findings.warn(line.place, f"network --gateway={gateway}: is not in the network of {ip}/{prefix}")
     v6 = str(line.get("ipv6", "")) or None
     if v6 not in (None, "auto", "dhcp"):
-        v6 = _plan_ipv6(ks, line, str(v6))
+        v6 = _read_ipv6(ks, line, str(v6))
     return dataclasses.replace(
         base,
         bootproto=bootproto,
@@ -122,7 +195,7 @@ def _plan_addresses(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) 
     )
 
 
-def _plan_ipv4(ks: Kickstart, line: ParsedCommand, *, static: bool) -> tuple[str | None, int | None]:
+def _read_ipv4(ks: Kickstart, line: ParsedCommand, *, static: bool) -> tuple[str | None, int | None]:
     """Return address and prefix; `static` wants both."""
     text, slash, bits = str(line.get("ip", "")).partition("/")
     netmask = str(line.get("netmask", ""))
@@ -155,7 +228,7 @@ def _plan_ipv4(ks: Kickstart, line: ParsedCommand, *, static: bool) -> tuple[str
     return ip, prefix
 
 
-def _plan_ipv6(ks: Kickstart, line: ParsedCommand, text: str) -> str | None:
+def _read_ipv6(ks: Kickstart, line: ParsedCommand, text: str) -> str | None:
     """Return ADDRESS/PREFIX; 64 where no prefix is given, as in Anaconda."""
     address, slash, bits = text.partition("/")
     found = addresses.ipv6(address)
@@ -170,7 +243,7 @@ def _plan_ipv6(ks: Kickstart, line: ParsedCommand, text: str) -> str | None:
     return f"{found}/{bits or 64}"
 
 
-def _plan_dns(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> NetworkInterface:
+def _read_dns(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> NetworkInterface:
     """Add what the line says of name servers."""
     servers = []
     for text in _listed(line, "nameserver"):
@@ -199,7 +272,7 @@ def _plan_dns(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> Net
     )
 
 
-def _plan_kind(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> list[NetworkInterface]:
+def _read_kind(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> list[NetworkInterface]:
     """Make a bond, bridge, team or vlan of the connection, with what is below it."""
     kinds = [kind for kind in ("bond", "bridge", "team") if line.get(f"{kind}slaves")]
     vlan = _number(ks, line, "vlanid", _VLANS)
@@ -213,7 +286,7 @@ def _plan_kind(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> li
     whole: list[NetworkInterface] = []
     if kinds:
         lower = _without_addresses(base) if vlan is not None else base
-        whole = _plan_members(ks, line, kinds[0], lower)
+        whole = _read_members(ks, line, kinds[0], lower)
     if vlan is not None:
         own = str(line.get("interfacename", "")) or f"{base.device}.{vlan}"
         fits(ks, line, DEVICE, own, "the name of a device")
@@ -231,7 +304,7 @@ def _without_addresses(base: NetworkInterface) -> NetworkInterface:
     )  # fmt: skip
 
 
-def _plan_members(
+def _read_members(
     ks: Kickstart, line: ParsedCommand, kind: str, base: NetworkInterface
 ) -> list[NetworkInterface]:
     options: tuple[tuple[str, str], ...] = ()
@@ -279,7 +352,7 @@ def _options(
     return tuple(pairs)
 
 
-def _plan_ethtool(ks: Kickstart, line: ParsedCommand) -> tuple[tuple[str, str], ...]:
+def _read_ethtool(ks: Kickstart, line: ParsedCommand) -> tuple[tuple[str, str], ...]:
     words = str(line.get("ethtool", "")).split()
     pairs = tuple(zip(words[::2], words[1::2], strict=False))
     if len(words) % 2 or any(not re.fullmatch(_ETHTOOL.get(key, r"(?!)"), value) for key, value in pairs):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who is in the image: root, users, groups, keys, and how passwords are handled.
+"""rootpw, user, group, sshkey, and how passwords are handled.
 
 Accounts are looked at as a whole: a clash of names or ids is reported before anything is built.
 """
@@ -9,18 +9,23 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.place import Place
 from builder.kickstart.placeholders import is_placeholder
-from builder.kickstart.plan import Group, Password, SshKey, User
+from builder.kickstart.plan import Password, Setting
 from builder.kickstart.values import ACCOUNT, fits
 
 # Ids that an image may use: a build maps no more (builder.image.isolation.idmap). 65534 is nobody, 65535
 # the "no id" of 16 bit.
 LAST_ID = 65533
+
+UNSET, LOCKED = Password(), Password(locked=True)
 
 # What crypt(5) reads, by its forms; the 13 characters of DES; or what locks an account on purpose.
 _BASE64 = "[./0-9A-Za-z]"
@@ -40,34 +45,92 @@ _HASH = re.compile(
     )
 )
 
-# Options of authconfig(8) that say what every target does anyway, those for weaker hashes, and those that
-# bring accounts of a network, which nothing here would set up.
-_OLD_AUTH_DEFAULTS = frozenset(
-    {
-        *("--enableshadow", "--useshadow", "--passalgo=sha512", "--enablelocauthorize", "--kickstart"),
-        *("--updateall", "--update", "--nostart"),
-    }
-)
-_OLD_AUTH_HASHES = frozenset({"--enablemd5", "--passalgo=md5", "--passalgo=sha256", "--passalgo=descrypt"})
-_NETWORK_ACCOUNTS = re.compile(
-    r"--(enable|use)?(nis|ldap|krb|hesiod|winbind|smb|sssd|ipa|rfc2307|wins|preferdns)\w*(=.*)?"
-)
 
-_AUTHSELECT = frozenset(
-    {"select", "enable-feature", "disable-feature", "opt-out", "apply-changes", "current", "check"}
-)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    """A `user` line; `groups` are supplementary ones."""
+
+    name: str
+    password: Password = UNSET
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[str, ...] = ()
+    primary_group: str | None = None  # a group that is made before; None: one of the user's own name
+    home: str | None = None
+    shell: str | None = None
+    gecos: str = ""
+    place: Place | None = None
 
 
-def plan_root(ks: Kickstart) -> tuple[Password, bool, Place | None]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """A `group` line."""
+
+    name: str
+    gid: int | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SshKey:
+    """A `sshkey` line: `key` goes into the authorized_keys of `user`."""
+
+    user: str
+    key: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accounts(Setting):
+    """Root, users, groups, keys."""
+
+    root_password: Password = LOCKED
+    root_ssh_password: bool = False  # rootpw --allow-ssh
+    root_place: Place | None = None
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
+    ssh_keys: tuple[SshKey, ...] = ()
+
+    @classmethod
+    def read(cls, ks: Kickstart) -> Self:
+        """Return what the kickstart says of them."""
+        root_password, root_ssh_password, root_place = _read_root(ks)
+        users, groups = _read_users(ks)
+        return cls(
+            root_password=root_password,
+            root_ssh_password=root_ssh_password,
+            root_place=root_place,
+            users=users,
+            groups=groups,
+            ssh_keys=_read_ssh_keys(ks),
+        )
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yield the rows of `image --plan`."""
+        yield "accounts", f"root {_state_of(self.root_password)}"
+        for user in self.users:
+            member = f", in {' '.join(user.groups)}" if user.groups else ""
+            yield "accounts", f"{user.name} {_state_of(user.password)}{member}"
+        yield from (("accounts", f"group {group.name}") for group in self.groups)
+        yield from (("accounts", f"ssh key of {key.user}") for key in self.ssh_keys)
+
+
+def _state_of(password: Password) -> str:
+    if password.locked:
+        return "locked"
+    return "with a password" if password.hash or password.plain else "without a password"
+
+
+def _read_root(ks: Kickstart) -> tuple[Password, bool, Place | None]:
     """Return root's password, whether ssh may take it, and the line. Without one root is locked."""
     line = ks.last("rootpw")
     if line is None:
         ks.findings.note(None, "no rootpw line: root is locked")
-        return Password(locked=True), False, None
-    return plan_password(ks, line, who="root"), bool(line.get("allow_ssh", False)), line.place
+        return LOCKED, False, None
+    return _read_password(ks, line, who="root"), bool(line.get("allow_ssh", False)), line.place
 
 
-def plan_password(ks: Kickstart, line: ParsedCommand, *, who: str) -> Password:
+def _read_password(ks: Kickstart, line: ParsedCommand, *, who: str) -> Password:
     """Return the password of a rootpw or user line.
 
     A word given as a hash that is none (`locked`, `nothing`, `!!`): nobody could log in with it, so it
@@ -79,7 +142,7 @@ def plan_password(ks: Kickstart, line: ParsedCommand, *, who: str) -> Password:
     if is_placeholder(text):
         what = f"{line.name}: the password of {who} is a placeholder, not filled in"
         ks.findings.error(line.place, what, "replace it with a password, or write --lock")
-        return Password(locked=True)
+        return LOCKED
     if not line.get("isCrypted", False):
         return Password(plain=text or None, locked=locked or not text)
     if _HASH.fullmatch(text):
@@ -96,17 +159,17 @@ def plan_password(ks: Kickstart, line: ParsedCommand, *, who: str) -> Password:
             f"{line.name}: the password of {who} is not a crypt(5) hash; the account is locked",
             "write --lock to say so",
         )
-    return Password(locked=True)
+    return LOCKED
 
 
-def plan_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
+def _read_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
     """Return the accounts to make, and the groups of group lines and of `--groups=name(gid)`."""
     groups: dict[str, Group] = {}
     users: dict[str, User] = {}
     for line in ks.all("group"):
         name = str(line.get("name", ""))
         if fits(ks, line, ACCOUNT, name, "a group name"):
-            gid = _plan_id(ks, line, "--gid", line.get("gid"))
+            gid = _read_id(ks, line, "--gid", line.get("gid"))
             _add_group(ks, groups, Group(name=name, gid=gid, place=line.place))
     for line in ks.all("user"):
         name = str(line.get("name", ""))
@@ -117,11 +180,11 @@ def plan_users(ks: Kickstart) -> tuple[tuple[User, ...], tuple[Group, ...]]:
             continue
         if name in users:
             ks.findings.warn(line.place, f"a second user line for {name}: the last one counts")
-        users[name] = _plan_user(ks, line, name, _plan_groups(ks, line, groups))
+        users[name] = _read_user(ks, line, name, _read_groups(ks, line, groups))
     return _settle(ks, users, groups), tuple(groups.values())
 
 
-def _plan_groups(ks: Kickstart, line: ParsedCommand, groups: dict[str, Group]) -> tuple[str, ...]:
+def _read_groups(ks: Kickstart, line: ParsedCommand, groups: dict[str, Group]) -> tuple[str, ...]:
     """Return the names of `--groups`; those with an id join `groups`."""
     member = []
     for text in line.get("groups", ()):
@@ -131,7 +194,7 @@ def _plan_groups(ks: Kickstart, line: ParsedCommand, groups: dict[str, Group]) -
             continue
         member.append(name)
         if number is not None:
-            gid = _plan_id(ks, line, f"--groups={name}", int(number))
+            gid = _read_id(ks, line, f"--groups={name}", int(number))
             _add_group(ks, groups, Group(name=name, gid=gid, place=line.place))
     return tuple(dict.fromkeys(member))
 
@@ -158,7 +221,7 @@ def _add_group(ks: Kickstart, groups: dict[str, Group], group: Group) -> None:
         groups[group.name] = group
 
 
-def _plan_id(ks: Kickstart, line: ParsedCommand, option: str, value: int | None) -> int | None:
+def _read_id(ks: Kickstart, line: ParsedCommand, option: str, value: int | None) -> int | None:
     """Return a uid or gid that an image can have."""
     if value is None or 0 < int(value) <= LAST_ID:
         return None if value is None else int(value)
@@ -209,7 +272,7 @@ def _where(place: Place | None) -> str:
     return f"{place.file}:{place.line}" if place else "another line"
 
 
-def _plan_user(ks: Kickstart, line: ParsedCommand, name: str, groups: tuple[str, ...]) -> User:
+def _read_user(ks: Kickstart, line: ParsedCommand, name: str, groups: tuple[str, ...]) -> User:
     home, shell, gecos = (str(line.get(key, "")) for key in ("homedir", "shell", "gecos"))
     for text in (home, shell):
         if text and (not text.startswith("/") or re.search(r"[:\n]", text) or ".." in text.split("/")):
@@ -218,9 +281,9 @@ def _plan_user(ks: Kickstart, line: ParsedCommand, name: str, groups: tuple[str,
         ks.findings.error(line.place, "user --gecos: a colon ends the field", "leave the colon out")
     return User(
         name=name,
-        password=plan_password(ks, line, who=name),
-        uid=_plan_id(ks, line, "--uid", line.get("uid")),
-        gid=_plan_id(ks, line, "--gid", line.get("gid")),
+        password=_read_password(ks, line, who=name),
+        uid=_read_id(ks, line, "--uid", line.get("uid")),
+        gid=_read_id(ks, line, "--gid", line.get("gid")),
         groups=groups,
         home=home or None,
         shell=shell or None,
@@ -229,7 +292,7 @@ def _plan_user(ks: Kickstart, line: ParsedCommand, name: str, groups: tuple[str,
     )
 
 
-def plan_ssh_keys(ks: Kickstart) -> tuple[SshKey, ...]:
+def _read_ssh_keys(ks: Kickstart) -> tuple[SshKey, ...]:
     """Return the keys of sshkey lines."""
     keys = []
     for line in ks.all("sshkey"):
@@ -260,57 +323,3 @@ def has_public_key(line: str) -> bool:
             if length and blob[4 : 4 + length] == kind.encode() and len(blob) > 4 + length:
                 return "\n" not in line
     return False
-
-
-def plan_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | None]:
-    """Return the arguments of authselect(8), None when nothing is asked for, and the line.
-
-    auth and authconfig (EL 7 and before): their usual options say what every target does anyway.
-    """
-    for old in ks.all("auth", "authconfig"):
-        _tell_old_options(ks, old)
-    line = ks.last("authselect")
-    if line is None:
-        return None, None
-    if line.words and all(word in _OLD_AUTH_DEFAULTS for word in line.words):
-        ks.findings.warn(
-            line.place,
-            "authselect has no such options; every target behaves as they asked of authconfig",
-            "leave the line out",
-        )
-        return None, None
-    if line.words and line.words[0].startswith("--"):
-        # Anaconda hands them to authselect(8), which refuses them, and goes on.
-        _tell_old_options(ks, line)
-        return None, None
-    if not line.words or line.words[0] not in _AUTHSELECT:
-        ks.findings.error(
-            line.place, "authselect: its first word is one of its commands", "such as authselect select sssd"
-        )
-    return line.words, line.place
-
-
-def _tell_old_options(ks: Kickstart, line: ParsedCommand) -> None:
-    """Say what becomes of options of authconfig(8), which is not run."""
-    if weak := _OLD_AUTH_HASHES & set(line.words):
-        ks.findings.warn(
-            line.place,
-            f"{line.name} {' '.join(sorted(weak))}: new passwords are hashed as the target does it",
-        )
-    left = [word for word in line.words if word not in _OLD_AUTH_DEFAULTS | _OLD_AUTH_HASHES]
-    network = [word for word in left if _NETWORK_ACCOUNTS.fullmatch(word)]
-    others = [word for word in left if word not in network and not word.startswith("--disable")]
-    if network:
-        ks.findings.error(
-            line.place,
-            f"{line.name} {' '.join(network)}: authconfig is not run, accounts of a network are not set up",
-            "write an authselect line, or set SSSD up in a %post script",
-        )
-    elif others:
-        ks.findings.warn(
-            line.place,
-            f"{line.name} {' '.join(others)}: authconfig is not run; PAM stays as packaged",
-            "write an authselect line where it matters",
-        )
-    else:
-        ks.findings.note(line.place, f"{line.name}: shadow passwords with sha512 are what every target has")

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""lang, keyboard, timezone, timesource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from builder.kickstart import addresses
+from builder.kickstart.parsed import Kickstart
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Setting
+from builder.kickstart.values import KEYMAP, LANG, LAYOUT, ZONE, fits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keyboard:
+    """The `keyboard` line: console keymap, X layouts."""
+
+    keymap: str = "us"
+    layouts: tuple[str, ...] = ()
+    switch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timezone:
+    """The `timezone` line with its `timesource` lines."""
+
+    name: str = "Etc/UTC"
+    utc: bool = True
+    ntp: bool = True
+    servers: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    nts: tuple[str, ...] = ()  # the ones among both that use Network Time Security
+    place: Place | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Locale(Setting):
+    """Language, keyboard and time."""
+
+    lang: str = "C.UTF-8"
+    extra_langs: tuple[str, ...] = ()
+    keyboard: Keyboard = Keyboard()
+    timezone: Timezone = Timezone()
+
+    @classmethod
+    def read(cls, ks: Kickstart) -> Self:
+        """Return what the kickstart says of them."""
+        lang, extra_langs = _read_lang(ks)
+        return cls(
+            lang=lang, extra_langs=extra_langs, keyboard=_read_keyboard(ks), timezone=_read_timezone(ks)
+        )
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yield the rows of `image --plan`."""
+        zone = self.timezone
+        clock = "UTC" if zone.utc else "local time"
+        yield "locale", f"{' '.join((self.lang, *self.extra_langs))}, keyboard {self.keyboard.keymap}"
+        yield "time", f"{zone.name}, hardware clock in {clock}{'' if zone.ntp else ', no NTP'}"
+        yield from (("time", f"server {name}") for name in zone.servers)
+        yield from (("time", f"pool {name}") for name in zone.pools)
+
+
+def _read_lang(ks: Kickstart) -> tuple[str, tuple[str, ...]]:
+    """Return the language and the additional ones."""
+    line = ks.last("lang")
+    if line is None:
+        return "C.UTF-8", ()
+    lang = str(line.get("lang"))
+    extra = tuple(str(name) for name in line.get("addsupport", ()))
+    for name in (lang, *extra):
+        fits(ks, line, LANG, name, "a locale such as en_US.UTF-8")
+    return lang, extra
+
+
+def _read_keyboard(ks: Kickstart) -> Keyboard:
+    """Return the console keymap and the X layouts.
+
+    As Anaconda does, the argument stands for whichever of --vckeymap and --xlayouts is not given.
+    """
+    line = ks.last("keyboard")
+    if line is None:
+        return Keyboard()
+    plain = str(line.get("_keyboard", line.get("keyboard", "")))
+    keymap = str(line.get("vc_keymap", "")) or plain
+    layouts = tuple(str(layout) for layout in line.get("x_layouts", ()))
+    if not keymap and layouts:
+        keymap = re.split(r"[ (]", layouts[0])[0]
+    fits(ks, line, KEYMAP, keymap, "a keymap such as us")
+    for layout in layouts:
+        fits(ks, line, LAYOUT, layout, "an X layout such as us or de (nodeadkeys)")
+    switch = tuple(str(option) for option in line.get("switch_options", ()))
+    return Keyboard(keymap=keymap, layouts=layouts, switch=switch)
+
+
+def _read_timezone(ks: Kickstart) -> Timezone:
+    """Return the time zone and where the time comes from."""
+    line = ks.last("timezone")
+    sources = ks.all("timesource")
+    ntp = not any(source.get("ntp_disable", False) for source in sources)
+    servers = [(source, str(source.get("ntp_server"))) for source in sources if source.get("ntp_server")]
+    pools = [(source, str(source.get("ntp_pool"))) for source in sources if source.get("ntp_pool")]
+    name, utc = "Etc/UTC", True
+    if line is not None:
+        if zone := str(line.get("timezone", "") or ""):
+            name = zone
+            fits(ks, line, ZONE, name, "a time zone such as Europe/Vienna")
+            utc = bool({"--utc", "--isUtc"} & line.options)
+        ntp = ntp and "--nontp" not in line.options
+        left_out = line.values.get("--ntpservers", "").split(",")
+        servers += [(line, str(host)) for host in (*left_out, *line.get("ntpservers", ())) if host]
+    for source, host in (*servers, *pools):
+        if not (addresses.is_domain(host) or addresses.ipv6(host)):
+            ks.findings.error(source.place, f'{source.name}: "{host}" is not a host name or an address')
+    return Timezone(
+        name=name,
+        utc=utc,
+        ntp=ntp,
+        servers=tuple(dict.fromkeys(host for _, host in servers)),
+        pools=tuple(dict.fromkeys(host for _, host in pools)),
+        nts=tuple(dict.fromkeys(host for source, host in (*servers, *pools) if source.get("nts", False))),
+        place=(line or sources[0]).place if line or sources else None,
+    )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""services, firstboot, skipx, xconfig."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from builder.kickstart.parsed import Kickstart
+from builder.kickstart.place import Place
+from builder.kickstart.plan import Setting
+from builder.kickstart.values import UNIT, fits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services(Setting):
+    """What runs in the guest."""
+
+    services_enabled: tuple[str, ...] = ()
+    services_disabled: tuple[str, ...] = ()
+    services_place: Place | None = None
+    set_up_again: bool = False  # firstboot --reconfig
+    default_target: str | None = None  # graphical.target by xconfig --startxonboot, multi-user by skipx
+    default_desktop: str | None = None  # xconfig --defaultdesktop
+
+    @classmethod
+    def read(cls, ks: Kickstart) -> Self:
+        """Return what the kickstart says of them."""
+        enabled, disabled, place = _read_services(ks)
+        enabled_setup, disabled_setup, set_up_again = _read_setup(ks)
+        return cls(
+            services_enabled=enabled + enabled_setup,
+            services_disabled=disabled + disabled_setup,
+            services_place=place,
+            set_up_again=set_up_again,
+            default_target=_read_default_target(ks),
+            default_desktop=_read_desktop(ks),
+        )
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yield the rows of `image --plan`."""
+        if self.services_enabled:
+            yield "services", f"enable {' '.join(self.services_enabled)}"
+        if self.services_disabled:
+            yield "services", f"disable {' '.join(self.services_disabled)}"
+        if self.default_target:
+            yield "services", f"default {self.default_target}"
+
+
+def _read_services(ks: Kickstart) -> tuple[tuple[str, ...], tuple[str, ...], Place | None]:
+    """Return what to enable, what to disable, and the line. Disabling comes first, as in Anaconda."""
+    line = ks.last("services")
+    if line is None:
+        return (), (), None
+    lists = []
+    for key in ("enabled", "disabled"):
+        names = tuple(dict.fromkeys(str(name) for name in line.get(key, ())))
+        lists.append(tuple(name for name in names if fits(ks, line, UNIT, name, "the name of a unit")))
+    return lists[0], lists[1], line.place
+
+
+def _read_setup(ks: Kickstart) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Return which set-up programs run at the first boot, which do not, and whether they ask all again.
+
+    Only for packages that are named: no other is in the image.
+    """
+    line = ks.last("firstboot")
+    if line is None:
+        return (), (), False
+    units = tuple(f"{name}.service" for name in ("initial-setup", "firstboot") if name in ks.packages)
+    if not units:
+        ks.findings.note(line.place, "firstboot has no effect: %packages names no set-up program")
+        return (), (), False
+    if {"--disable", "--disabled"} & line.options:
+        return (), units, False
+    again = "--reconfig" in line.options
+    if again or {"--enable", "--enabled"} & line.options:
+        ks.findings.warn(
+            line.place,
+            f"firstboot: {units[0]} asks on the console at the first boot, where a cloud has nobody",
+            "write firstboot --disable",
+        )
+        return units, (), again
+    return (), (), False
+
+
+def _read_default_target(ks: Kickstart) -> str | None:
+    """Return the default target: skipx and xconfig --startxonboot say one."""
+    graphical = ks.last("xconfig")
+    if graphical is not None and "--startxonboot" in graphical.options:
+        return "graphical.target"
+    return "multi-user.target" if ks.last("skipx") else None
+
+
+def _read_desktop(ks: Kickstart) -> str | None:
+    """Return the desktop that xconfig --defaultdesktop names."""
+    line = ks.last("xconfig")
+    if line is None or not (name := str(line.get("defaultdesktop", ""))):
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        ks.findings.error(line.place, f'xconfig --defaultdesktop: "{name}" is not a name', "such as GNOME")
+    return name
