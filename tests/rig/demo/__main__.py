@@ -16,6 +16,7 @@ from builder.files import sha256_file, write_atomic
 from builder.places import SPECS
 from builder.targets import Target, find_target
 from tests.rig.demo.host import find_own_target, find_wants, read_mirrors, read_os_release
+from tests.rig.needs import is_ready
 
 CHECKOUT = SPECS.parent
 OUT = CHECKOUT / "out"
@@ -38,10 +39,7 @@ def main() -> int:
     say(
         "A guest image from a kickstart, booted, in Glance: everything here is real and runs on this machine."
     )
-    wants = list(find_wants(CHECKOUT))
-    for want in wants:
-        print(f"error: {want}", file=sys.stderr)
-    if wants:
+    if not is_ready(find_wants(CHECKOUT)):
         return 4
     own = find_own_target(read_os_release())
     target = own or find_target("fixture-12")

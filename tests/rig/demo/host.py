@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import configparser
-import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.memory import available_memory
 from builder.sizes import GIB
 from builder.targets import Target, TargetFamily, load_targets
+from tests.rig.needs import find_missing_room
 
 # Measured on the fixture JeOS: caches and environment of the plane 1.6 GB, image and work 1.5 GB.
 DISK = 5 * GIB
@@ -69,12 +68,7 @@ def read_mirrors(folder: Path = Path("/etc/yum.repos.d")) -> tuple[Mirror, ...]:
 
 def find_wants(folder: Path) -> Iterator[str]:
     """Yield what this host lacks for the demo, each in a sentence."""
-    free = shutil.disk_usage(folder).free
-    if free < DISK:
-        yield f"{folder}: {free / GIB:.1f} GiB are free, the demo needs {DISK / GIB:.0f}"
-    available = available_memory()
-    if available < MEMORY:
-        yield f"{available / GIB:.1f} GiB of memory are free, the demo needs {MEMORY / GIB:.0f}"
+    yield from find_missing_room("the demo", folder=folder, disk=DISK, memory=MEMORY)
     try:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -21,6 +21,7 @@ from builder.errors import BuildError
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.machine.machine import SHARED, Machine
+from tests.rig.needs import is_ready
 from tests.rig.talk.browser import browser
 from tests.rig.talk.host import NEEDS, find_substitutes, find_wants
 from tests.rig.talk.machine import ADDRESSES, COMPUTE_SUPPORTS, cloud_machine, connect, install
@@ -108,10 +109,7 @@ class Talk:
 def main() -> int:
     """Give the talk; return the exit code. The page is written however far it gets."""
     print(f"It needs {NEEDS}.")
-    wants = list(find_wants(CHECKOUT))
-    for want in wants:
-        print(f"error: {want}", file=sys.stderr)
-    if wants:
+    if not is_ready(find_wants(CHECKOUT)):
         return 4
     notes = list(find_substitutes())
     for note in notes:

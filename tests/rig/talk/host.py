@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.memory import available_memory
 from builder.sizes import GIB
 from tests.rig.machine.machine import reason_not_to_boot
+from tests.rig.needs import find_missing_room
 from tests.rig.talk.browser import PROGRAMS, find_browser
 
 # Measured: caches, RPMs, image; the files of the machine lie in memory, next to its services and its guest.
@@ -30,12 +29,7 @@ def find_wants(folder: Path) -> Iterator[str]:
         yield reason
     if (os.cpu_count() or 1) < CORES:
         yield f"{os.cpu_count()} cores are here, the talk needs {CORES}"
-    available = available_memory()
-    if available < MEMORY:
-        yield f"{available / GIB:.1f} GiB of memory are free, the talk needs {MEMORY / GIB:.0f}"
-    free = shutil.disk_usage(folder).free
-    if free < DISK:
-        yield f"{folder}: {free / GIB:.1f} GiB are free, the talk needs {DISK / GIB:.0f}"
+    yield from find_missing_room("the talk", folder=folder, disk=DISK, memory=MEMORY)
     if find_browser() is None:
         yield f"{PROGRAMS[0]} is not installed, which takes the pictures (make talk installs it)"
     if not Path("/dev/net/tun").exists():

@@ -17,6 +17,8 @@ UNCHANGED, CHANGED = "unchanged", "changed"
 # The programs take back what they have begun when they are asked to end.
 PATIENCE = 60
 PATIENCE_FOR_ANSWER = 180
+# What `systemctl is-enabled` says of units that start at boot, by themselves or with others.
+AT_BOOT = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
 KINDS = {4: AccessError, 5: UnreachableError}
 # They die with us when we are killed, and the next run finds no other at work.
 OURSELVES = RunAs("root")
@@ -144,25 +146,19 @@ class Acting:
         return bool(missing or old)
 
     def _support(self, step):
-        waiting = [unit for unit in step.units if not self._is_up(unit)]
+        active = [unit for unit, said in _ask_systemd("is-active", step.units) if said == "active"]
+        lasting = [unit for unit, said in _ask_systemd("is-enabled", active) if said in AT_BOOT]
+        waiting = [unit for unit in step.units if unit not in lasting]
         self._systemctl(("enable", "--now"), waiting)
         return bool(waiting)
 
     def _stay_up(self, step):
         """A daemon that was started may end a moment later: what it stands on may not be there."""
-        answer = processes.run(["systemctl", "is-active", *step.units], ok=None).out.split()
-        ended = [unit for unit, state in zip(step.units, answer) if state != "active"]
+        ended = [unit for unit, said in _ask_systemd("is-active", step.units) if said != "active"]
         if ended:
             message = "%s was started, and does not run any more" % ", ".join(ended)
             raise UtilityError(message, hint="journalctl -u %s" % ended[0])
         return False
-
-    def _is_up(self, unit):
-        """Say whether a unit, by its full name, is active and starts at boot."""
-        checks = ("is-active", "is-enabled")
-        return all(
-            processes.run(["systemctl", "--quiet", check, unit], ok=None).code == 0 for check in checks
-        )
 
     def _systemctl(self, verb, units):
         """Do a verb to units, by their full names; systemd starts at once what waits for no other."""
@@ -205,6 +201,13 @@ class Acting:
         steps.RemoveBusUser: _remove_bus_user,
         steps.RemoveFiles: _remove,
     }
+
+
+def _ask_systemd(question, units):
+    """Return (unit, word) of what `systemctl is-active` or `is-enabled` says of units that are there."""
+    if not units:
+        return []
+    return list(zip(units, processes.run(["systemctl", question, *units], ok=None).out.split()))
 
 
 def _run(argv, given=None):

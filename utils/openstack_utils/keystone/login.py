@@ -123,6 +123,9 @@ class Login:
             if error.status != 401 or self.credentials.user != "admin":
                 raise self._explained(error) from None
             return self._log_in_otherwise(error, urls, region, domain)
+        return self._session_of(user_id, domain)
+
+    def _session_of(self, user_id, domain):
         self._check_domain(domain)
         return Session(self.identity, domain, user_id=user_id)
 
@@ -213,9 +216,7 @@ class Login:
         is_here = bootstrap.is_possible and is_local(urlsplit(self.credentials.url).hostname)
         if is_here and not self.options.dry_run and bootstrap.wait_for_others(self.console.note):
             try:
-                user_id = self._log_in(self.credentials)
-                self._check_domain(domain)
-                return Session(self.identity, domain, user_id=user_id)
+                return self._session_of(self._log_in(self.credentials), domain)
             except RemoteError as error:
                 if error.status != 401:
                     raise
