@@ -17,7 +17,7 @@ from typing import Any
 from builder.errors import CommandFailed
 from builder.folders import remove_tree
 from builder.formats.diskimage import FORMATS, DiskImage, read_header
-from builder.guest import filesystems
+from builder.guest import readers
 from builder.guest.cloudconfig import read_cloud_config
 from builder.guest.filesystems import FoundFileSystem
 from builder.guest.imagedisk import ImageDisk
@@ -104,7 +104,7 @@ class ImageEvidence:
                 for system in self.disk.filesystems:
                     if system.uuid == uuid:
                         return system
-        linux = [system for system in self.disk.filesystems if system.type in filesystems.LINUX]
+        linux = [system for system in self.disk.filesystems if readers.has_labels(system.type)]
         if not linux:
             raise not_done("no file system of Linux was found on the disk")
         return max(linux, key=lambda system: system.size)
@@ -126,7 +126,7 @@ class ImageEvidence:
         tree = ImageTree(self._unpack(self.root, self.root_options))
         for mount in sorted(self._mounts(tree), key=lambda mount: mount.point):
             system = self.disk.find_source(mount.source)
-            if system and mount.point != "/" and system.type in (*filesystems.LINUX, "vfat"):
+            if system and mount.point != "/" and readers.is_read(system.type):
                 tree.put(mount.point, self._unpack(system, mount.options))
         return tree
 
@@ -143,7 +143,7 @@ class ImageEvidence:
             )
         if not folder.exists():
             try:
-                filesystems.unpack(self.runner, self.disk.raw, system, folder, self.work, options)
+                readers.unpack(self.runner, self.disk.raw, system, folder, self.work, options)
             except BaseException as error:
                 # Half of it must not be taken for all.
                 if folder.exists():

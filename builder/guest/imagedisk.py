@@ -13,7 +13,7 @@ from pathlib import Path
 
 from builder.formats.diskimage import DiskImage
 from builder.formats.partitions import PartitionTable, read_table
-from builder.guest import filesystems
+from builder.guest import filesystems, readers
 from builder.guest.filesystems import FoundFileSystem
 from builder.guest.outcome import not_done
 from builder.guest.volumes import Volumes, read_volumes
@@ -80,8 +80,8 @@ class ImageDisk:
         """What the file systems' checkers complain of, by the names of the file systems."""
         found: dict[str, str] = {}
         for system in self.filesystems:
-            if system.type in filesystems.CHECKED:
-                said = filesystems.check(self._runner, self.raw, system, self._work)
+            if readers.is_read(system.type):
+                said = readers.check(self._runner, self.raw, system, self._work)
                 if said:
                     found[system.name] = said
         return found

@@ -14,7 +14,7 @@ import pytest
 
 from builder import tools
 from builder.formats.partitions import read_table
-from builder.guest import filesystems
+from builder.guest import filesystems, readers
 from builder.guest.outcome import CannotCheck
 from builder.guest.readers.btrfs import subvolumes
 from builder.guest.readers.btrfs_labels import read_labels
@@ -106,8 +106,8 @@ def test_files_are_read_from_outside(
     assert system.type == partition.fstype
     target = tmp_path / "target"
 
-    assert filesystems.check(runner, disk, system, tmp_path) is None
-    filesystems.unpack(runner, disk, system, target, tmp_path)
+    assert readers.check(runner, disk, system, tmp_path) is None
+    readers.unpack(runner, disk, system, target, tmp_path)
 
     found, expected = contents(target), contents(source)
     found.pop("lost+found", None)
@@ -132,13 +132,13 @@ def test_a_subvolume_is_read_as_it_is_mounted(tmp_path: Path, runner: Runner, so
     system = filesystems.identify(runner, disk, read_table(disk).partitions[0])
     assert system is not None
 
-    filesystems.unpack(runner, disk, system, tmp_path / "home", tmp_path, ("subvol=home",))
+    readers.unpack(runner, disk, system, tmp_path / "home", tmp_path, ("subvol=home",))
 
     assert sorted(contents(tmp_path / "home")) == [f"name-{number:05d}" for number in range(3)]
     with filesystems.copied(disk, system, tmp_path) as copy:
         assert subvolumes(runner, copy) == {"root": 256, "root/var": 257, "home": 258}
     with pytest.raises(CannotCheck, match="no subvolume other"):
-        filesystems.unpack(runner, disk, system, tmp_path / "x", tmp_path, ("subvol=other",))
+        readers.unpack(runner, disk, system, tmp_path / "x", tmp_path, ("subvol=other",))
 
 
 def test_volumes_are_found_and_read_in_their_pieces(tmp_path: Path, runner: Runner, source: Path) -> None:
@@ -160,9 +160,9 @@ def test_volumes_are_found_and_read_in_their_pieces(tmp_path: Path, runner: Runn
     ]
     for system in systems:
         assert system is not None
-        assert filesystems.check(runner, disk, system, tmp_path) is None
+        assert readers.check(runner, disk, system, tmp_path) is None
     assert systems[0] is not None
-    filesystems.unpack(runner, disk, systems[0], tmp_path / "target", tmp_path)
+    readers.unpack(runner, disk, systems[0], tmp_path / "target", tmp_path)
     assert contents(tmp_path / "target") == contents(source)
 
 
@@ -197,7 +197,7 @@ def test_damage_of_xfs_is_reported_by_its_checker(tmp_path: Path, runner: Runner
     system = filesystems.identify(runner, disk, read_table(disk).partitions[0])
     assert system is not None
 
-    assert filesystems.check(runner, disk, system, tmp_path)
+    assert readers.check(runner, disk, system, tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -289,8 +289,8 @@ def labels_of(disk: Path, runner: Runner, work: Path, *options: str) -> dict[str
     system = filesystems.identify(runner, disk, read_table(disk).partitions[0])
     assert system is not None
     folder = work / " ".join(["unpacked", *options])
-    filesystems.unpack(runner, disk, system, folder, work, options)
-    found = filesystems.labels(runner, disk, system, folder, work, options)
+    readers.unpack(runner, disk, system, folder, work, options)
+    found = readers.labels(runner, disk, system, folder, work, options)
     unpacked = {f"/{path.relative_to(folder)}" for path in folder.rglob("*")} | {"/"}
     others = {path: stat.S_IFMT(inode.mode) for path, inode in found.items() if path not in unpacked}
     assert others == {path: kind for path, kind in SPECIAL.items() if path in found}

@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 
 from builder import files
-from builder.guest import filesystems, initramfs
+from builder.guest import initramfs, readers
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
+from builder.guest.readers.ext import free_data
 from builder.kickstart.disk.filesystems import EXT
 from builder.room import run_apart
 from builder.sizes import MIB
@@ -172,8 +173,11 @@ def _file_systems_clean(evidence: ImageEvidence) -> Outcome:
     if not evidence.disk.filesystems:
         raise not_done("no file system was found on the disk")
     problems = [f"{name}: {said}" for name, said in evidence.disk.complaints.items()]
-    known = (*filesystems.CHECKED, "swap")
-    strange = [system for system in evidence.disk.filesystems if system.type not in known]
+    strange = [
+        system
+        for system in evidence.disk.filesystems
+        if not readers.is_read(system.type) and system.type != "swap"
+    ]
     if strange and not problems:
         names = ", ".join(f"{system.type} in {system.name}" for system in strange)
         raise not_done(f"no checker works without a device: {names}")
@@ -262,7 +266,7 @@ def _free_space(evidence: ImageEvidence) -> Outcome:
     allowed = max(MIB, int(evidence.image.stat().st_size * 0.03))
     for system in evidence.disk.filesystems:
         if system.type in EXT:
-            dirty, free = filesystems.free_data(evidence.runner, evidence.disk.raw, system)
+            dirty, free = free_data(evidence.runner, evidence.disk.raw, system)
             seen += free
             if dirty > allowed:
                 number = system.partition.number

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder.formats.file_contexts import FileContexts
-from builder.guest import filesystems
+from builder.guest import readers
 from builder.guest.evidence import ImageEvidence
 from builder.guest.filesystems import FoundFileSystem
 from builder.guest.outcome import Check, Outcome, judge_all, not_applicable
@@ -26,12 +26,10 @@ def _labels(evidence: ImageEvidence) -> Outcome:
     points = {mount.point for mount in evidence.mounts if mount.point.startswith("/")}
     problems, count = [], 0
     for system, point, options in _mounted(evidence):
-        if system.type == "vfat":
-            continue  # it holds no labels: its mount does
+        if not readers.has_labels(system.type):
+            continue  # its mount has one for all
         folder = evidence.tree.resolve(point)
-        inodes = filesystems.labels(
-            evidence.runner, evidence.disk.raw, system, folder, evidence.work, options
-        )
+        inodes = readers.labels(evidence.runner, evidence.disk.raw, system, folder, evidence.work, options)
         for own, inode in inodes.items():
             path = point.rstrip("/") + own if own != "/" else point
             # What lies beneath a mount point nobody sees; the folder itself is seen by what mounts there.

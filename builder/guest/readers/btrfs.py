@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder import tools
+from builder.guest.filesystems import FoundFileSystem, check_copy, copied
 from builder.guest.outcome import not_done
+from builder.guest.readers.btrfs_labels import read_labels
+from builder.guest.readers.inodes import LabelledInode
 from builder.room import run_apart
 from builder.runner import Runner
 
@@ -17,7 +20,38 @@ _TOP_LEVEL = 5
 _MOST_PACKED = 4
 
 
-def unpack(runner: Runner, image: Path, target: Path, options: Sequence[str]) -> None:
+def check(runner: Runner, disk: Path, system: FoundFileSystem, work: Path) -> str | None:
+    """Run btrfs check; return what it complains of."""
+    return check_copy(runner, disk, system, work, ("btrfs", "check", "--readonly"))
+
+
+def unpack(
+    runner: Runner,
+    disk: Path,
+    system: FoundFileSystem,
+    target: Path,
+    work: Path,
+    options: Sequence[str],
+) -> None:
+    """Write its files into `target`."""
+    with copied(disk, system, work) as copy:
+        _restore(runner, copy, target, options)
+
+
+def labels(
+    runner: Runner,
+    disk: Path,
+    system: FoundFileSystem,
+    _folder: Path,
+    work: Path,
+    options: Sequence[str],
+) -> dict[str, LabelledInode]:
+    """Return what every path below a subvolume is and its label."""
+    with copied(disk, system, work) as copy:
+        return read_labels(copy, find_subvolume(runner, copy, options))
+
+
+def _restore(runner: Runner, image: Path, target: Path, options: Sequence[str]) -> None:
     """Write the files of a subvolume below `target`: of the one that the mount `options` name.
 
     Raises:

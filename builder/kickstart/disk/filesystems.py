@@ -26,14 +26,17 @@ Refusal = tuple[str, str]
 class FileSystemKind:
     """One file system, or another kind of partition.
 
-    `label` is the longest in bytes, `least` the smallest size in MiB; `refuse` gets --mkfsoptions. `tools`
-    are programs of this host that write it. In a guest `package` has its tools, and of them `grown_by` grows
-    it while it is mounted; `is_checked` says whether it is checked at boot. `grub` is the module of GRUB that
-    reads it, where every GRUB of ours does not have it anyway; `dracut` the module of dracut that finds a
-    root on it, where its driver is not enough. `by_dib`: diskimage-builder makes it. `is_named`: --fstype
-    takes it.
+    `module` is the name of the modules that write it (in `builder.image.disk.filesystems`) and read it for
+    `verify` (in `builder.guest.readers`, where it holds files). `label` is the longest in bytes, `least` the
+    smallest size in MiB; `refuse` gets --mkfsoptions. `tools` are programs of this host that write it. In a
+    guest `package` has its tools, and of them `grown_by` grows it while it is mounted; `is_checked` says
+    whether it is checked at boot. `grub` is the module of GRUB that reads it, where every GRUB of ours does
+    not have it anyway; `dracut` the module of dracut that finds a root on it, where its driver is not enough.
+    `has_labels`: it keeps owners and labels, so that a root may be on it. `by_dib`: diskimage-builder makes
+    it. `is_named`: --fstype takes it.
     """
 
+    module: str | None = None
     label: int = 0
     least: int = 1
     why_least: str = ""
@@ -44,6 +47,7 @@ class FileSystemKind:
     is_checked: bool = True
     grub: str | None = None
     dracut: str | None = None
+    has_labels: bool = True
     by_dib: bool = True
     is_named: bool = True
 
@@ -152,8 +156,10 @@ def _refuse_btrfs(given: str | None) -> Iterator[Refusal]:
                 )
 
 
-_EXT = FileSystemKind(label=16, refuse=_refuse_ext, package="e2fsprogs", grown_by="resize2fs")
-_FAT = FileSystemKind(label=11, refuse=_refuse_vfat, tools=("mkfs.vfat", "mcopy"))
+_EXT = FileSystemKind(module="ext", label=16, refuse=_refuse_ext, package="e2fsprogs", grown_by="resize2fs")
+_FAT = FileSystemKind(
+    module="vfat", label=11, refuse=_refuse_vfat, tools=("mkfs.vfat", "mcopy"), has_labels=False
+)
 
 # Longest labels: mke2fs(8), mkfs.xfs(8), mkfs.btrfs(8), mkfs.vfat(8), mkswap(8).
 # xfs: mkfs.xfs(8) of xfsprogs 5.19 and later refuses less than 300 MB.
@@ -161,6 +167,7 @@ _FAT = FileSystemKind(label=11, refuse=_refuse_vfat, tools=("mkfs.vfat", "mcopy"
 KINDS = {
     **dict.fromkeys(EXT, _EXT),
     "xfs": FileSystemKind(
+        module="xfs",
         label=12,
         least=300,
         why_least="mkfs.xfs makes none that is smaller",
@@ -172,6 +179,7 @@ KINDS = {
         grub="xfs",
     ),
     "btrfs": FileSystemKind(
+        module="btrfs",
         label=255,
         least=256,
         why_least="its metadata needs room",
@@ -185,9 +193,11 @@ KINDS = {
     ),
     "vfat": _FAT,
     "efi": _FAT,
-    "swap": FileSystemKind(label=15, refuse=_refuse_all("swap")),
+    "swap": FileSystemKind(module="swap", label=15, refuse=_refuse_all("swap"), has_labels=False),
     **{
-        name: FileSystemKind(refuse=_refuse_all(name), by_dib=False, is_named=name.endswith("boot"))
+        name: FileSystemKind(
+            refuse=_refuse_all(name), has_labels=False, by_dib=False, is_named=name.endswith("boot")
+        )
         for name in RAW
     },
 }

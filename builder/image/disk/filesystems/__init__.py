@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """File systems written into a disk file: no loop device, no mount, no block device.
 
-One module or package for each; this one knows which there are, and writes a whole layout.
+One module or package for each, with `make_writer(fstype)`; this one finds them, and writes a whole layout.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,14 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from builder.errors import CommandFailed, InputError
-from builder.image.disk.filesystems.btrfs import BtrfsWriter
 from builder.image.disk.filesystems.disk import DiskFile, copy_pieces
-from builder.image.disk.filesystems.ext import ExtWriter
-from builder.image.disk.filesystems.swap import SwapWriter
-from builder.image.disk.filesystems.vfat import VfatWriter
-from builder.image.disk.filesystems.xfs import XfsWriter
 from builder.image.disk.placement import DiskLayout, PlacedContent, PlacedVolume, Usage
-from builder.kickstart.disk.filesystems import RAW
+from builder.kickstart.disk.filesystems import KINDS, RAW
 from builder.kickstart.plan import Volume
 
 
@@ -41,15 +37,11 @@ class Writer(Protocol):
         """
 
 
+# Loaded before they are needed: inside the build this host's files cannot be seen.
 _WRITERS: Mapping[str, Writer] = {
-    "ext2": ExtWriter(fstype="ext2"),
-    "ext3": ExtWriter(fstype="ext3"),
-    "ext4": ExtWriter(fstype="ext4"),
-    "xfs": XfsWriter(),
-    "btrfs": BtrfsWriter(),
-    "vfat": VfatWriter(),
-    "efi": VfatWriter(),
-    "swap": SwapWriter(),
+    fstype: importlib.import_module(f"{__name__}.{kind.module}").make_writer(fstype)
+    for fstype, kind in KINDS.items()
+    if kind.module
 }
 
 

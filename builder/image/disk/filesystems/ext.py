@@ -18,7 +18,7 @@ from pathlib import Path
 from builder.errors import BuildError, CommandFailed
 from builder.image.disk.filesystems import ext4, extinodes
 from builder.image.disk.filesystems.disk import DiskFile
-from builder.image.disk.filesystems.source import CannotHold, NoRoom, source_of
+from builder.image.disk.filesystems.source import holding, no_room, source_of
 from builder.image.disk.placement import KIB, MIB, PlacedContent, Usage
 from builder.kickstart.disk import options
 from builder.runner import Completed
@@ -100,12 +100,8 @@ class ExtWriter:
     def _fill(self, disk: DiskFile, placed: PlacedContent, source: Path) -> bool:
         """Write it by our own writer; say whether that knows its features, which --mkfsoptions may name."""
         self._make(disk, placed, source, filled=False)
-        try:
+        with holding(placed):
             return ext4.fill(disk.file, placed.start, source, epoch=disk.epoch)
-        except NoRoom as error:
-            raise _no_room(placed) from error
-        except CannotHold as error:
-            raise BuildError(f"{placed.where}: {error}") from error
 
     def _make(self, disk: DiskFile, placed: PlacedContent, source: Path | None, *, filled: bool) -> None:
         """Make it by mke2fs, with the content of the source or empty."""
@@ -137,21 +133,19 @@ class ExtWriter:
         return argv
 
 
+def make_writer(fstype: str) -> ExtWriter:
+    """Return what writes it."""
+    return ExtWriter(fstype=fstype)
+
+
 def _failure(placed: PlacedContent, done: Completed) -> BuildError:
     """Return the error with what mke2fs said; its first line names the reason, usage follows."""
     if re.search(r"could not allocate (block|inode)|no space left", done.stderr, re.IGNORECASE):
-        return _no_room(placed)
+        return no_room(placed)
     said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "it said nothing")
     return CommandFailed(
         f"{placed.where}: mke2fs failed (exit status {done.returncode}): {said}",
         hint=f"look at --mkfsoptions={placed.mkfsoptions!r}" if placed.mkfsoptions else None,
-    )
-
-
-def _no_room(placed: PlacedContent) -> BuildError:
-    return BuildError(
-        f"{placed.where}: the content does not fit into {placed.size // MIB} MiB of {placed.fstype}",
-        hint="give its part line a larger --size",
     )
 
 

@@ -6,9 +6,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from builder.errors import BuildError
+from builder.image.disk.placement import PlacedContent
+from builder.sizes import MIB
 
 # Types in directory entries, the same in xfs (xfs_da_format.h) and btrfs (btrfs_tree.h).
 ENTRY_TYPES = {
@@ -26,6 +31,29 @@ class NoRoom(CannotHold):
 
     def __init__(self) -> None:
         super().__init__("the content does not fit")
+
+
+def no_room(placed: PlacedContent) -> BuildError:
+    """Return the error of a file system that is too small for its content."""
+    return BuildError(
+        f"{placed.where}: the content does not fit into {placed.size // MIB} MiB of {placed.fstype}",
+        hint="give it a larger --size",
+    )
+
+
+@contextmanager
+def holding(placed: PlacedContent) -> Iterator[None]:
+    """Name the volume when its file system cannot hold what it is to.
+
+    Raises:
+        BuildError: in place of CannotHold.
+    """
+    try:
+        yield
+    except NoRoom as error:
+        raise no_room(placed) from error
+    except CannotHold as error:
+        raise BuildError(f"{placed.where}: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,3 +39,8 @@ class SwapWriter:
         with disk.file.open("r+b") as file:
             file.seek(placed.start)
             file.write(header)
+
+
+def make_writer(_fstype: str) -> SwapWriter:
+    """Return what writes it."""
+    return SwapWriter()

@@ -80,6 +80,11 @@ class VfatWriter:
             )
 
 
+def make_writer(_fstype: str) -> VfatWriter:
+    """Return what writes it."""
+    return VfatWriter()
+
+
 def survey(source: Path, placed: PlacedContent) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the folders and the files below `source`, sorted, as names relative to it.
 

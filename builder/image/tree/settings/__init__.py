@@ -9,7 +9,13 @@ from __future__ import annotations
 import importlib
 
 from builder.image.build import Build
+from builder.kickstart.commands import SETTINGS
 from builder.kickstart.plan import Setting
+
+# Loaded before they are needed: inside the build this host's files cannot be seen.
+_MODULES = {
+    kind: importlib.import_module(f"{__name__}.{kind.__module__.rpartition('.')[2]}") for kind in SETTINGS
+}
 
 
 def apply(build: Build, setting: Setting) -> None:
@@ -18,5 +24,4 @@ def apply(build: Build, setting: Setting) -> None:
     Raises:
         InputError: the image lacks what is needed for it, or its programs refuse it.
     """
-    subject = type(setting).__module__.rpartition(".")[2]
-    importlib.import_module(f"{__name__}.{subject}").apply(build, setting)
+    _MODULES[type(setting)].apply(build, setting)

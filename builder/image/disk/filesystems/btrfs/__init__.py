@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import BuildError
 from builder.image.disk.filesystems.btrfs.chunks import METADATA_SPARE
 from builder.image.disk.filesystems.btrfs.compression import compression_of
 from builder.image.disk.filesystems.btrfs.filesystem import BtrfsFileSystem, SubvolumeRequest
 from builder.image.disk.filesystems.disk import DiskFile
-from builder.image.disk.filesystems.source import CannotHold, NoRoom, Source
+from builder.image.disk.filesystems.source import Source, holding
 from builder.image.disk.placement import MIB, FstabLine, PlacedContent, Usage
 from builder.kickstart.disk.filesystems import btrfs_metadata
 
@@ -44,24 +43,23 @@ class BtrfsWriter:
         """
         descriptor = os.open(disk.file, os.O_RDWR)
         try:
-            BtrfsFileSystem(
-                descriptor,
-                placed.start,
-                placed.size,
-                fsid=uuid.UUID(placed.uuid),
-                label=placed.label or "",
-                epoch=disk.epoch,
-                duplicate=btrfs_metadata(placed.mkfsoptions) == "dup",
-            ).write(_wanted(placed, sources))
-        except NoRoom as error:
-            raise BuildError(
-                f"{placed.where}: the content does not fit into {placed.size // MIB} MiB of btrfs",
-                hint="give it a larger --size",
-            ) from error
-        except CannotHold as error:
-            raise BuildError(f"{placed.where}: {error}") from error
+            with holding(placed):
+                BtrfsFileSystem(
+                    descriptor,
+                    placed.start,
+                    placed.size,
+                    fsid=uuid.UUID(placed.uuid),
+                    label=placed.label or "",
+                    epoch=disk.epoch,
+                    duplicate=btrfs_metadata(placed.mkfsoptions) == "dup",
+                ).write(_wanted(placed, sources))
         finally:
             os.close(descriptor)
+
+
+def make_writer(_fstype: str) -> BtrfsWriter:
+    """Return what writes it."""
+    return BtrfsWriter()
 
 
 def _wanted(placed: PlacedContent, sources: Mapping[str, Path]) -> list[SubvolumeRequest]:

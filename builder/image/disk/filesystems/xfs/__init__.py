@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import BuildError, CommandFailed
+from builder.errors import CommandFailed
 from builder.image.disk.filesystems.disk import DiskFile, copy_data
-from builder.image.disk.filesystems.source import CannotHold, NewFolder, NoRoom, Status, source_of
+from builder.image.disk.filesystems.source import NewFolder, Status, holding, source_of
 from builder.image.disk.filesystems.xfs.blocks import Blocks
 from builder.image.disk.filesystems.xfs.btrees import finish
 from builder.image.disk.filesystems.xfs.content import Content
@@ -69,21 +69,20 @@ class XfsWriter:
         source = source_of(placed.mountpoint, sources)
         descriptor = os.open(disk.file, os.O_RDWR)
         try:
-            blocks = Blocks(Space(descriptor, placed.start))
-            inodes = Inodes(blocks.space, epoch=disk.epoch)
-            root: Status = os.stat(source.folder) if source.folder else NewFolder(disk.epoch * BILLION)
-            Content(blocks, inodes).fill(source, root)
-            inodes.write()
-            finish(blocks)
-        except NoRoom as error:
-            raise BuildError(
-                f"{placed.where}: the content does not fit into {placed.size // MIB} MiB of xfs",
-                hint="give it a larger --size",
-            ) from error
-        except CannotHold as error:
-            raise BuildError(f"{placed.where}: {error}") from error
+            with holding(placed):
+                blocks = Blocks(Space(descriptor, placed.start))
+                inodes = Inodes(blocks.space, epoch=disk.epoch)
+                root: Status = os.stat(source.folder) if source.folder else NewFolder(disk.epoch * BILLION)
+                Content(blocks, inodes).fill(source, root)
+                inodes.write()
+                finish(blocks)
         finally:
             os.close(descriptor)
+
+
+def make_writer(_fstype: str) -> XfsWriter:
+    """Return what writes it."""
+    return XfsWriter()
 
 
 def _make_empty(disk: DiskFile, placed: PlacedContent, empty: Path) -> None:
