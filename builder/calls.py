@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""System calls that standard Python does not have, and the numbers of those that filters look for.
+"""System calls that standard Python does not have, their flags, and numbers that filters look for.
 
 Numbers: syscall_64.tbl of x86, and asm-generic/unistd.h, which aarch64 has; from 424 on they are
 the same on both.
@@ -16,6 +16,13 @@ from builder.errors import BuildError
 
 # Of keyctl(2): a new session keyring, without a name.
 JOIN_SESSION_KEYRING = 1
+# Of unshare(2) (linux/sched.h).
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP = 0x00020000, 0x04000000, 0x08000000, 0x02000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+# Of mount(2) (linux/mount.h).
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC = 1 << 5, 1 << 12, 1 << 14
+MS_PRIVATE, MS_SLAVE = 1 << 18, 1 << 19
 # In the order of the columns below, with what seccomp(2) calls them (linux/audit.h).
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 NUMBERS = {

@@ -15,9 +15,18 @@ import os
 import signal
 from pathlib import Path
 
+from builder.calls import (
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_REC,
+    MS_SLAVE,
+)
+
 _PR_SET_PDEATHSIG = 1
-_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_SLAVE = 2, 4, 8, 1 << 14, 1 << 19
 # As a shell gives the number of the signal that ended a program.
 _SIGNALLED = 128
 
@@ -63,19 +72,19 @@ def begin_world(parent: int) -> None:
     except BlockingIOError:
         os.close(waiting)
     # bubblewrap looks its children up in /proc by their ids here. What the host unmounts goes here as well.
-    _libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_SLAVE), None)
-    _libc.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | _MS_NOEXEC), None)
+    _libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | MS_SLAVE), None)
+    _libc.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(MS_NOSUID | MS_NODEV | MS_NOEXEC), None)
 
 
 def _unshare() -> bool:
     """Make a pid namespace for the next child; say whether there is one. It takes no right of root's."""
-    spaces = _CLONE_NEWPID | _CLONE_NEWNS
+    spaces = CLONE_NEWPID | CLONE_NEWNS
     if _libc.unshare(spaces) == 0:
         return True
     if ctypes.get_errno() != errno.EPERM:
         return False
     uid, gid = os.geteuid(), os.getegid()
-    if _libc.unshare(_CLONE_NEWUSER | spaces) != 0:
+    if _libc.unshare(CLONE_NEWUSER | spaces) != 0:
         return False
     # One may map oneself only, and groups only after giving up setgroups(2) (user_namespaces(7)).
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):

@@ -140,7 +140,7 @@ class Runner:
                 for pipe, piece in pipes.exchange(process, data, timeout, child.watch):
                     said += len(piece)
                     if most is not None and said > most:
-                        raise SaysTooMuch(f"{_name(argv)} was ended: it says more than {most >> 20} MiB")
+                        raise SaysTooMuch(f"{_name(argv)} was ended: it printed more than {most >> 20} MiB")
                     (logged or (out if pipe is process.stdout else err)).write(piece)
         except TimeoutError as error:
             raise CommandFailed(

@@ -89,7 +89,7 @@ def host_family(release: dict[str, str] | None = None) -> str | None:
             release = platform.freedesktop_os_release()
         except OSError:
             return None
-    # CentOS and its kin name both rhel and fedora in ID_LIKE.
+    # CentOS and other rebuilds name both rhel and fedora in ID_LIKE.
     words = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     families = {"debian": "debian", "rhel": "el", "centos": "el", "fedora": "fedora"}
     return next((family for word, family in families.items() if word in words), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`openstack-builder bundle`: what is in the Python environment of the services, and what of it is behind."""
+"""`openstack-builder bundle`: what is in the Python environment of the services, and what is outdated."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ from builder.kickstart.choices import parse_size
 from builder.kickstart.images import find_image
 from builder.kickstart.planner import load_plan
 
-SUMMARY = "Say a kickstart in another tool's words: an element and an image definition of diskimage-builder."
+SUMMARY = "Export a kickstart as an element and an image definition of diskimage-builder."
 EXAMPLE = """\
   openstack-builder export dib jeos-fedora-45 dib/
   cd dib && ./build
 
-What elements cannot say is refused with file and line; what is lost stands in the README."""
+What elements cannot express is refused with file and line; what is lost stands in the README."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

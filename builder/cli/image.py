@@ -298,7 +298,7 @@ def _check_dib(args: argparse.Namespace) -> None:
         if getattr(args, option):
             name = option.replace("_", "-")
             raise InputError(
-                f"--{name} has no meaning for --engine dib",
+                f"--{name} cannot be used with --engine dib",
                 hint="leave it out, or build with --engine direct",
             )
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """An image plan as an element of diskimage-builder, with the image definition that builds it.
 
-Pure: a plan becomes files. What elements cannot say is refused by name, since the image would lack what its
-author wrote; where the image is complete and only its making differs, the README says so.
+Pure: a plan becomes files. What elements cannot express is refused by name, since the image would lack what
+its author wrote; what can be lost, and what differs in the making only, is listed in the README.
 
 Source: diskimage-builder's documentation (user_guide/building_an_image, developer/developing_elements), and
 the READMEs of its elements bootloader, package-installs and yum-minimal.
@@ -87,20 +87,20 @@ def _check_rest(plan: ImagePlan) -> Iterator[Problem]:
         if user.password.plain is not None:
             yield Problem(
                 where=str(user.place) if user.place else None,
-                message=f"user {user.name}: a plain password would stand in the element",
+                message=f"user {user.name}: the element would hold a plain password",
                 hint="give its hash: --iscrypted (openssl passwd -6)",
             )
     if accounts.root_password.plain is not None:
         yield Problem(
             where=str(accounts.root_place) if accounts.root_place else None,
-            message="rootpw: a plain password would stand in the element",
+            message="rootpw: the element would hold a plain password",
             hint="give its hash: --iscrypted (openssl passwd -6)",
         )
     for device in plan.of(Network).interfaces:
         if device.kind != "ethernet" or device.bootproto != "dhcp":
             yield Problem(
                 where=str(device.place) if device.place else None,
-                message=f"network {device.name}: only DHCP on Ethernet can be said in elements",
+                message=f"network {device.name}: elements can express only DHCP on Ethernet",
                 hint="write a connection of NetworkManager in %post, or build with openstack-builder image",
             )
 

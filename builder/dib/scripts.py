@@ -78,7 +78,7 @@ def _dnf(plan: ImagePlan) -> str:
         lines.append("tsflags=nodocs")
     if plan.packages.ignore_missing:
         lines.append("strict=False")
-    # dnf.conf(5) has no comments behind a value.
+    # dnf.conf(5) has no comments after a value.
     return "".join(
         f"printf '%s\\n' '# openstack-builder' {shlex.quote(line)} >>/etc/dnf/dnf.conf\n" for line in lines
     )

@@ -131,7 +131,7 @@ def run_checks(
         except MemoryError:
             outcome = not_done("it takes more memory than a look at an image may").outcome
         except NO_SENSE as error:
-            outcome = not_done(f"what it says cannot be understood: {error!r}").outcome
+            outcome = not_done(f"its content cannot be read: {error!r}").outcome
         results.append(
             CheckResult(
                 check=check.id,

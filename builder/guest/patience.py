@@ -61,7 +61,7 @@ class Patience:
             signal.signal(signal.SIGALRM, before)
 
     def _impatient(self) -> CannotCheck:
-        return not_done(f"the image keeps us for more than {self._seconds:.0f} s")
+        return not_done(f"looking at the image took more than {self._seconds:.0f} s")
 
 
 @contextlib.contextmanager

@@ -103,7 +103,7 @@ class Build:
     `choice` what it chose. `door` leads from the inside to the outside. `initramfs` is what was made before
     scripts ran, by kernel, `clusters` what compressed the image. `bootstrap` is the archive with the
     target's own rpm, where that installs the packages. `step` is the line of progress of the running stage.
-    `memory` has the bytes that the tree may take, where other builds run beside this one.
+    `memory` has the bytes that the tree may take, where other builds run at the same time.
     `tree_key` is the key of the installed tree in the cache, where it gets there.
     """
 

@@ -294,7 +294,7 @@ SECTIONS: dict[str, CommandRow] = {
         refused={
             "--default": ("a build has no default environment", "name one: @^minimal-environment"),
             "--multilib": ("is not handled", "name the other architecture's packages: glibc.i686"),
-            "--ignorebroken": ("leaves packages out without a word", "exclude the broken ones by name"),
+            "--ignorebroken": ("leaves packages out silently", "exclude the broken ones by name"),
             "--ignoredeps": ("a guest with broken dependencies is not built", "leave it out"),
         },
         repeatable=True,

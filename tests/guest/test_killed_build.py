@@ -16,9 +16,9 @@ from tests.support.imaging import processes_of, traces
 
 
 @pytest.mark.parametrize(
-    "behind", ["[2/", "[8/"], ids=["while packages are installed", "while the disk is written"]
+    "after", ["[2/", "[8/"], ids=["while packages are installed", "while the disk is written"]
 )
-def test_a_killed_build_of_the_jeos_leaves_the_old_one(jeos_image: Path, tmp_path: Path, behind: str) -> None:
+def test_a_killed_build_of_the_jeos_leaves_the_old_one(jeos_image: Path, tmp_path: Path, after: str) -> None:
     old = jeos_image.stat()
     # Its own work folders: another worker builds other images next to it.
     work = jeos_image.parents[1] / f".openstack-builder-{jeos_image.stem}-"
@@ -29,7 +29,7 @@ def test_a_killed_build_of_the_jeos_leaves_the_old_one(jeos_image: Path, tmp_pat
             image_command("--compat"), cwd=ROOT, stderr=stream, stdout=subprocess.DEVNULL
         )
     deadline = time.monotonic() + 300
-    while behind not in said.read_text():
+    while after not in said.read_text():
         assert process.poll() is None, said.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -146,7 +146,7 @@ def test_https_at_a_port_of_http(person: Person, keystone: Keystone) -> None:
     run = person.fill(SERVICE_ENDPOINT=f"https://127.0.0.1:{keystone.port}/v3")
 
     assert (run.code, len(run.errors())) == (5, 1)
-    assert "hint: the port speaks no TLS: is the URL http:// in place of https://?" in run.err
+    assert "hint: the port does not use TLS: is the URL http://, not https://?" in run.err
 
 
 def test_http_at_a_port_of_https(person: Person, keystone: Keystone, tls: ssl.SSLContext) -> None:

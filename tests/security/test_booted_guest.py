@@ -201,7 +201,7 @@ def test_a_hostile_guest_ends_in_a_verdict_and_leaves_nothing(
     assert first["root-grown"]["state"] == first["machine-id-set"]["state"] == "not-done"
     assert first["clean-shutdown"]["state"] == again["clean-shutdown"]["state"] == "fail"
     # Who talks without an end is hung up on, at once, and has said nothing.
-    assert "says more than 32 MiB" in again["hostname"]["reason"]
+    assert "printed more than 32 MiB" in again["hostname"]["reason"]
     assert processes_of(tmp_path) == []
     kept = tmp_path / "cache/openstack-builder/verify"
     assert {path.name for path in kept.iterdir()} <= {"logs", "acceleration.json"}

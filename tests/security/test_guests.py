@@ -355,4 +355,4 @@ def test_a_program_that_talks_without_an_end_is_ended() -> None:
     with pytest.raises(CommandFailed) as caught:
         room.run_apart(Runner(Report(quiet=True)), ["yes"], most=1 << 20)
 
-    assert caught.value.message == "yes was ended: it says more than 1 MiB"
+    assert caught.value.message == "yes was ended: it printed more than 1 MiB"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.calls import MS_BIND
 from builder.image.isolation import sandbox
 from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind
@@ -62,7 +63,7 @@ def test_the_inside_sees_no_process_of_the_host_and_no_way_back(tmp_path: Path) 
         refused = []
         from builder.image.isolation import mounts
 
-        for target, flags in (("/usr", 32 | mounts.MS_BIND), ("/etc", 32 | mounts.MS_BIND)):
+        for target, flags in (("/usr", 32 | MS_BIND), ("/etc", 32 | MS_BIND)):
             try:
                 mounts.mount(None, target, None, flags)
                 Path(target, "written").touch()

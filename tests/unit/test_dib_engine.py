@@ -91,7 +91,7 @@ def test_options_of_our_own_engine_are_refused(tmp_path: Path) -> None:
     done = ask(tmp_path, "--solver", "dnf")
 
     assert done.returncode == 2
-    assert "--solver has no meaning for --engine dib" in done.stderr
+    assert "--solver cannot be used with --engine dib" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts in a namespace of its own")

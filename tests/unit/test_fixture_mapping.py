@@ -118,8 +118,8 @@ def test_every_overlay_and_scriptlet_belongs_to_a_package() -> None:
         distribution = load_distribution(version=version)
         known |= {rule.name or name for name, rule in distribution.packages.items()}
         known |= set(distribution.handmade) | set(distribution.seeds)
-    beside = load_distribution(extra="cloud")
-    known |= {rule.name or name for name, rule in beside.packages.items()}
+    extra = load_distribution(extra="cloud")
+    known |= {rule.name or name for name, rule in extra.packages.items()}
 
     overlays = {path.name for path in (DATA / "files").iterdir()}
     scriptlets = {path.name.split(".")[0] for path in (DATA / "scriptlets").iterdir()}

@@ -15,9 +15,9 @@ UTILS = ROOT / "utils" / "openstack_utils"
 # Lower may not import higher. What stands side by side in one row does not import each other either,
 # but for the pairs of ALLOWED.
 LAYERS = (
-    ("errors", "folders", "lifetime", "masking", "sizes", "repofile"),
+    ("errors", "folders", "masking", "sizes", "repofile"),
     ("calls", "destination"),
-    ("seccomp",),
+    ("lifetime", "seccomp"),
     ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
     ("tools", "manifest", "page", "releases", "timeline"),
     ("versions",),

@@ -18,12 +18,12 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PAGES = {"README": README, "architecture": ARCHITECTURE, "CONTRIBUTING": CONTRIBUTING}
 
 
-def test_the_example_of_the_readme_shows_the_stages_in_their_order() -> None:
-    shown = re.findall(r"^\[(\d+)/(\d+)\] (.+?)  ", README, re.MULTILINE)
+def test_the_example_of_the_architecture_shows_the_stages_in_their_order() -> None:
+    shown = re.findall(r"^ *\[(\d+)/(\d+)\] (.+?)  ", ARCHITECTURE, re.MULTILINE)
 
     count = str(len(STAGES))
     expected = [(str(number), count, stage.name) for number, stage in enumerate(STAGES, 1)]
-    assert shown == expected, "README.md: the example shows each stage of STAGES, numbered"
+    assert shown == expected, "docs/architecture.md: the example shows each stage of STAGES, numbered"
 
 
 def test_the_table_of_the_architecture_has_every_stage_in_its_order() -> None:

@@ -85,10 +85,10 @@ CASES = {
 def arguments_of(kind: str, section: str, name: "str | None", value: Any) -> list[str]:
     words = {"{s}": section, "{n}": name, "{v}": value}
     argv = [words.get(word, word) for word in CASES[kind] if word != "--"]
-    behind = [*value] if kind == "set-all" else []
+    last = [*value] if kind == "set-all" else []
     # Everything is positional here, whatever it begins with.
     first = argv.index("f")
-    return [*argv[:first], "--", *argv[first:], *behind]
+    return [*argv[:first], "--", *argv[first:], *last]
 
 
 def storable_name(name: str) -> bool:

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         fetched = fetch(hub, outputs, args.out / "koji" / str(tree.id), context.report)
         context.report.note(
             f"task {tree.id}: {len(fetched.rpms)} RPMs and {len(fetched.others)} other files in "
-            f"{fetched.folder}, {fetched.kept} of them there before"
+            f"{fetched.folder}, {fetched.kept} of them already there"
         )
         shown.append(
             {

@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR",
                         help="fetch what was built into DIR/koji/ID (default: out)")  # fmt: skip
     parser.add_argument(
-        "--verify", action="store_true", help="hold each fetched qcow2 to `openstack-builder verify`"
+        "--verify", action="store_true", help="run `openstack-builder verify` on each fetched qcow2"
     )
     parser.add_argument("-n", "--dry-run", action="store_true", help="print each call, and submit nothing")
     parser.add_argument("--json", action="store_true", help="print the tasks as JSON when they are over")

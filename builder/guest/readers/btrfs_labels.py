@@ -105,7 +105,7 @@ class _Trees:
     def _items(self, address: int, level: int) -> Iterator[Item]:
         """Yield (object, kind, offset, data) of the tree below a node; `level` is 0 for a leaf."""
         if address in self._seen or address % _SECTOR:
-            raise not_done("the trees of the btrfs do not hang together")
+            raise not_done("the trees of the btrfs are inconsistent")
         self._seen.add(address)
         raw = os.pread(self._descriptor, self._size, self._place(address))
         (count,) = struct.unpack_from("<I", raw, 96)
@@ -211,7 +211,7 @@ def _folders(found: _Inodes, top: bytes) -> Callable[[int], bytes]:
         way: list[tuple[int, bytes]] = []
         while number not in folders:
             if number not in parents or len(way) > _DEEPEST:
-                raise not_done("the folders of the btrfs do not hang together")
+                raise not_done("the folders of the btrfs are inconsistent")
             parent, name = parents[number]
             way.append((number, name))
             number = parent

@@ -96,7 +96,7 @@ def digest_of_file(path: Path) -> str:
             while start < end:
                 data = os.pread(descriptor, min(1 << 20, end - start), start)
                 if not data:
-                    raise BuildError(f"{path}: it grew shorter while it was read")
+                    raise BuildError(f"{path}: it became shorter while it was read")
                 sha256.update(data)
                 start += len(data)
             return sha256.digest()

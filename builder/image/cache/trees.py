@@ -121,7 +121,7 @@ def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
         def keep(_: str, __: bytes) -> bytes:
             # Once: scripts may have run before any other time.
             if not new.exists():
-                raise WireError("the build's inside wants a tree kept twice")
+                raise WireError("the build sandbox asks twice to keep a tree")
             entries.keep(new, folder, key, files=MOST, size=LARGEST)
             return b""
 

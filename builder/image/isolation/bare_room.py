@@ -21,6 +21,7 @@ from pathlib import Path
 
 from builder import seccomp
 from builder.bubblewrap import LINKED
+from builder.calls import MS_NODEV, MS_NOSUID
 from builder.image.isolation import capabilities, mounts
 from builder.runner import Child
 
@@ -64,7 +65,7 @@ def bare_room(
         writable: what may be written.
     """
     root = tempfile.mkdtemp(prefix="room-", dir="/run")
-    mounts.mount("tmpfs", root, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, _ROOT)
+    mounts.mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, _ROOT)
     try:
         for name in LINKED:
             if os.path.islink(name):

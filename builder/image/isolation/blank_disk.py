@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from builder.calls import MS_NODEV, MS_NOSUID
 from builder.formats.partitions import PartitionTable, read_table
 from builder.image.isolation import mounts
 from builder.sizes import MIB
@@ -96,7 +97,7 @@ class BlankDisk:
         """Make it: `names` are those that %pre may use (`vda`), `size` is in MiB."""
         self.names, self.size = tuple(names), size
         _FOLDER.mkdir(exist_ok=True)
-        mounts.mount("blank", str(_FOLDER), "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, _ROOM)
+        mounts.mount("blank", str(_FOLDER), "tmpfs", MS_NOSUID | MS_NODEV, _ROOM)
         self.file = _FOLDER / "disk"
         with self.file.open("xb") as file:
             file.truncate(size * MIB)

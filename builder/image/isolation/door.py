@@ -102,7 +102,7 @@ class Door:
             error = BuildError(f"inside the build: {where}{(error.strerror or str(error)).lower()}")
         if not isinstance(error, BuildError):
             story = "".join(traceback.format_exception(error))
-            error = BuildError(f"internal error inside the build: {error!r}")
+            error = BuildError(f"internal error in the build sandbox: {error!r}")
         self.tell_log()
         problems = error.problems if isinstance(error, InputError) else ()
         rows = [{"message": one.message, "where": one.where, "hint": one.hint} for one in problems]
@@ -212,7 +212,7 @@ class _Attendant:
             name, number, total = unpack(value, tuple[str, int, int])
             self._lines -= 1
             if self._lines < 0:
-                raise WireError("the build's inside begins steps without an end")
+                raise WireError("the build sandbox begins steps without ending them")
             self._steps.close()
             count = (number, total) if total else None
             self._step = self._steps.enter_context(self._report.step(name, count=count))

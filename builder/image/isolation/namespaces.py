@@ -29,7 +29,17 @@ from pathlib import Path
 from typing import Any
 
 from builder import seccomp
-from builder.calls import JOIN_SESSION_KEYRING, call
+from builder.calls import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    JOIN_SESSION_KEYRING,
+    call,
+)
 from builder.errors import BuildError
 from builder.image.isolation import landlock, memory
 from builder.image.isolation.door import Door, Request, attend
@@ -44,8 +54,6 @@ from builder.sizes import MIB
 
 __all__ = ("Bind", "Door", "run_inside")
 
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP = 0x00020000, 0x04000000, 0x08000000, 0x02000000
-CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 _PR_SET_DUMPABLE = 4
 # Of all that the inside starts together.
 MOST_PROCESSES = 4096
@@ -75,7 +83,7 @@ def run_inside(
         binds: more of the host.
         network: share the host's network.
         requests: what the function may ask for through the door.
-        most: bytes of memory that it may take, where others run beside it.
+        most: bytes of memory that it may take, where others run at the same time.
 
     Raises:
         BuildError: what `function` raised, or that it was killed.

@@ -13,18 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.image.isolation.mounts import (
-    MS_NODEV,
-    MS_NOEXEC,
-    MS_NOSUID,
-    MS_PRIVATE,
-    MS_RDONLY,
-    MS_REC,
-    bind,
-    make_devices,
-    mount,
-    pivot_root,
-)
+from builder.calls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC
+from builder.image.isolation.mounts import bind, make_devices, mount, pivot_root
 
 CODE = Path(__file__).resolve().parents[2]
 

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from builder import seccomp
 from builder.bubblewrap import host_programs, no_environment
+from builder.calls import MS_NOSUID
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import BOOTSTRAP, TREE, Build
 from builder.image.disk.placement import DiskLayout
@@ -322,9 +323,7 @@ def answer_for(layout: DiskLayout, *, disk: str, menu: str) -> None:
     (SHIMS_HERE / ".menu").write_text(menu)
     if not SAID_HERE.exists():
         SAID_HERE.mkdir()
-        mounts.mount(
-            "tmpfs", os.fspath(SAID_HERE), "tmpfs", mounts.MS_NOSUID, "mode=700,size=1m,nr_inodes=512"
-        )
+        mounts.mount("tmpfs", os.fspath(SAID_HERE), "tmpfs", MS_NOSUID, "mode=700,size=1m,nr_inodes=512")
 
 
 def read_said() -> list[list[str]]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.calls import MS_NODEV, MS_NOSUID
 from builder.image.isolation import mounts
 
 _PLACE = Path("/tmp/scratch")
@@ -42,9 +43,7 @@ def furnished(words: Sequence[Word]) -> Iterator[list[str | Path]]:
                 found.append(word)
                 continue
             folder = tempfile.mkdtemp(dir=_PLACE)
-            mounts.mount(
-                "tmpfs", folder, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, f"mode={word.mode:o},{_ROOM}"
-            )
+            mounts.mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={word.mode:o},{_ROOM}")
             made.append(folder)
             found += ["--bind", folder, word.target]
         yield found

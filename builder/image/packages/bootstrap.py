@@ -14,6 +14,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from builder.calls import MS_NODEV, MS_NOSUID
 from builder.errors import BuildError
 from builder.image.build import BOOTSTRAP, Build, Facts, failure
 from builder.image.cache import trees
@@ -58,7 +59,7 @@ def unpack(build: Build) -> None:
     """Have the tree with the target's rpm, inside, in memory."""
     BOOTSTRAP.mkdir()
     room = f"mode=755,size={ARCHIVE.stat().st_size + 128 * MIB},nr_inodes=200k"
-    mounts.mount("bootstrap", os.fspath(BOOTSTRAP), "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, room)
+    mounts.mount("bootstrap", os.fspath(BOOTSTRAP), "tmpfs", MS_NOSUID | MS_NODEV, room)
     trees.unpack_archive(build, ARCHIVE, BOOTSTRAP)
 
 

@@ -204,7 +204,7 @@ def ask(build: Build, *, start: Start, **changes: object) -> Iterator[dict[str, 
     for number, line in enumerate(start(argv, json.dumps({**build.request, **changes}))):
         if number > MOST_EVENTS:
             raise BuildError(
-                "dnf's worker, or a scriptlet in its place, says more than it has to", log=build.log
+                "dnf's worker, or a scriptlet in its place, printed more than it may", log=build.log
             )
         event = _event(line, build)
         if event["event"] == "warning":

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 
+from builder.calls import MS_BIND
 from builder.errors import BuildError
 from builder.image.build import TREE, Build
 from builder.image.disk.layout import capacity
@@ -87,7 +88,7 @@ def separate(mountpoints: Mapping[str, object] | tuple[str, ...], parent: Path) 
         folder = parent / f"{number}"
         folder.mkdir(parents=True)
         held = f"/proc/self/fd/{_held[mountpoint]}"
-        mounts.mount(held, os.fspath(folder), None, mounts.MS_BIND)
+        mounts.mount(held, os.fspath(folder), None, MS_BIND)
         folders[mountpoint] = folder
     return folders
 

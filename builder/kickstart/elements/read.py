@@ -92,5 +92,5 @@ def text_of(element: Element, path: str) -> str | None:
 
 
 def lines_of(element: Element, path: str) -> list[str]:
-    """Return the lines of element-deps and its kin, without blanks."""
+    """Return the lines of element-deps or a file like it, without blanks."""
     return [line.strip() for line in (text_of(element, path) or "").splitlines() if line.strip()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The parts of openstack-python-bundled, and what parts.yaml says about them beside the package index."""
+"""The parts of openstack-python-bundled, and what parts.yaml adds to the package index."""
 
 from __future__ import annotations
 

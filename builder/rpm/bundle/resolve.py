@@ -104,7 +104,7 @@ def choose_files(
                 try:
                     licenses[file] = find_license(name, local, question.table)
                 except ValueError as error:
-                    hint = f"say it under licenses in {show_path(TABLE)}"
+                    hint = f"add it to licenses in {show_path(TABLE)}"
                     problems[name] = Problem(message=str(error), hint=hint)
                     continue
             parts.append(Part(name=name, version=version, file=file, sha256=sha256, license=licenses[file]))

@@ -189,8 +189,8 @@ def tmpfs_mounts(pid: int) -> list[tuple[str, str]]:
     found = []
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
-            before, _, behind = line.partition(" - ")
-            if behind.startswith("tmpfs "):
+            before, _, after = line.partition(" - ")
+            if after.startswith("tmpfs "):
                 words = before.split()
                 # A bind of a folder inside shows the same file system, at a path of no use here.
                 if words[3] == "/":

@@ -207,7 +207,7 @@ class Init:
             return
         if self.task.admin.requires_tls(url.user) and "ssl_ca" not in url.options():
             message = "%s: the account requires TLS" % error.message
-            raise UtilityError(message, hint="--ssl-ca FILE speaks it, and writes it into the URL") from None
+            raise UtilityError(message, hint="--ssl-ca FILE uses TLS, and writes it into the URL") from None
         hosts = sorted(self.task.admin.hosts(""))
         if hosts:
             names = ", ".join("''@'%s'" % host for host in hosts)

@@ -92,7 +92,7 @@ def check_files(plan, passwords):
             raise UsageError("%s:%d: %s" % (path, problem.line, problem.reason))
     for path, section, key in plan.forbidden:
         if files[path].value(section, key):
-            message = "%s: [%s] %s is set: a host that only runs instances has no business with databases"
+            message = "%s: [%s] %s is set: a host that only runs instances needs no database"
             hint = "openstack-config --del %s %s %s" % (path, section, key)
             raise UsageError(message % (path, section, key), hint=hint)
     if passwords:

@@ -11,7 +11,7 @@ from ..keystone.credentials import Credentials, login_body
 
 NAME = "demo"
 ROUTES = "/proc/net/route"
-# Addresses of the network, of DHCP and of an instance or two; a whole class A is no network for trying out.
+# Addresses of the network, of DHCP and of an instance or two; a whole class A is too large for trying out.
 LONGEST, SHORTEST = 29, 12
 
 
@@ -26,7 +26,7 @@ def read_range(text):
         raise UsageError(message, hint="such as --network 10.20.0.0/24")
     if not wanted.is_private or wanted.is_loopback or wanted.is_link_local:
         message = "--network %s: these addresses are not free to use" % text
-        raise UsageError(message, hint="10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16 are nobody's")
+        raise UsageError(message, hint="use addresses of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
     return str(wanted)
 
 
@@ -44,7 +44,7 @@ def check_free(wanted, routes):
     for device, network in routes:
         if network.overlaps(ipaddress.IPv4Network(wanted)):
             message = "--network %s: this host reaches %s by %s" % (wanted, network, device)
-            raise UsageError(message, hint="name a range that is nobody's here")
+            raise UsageError(message, hint="name a range that is not in use here")
 
 
 def check_free_here(wanted):

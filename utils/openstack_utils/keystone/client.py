@@ -346,7 +346,7 @@ def _unreachable(what, error, transport):
         reason = "TLS: " + (said.lower().replace("_", " ") if said.isupper() else said)
         hint = "--cacert FILE names the certificates to trust"
         if "version" in reason.lower() and "wrong" in reason.lower():
-            hint = "the port speaks no TLS: is the URL http:// in place of https://?"
+            hint = "the port does not use TLS: is the URL http://, not https://?"
         passing = False
     elif isinstance(error, socket.gaierror):
         reason = "the name %s is not known" % (transport.proxy or transport.parts).hostname

@@ -22,7 +22,7 @@ MODULES = (
     *("test", "echo", "ls", "cat", "minicmd", "serial", "terminal", "loadenv", "gzio", "sleep", "reboot"),
     *("halt", "regexp", "all_video"),
 )
-# Named only where the image's GRUB has them: distributions differ, and efi_uga is no more in 2.14.
+# Named only where the image's GRUB has them: distributions differ, and 2.14 has no efi_uga.
 OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version", "efi_uga")
 
 

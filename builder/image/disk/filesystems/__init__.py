@@ -37,7 +37,7 @@ class Writer(Protocol):
         """
 
 
-# Loaded before they are needed: inside the build this host's files cannot be seen.
+# Loaded at once: a module that is missing is an error before a build begins.
 _WRITERS: Mapping[str, Writer] = {
     fstype: importlib.import_module(f"{__name__}.{kind.module}").make_writer(fstype)
     for fstype, kind in KINDS.items()

@@ -2,7 +2,7 @@
 """Programs that replace some of the image's while scripts run, and what they answer from.
 
 Scripts of kickstarts ask for the disk and the menu as if both were there already. The disk is planned, and
-written when the image is: so blkid, findmnt, grub2-probe and their kin answer from the plan; grub2-mkconfig
+written when the image is: so blkid, findmnt, grub2-probe and others answer from the plan; grub2-mkconfig
 and grubby remember what they are asked for; others say that it is not now, and end well.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""libdnf5's part of a build, where dnf 4 is no more: solves and fetches (protocol.py).
+"""libdnf5's part of a build, where dnf 4 is not available: solves and fetches (protocol.py).
 
 It chooses what dnf4.py chooses. The installation is transaction.py's: libdnf5 takes no level of rpm's checks
 (%_pkgverify_level) from us, and the packages are known by then.

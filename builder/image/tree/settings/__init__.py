@@ -12,7 +12,7 @@ from builder.image.build import Build
 from builder.kickstart.commands import SETTINGS
 from builder.kickstart.plan import Setting
 
-# Loaded before they are needed: inside the build this host's files cannot be seen.
+# Loaded at once: a module that is missing is an error before a build begins.
 _MODULES = {
     kind: importlib.import_module(f"{__name__}.{kind.__module__.rpartition('.')[2]}") for kind in SETTINGS
 }

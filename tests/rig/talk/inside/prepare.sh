@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Inside: what a machine needs that is no real host. It shares the kernel of the machine it runs on.
+# Inside: what a machine needs that is not a real host. It shares the kernel of the machine it runs on.
 set -eu
 
 grep -q "$(hostname)" /etc/hosts || echo "127.0.0.1 localhost $(hostname)" >>/etc/hosts

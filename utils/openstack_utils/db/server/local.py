@@ -197,7 +197,7 @@ def _install(init, wanted, ask, say):
     service = _find_service(init, wanted)
     if service is None:
         names = ", ".join(wanted.services)
-        raise UtilityError("%s has brought none of the services %s" % (package, names))
+        raise UtilityError("%s installed none of the services %s" % (package, names))
     return service
 
 

@@ -37,7 +37,7 @@ class MySQLConnection(Connection):
         1862: EXPIRED,
         3118: "ALTER USER ... ACCOUNT UNLOCK lets the account in again",
         4151: "ALTER USER ... ACCOUNT UNLOCK lets the account in again",
-        3159: "--ssl-ca FILE speaks TLS, which the account requires",
+        3159: "--ssl-ca FILE uses TLS, which the account requires",
         1226: "ALTER USER ... WITH MAX_USER_CONNECTIONS 0 takes the account's limit away",
     }
     UNREACHABLE = (2002, 2003, 2006, 2013, 2055, 1040, 1053, 1077, 1079)
