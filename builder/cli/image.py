@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class ImageRequest:
     """An image that is asked for: where its kickstart is, what the user chose, and the plan of both."""
 
     image: ImageSource
@@ -155,7 +155,7 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--name {args.name}: {len(args.image)} images cannot have one name")
 
 
-def _read_all(args: argparse.Namespace) -> list[Wanted]:
+def _read_all(args: argparse.Namespace) -> list[ImageRequest]:
     """Return what is asked for.
 
     Raises:
@@ -169,7 +169,7 @@ def _read_all(args: argparse.Namespace) -> list[Wanted]:
             failures.append(error)
     if failures:
         raise joined(failures)
-    named: dict[str, Wanted] = {}
+    named: dict[str, ImageRequest] = {}
     for one in wanted:
         other = named.setdefault(one.plan.name, one)
         if other is not one:
@@ -180,7 +180,7 @@ def _read_all(args: argparse.Namespace) -> list[Wanted]:
     return wanted
 
 
-def _read(text: str, args: argparse.Namespace) -> Wanted:
+def _read(text: str, args: argparse.Namespace) -> ImageRequest:
     image = find_image(text, target=args.target)
     target = image.require_target()
     choices = choose(
@@ -190,7 +190,7 @@ def _read(text: str, args: argparse.Namespace) -> Wanted:
         memory=parse_size(args.memory, "--memory") if args.memory else DEFAULT_MEMORY,
     )
     plan = load_plan(image.path, target=target, choices=choices)
-    return Wanted(image=image, target=target, choices=choices, plan=plan)
+    return ImageRequest(image=image, target=target, choices=choices, plan=plan)
 
 
 def _options(args: argparse.Namespace) -> BuildOptions:
@@ -211,7 +211,7 @@ def _options(args: argparse.Namespace) -> BuildOptions:
 
 
 def _build(
-    one: Wanted,
+    one: ImageRequest,
     args: argparse.Namespace,
     options: BuildOptions,
     report: Report,
@@ -249,11 +249,11 @@ def _build(
 
 
 def _build_several(
-    wanted: Sequence[Wanted], args: argparse.Namespace, options: BuildOptions, report: Report
+    wanted: Sequence[ImageRequest], args: argparse.Namespace, options: BuildOptions, report: Report
 ) -> tuple[list[FinishedImage], list[BuildError]]:
     from builder.cli.several import Order, build_several
 
-    def order(one: Wanted) -> Order:
+    def order(one: ImageRequest) -> Order:
         def build(report: Report, turn: Turn) -> FinishedImage:
             return _build(one, args, options, report, Runner(report), turn)
 

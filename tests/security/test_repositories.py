@@ -29,6 +29,7 @@ from builder.image.packages import repomd
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.report import Report
 from builder.runner import Runner
+from builder.sizes import MIB
 from tests.rig.fixture.rpmpackage import Kind, RpmFile, RpmPackage
 from tests.rig.fixture.rpmwriter import write_rpm
 from tests.security.conftest import Host
@@ -36,7 +37,6 @@ from tests.support.databases import watched
 from tests.support.imaging import kickstart
 from tests.support.inside import as_build, call_inside
 
-MIB = 1 << 20
 RUNNER = Runner(Report(quiet=True))
 
 

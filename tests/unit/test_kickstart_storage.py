@@ -15,6 +15,7 @@ from builder.kickstart.choices import Choices
 from builder.kickstart.disk.sizes import Wish, choose_disk_size, share
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ImagePlan
+from builder.sizes import MIB
 from tests.support.kickstart_text import DISK, plan_text, reported
 
 REST = "rootpw --lock\n%packages\n%end\n"
@@ -539,7 +540,6 @@ def test_the_size_of_a_disk_does_not_jump_with_a_number(rows: list[tuple[int, bo
     assert 0 <= second - first <= 1
 
 
-MIB = 1 << 20
 MADE = PartitionTable(
     label="gpt",
     partitions=(

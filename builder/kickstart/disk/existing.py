@@ -12,8 +12,8 @@ from builder.formats.partitions import PartitionTable
 from builder.kickstart.disk.sizes import HEAD, TAIL, Wish, share
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import Extent, Partition
+from builder.sizes import MIB
 
-MIB = 1 << 20
 _DEVICE = re.compile(r"(?:/dev/)?(?:[a-z]+|(?:nvme\d+n\d+|mmcblk\d+)p)(\d+)")
 _DISK = re.compile(r"(?:/dev/)?([a-z]+|nvme\d+n\d+|mmcblk\d+)")
 # What %pre may call the one disk of an image, whatever its lines name.

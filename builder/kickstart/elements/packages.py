@@ -35,7 +35,7 @@ _LIST = re.compile(r"(pre-install|install|post-install)\.d/package-installs-(?P<
 
 
 @dataclass(kw_only=True)
-class Wanted:
+class ElementPackages:
     """Packages by name -> (element, place): to install, to remove, and to install for the build only."""
 
     installed: dict[str, tuple[str, Place]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def collect(
     element: Element,
     names: Mapping[str, str],
     conditions: Conditions,
-    wanted: Wanted,
+    wanted: ElementPackages,
     findings: Findings,
 ) -> None:
     """Add what an element says to `wanted`.
@@ -97,7 +97,7 @@ def _take(
     options: Mapping[str, Any],
     place: Place,
     conditions: Conditions,
-    wanted: Wanted,
+    wanted: ElementPackages,
     findings: Findings,
 ) -> None:
     for key in options:
@@ -173,7 +173,12 @@ def _holds(statement: str, name: str, place: Place, conditions: Conditions, find
 
 
 def _take_line(
-    element: Element, names: Mapping[str, str], line: str, place: Place, match: re.Match[str], wanted: Wanted
+    element: Element,
+    names: Mapping[str, str],
+    line: str,
+    place: Place,
+    match: re.Match[str],
+    wanted: ElementPackages,
 ) -> None:
     name = line.strip()
     if not name or name.startswith("#"):

@@ -24,9 +24,9 @@ class ElementChoice:
 
 def plan_elements(
     choice: ElementChoice, target: Target, architecture: str, findings: Findings
-) -> tuple[Elements, packages.Wanted]:
+) -> tuple[Elements, packages.ElementPackages]:
     """Return the elements of an image, and the packages that they want."""
-    wanted = packages.Wanted()
+    wanted = packages.ElementPackages()
     if not choice.names:
         return Elements(), wanted
     distribution = distribution_of(target)
@@ -83,7 +83,7 @@ def _defaults(distribution: maps.Distribution, architecture: str) -> dict[str, s
     }
 
 
-def add_packages(chosen: Packages, wanted: packages.Wanted, findings: Findings) -> Packages:
+def add_packages(chosen: Packages, wanted: packages.ElementPackages, findings: Findings) -> Packages:
     """Return the kickstart's packages with those of elements; what the kickstart excludes stays out."""
     more = [name for name in wanted.installed if name not in chosen.excluded and name not in chosen.names]
     for name in wanted.installed:

@@ -148,7 +148,7 @@ def sign_rpms(files: Sequence[Path], key: SigningKey, runner: Runner) -> None:
         CommandFailed: gpg would not sign (no passphrase in the agent, a card that is not there).
     """
     with key.ring.opened() as opened:
-        # Debian's rpm looks for gpg under another name (packaging.md, section 8). The "!" has gpg sign with
+        # Debian's rpm looks for gpg under another name. The "!" has gpg sign with
         # just this key, not with the newest subkey.
         argv: list[str | os.PathLike[str]] = [
             "rpmsign", "--addsign", "--define", f"__gpg {tools.find('gpg')}",

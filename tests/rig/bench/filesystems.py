@@ -25,11 +25,11 @@ from builder.kickstart import plan
 from builder.kickstart.plan import LogicalVolume, Partition, VolumeGroup
 from builder.report import Report, format_table
 from builder.runner import Child, Runner, clean_environment
+from builder.sizes import MIB
 from tests.rig.bench.measure import Failed, Measured, measure, median
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 EPOCH = 1_750_000_000
-MIB = 1 << 20
 # Kickstart lines for / on each, and packages that it wants more.
 DISKS = {
     "ext4": ("part / --fstype=ext4 --size=1800\n", ""),

@@ -8,8 +8,9 @@ import struct
 from dataclasses import dataclass
 
 from builder.formats.crc32c import crc32c_blocks
-from builder.image.disk.filesystems.btrfs.items import MIB, SECTOR, STRIPE
+from builder.image.disk.filesystems.btrfs.items import SECTOR, STRIPE
 from builder.image.disk.filesystems.source import NoRoom
+from builder.sizes import MIB
 
 DATA, SYSTEM, METADATA, DUP = 1, 2, 4, 32
 _GIB = 1024 * MIB

@@ -19,7 +19,6 @@ from builder.image.disk.filesystems.btrfs.items import (
     INODE,
     INODE_EXTREF,
     INODE_REF,
-    MIB,
     ROOT,
     SECTOR,
     XATTR,
@@ -44,6 +43,7 @@ from builder.image.disk.filesystems.source import (
     data_runs,
     show,
 )
+from builder.sizes import MIB
 
 _FOLDER_ENTRY, _XATTR_ENTRY = 2, 8
 _INLINE, _LARGEST_EXTENT, _BUFFER = 2048, 128 * MIB, 8 * MIB

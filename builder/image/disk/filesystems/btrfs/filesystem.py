@@ -20,9 +20,10 @@ from builder.image.disk.filesystems.btrfs import items as k
 from builder.image.disk.filesystems.btrfs.chunks import METADATA, METADATA_SPARE, SYSTEM, Chunk, Chunks
 from builder.image.disk.filesystems.btrfs.compression import Compression
 from builder.image.disk.filesystems.btrfs.content import SubvolumeWriter
-from builder.image.disk.filesystems.btrfs.items import MIB, NODE, SECTOR, STRIPE
+from builder.image.disk.filesystems.btrfs.items import NODE, SECTOR, STRIPE
 from builder.image.disk.filesystems.btrfs.trees import BTree, TreeWriter
 from builder.image.disk.filesystems.source import Source
+from builder.sizes import MIB
 
 _SYSTEM_SIZE, _UNIT = 8 * MIB, 8 * MIB
 _SUPERBLOCKS = (64 << 10, 64 << 20, 256 << 30)

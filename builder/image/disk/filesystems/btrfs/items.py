@@ -9,7 +9,6 @@ import struct
 
 from builder.formats.crc32c import crc32c
 
-MIB = 1 << 20
 NODE, SECTOR, STRIPE = 16384, 4096, 65536
 GENERATION = 1
 ALL = (1 << 64) - 1
