@@ -122,7 +122,7 @@ def _words(value: _Value, name: str) -> Iterator[str]:
     kind = type(value.root)
     rows = {**COMMANDS, **SECTIONS}
     commands = [command for command, row in rows.items() if row.sets is kind] or [kind.__name__.lower()]
-    yield WORDS.get((type(value.now), name), f"{', '.join(commands)}: {name}")
+    yield WORDS.get((type(value.now), name), f"{', '.join(commands)} ({name})")
 
 
 def _without_plain_interfaces(plan: ImagePlan) -> ImagePlan:

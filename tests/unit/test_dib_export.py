@@ -239,7 +239,7 @@ def test_a_setting_that_no_script_sets_is_reported_without_being_listed_anywhere
         return set(export_plan(replace(plan, settings=plan.settings + more), target).losses)
 
     assert losses(Fonts()) == losses()
-    assert losses(Fonts(names=("a",))) - losses() == {"fonts: names: is not set in the image."}
+    assert losses(Fonts(names=("a",))) - losses() == {"fonts (names): is not set in the image."}
 
 
 def test_a_group_of_the_users_own_name_is_the_users_own(tmp_path: Path) -> None:
