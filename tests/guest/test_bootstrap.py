@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`image --bootstrap` for a target whose rpm database is of a format of its own, which the guest then uses.
+"""`image --bootstrap`: a guest whose packages its own rpm has installed finds itself whole.
 
-Fixture Linux 13, where macros make rpm keep its database in the ndb format. The rpm of Debian 12
-neither writes nor reads that.
+Fixture Linux 12, on a host of any generation: `make hosts` runs this with rpm 6. Fixture Linux 13, whose
+macros make rpm keep its database in the ndb format, which the rpm of Debian 12 neither writes nor reads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from builder.files import cache_folder
 from builder.report import Report
 from builder.runner import Runner
 from builder.targets import rpm_databases
-from tests.guest.conftest import OUT, ROOT, command, run, verdict_of
+from tests.guest.conftest import OUT, ROOT, command, repository_options, run, verdict_of
 from tests.rig.fixture.apt import Apt, Source
 from tests.rig.fixture.convert import Setting, convert
 from tests.rig.fixture.deb import read_deb
@@ -72,6 +72,26 @@ def reasons(verdict: dict[str, Any], state: str) -> dict[str, str]:
     return {one["check"]: one["reason"] for one in verdict["checks"] if one["state"] == state}
 
 
+def packages_of(image: str) -> list[tuple[str, str]]:
+    """Return name and digest of each package in the manifest of `image`, in its order."""
+    found = json.loads((OUT / image / f"{image}.manifest.json").read_text())["packages"]
+    return [(one["nevra"], one["sha256"]) for one in found]
+
+
+def test_a_guest_of_an_older_rpm_finds_itself_whole_and_has_the_same_packages() -> None:
+    packages = {}
+    for how in ((), ("--bootstrap",)):
+        run(repository_options("image", "jeos-fixture", *how))
+        packages[how] = packages_of("jeos-fixture")
+
+    image = OUT / "jeos-fixture/jeos-fixture.qcow2"
+    verdict = verdict_of(image, "--datasource", "nocloud", "--firmware", "bios")
+
+    assert packages[()] == packages[("--bootstrap",)]
+    assert "rpm -Va is clean" in reasons(verdict, "pass")["rpm-verify"]
+    assert {state: reasons(verdict, state) for state in ("fail", "not-done")} == {"fail": {}, "not-done": {}}
+
+
 def test_a_guest_has_the_database_of_its_own_rpm_and_finds_itself_whole(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     fixture = build_repository(Report(quiet=True), version="13")
@@ -83,8 +103,7 @@ def test_a_guest_has_the_database_of_its_own_rpm_and_finds_itself_whole(tmp_path
     for how in ((), ("--bootstrap",)):
         words = command("image", kickstart, "--target", "fixture-13", "--size", "2G", "--out", OUT, *how)
         run([*words, "--gpgkey", str(fixture.key), "--gpgkey", str(key)])
-        found = json.loads((OUT / "ndb/ndb.manifest.json").read_text())["packages"]
-        packages[how] = [(one["nevra"], one["sha256"]) for one in found]
+        packages[how] = packages_of("ndb")
     log = (OUT / "ndb.log").read_text()
 
     verdict = verdict_of(OUT / "ndb/ndb.qcow2", "--datasource", "nocloud", "--firmware", "bios")
