@@ -2,12 +2,13 @@
 """On a host of RPMs: `make setup` by dnf, then `rpm`, `image` and `verify`, in a machine of Fixture Linux 13.
 
 Its packages have the names that they have on Fedora. The machine has no network: its dnf has the fixture's
-repository, its pip a folder of wheels that were fetched here.
+repository, its pip a folder of wheels and its cache the sources, which were fetched here.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,8 @@ def host() -> Iterator[Machine]:
     with booted(fixture_tree(Report(quiet=True), "13"), runner, size=SIZE) as machine:
         runner.run(["git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, machine.shared / "clone"])
         fetch_wheels(machine.shared / "wheels")
+        fetch_sources(machine.shared)
+        machine.run(["cp", "-r", f"{SHARED}/cache", "/root/.cache"])
         repository = machine.read("/etc/yum.repos.d/fixture.repo")
         machine.write("/etc/yum.repos.d/fixture.repo", repository.replace("enabled=0", "enabled=1"))
         machine.dnf("install", *BEFORE)
@@ -73,6 +76,13 @@ def fetch_wheels(folder: Path) -> None:
     words = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
     words += [f"--python-version={PYTHON}", f"--dest={folder}", f"--requirement={LIST}"]
     subprocess.run([sys.executable, "-m", "pip", "download", *words], check=True)
+
+
+def fetch_sources(folder: Path) -> None:
+    """Have a cache in `folder` with what openstack-utils is built from and the checkout has not."""
+    words = ["srpm", "openstack-utils", "-t", TARGET, "--quiet", "--out", str(folder / "srpm")]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    subprocess.run([sys.executable, "-m", "builder", *words], cwd=CHECKOUT, env=environment, check=True)
 
 
 @pytest.fixture(scope="module")
