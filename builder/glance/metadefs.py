@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Properties held against the definitions of the cloud (Glance's metadefs), where it has them.
+"""Properties compared with the definitions of the cloud (Glance's metadefs), where it has them.
 
 A namespace for images defines properties, each with a type (JSON schema) and perhaps the values that it may
 have; an association may put a prefix before their names.

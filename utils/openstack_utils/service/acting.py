@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
 def act(commands, say):
     """Run [(Service, argv)] in their order; return the Outcomes. `say(text)` gets a line for each.
 
-    One that fails does not keep the others from it. Raises AccessError where we may not: the first one
+    One that fails does not stop the others. Raises AccessError where we may not: the first one
     that is refused ends it all, as the others would be.
     """
     outcomes = []

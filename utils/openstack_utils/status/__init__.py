@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""openstack-status: what of OpenStack is on this host, and how it does."""
+"""openstack-status: what of OpenStack is on this host, and whether it works."""

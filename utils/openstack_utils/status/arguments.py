@@ -9,7 +9,7 @@ from ..host.parser import Parser
 
 PROGRAM = "openstack-status"
 DESCRIPTION = """\
-Say what of OpenStack is on this host and how it does: services, what they answer over HTTP, databases,
+Show what of OpenStack is on this host, and whether it works: services, what they answer over HTTP, databases,
 message bus and the rest that they stand on, disk space; with a login what the cloud says of itself.
 """
 EPILOG = """\
@@ -37,7 +37,7 @@ def make_parser():
     add("-t", "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="for each question (5)")
     add("--os-cloud", metavar="NAME", help="log in as clouds.yaml says; else OS_CLOUD or the OS_* variables")
     add("--no-api", dest="api", action="store_false", help="do not log in to the cloud")
-    add("-w", "--watch", action="store_true", help="again and again, until Ctrl-C")
+    add("-w", "--watch", action="store_true", help="repeat until Ctrl-C")
     add("-i", "--interval", metavar="SECONDS", type=_seconds, default=5.0, help="with --watch (5)")
     add("--json", action="store_true", help="the report as JSON; with --watch one a line")
     add("--root", metavar="DIR", default="", help="read the configuration below DIR")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What happens to services at installation, upgrade and removal, held against Fedora's packaging guidelines.
+"""What happens to services at installation, upgrade and removal, compared with Fedora's packaging guidelines.
 
 Scriptlets (packaging guidelines, "Systemd" and "SysVInitScript"): a service is registered when it is
 installed, neither switched on nor started; an upgrade restarts it where it runs, and changes nothing else; a

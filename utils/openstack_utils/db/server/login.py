@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Getting into a server as its root: by the Unix socket first, which needs no password, then with one.
+"""Logging in to a server as its root: by the Unix socket first, which needs no password, then with one.
 
 MySQL's root is `root`, PostgreSQL's is `postgres`, whom only that user of the system is at the socket.
 """
