@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass
+from functools import partial
 from typing import Any
 
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.place import is_place
-from builder.kickstart.plan import Bootloader, ImagePlan, Packages, Repository
+from builder.kickstart.plan import Bootloader, ImagePlan, Packages, Repository, Setting
 from builder.kickstart.settings.accounts import Accounts
 from builder.kickstart.settings.locale import Keyboard, Locale, Timezone
 from builder.kickstart.settings.network import Network, NetworkInterface
@@ -52,50 +53,48 @@ PARTS = ("settings", "bootloader", "packages", "repositories")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Value:
-    """A part of a plan, and how to get the plan with another in its place.
+    """A value in a plan. `put` returns the plan with another one in its place.
 
-    `root` is the setting, or what else of PARTS, that it belongs to.
+    `kind` is the kind of settings that it is in; None: it is in none.
     """
 
     now: Any
-    root: Any
     put: Callable[[Any], ImagePlan]
+    kind: type | None = None
 
     def field(self, name: str) -> _Value:
         """Return the value of a field."""
         return _Value(
             now=getattr(self.now, name),
-            root=self.root,
             put=lambda new: self.put(dataclasses.replace(self.now, **{name: new})),
+            kind=type(self.now) if isinstance(self.now, Setting) else self.kind,
         )
 
-    def item(self, number: int) -> _Value:
-        """Return a value of a tuple."""
-        now = self.now
-        return _Value(
-            now=now[number],
-            root=now[number] if self.root is None else self.root,
-            put=lambda new: self.put((*now[:number], new, *now[number + 1 :])),
-        )
+    def items(self) -> Iterator[_Value]:
+        """Yield the values of a tuple."""
+        for number, one in enumerate(self.now):
+            before, after = self.now[:number], self.now[number + 1 :]
+            yield _Value(now=one, put=partial(self._put_between, before, after), kind=self.kind)
+
+    def _put_between(self, before: tuple[Any, ...], after: tuple[Any, ...], new: object) -> ImagePlan:
+        return self.put((*before, new, *after))
 
 
 def find_losses(plan: ImagePlan, export: Callable[[ImagePlan], object]) -> tuple[str, ...]:
     """Return the words of the kickstart without which what `export` makes of the plan is the same."""
     plan = _without_plain_interfaces(plan)
     said = export(plan)
-    found: list[str] = []
-    for name in PARTS:
-        part = _Value(now=plan, root=None, put=lambda new: new).field(name)
-        if not isinstance(part.now, tuple):
-            part = dataclasses.replace(part, root=part.now)
-        found += _losses(part, lambda other: export(other) == said)
+    whole = _Value(now=plan, put=lambda new: new)
+    found = [
+        words for part in PARTS for words in _losses(whole.field(part), lambda other: export(other) == said)
+    ]
     return tuple(dict.fromkeys(found))
 
 
 def _losses(value: _Value, is_same: Callable[[ImagePlan], bool]) -> Iterator[str]:
     if isinstance(value.now, tuple):
-        for number in range(len(value.now)):
-            yield from _losses(value.item(number), is_same)
+        for item in value.items():
+            yield from _losses(item, is_same)
     if not dataclasses.is_dataclass(value.now):
         return
     for field in dataclasses.fields(value.now):
@@ -105,7 +104,7 @@ def _losses(value: _Value, is_same: Callable[[ImagePlan], bool]) -> Iterator[str
             continue
         # Of a dataclass that is always there each field is looked at by itself.
         if not dataclasses.is_dataclass(default) and is_same(inner.put(default)):
-            yield from _words(value, field.name)
+            yield from _words(value.now, field.name, inner.kind)
         else:
             yield from _losses(inner, is_same)
 
@@ -114,15 +113,15 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
-def _words(value: _Value, name: str) -> Iterator[str]:
-    """Yield what the kickstart calls a field."""
-    if (type(value.now), name) == (Network, "interfaces"):
-        yield from (f"network {device.name}: device and options" for device in value.now.interfaces)
+def _words(owner: object, name: str, kind: type | None) -> Iterator[str]:
+    """Yield what the kickstart calls a field of `owner`."""
+    if isinstance(owner, Network) and name == "interfaces":
+        yield from (f"network {device.name}: device and options" for device in owner.interfaces)
         return
-    kind = type(value.root)
     rows = {**COMMANDS, **SECTIONS}
-    commands = [command for command, row in rows.items() if row.sets is kind] or [kind.__name__.lower()]
-    yield WORDS.get((type(value.now), name), f"{', '.join(commands)} ({name})")
+    commands = [command for command, row in rows.items() if kind is not None and row.sets is kind]
+    called = ", ".join(commands) or (kind or type(owner)).__name__.lower()
+    yield WORDS.get((type(owner), name), f"{called} ({name})")
 
 
 def _without_plain_interfaces(plan: ImagePlan) -> ImagePlan:

@@ -18,7 +18,7 @@ UNCHANGED, CHANGED = "unchanged", "changed"
 PATIENCE = 60
 PATIENCE_FOR_ANSWER = 180
 # What `systemctl is-enabled` says of units that start at boot, by themselves or with others.
-AT_BOOT = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
+AT_BOOT = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient")
 KINDS = {4: AccessError, 5: UnreachableError}
 # They die with us when we are killed, and the next run finds no other at work.
 OURSELVES = RunAs("root")
