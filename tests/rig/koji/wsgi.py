@@ -25,7 +25,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         _believe_apache(environ)
     path = environ["PATH_INFO"]
     if path.startswith(FILES):
-        return _file((FOLDER / "top" / path.removeprefix(FILES)).resolve(), environ, start_response)
+        # Koji's own addresses have two slashes in places.
+        wanted = FOLDER / "top" / path.removeprefix(FILES).lstrip("/")
+        return _file(wanted.resolve(), environ, start_response)
     environ["koji.hub.ConfigFile"] = str(FOLDER / "hub.conf")
     environ["koji.hub.ConfigDir"] = str(FOLDER / "hub.conf.d")
     return hub(environ, start_response)
