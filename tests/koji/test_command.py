@@ -124,6 +124,32 @@ def test_an_image_is_submitted_with_its_includes_in_place(hub: HubUnderTest, tmp
 IMAGES = ("koji", "image", "--tree", "https://mirror.example/9/os")
 
 
+@pytest.mark.parametrize(
+    ("image", "gib"),
+    [
+        pytest.param("own.ks", 5, id="a partition that grows"),
+        pytest.param("jeos-epel-9", 2, id="said by images.yaml"),
+    ],
+)
+def test_the_hub_is_told_the_size_of_the_disk(tmp_path: Path, image: str, gib: int) -> None:
+    (tmp_path / "own.ks").write_text("part / --fstype=ext4 --size=2048 --grow\n%packages\n@core\n%end\n")
+
+    done = builder(*IMAGES, image, "-t", "epel-9", "--dry-run", cwd=tmp_path)
+
+    assert f"'disk_size': {gib}," in done.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("--distro", "Fixture-12"), ("--distro", "RHEL-9")])
+def test_a_distribution_that_the_hub_cannot_install_is_refused(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = builder(*IMAGES, "jeos-fixture", "--koji-target", "x", *words, cwd=tmp_path, ok=False)
+
+    assert done.returncode == 2
+    assert "Koji's builders install no guest of that name" in done.stderr
+    assert "--distro" in done.stderr
+
+
 def test_several_images_are_submitted_by_one_command(hub: HubUnderTest, tmp_path: Path) -> None:
     (tmp_path / "db.ks").write_text("part / --fstype=ext4 --size=2048 --grow\n%packages\n@core\n%end\n")
 

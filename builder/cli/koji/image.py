@@ -34,8 +34,12 @@ from builder.koji.images import (
 from builder.koji.outputs import fetch, list_outputs
 from builder.koji.tasks import Task, TaskState
 from builder.koji.watch import Watch, resume_command
-from builder.sizes import GIB
+from builder.sizes import GIB, MIB
 from builder.targets import ARCHITECTURE, Target, TargetFamily
+
+MIB_OF_GIB = GIB // MIB
+# MiB, where only %pre would say.
+UNKNOWN_DISK = 5 * MIB_OF_GIB
 
 SUMMARY = "Have a hub build images from kickstarts (Koji's image-build): flattened, submitted, watched."
 EXAMPLE = """\
@@ -144,7 +148,7 @@ def _common_target(args: argparse.Namespace, images: Sequence[ImageSource]) -> T
 
 def _plan(image: ImageSource, target: Target, args: argparse.Namespace) -> Job:
     """Read a kickstart and say how it is submitted."""
-    plan = load_plan(image.path, target=target, choices=Choices(name=image.name))
+    plan = load_plan(image.path, target=target, choices=Choices(name=image.name, disk_size=image.disk_size))
     distro = args.distro or _distro(target)
     check_distro(distro)
     submission = ImageSubmission(
@@ -155,7 +159,7 @@ def _plan(image: ImageSource, target: Target, args: argparse.Namespace) -> Job:
         install_tree=args.tree,
         distro=distro,
         ksversion=plan.ksversion,
-        disk_gib=-(-(plan.disk.size or 5 * GIB) // GIB),
+        disk_gib=-(-(plan.disk.size or UNKNOWN_DISK) // MIB_OF_GIB),
         repositories=tuple(args.repo),
         scratch=not args.real,
         background=args.background,
