@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -50,3 +51,75 @@ def test_what_nobody_holds_is_stale(tmp_path: Path) -> None:
 
         left = {path.name for path in tmp_path.iterdir()}
     assert left == {mine.name, f"{WORK_PREFIX}link"}
+
+
+def state(folder: Path) -> list[tuple[str, int, int, bytes]]:
+    """Return what a folder holds, with modes and times."""
+    found = []
+    for path in sorted([folder, *folder.rglob("*")]):
+        info = path.lstat()
+        data = path.read_bytes() if path.is_file() else b""
+        found.append((path.name, info.st_mode, info.st_mtime_ns, data))
+    return found
+
+
+def make_canary(folder: Path) -> Path:
+    """Make somebody's folder, which the owner only may read, with a file in it."""
+    canary = folder / "canary"
+    canary.mkdir()
+    (canary / "letter").write_text("mine")
+    (canary / "letter").chmod(0o400)
+    canary.chmod(0o500)
+    return canary
+
+
+def test_links_in_and_beside_what_is_stale_lead_nowhere(tmp_path: Path) -> None:
+    canary, parent = make_canary(tmp_path), tmp_path / "out"
+    before = state(canary)
+    dead = parent / f"{WORK_PREFIX}dead"
+    (dead / "deep" / "deeper").mkdir(parents=True)
+    for folder in (dead, dead / "deep", dead / "deep" / "deeper"):
+        (folder / "folder").symlink_to(canary)
+        (folder / "file").symlink_to(canary / "letter")
+        (folder / "up").symlink_to("..")
+    (dead / "deep" / "deeper").chmod(0)
+    (dead / "deep").chmod(0)
+    for name, target in (("folder", canary), ("file", canary / "letter"), ("self", f"{WORK_PREFIX}self")):
+        (parent / f"{WORK_PREFIX}{name}").symlink_to(target)
+
+    remove_stale(parent)
+
+    assert state(canary) == before
+    assert not dead.exists()
+
+
+def test_a_link_put_in_the_place_of_a_stale_folder_while_it_is_removed_leads_nowhere(tmp_path: Path) -> None:
+    canary, parent, aside = make_canary(tmp_path), tmp_path / "out", tmp_path / "aside"
+    before = state(canary)
+    parent.mkdir()
+    dead, done = parent / f"{WORK_PREFIX}dead", Event()
+
+    def swap() -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            with contextlib.suppress(OSError):
+                dead.mkdir()
+                for name in range(20):
+                    (dead / str(name)).mkdir()
+            with contextlib.suppress(OSError):
+                dead.rename(aside / str(number))
+                dead.symlink_to(canary)
+                dead.unlink()
+
+    aside.mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        swapping = pool.submit(swap)
+        try:
+            for _ in range(500):
+                remove_stale(parent)
+        finally:
+            done.set()
+        swapping.result()
+
+    assert state(canary) == before
