@@ -116,9 +116,13 @@ def read_files(path: Path) -> dict[str, int] | None:
     """Return the files of the image that the page at `path` is of; None where there is no such page."""
     data = _read(path)
     files = data.get("files") if data else None
-    if not isinstance(files, dict) or not all(isinstance(size, int) for size in files.values()):
+    if not isinstance(files, dict) or not all(_is_size(size) for size in files.values()):
         return None
     return files
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 1 << 63
 
 
 def add_checks(path: Path, sha256: str, checks: tuple[Check, ...]) -> bool:
@@ -131,7 +135,8 @@ def add_checks(path: Path, sha256: str, checks: tuple[Check, ...]) -> bool:
         stages = tuple((name, float(seconds)) for name, seconds in data["stages"])
         page = BuildPage(**{**data, "stages": stages, "changes": changes, "checks": None})
         write_page(path, replace(page, checks=checks))
-    except (TypeError, KeyError, ValueError, AttributeError, BuildError):
+    # A number may be any: one of a thousand digits has no other form.
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError, BuildError):
         return False
     return True
 

@@ -109,7 +109,7 @@ def start_apart(
     words = _words(readable, [folder, *writable], {}, devices=devices)
     with filtered(seccomp.MACHINE) as filter:
         line = [*words, *filter.words, "--chdir", folder.absolute(), "--", *argv]
-        child = Child(apart=True, pass_fds=filter.descriptors, preexec=leave_keys)
+        child = Child(apart=True, pass_fds=filter.descriptors, preexec=withdraw)
         return runner.spawn(line, log=log, child=child)
 
 
@@ -125,7 +125,8 @@ def _words(
     words += ["--cap-drop", "ALL", *no_environment(), *host_programs()]
     for name in _CONFIGURATION:
         words += ["--ro-bind-try", name, name]
-    words += ["--proc", "/proc", "--dev", "/dev"]
+    # Read-only: root's own id is root's in /proc, with or without a capability (proc(5)).
+    words += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     for name in devices:
         words += ["--dev-bind-try", name, name]
     for path in readable:
@@ -200,15 +201,20 @@ def _watch(
 
 
 def _limit(longest: float) -> None:
-    leave_keys()
+    withdraw()
     # One that nobody is left to end does not compute for ever.
     resource.setrlimit(resource.RLIMIT_CPU, (int(longest), int(longest)))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def leave_keys() -> None:
-    """Have an empty session keyring in place of the user's (session-keyring(7))."""
+def withdraw() -> None:
+    """Have an empty session keyring in place of the user's (session-keyring(7)).
+
+    And be what the kernel ends first when the machine's memory ends.
+    """
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
     # On a machine whose calls we do not know the user's stays: a room is less there, but not nothing.
     with contextlib.suppress(BuildError):
         call("keyctl", JOIN_SESSION_KEYRING, None)

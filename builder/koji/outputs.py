@@ -23,6 +23,8 @@ from builder.koji.tasks import Task, TaskState
 from builder.report import Report
 
 CHUNK = 4 << 20
+# Bytes of a file of which the hub tells no size, a log.
+LARGEST = 4 << 30
 PART = ".part"
 
 
@@ -186,6 +188,10 @@ def fetch(hub: Hub, outputs: Sequence[Output], folder: Path, report: Report) -> 
     Raises:
         RemoteError: the hub does not answer, or a file's bytes are not those that the hub describes.
     """
+    # Build, architecture and file are the hub's words, each of them.
+    for output in outputs:
+        for part in output.name.split("/"):
+            _check_name(part)
     kept = 0
     for number, output in enumerate(outputs, 1):
         path = folder / output.name
@@ -217,9 +223,11 @@ def _fetch_one(hub: Hub, output: Output, path: Path) -> None:
             assert output.url is not None
             with hub.open(output.url, file.tell()) as remote:
                 if not remote.resumed:
-                    file.truncate(0)
+                    file.seek(0)
+                    file.truncate()
                 while block := remote.read(CHUNK):
                     file.write(block)
+                    _check_size(output, file.tell())
     if reason := _differs(part, output):
         part.unlink()
         raise RemoteError(
@@ -237,6 +245,18 @@ def _read_task(hub: Hub, output: Output, file: Any) -> None:
         if not data:
             return
         file.write(data)
+        _check_size(output, file.tell())
+
+
+def _check_size(output: Output, size: int) -> None:
+    """Refuse a file that has no end.
+
+    Raises:
+        RemoteError: more comes than the hub says, or than any log has.
+    """
+    most = LARGEST if output.size is None else output.size
+    if size > most:
+        raise RemoteError(f"{output.name}: more than {most} bytes come", hint="see what the hub says of it")
 
 
 def _differs(path: Path, output: Output) -> str | None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import InputError, RemoteError
-from builder.koji.outputs import PART, Fetched, fetch, list_outputs
+from builder.koji import outputs
+from builder.koji.outputs import PART, Fetched, Output, fetch, list_outputs
 from builder.koji.payload import payload_digest
 from builder.koji.tasks import read_trees
 from builder.report import Report
@@ -182,6 +183,29 @@ def test_a_name_that_leaves_the_folder_is_refused(hub: HubUnderTest, tmp_path: P
         fetch_task(hub, root.id, tmp_path / "out")
 
     assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("arch", ["../../evil", "x/../../evil", "x/.ssh"])
+def test_an_architecture_that_leaves_the_folder_is_refused(
+    hub: HubUnderTest, tmp_path: Path, arch: str
+) -> None:
+    listed = (Output(name=f"7-{arch}/build.log", size=None, task=7, remote_name="build.log"),)
+
+    with pytest.raises(RemoteError, match="a file that is refused"):
+        fetch(hub.connect(), listed, tmp_path / "out", QUIET)
+
+    assert list(tmp_path.rglob("evil*")) == []
+
+
+def test_a_file_of_the_hub_that_has_no_end_is_refused(
+    hub: HubUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outputs, "LARGEST", 1000)
+    root = hub.stand_in.add_task("build", ["x", "y", {}], [CLOSED], outputs={"build.log": b"x" * 5000})
+    log = Output(name="build.log", size=None, task=root.id, remote_name="build.log")
+
+    with pytest.raises(RemoteError, match="more than 1000 bytes come"):
+        fetch(hub.connect(), [log], tmp_path / "out", QUIET)
 
 
 def test_the_signed_copy_is_the_one_that_was_asked_for(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:

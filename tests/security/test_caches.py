@@ -9,11 +9,28 @@ from typing import Any, cast
 
 import pytest
 
+from builder.image.cache import choices
 from builder.image.isolation.wire import WireError
+from builder.image.packages import repomd
 from builder.image.stages import initramfs
 from builder.image.turns import ALONE
 
 KEY = "0" * 64
+
+
+def choice(url: str) -> str:
+    """Return the key of what is chosen from a repository at `url`, whose index has always the same digest."""
+    build = SimpleNamespace(
+        request={"repositories": [{"name": "base", "baseurl": [url], "cost": None}]},
+        options=SimpleNamespace(solver=None),
+    )
+    state = repomd.RepositoryState(name="base", url=url, sha256="2" * 64, time=0)
+    return choices.key_of(cast("Any", build), (state,))
+
+
+def test_a_server_that_shows_another_ones_index_answers_for_itself_alone() -> None:
+    assert choice("https://mirror.example/") == choice("https://mirror.example/")
+    assert choice("https://mirror.example/") != choice("https://hostile.example/")
 
 
 def asked(folder: Path) -> dict[str, Any]:

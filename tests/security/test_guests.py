@@ -330,6 +330,35 @@ def test_what_a_parser_writes_besides_its_folder_is_nothing(tmp_path: Path) -> N
     assert done.stdout == ""
 
 
+OPEN = """
+import os
+for folder, below, files in os.walk("/proc"):
+    below[:] = [name for name in below if not name.isdigit() or folder != "/proc"]
+    for name in files:
+        try:
+            os.close(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            continue
+        print(os.path.join(folder, name))
+for name in ("oom_score_adj", "coredump_filter"):
+    try:
+        os.close(os.open("/proc/self/" + name, os.O_WRONLY))
+        print(name)
+    except OSError:
+        pass
+print("score", open("/proc/self/oom_score_adj").read())
+"""
+
+
+def test_a_parser_can_set_nothing_of_the_kernel_and_is_what_memory_is_taken_from(tmp_path: Path) -> None:
+    runner, words = Runner(Report(quiet=True)), ["/usr/bin/python3", "-c", OPEN]
+
+    done = room.run_apart(runner, words, writable=tmp_path)
+    room.start_apart(runner, words, folder=tmp_path, log=tmp_path / "log").wait()
+
+    assert done.stdout.split() == (tmp_path / "log").read_text().split() == ["score", "1000"]
+
+
 SEARCH = """
 import ctypes, sys
 # keyctl(2): KEYCTL_SEARCH in the session's keyring.

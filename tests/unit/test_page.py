@@ -111,6 +111,15 @@ def test_what_is_no_page_of_ours_is_left_alone(tmp_path: Path, text: str) -> Non
     assert path.read_text() == text
 
 
+@pytest.mark.parametrize("number", [10**400, -1, 1 << 63, 0.5, "1", None], ids=str)
+def test_a_page_with_numbers_that_no_file_has_is_left_alone(page: Path, number: object) -> None:
+    text = page.read_text().replace('"/usr/bin/bash":1400000', f'"/usr/bin/bash":{json.dumps(number)}')
+    page.write_text(text)
+
+    assert read_files(page) is None
+    add_checks(page, PAGE.sha256, ())
+
+
 def test_folders_are_two_levels_deep_and_three_below_usr() -> None:
     files = {"/usr/share/doc/bash/README": 1, "/usr/share/doc/x": 2, "/etc/a/b/c": 4, "/init": 8}
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What was chosen before: the same wishes, repositories and solver give the same packages.
 
-The state of each repository (`builder.image.packages.repomd`), read at each build, says what it holds.
+The state of each repository (`builder.image.packages.repomd`), read at each build, says what it holds. What
+was chosen at one address is no answer for another: a server may show us somebody else's index, and the
+solver its own.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from builder.image.packages.choice import ChosenPackage
 
 # So many are kept, of some 50 kB.
 MOST = 50
-# What decides where a repository is found, not what it holds.
+# What decides where a repository is found, not what it holds: where it was read counts.
 _ADDRESS = ("baseurl", "mirrorlist", "metalink", "proxy", "verify_tls")
 
 
@@ -44,7 +46,7 @@ def key_of(build: Build, states: tuple[repomd.RepositoryState, ...]) -> str:
             digest_code(),
             solver_state(build.options.solver),
             build.request | {"repositories": repositories},
-            [(state.name, state.sha256) for state in states],
+            [(state.name, state.url, state.sha256) for state in states],
         ]
     )
 

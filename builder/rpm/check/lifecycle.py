@@ -20,7 +20,7 @@ from pathlib import Path
 from builder import seccomp
 from builder.bubblewrap import no_environment
 from builder.files import read_regular
-from builder.room import filtered, leave_keys
+from builder.room import filtered, withdraw
 from builder.rpm.check.package import BuiltPackage, Scriptlet
 from builder.runner import Child, Runner
 
@@ -134,14 +134,14 @@ def _run(scriptlet: Scriptlet, argument: int, root: Path, runner: Runner) -> Ite
     with filtered(seccomp.PARSER) as filter:
         runner.run(
             [
-                "bwrap", "--unshare-all", "--die-with-parent", "--new-session", *no_environment(),
-                "--setenv", "PATH", "/sbin:/bin:/usr/sbin:/usr/bin", "--bind", root, "/",
+                "bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session",
+                *no_environment(), "--setenv", "PATH", "/sbin:/bin:/usr/sbin:/usr/bin", "--bind", root, "/",
                 "--ro-bind", "/usr", f"/{HOST}", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
-                "--proc", "/proc", "--dev", "/dev", "--chdir", "/", *filter.words,
+                "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--chdir", "/", *filter.words,
                 *scriptlet.interpreter.split(), "-c", scriptlet.text, "scriptlet", str(argument),
             ],
             ok=(), timeout=SECONDS,
-            child=Child(apart=True, group=True, pass_fds=filter.descriptors, preexec=leave_keys),
+            child=Child(apart=True, group=True, pass_fds=filter.descriptors, preexec=withdraw),
         )  # fmt: skip
     for line in _read_calls(root).splitlines():
         words = line.split(PART)
