@@ -13,12 +13,14 @@ import pytest
 
 from builder.image.cache import entries
 from builder.image.cache.clusters import Clusters
+from builder.image.cache.trees import words_to_pack, words_to_unpack
 from builder.image.disk import qcow2
 from builder.page import read_files
 from tests.rig.fixture.synthetic import SyntheticRepository
-from tests.support.disks import difference
+from tests.support.disks import difference, tool
 from tests.support.imaging import Bench, bench_for_everybody, kickstart
 from tests.support.other_user import run_as_plain_user
+from tests.support.trees import make_tree, survey
 
 # One of everything that a copy of a tree may lose.
 PACKAGES = "hard-links\ncapable\nsetuid\ndeclared-user"
@@ -55,6 +57,24 @@ def test_the_tree_of_the_same_packages_is_installed_once_and_gives_the_same_byte
     assert KEPT not in cold_said
     assert difference(warm.image, cold.image) == ""
     assert warm.look().text("/etc/made") == "second\n"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of others, capabilities")
+def test_an_archive_holds_all_that_a_tree_can(tmp_path: Path) -> None:
+    one, two, archive = (tmp_path / name for name in ("one", "two", "archive"))
+    one.mkdir()
+    two.mkdir()
+    make_tree(os.fsencode(one))
+    (one / "socket").unlink()  # tar has none
+
+    for words in (words_to_pack(archive, one), words_to_unpack(archive, two)):
+        tool(*words)
+
+    expected, found = (survey(os.fsencode(folder)) for folder in (one, two))
+    assert set(found) == set(expected)
+    for path, facts in expected.items():
+        assert found[path] == facts, path
 
 
 @pytest.mark.root
