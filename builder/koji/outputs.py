@@ -141,12 +141,13 @@ def build_outputs(hub: Hub, build: int, *, key: str | None) -> list[Output]:
         )
     for log in hub.ask("getBuildLogs", build):
         _check_name(log["name"])
-        # Logs of no architecture lie in the folder of logs itself.
+        # Logs of no architecture lie in the folder of logs itself, an image's in image, or image/ARCH.
         of = "noarch" if log["dir"] == "." else log["dir"]
-        _check_name(of)
+        for part in of.split("/"):
+            _check_name(part)
         found.append(
             Output(
-                name=f"{info['nvr']}-{of}/{log['name']}",
+                name=f"{info['nvr']}-{of.replace('/', '-')}/{log['name']}",
                 size=None,
                 url=f"{hub.profile.topurl.rstrip('/')}/{log['path']}",
             )

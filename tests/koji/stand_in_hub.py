@@ -8,6 +8,7 @@ RetryError), stores uploads with their adler32, and runs tasks by a script: each
 from __future__ import annotations
 
 import base64
+import hashlib
 import time
 import urllib.parse
 import xmlrpc.client
@@ -76,6 +77,7 @@ class StandInHub(Front):
         self.methods = ["build", "buildImageOz", "CGImport", "repo.request"]
         self.repository_fails = False
         self.script: Callable[[StandInHub, StandInTask], None] = build_succeeds
+        self.image_script: Callable[[StandInHub, StandInTask], None] = lambda _hub, _task: None
         self.next_id = 100
 
     # -- what the tests ask --------------------------------------------------------------------
@@ -155,7 +157,8 @@ class StandInHub(Front):
         return task.id
 
     def buildImageOz(self, *arguments: Any) -> int:
-        task = self.add_task("image", list(arguments), [FREE, OPEN, CLOSED])
+        task = self.add_task("image", list(arguments[:6]), [FREE, OPEN, CLOSED])
+        self.image_script(self, task)
         return task.id
 
     def listTasks(self, options: dict[str, Any], query: Any = None) -> list[dict[str, Any]]:
@@ -378,6 +381,43 @@ def build_succeeds(hub: StandInHub, task: StandInTask) -> None:
     task.states = [FREE, OPEN, OPEN, CLOSED]
     hub.add_task("rebuildSRPM", task.request, [OPEN, CLOSED], parent=task.id, host_id=1)
     hub.add_task("buildArch", task.request, [FREE, OPEN, CLOSED], parent=task.id, host_id=2)
+
+
+def image_is_built(hub: StandInHub, task: StandInTask) -> None:
+    """Script: what kojid's image and createImage tasks leave, as a real hub of Koji 1.35 had it.
+
+    A scratch build's files stay with createImage; those of a real one become archives of a build.
+    """
+    name, version, (arch, *_), *_, options = task.request
+    image = f"{name}-{version}-1.{arch}"
+    files = {
+        f"{image}.qcow2": b"QFI\xfb" + b"image" * 1000,
+        f"libvirt-qcow2-{arch}.xml": b"<domain/>",
+        f"tdl-{arch}.xml": b"<template/>",
+        f"{name}.ks": b"# ours\n",
+        f"koji-epel9-build-{task.id}-base.ks": b"# with the hub's repositories\n",
+    }
+    logs = {f"oz-{arch}.log": b"built\n", f"qemu-img-qcow2-{arch}.log": b"$ qemu-img convert\n"}
+    outputs = files | logs if options["scratch"] else {}
+    hub.add_task(
+        "createImage", [name, version, "1", arch], [FREE, OPEN, CLOSED], parent=task.id, arch=arch,
+        host_id=1, outputs=outputs,
+    )  # fmt: skip
+    if options["scratch"]:
+        return
+    hub.add_task("tagBuild", [], [OPEN, CLOSED], parent=task.id, host_id=1)
+    number = 500 + len(hub.builds)
+    build = hub.builds[number] = {
+        "build_id": number, "state": 1, "name": name, "version": version, "release": "1",
+        "nvr": f"{name}-{version}-1", "task_id": task.id, "rpms": [], "logs": [], "volume_name": "DEFAULT",
+        "draft": False,
+    }  # fmt: skip
+    for file, data in files.items():
+        output = {"filename": file, "type": "image", "checksum": hashlib.sha256(data).hexdigest()}
+        hub._store(build, output, data)
+    for file, data in logs.items():
+        hub._store(build, {"filename": file, "type": "log"}, data)
+        build["logs"][-1]["dir"] = "image"
 
 
 def build_fails(hub: StandInHub, task: StandInTask) -> None:

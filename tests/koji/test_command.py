@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.koji.conftest import HubUnderTest, write_profile
-from tests.koji.stand_in_hub import build_fails
+from tests.koji.stand_in_hub import build_fails, image_is_built
 from tests.support.rpm_tool import builder
 
 BUILD = ("koji", "build", "openstack-utils", "-t", "epel-9")
@@ -178,3 +178,21 @@ def test_images_that_cannot_be_one_command_are_refused_before_anything_is_sent(
     assert done.returncode == 2
     assert message in done.stderr
     assert not hub.front.called("buildImageOz")
+
+
+@pytest.mark.parametrize("more", [pytest.param((), id="scratch"), pytest.param(("--real",), id="real")])
+def test_an_image_that_the_hub_has_built_is_watched_and_fetched(
+    hub: HubUnderTest, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    hub.stand_in.image_script = image_is_built
+
+    done = run(hub, tmp_path, *IMAGES, "jeos-epel-9", *more)
+
+    task = done.stdout.strip()
+    (image,) = (tmp_path / "out" / "koji" / task).rglob("*.qcow2")
+    assert image.name == "jeos-epel-9-9-1.x86_64.qcow2"
+    assert image.read_bytes()[:4] == b"QFI\xfb"
+    assert f"fetched {image.relative_to(tmp_path)}" in done.stderr
+    assert "createImage jeos-epel-9" in done.stderr
+    names = {path.name for path in (tmp_path / "out" / "koji" / task).rglob("*") if path.is_file()}
+    assert {"oz-x86_64.log", "jeos-epel-9.ks", "tdl-x86_64.xml"} <= names

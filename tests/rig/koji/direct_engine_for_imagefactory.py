@@ -125,6 +125,7 @@ def build(image: Image, template: ET.Element) -> None:
     kickstart = folder / "install.ks"
     kickstart.write_text(image.parameters["install_script"])
     argv = [os.environ["BUILDER_PYTHON"], "-m", "builder", "image", os.fspath(kickstart), "--name", name]
+    argv += ["--size", f"{template.findtext('disk/size')}G"]
     argv += [
         "--format",
         "raw",
