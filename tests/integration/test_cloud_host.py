@@ -36,7 +36,7 @@ def current_services() -> dict[str, Service]:
 ALL = current_services()
 # A host has one for each of its disks, say: NAME@INSTANCE.service.
 TEMPLATES = {name for name, service in ALL.items() if service.instance and not service.run}
-PACKAGES = ("openstack-utils", "novnc", *sorted({service.home for service in ALL.values()}))
+PACKAGES = ("openstack-utils", "novnc", "lvm2", *sorted({service.home for service in ALL.values()}))
 UNITS = "/usr/lib/systemd/system"
 SECONDS = 900
 NETWORK = ("--network", "10.20.0.0/24")
@@ -248,6 +248,14 @@ def test_an_upgrade_restarts_what_runs(cloud: Machine) -> None:
     assert {name: row["ActiveState"] for name, row in after.items()} == dict.fromkeys(before, "active")
     same = {name for name, row in after.items() if row["InvocationID"] == before[name]["InvocationID"]}
     assert same == {f"{name}.service" for name, service in ALL.items() if service.cleans_up} & set(before)
+
+
+@pytest.mark.skipif(Path("/dev/mapper/control").exists(), reason="this kernel has device-mapper")
+def test_group_of_volumes_is_refused_where_the_kernel_has_none(cloud: Machine) -> None:
+    done = demo(cloud, "--nova-volumes", "/root/volumes.img", ok=(4,))
+
+    assert "--nova-volumes: the kernel has no device-mapper: /dev/mapper/control is not there" in done.stderr
+    assert not cloud.path("/root/volumes.img").exists()
 
 
 KILLS = 20
