@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from openstack_utils import ini
-from openstack_utils.demo import act, before, host, network, plan, secrets, steps, undo
+from openstack_utils.demo import act, before, host, network, plan, secrets, steps, undo, volumes
 from openstack_utils.errors import UsageError, UtilityError
 
 from builder.catalogue.hostdata import render_services
@@ -554,3 +555,12 @@ def test_completion_and_man_page_have_every_option() -> None:
 
     assert {option for option in options if option not in completion} == set()
     assert {option for option in options if option not in page} == set()
+
+
+def test_node_of_a_kernel_without_device_mapper_proves_nothing(tmp_path: Path) -> None:
+    assert volumes.why_no_device_mapper(str(tmp_path / "control")) == "no such file or directory"
+    # A socket cannot be opened: ENXIO, as a device whose driver is not there.
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(tmp_path / "node"))
+        assert volumes.why_no_device_mapper(str(tmp_path / "node")) == "no such device or address"
+    assert volumes.why_no_device_mapper(os.devnull) is None

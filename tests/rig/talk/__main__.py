@@ -6,12 +6,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +22,10 @@ from tests.rig.needs import is_ready
 from tests.rig.talk.browser import browser
 from tests.rig.talk.host import NEEDS, find_substitutes, find_wants
 from tests.rig.talk.machine import ADDRESSES, COMPUTE_SUPPORTS, cloud_machine, connect, install
-from tests.rig.talk.page import Done, write_page
+from tests.rig.talk.page import write_page
 from tests.rig.talk.pictures import take_console, take_dashboard
 from tests.rig.talk.rpms import BUILDER, CHECKOUT, COMMAND, REPOSITORY
+from tests.rig.talk.steps import StepFailed, Talk
 
 PAGE = CHECKOUT / "out" / "talk" / "index.html"
 IMAGE = "jeos-fixture"
@@ -42,68 +40,8 @@ PACKAGES = (
 )  # fmt: skip
 COMPUTE_PACKAGES = ("openstack-utils", "openstack-nova-compute", "openstack-neutron-openvswitch")
 PASSWORDS = "/root/openstack-demo-passwords"
-MEMORY = "ps -e -o rss= | awk '{s += $1} END {print int(s / 1024) \" MiB\"}'"
-
-
-class StepFailed(Exception):
-    """A step failed; it is the last of the page."""
-
-
-class Talk:
-    """The steps so far."""
-
-    def __init__(self) -> None:
-        self.steps: list[Done] = []
-        self.memory = ""
-
-    def on_host(self, title: str, *words: str, env: dict[str, str] | None = None) -> str:
-        """Run a command on this machine as a step; return what it printed on stdout."""
-        return self._step(title, words, words, env)
-
-    def inside(self, machine: Machine, title: str, *words: str, shown: Sequence[str] = ()) -> str:
-        """Run a command in the machine as a step; return what it printed on stdout."""
-        return self._step(title, [*machine.enter(), *words], shown or words, None)
-
-    def _step(
-        self, title: str, words: Sequence[str], shown: Sequence[str], env: dict[str, str] | None
-    ) -> str:
-        command = (
-            shlex.join(shown)
-            .replace(shlex.join(BUILDER), "openstack-builder")
-            .replace(sys.executable, "python")
-        )
-        print(f"\n== {len(self.steps) + 1} {title}\n$ {command}", flush=True)
-        begun = time.monotonic()
-        done = subprocess.run(
-            words, cwd=CHECKOUT, check=False, text=True, errors="replace", stdin=subprocess.DEVNULL,
-            capture_output=True, env={**os.environ, **(env or {})},
-        )  # fmt: skip
-        self._record(title, command, done.stdout + done.stderr, begun, failed=done.returncode != 0)
-        if done.returncode:
-            print(done.stdout + done.stderr, flush=True)
-            raise StepFailed(f"{title}: exit code {done.returncode}")
-        return done.stdout
-
-    @contextlib.contextmanager
-    def timed(self, title: str, command: str) -> Iterator[None]:
-        """Make what is done meanwhile a step."""
-        print(f"\n== {len(self.steps) + 1} {title}\n$ {command}", flush=True)
-        begun = time.monotonic()
-        try:
-            yield
-        except BuildError as error:
-            self._record(title, command, "\n".join(error.lines()), begun, failed=True)
-            raise
-        self._record(title, command, "", begun)
-
-    def add_picture(self, name: str) -> None:
-        """Show a file next to the page with the last step."""
-        self.steps[-1] = replace(self.steps[-1], picture=name)
-
-    def _record(self, title: str, command: str, output: str, begun: float, *, failed: bool = False) -> None:
-        seconds = time.monotonic() - begun
-        self.steps.append(Done(title=title, command=command, output=output, seconds=seconds, failed=failed))
-        print(f"   {seconds:.1f} s", flush=True)
+# Of all processes; what several share counts once.
+MEMORY = "cat /proc/[0-9]*/smaps_rollup | awk '/^Pss:/ {s += $2} END {print int(s / 1024) \" MiB\"}'"
 
 
 def main() -> int:
@@ -124,8 +62,8 @@ def main() -> int:
         print("error: interrupted", file=sys.stderr)
         return 130
     finally:
-        write_page(PAGE, talk.steps, notes, talk.memory)
-        print(f"\n{sum(step.seconds for step in talk.steps):.0f} s: {os.path.relpath(PAGE, CHECKOUT)}")
+        write_page(PAGE, talk.steps, talk.seconds, notes, talk.memory)
+        print(f"\n{talk.seconds:.0f} s: {os.path.relpath(PAGE, CHECKOUT)}")
     return 0
 
 
@@ -144,22 +82,29 @@ def give(talk: Talk) -> None:
             controller = stack.enter_context(cloud_machine(REPOSITORY, report))
             second = stack.enter_context(cloud_machine(REPOSITORY, report, "compute2"))
             connect(Runner(report), controller, second)
+        # What the second host does is done beside what the first one does: there are two cores.
+        beside = stack.enter_context(ThreadPoolExecutor(1))
+        installed = beside.submit(install_compute, talk, second)
         with talk.timed("packages are installed", "dnf install " + " ".join(PACKAGES)):
             install(controller, *PACKAGES)
         talk.inside(
             controller, "the host becomes a cloud", "openstack-demo-install", "--address", ADDRESSES[0],
             "--network", NETWORK,
         )  # fmt: skip
+        installed.result()
+        talk.memory = controller.run(["sh", "-c", MEMORY]).stdout.strip()
+        joined = beside.submit(join, talk, controller, second)
         upload(talk, controller)
         network, address = boot(talk, controller, "vm1")
-        log_in(talk, controller, network, address)
+        joined.result()
+        booted = beside.submit(boot, talk, controller, "vm2", "compute2")
         show(talk, controller, "vm1")
-        join(talk, controller, second)
-        boot(talk, controller, "vm2", "compute2")
-        talk.memory = controller.run(["sh", "-c", MEMORY]).stdout.strip()
+        log_in(talk, controller, network, address)
+        booted.result()
         with talk.timed("everything is stopped", "systemctl poweroff"):
-            second.power_off()
+            stopped = beside.submit(second.power_off)
             controller.power_off()
+            stopped.result()
 
 
 def show(talk: Talk, machine: Machine, instance: str) -> None:
@@ -168,20 +113,24 @@ def show(talk: Talk, machine: Machine, instance: str) -> None:
     talk.inside(machine, "the web server is started", "systemctl", "enable", "--now", "httpd")
     with browser(Runner(Report(quiet=True)), Path(f"/proc/{machine.pid}/ns/net")) as page:
         url = f"http://{ADDRESSES[0]}/dashboard"
-        with talk.timed("the dashboard, logged in to", f"chromium {url}"):
+        with talk.timed("the dashboard, logged in to", f"chromium {url}", "dashboard.png"):
             user, password = login["username"], login["password"]
             take_dashboard(page, url, user, password, instance, PAGE.parent / "dashboard.png")
-        talk.add_picture("dashboard.png")
         url = as_admin(talk, machine, "where the console is", f"{SHARED}/console.py", instance).strip()
-        with talk.timed("the console of the instance, by noVNC", f"chromium {url.partition('?')[0]}"):
+        with talk.timed(
+            "the console of the instance, by noVNC", f"chromium {url.partition('?')[0]}", "console.png"
+        ):
             take_console(page, url, PAGE.parent / "console.png")
-        talk.add_picture("console.png")
+
+
+def install_compute(talk: Talk, machine: Machine) -> None:
+    """Install what a further host for instances has."""
+    with talk.timed("a second host: packages", "dnf install " + " ".join(COMPUTE_PACKAGES)):
+        install(machine, *COMPUTE_PACKAGES, supports=COMPUTE_SUPPORTS)
 
 
 def join(talk: Talk, controller: Machine, second: Machine) -> None:
-    """Make a compute host of the second machine, as its man page says."""
-    with talk.timed("a second host: packages", "dnf install " + " ".join(COMPUTE_PACKAGES)):
-        install(second, *COMPUTE_PACKAGES, supports=COMPUTE_SUPPORTS)
+    """Make a compute host of the second machine, as the man page of openstack-demo-install says."""
     second.write(PASSWORDS, controller.read(PASSWORDS), mode=0o600)
     talk.inside(
         second, "it joins the cloud", "openstack-demo-install", "--role", "compute", "--join", ADDRESSES[0]

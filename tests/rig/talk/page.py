@@ -14,27 +14,33 @@ from builder.files import write_atomic
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """A step: what it was, the command, what it printed, its seconds; `failed` where it ended the talk.
+    """A step: what it was, the command, what it printed, when it began, its seconds; `failed` where it did.
 
-    `picture` is a file next to the page.
+    `begun` counts from the begin of the talk; `picture` is a file next to the page.
     """
 
     title: str
     command: str
     output: str
+    begun: float
     seconds: float
     failed: bool = False
     picture: str = ""
 
 
-def write_page(path: Path, steps: Sequence[Done], notes: Sequence[str], memory: str) -> None:
-    """Write the page; `notes` say what took the place of what, `memory` is the machine's at rest."""
+def write_page(path: Path, steps: Sequence[Done], total: float, notes: Sequence[str], memory: str) -> None:
+    """Write the page.
+
+    Args:
+        total: seconds of the whole; some steps are done beside others.
+        notes: what took the place of what.
+        memory: what the controller takes at rest; empty: it was not measured.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    total = sum(step.seconds for step in steps)
     text = environment.get_template("page.html.j2").render(
-        steps=steps, notes=notes, memory=memory, total=total
+        steps=sorted(steps, key=lambda step: step.begun), notes=notes, memory=memory, total=total
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, text)

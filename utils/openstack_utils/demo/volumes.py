@@ -4,7 +4,7 @@
 import os
 import re
 
-from ..errors import AccessError, UsageError, UtilityError
+from ..errors import AccessError, UsageError, UtilityError, reason_of
 from ..host import processes
 from .steps import VOLUME_GROUP
 
@@ -35,9 +35,25 @@ def check(path, find):
             raise AccessError(
                 message, hint="dnf install %s" % ("util-linux" if tool == "losetup" else "lvm2")
             )
-    if not os.path.exists(CONTROL):
-        message = "--nova-volumes: the kernel has no device-mapper: %s is not there" % CONTROL
+    reason = why_no_device_mapper()
+    if reason:
+        message = "--nova-volumes: the kernel has no device-mapper: %s: %s" % (CONTROL, reason)
         raise AccessError(message, hint="modprobe dm_mod")
+
+
+def why_no_device_mapper(control=CONTROL):
+    """Return why the kernel maps no devices, or None where it does.
+
+    The node proves nothing: it is made at boot, so that opening it loads the module.
+    """
+    try:
+        os.close(os.open(control, os.O_RDWR | os.O_CLOEXEC))
+    except PermissionError:
+        # Only root may, who is asked again.
+        return None
+    except OSError as error:
+        return reason_of(error)
+    return None
 
 
 def make(step):
