@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import sys
+import time
 
 from ..errors import AccessError, UsageError, UtilityError
 from ..host import signals
@@ -97,11 +98,12 @@ class Run:
             self.console.note("# %s" % step.title)
             for command in step.commands():
                 self.console.note("  %s" % command)
+            begun = time.monotonic()
             try:
                 self.results[step] = acting.do(step)
             except (UtilityError, KeyboardInterrupt) as error:
                 return self._stopped(made, step, error)
-            self.console.note("  -> %s" % self.results[step])
+            self.console.note("  -> %s (%.1f s)" % (self.results[step], time.monotonic() - begun))
         if self.options.json:
             self._print(made)
         elif not self.options.quiet:
