@@ -23,16 +23,17 @@ NODENAME=rabbit@localhost
 SERVER_ADDITIONAL_ERL_ARGS="+S 1:1"
 EOF
 
-# One process of each API is enough for one user.
-for file in /etc/*/*-uwsgi.ini; do
-    [ ! -f "$file" ] || sed -i 's/^processes = .*/processes = 1/' "$file"
+# One process of each API, and of the dashboard, is enough for one user.
+for file in /etc/*/*-uwsgi.ini /etc/httpd/conf.d/openstack-dashboard.conf; do
+    [ ! -f "$file" ] || sed -i -E 's/^processes = .*/processes = 1/; s/ processes=[0-9]+/ processes=1/' "$file"
 done
 
 # The fixture's httpd is Debian's program in Fedora's places: here are the settings and the unit.
 if [ -x /usr/sbin/httpd ]; then
     {
         printf '%s\n' 'ServerRoot /etc/httpd' "ServerName $(hostname)" 'Listen 80' 'PidFile /run/httpd.pid' \
-            'User apache' 'Group apache' 'ErrorLog /var/log/httpd/error_log' 'TypesConfig /etc/mime.types'
+            'User apache' 'Group apache' 'ErrorLog /var/log/httpd/error_log' 'TypesConfig /etc/mime.types' \
+            'WSGISocketPrefix /run/wsgi'
         for module in mpm_event authn_core authz_core authz_host alias mime dir wsgi; do
             [ ! -e "/etc/httpd/modules/mod_$module.so" ] || echo "LoadModule ${module}_module modules/mod_$module.so"
         done
