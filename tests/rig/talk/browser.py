@@ -25,7 +25,7 @@ from builder.runner import Child, Runner
 
 PROGRAMS = ("chromium-headless-shell", "chromium")
 WIDTH, HEIGHT = 1280, 800
-SECONDS = 120.0
+SECONDS = 300.0
 # No proxy of ours: the pages are in a network that nobody else has.
 OPTIONS = (
     "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",

@@ -33,7 +33,7 @@ if [ -x /usr/sbin/httpd ]; then
     {
         printf '%s\n' 'ServerRoot /etc/httpd' "ServerName $(hostname)" 'Listen 80' 'PidFile /run/httpd.pid' \
             'User apache' 'Group apache' 'ErrorLog /var/log/httpd/error_log' 'TypesConfig /etc/mime.types' \
-            'WSGISocketPrefix /run/wsgi'
+            'WSGISocketPrefix /run/wsgi' 'Timeout 300'
         for module in mpm_event authn_core authz_core authz_host alias mime dir wsgi; do
             [ ! -e "/etc/httpd/modules/mod_$module.so" ] || echo "LoadModule ${module}_module modules/mod_$module.so"
         done
