@@ -19,7 +19,7 @@ from builder.report import Report
 from builder.runner import Runner
 from tests.rig.machine.machine import SHARED, Machine
 from tests.rig.needs import is_ready
-from tests.rig.talk.browser import browser
+from tests.rig.talk.browser import Page, browser
 from tests.rig.talk.host import NEEDS, find_substitutes, find_wants
 from tests.rig.talk.machine import ADDRESSES, COMPUTE_SUPPORTS, cloud_machine, connect, install
 from tests.rig.talk.page import write_page
@@ -98,8 +98,10 @@ def give(talk: Talk) -> None:
         network, address = boot(talk, controller, "vm1")
         joined.result()
         booted = beside.submit(boot, talk, controller, "vm2", "compute2")
-        show(talk, controller, "vm1")
-        log_in(talk, controller, network, address)
+        with browser(Runner(report), Path(f"/proc/{controller.pid}/ns/net")) as page:
+            show_dashboard(talk, controller, page, "vm1")
+            log_in(talk, controller, network, address)
+            show_console(talk, controller, page, "vm1")
         booted.result()
         with talk.timed("everything is stopped", "systemctl poweroff"):
             stopped = beside.submit(second.power_off)
@@ -107,20 +109,21 @@ def give(talk: Talk) -> None:
             stopped.result()
 
 
-def show(talk: Talk, machine: Machine, instance: str) -> None:
-    """Take pictures of the dashboard and of an instance's console, as a browser in its network sees them."""
+def show_dashboard(talk: Talk, machine: Machine, page: Page, instance: str) -> None:
+    """Take a picture of the dashboard, logged in to, with an instance."""
     login = read_login(machine.read("/root/keystonerc_admin"))["auth"]
     talk.inside(machine, "the web server is started", "systemctl", "enable", "--now", "httpd")
-    with browser(Runner(Report(quiet=True)), Path(f"/proc/{machine.pid}/ns/net")) as page:
-        url = f"http://{ADDRESSES[0]}/dashboard"
-        with talk.timed("the dashboard, logged in to", f"chromium {url}", "dashboard.png"):
-            user, password = login["username"], login["password"]
-            take_dashboard(page, url, user, password, instance, PAGE.parent / "dashboard.png")
-        url = as_admin(talk, machine, "where the console is", f"{SHARED}/console.py", instance).strip()
-        with talk.timed(
-            "the console of the instance, by noVNC", f"chromium {url.partition('?')[0]}", "console.png"
-        ):
-            take_console(page, url, PAGE.parent / "console.png")
+    url = f"http://{ADDRESSES[0]}/dashboard"
+    with talk.timed("the dashboard, logged in to", f"chromium {url}", "dashboard.png"):
+        user, password = login["username"], login["password"]
+        take_dashboard(page, url, user, password, instance, PAGE.parent / "dashboard.png")
+
+
+def show_console(talk: Talk, machine: Machine, page: Page, instance: str) -> None:
+    """Take a picture of the console of an instance, by noVNC and Nova's proxy."""
+    url = as_admin(talk, machine, "where the console is", f"{SHARED}/console.py", instance).strip()
+    with talk.timed("the console, by noVNC", f"chromium {url.partition('?')[0]}", "console.png"):
+        take_console(page, url, PAGE.parent / "console.png")
 
 
 def install_compute(talk: Talk, machine: Machine) -> None:
