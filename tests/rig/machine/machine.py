@@ -185,15 +185,18 @@ class Machine:
         self._wait("reboot", lambda: _first_process(self.process.pid) not in (None, old))
         self.wait_until_booted()
 
-    def power_off(self) -> None:
+    def power_off(self, seconds: float = STOP_SECONDS) -> None:
         """Shut down in order, and wait for the end.
+
+        Args:
+            seconds: what it may take at most.
 
         Raises:
             BuildError: it did not end in time; its console is named.
         """
         self.run([*self._commands.power_off], ok=())
         try:
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(seconds)
         except ProcessTimeout:
             raise self._failure("did not shut down") from None
 

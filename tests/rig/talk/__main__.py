@@ -31,6 +31,8 @@ PAGE = CHECKOUT / "out" / "talk" / "index.html"
 IMAGE = "jeos-fixture"
 NETWORK = "10.20.0.0/24"
 KEY = "/root/mykey"
+# systemd gives a service 90 s to end.
+STOP_SECONDS = 300.0
 PYTHON = "/usr/lib/openstack/bin/python3"
 PACKAGES = (
     "openstack-utils", "openstack-keystone", "openstack-glance", "openstack-placement-api",
@@ -104,8 +106,8 @@ def give(talk: Talk) -> None:
             show_console(talk, controller, page, "vm1")
         booted.result()
         with talk.timed("everything is stopped", "systemctl poweroff"):
-            stopped = beside.submit(second.power_off)
-            controller.power_off()
+            stopped = beside.submit(second.power_off, STOP_SECONDS)
+            controller.power_off(STOP_SECONDS)
             stopped.result()
 
 
