@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import tools
+from builder import http, tools
 from builder.errors import BuildError, InputError
 from builder.image.build import Build, failure
 from builder.image.isolation import sandbox
@@ -111,6 +111,8 @@ def make_request(plan: ImagePlan, target: Target) -> dict[str, Any]:
         "root": "/tree",
         "cache": "/cache",
         "logs": "/tmp",
+        "patience": int(http.TIMEOUT),
+        "slowest": http.SLOWEST,
         "until": "fetch",
         "offline": False,
         "releasever": plan.releasever,

@@ -46,6 +46,9 @@ def configure(request, filelists):
     conf.cachedir = request["cache"]
     conf.persistdir = os.path.join(request["root"], "var/lib/dnf")
     conf.logdir = request["logs"]
+    # A server that sends drops is hung up on: librepo has these as curl's lowest speed, headers included.
+    conf.timeout = request["patience"]
+    conf.minrate = request["slowest"]
     conf.best = True
     conf.install_weak_deps = request["weak"]
     # rpm checks signatures and digests while it installs (%_pkgverify_level): once, and nothing slips by.

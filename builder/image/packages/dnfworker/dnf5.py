@@ -42,6 +42,9 @@ def configure(request, metadata):
     conf.installroot = request["root"]
     conf.cachedir = conf.system_cachedir = request["cache"]
     conf.logdir = request["logs"]
+    # A server that sends drops is hung up on: librepo has these as curl's lowest speed, headers included.
+    conf.timeout = request["patience"]
+    conf.minrate = request["slowest"]
     conf.best = True
     conf.install_weak_deps = request["weak"]
     # rpm checks signatures and digests while it installs: once, and nothing slips by.
