@@ -99,3 +99,14 @@ def test_programs_that_parse_an_image_run_in_rooms() -> None:
             ]
 
     assert outside == []
+
+
+def test_every_recipe_names_a_test_that_is_there() -> None:
+    folder = Path(__file__).parents[1]
+    defined = {path.stem for path in folder.rglob("test_*.py")}
+    for path in folder.rglob("test_*.py"):
+        defined |= set(re.findall(r"def (test_\w+)", path.read_text()))
+    named = re.findall(r"test_\w+", Path(__file__).with_name("README.md").read_text())
+
+    assert len(named) > 40
+    assert [name for name in named if not any(one.startswith(name) for one in defined)] == []
