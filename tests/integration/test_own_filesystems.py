@@ -328,6 +328,27 @@ def test_content_that_does_not_fit_is_an_error_about_the_size(
         write_disk(tmp_path / "disk", place(system(kind, 400)), {"/": source}, runner=runner, work=tmp_path)
 
 
+PART = """
+import os, resource, sys
+from builder.image.disk.filesystems.disk import write_at
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+try:
+    write_at(descriptor, bytes(2_000_000), 0)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_what_the_disk_takes_only_a_part_of_is_an_error(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    argv = [sys.executable, "-c", PART, tmp_path / "disk"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False)
+
+    assert done.stdout == "File too large\n", done.stderr
+    assert (tmp_path / "disk").stat().st_size == 1_500_000
+
+
 def test_a_link_that_xfs_cannot_hold_is_named(tmp_path: Path, runner: Runner) -> None:
     source = tmp_path / "source"
     source.mkdir()

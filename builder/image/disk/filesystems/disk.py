@@ -41,6 +41,18 @@ class DiskFile:
         return self.runner.run(argv, env=env, ok=ok, hint=hint, child=self.child)
 
 
+def write_at(descriptor: int, raw: bytes | bytearray | memoryview, at: int) -> None:
+    """Write all of `raw` from byte `at` on: a call may write a part, where room runs out for example.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    left = memoryview(raw)
+    while left:
+        done = os.pwrite(descriptor, left, at)
+        left, at = left[done:], at + done
+
+
 def copy_data(source: Path, target: Path, start: int) -> None:
     """Copy what `source` holds to `target`, from byte `start` on; holes and blocks of zeros stay holes."""
     descriptor = os.open(target, os.O_WRONLY)
@@ -80,5 +92,5 @@ def _copy(source: int, target: int, pieces: list[tuple[int, int, int]]) -> None:
             for place in range(0, len(raw), 4096):
                 block = raw[place : place + 4096]
                 if block != zeros[: len(block)]:
-                    os.pwrite(target, block, start + position - first + place)
+                    write_at(target, block, start + position - first + place)
             position += len(raw)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 
 from builder.formats.crc32c import crc32c_blocks
 from builder.image.disk.filesystems.btrfs.items import SECTOR, STRIPE
+from builder.image.disk.filesystems.disk import write_at
 from builder.image.disk.filesystems.source import NoRoom
 from builder.sizes import MIB
 
@@ -105,4 +105,4 @@ class Chunks:
         """Write whole sectors of data and keep their checksums."""
         sums = crc32c_blocks(buffer, SECTOR)
         self.checksums.append((logical, struct.pack(f"<{len(sums)}I", *sums)))
-        os.pwrite(self.descriptor, buffer, self.offset + place)
+        write_at(self.descriptor, buffer, self.offset + place)

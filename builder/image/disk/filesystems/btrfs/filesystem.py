@@ -22,6 +22,7 @@ from builder.image.disk.filesystems.btrfs.compression import Compression
 from builder.image.disk.filesystems.btrfs.content import SubvolumeWriter
 from builder.image.disk.filesystems.btrfs.items import NODE, SECTOR, STRIPE
 from builder.image.disk.filesystems.btrfs.trees import BTree, TreeWriter
+from builder.image.disk.filesystems.disk import write_at
 from builder.image.disk.filesystems.source import Source
 from builder.sizes import MIB
 
@@ -248,7 +249,7 @@ class BtrfsFileSystem:
     def _superblocks(self) -> None:
         for place in _SUPERBLOCKS:
             if place + SECTOR <= self.chunks.size:
-                os.pwrite(self.chunks.descriptor, self._superblock(place), self.chunks.offset + place)
+                write_at(self.chunks.descriptor, self._superblock(place), self.chunks.offset + place)
 
     def _superblock(self, place: int) -> bytes:
         """Return the superblock at `place` (struct btrfs_super_block)."""

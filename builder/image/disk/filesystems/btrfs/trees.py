@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from builder.formats.crc32c import ALL as INVERTED
 from builder.formats.crc32c import crc32c
 from builder.image.disk.filesystems.btrfs.chunks import Chunk, Chunks
 from builder.image.disk.filesystems.btrfs.items import GENERATION, NODE, Key, pack_key
+from builder.image.disk.filesystems.disk import write_at
 from builder.image.disk.filesystems.source import NoRoom
 
 _HEADER, _ITEM, _POINTER = 101, 25, 33
@@ -96,7 +96,7 @@ class TreeWriter:
         raw = head + body
         raw = struct.pack("<I28x", crc32c(raw) ^ INVERTED) + raw
         for place in chunk.places:
-            os.pwrite(self.chunks.descriptor, raw, self.chunks.offset + place + chunk.used)
+            write_at(self.chunks.descriptor, raw, self.chunks.offset + place + chunk.used)
         chunk.used += NODE
         return address
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from builder.errors import BuildError
 from builder.formats.crc32c import crc32c
+from builder.image.disk.filesystems.disk import write_at
 from builder.image.disk.filesystems.source import NoRoom
 
 _MAGIC = 0xEF53
@@ -140,7 +141,7 @@ class Space:
 
     def put(self, block: int, raw: bytes | bytearray | memoryview) -> None:
         """Write blocks."""
-        os.pwrite(self.descriptor, raw, self.offset + block * self.block)
+        write_at(self.descriptor, raw, self.offset + block * self.block)
 
     @property
     def room(self) -> int:
@@ -301,7 +302,7 @@ class Space:
             struct.pack_into("<I", self.superblock, 0x3FC, crc32c(bytes(self.superblock[:0x3FC])))
         start = self.first + number * self.group_blocks
         at = start * self.block if number else _SUPERBLOCK_AT
-        os.pwrite(self.descriptor, self.superblock, self.offset + at)
+        write_at(self.descriptor, self.superblock, self.offset + at)
         self.put(start + 1, descriptors)
 
     def _size(self, number: int) -> int:

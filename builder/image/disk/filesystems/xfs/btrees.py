@@ -6,10 +6,10 @@ The blocks that mkfs.xfs made are the roots (xfs_ialloc_btree.c, xfs_alloc_btree
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Sequence
 
+from builder.image.disk.filesystems.disk import write_at
 from builder.image.disk.filesystems.source import CannotHold
 from builder.image.disk.filesystems.xfs.blocks import Blocks
 from builder.image.disk.filesystems.xfs.space import BLOCK, CHUNK, NULL32, SECTOR, AllocationGroup, seal
@@ -38,7 +38,7 @@ def finish(blocks: Blocks) -> None:
 
 
 def _put_sector(blocks: Blocks, raw: bytearray, checksum: int, at: int) -> None:
-    os.pwrite(blocks.space.descriptor, seal(raw, checksum), blocks.space.offset + at)
+    write_at(blocks.space.descriptor, seal(raw, checksum), blocks.space.offset + at)
 
 
 def _finish_inodes(blocks: Blocks, group: AllocationGroup) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import os
 import struct
 
 from builder.formats.crc32c import ALL, crc32c
+from builder.image.disk.filesystems.disk import write_at
 from builder.image.disk.filesystems.source import CannotHold, NoRoom
 
 BLOCK, SECTOR, CHUNK = 4096, 512, 64
@@ -107,7 +108,7 @@ class Space:
 
     def put(self, block: int, raw: bytes) -> None:
         """Write a block, or several."""
-        os.pwrite(self.descriptor, raw, self.offset + self.sector_of(block) * SECTOR)
+        write_at(self.descriptor, raw, self.offset + self.sector_of(block) * SECTOR)
 
     def sector_of(self, block: int) -> int:
         """Return the sector of a block (the group in its high bits)."""
