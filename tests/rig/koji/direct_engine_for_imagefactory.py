@@ -15,7 +15,6 @@ import os
 import shlex
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import types
@@ -153,12 +152,9 @@ def packages(folder: Path, command: str) -> list[str]:
     """Return what the template's `rpm -qa …` prints, asked of the tree that the build kept."""
     (tree,) = folder.rglob("tree.tar")
     words = shlex.split(command)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary, tarfile.open(tree) as archive:
-        members = [
-            one for one in archive if "/lib/sysimage/rpm" in one.name or "/var/lib/rpm" in f"/{one.name}"
-        ]
-        archive.extractall(temporary, members, filter="tar")
-        database = next(path.parent for path in Path(temporary).rglob("rpmdb.sqlite"))
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        subprocess.run(["tar", "-xf", tree, "-C", temporary, "--wildcards", "*/rpmdb.sqlite"], check=True)
+        database = next(Path(temporary).rglob("rpmdb.sqlite")).parent
         words[1:1] = ["--dbpath", os.fspath(database)]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
