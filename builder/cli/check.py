@@ -51,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as for `image`; %%pre scripts do not run in a check",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    # As an image is built without more options.
+    parser.set_defaults(network=False)
     add_source_arguments(parser)
     add_element_arguments(parser)
 

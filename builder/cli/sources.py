@@ -90,6 +90,8 @@ def choose(args: argparse.Namespace, image: ImageSource, **more: Any) -> Choices
         gpgcheck=not args.no_gpgcheck,
         ksversion=args.ksversion,
         default_user=image.default_user,
+        # diskimage-builder's chroot has the host's.
+        network=getattr(args, "engine", None) == "dib" or getattr(args, "network", True),
         # diskimage-builder judges and runs its elements itself.
         elements=ElementChoice()
         if not hasattr(args, "element") or getattr(args, "engine", None) == "dib"

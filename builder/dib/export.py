@@ -179,7 +179,9 @@ def _packages(plan: ImagePlan) -> dict[str, Mapping[str, object] | None]:
 
     Groups are a script's: install-packages marks what it has installed, and a group cannot be marked.
     """
-    wanted: dict[str, Mapping[str, object] | None] = dict.fromkeys(plan.packages.names)
+    wanted: dict[str, Mapping[str, object] | None] = dict.fromkeys(
+        (*plan.packages.names, *plan.packages.added)
+    )
     for name in plan.packages.excluded:
         wanted[name] = {"uninstall": True}
     return wanted

@@ -23,7 +23,7 @@ class Choices:
     `repositories` (--repo) replace every url, repo and medium line of the kickstart, `tree` (--tree) its
     url and medium lines; `extra_repositories` (--add-repo) are added to whatever there is.
     `gpg_keys` (--gpgkey) and `fingerprints` are used for repositories without keys of their own.
-    `disk_size` and `memory` of the guest are in MiB.
+    `disk_size` and `memory` of the guest are in MiB. `network`: scripts have it.
     """
 
     name: str | None = None
@@ -37,6 +37,7 @@ class Choices:
     memory: int = DEFAULT_MEMORY
     ksversion: str | None = None
     default_user: str | None = None
+    network: bool = True
     elements: ElementChoice = field(default_factory=ElementChoice)
 
 

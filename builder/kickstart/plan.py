@@ -47,6 +47,7 @@ class Packages:
     """The %packages section. Names may be globs and may end in `.arch`; groups are comps ids or names."""
 
     names: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()  # by the installer's habit; one that no repository has is left out
     groups: tuple[str, ...] = ()
     optional_groups: tuple[str, ...] = ()  # @group --optional
     mandatory_groups: tuple[str, ...] = ()  # @group --nodefaults

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builder.formats.partitions import PartitionTable
-from builder.kickstart import addons, packages, scripts, sources
+from builder.kickstart import addons, installer, packages, scripts, sources
 from builder.kickstart.bootloader import check_root, plan_bootloader
 from builder.kickstart.choices import Choices
 from builder.kickstart.commands import MODELS, SETTINGS
@@ -97,6 +97,8 @@ def plan_kickstart(
     )
     disk = plan_disk(ks, wanted=wanted, bootloader=bootloader)
     check_root(ks, bootloader, disk)
+    firmware = plan_firmware(disk, bootloader)
+    chosen = installer.add_packages(ks, chosen, target, firmware)
     _say_unresolved(ks)
     plan = ImagePlan(
         name=name,
@@ -108,10 +110,10 @@ def plan_kickstart(
         settings=settings,
         bootloader=bootloader,
         disk=disk,
-        firmware=plan_firmware(disk, bootloader),
+        firmware=firmware,
         repositories=sources.plan_repositories(ks, choices, target),
         packages=chosen,
-        scripts=scripts.plan_scripts(ks),
+        scripts=scripts.plan_scripts(ks, network=choices.network),
         elements=elements,
         unresolved_includes=tuple(ks.unresolved),
         gpgcheck=choices.gpgcheck,

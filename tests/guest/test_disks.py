@@ -146,7 +146,7 @@ def test_every_inode_has_the_label_of_the_images_policy(name: str, tmp_path: Pat
 
     verdict = verdict_of(OUT / f"labels-{name}/labels-{name}.qcow2", "--no-boot")
 
-    (labels,) = (check for check in verdict["checks"] if check["id"] == "labels-as-policy")
+    (labels,) = (check for check in verdict["checks"] if check["check"] == "labels-as-policy")
     assert labels["state"] == "pass", labels
     assert int(labels["reason"].split()[0]) > 5000, labels
     assert verdict["status"] == 0, wrong(verdict) or verdict

@@ -11,7 +11,7 @@ from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
 from builder.kickstart.plan import Packages, Repository
 from builder.targets import find_target
-from tests.support.kickstart_text import DISK, plan_text, reported
+from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 
 def packages_of(folder: Path, lines: str, *, header: str = "%packages", ksversion: str = "F45") -> Packages:
@@ -49,6 +49,74 @@ def test_sections_add_up(tmp_path: Path) -> None:
     chosen = packages_of(tmp_path, "a\n%end\n%packages --excludedocs\nb\n")
 
     assert (chosen.names, chosen.docs, chosen.weak) == (("a", "b"), False, True)
+
+
+ADDED = {
+    "no name of its own": ("bash\n", ("kernel", "grub2-pc", "grub2-efi-x64", "shim-x64")),
+    "all named": ("kernel-core\ngrub2-pc-modules\nshim-x64\n", ()),
+    "another kernel": ("kernel-uek-core\n", ("grub2-pc", "grub2-efi-x64", "shim-x64")),
+    "one loader": ("kernel\ngrub2-pc-modules\n", ("grub2-efi-x64", "shim-x64")),
+    "left out": ("-kernel\n-shim*\n", ("grub2-pc", "grub2-efi-x64")),
+}
+
+
+@pytest.mark.parametrize(("lines", "expected"), ADDED.values(), ids=ADDED)
+def test_kernel_and_boot_loader_are_added_as_the_installer_does(
+    tmp_path: Path, lines: str, expected: tuple[str, ...]
+) -> None:
+    assert packages_of(tmp_path, lines).added == expected
+
+
+def test_nothing_is_added_where_nothing_boots(tmp_path: Path) -> None:
+    lines = "bootloader --location=none\n%packages\nbash\n%end\n"
+
+    plan, _ = plan_text(tmp_path, f"{DISK}rootpw x\n{lines}")
+
+    assert plan.packages.added == ()
+
+
+FETCHES = {
+    "dnf": ("dnf -y install nginx || true\n", "dnf -y install nginx"),
+    "in a condition": ("if ! /usr/bin/yum update -y; then exit 1; fi\n", "/usr/bin/yum update -y"),
+    "in a substitution": ("key=$(curl -s https://a.example/key)\n", "curl -s https://a.example/key)"),
+    "several": ("wget -q https://a.example\ngit clone https://a.example\n", "(and 1 more)"),
+    "a package of a server": ("rpm -Uvh https://a.example/b.rpm\n", "rpm -Uvh https://a.example/b.rpm"),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), FETCHES.values(), ids=FETCHES)
+def test_script_that_wants_the_network_is_warned_about(tmp_path: Path, body: str, expected: str) -> None:
+    text = f"{GOOD}%post\ntrue\n{body}%end\n"
+
+    _, without = plan_text(tmp_path, text, choices=Choices(network=False))
+    _, having = plan_text(tmp_path, text, choices=Choices(network=True))
+
+    (warning,) = without.warnings
+    assert expected in warning.message
+    assert str(warning.where).endswith(f":{len(GOOD.splitlines()) + 3}")
+    assert warning.hint == "name packages in %packages, or build with image --network"
+    assert not having.warnings
+
+
+NO_FETCHES = {
+    "offline": "dnf -C -y remove linux-firmware\ndnf clean all\nrpm -e lsof\n",
+    "in a file that it writes": "cat >/usr/local/bin/x <<'EOF'\ndnf -y install x\nEOF\n",
+    "a comment": "# dnf install x\n",
+    "a word": "echo use curl or wget\nsed -i s/curl/x/ /etc/y\n",
+}
+
+
+@pytest.mark.parametrize("body", NO_FETCHES.values(), ids=NO_FETCHES)
+def test_script_that_wants_no_network_is_not(tmp_path: Path, body: str) -> None:
+    _, findings = plan_text(tmp_path, f"{GOOD}%post\n{body}%end\n", choices=Choices(network=False))
+
+    assert not findings.warnings
+
+
+def test_pre_that_asks_for_a_block_device_is_warned_about(tmp_path: Path) -> None:
+    _, findings = plan_text(tmp_path, f"{GOOD}%pre\nif [ -b /dev/vda ]; then true; fi\n%end\n")
+
+    assert "the disk of a build is a file" in findings.warnings[0].message
 
 
 CORE = {

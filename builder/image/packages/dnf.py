@@ -124,6 +124,7 @@ def make_request(plan: ImagePlan, target: Target) -> dict[str, Any]:
         "ignore_missing": packages.ignore_missing,
         "core": packages.core,
         "names": list(packages.names),
+        "added": list(packages.added),
         "groups": list(packages.groups),
         "optional_groups": list(packages.optional_groups),
         "mandatory_groups": list(packages.mandatory_groups),

@@ -160,6 +160,11 @@ def mark(base, request):
                 continue
             names = {package.name for package in base.sack.query().available()}
             missing.append(nearest(name, names))
+    for name in request["added"]:
+        try:
+            base.install(name, strict=True)
+        except dnf.exceptions.MarkingError:
+            say("warning", message="%s, which the installer adds, is not in the repositories" % name)
     if missing and not request["ignore_missing"]:
         raise Stop("missing", "not in the repositories", specs=missing)
     for spec in missing:

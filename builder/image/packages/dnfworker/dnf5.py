@@ -111,6 +111,11 @@ def mark(base, request):
         else:
             names = {package.get_name() for package in libdnf5.rpm.PackageQuery(base)}
             missing.append(nearest(name, names))
+    for name in request["added"]:
+        if is_known(base, name):
+            goal.add_rpm_install(name)
+        else:
+            say("warning", message="%s, which the installer adds, is not in the repositories" % name)
     if missing and not request["ignore_missing"]:
         raise Stop("missing", "not in the repositories", specs=missing)
     for spec in missing:
