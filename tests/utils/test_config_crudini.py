@@ -170,7 +170,10 @@ def comparable(found: Outcome) -> tuple[object, ...]:
              "section names", "Invalid sh", "stdin is closed", "Conflicting", "--format", "--ini-options",
              "--existing", "One of", "Unknown operation", "option --", "A value", "Can't operate",
              "--merge mode", "[Errno 2")  # fmt: skip
-    reported = [line for line in found.err.splitlines() if line.startswith(known)]
+    # From Python 3.14 on, getopt adds what an option cut short could be.
+    reported = [
+        line.partition("; possible options: ")[0] for line in found.err.splitlines() if line.startswith(known)
+    ]
     return found.rc, found.out, found.file, found.files, reported[:1]
 
 
