@@ -193,7 +193,7 @@ def test_expressions_of_an_image_do_not_keep_us(
     results = look(image.finish(), "labels-as-policy", "fstab")
 
     assert results["labels-as-policy"].state == CheckState.NOT_DONE
-    assert "keeps us for more than 5 s" in results["labels-as-policy"].reason
+    assert "took more than 5 s" in results["labels-as-policy"].reason
 
 
 def test_memory_that_an_image_makes_us_take_has_a_bound(
