@@ -16,11 +16,17 @@ import pytest
 
 BARE = Path(__file__).parents[1] / "rig" / "bare"
 UNDELIVERED = 100
+# Of timeout(1), which has stopped it.
+LATE = 124
 DAY = 24 * 3600
 
 
-def gate(folder: Path, *codes: int) -> tuple[int, str, list[str]]:
-    """Run the gate where `run` ends with `codes`; return code, last line, and what each `run` found."""
+def gate(folder: Path, *codes: int, seconds: int | None = None) -> tuple[int, str, list[str]]:
+    """Run the gate where `run` ends with `codes`; return code, last line, and what each `run` found.
+
+    Args:
+        seconds: what there is left for it.
+    """
     shutil.copy(BARE / "gate", folder)
     system, calls = folder / "cache/openstack-builder/bare/sid", folder / "calls"
     (folder / "codes").write_text("".join(f"{code}\n" for code in codes))
@@ -33,14 +39,15 @@ def gate(folder: Path, *codes: int) -> tuple[int, str, list[str]]:
     (folder / "run").chmod(0o755)
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run(
-        [folder / "gate"],
+        [folder / "gate", *([] if seconds is None else [str(seconds)])],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    return done.returncode, done.stdout.splitlines()[-1], calls.read_text().split()
+    ran = calls.read_text().split() if calls.exists() else []
+    return done.returncode, done.stdout.splitlines()[-1], ran
 
 
 @pytest.mark.parametrize(
@@ -58,6 +65,26 @@ def test_only_a_system_that_is_not_to_be_had_is_forgiven_and_said(
     codes: list[int], code: int, said: str, calls: list[str], tmp_path: Path
 ) -> None:
     found = gate(tmp_path, *codes)
+
+    assert (found[0], found[2]) == (code, calls)
+    assert said in found[1]
+
+
+@pytest.mark.parametrize(
+    ("codes", "seconds", "code", "said", "calls"),
+    [
+        pytest.param([0], 59, 0, "NOT RUN: 59 seconds are left for it", [], id="hardly any time"),
+        pytest.param(
+            [LATE], 900, 0, "NOT RUN to its end: it took longer than 900", ["none"], id="too little"
+        ),
+        pytest.param([LATE], None, LATE, "it took longer than 1500 seconds", ["none"], id="its own limit"),
+        pytest.param([1], 900, 1, "FAILED: exit code 1", ["none"], id="a check fails in time"),
+    ],
+)
+def test_time_that_the_gate_does_not_have_is_said(
+    codes: list[int], seconds: int | None, code: int, said: str, calls: list[str], tmp_path: Path
+) -> None:
+    found = gate(tmp_path, *codes, seconds=seconds)
 
     assert (found[0], found[2]) == (code, calls)
     assert said in found[1]

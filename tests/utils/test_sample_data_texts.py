@@ -407,7 +407,7 @@ def test_clouds_file_that_cannot_be_added_to_is_refused_before_keystone_is_asked
 
 PORTS = {
     "https at a port of http": (
-        "https", b"HTTP/1.0 400 Bad Request\r\n\r\n", "http:// in place of https://",
+        "https", b"HTTP/1.0 400 Bad Request\r\n\r\n", "is the URL http://, not https://?",
     ),
     "not HTTP": ("http", b"SSH-2.0-OpenSSH_9.6\r\n", "is that Keystone's port?"),
     "closed": ("http", b"", "does the port speak https, or is it not Keystone's?"),
