@@ -4,8 +4,8 @@
 A name and a password in the address are used (Basic, RFC 7617) and never shown. They go to that host
 alone: a redirect to another one (other scheme, name or port) goes without them, and only to http or https.
 Proxies come from the environment (http_proxy, https_proxy, no_proxy), authorities from
-SSL_CERT_FILE, REQUESTS_CA_BUNDLE or the system. What may pass is tried again. A server that sends drops, be
-it of the headers, or more than any file has, is hung up on.
+SSL_CERT_FILE, REQUESTS_CA_BUNDLE or the system. What may pass is tried again. A server that trickles, be
+it the headers, or sends more than any file has, is disconnected.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ class _Writer:
         return start | sectors << 62 - (self.format.cluster_bits - 8) | _COMPRESSED
 
     def _append(self, data: bytes) -> int:
-        """Write `data` at the begin of a cluster; return where."""
+        """Write `data` at the start of a cluster; return where."""
         start = self._align()
         self._put(data)
         for host in range(start >> self.format.cluster_bits, -(-self.end >> self.format.cluster_bits)):

@@ -46,7 +46,7 @@ def configure(request, filelists):
     conf.cachedir = request["cache"]
     conf.persistdir = os.path.join(request["root"], "var/lib/dnf")
     conf.logdir = request["logs"]
-    # A server that sends drops is hung up on: librepo has these as curl's lowest speed, headers included.
+    # A server that trickles is disconnected: librepo has these as curl's lowest speed, headers included.
     conf.timeout = request["patience"]
     conf.minrate = request["slowest"]
     conf.best = True

@@ -42,7 +42,7 @@ def configure(request, metadata):
     conf.installroot = request["root"]
     conf.cachedir = conf.system_cachedir = request["cache"]
     conf.logdir = request["logs"]
-    # A server that sends drops is hung up on: librepo has these as curl's lowest speed, headers included.
+    # A server that trickles is disconnected: librepo has these as curl's lowest speed, headers included.
     conf.timeout = request["patience"]
     conf.minrate = request["slowest"]
     conf.best = True

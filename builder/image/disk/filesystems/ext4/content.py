@@ -2,7 +2,7 @@
 """What is in a folder becomes inodes, folders and extents of an ext4.
 
 Folders come first, all together, then the files in the order of their paths: several small ones in a row,
-each row and each large file from the begin of a cluster of the image on. Where a row ends depends on names
+each row and each large file at the start of a cluster of the image. Where a row ends depends on names
 alone. So what a small change moves, it moves by whole clusters, and few clusters of the image are others.
 """
 

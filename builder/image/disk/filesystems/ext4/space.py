@@ -136,7 +136,7 @@ class Space:
         return any(number == base**power for base in (3, 5, 7) for power in range(1, 24))
 
     def read(self, block: int, size: int) -> bytes:
-        """Return `size` bytes from the begin of a block on."""
+        """Return `size` bytes from the start of a block on."""
         return os.pread(self.descriptor, size, self.offset + block * self.block)
 
     def put(self, block: int, raw: bytes | bytearray | memoryview) -> None:
