@@ -101,7 +101,8 @@ class Bench:
         """Return what lies in the out folder in addition to finished images and logs."""
         if not self.out.exists():
             return []
-        return [path.name for path in self.out.iterdir() if not re.fullmatch(r"test|test\.log", path.name)]
+        finished = re.compile(r"test|test(\.pre)?\.log")
+        return [path.name for path in self.out.iterdir() if not finished.fullmatch(path.name)]
 
 
 @dataclass(frozen=True)
