@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -72,10 +73,9 @@ def make_tree(tree: bytes) -> None:
     os.lchown(path(b"link-60"), 7, 7)
     os.setxattr(path(b"link-1"), "security.selinux", LABEL, follow_symlinks=False)
     os.mkfifo(path(b"fifo"), 0o600)
-    with socket.socket(socket.AF_UNIX) as listener:
-        os.chdir(tree)
+    # A name of a socket has 107 bytes at most.
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(tree):
         listener.bind("socket")
-        os.chdir("/")
     write(b"capable", b"ELF", 0o755)
     os.setxattr(path(b"capable"), "security.capability", CAPABILITY)
     os.setxattr(path(b"capable"), "security.selinux", LABEL)
