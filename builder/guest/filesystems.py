@@ -47,6 +47,16 @@ class FoundFileSystem:
         return sum(size for _, size in self.pieces) if self.pieces else self.partition.size
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """A file system that is looked at: on which disk, started by whom, and a folder for copies."""
+
+    runner: Runner
+    disk: Path
+    system: FoundFileSystem
+    work: Path
+
+
 def identify(
     runner: Runner, disk: Path, partition: TableEntry, volume: FoundVolume | None = None
 ) -> FoundFileSystem | None:
@@ -103,9 +113,7 @@ def copy_range(source: Path, start: int, size: int, target: Path, at: int = 0) -
                 position += count
 
 
-def check_copy(
-    runner: Runner, disk: Path, system: FoundFileSystem, folder: Path, checker: tuple[str, ...]
-) -> str | None:
+def check_copy(reading: Reading, checker: tuple[str, ...]) -> str | None:
     """Run a checker that changes nothing on a copy; return what it complains of, None: it is clean.
 
     Raises:
@@ -113,9 +121,9 @@ def check_copy(
     """
     tool = checker[0]
     if not tools.has(tool):
-        raise not_done(f"{system.name}: {tools.missing(tool).message}: {tools.install_hint(tool)}")
-    with copied(disk, system, folder) as copy:
-        done = run_apart(runner, [*checker, copy], readable=[copy], ok=())
+        raise not_done(f"{reading.system.name}: {tools.missing(tool).message}: {tools.install_hint(tool)}")
+    with copied(reading.disk, reading.system, reading.work) as copy:
+        done = run_apart(reading.runner, [*checker, copy], readable=[copy], ok=())
     return None if done.returncode == 0 else complaint(done.stdout + done.stderr)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
-from builder.guest.filesystems import FoundFileSystem
+from builder.guest.filesystems import FoundFileSystem, Reading
 from builder.guest.outcome import not_done
 from builder.guest.readers.inodes import LabelledInode
 from builder.guest.tree import make_readable
@@ -21,24 +21,16 @@ from builder.runner import Runner
 
 
 class Reader(Protocol):
-    """The module of one file system; `work` is a folder for copies."""
+    """The module of one file system."""
 
-    def check(self, runner: Runner, disk: Path, system: FoundFileSystem, work: Path) -> str | None:
+    def check(self, reading: Reading) -> str | None:
         """Run its own checker; return what that complains of, None: it is clean.
 
         Raises:
             CannotCheck: the checker is not installed.
         """
 
-    def unpack(
-        self,
-        runner: Runner,
-        disk: Path,
-        system: FoundFileSystem,
-        target: Path,
-        work: Path,
-        options: Sequence[str],
-    ) -> None:
+    def unpack(self, reading: Reading, target: Path, options: Sequence[str]) -> None:
         """Write its files into the folder `target`; nothing else can be written to meanwhile.
 
         Owners and labels are not kept. Of the `options` of the mount subvol= matters.
@@ -48,15 +40,7 @@ class Reader(Protocol):
             CommandFailed: it holds more than fits into its partition.
         """
 
-    def labels(
-        self,
-        runner: Runner,
-        disk: Path,
-        system: FoundFileSystem,
-        folder: Path,
-        work: Path,
-        options: Sequence[str],
-    ) -> dict[str, LabelledInode]:
+    def labels(self, reading: Reading, folder: Path, options: Sequence[str]) -> dict[str, LabelledInode]:
         """Return what every path is and its SELinux label, device nodes included.
 
         `folder` is where `unpack` wrote it. Asked only of kinds that have labels.
@@ -84,7 +68,7 @@ def _reader_of(system: FoundFileSystem) -> Reader:
 
 def check(runner: Runner, disk: Path, system: FoundFileSystem, work: Path) -> str | None:
     """Return what the checker of a file system complains of, as `Reader.check`."""
-    return _reader_of(system).check(runner, disk, system, work)
+    return _reader_of(system).check(Reading(runner=runner, disk=disk, system=system, work=work))
 
 
 def unpack(
@@ -93,7 +77,7 @@ def unpack(
     """Write the files of a file system into the new folder `target`, as `Reader.unpack`."""
     reader = _reader_of(system)
     target.mkdir(mode=0o700)
-    reader.unpack(runner, disk, system, target, work, options)
+    reader.unpack(Reading(runner=runner, disk=disk, system=system, work=work), target, options)
     make_readable(target)
 
 
@@ -106,4 +90,5 @@ def labels(
     options: Sequence[str] = (),
 ) -> dict[str, LabelledInode]:
     """Return what every path of a file system is and its SELinux label, as `Reader.labels`."""
-    return _reader_of(system).labels(runner, disk, system, folder, work, options)
+    reading = Reading(runner=runner, disk=disk, system=system, work=work)
+    return _reader_of(system).labels(reading, folder, options)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder import tools
-from builder.guest.filesystems import FoundFileSystem, check_copy, copied
+from builder.guest.filesystems import Reading, check_copy, copied
 from builder.guest.outcome import not_done
 from builder.guest.readers.btrfs_labels import read_labels
 from builder.guest.readers.inodes import LabelledInode
@@ -20,35 +20,21 @@ _TOP_LEVEL = 5
 _MOST_PACKED = 4
 
 
-def check(runner: Runner, disk: Path, system: FoundFileSystem, work: Path) -> str | None:
+def check(reading: Reading) -> str | None:
     """Run btrfs check; return what it complains of."""
-    return check_copy(runner, disk, system, work, ("btrfs", "check", "--readonly"))
+    return check_copy(reading, ("btrfs", "check", "--readonly"))
 
 
-def unpack(
-    runner: Runner,
-    disk: Path,
-    system: FoundFileSystem,
-    target: Path,
-    work: Path,
-    options: Sequence[str],
-) -> None:
+def unpack(reading: Reading, target: Path, options: Sequence[str]) -> None:
     """Write its files into `target`."""
-    with copied(disk, system, work) as copy:
-        _restore(runner, copy, target, options)
+    with copied(reading.disk, reading.system, reading.work) as copy:
+        _restore(reading.runner, copy, target, options)
 
 
-def labels(
-    runner: Runner,
-    disk: Path,
-    system: FoundFileSystem,
-    _folder: Path,
-    work: Path,
-    options: Sequence[str],
-) -> dict[str, LabelledInode]:
+def labels(reading: Reading, _folder: Path, options: Sequence[str]) -> dict[str, LabelledInode]:
     """Return what every path below a subvolume is and its label."""
-    with copied(disk, system, work) as copy:
-        return read_labels(copy, find_subvolume(runner, copy, options))
+    with copied(reading.disk, reading.system, reading.work) as copy:
+        return read_labels(copy, find_subvolume(reading.runner, copy, options))
 
 
 def _restore(runner: Runner, image: Path, target: Path, options: Sequence[str]) -> None:

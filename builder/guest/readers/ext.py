@@ -11,7 +11,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from builder.guest.filesystems import FoundFileSystem, complaint
+from builder.guest.filesystems import FoundFileSystem, Reading, complaint
 from builder.guest.readers.inodes import LabelledInode
 from builder.room import run_apart
 from builder.runner import Runner
@@ -26,16 +26,21 @@ _LABEL = re.compile(r'security\.selinux \(\d+\) = "([^"\\]*)')
 _SPECIAL = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK)
 
 
-def check(runner: Runner, disk: Path, system: FoundFileSystem, _work: Path) -> str | None:
+def check(reading: Reading) -> str | None:
     """Run e2fsck; return what it complains of."""
-    where = f"{disk}?offset={system.start}"
-    done = run_apart(runner, ["e2fsck", "-f", "-n", where], readable=[disk], ok=())
-    return _state(runner, disk, where) if done.returncode == 0 else complaint(done.stdout + done.stderr)
+    words = ["e2fsck", "-f", "-n", _place(reading.disk, reading.system)]
+    done = run_apart(reading.runner, words, readable=[reading.disk], ok=())
+    return _state(reading) if done.returncode == 0 else complaint(done.stdout + done.stderr)
 
 
-def _state(runner: Runner, disk: Path, where: str) -> str | None:
+def _place(disk: Path, system: FoundFileSystem) -> str:
+    """Return what e2fsck and debugfs call a file system on a disk."""
+    return f"{disk}?offset={system.start}"
+
+
+def _state(reading: Reading) -> str | None:
     """Return what is wrong with the state in the superblock (e2fsck -n passes over it)."""
-    fields = _superblock(runner, disk, where)
+    fields = _superblock(reading.runner, reading.disk, reading.system)
     state = fields.get("Filesystem state", "")
     if state != "clean":
         return f"the state is `{state}`"
@@ -44,41 +49,28 @@ def _state(runner: Runner, disk: Path, where: str) -> str | None:
     return None
 
 
-def _superblock(runner: Runner, disk: Path, where: str) -> dict[str, str]:
+def _superblock(runner: Runner, disk: Path, system: FoundFileSystem) -> dict[str, str]:
     """Return the fields of an ext superblock, as dumpe2fs(8) names them.
 
     By debugfs: dumpe2fs of e2fsprogs 1.47.2 and later takes `file?offset=N` for a TAG=VALUE of blkid.
     """
-    text = run_apart(runner, ["debugfs", "-R", "show_super_stats -h", where], readable=[disk]).stdout
+    words = ["debugfs", "-R", "show_super_stats -h", _place(disk, system)]
+    text = run_apart(runner, words, readable=[disk]).stdout
     pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
     return {name: value.strip() for name, value in pairs}
 
 
-def unpack(
-    runner: Runner,
-    disk: Path,
-    system: FoundFileSystem,
-    target: Path,
-    _work: Path,
-    _options: Sequence[str],
-) -> None:
+def unpack(reading: Reading, target: Path, _options: Sequence[str]) -> None:
     """Write its files into `target`."""
-    where = f"{disk}?offset={system.start}"
+    disk, system = reading.disk, reading.system
     # debugfs complains of each owner that it cannot give, and always ends with 0.
-    request = f'rdump "/" "{target}"'
-    run_apart(runner, ["debugfs", "-R", request, where], readable=[disk], writable=target, room=system.size)
+    words = ["debugfs", "-R", f'rdump "/" "{target}"', _place(disk, system)]
+    run_apart(reading.runner, words, readable=[disk], writable=target, room=system.size)
 
 
-def labels(
-    runner: Runner,
-    disk: Path,
-    system: FoundFileSystem,
-    folder: Path,
-    work: Path,
-    _options: Sequence[str],
-) -> dict[str, LabelledInode]:
+def labels(reading: Reading, folder: Path, _options: Sequence[str]) -> dict[str, LabelledInode]:
     """Return what every path is and its label, by debugfs; `folder` is where it was unpacked."""
-    ask = partial(_ask, runner, disk, system, work / "requests.debugfs")
+    ask = partial(_ask, reading)
     modes = _modes(folder)
     folders = [path for path, mode in modes.items() if stat.S_ISDIR(mode)]
     listings = ask([f"ls -p {_quoted(path)}" for path in folders])
@@ -109,13 +101,12 @@ def _special(folder: str, listing: list[str]) -> dict[str, int]:
     return {os.path.join(folder, name): mode for mode, name in entries if stat.S_IFMT(mode) in _SPECIAL}
 
 
-def _ask(
-    runner: Runner, disk: Path, system: FoundFileSystem, file: Path, requests: list[str]
-) -> list[list[str]]:
-    """Return the lines that debugfs answers to each request, written to `file` for it."""
+def _ask(reading: Reading, requests: list[str]) -> list[list[str]]:
+    """Return the lines that debugfs answers to each request, written to a file for it."""
+    file = reading.work / "requests.debugfs"
     file.write_text("".join(f"{request}\n" for request in requests))
-    where = f"{disk}?offset={system.start}"
-    done = run_apart(runner, ["debugfs", "-f", os.fspath(file), where], readable=[disk, file])
+    words = ["debugfs", "-f", os.fspath(file), _place(reading.disk, reading.system)]
+    done = run_apart(reading.runner, words, readable=[reading.disk, file])
     answers: list[list[str]] = []
     for line in done.stdout.splitlines():
         if line.startswith(_PROMPT):
@@ -132,8 +123,8 @@ def _quoted(path: str) -> str:
 
 def free_data(runner: Runner, disk: Path, system: FoundFileSystem) -> tuple[int, int]:
     """Return (bytes of free blocks that hold data, bytes of free blocks) of an ext file system."""
-    where = f"{disk}?offset={system.start}"
-    fields = _superblock(runner, disk, where)
+    where = _place(disk, system)
+    fields = _superblock(runner, disk, system)
     block, count = int(fields["Block size"]), int(fields["Free blocks"])
     listing = (
         run_apart(runner, ["debugfs", "-R", f"ffb {count}", where], readable=[disk]).stdout if count else ""

@@ -15,10 +15,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder.guest.filesystems import FoundFileSystem, check_copy, copied
+from builder.guest.filesystems import Reading, check_copy, copied
 from builder.guest.outcome import not_done
 from builder.guest.readers.inodes import LabelledInode
-from builder.runner import Runner
 
 _LOCAL, _EXTENTS, _BTREE = 1, 2, 3
 # Of an attribute: it is one of security.* (XFS_ATTR_SECURE), its value lies in the leaf (XFS_ATTR_LOCAL).
@@ -294,40 +293,26 @@ class XfsReader:
             yield from _block_entries(b"".join(parts))
 
 
-def check(runner: Runner, disk: Path, system: FoundFileSystem, work: Path) -> str | None:
+def check(reading: Reading) -> str | None:
     """Run xfs_repair, which changes nothing; return what it complains of."""
-    return check_copy(runner, disk, system, work, ("xfs_repair", "-n", "-f"))
+    return check_copy(reading, ("xfs_repair", "-n", "-f"))
 
 
 @contextmanager
-def _opened(disk: Path, system: FoundFileSystem, work: Path) -> Iterator[XfsReader]:
-    with copied(disk, system, work) as copy, closing(XfsReader(copy)) as reader:
+def _opened(reading: Reading) -> Iterator[XfsReader]:
+    with copied(reading.disk, reading.system, reading.work) as copy, closing(XfsReader(copy)) as reader:
         yield reader
 
 
-def unpack(
-    _runner: Runner,
-    disk: Path,
-    system: FoundFileSystem,
-    target: Path,
-    work: Path,
-    _options: Sequence[str],
-) -> None:
+def unpack(reading: Reading, target: Path, _options: Sequence[str]) -> None:
     """Write its files into `target`."""
-    with _opened(disk, system, work) as reader:
+    with _opened(reading) as reader:
         reader.unpack(target)
 
 
-def labels(
-    _runner: Runner,
-    disk: Path,
-    system: FoundFileSystem,
-    _folder: Path,
-    work: Path,
-    _options: Sequence[str],
-) -> dict[str, LabelledInode]:
+def labels(reading: Reading, _folder: Path, _options: Sequence[str]) -> dict[str, LabelledInode]:
     """Return what every path is and its label."""
-    with _opened(disk, system, work) as reader:
+    with _opened(reading) as reader:
         return reader.labels()
 
 
