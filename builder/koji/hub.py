@@ -65,7 +65,7 @@ class Hub:
         """
         server, profile, options = self.profile.server, self.profile.name, self.profile.options
         check_files(options, server=server, profile=profile)
-        # A hub that is down, or whose certificate is not trusted, is no failure of the login.
+        # A hub that is down, or whose certificate is not trusted, is not a failed login.
         self.ask("getAPIVersion")
         self._retried("login", self._activate)
         user = self.ask("getLoggedInUser")

@@ -2,8 +2,8 @@
 """Apache before the hub, for logins by certificate and by Kerberos: one TLS server for each.
 
 Both protect /kojihub/ssllogin as Koji's kojihub/app/httpd.conf does, by mod_ssl and by mod_auth_gssapi.
-Behind them is the application server of hub.py instead of mod_wsgi, through a socket that only Apache's user
-can reach; wsgi.py puts what Apache found out where mod_wsgi would.
+Both pass requests to the application server of hub.py, not to mod_wsgi, through a socket that only
+Apache's user can reach; wsgi.py puts what Apache found out where mod_wsgi would.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""In Image Factory's place for a builder: our own direct engine, behind the names that kojid imports.
+"""A stand-in for Image Factory on a builder: our own direct engine, under the names that kojid imports.
 
 Image Factory has Anaconda install a guest under libvirt, which needs KVM. Here the kickstart that kojid hands
 over (`install_script`, its repositories replaced by Koji's) is built by `openstack-builder image`. What is

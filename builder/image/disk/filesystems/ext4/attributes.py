@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Extended attributes of an ext4: behind the inode, and what does not fit there in one block of their own
+"""Extended attributes of an ext4: after the inode, and what does not fit there in a block of its own
 (attributes.rst of Linux; fs/ext4/xattr.c, acl.h).
 """
 
@@ -42,7 +42,7 @@ class _Attribute:
 
 
 def put_attributes(space: Space, path: bytes) -> tuple[bytes, int]:
-    """Return what stands behind the inode, and the block with the rest, which is written here (0: none).
+    """Return the bytes that follow the inode, and the block with the rest, which is written here (0: none).
 
     Raises:
         CannotHold: there are too many, or one is of an unknown kind.

@@ -83,7 +83,7 @@ class Inodes:
         """Make an inode.
 
         Args:
-            attributes: what stands behind the inode.
+            attributes: the bytes that follow the inode.
             block: the block with more of them.
         """
         space = self.space
