@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.image.cache import entries
+from builder import entries
 from builder.image.cache.clusters import Clusters
 from builder.image.cache.trees import words_to_pack, words_to_unpack
 from builder.image.disk import qcow2

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,6 +187,94 @@ def test_failed_signing_leaves_the_old_repository_as_it_was(built: Path, tmp_pat
     assert "unlock the key there first" in done.stderr
     assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before
     assert [path.name for path in (built / "el9").glob(".openstack-builder-*")] == []
+
+
+SPEC = """\
+Name: small
+Version: {version}
+Release: 1.el9
+Summary: Nothing much
+License: MIT
+BuildArch: noarch
+%description
+Nothing much.
+%files
+"""
+
+
+@pytest.fixture
+def signed(built: Path, tmp_path: Path) -> Path:
+    """A signed repository of two packages, one of which is small and can be built again."""
+    build_small(built / "el9", "1")
+    builder("repo", built / "el9", "--local-key", cwd=tmp_path)
+    return built / "el9" / "repo"
+
+
+def build_small(folder: Path, version: str) -> None:
+    """Put an RPM `small` into a folder, in the place of an older one."""
+    for old in folder.glob("small-*.rpm"):
+        old.unlink()
+    spec = folder / "small.spec"
+    spec.write_text(SPEC.format(version=version))
+    places = ["--define", f"_topdir {folder}/top", "--define", f"_rpmdir {folder}", "--define",
+              "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"]  # fmt: skip
+    subprocess.run(["rpmbuild", "-bb", "--quiet", *places, spec], check=True, capture_output=True)
+    spec.unlink()
+    shutil.rmtree(folder / "top")
+
+
+def check_signatures(repository: Path, tmp_path: Path) -> None:
+    """Check every package with the key of the repository, by rpm."""
+    keyring = ["rpmkeys", "--dbpath", str(tmp_path / "db")]
+    subprocess.run([*keyring, "--import", repository / "RPM-GPG-KEY-local"], check=True)
+    rpms = sorted(repository.glob("*.rpm"))
+    done = subprocess.run([*keyring, "-K", *rpms], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"{rpm}: digests signatures OK" for rpm in rpms]
+
+
+# A signature has the second that it was made in: the same bytes are the same signature.
+def utils_of(repository: Path) -> bytes:
+    return next(repository.glob("openstack-utils-*.rpm")).read_bytes()
+
+
+def wait_a_second() -> None:
+    time.sleep(1.1)
+
+
+def test_what_did_not_change_is_not_signed_again(signed: Path, built: Path, tmp_path: Path) -> None:
+    before = utils_of(signed)
+    build_small(built / "el9", "2")
+    wait_a_second()
+
+    builder("repo", built / "el9", "--local-key", cwd=tmp_path)
+
+    assert utils_of(signed) == before
+    assert [path.name for path in signed.glob("small-*")] == ["small-2-1.el9.noarch.rpm"]
+    check_signatures(signed, tmp_path)
+
+
+def test_signed_copy_that_is_harmed_is_made_anew(signed: Path, built: Path, tmp_path: Path) -> None:
+    before = utils_of(signed)
+    copies = list((tmp_path / "cache" / "openstack-builder" / "signed").iterdir())
+    for path in copies:
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    shutil.rmtree(signed)
+    wait_a_second()
+
+    builder("repo", built / "el9", "--local-key", cwd=tmp_path)
+
+    assert len(copies) == 2
+    assert utils_of(signed) != before
+    check_signatures(signed, tmp_path)
+
+
+def test_signed_copy_of_another_key_is_not_taken(signed: Path, built: Path, tmp_path: Path) -> None:
+    home = new_key(tmp_path, "packager@example.com")
+
+    builder("repo", built / "el9", "--sign", "packager@example.com", "--gnupghome", home, cwd=tmp_path)
+
+    # Only its own key is there to check with.
+    check_signatures(signed, tmp_path)
 
 
 WRONG = {

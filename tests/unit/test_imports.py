@@ -19,7 +19,7 @@ LAYERS = (
     ("calls", "destination"),
     ("lifetime", "seccomp"),
     ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
-    ("tools", "manifest", "page", "releases", "timeline"),
+    ("entries", "tools", "manifest", "page", "releases", "timeline"),
     ("versions",),
     ("runner", "http", "outliving"),
     ("bubblewrap",),

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from builder import entries
 from builder.files import cache_folder, digest_of
 from builder.image.build import Build
-from builder.image.cache import entries
 from builder.image.cache.host import solver_state
 from builder.image.fingerprint import digest_code
 from builder.image.isolation.wire import WireError, pack, unpack

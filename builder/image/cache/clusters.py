@@ -16,8 +16,8 @@ import stat
 import struct
 from pathlib import Path
 
+from builder import entries
 from builder.files import cache_folder, digest_of
-from builder.image.cache import entries
 from builder.image.disk.qcow2 import Anew, Format
 
 # So many indexes are kept, of some 100 kB a GB of image.

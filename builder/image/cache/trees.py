@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import entries
 from builder.errors import BuildError
 from builder.files import cache_folder, digest_of, sha256_file, work_folder
 from builder.image.build import TREE, Build
-from builder.image.cache import entries
 from builder.image.cache.host import solver_state
 from builder.image.disk.layout import capacity
 from builder.image.fingerprint import digest_code

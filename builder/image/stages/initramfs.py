@@ -13,10 +13,10 @@ import hashlib
 import re
 from pathlib import Path
 
+from builder import entries
 from builder.errors import BuildError, InputError
 from builder.files import digest_of
 from builder.image.build import Build, Initramfs
-from builder.image.cache import entries
 from builder.image.isolation.door import Request
 from builder.image.isolation.sandbox import run_in_image
 from builder.image.isolation.wire import WireError

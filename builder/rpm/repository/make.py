@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from builder.errors import InputError
 from builder.files import digest_of, explain, locked, replace_folder, sha256_file, work_folder
 from builder.repofile import repo_file
 from builder.rpm.repository.metadata import Compression, choose_compression, make_metadata
-from builder.rpm.repository.sign import SigningKey, export_key, sign_detached, sign_rpms
+from builder.rpm.repository.sign import SigningKey, export_key, sign_detached
+from builder.rpm.repository.signed import copy_signed
 from builder.runner import Runner
 
 FORMAT = 4
@@ -67,10 +68,11 @@ def make_repository(
         raise InputError(f"{folder}: exists and is not a folder", hint="move it away")
     url = url or folder.as_uri()
     compression = choose_compression(compression, runner)
+    digests = {path: sha256_file(path) for path in rpms}
     state = {
         "format": FORMAT,
         "name": name,
-        "packages": digest_of({path.name: sha256_file(path) for path in rpms}),
+        "packages": digest_of({path.name: sha256 for path, sha256 in digests.items()}),
         "key": key.fingerprint if key else None,
         "comps": digest_of(comps),
         "compression": compression,
@@ -86,7 +88,7 @@ def make_repository(
             with work_folder(folder.parent, folder.name) as work:
                 fresh = work / folder.name
                 _fill(
-                    *(fresh, rpms),
+                    *(fresh, digests),
                     epoch=epoch,
                     comps=comps,
                     compression=compression,
@@ -110,7 +112,7 @@ def make_repository(
 
 def _fill(
     fresh: Path,
-    rpms: Sequence[Path],
+    rpms: Mapping[Path, str],
     *,
     epoch: int,
     comps: str,
@@ -120,14 +122,14 @@ def _fill(
 ) -> None:
     fresh.mkdir(mode=0o755)
     fresh.chmod(0o755)
-    copies = [Path(shutil.copyfile(path, fresh / path.name)) for path in rpms]
-    for path in copies:
-        path.chmod(0o644)
     if key:
-        sign_rpms(copies, key, runner)
-    # Signing sets a time of its own; the metadata records the times of the files.
-    for path in copies:
-        os.utime(path, (epoch, epoch))
+        copy_signed(rpms, fresh, key, runner)
+    else:
+        for path in rpms:
+            shutil.copyfile(path, fresh / path.name)
+    # The metadata records the times of the files.
+    for path in rpms:
+        os.utime(fresh / path.name, (epoch, epoch))
     groups = fresh / "comps.xml"
     groups.write_text(comps, encoding="utf-8")
     make_metadata(fresh, epoch=epoch, groups=groups, compression=compression, runner=runner)
