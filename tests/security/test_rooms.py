@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from builder.calls import MS_BIND
+from builder.errors import CommandFailed
 from builder.image.isolation import sandbox
 from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind
 from builder.report import Report
 from builder.runner import Runner
 from tests.rig.fixture.synthetic import busybox
+from tests.security.test_lifetime import LATEST, MOMENTS
 from tests.support.inside import as_build, call_inside, furnish
 
 pytestmark = pytest.mark.root
@@ -41,6 +44,31 @@ def test_nothing_of_a_room_runs_on_when_its_program_has_ended(tmp_path: Path, sh
     seen = call_inside(inside, tmp_path, Runner(Report(quiet=True)))
 
     assert seen == [["1"]] * 20
+
+
+def test_nothing_of_a_room_runs_on_when_it_is_ended_at_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inside() -> list[list[str]]:
+        build = as_build()
+        seen = []
+        for _ in range(MOMENTS):
+            monkeypatch.setattr(sandbox, "LONGEST", random.uniform(0.0001, LATEST))
+            try:
+                sandbox.run_in_installer(build, ["sleep", "1000"], tree=False, ok=())
+            except CommandFailed as error:
+                assert "did not end" in error.message, error.message
+                seen.append([name for name in os.listdir("/proc") if name.isdigit()])
+        return seen
+
+    seen = call_inside(inside, tmp_path, Runner(Report(quiet=True)))
+
+    assert seen == [["1"]] * MOMENTS
+
+
+def test_nothing_but_pid_1_ends_all() -> None:
+    with pytest.raises(RuntimeError, match="everybody's"):
+        sandbox._end_all()
 
 
 def test_a_link_where_a_room_mounts_is_refused(tmp_path: Path, shell: bytes) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,7 +66,10 @@ def call_inside(
     tools.table()
     hand_over(folder)
     work = Bind(source=folder, target="/work", writable=True)
-    run_inside(inside, log=folder / "log", binds=(work, *binds), network=network, runner=runner)
+    # The inside's root is made beside the log: in `folder` it would be bound once more with it.
+    with tempfile.TemporaryDirectory() as outside:
+        log = Path(outside, "log")
+        run_inside(inside, log=log, binds=(work, *binds), network=network, runner=runner)
     value: T = pickle.loads(result.read_bytes())
     result.unlink()
     return value

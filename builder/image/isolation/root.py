@@ -13,8 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.calls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC
-from builder.image.isolation.mounts import bind, make_devices, mount, pivot_root
+from builder.calls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC
+from builder.image.isolation.mounts import bind, make_devices, make_read_only, mount, pivot_root
 
 CODE = Path(__file__).resolve().parents[2]
 
@@ -72,7 +72,14 @@ def make_root(stage: Path, binds: tuple[Bind, ...]) -> None:
 
 
 def _make_sys(base: str) -> None:
-    bind("/sys", f"{base}/sys")
+    try:
+        # Alone: what the host mounts below it is mounted once more for each room, and of no use there.
+        os.mkdir(f"{base}/sys")
+        mount("/sys", f"{base}/sys", None, MS_BIND)
+        make_read_only(f"{base}/sys")
+    except OSError:
+        # A plain user may not uncover what lies under such mounts (mount_namespaces(7)).
+        bind("/sys", f"{base}/sys")
     for name in _COVERED:
         if os.path.isdir(f"{base}/sys/{name}"):
             mount("tmpfs", f"{base}/sys/{name}", "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, _EMPTY)

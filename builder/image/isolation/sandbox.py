@@ -24,6 +24,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ SHIMS_HERE = Path("/tmp/shims")
 CONSOLE = Path("/tmp/console")
 # What a script finds where the link of the image leads to its resolver.
 RESOLVER = Path("/tmp/resolver")
-TERMINALS = ("console", "ttyS0", *(f"tty{number}" for number in range(13)))
+TERMINALS = ("ttyS0", *(f"tty{number}" for number in range(13)))
 
 # Seconds that one program may take, a script or a whole transaction.
 LONGEST = 2 * 3600.0
@@ -312,8 +313,10 @@ def _make_devices() -> None:
     if not Path("/tmp/dev").exists():
         mounts.make_devices("/tmp/dev")
         CONSOLE.touch()
+        mounts.bind(os.fspath(CONSOLE), "/tmp/dev/console", writable=True)
+        # A mount each would be copied for every room, twice.
         for name in TERMINALS:
-            mounts.bind(os.fspath(CONSOLE), f"/tmp/dev/{name}", writable=True)
+            os.symlink("console", f"/tmp/dev/{name}")
 
 
 def answer_for(layout: DiskLayout, *, disk: str, menu: str) -> None:
@@ -489,10 +492,10 @@ def _opened(
         try:
             with seccomp.descriptor(seccomp.FOREIGN) as filter:
                 limits = _limits(build, kept)
-                child = Child(apart=True, pass_fds=(filter,), preexec=limits, watch=watch)
+                child = Child(pass_fds=(filter,), preexec=limits, watch=watch)
                 yield [*line, *_kept(kept), "--seccomp", str(filter), "--"], child
         finally:
-            _wait_for_all()
+            _end_all()
 
 
 def _stream(
@@ -509,12 +512,17 @@ def _stream(
         )
 
 
-def _wait_for_all() -> None:
-    """Wait until no process of a sandbox is left: we are pid 1, and inherit its orphans.
+def _end_all() -> None:
+    """Kill what is left of a room, and wait for it: we are pid 1, and inherit what bubblewrap leaves.
 
-    bubblewrap ends when its program does; the kernel kills the rest of the room right after that. Until then
-    it could change the tree under our hands.
+    bubblewrap ends when its program does, and the rest of the room a moment after that; one that was killed
+    before its room was complete leaves the room alive. Either could change the tree under our hands. No two
+    rooms are open at once, and nothing else runs inside.
     """
+    if os.getpid() != 1:
+        raise RuntimeError("anywhere but inside these would be everybody's processes")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)
