@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from builder.formats.kernel_arguments import split, spoiled
+from builder.kickstart.addons import Kdump
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Bootloader, Disk, Password, Volume
@@ -22,11 +23,11 @@ def reads_hexadecimal(family: TargetFamily) -> bool:
     return family is not TargetFamily.FIXTURE
 
 
-def plan_bootloader(ks: Kickstart, family: TargetFamily, arguments: tuple[str, ...] = ()) -> Bootloader:
-    """Return what the bootloader line says; `arguments` are more for the kernel."""
+def plan_bootloader(ks: Kickstart, family: TargetFamily, kdump: Kdump | None) -> Bootloader:
+    """Return what the bootloader line says, with the memory that `kdump` wants in place of any other."""
     line = ks.last("bootloader")
     if line is None:
-        return Bootloader(append=" ".join(arguments))
+        return Bootloader(append=" ".join(kdump.arguments if kdump else ()))
     location = "mbr"
     if "--location" in line.options:
         location = str(line.get("location", "mbr"))
@@ -34,7 +35,10 @@ def plan_bootloader(ks: Kickstart, family: TargetFamily, arguments: tuple[str, .
     timeout = line.get("timeout")
     if timeout is not None and int(timeout) < -1:
         ks.findings.error(line.place, f"bootloader --timeout={timeout}: not seconds", "-1 waits for ever")
-    append = " ".join([str(line.get("appendLine", "")).strip(), *arguments]).strip()
+    append = str(line.get("appendLine", "")).strip()
+    if kdump is not None:
+        kept = [word for word in split(append) if not word.startswith("crashkernel=")]
+        append = " ".join([*kept, *kdump.arguments])
     if re.search(r"[\x00-\x1f\x7f]", append):
         ks.findings.error(
             line.place, "bootloader --append: a line break or control character in the kernel's arguments"

@@ -307,7 +307,7 @@ SECTIONS: dict[str, CommandRow] = {
     "%anaconda": harmless("rules of the installer's own screens"),
     "%certificate": honoured("--filename --dir --type", repeatable=True, sets=Security),
     # Add-ons are distinguished by name (`builder.kickstart.addons`).
-    "%addon": honoured(free=True, repeatable=True),
+    "%addon": honoured(free=True, repeatable=True, sets=Services),
 }
 
 # What an image could be made of, and is not: where one is asked for, nothing else matters.

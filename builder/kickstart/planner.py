@@ -87,7 +87,9 @@ def plan_kickstart(
     ks.packages = chosen.names
     settings = tuple(kind.read(ks) for kind in SETTINGS)
     hostname = next(one.hostname for one in settings if isinstance(one, Network))
-    bootloader = plan_bootloader(ks, target.family, addons.plan_addons(ks))
+    addons.check_addons(ks)
+    kdump = addons.read_kdump(ks)
+    bootloader = plan_bootloader(ks, target.family, kdump)
     name = choices.name or ks.path.stem
     wanted = DiskRequest(
         habits=habits_of(target, hostname or name),
@@ -98,7 +100,7 @@ def plan_kickstart(
     disk = plan_disk(ks, wanted=wanted, bootloader=bootloader)
     check_root(ks, bootloader, disk)
     firmware = plan_firmware(disk, bootloader)
-    chosen = installer.add_packages(ks, chosen, target, firmware)
+    chosen = installer.add_packages(ks, chosen, target, firmware, kdump=bool(kdump and kdump.enabled))
     _say_unresolved(ks)
     plan = ImagePlan(
         name=name,

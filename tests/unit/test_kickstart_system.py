@@ -211,6 +211,7 @@ def test_firstboot_without_a_set_up_program_has_no_effect(tmp_path: Path, option
 ADDONS = {
     "kdump off": ("com_redhat_kdump --disable", "", None),
     "kdump off with a size": ("com_redhat_kdump --disable --reserve-mb=128", "", None),
+    "kdump": ("com_redhat_kdump", "1G-4G:192M,4G-64G:256M,64G-:512M", None),
     "kdump on": ("com_redhat_kdump --enable --reserve-mb='auto'", "1G-4G:192M,4G-64G:256M,64G-:512M", None),
     "kdump with its size": ("com_redhat_kdump --enable --reserve-mb=192", "192M", None),
     "of the installer": (
@@ -230,6 +231,28 @@ def test_addon(tmp_path: Path, words: str, reserved: str, warned: str | None) ->
     assert [problem.message.startswith(warned) for problem in findings.warnings if warned] == (
         [True] if warned else []
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "appended", "enabled", "disabled"),
+    [
+        ("--enable --reserve-mb=192", "quiet crashkernel=192M", ("sshd", "kdump"), ()),
+        ("--disable", "quiet", ("sshd",), ("kdump",)),
+    ],
+)
+def test_kdump_is_what_its_add_on_says(
+    tmp_path: Path, options: str, appended: str, enabled: tuple[str, ...], disabled: tuple[str, ...]
+) -> None:
+    lines = 'bootloader --append="crashkernel=auto quiet"\nservices --enabled=kdump,sshd\n'
+    text = f"{DISK}{lines}%addon com_redhat_kdump {options}\n%end\n{END}"
+
+    plan, findings = plan_text(tmp_path, text)
+
+    assert not findings.errors
+    assert plan.bootloader.append == appended
+    assert plan.of(Services).services_enabled == enabled
+    assert plan.of(Services).services_disabled == disabled
+    assert ("kdump-utils" in plan.packages.added) == ("kdump" in enabled)
 
 
 def test_security_profile_is_not_passed_over(tmp_path: Path) -> None:

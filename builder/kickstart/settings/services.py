@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""services, firstboot, skipx, xconfig."""
+"""services, firstboot, skipx, xconfig, and the service of the kdump add-on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from builder.kickstart.addons import read_kdump
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Setting
@@ -30,6 +31,17 @@ class Services(Setting):
         """Return what the kickstart says of them."""
         enabled, disabled, place = _read_services(ks)
         enabled_setup, disabled_setup, set_up_again = _read_setup(ks)
+        if (kdump := read_kdump(ks)) is not None:
+            # After the services line, as in the installer: the add-on wins.
+            enabled, disabled = (
+                tuple(name for name in names if name not in ("kdump", "kdump.service"))
+                for names in (enabled, disabled)
+            )
+            place = place or kdump.place
+            if kdump.enabled:
+                enabled += ("kdump",)
+            else:
+                disabled += ("kdump",)
         return cls(
             services_enabled=enabled + enabled_setup,
             services_disabled=disabled + disabled_setup,
