@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("format", choices=["dib"], help="dib: diskimage-builder")
     parser.add_argument("image", help="a name of `openstack-builder images`, or a kickstart file")
     parser.add_argument("folder", type=Path, metavar="DIR", help="an empty or a new folder")
-    parser.add_argument("--target", metavar="TARGET", help="distribution of the guest (default: the image's)")
+    parser.add_argument(
+        "-t", "--target", metavar="TARGET", help="distribution of the guest (default: the image's)"
+    )
     parser.add_argument("--name", help="name of image and element (default: the kickstart's)")
     parser.add_argument("--ksversion", metavar="V", help="kickstart syntax, such as F45 or RHEL9")
     parser.add_argument(

@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("image", nargs="+", help="name of `openstack-builder images`, or a kickstart file")
     what = parser.add_argument_group("what to build")
-    what.add_argument("--target", metavar="TARGET", help="distribution of the guest (default: the image's)")
+    what.add_argument(
+        "-t", "--target", metavar="TARGET", help="distribution of the guest (default: the image's)"
+    )
     what.add_argument("--name", help="name of the result (default: the kickstart's), of one image")
     what.add_argument("--arch", default=ARCHITECTURE, help=argparse.SUPPRESS)
     what.add_argument("--ksversion", metavar="V", help="kickstart syntax, such as F45 or RHEL9")

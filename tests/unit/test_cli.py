@@ -62,6 +62,17 @@ def test_completion_knows_every_option(command: str) -> None:
     assert {word for word in offered[1].split() if word.startswith("-")} <= options(command)
 
 
+def test_every_command_that_takes_a_target_takes_its_short_form() -> None:
+    takers = {command for command in cli.COMMANDS if "--target" in options(command)}
+
+    assert takers >= {"check", "image", "rpm"}
+    assert all("-t" in options(command) for command in takers)
+
+
+def test_what_check_reads_a_kickstart_with_image_takes_too() -> None:
+    assert options("check") - {"--json"} <= options("image")
+
+
 def test_completion_offers_commands_in_a_shell() -> None:
     script = (
         "source builder/completion/openstack-builder; COMP_WORDS=(openstack-builder ver); COMP_CWORD=1; "
