@@ -39,6 +39,24 @@ logger -t test hello
 test "$(grubby --default-kernel)" = /boot/vmlinuz-{kernel}
 """
 
+# How published kickstarts choose a disk in %pre. The host's disks are not among the answers.
+CHOOSING = """\
+[ -b /dev/vda ] && [[ -b "/dev/vda" ]] && test -b /dev/vda
+[ ! -b /dev/nvme0n1 ]
+test "$(lsblk -dno NAME)" = vda
+test "$(lsblk -dpno NAME,SIZE,TYPE)" = "/dev/vda 3G disk"
+test "$(lsblk -bdno SIZE)" = 3221225472
+test "$(awk 'NR > 2 { print $4 }' /proc/partitions)" = vda
+test "$(ls /sys/block)" = vda
+test "$(cat /sys/block/vda/size)" = 6291456
+test "$(cat /sys/class/block/vda/removable)" = 0
+test "$(fdisk -l | grep -c '^Disk /dev/')" = 1
+parted -s /dev/vda mklabel gpt mkpart root 1MiB 2GiB
+test "$(lsblk -no NAME,SIZE,TYPE | tail -n 1)" = "vda1 2G part"
+test "$(lsblk -no PKNAME /dev/vda1)" = vda
+for disk in $(list-harddrives); do echo "$disk"; done | grep -q '^vda$'
+"""
+
 TERMINAL = """\
 exec < /dev/tty3 > /dev/tty3
 chvt 3
@@ -66,6 +84,10 @@ def script(body: str, options: str = "--erroronfail", more: str = "") -> str:
 
 def test_programs_answer_as_on_the_planned_disk(bench: Bench) -> None:
     bench.build(script(ASKING.replace("{kernel}", KERNEL)))
+
+
+def test_scripts_that_choose_a_disk_find_the_images_alone(bench: Bench) -> None:
+    bench.build(kickstart(tail=f"%pre --erroronfail\nset -ex\n{CHOOSING}%end\n"), "--size", "3G")
 
 
 def test_they_answer_outside_the_chroot_too(bench: Bench) -> None:

@@ -40,6 +40,8 @@ ANSWERS = {
     "blkid -L boot": "/dev/vda2\n",
     "lsblk -no PKNAME /dev/vda2": "vda\n",
     "lsblk -dno NAME": "vda\n",
+    "lsblk -no SIZE /dev/vda2": "200M\n",
+    "lsblk -dbno NAME,RM,SIZE": f"vda 0 {PLACED.size}\n",
     "mountpoint /boot": "/boot is a mountpoint\n",
     "blockdev --getsize64 /dev/vda2": f"{200 << 20}\n",
 }

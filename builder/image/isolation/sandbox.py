@@ -180,6 +180,8 @@ def run_in_installer(
     if disk is not None:
         for file, device in disk.binds():
             words += ["--bind", file, device]
+        for facts, place in disk.facts():
+            words += ["--ro-bind", facts, place]
         for name, text in disk.programs().items():
             words += ["--ro-bind", _write_program(name, text), SHIMS / name]
     command_line = Path("/tmp/cmdline")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from builder.errors import BuildError, CommandFailed
 from builder.image.build import Build
 from builder.image.isolation import sandbox
-from builder.image.isolation.blank_disk import BlankDisk
+from builder.image.isolation.blank_disk import BlankDisk, ask_for_a_file
 from builder.image.tree import tree
 from builder.image.tree.files import open_tree
 from builder.image.tree.resolver import resolver
@@ -47,7 +47,7 @@ def run_section(build: Build, section: ScriptSection, disk: BlankDisk | None = N
 
 def _run(build: Build, script: Script, name: str, disk: BlankDisk | None = None) -> None:
     body = Path("/tmp", f"script-{name}")
-    body.write_text(script.body)
+    body.write_text(script.body if disk is None else ask_for_a_file(script.body, script.interpreter))
     body.chmod(0o755)
     output = Path("/tmp", f"output-{name}")
     output.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def _run(build: Build, script: Script, name: str, disk: BlankDisk | None = None)
 
 
 def _start(build: Build, script: Script, body: Path, output: Path, disk: BlankDisk | None) -> Completed:
-    argv = [*shlex.split(script.interpreter), os.fspath(sandbox.SCRIPT)]
+    argv = [*_interpreter(script), os.fspath(sandbox.SCRIPT)]
     binds = [(os.fspath(body), os.fspath(sandbox.SCRIPT))]
     network = build.options.network
     if script.section == ScriptSection.POST and script.chroot:
@@ -89,6 +89,18 @@ def _start(build: Build, script: Script, body: Path, output: Path, disk: BlankDi
         build, argv, tree=with_tree, network=network, log=output, binds=binds, disk=disk,
         arguments=build.options.ks_arguments,
     )  # fmt: skip
+
+
+def _interpreter(script: Script) -> list[str]:
+    """Return the words that start a script's interpreter.
+
+    The installer's /bin/sh is bash, whatever the host's is.
+    """
+    words = shlex.split(script.interpreter)
+    of_image = script.section == ScriptSection.POST and script.chroot
+    if not of_image and words[0] in ("/bin/sh", "/usr/bin/sh") and Path("/bin/bash").exists():
+        return ["/bin/bash", "--posix", *words[1:]]
+    return words
 
 
 def _keep_log(script: Script, said: str) -> None:

@@ -6,9 +6,10 @@
 #   mounts:  point|device|fstype|options|top
 
 HERE=/run/openstack-builder/bin
+TABLES=${BUILDER_TABLES-$HERE}
 NAME=${0##*/}
 # Lines of the first table say which disk it is: "disk|vda|gpt|bytes".
-IFS='|' read -r _ DISK TABLE BYTES <"$HERE/.disk"
+IFS='|' read -r _ DISK TABLE BYTES <"$TABLES/.disk"
 
 # The name that the tables have for a device that a script calls sda, vda or xvda.
 canonical() {
@@ -25,7 +26,7 @@ by_tag() {
     while IFS='|' read -r d_ n_ f_ u_ l_ p_ _; do
         case $1 in UUID) v_=$u_ ;; LABEL) v_=$l_ ;; *) v_=$p_ ;; esac
         [ -n "$v_" ] && [ "$v_" = "$2" ] && echo "$d_" && return 0
-    done <"$HERE/.devices"
+    done <"$TABLES/.devices"
     return 1
 }
 
@@ -34,7 +35,7 @@ find_device() {
     want_=$(canonical "$1")
     while IFS='|' read -r device number fstype uuid label partuuid start size parent; do
         [ "$device" = "$want_" ] && return 0
-    done <"$HERE/.devices"
+    done <"$TABLES/.devices"
     return 1
 }
 
@@ -62,7 +63,7 @@ find_mount() {
                 fi
                 ;;
         esac
-    done <"$HERE/.mounts"
+    done <"$TABLES/.mounts"
     [ -n "$found_" ]
 }
 

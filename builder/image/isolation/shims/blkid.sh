@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 if [ -z "$names" ]; then
-    while IFS='|' read -r one _; do names="$names $one"; done <"$HERE/.devices"
+    while IFS='|' read -r one _; do names="$names $one"; done <"$TABLES/.devices"
 fi
 status=2
 for one in $names; do

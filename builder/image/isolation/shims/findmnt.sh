@@ -61,7 +61,7 @@ if [ -n "$what" ]; then
             device=$(canonical "$what")
             while IFS='|' read -r point source kind options top; do
                 [ "$source" = "$device" ] && show && exit 0
-            done <"$HERE/.mounts"
+            done <"$TABLES/.mounts"
             exit 1
             ;;
     esac
@@ -70,4 +70,4 @@ if [ -n "$what" ]; then
     show
     exit 0
 fi
-while IFS='|' read -r point source kind options top; do show; done <"$HERE/.mounts"
+while IFS='|' read -r point source kind options top; do show; done <"$TABLES/.mounts"

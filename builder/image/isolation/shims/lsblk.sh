@@ -7,6 +7,7 @@
 columns=NAME,SIZE,TYPE,MOUNTPOINTS
 heading=1
 alone=
+bytes=
 paths=
 names=
 while [ $# -gt 0 ]; do
@@ -16,11 +17,23 @@ while [ $# -gt 0 ]; do
         --noheadings) heading= ;;
         --nodeps) alone=1 ;;
         --paths) paths=1 ;;
+        --bytes) bytes=1 ;;
+        --json)
+            echo "$NAME: $1: no JSON in a build" >&2
+            exit 1
+            ;;
         --fs) columns=NAME,FSTYPE,LABEL,UUID,MOUNTPOINTS ;;
         -I | -e | --include | --exclude) shift ;;
         --*) ;;
         -*)
+            case $1 in
+                *J*)
+                    echo "$NAME: $1: no JSON in a build" >&2
+                    exit 1
+                    ;;
+            esac
             case $1 in *n*) heading= ;; esac
+            case $1 in *b*) bytes=1 ;; esac
             case $1 in *d*) alone=1 ;; esac
             case $1 in *p*) paths=1 ;; esac
             case $1 in *f*) columns=NAME,FSTYPE,LABEL,UUID,MOUNTPOINTS ;; esac
@@ -32,18 +45,34 @@ while [ $# -gt 0 ]; do
 done
 columns=$(echo "$columns" | tr 'a-z,' 'A-Z ')
 
+# A size as lsblk shows it: 5G, 1.5G, 512M.
+human() {
+    [ -z "$bytes" ] || { echo "$1" && return; }
+    whole_=$1 rest_=0 unit_=B
+    for next_ in K M G T P; do
+        [ "$whole_" -ge 1024 ] || break
+        rest_=$((whole_ % 1024)) whole_=$((whole_ / 1024)) unit_=$next_
+    done
+    rest_=$(((rest_ * 10 + 512) / 1024))
+    [ "$rest_" -lt 10 ] || whole_=$((whole_ + 1)) rest_=0
+    [ "$rest_" -eq 0 ] && echo "$whole_$unit_" || echo "$whole_.$rest_$unit_"
+}
+
 show() {
     where=
     while IFS='|' read -r m_ s_ _; do
         [ "$s_" != "$device" ] || where=$m_
-    done <"$HERE/.mounts"
+    done <"$TABLES/.mounts"
     line=
     for column in $columns; do
         case $column in
             NAME | KNAME) value=${device#/dev/} && value=${value#mapper/} && [ -z "$paths" ] || value=$device ;;
             PATH) value=$device ;;
             PKNAME) value=${parent#lvm:} ;;
-            SIZE) value=$size ;;
+            SIZE) value=$(human "$size") ;;
+            RM | RO | HOTPLUG | ROTA) value=0 ;;
+            MAJ:MIN) value=252:${number:-0} ;;
+            TRAN) value=virtio ;;
             TYPE)
                 value=part
                 [ "$device" != "/dev/$DISK" ] || value=disk
@@ -74,5 +103,5 @@ while IFS='|' read -r device number fstype uuid label partuuid _ size parent; do
     done
     [ -z "$names" ] && [ "$alone" ] && [ "$device" != "/dev/$DISK" ] && wanted=
     [ -z "$wanted" ] || { show && status=0; }
-done <"$HERE/.devices"
+done <"$TABLES/.devices"
 exit $status

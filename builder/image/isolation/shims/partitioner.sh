@@ -21,7 +21,7 @@ case "$NAME $*" in
         echo "Partition Table: $TABLE"
         while IFS='|' read -r device number fstype _ label _ start size _; do
             [ -z "$number" ] || echo "$number $device ${start}s $((size / 512))s $fstype $label"
-        done <"$HERE/.devices"
+        done <"$TABLES/.devices"
         ;;
     "sfdisk --dump"* | "sfdisk -d"*)
         case $TABLE in msdos) echo "label: dos" ;; *) echo "label: $TABLE" ;; esac
@@ -30,7 +30,7 @@ case "$NAME $*" in
         echo
         while IFS='|' read -r device number _ _ _ partuuid start size _; do
             [ -z "$number" ] || echo "$device : start=$start, size=$((size / 512)), uuid=$partuuid"
-        done <"$HERE/.devices"
+        done <"$TABLES/.devices"
         ;;
     "blockdev --getsize64"*) find_device "$ours" && echo "$size" || echo "$BYTES" ;;
     "blockdev --getsz"*) find_device "$ours" && echo $((size / 512)) || echo $((BYTES / 512)) ;;
