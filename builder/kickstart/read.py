@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builder.kickstart.commands import COMMANDS, SECTIONS
+from builder.kickstart.complaints import near_name
 from builder.kickstart.findings import Findings
 from builder.kickstart.parsed import Kickstart, Line, ParsedCommand, Section, SectionRead
 from builder.kickstart.policy import Treatment
@@ -119,11 +120,12 @@ def _compare(first: ParsedCommand | None, second: ParsedCommand, findings: Findi
 
 def _take_section(section: Section, kickstart: Kickstart, syntax: Syntax, *, needs_end: bool) -> None:
     findings = kickstart.findings
-    if not section.closed and (needs_end or section.name not in SECTIONS):
-        findings.error(section.header.place, f"{section.name} is not closed by %end in its file", "add %end")
     if section.name not in SECTIONS:
-        findings.error(section.header.place, f"unknown section: {section.name}", "remove it")
+        hint = near_name(section.name, [*SECTIONS, "%include", "%ksappend"]) or "remove it"
+        findings.error(section.header.place, f"unknown section: {section.name}", hint)
         return
+    if not section.closed and needs_end:
+        findings.error(section.header.place, f"{section.name} is not closed by %end in its file", "add %end")
     words = split(section.header, findings)
     if not words:
         return

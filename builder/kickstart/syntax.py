@@ -9,11 +9,10 @@ merely removed a word, or does not have it yet, gets a warning where the word's 
 from __future__ import annotations
 
 import copy
-import difflib
 import re
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,11 +22,11 @@ from pykickstart.base import RemovedCommand
 from pykickstart.errors import KickstartDeprecationWarning, KickstartError
 from pykickstart.parser import KickstartParser
 
+from builder.kickstart import complaints
 from builder.kickstart.commands import COMMANDS, SECTIONS
 from builder.kickstart.findings import Findings
 from builder.kickstart.parsed import ParsedCommand
 from builder.kickstart.place import Place
-from builder.kickstart.placeholders import TEMPLATE_MARKS, is_placeholder
 from builder.kickstart.policy import CommandRow, OptionRow, Treatment
 from builder.kickstart.versions import known_versions
 
@@ -91,10 +90,7 @@ class Syntax:
         name = words[0]
         row = COMMANDS.get(name)
         if row is None:
-            near = difflib.get_close_matches(name, [*COMMANDS, *SECTIONS], n=1)
-            hint = f"did you mean {near[0]}?" if near else None
-            if is_placeholder(name) or name.startswith(TEMPLATE_MARKS):
-                hint = "the file is a template: fill it in first"
+            hint = complaints.near_name(name, [*COMMANDS, *SECTIONS])
             findings.error(place, f"unknown command: {name}", hint)
             return None
         if row.verdict is Treatment.REFUSED:
@@ -119,7 +115,12 @@ class Syntax:
         line = " ".join(words)
         self._handler.currentLine = line
         found = self._guard(
-            name, place, findings, lambda: self._handler.dispatcher([name, *arguments], place.line), words
+            name,
+            place,
+            findings,
+            lambda: self._handler.dispatcher([name, *arguments], place.line),
+            words,
+            self._options_of(name).options,
         )
         if found is None:
             return None
@@ -146,7 +147,12 @@ class Syntax:
             return None
         arguments, options, values = parsed
         found = self._guard(
-            name, place, findings, lambda: parser.parse_args(arguments, lineno=place.line), words
+            name,
+            place,
+            findings,
+            lambda: parser.parse_args(arguments, lineno=place.line),
+            words,
+            _options_in(parser).options,
         )
         if found is None:
             return None
@@ -268,10 +274,8 @@ class Syntax:
         option = word.partition("=")[0]
         entry = row.options.get(option)
         if entry is None:
-            near = difflib.get_close_matches(option, list(known.options), n=1, cutoff=0.75)
-            findings.error(
-                place, f"{name} has no option {option}", f"did you mean {near[0]}?" if near else None
-            )
+            near = complaints.near_option(option, known.options)
+            findings.error(place, f"{name} has no option {option}", f"did you mean {near}?" if near else None)
         elif entry.verdict is Treatment.REFUSED:
             findings.error(place, f"{name} {option}: {entry.reason}", entry.way_out)
         else:
@@ -283,7 +287,13 @@ class Syntax:
         return False
 
     def _guard(
-        self, name: str, place: Place, findings: Findings, parse: Any, words: Sequence[str] = ()
+        self,
+        name: str,
+        place: Place,
+        findings: Findings,
+        parse: Any,
+        words: Sequence[str],
+        options: Collection[str],
     ) -> tuple[Any] | None:
         """Call a parser of pykickstart; its errors and warnings become findings."""
         with warnings.catch_warnings(record=True) as caught:
@@ -292,14 +302,14 @@ class Syntax:
                 found = (parse(),)
             except KickstartError as error:
                 message = getattr(error, "message", None) or str(error)
-                findings.error(place, f"{name}: {_one_line(message)}", _hint_for(message, words))
+                findings.error(place, *complaints.explain(message, words, options))
                 return None
             except Exception as error:
                 # pykickstart lets ValueError, IndexError and more leave its parsers: bad input all the same.
-                findings.error(place, f"{name}: {_one_line(str(error)) or type(error).__name__}")
+                findings.error(place, f"{name}: {complaints.one_line(str(error)) or type(error).__name__}")
                 return None
         for warning in caught:
-            text = _one_line(str(warning.message))
+            text = complaints.one_line(str(warning.message))
             if "has already been defined" in text:
                 continue  # the planner reports two partitions for one mount point, with both lines
             if issubclass(warning.category, KickstartDeprecationWarning):
@@ -370,21 +380,3 @@ def _span(command: str, option: str | None = None) -> str:
         if having:
             spans.append(having[0] if len(having) == 1 else f"{having[0]} to {having[-1]}")
     return ", ".join(spans) or "no syntax"
-
-
-def _hint_for(message: str, words: Sequence[str]) -> str | None:
-    """Return the way out for arguments that no option takes."""
-    if "unrecognized arguments" not in message:
-        return None
-    if any(word.endswith(",") for word in words):
-        return "write the list without blanks: a,b"
-    if words[:1] == ["%packages"]:
-        return "write packages and groups on lines of their own"
-    if any("${" in word or "{{" in word for word in words):
-        return "the file is a template: fill it in first"
-    return None
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(str(text).split()).rstrip(".")
-    return line[:1].lower() + line[1:]

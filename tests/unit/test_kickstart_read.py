@@ -28,7 +28,7 @@ ERRORS = {
     "unbalanced quote": (GOOD + "lang 'abc\n", "test.ks:9: no closing quotation"),
     "unknown command": (GOOD + "partt / --size=1\n", "test.ks:9: unknown command: partt"),
     "unknown option": (GOOD + "services --enabledd=a\n", "test.ks:9: services has no option --enabledd"),
-    "missing value": (GOOD + "bootloader --timeout\n", "test.ks:9: bootloader: argument --timeout"),
+    "missing value": (GOOD + "bootloader --timeout\n", "test.ks:9: bootloader --timeout needs a value"),
     "unknown section": (GOOD + "%nothing\n%end\n", "test.ks:9: unknown section: %nothing"),
     "section without end": (GOOD + "%post\necho\n", "test.ks:9: %post is not closed by %end"),
     "section inside a section": (GOOD + "%post\n%pre\n%end\n", "test.ks:9: %post is not closed by %end"),

@@ -174,7 +174,7 @@ MISTAKES = {
     "no size": ("part / --fstype=ext4\n", "test.ks:1: part: has no size"),
     "size 0": ("part / --fstype=ext4 --size=0\n", "test.ks:1: part: has no size"),
     "a negative size": ("part / --fstype=ext4 --size=-5 --grow\n", "test.ks:1: part: has no size"),
-    "size is not a number": ("part / --fstype=ext4 --size=2G\n", "test.ks:1: part: argument --size"),
+    "size is not a number": ("part / --fstype=ext4 --size=2G\n", "test.ks:1: part --size: "),
     "maxsize below size": (
         "part / --fstype=ext4 --size=9 --grow --maxsize=8\n",
         "test.ks:1: part --maxsize=8: is less than --size=9",

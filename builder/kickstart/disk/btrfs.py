@@ -80,7 +80,9 @@ def _take_subvolume(ks: Kickstart, line: ParsedCommand, volumes: dict[str, Parti
     if name is None:
         if not ks.failed & {"btrfs", "part", "partition"}:
             ks.findings.error(
-                line.place, f"btrfs --subvol --name={path}: no volume {parent} is defined", "add: btrfs none"
+                line.place,
+                f"btrfs --subvol --name={path}: no volume {parent} is defined",
+                f"add, before it: btrfs none --label={label or 'NAME'} btrfs.01",
             )
         return
     part = volumes[name]

@@ -50,8 +50,11 @@ def plan_groups(ks: Kickstart, wanted: DiskRequest, parts: Sequence[Partition]) 
         group = groups.get(str(line.get("vgname", "")))
         if group is None:
             if "volgroup" not in ks.failed:
+                name = str(line.get("vgname", ""))
                 ks.findings.error(
-                    line.place, f"logvol --vgname={line.get('vgname', '')}: no volgroup line makes it"
+                    line.place,
+                    f"logvol --vgname={name}: no volgroup line makes it",
+                    f"add: volgroup {name or 'NAME'} pv.01",
                 )
             continue
         volume = _plan_volume(ks, line, group, wanted)

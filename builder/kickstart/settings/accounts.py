@@ -274,9 +274,11 @@ def _where(place: Place | None) -> str:
 
 def _read_user(ks: Kickstart, line: ParsedCommand, name: str, groups: tuple[str, ...]) -> User:
     home, shell, gecos = (str(line.get(key, "")) for key in ("homedir", "shell", "gecos"))
-    for text in (home, shell):
+    for option, text, example in (("--homedir", home, "/home/NAME"), ("--shell", shell, "/bin/bash")):
         if text and (not text.startswith("/") or re.search(r"[:\n]", text) or ".." in text.split("/")):
-            ks.findings.error(line.place, f'user: "{text}" is not an absolute path', "write /home/NAME")
+            ks.findings.error(
+                line.place, f'user {option}: "{text}" is not an absolute path', f"such as {option}={example}"
+            )
     if re.search(r"[:\n]", gecos):
         ks.findings.error(line.place, "user --gecos: a colon ends the field", "leave the colon out")
     return User(

@@ -166,7 +166,9 @@ def _read_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | Non
         return None, None
     if not line.words or line.words[0] not in _AUTHSELECT:
         ks.findings.error(
-            line.place, "authselect: its first word is one of its commands", "such as authselect select sssd"
+            line.place,
+            "authselect: must begin with a command of authselect(8)",
+            "such as authselect select sssd",
         )
     return line.words, line.place
 
