@@ -108,7 +108,34 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             command.epilog = f"example:\n{module.EXAMPLE}"
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    return parser.parse_args(argv)
+    found, rest = parser.parse_known_args(argv)
+    if rest:
+        _refuse(rest, _innermost(parser, argv))
+    return found
+
+
+def _innermost(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the command, or of its action (`koji build`), that `argv` names."""
+    for word in argv:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction) and word in action.choices:
+                parser = action.choices[word]
+                break
+    return parser
+
+
+def _refuse(words: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
+    """Refuse words that are neither options nor arguments of a command.
+
+    Raises:
+        InputError: always; the hint is the nearest option, or the command's help.
+    """
+    first = words[0].partition("=")[0]
+    near = difflib.get_close_matches(first, parser._option_string_actions, n=1) if first[0] == "-" else []
+    raise InputError(
+        f"unrecognized arguments: {' '.join(words)}",
+        hint=f"did you mean {near[0]}?" if near else f"see {parser.prog} --help",
+    )
 
 
 def refuse_empty(argv: Sequence[str]) -> None:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from builder.cli import Context
+from builder.cli.output import add_output
 from builder.files import write_atomic
 from builder.kickstart.flatten import flatten
 from builder.kickstart.images import find_image
@@ -20,7 +20,7 @@ EXAMPLE = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("image", help="a name of `openstack-builder images`, or a kickstart file")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there (default: stdout)")
+    add_output(parser, "write it there (default, and for -: stdout)")
 
 
 def run(args: argparse.Namespace, context: Context) -> int:

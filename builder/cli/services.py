@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from builder.catalogue.hostdata import render_services
 from builder.catalogue.load import load_catalogue
 from builder.cli import Context
+from builder.cli.output import add_output
 from builder.files import write_atomic
 
 SUMMARY = "Print the catalogue of OpenStack services as services.json, which the host's utilities read."
@@ -18,9 +18,7 @@ EXAMPLE = "  openstack-builder services -o utils/openstack_utils/services.json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write it there (only when it differs)"
-    )
+    add_output(what, "write it there, if it differs (default, and for -: stdout)")
     what.add_argument("--check", action="store_true", help="only read and cross-check the catalogue")
     parser.add_argument("--json", action="store_true", help="accepted: JSON is what it prints anyway")
 

@@ -105,8 +105,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
         return 0
     if args.image is None:
         raise InputError("verify needs an image", hint="openstack-builder verify out/NAME/NAME.qcow2")
-    if not args.image.is_file():
+    if not args.image.exists():
         raise InputError(f"{args.image}: there is no such file")
+    if not args.image.is_file():
+        raise InputError(f"{args.image}: not a regular file", hint="give the file of a disk")
     if args.secure_boot and FirmwareKind.BIOS in (args.firmware or ()):
         raise InputError("--secure-boot: BIOS does not have Secure Boot", hint="leave out --firmware bios")
     options = VerifyOptions(

@@ -79,6 +79,19 @@ class DiskImage:
         """Whether it needs no other file."""
         return self.backing is None and not self.has_data_file
 
+    def require_disk(self, path: Path) -> None:
+        """Refuse a file that is no disk: of a raw one only its first sector tells.
+
+        Raises:
+            InputError: the file at `path` is empty, or its first sector is no boot sector.
+        """
+        if self.format == "raw" and not self.is_bootable:
+            why = "a raw disk begins with a boot sector" if self.size else "the file is empty"
+            raise InputError(
+                f"{path}: not a disk image: {why}",
+                hint="give the file of a disk, such as out/NAME/NAME.qcow2",
+            )
+
     @property
     def qemu(self) -> str:
         """What qemu calls the format."""

@@ -151,8 +151,7 @@ def _read_header(path: Path) -> DiskImage:
         raise InputError(f"{path}: compressed with {header.format}", hint=f"{UNPACK[header.format]} {path}")
     if header.format not in FORMATS:
         raise InputError(f"{path}: its format is {header.format}, not {', '.join(FORMATS)}", hint=hint)
-    if header.format == "raw" and not header.is_bootable:
-        raise InputError(f"{path}: not a disk image: a raw disk begins with a boot sector", hint=hint)
+    header.require_disk(path)
     if header.format == "qcow2" and header.version not in (2, 3):
         raise InputError(f"{path}: qcow2 version {header.version} is not known")
     if header.has_data_file:

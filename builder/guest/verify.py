@@ -145,6 +145,8 @@ def verify(
             found = evidence.header.format
             unpack = f"{UNPACK[found]} {image}" if found in UNPACK else None
             raise InputError(f"{image}: its format is {found}, not {', '.join(FORMATS)}", hint=unpack)
+        if plans:
+            evidence.header.require_disk(image)
         chosen = set(options.checks if options.checks is not None else check_ids())
         outside = [check for check in OUTSIDE if check.id in chosen]
         with runner.report.step("inspect", image.name) as step:

@@ -33,7 +33,11 @@ def _lines(path: Path, shown: str, above: tuple[str, ...]) -> list[str]:
     try:
         if above and path.is_file() and is_private(path, Path(above[0])):
             raise InputError(f"{shown}: is private, and included by {above[0]}", hint=HINT)
-        text = read_regular(path).decode("utf-8-sig")
+        data = read_regular(path)
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{shown}:{number}: not UTF-8 text", hint="is it a kickstart?") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{shown}: {reason.lower()}", hint="give the path of a kickstart") from error

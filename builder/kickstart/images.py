@@ -159,10 +159,12 @@ def _find(text: str) -> ImageSource:
     path = Path(text)
     if "/" not in text and not text.endswith((".ks", ".cfg")) and not path.exists():
         near = nearest(text, [image.name for image in images])
-        listed = f"images: {', '.join(image.name for image in images)}"
+        listed = f"give the path of a kickstart, or one of {', '.join(image.name for image in images)}"
         raise InputError(
             f"unknown image: {text}", hint=f"did you mean {near}? ({listed})" if near else listed
         )
+    if path.is_dir():
+        raise InputError(f"{text}: is a folder", hint="give the path of a kickstart")
     for image in images:
         if image.path == path.resolve():
             return dataclasses.replace(image, path=path)

@@ -206,7 +206,8 @@ BOOT_ONCE = ("--firmware", "bios", "--datasource", "nocloud", "--memory", "128")
 
 @pytest.mark.boot
 def test_a_disk_without_boot_code_fails_at_once_with_the_console(tmp_path: Path) -> None:
-    disk = make_disk(tmp_path / "empty.raw", b"")
+    disk = tmp_path / "empty.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "8M"], check=True)
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     run = verify(disk, *BOOT_ONCE, "--checks", "login,hostname", "--timeout", "120", "--json", env=env)
@@ -310,6 +311,9 @@ def test_killed_it_leaves_no_qemu_and_the_next_run_cleans_up(tmp_path: Path) -> 
     [
         pytest.param((), "error: verify needs an image", id="no image"),
         pytest.param(("missing.qcow2",), "error: missing.qcow2: there is no such file", id="no file"),
+        pytest.param((".",), ": not a regular file", id="folder"),
+        pytest.param(("x",), "not a disk image: the file is empty", id="empty file"),
+        pytest.param(("notes",), "not a disk image: a raw disk begins with a boot sector", id="no disk"),
         pytest.param(("x", "--checks", "rot-locked"), "hint:  did you mean root-locked?", id="near check"),
         pytest.param(("x", "--checks", ","), "error: --checks names no check", id="no check"),
         pytest.param(("x", "--firmware", "efi"), "`efi` is not a list of bios, uefi", id="firmware"),
@@ -320,7 +324,8 @@ def test_killed_it_leaves_no_qemu_and_the_next_run_cleans_up(tmp_path: Path) -> 
 )
 def test_bad_usage_is_reported(tmp_path: Path, words: tuple[str, ...], error: str) -> None:
     (tmp_path / "x").touch()
-    run = verify(*(str(tmp_path / word) if word == "x" else word for word in words))
+    (tmp_path / "notes").write_text("not a disk\n" * 99)
+    run = verify(*(str(tmp_path / word) if word in ("x", "notes") else word for word in words))
 
     assert run.status == 2
     assert error in run.err

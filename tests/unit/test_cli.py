@@ -122,8 +122,13 @@ def test_the_man_page_names_every_command_and_renders_without_complaint() -> Non
     [
         pytest.param(["imgae"], "unknown command: imgae", "did you mean image?", id="misspelt command"),
         pytest.param([], "the following arguments are required: COMMAND", "--help", id="no command"),
-        pytest.param(["clean", "--ye"], "unrecognized arguments: --ye", "--help", id="abbreviated option"),
+        pytest.param(
+            ["clean", "--ye"], "unrecognized arguments: --ye", "did you mean --yes?", id="abbreviated"
+        ),
         pytest.param(["image"], "the following arguments are required: image", "--help", id="no argument"),
+        pytest.param(["check", "--jsno"], "arguments: --jsno", "did you mean --json?", id="misspelt option"),
+        pytest.param(["flatten", "a", "b"], "arguments: b", "see openstack-builder flatten --help", id="two"),
+        pytest.param(["koji", "watch", "1", "-Q"], "arguments: -Q", "koji watch --help", id="action"),
         pytest.param(["image", "jeos-fixtur"], "unknown image", "did you mean jeos-fixture?", id="image"),
     ],
 )
@@ -137,6 +142,36 @@ def test_a_mistake_is_one_line_with_a_way_out(words: list[str], message: str, hi
     assert message in lines[0]
     assert lines[1].startswith("hint:  ")
     assert hint in lines[1]
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("verify",),
+        ("upload",),
+        ("check",),
+        ("image",),
+        ("flatten",),
+        ("check-rpm",),
+        ("koji", "import", "--release", "1", "--dry-run"),
+    ],
+    ids=" ".join,
+)
+def test_a_folder_in_place_of_a_file_is_named(words: tuple[str, ...], path: str) -> None:
+    done = run(*words, path)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {path}: ")
+
+
+def test_output_to_a_hyphen_is_stdout() -> None:
+    done = run("flatten", "jeos-fixture", "-o", "-")
+
+    assert done.returncode == 0
+    assert done.stdout == run("flatten", "jeos-fixture").stdout != ""
+    assert not (ROOT / "-").exists()
 
 
 def test_help_imports_none_of_the_commands() -> None:

@@ -17,7 +17,7 @@ from builder.kickstart.planner import load_plan
 
 def write(folder: Path, **files: str) -> Path:
     for name, text in files.items():
-        (folder / f"{name}.ks").write_text(text)
+        (folder / f"{name}.ks").write_bytes(text.encode(errors="surrogateescape"))
     return folder / "main.ks"
 
 
@@ -45,6 +45,9 @@ def test_what_is_not_here_stays_an_include(tmp_path: Path, name: str) -> None:
     [
         pytest.param({"main": "%include main.ks\n"}, "includes itself", id="a circle"),
         pytest.param({"main": "%include nosuch.ks\n"}, "no such file", id="a missing file"),
+        pytest.param(
+            {"main": "lang C\n%include u16.ks\n", "u16": "\udcff"}, "u16.ks:1: not UTF-8", id="not a text"
+        ),
         pytest.param({"main": "%include 'x\n"}, "%include: no closing quotation", id="a lost quote"),
     ],
 )

@@ -62,6 +62,12 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _wanted(args: argparse.Namespace, context: Context) -> Import:
+    for image in args.images:
+        if not image.is_file():
+            reason = "not a regular file" if image.exists() else "no such file"
+            raise InputError(
+                f"{image}: {reason}", hint="give the files of an image, such as out/NAME/NAME.qcow2"
+            )
     first = args.images[0]
     manifest = find_manifest(first)
     if manifest is None:
@@ -69,9 +75,6 @@ def _wanted(args: argparse.Namespace, context: Context) -> Import:
             f"{first}: no {manifest_path(first).name} next to it",
             hint="openstack-builder image writes one with each image",
         )
-    for image in args.images:
-        if not image.is_file():
-            raise InputError(f"{image}: no such file")
     ended = int(first.stat().st_mtime)
     companions = (manifest_path(first), first.with_name(CHECKSUMS))
     return Import(
