@@ -183,6 +183,65 @@ def test_second_run_changes_nothing(cloud: Machine) -> None:
     assert results == dict.fromkeys(results, "unchanged")
 
 
+# A kernel without device-mapper has no LVM, and one without NFS mounts no share: a folder of this host takes
+# its place. Driver, privileges, files and API are the real ones.
+MOUNT = """\
+#!/bin/sh
+# mount.nfs SERVER:FOLDER PLACE [-o OPTIONS]
+exec mount --bind "${1#*:}" "$2"
+"""
+SHARE = "/srv/nfs"
+BACKEND = {
+    "DEFAULT": {"enabled_backends": "nfs"},
+    "nfs": {
+        "volume_driver": "cinder.volume.drivers.nfs.NfsDriver",
+        "volume_backend_name": "nfs",
+        "nfs_shares_config": "/etc/cinder/nfs_shares",
+    },
+}
+VOLUME = """\
+import openstack, time
+store = openstack.connect().block_storage
+def volumes():
+    return [each.state for each in store.services() if each.binary == "cinder-volume"]
+deadline = time.monotonic() + 120
+while "up" not in volumes() and time.monotonic() < deadline:
+    time.sleep(1)
+print(*volumes())
+volume = store.create_volume(name="paper", size=1)
+store.wait_for_status(volume, "available", failures=["error"], wait=120)
+print(volume.id)
+"""
+REMOVE = """\
+import openstack
+store = openstack.connect().block_storage
+volume = store.find_volume("paper")
+store.delete_volume(volume)
+store.wait_for_delete(volume, wait=120)
+"""
+
+
+@pytest.mark.skipif(
+    has_device_mapper(), reason="this kernel has device-mapper: --nova-volumes makes real ones"
+)
+def test_volumes_are_files_of_a_folder_that_stands_in_for_an_nfs_share(cloud: Machine) -> None:
+    cloud.write("/usr/sbin/mount.nfs", MOUNT, mode=0o755)
+    cloud.run(["install", "-d", "-o", "cinder", "-g", "cinder", SHARE])
+    cloud.write("/etc/cinder/nfs_shares", f"localhost:{SHARE}\n")
+    for section, options in BACKEND.items():
+        for name, value in options.items():
+            cloud.run(["openstack-config", "--set", "/etc/cinder/cinder.conf", section, name, value])
+    cloud.run(["systemctl", "start", "openstack-cinder-volume"], timeout=120)
+
+    state, volume = ask(cloud, VOLUME).splitlines()
+
+    assert state == "up"
+    assert cloud.run(["stat", "-c", "%s", f"{SHARE}/volume-{volume}"]).stdout == f"{1 << 30}\n"
+    ask(cloud, REMOVE)
+    assert not cloud.path(f"{SHARE}/volume-{volume}").exists()
+    cloud.run(["systemctl", "stop", "openstack-cinder-volume"], timeout=120)
+
+
 # Units that no first cloud has, but a host may: what each says when it is well. They are started by hand.
 OTHERS = (
     "openstack-cinder-backup", "openstack-cinder-volume", "openstack-glance-scrubber", "neutron-l3-agent",

@@ -6,8 +6,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -80,12 +82,14 @@ def give(talk: Talk) -> None:
     )  # fmt: skip
     report = Report(quiet=True)
     with contextlib.ExitStack() as stack:
-        with talk.timed("two machines are booted", "systemd-nspawn --boot"):
-            controller = stack.enter_context(cloud_machine(REPOSITORY, report))
-            second = stack.enter_context(cloud_machine(REPOSITORY, report, "compute2"))
-            connect(Runner(report), controller, second)
         # What the second host does is done beside what the first one does: there are two cores.
         beside = stack.enter_context(ThreadPoolExecutor(1))
+        with talk.timed("two machines are booted", "systemd-nspawn --boot"):
+            other = beside.submit(stack.enter_context, cloud_machine(REPOSITORY, report, "compute2"))
+            controller = stack.enter_context(cloud_machine(REPOSITORY, report))
+            second = other.result()
+            connect(Runner(report), controller, second)
+        stack.enter_context(logs_of_a_failure(controller, second))
         installed = beside.submit(install_compute, talk, second)
         with talk.timed("packages are installed", "dnf install " + " ".join(PACKAGES)):
             install(controller, *PACKAGES)
@@ -109,6 +113,24 @@ def give(talk: Talk) -> None:
             stopped = beside.submit(second.power_off, STOP_SECONDS)
             controller.power_off(STOP_SECONDS)
             stopped.result()
+
+
+@contextlib.contextmanager
+def logs_of_a_failure(*machines: Machine) -> Iterator[None]:
+    """Keep the logs of machines next to the page when what is done meanwhile fails: they end with it."""
+    folder = PAGE.parent / "logs"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield
+    except BaseException:
+        for machine in machines:
+            name = machine.run(["hostname"]).stdout.strip()
+            place = folder / name
+            # Links and sockets of the machine lead nowhere here.
+            shutil.copytree(machine.path("/var/log"), place, symlinks=True, ignore_dangling_symlinks=True)
+            (place / "journal.log").write_text(machine.run(["journalctl", "--no-pager"], timeout=120).stdout)
+        print(f"logs: {os.path.relpath(folder, CHECKOUT)}", file=sys.stderr)
+        raise
 
 
 def show_dashboard(talk: Talk, machine: Machine, page: Page, instance: str) -> None:

@@ -5,12 +5,14 @@ import http.client
 import json
 import os
 import re
+import threading
 import time
 
 from .. import ini
 from ..errors import AccessError, UnreachableError, UtilityError
 from ..host import processes
 from ..host.programs import RunAs
+from ..host.signals import Stop
 from . import before, network, secrets, steps, volumes
 
 UNCHANGED, CHANGED = "unchanged", "changed"
@@ -25,12 +27,18 @@ OURSELVES = RunAs("root")
 
 
 class Acting:
-    """Does the steps of one plan; `passwords` come from the file."""
+    """Does the steps of one plan, some at the same time; `passwords` come from the file.
 
-    def __init__(self, init, passwords, make_passwords=True):
+    `stop` is the Stop of the run: when it is requested, programs under way are asked to end.
+    """
+
+    def __init__(self, init, passwords, make_passwords=True, stop=None):
         self.init = init
         self.passwords = passwords
         self.make_passwords = make_passwords
+        self.stop = stop or Stop()
+        # The record of what options had before is one file for all.
+        self.recording = threading.Lock()
 
     def do(self, step):
         """Do a step; return CHANGED or UNCHANGED. Raises UtilityError."""
@@ -45,7 +53,7 @@ class Acting:
 
     def _configure(self, step):
         paths = list(dict.fromkeys(edit.path for edit in step.edits))
-        with ini.edit(paths) as files:
+        with self.recording, ini.edit(paths) as files:
             named = dict(zip(paths, files))
             texts = [file.text() for file in files]
             if step.record:
@@ -58,37 +66,38 @@ class Acting:
     def _database(self, step):
         if step.record:
             paths = dict.fromkeys(place[0] for place in step.places)
-            before.remember(step.record, {path: ini.read(path) for path in paths}, step.places)
-        done = _run(step.argv + ("--json",))
+            with self.recording:
+                before.remember(step.record, {path: ini.read(path) for path in paths}, step.places)
+        done = self._run(step.argv + ("--json",))
         return any(each["result"] != UNCHANGED for each in _json(step.argv, done)["services"])
 
     def _prepare(self, step):
         if os.path.exists(step.makes):
             return False
         for argv in step.argvs:
-            _run(argv)
+            self._run(argv)
         if not os.path.exists(step.makes):
             raise UtilityError("%s ended well, but %s is not there" % (step.argvs[-1][0], step.makes))
         return True
 
     def _fill(self, step):
-        report = _json(step.argv, _run(step.argv + ("--json",)))
+        report = _json(step.argv, self._run(step.argv + ("--json",)))
         results = {each["result"] for each in report["objects"]}
         return bool(report.get("files")) or bool(results - {UNCHANGED, "kept"})
 
     def _bus(self, step):
         password = (self.passwords[step.secret] + "\n").encode()
-        there = _run(("rabbitmqctl", "--quiet", "list_users")).out.splitlines()
+        there = self._run(("rabbitmqctl", "--quiet", "list_users")).out.splitlines()
         if any(line.split()[:1] == [steps.BUS_USER] for line in there):
             known = processes.run(
                 ["rabbitmqctl", "authenticate_user", steps.BUS_USER], ok=None, given=password
             )
             if known.code == 0:
                 return False
-            _run(("rabbitmqctl", "change_password", steps.BUS_USER), given=password)
+            self._run(("rabbitmqctl", "change_password", steps.BUS_USER), given=password)
         else:
-            _run(("rabbitmqctl", "add_user", steps.BUS_USER), given=password)
-        _run(("rabbitmqctl", "set_permissions", steps.BUS_USER, ".*", ".*", ".*"))
+            self._run(("rabbitmqctl", "add_user", steps.BUS_USER), given=password)
+        self._run(("rabbitmqctl", "set_permissions", steps.BUS_USER, ".*", ".*", ".*"))
         return True
 
     def _stop(self, step):
@@ -99,7 +108,7 @@ class Acting:
         return bool(running)
 
     def _drop(self, step):
-        done = _run(step.argv + ("--json",))
+        done = self._run(step.argv + ("--json",))
         return any(each["result"] != UNCHANGED for each in _json(step.argv, done)["services"])
 
     def _restore(self, step):
@@ -112,10 +121,10 @@ class Acting:
             return texts != [file.text() for file in files]
 
     def _remove_bus_user(self, _step):
-        there = _run(("rabbitmqctl", "--quiet", "list_users")).out.splitlines()
+        there = self._run(("rabbitmqctl", "--quiet", "list_users")).out.splitlines()
         if not any(line.split()[:1] == [steps.BUS_USER] for line in there):
             return False
-        _run(("rabbitmqctl", "delete_user", steps.BUS_USER))
+        self._run(("rabbitmqctl", "delete_user", steps.BUS_USER))
         return True
 
     def _remove(self, step):
@@ -160,12 +169,18 @@ class Acting:
             raise UtilityError(message, hint="journalctl -u %s" % ended[0])
         return False
 
+    def _run(self, argv, given=None):
+        done = processes.run(
+            list(argv), ok=None, identity=OURSELVES, patience=PATIENCE, given=given, stop=self.stop
+        )
+        return _check(argv, done)
+
     def _systemctl(self, verb, units):
         """Do a verb to units, by their full names; systemd starts at once what waits for no other."""
         if not units:
             return
         try:
-            _run(("systemctl", "--no-pager") + verb + tuple(units))
+            self._run(("systemctl", "--no-pager") + verb + tuple(units))
         except UtilityError as error:
             failed = [unit for unit in units if unit in error.message] or units
             error.hint = "journalctl -u %s" % failed[0]
@@ -180,6 +195,7 @@ class Acting:
             if time.monotonic() > deadline:
                 message = "%s: %s" % (step.url, reason or "answers with %d" % status)
                 raise UnreachableError(message, hint="journalctl, openstack-status")
+            self.stop.check()
             time.sleep(0.5)
 
     _doing = {
@@ -210,8 +226,8 @@ def _ask_systemd(question, units):
     return list(zip(units, processes.run(["systemctl", question, *units], ok=None).out.split()))
 
 
-def _run(argv, given=None):
-    done = processes.run(list(argv), ok=None, identity=OURSELVES, patience=PATIENCE, given=given)
+def _check(argv, done):
+    """Return a Done that ended well; raise UtilityError in the words of the program."""
     if done.code == 0:
         return done
     # Programs of ours say `error:` and `hint:`; what others say last is mostly why.

@@ -5,26 +5,32 @@ import fcntl
 import json
 import os
 import sys
+import threading
 import time
 
 from ..errors import AccessError, UsageError, UtilityError
 from ..host import signals
 from ..host.console import Console, exit_code
+from ..host.signals import Stop
+from ..host.workers import Task, Workers
 from ..service.inits import find_init
 from ..services import load_services
 from . import arguments, before, host, plan, secrets, undo
 from .act import Acting
 
 NOT_DONE, FAILED = "not done", "failed"
+# A step takes one processor at a time, or waits.
+AT_ONCE = max(3, os.cpu_count() or 1)
 
 
 def main(argv=None):
     """Run the command with the arguments after its name; return the exit code."""
 
     def work():
-        signals.catch(signals.interrupt)
         options = arguments.parse(sys.argv[1:] if argv is None else argv)
-        return Run(options, Console(options.quiet)).run()
+        run = Run(options, Console(options.quiet))
+        run.catch_signals()
+        return run.run()
 
     return exit_code(work)
 
@@ -36,6 +42,21 @@ class Run:
         self.options = options
         self.console = console
         self.results = {}
+        self.errors = {}
+        self.stop = Stop()
+        self.is_working = False
+        self.telling = threading.Lock()
+
+    def catch_signals(self):
+        """While steps are done a signal asks the programs of all to end; else it ends us."""
+
+        def handle(number, frame):
+            del frame
+            if not self.is_working:
+                raise KeyboardInterrupt
+            self.stop.request(number)
+
+        signals.catch(handle)
 
     def run(self):
         """Do it all; return the exit code. Raises UtilityError before the first step."""
@@ -57,7 +78,7 @@ class Run:
             host.check_files(made, passwords)
             if options.role == plan.COMPUTE:
                 secrets.need(options.passwords, made.secrets, passwords, options.join)
-            return self._do(made, Acting(init, passwords, options.role == plan.CONTROLLER))
+            return self._do(made, Acting(init, passwords, options.role == plan.CONTROLLER, self.stop))
 
     def _undo(self, made, init):
         """Take back what runs have made; refuse where none has, as all of it is somebody else's."""
@@ -74,7 +95,7 @@ class Run:
             if not options.yes:
                 question = "stop %s, and drop their databases with all that is in them?"
                 self.console.need_yes(question % ", ".join(made.projects))
-            return self._do(made, Acting(init, {}, False))
+            return self._do(made, Acting(init, {}, False, self.stop))
 
     def _wish(self):
         options = self.options
@@ -94,38 +115,59 @@ class Run:
         return 0
 
     def _do(self, made, acting):
-        for step in made.steps:
-            self.console.note("# %s" % step.title)
-            for command in step.commands():
-                self.console.note("  %s" % command)
-            begun = time.monotonic()
-            try:
-                self.results[step] = acting.do(step)
-            except (UtilityError, KeyboardInterrupt) as error:
-                return self._stopped(made, step, error)
-            self.console.note("  -> %s (%.1f s)" % (self.results[step], time.monotonic() - begun))
+        """Do the steps, each as soon as those are done that it waits for; return the exit code."""
+        tasks = [
+            Task(lambda step=step: self._do_step(step, acting), step, made.waits_for(step))
+            for step in made.steps
+        ]
+        self.is_working = True
+        try:
+            Workers(AT_ONCE).run_tasks(tasks)
+        except UtilityError:
+            return self._stopped(made)
+        finally:
+            self.is_working = False
         if self.options.json:
             self._print(made)
         elif not self.options.quiet:
             self.console.result(self._summary(made))
         return 0
 
-    def _stopped(self, made, step, error):
+    def _do_step(self, step, acting):
+        self.stop.check()
+        with self.telling:
+            self.console.note("# %s" % step.title)
+            for command in step.commands():
+                self.console.note("  %s" % command)
+        begun = time.monotonic()
+        try:
+            self.results[step] = acting.do(step)
+        except UtilityError as error:
+            self.errors[step] = error
+            raise
+        with self.telling:
+            seconds = time.monotonic() - begun
+            self.console.note("  %s -> %s (%.1f s)" % (step.title, self.results[step], seconds))
+
+    def _stopped(self, made):
         """Say what stands and what does not; return the exit code."""
-        is_failure = isinstance(error, UtilityError)
-        if is_failure:
+        is_interrupted = self.stop.number is not None
+        # What programs say when they are asked to end is no failure of theirs.
+        failed = [] if is_interrupted else [step for step in made.steps if step in self.errors]
+        for step in failed:
+            error = self.errors[step]
             self.console.error(UtilityError("%s: %s" % (step.title, error.message), hint=error.hint))
-        else:
+            self.results[step] = FAILED
+        if is_interrupted:
             self.console.say("error: interrupted")
-        self.results[step] = FAILED if is_failure else NOT_DONE
-        done = [each.title for each in made.steps if self.results.get(each) not in (None, FAILED, NOT_DONE)]
-        left = [each.title for each in made.steps if each.title not in done]
+        done = [step.title for step in made.steps if self.results.get(step, FAILED) != FAILED]
+        left = [step.title for step in made.steps if step.title not in done]
         self.console.say("done: %s" % ("; ".join(done) or "nothing"))
         self.console.say("not done: %s" % "; ".join(left))
         self.console.say("the same command goes on from here")
         if self.options.json:
-            self._print(made, error.message if is_failure else "interrupted")
-        return error.exit_code if is_failure else 130
+            self._print(made, "interrupted" if is_interrupted else self.errors[failed[0]].message)
+        return 130 if is_interrupted else self.errors[failed[0]].exit_code
 
     def _summary(self, made):
         changed = sum(result == "changed" for result in self.results.values())

@@ -2,11 +2,11 @@
 """The planner: what the catalogue knows, what is installed and what was asked for become steps. Pure."""
 
 import itertools
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ..errors import UsageError, UsageErrors
 from ..sample_data.profiles import variable
-from . import steps
+from . import order, steps
 
 RELEASE = "current"
 CONTROLLER, COMPUTE = "controller", "compute"
@@ -62,12 +62,18 @@ class Wish(NamedTuple):
 class DemoPlan(NamedTuple):
     """The steps in their order, and the projects that they are for.
 
-    `forbidden` are options (file, section, key) that must not be set on a host of this role.
+    `forbidden` are options (file, section, key) that must not be set on a host of this role. `needs` says
+    what a step waits for; without it each waits for all before it.
     """
 
     projects: tuple
     steps: tuple
     forbidden: tuple = ()
+    needs: Optional[dict] = None
+
+    def waits_for(self, step):
+        """Return the steps that a step waits for."""
+        return self.steps[: self.steps.index(step)] if self.needs is None else self.needs[step]
 
     @property
     def secrets(self):
@@ -104,7 +110,7 @@ class _Planner:
         self._check_bus(projects)
         self._check_supports(projects)
         configure = {name: self._configure(name) for name in projects}
-        work = [step for name in projects for step in self._project(name, configure[name], projects)]
+        work = [(name, step) for name in projects for step in self._project(name, configure[name], projects)]
         secrets = (PEOPLE if self.wish.role == CONTROLLER else ()) + tuple(self.secrets)
         secrets += tuple(self._secret_of(name) for name in self._accounts(projects))
         bus = (
@@ -112,13 +118,18 @@ class _Planner:
             steps.Bus("account on the bus", BUS_SECRET),
         )
         has_bus = BUS_SECRET in secrets and self.wish.role == CONTROLLER
-        work.append(self._all_stay_up(work))
+        work.append((None, self._all_stay_up([step for _, step in work])))
         if self.wish.volumes and not any(self.facts[name]["cloud"]["volumes"] for name in projects):
             raise UsageError("--nova-volumes needs cinder, which is not among %s" % ", ".join(projects))
         if self.wish.network:
-            work.append(self._network(projects))
+            work.append((None, self._network(projects)))
         first = steps.PasswordFile(self.wish.passwords, tuple(dict.fromkeys(secrets)))
-        return DemoPlan(projects, (first, *(bus if has_bus else ()), *work), tuple(self._forbidden(projects)))
+        owned = [(None, step) for step in (first, *(bus if has_bus else ()))] + work
+        needed = {name: self.catalogue["projects"][name]["needs"] for name in projects}
+        return DemoPlan(
+            projects, tuple(step for _, step in owned), tuple(self._forbidden(projects)),
+            order.find_needs(owned, needed),
+        )  # fmt: skip
 
     # Which projects
 

@@ -40,7 +40,7 @@ class Done(NamedTuple):
         return " ".join(self.err.split())
 
 
-def run(argv, *, limit=None, ok=(0,), identity=None, extra=None, patience=0.0, given=None):
+def run(argv, *, limit=None, ok=(0,), identity=None, extra=None, patience=0.0, given=None, stop=None):
     """Run a program to its end; return a Done.
 
     argv: the program's name, which is looked for in search_path(), and its arguments.
@@ -48,6 +48,7 @@ def run(argv, *, limit=None, ok=(0,), identity=None, extra=None, patience=0.0, g
     identity: the Identity to run as; the program then dies with us. extra: more variables.
     patience: seconds between SIGTERM and SIGKILL when it is ended; None: it is never killed.
     given: bytes for its stdin, at most a pipe full (64 KiB); a secret gets in so.
+    stop: the Stop of the run, where another thread gets the signals: a request to stop ends the program.
 
     Raises AccessError when it is not installed, UnreachableError after `limit`, UtilityError for
     another code.
@@ -56,12 +57,15 @@ def run(argv, *, limit=None, ok=(0,), identity=None, extra=None, patience=0.0, g
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with _pipe_with(given) as stdin:
             child = start(argv, identity=identity, extra=extra, stdin=stdin, stdout=out, stderr=err)
+        forget = stop.on_request(lambda: end(child, patience)) if stop else None
         try:
             child.wait(limit)
         except subprocess.TimeoutExpired:
             message = "%s: no answer within %g s" % (_short(argv), limit)
             raise UnreachableError(message) from None
         finally:
+            if forget:
+                forget()
             end(child, patience)
         done = Done(child.returncode, _read(out), _read(err).decode("utf-8", "replace"))
     if ok is not None and done.code not in ok:

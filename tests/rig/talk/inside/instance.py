@@ -9,6 +9,7 @@ The login comes from the OS_* variables of a keystonerc.
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import openstack
@@ -43,7 +44,11 @@ def main(image_name: str, key_file: str, name: str, host: str = "") -> int:
         key_name="mykey",
         **place,
     )
-    server = cloud.compute.wait_for_server(server, wait=SECONDS, interval=1)
+    try:
+        server = cloud.compute.wait_for_server(server, wait=SECONDS, interval=1)
+    except openstack.exceptions.ResourceFailure as error:
+        fault = cloud.compute.get_server(server.id).fault or {}
+        raise SystemExit(f"{error}: {fault.get('message')}\n{fault.get('details', '')}") from None
     (address,) = [each["addr"] for each in server.addresses["demo"]]
     print(f"instance {name} is {server.status}", flush=True)
     print(f"{server.id} {network.id} {address}")
@@ -66,18 +71,31 @@ def open_ssh(cloud: openstack.connection.Connection) -> None:
         print("rule of the default group: tcp 22", flush=True)
 
 
+def hosts_with_processors(cloud: openstack.connection.Connection) -> Iterator[str]:
+    """Yield the names of hosts whose processors Placement knows."""
+    for provider in cloud.placement.resource_providers():
+        inventories = cloud.placement.resource_provider_inventories(provider)
+        if any(inventory.resource_class == "VCPU" for inventory in inventories):
+            yield provider.name
+
+
 def wait_for_host(cloud: openstack.connection.Connection, wanted: str) -> None:
-    """Wait until a host for instances (that `wanted`) is known, and the agents of its network are alive."""
+    """Wait until a host for instances (that `wanted`) can be chosen, and the agents of its network are alive.
+
+    Nova chooses among the hosts whose processors Placement knows, which it is told after Nova knows the host.
+    """
     deadline = time.monotonic() + SECONDS
     while True:
-        hosts = [host.name for host in cloud.compute.hypervisors()]
-        agents = {agent.binary for agent in cloud.network.agents() if agent.is_alive}
-        is_known = wanted in hosts if wanted else bool(hosts)
-        if is_known and {"neutron-openvswitch-agent", "neutron-dhcp-agent"} <= agents:
-            print(f"hosts for instances: {', '.join(hosts)}", flush=True)
+        known = {host.name for host in cloud.compute.hypervisors()}.intersection(hosts_with_processors(cloud))
+        agents = {(agent.binary, agent.host) for agent in cloud.network.agents() if agent.is_alive}
+        switched = {host for binary, host in agents if binary == "neutron-openvswitch-agent"}
+        ready = known & switched
+        has_dhcp = any(binary == "neutron-dhcp-agent" for binary, _ in agents)
+        if has_dhcp and (wanted in ready if wanted else ready):
+            print(f"hosts for instances: {', '.join(sorted(ready))}", flush=True)
             return
         if time.monotonic() > deadline:
-            raise SystemExit(f"no host for instances: hosts {hosts}, agents {sorted(agents)}")
+            raise SystemExit(f"no host for instances: hosts {sorted(known)}, agents {sorted(agents)}")
         time.sleep(1)
 
 
