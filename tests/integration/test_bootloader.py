@@ -22,7 +22,6 @@ from builder.image.disk import bootloader
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import open_tree
 from builder.kickstart.plan import Bootloader, Partition, Subvolume
-from builder.report import Report
 from builder.runner import Runner
 from tests.support import disks
 from tests.support.disks import place
@@ -45,11 +44,6 @@ EFI = Partition(mountpoint="/boot/efi", fstype="efi", size=32)
 pytestmark = pytest.mark.skipif(
     not (GRUB / "i386-pc/boot.img").is_file(), reason="needs GRUB's modules (grub-pc-bin)"
 )
-
-
-@pytest.fixture
-def runner() -> Runner:
-    return Runner(Report(quiet=True))
 
 
 def make_tree(tree: Path, *versions: str, platforms: tuple[str, ...] = ("i386-pc", "x86_64-efi")) -> None:

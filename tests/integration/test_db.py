@@ -67,19 +67,6 @@ echo 'CREATE TABLE thing (id INT)' | MYSQL_PWD=${login#*:} mariadb --no-defaults
 """
 
 
-@pytest.fixture(scope="module")
-def by_password() -> Iterator[MariaDB]:
-    """MariaDB whose root has a password."""
-    with private(Options(until=Until.MARIADB, root=RootLogin.PASSWORD)) as plane:
-        yield plane.mariadb
-
-
-@pytest.fixture(scope="module")
-def services() -> environment.Environment:
-    """The real Keystone and Glance."""
-    return environment.prepare(Report(quiet=True), RUNNER)
-
-
 @pytest.fixture
 def host(tmp_path: Path, by_password: MariaDB, services: environment.Environment) -> Iterator[Host]:
     """A host with empty files of Keystone and Glance, and a server that knows root by password."""

@@ -10,26 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from builder.report import Report
 from tests.rig.plane import environment
 from tests.rig.plane.mariadb import MariaDB, RootLogin
 from tests.rig.plane.plane import Options, Until, private
-from tests.support.databases import GLANCE, KEYSTONE, RUNNER, Host
+from tests.support.databases import GLANCE, KEYSTONE, Host
 
 ONE = ("--service", "keystone")
-
-
-@pytest.fixture(scope="module")
-def by_password() -> Iterator[MariaDB]:
-    """MariaDB whose root has a password."""
-    with private(Options(until=Until.MARIADB, root=RootLogin.PASSWORD)) as plane:
-        yield plane.mariadb
-
-
-@pytest.fixture(scope="module")
-def services() -> environment.Environment:
-    """The real Keystone and Glance."""
-    return environment.prepare(Report(quiet=True), RUNNER)
 
 
 @pytest.fixture

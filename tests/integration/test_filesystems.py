@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import pytest
 
-from builder.errors import BuildError, InputError, PermissionMissing
+from builder.errors import BuildError, InputError
 from builder.image.disk.filesystems import try_mkfs_options, writer_for
 from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.usage import measure
@@ -26,31 +26,11 @@ from builder.image.disk.placement import MIB, PlacedContent, Usage
 from builder.image.disk.table import make_file, write_table
 from builder.image.isolation.mounts import mount
 from builder.kickstart.plan import Partition
-from builder.report import Report
 from builder.runner import Runner
 from tests.support.disks import difference, place, tool, write_disk
-from tests.support.inside import call_inside
 from tests.support.trees import EPOCH, HUGE_PIECE_AT, make_tree, survey
 
 T = TypeVar("T")
-
-
-@pytest.fixture
-def runner() -> Runner:
-    return Runner(Report(quiet=True))
-
-
-@pytest.fixture
-def inside(tmp_path: Path, runner: Runner) -> Callable[[Callable[[], T]], T]:
-    """Return a function that runs another one inside the namespaces; /work is tmp_path there."""
-
-    def run(function: Callable[[], T]) -> T:
-        try:
-            return call_inside(function, tmp_path, runner)
-        except PermissionMissing as error:
-            pytest.skip(error.message)
-
-    return run
 
 
 # -- ext4: whatever a package or a script may leave ------------------------------------------

@@ -115,12 +115,6 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Runner:
-    """Return a runner that says nothing."""
-    return Runner(Report(quiet=True))
-
-
-@pytest.fixture(scope="module")
 def built(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
     """Build by both engines."""
     folder = tmp_path_factory.mktemp("engines")

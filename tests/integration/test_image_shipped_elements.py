@@ -57,12 +57,6 @@ ENVIRONMENT = {
 
 
 @pytest.fixture(scope="module")
-def runner() -> Runner:
-    """Return a runner that says nothing."""
-    return Runner(Report(quiet=True))
-
-
-@pytest.fixture(scope="module")
 def image(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the fixture's JeOS with all of them; return the folder of the image."""
     folder = tmp_path_factory.mktemp("shipped")

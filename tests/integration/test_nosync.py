@@ -10,17 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.report import Report
 from builder.runner import Runner
 from tests.support.inside import call_inside
 
 # fsync(2) of a pipe is an error of the kernel's: with the filter it never gets there.
 PYTHON = "import os; os.fsync(os.pipe()[1]); os.fdatasync(os.pipe()[1])"
-
-
-@pytest.fixture
-def runner() -> Runner:
-    return Runner(Report(quiet=True))
 
 
 def test_a_sync_inside_succeeds_without_one(tmp_path: Path, runner: Runner) -> None:

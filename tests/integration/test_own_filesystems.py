@@ -17,16 +17,14 @@ from typing import Any, TypeVar
 import pytest
 
 from builder import tools
-from builder.errors import BuildError, PermissionMissing
+from builder.errors import BuildError
 from builder.image.disk.filesystems.disk import copy_pieces
 from builder.image.disk.filesystems.ext4.content import CLUSTER
 from builder.image.disk.placement import MIB, DiskLayout, PlacedContent, PlacedVolume
 from builder.image.isolation.mounts import mount
 from builder.kickstart.plan import LogicalVolume, Partition, Subvolume, VolumeGroup
-from builder.report import Report
 from builder.runner import Runner
 from tests.support.disks import place, tool, write_disk
-from tests.support.inside import call_inside
 from tests.support.trees import EPOCH, make_stress_tree, make_tree, survey
 
 T = TypeVar("T")
@@ -36,24 +34,6 @@ OLD = {"bigtime": 0, "inobtcount": 0}
 pytestmark = pytest.mark.skipif(
     not (tools.has("mkfs.xfs") and tools.has("btrfs")), reason="needs xfsprogs and btrfs-progs"
 )
-
-
-@pytest.fixture
-def runner() -> Runner:
-    return Runner(Report(quiet=True))
-
-
-@pytest.fixture
-def inside(tmp_path: Path, runner: Runner) -> Callable[[Callable[[], T]], T]:
-    """Return a function that runs another one inside the namespaces of a build; /work is tmp_path there."""
-
-    def run(function: Callable[[], T]) -> T:
-        try:
-            return call_inside(function, tmp_path, runner)
-        except PermissionMissing as error:
-            pytest.skip(error.message)
-
-    return run
 
 
 def system(kind: str, size: int) -> Partition:

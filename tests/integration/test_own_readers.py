@@ -23,7 +23,6 @@ from builder.guest.readers.xfs import XfsReader
 from builder.guest.volumes import read_volumes
 from builder.image.disk.placement import DiskLayout
 from builder.kickstart.plan import LogicalVolume, Partition, Subvolume, VolumeGroup
-from builder.report import Report
 from builder.runner import Runner
 from builder.sizes import MIB
 from tests.support.disks import place, write_disk
@@ -41,11 +40,6 @@ GROUP = VolumeGroup(
     ),
 )
 MEMBERS = tuple(Partition(mountpoint=None, fstype="lvm", size=302, name=f"pv.{one}") for one in (1, 2))
-
-
-@pytest.fixture
-def runner() -> Runner:
-    return Runner(Report(quiet=True))
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 from builder import tools
 from builder.errors import BuildError
 from builder.image.disk import qcow2
-from builder.report import Report
 from builder.runner import Runner
 from builder.sizes import KIB, MIB
 from tests.support.disks import difference
@@ -27,11 +26,6 @@ FORMATS = [
     pytest.param(qcow2.ZLIB, "zlib", id="zlib"),
     pytest.param(SMALL, "zstd", id="many tables"),
 ]
-
-
-@pytest.fixture
-def runner() -> Runner:
-    return Runner(Report(quiet=True))
 
 
 @pytest.fixture
