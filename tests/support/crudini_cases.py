@@ -90,6 +90,13 @@ CASES = {
         "--get --format=lines f",
         "--get --format=lines f s",
     ),
+    "get inherited by another spelling": case(
+        "[DEFAULT]\nD=1\nB=1\nb=2\n[s]\nd=1\nb=2\nB=2\n",
+        "--get f s",
+        "--get --format=ini f s",
+        "--get --format=lines f",
+        "--get --format=sh f s",
+    ),
     "get comments": case(COMMENTS, "--get --format=lines f s", "--get f s a", "--get f s d", "--get f s g"),
     "get shell": case(SHELL, "--get --format=sh f s", "--get --format=lines f s"),
     "get shell names": case(

@@ -77,17 +77,12 @@ class Reader:
         for _, item in self.options(section):
             listed.setdefault(item.name, []).append(self.value_of(item))
         if self.dialect.INHERITS and not self.is_global(section):
-            inherited, own = self._effective("DEFAULT"), self._effective(section)
-            for name in list(listed):
-                folded = self.dialect.fold(name)
-                if folded in inherited and inherited[folded] == own[folded]:
+            # A listing of crudini tells spellings apart, though its --get of one option does not.
+            inherited = {item.name: self.value_of(item) for _, item in self.options("DEFAULT")}
+            for name in inherited.keys() & set(listed):
+                if listed[name][-1] == inherited[name]:
                     del listed[name]
         return listed
-
-    def _effective(self, section):
-        """The last value of every option of a section, by folded name."""
-        fold = self.dialect.fold
-        return {fold(item.name): self.value_of(item) for _, item in self.options(section)}
 
     def values(self, section, name):
         """All values of an option, in file order; a flag's value is None."""
