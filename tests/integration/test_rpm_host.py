@@ -57,7 +57,7 @@ def host() -> Iterator[Machine]:
         runner.run(["git", "clone", "--quiet", "--no-hardlinks", CHECKOUT, machine.shared / "clone"])
         fetch_wheels(machine.shared / "wheels")
         fetch_sources(machine.shared)
-        machine.run(["cp", "-r", f"{SHARED}/cache", "/root/.cache"])
+        machine.run(["cp", "-r", "--no-target-directory", f"{SHARED}/cache", "/root/.cache"])
         repository = machine.read("/etc/yum.repos.d/fixture.repo")
         machine.write("/etc/yum.repos.d/fixture.repo", repository.replace("enabled=0", "enabled=1"))
         machine.dnf("install", *BEFORE)

@@ -10,6 +10,7 @@ import pytest
 
 from builder.errors import ToolMissing
 from builder.image.packages.dnf import SOLVERS, find_solver
+from tests.rig.bench import solve
 from tests.support.imaging import Bench, kickstart
 
 
@@ -21,7 +22,7 @@ def is_missing(name: str) -> bool:
     return False
 
 
-pytestmark = pytest.mark.skipif(
+needs_both = pytest.mark.skipif(
     any(map(is_missing, SOLVERS)), reason="needs both solvers (Fedora, Debian 13)"
 )
 KICKSTARTS = {
@@ -48,6 +49,7 @@ def installed(bench: Bench, work: Path) -> list[str]:
     ]
 
 
+@needs_both
 @pytest.mark.parametrize("text", KICKSTARTS.values(), ids=KICKSTARTS)
 def test_packages_and_their_order_are_the_same(text: str, bench: Bench, tmp_path: Path) -> None:
     found = {}
@@ -61,6 +63,7 @@ def test_packages_and_their_order_are_the_same(text: str, bench: Bench, tmp_path
     assert found["dnf"] == found["libdnf5"]
 
 
+@needs_both
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize(
     ("packages", "said"),
@@ -78,3 +81,18 @@ def test_what_cannot_be_is_reported_alike(solver: str, packages: str, said: str,
     assert done.returncode in (1, 2)
     assert said in done.stderr
     assert (bench.image.stat().st_mtime_ns if bench.image.exists() else None) == before
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_what_the_bench_measures_is_a_choice(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_missing(name):
+        pytest.skip(f"{name} is not installed")
+    monkeypatch.setattr(solve, "PACKAGES", 40)
+    solve.write_repository(tmp_path / "repository", 40)
+
+    costs = [solve.solve(find_solver(name), tmp_path / "repository", tmp_path) for _ in range(2)]
+
+    assert costs[0].packages == costs[1].packages > 1
+    assert costs[0].seconds > 0

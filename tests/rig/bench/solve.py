@@ -24,12 +24,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from builder.errors import ToolMissing
-from builder.image.packages.dnf import SOLVERS, WORKER, Solver, find_solver
+from builder.image.packages.dnf import SOLVERS, WORKER, Solver, find_solver, make_request
+from builder.kickstart.planner import load_plan
 from builder.sizes import MIB
+from builder.targets import find_target
 
 PACKAGES = 75_000
 # The goals, on an idle machine of two cores: CPU seconds, and bytes.
 FIRST, LATER, MEMORY = 15.0, 1.0, 1024 * MIB
+KICKSTART = """\
+url --url={repository}
+rootpw --lock
+part biosboot --size=1
+part / --fstype=ext4 --size=2000
+%packages --nocore
+{package}
+%end
+"""
 NAMESPACES = {
     "primary": 'metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm"',
     "filelists": 'filelists xmlns="http://linux.duke.edu/metadata/filelists"',
@@ -108,22 +119,25 @@ def measure(solver: Solver, repository: Path, runs: int) -> dict[str, dict[str, 
 def solve(solver: Solver, repository: Path, cache: Path) -> Cost:
     """Ask the worker for the last package and all that it needs."""
     request = request_for(repository, cache)
-    process = subprocess.Popen(
-        [solver.python, "-B", "-s", WORKER / solver.program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-    )
+    with (cache / "said").open("w") as said:
+        process = subprocess.Popen(
+            [solver.python, "-B", "-s", WORKER / solver.program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        )
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(request).encode())
     process.stdin.close()
-    events = [json.loads(line) for line in process.stdout]
+    with process.stdout as told:
+        events = [json.loads(line) for line in told]
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if events[-1]["event"] == "error":
-        raise SystemExit(f"{solver.name}: {events[-1]['message']}")
+    if not events or events[-1]["event"] == "error":
+        why = events[-1]["message"] if events else (cache / "said").read_text()
+        raise SystemExit(f"{solver.name}: {why}")
     chosen = next(event for event in events if event["event"] == "solved")
     return Cost(
         seconds=usage.ru_utime + usage.ru_stime,
@@ -133,25 +147,16 @@ def solve(solver: Solver, repository: Path, cache: Path) -> Cost:
 
 
 def request_for(repository: Path, cache: Path) -> Mapping[str, object]:
-    """Return a request of the worker's protocol that ends after the choice."""
-    kinds = ("groups", "optional_groups", "mandatory_groups", "excluded", "excluded_groups")
-    nothing: dict[str, object] = dict.fromkeys(kinds, ())
-    own = {
-        "name": "large", "baseurl": [repository.as_uri()], "mirrorlist": None, "metalink": None, "cost": None,
-        "proxy": None, "includes": [], "excludes": [], "verify_tls": True, "groups": True,
-    }  # fmt: skip
-    return {
-        **nothing,
-        **{"root": f"{cache}/root", "cache": f"{cache}/cache", "logs": str(cache), "until": "solve"},
-        **{
-            "offline": False,
-            "releasever": "45",
-            "architecture": "x86_64",
-            "module_platform_id": "platform:f45",
-        },
-        **{"macros": {}, "docs": True, "weak": False, "ignore_missing": False, "core": False},
-        **{"names": [f"large-{PACKAGES - 1}"], "environment": None, "repositories": [own]},
-    }
+    """Return what a build of the last package asks of the worker, up to the choice."""
+    kickstart = cache / "large.ks"
+    kickstart.write_text(KICKSTART.format(repository=repository.as_uri(), package=f"large-{PACKAGES - 1}"))
+    target = find_target("fedora-45")
+    request = make_request(load_plan(kickstart, target=target), target)
+    (own,) = request["repositories"]
+    # Not in a room, which has other paths; and nothing of an installer.
+    own["baseurl"] = [repository.as_uri()]
+    places = {"root": f"{cache}/root", "cache": f"{cache}/cache", "logs": str(cache)}
+    return {**request, **places, "until": "solve", "added": [], "macros": {}}
 
 
 def write_repository(folder: Path, count: int) -> None:
