@@ -144,8 +144,8 @@ class Settings:
     """What the kickstart set, as far as an image can be held to it later. `boot_timeout` is in seconds.
 
     `passwords` are the accounts that it gives one, `ssh_keys` the accounts that it gives keys and the files
-    of keys that its scripts write, `kept` what it put on purpose where a build cleans up. None: not
-    recorded, by an older builder.
+    of keys that its scripts write, `kept` what it put on purpose where a build cleans up, `changed` all
+    files and folders that scripts changed or made. None: not recorded, by an older builder.
     """
 
     hostname: str | None
@@ -162,6 +162,7 @@ class Settings:
     passwords: tuple[str, ...] | None = None
     ssh_keys: tuple[str, ...] | None = None
     kept: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

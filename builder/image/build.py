@@ -63,7 +63,8 @@ class Facts:
     """What the stages found out, for later stages; travels between the processes of a build.
 
     `authored` has what scripts and commands made in places that are cleaned: path -> who; `kept` what is
-    left of it in the end. Settings are observed after the packages, after the commands, and at the end.
+    left of it in the end; `changed` are the files and folders that scripts, which began at `scripts_began`,
+    changed or made (ctime, ns). Settings are observed after the packages, after the commands, and at the end.
     """
 
     packages: tuple[ChosenPackage, ...] = ()
@@ -71,6 +72,8 @@ class Facts:
     warnings: list[str] = field(default_factory=list)
     authored: dict[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    scripts_began: int | None = None
+    changed: tuple[str, ...] = ()
     failed_scripts: tuple[str, ...] = ()
     boot_timeout: int | None = None  # that a script asked for
     grub_defaults: str = ""  # /etc/default/grub before the scripts

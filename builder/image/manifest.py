@@ -178,6 +178,7 @@ def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:
         passwords=_passwords(facts),
         ssh_keys=_ssh_keys(plan, facts),
         kept=facts.kept,
+        changed=facts.changed,
     )
 
 

@@ -276,6 +276,15 @@ def test_output_of_rpm_verify_is_judged(line: str, problems: list[str], configur
     assert judge_verification([line]) == (problems, configuration)
 
 
+def test_what_scripts_changed_is_no_difference() -> None:
+    lines = ["S.5....T.    /usr/bin/ls", "missing     /usr/share/doc/a/b", "missing     /usr/lib/c"]
+
+    assert judge_verification(lines, {"/usr/bin/ls", "/usr/share/doc"}) == (
+        ["/usr/lib/c: missing"],
+        ["/usr/bin/ls", "/usr/share/doc/a/b"],
+    )
+
+
 def test_two_guests_with_the_same_keys_are_found() -> None:
     other = replace(INSTANCE, uuid="2")
     same = [good_boot(), good_boot(label="ovmf openstack virtio-blk", instance=other)]

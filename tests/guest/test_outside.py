@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,27 @@ def test_users_of_the_kickstart_may_have_password_and_key(good_image: SmallImage
     results = look(image.finish(), "no-passwords", "no-authorized-keys")
 
     assert {result.state for result in results.values()} == {CheckState.PASS}
+
+
+@pytest.mark.parametrize(
+    ("do", "changed"),
+    [
+        (lambda image: image.put("/usr/bin/tool", "by a script\n"), "/usr/bin/tool"),
+        (lambda image: image.remove("/usr/bin/tool"), "/usr/bin"),
+    ],
+    ids=["content", "removed"],
+)
+def test_scripts_of_the_kickstart_may_change_what_packages_brought(
+    good_image: SmallImage, tmp_path: Path, do: Callable[[SmallImage], None], changed: str
+) -> None:
+    image = good_image.copy(tmp_path / "scripts")
+    do(image)
+    image.manifest["settings"]["changed"] = [changed]
+
+    found = look(image.finish(), "package-files")["package-files"]
+
+    assert found.state == CheckState.PASS, found.reason
+    assert found.reason.endswith("but for what scripts changed: /usr/bin/tool")
 
 
 def test_kickstart_that_asks_for_swap_gets_it(good_image: SmallImage, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.guest.checks import disk, identity
+from builder.guest.checks import content, disk, identity
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import CheckState
 from builder.manifest import find_manifest
@@ -243,3 +243,18 @@ def test_a_resolver_that_a_script_outside_the_image_writes_stays_without_the_hos
         assert f'Fast link dest: "{link}"' in look.ask("stat /etc/resolv.conf")
     else:
         assert not look.exists("/etc/resolv.conf")
+
+
+def test_the_manifest_names_what_scripts_changed_of_packages(bench: Bench, tmp_path: Path) -> None:
+    script = "%post --erroronfail\necho more >>/usr/share/doc/documented/README\nrm /usr/share/wanted\n%end\n"
+
+    bench.build(kickstart(tail=script, packages="documented\nwanted"))
+
+    changed = bench.manifest()["settings"]["changed"]
+    assert "/usr/share/doc/documented/README" in changed
+    assert "/usr/share" in changed
+    assert not [path for path in changed if path.startswith("/usr/lib/modules")]
+    evidence = ImageEvidence(Runner(Report(quiet=True)), bench.image, find_manifest(bench.image), tmp_path)
+    judge = next(one.judge for one in content.CHECKS if one.id == "package-files")
+    found = judge(evidence)
+    assert found.state is CheckState.PASS, found.reason

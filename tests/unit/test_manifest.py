@@ -82,7 +82,7 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
         "settings": [
             *("hostname", "timezone", "lang", "keymap", "selinux", "root_locked", "services_enabled"),
             *("services_disabled", "kernel_arguments", "boot_timeout", "users", "passwords", "ssh_keys"),
-            "kept",
+            *("kept", "changed"),
         ],
         "artifact": ["path", "size", "sha256", "sha512", "md5"],
     }

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from builder.formats.kernel_arguments import split
-from builder.guest.checks.packaged import judge_verification
+from builder.guest.checks.packaged import changed_by_scripts, judge_verification
 from builder.guest.instance import Datasource
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
 from builder.guest.qemu import DiskBus
@@ -237,9 +237,9 @@ def _rpm_verify(boot: BootRecord) -> Outcome:
     if not boot.was_asked_all:
         raise not_applicable("done in the first boot of this run")
     fact = boot.fact("rpm-verify")
-    problems, configuration = judge_verification(fact.lines)
-    changed = f"; configuration changed: {', '.join(configuration)}" if configuration else ""
-    return judge_all(problems, f"rpm -Va is clean{changed}")
+    problems, changed = judge_verification(fact.lines, changed_by_scripts(boot.manifest))
+    said = f"; configuration, or by scripts: {', '.join(changed)}" if changed else ""
+    return judge_all(problems, f"rpm -Va is clean{said}")
 
 
 def _labels(boot: BootRecord) -> Outcome:
@@ -384,7 +384,7 @@ CHECKS: tuple[Check[BootRecord], ...] = (
         id="rpm-verify",
         rows=(17,),
         explanation="rpm -Va in the guest finds owners, groups, modes, capabilities and links as packaged; "
-        "configuration files may have other content.",
+        "configuration files, and what scripts of the kickstart changed, may differ.",
         judge=_rpm_verify,
     ),
     Check(

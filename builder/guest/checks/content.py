@@ -7,6 +7,7 @@ import re
 
 from builder.formats import rpmquery
 from builder.formats.kernel_arguments import from_entry, from_menu, split
+from builder.guest.checks.packaged import changed_by_scripts, is_changed, listed
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
 from builder.kickstart.disk.filesystems import KINDS
@@ -65,19 +66,28 @@ def _packages(evidence: ImageEvidence) -> Outcome:
 
 
 def _package_files(evidence: ImageEvidence) -> Outcome:
-    problems, count = [], 0
+    problems, count, by_scripts = [], 0, []
+    changed = changed_by_scripts(evidence.manifest if evidence.has_manifest else None)
     for known in evidence.rpm.files.values():
         if known.is_ghost or known.is_config or known.path in CHANGED_BY_BUILD:
             continue
         if not evidence.tree.exists(known.path):
-            if not known.is_optional:
+            if is_changed(known.path, changed, missing=True):
+                by_scripts.append(known.path)
+            elif not known.is_optional:
                 problems.append(f"{known.path} is missing")
             continue
         count += 1
         # An old package has md5 digests; rpm -V inside the guest covers those.
         if len(known.sha256) == 64 and evidence.tree.sha256(known.path) != known.sha256:
-            problems.append(f"{known.path} has other content")
-    return judge_all(problems, f"{count} files as packaged")
+            if is_changed(known.path, changed):
+                by_scripts.append(known.path)
+            else:
+                problems.append(f"{known.path} has other content")
+    said = f"{count} files as packaged"
+    if by_scripts:
+        said += f", but for what scripts changed: {listed(by_scripts)}"
+    return judge_all(problems, said)
 
 
 def _locale(evidence: ImageEvidence) -> Outcome:
@@ -291,8 +301,8 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="package-files",
         rows=(17, 27),
-        explanation="Every packaged file but configuration is there with the content its package gave it "
-        "(owners, modes and capabilities: rpm-verify).",
+        explanation="Every packaged file but configuration, and what scripts of the kickstart changed, is "
+        "there with the content its package gave it (owners, modes and capabilities: rpm-verify).",
         judge=_package_files,
     ),
     Check(

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+
+from builder.manifest import ImageManifest
 
 # Differences from the packages that are right in a started guest: pattern, flags allowed, reason.
 EXPECTED_DIFFERENCES = (
@@ -16,8 +19,32 @@ EXPECTED_DIFFERENCES = (
 )
 
 
-def judge_verification(lines: list[str]) -> tuple[list[str], list[str]]:
-    """Return (unexpected differences, changed configuration files) of `rpm -V` output (rpm(8), VERIFY).
+def changed_by_scripts(manifest: ImageManifest | None) -> frozenset[str]:
+    """Return the files and folders that scripts of the kickstart changed or made; none without a manifest."""
+    return frozenset(manifest.settings.changed) if manifest else frozenset()
+
+
+def is_changed(path: str, changed: Collection[str], *, missing: bool = False) -> bool:
+    """Say whether scripts changed the file at `path`; or, where it is missing, a folder above it."""
+    if not missing:
+        return path in changed
+    above = path.rstrip("/")
+    while above := above.rpartition("/")[0]:
+        if above in changed:
+            return True
+    return False
+
+
+def listed(paths: Collection[str], most: int = 3) -> str:
+    """Return the first `most` of `paths` as a text, and how many more there are."""
+    first = ", ".join(sorted(paths)[:most])
+    return f"{first} and {len(paths) - most} more" if len(paths) > most else first
+
+
+def judge_verification(lines: list[str], changed: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    """Return (unexpected differences, changed files) of `rpm -V` output (rpm(8), VERIFY).
+
+    `changed` is what scripts changed, with the right to do so.
 
     Configuration files are there to be changed: their content may differ, their owners may not. Ghosts are
     nobody's content. A time alone is not a difference: builds clamp times to be reproducible.
@@ -40,7 +67,7 @@ def judge_verification(lines: list[str]) -> tuple[list[str], list[str]]:
             if re.match(pattern, path)
             for flag in flags_allowed
         }
-        if kind == "c" and marks <= {"S", "5"}:
+        if (kind == "c" and marks <= {"S", "5"}) or is_changed(path, changed, missing=marks == {"m"}):
             configuration.append(path)
         elif marks - allowed:
             problems.append(f"{path}: {'missing' if marks == {'m'} else flags}")

@@ -18,6 +18,8 @@ def run(build: Build) -> str:
     phases = run_phases(build, BEFORE_POST)
     count = run_section(build, ScriptSection.POST)
     phases += run_phases(build, AFTER_POST)
+    if phases or count:
+        build.facts.scripts_began = began
     renewed = initramfs.renew(build, began)
     bootfiles.complete(build)
     said = [f"{phases} of elements"] if phases else []

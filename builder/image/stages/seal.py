@@ -33,6 +33,9 @@ def run(build: Build) -> str:
     build.facts.packages = rpmdb.installed(build)
     cleaned = clean(build)
     build.facts.kept = tuple(sorted(cleaned.kept))
+    if build.facts.scripts_began is not None:
+        # Before labels and times are set, which changes every inode.
+        build.facts.changed = tuple(root.changed_below(build.facts.scripts_began))
     build.facts.at_end = observe()
     databases.settle(build, [root / name for name in DATABASES])
     _machine_identity("/var/lib/dbus/machine-id" in cleaned.removed)

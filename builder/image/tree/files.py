@@ -191,6 +191,16 @@ class TreePath:
         with self._opened(os.O_RDONLY | os.O_DIRECTORY) as descriptor:
             yield from walk(descriptor, skipped)
 
+    def changed_below(self, moment: int) -> list[str]:
+        """Return the paths below the folder, from there, that were changed after `moment` (ns, by ctime)."""
+        with self._opened(os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+            top = os.readlink(f"/proc/self/fd/{descriptor}").rstrip("/")
+            return sorted(
+                f"{os.readlink(f'/proc/self/fd/{entry.folder}').removeprefix(top)}/{entry.name}"
+                for entry in walk(descriptor)
+                if entry.stat().st_ctime_ns > moment
+            )
+
     # -- reading -----------------------------------------------------------------------------
 
     def read_bytes(self, *, limit: int = LARGEST) -> bytes:
