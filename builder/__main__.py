@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import os
 import signal
 import sys
@@ -76,6 +78,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+class ClosedStream(io.TextIOBase):
+    """A stdout that the caller closed: writing to it fails, so that no result is lost unseen."""
+
+    def write(self, _text: str) -> int:
+        """Fail, as a write to a closed descriptor does."""
+        raise OSError(errno.EBADF, "is closed", "stdout")
+
+
+def open_missing_streams() -> None:
+    """Open the standard streams that the caller closed (`>&-`), before another file gets their numbers.
+
+    Nothing is read from stdin, and what is written to stderr is lost.
+    """
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is not None:
+            continue
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or ClosedStream()
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
 # Objects made since, before the collector looks for cycles: there are few, and a run ends soon.
 COLLECT_AFTER = 100_000
 
@@ -83,6 +110,7 @@ COLLECT_AFTER = 100_000
 def entry() -> None:
     """Exit with what main() returns."""
     gc.set_threshold(COLLECT_AFTER)
+    open_missing_streams()
     sys.exit(main())
 
 

@@ -82,7 +82,8 @@ def choose(args: argparse.Namespace, image: ImageSource, **more: Any) -> Choices
     """Return what the user chose for `image`: the options above, --name, --ksversion, and `more`."""
     repositories = tuple(parse_repository(text) for text in args.repo)
     return Choices(
-        name=_check_name(getattr(args, "name", None) or image.name),
+        # `check` makes no files, so it takes a kickstart of any name.
+        name=_check_name(args.name or image.name) if "name" in args else image.name,
         repositories=repositories or (() if args.tree else image.repositories),
         extra_repositories=tuple(parse_repository(text) for text in args.add_repo),
         tree=parse_url("--tree", args.tree) if args.tree else None,

@@ -166,6 +166,37 @@ def test_a_folder_in_place_of_a_file_is_named(words: tuple[str, ...], path: str)
     assert done.stderr.startswith(f"error: {path}: ")
 
 
+def closed(redirection: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run openstack-builder in a shell that closes a stream."""
+    return subprocess.run(
+        ["bash", "-c", f'"$@" {redirection}', "bash", sys.executable, "-m", "builder", *words],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_closed_stdout_is_an_error() -> None:
+    done = closed(">&-", "targets")
+
+    assert (done.returncode, done.stderr) == (1, "error: stdout: is closed\n")
+
+
+def test_a_closed_stderr_changes_nothing_else() -> None:
+    assert closed("2>&-", "chek").returncode == 2
+    assert closed("2>&- <&-", "targets").stdout == run("targets").stdout
+
+
+def test_a_check_takes_a_kickstart_of_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "gäste (alt).ks"
+    path.write_text("part / --size=2000\nrootpw --lock\n%packages\n%end\n")
+
+    done = run("check", "-t", "fedora-45", str(path))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "cannot be the name of an image" in run("image", "--plan", "--target", "fedora-45", str(path)).stderr
+    )
+
+
 def test_output_to_a_hyphen_is_stdout() -> None:
     done = run("flatten", "jeos-fixture", "-o", "-")
 

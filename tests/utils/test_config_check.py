@@ -131,6 +131,14 @@ def test_lines_are_counted_through_continuations_and_line_ends(folder: Path, sch
         assert [line.split(":")[1] for line in found] == ["6", "8"], repr(end)
 
 
+def test_what_a_terminal_would_obey_is_shown_as_text(folder: Path) -> None:
+    path = folder / "f"
+    path.write_text("[DEFAULT]\n\x1b[2Jfoo\u202e\n")
+
+    assert config("--check", path).out == f"{path}:2: error: neither '=' nor ':' in '\\x1b[2Jfoo\\u202e'\n"
+    assert "\x1b" not in config("--get", path, "DEFAULT", "foo").err
+
+
 def test_several_files_and_json(folder: Path) -> None:
     good, bad = folder / "good", folder / "bad"
     good.write_text("[s]\na=1\n[t]\nb=1\nc=1\n")
@@ -139,7 +147,7 @@ def test_several_files_and_json(folder: Path) -> None:
     assert result.code == 1
     assert result.out.splitlines() == [
         f"{good}: ok, 3 options in 2 sections",
-        f"{bad}:1: error: the option 'a' stands above the first [section]",
+        f"{bad}:1: error: the option 'a' is before the first [section]",
         f"{bad}:3: error: not UTF-8: byte 0xe9 at offset 10",
     ]
     found = json.loads(config("--check", "--json", good, bad).out)

@@ -240,10 +240,12 @@ def test_rows_are_aligned() -> None:
 
 
 USAGE = {
-    "nothing": ([], "error: say what to do"),
+    "nothing": ([], "error: give an action"),
     "an unknown action": (["stat"], 'error: unknown action "stat"\nhint: did you mean start?'),
     "an action without units": (["poweroff"], 'error: unknown action "poweroff"'),
     "an unknown option": (["list", "--frobnicate"], "error: unknown option --frobnicate"),
+    "an unknown option alone": (["--frobnicate"], "error: unknown option --frobnicate"),
+    "options without an action": (["--json", "-n"], "error: give an action"),
     "now with start": (["start", "--now"], "error: --now goes with enable, disable, reenable, mask"),
     "enable of everything": (["enable"], "error: enable without PREFIX would be for every installed service"),
 }

@@ -532,7 +532,9 @@ def test_watch_prints_again_and_again(etc: Path) -> None:
 def test_a_host_without_openstack_is_exit_1(tmp_path: Path) -> None:
     done = run("horizon", "--config-dir", os.fspath(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == "error: nothing of OpenStack of horizon is on this host\n"
+    assert done.stderr == "error: horizon: not installed on this host\n"
+    shown = run("horizon", "--json", "--config-dir", os.fspath(tmp_path))
+    assert (shown.returncode, json.loads(shown.stdout)["well"]) == (1, False)
 
 
 USAGE = {
@@ -572,6 +574,6 @@ def test_the_manual_and_the_completion_have_every_option() -> None:
 )
 def test_last_line_promises_no_more_than_was_judged(well: "bool | None", last: str) -> None:
     finding = Finding("bus", "message bus", "connection refused", well)
-    report = Report([ReportSection("supports", "", "What they stand on", [finding])], [], 0.1, None)
+    report = Report([ReportSection("supports", "", "What they need", [finding])], [], 0.1, None)
 
     assert rendering.text(report).splitlines()[-1] == last

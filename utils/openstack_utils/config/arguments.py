@@ -223,7 +223,7 @@ def _finish(request, stray, pending):
         request.operations.append(Operation("merge"))
     if not request.operations:
         raise UsageError(
-            "nothing to do: say --get, --set, --del or another operation",
+            "nothing to do: give --get, --set, --del or another operation",
             hint="openstack-config --help shows examples",
             plain="Unknown operation: %s" % stray[0]
             if stray

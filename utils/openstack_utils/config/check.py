@@ -5,6 +5,7 @@ from ..editor import lines
 from ..editor.document import decode
 from ..editor.effective import normalize
 from ..errors import UsageError
+from ..host.console import one_line
 from .reading import read_data
 
 
@@ -18,7 +19,7 @@ class Remark:
         self.text = text
 
     def __str__(self):
-        return "%s:%d: %s: %s" % (self.path, self.line, self.level, self.text)
+        return one_line("%s:%d: %s: %s" % (self.path, self.line, self.level, self.text))
 
 
 def check(request, dialect, console):

@@ -114,9 +114,9 @@ def parse(argv):
     options.config_dir = os.path.abspath(options.config_dir) if options.config_dir else ""
     problems = []
     if options.action is None:
-        problems.append("say --init, --update, --check or --drop")
+        problems.append("give --init, --update, --check or --drop")
     if bool(options.service) == options.all_installed:
-        problems.append("say --service NAME, or --all-installed")
+        problems.append("give --service NAME, or --all-installed")
     given = [
         name
         for name in ("password", "password_file", "generate_password")

@@ -64,7 +64,7 @@ class Files:
         except MissingError as error:
             if option.optional:
                 return None
-            hint = "install the package of %s first, or say --release" % self.service.name
+            hint = "install the package of %s first, or give --release NAME" % self.service.name
             raise MissingError(error.message, hint=hint) from None
 
     def write(self, values, backup=True):

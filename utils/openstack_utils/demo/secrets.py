@@ -9,7 +9,7 @@ from ..host.passwords import generate
 from ..sample_data.passwords import read_passwords
 from ..storage.private_files import write_private
 
-HEAD = "# Made by openstack-demo-install: source it, or keep it from others. Without it nobody knows them.\n"
+HEAD = "# Made by openstack-demo-install: source it, and keep it private: the passwords are nowhere else.\n"
 
 
 def read(path):

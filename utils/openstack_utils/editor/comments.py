@@ -61,7 +61,7 @@ def uncomment(editor, section, name, value=None):
             continue
         if found == "<None>":
             raise StorageError(
-                "the example of %s in [%s] holds no value" % (name, section or "DEFAULT"),
+                "the example of %s in [%s] has no value" % (name, section or "DEFAULT"),
                 hint="give it one with --set",
             )
         occurrence.items[index : index + count] = [item]

@@ -122,7 +122,7 @@ def fold(name):
 def check_section(name):
     if "[" in name or "]" in name:
         plain = "section names should not contain '[' or ']': %s" % name
-        raise StorageError("the section name '%s' holds a bracket" % name, plain=plain)
+        raise StorageError("the section name '%s' contains a bracket" % name, plain=plain)
 
 
 def check_name(name):
@@ -131,7 +131,7 @@ def check_name(name):
         raise StorageError("the name '%s' begins with '['" % name, plain=plain)
     if "=" in name:
         plain = "param names should not contain '=': %s" % name
-        raise StorageError("the name '%s' holds '='" % name, plain=plain)
+        raise StorageError("the name '%s' contains '='" % name, plain=plain)
 
 
 def meaning(value, keeping=AS_WRITTEN):

@@ -79,7 +79,7 @@ def parse(text, ignore_indent=False):
             if number == 1 and first == "\ufeff":
                 reason = "a byte order mark"
             elif name is not None and section.name is None:
-                reason = "the option '%s' stands above the first [section]" % name
+                reason = "the option '%s' is before the first [section]" % name
                 headless = True
             if reason:
                 document.problems.append(Problem(number, reason, headless))
@@ -151,7 +151,7 @@ def check_section(name):
     if not name:
         raise StorageError("a section needs a name")
     if "\n" in name or "\r" in name:
-        raise StorageError("a section name holds a line break: %r" % name)
+        raise StorageError("a section name contains a line break: %r" % name)
     if "[" in name or "]" in name:
         raise StorageError(
             "section names should not contain '[' or ']': %s" % name,
@@ -167,9 +167,9 @@ def check_name(name):
     elif name != name.strip():
         reason = "the name '%s' begins or ends with a blank" % name
     elif "\n" in name or "\r" in name:
-        reason = "the name %r holds a line break" % name
+        reason = "the name %r contains a line break" % name
     elif "=" in name or ":" in name:
-        reason = "the name '%s' holds '%s', which ends a name" % (name, name[separator(name)])
+        reason = "the name '%s' contains '%s', which ends a name" % (name, name[separator(name)])
     elif name[0] == "[":
         reason = "the name '%s' begins with '[', like a section header" % name
     elif name[0] in "#;":
@@ -202,13 +202,13 @@ def encode_value(value, keeping):
     KEEP_QUOTES surrounding quotes are protected too, with KEEP_ALL also `$`.
     """
     if "\r" in value:
-        raise StorageError("the value holds a carriage return, which would end the line")
+        raise StorageError("the value contains a carriage return, which would end the line")
     if keeping == KEEP_ALL:
         value = escape(value)
     lines = value.split("\n")
     for line in lines[1:]:
         if not line.strip():
-            raise StorageError("the value holds an empty line, where oslo.config would end it")
+            raise StorageError("the value contains an empty line, where oslo.config would end it")
         if line != line.strip():
             raise StorageError(
                 "a further line of the value begins or ends with blanks, which oslo.config drops"

@@ -163,7 +163,7 @@ def fold(name):
 
 def check_section(name):
     if not name or "[" in name or "]" in name or "\n" in name or "\r" in name:
-        raise StorageError("the section name '%s' is empty or holds a bracket or line break" % name)
+        raise StorageError("the section name '%s' is empty or contains a bracket or line break" % name)
 
 
 def check_name(name):
@@ -194,7 +194,7 @@ def render(name, value, like=None, keeping=AS_WRITTEN, newline="\n", indent="", 
 
 def _unit_value(value):
     if "\n" in value or "\r" in value:
-        raise StorageError("the value holds a line break, which a unit file cannot")
+        raise StorageError("the value contains a line break, which a unit file cannot")
     if value != value.strip():
         raise StorageError("the value begins or ends with blanks, which systemd drops")
     if value.endswith("\\"):
@@ -204,7 +204,7 @@ def _unit_value(value):
 
 def _environment_value(value, like):
     if "\r" in value:
-        raise StorageError("the value holds a carriage return")
+        raise StorageError("the value contains a carriage return")
     quoted = like is not None and like.kind == OPTION and '="' in like.text.replace(" ", "")
     if BARE.match(value) and not quoted:
         return value

@@ -81,8 +81,10 @@ def exit_code(work):
 
 
 def one_line(text):
-    """Return a text with its line ends made visible."""
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+    """Return a text with its line ends, and what a terminal would obey, made visible."""
+    if text.isprintable():
+        return text
+    return "".join([sign if sign.isprintable() or sign == "\t" else ascii(sign)[1:-1] for sign in text])
 
 
 def write(descriptor, data):

@@ -28,7 +28,7 @@ def main(parent, owner, *argv):
     except (ImportError, OSError, AttributeError):
         pass
     if os.getppid() != int(parent):
-        sys.exit("the process that started it has gone")
+        sys.exit("the process that started it has ended")
     os.execv(argv[0], argv)
 
 

@@ -116,7 +116,7 @@ def _add_how(add):
     add(
         "--update",
         action="store_true",
-        help="mend what differs: URLs, descriptions, passwords (one login each to test them)",
+        help="correct what differs: URLs, descriptions, passwords (one login each to test them)",
     )
     add(
         "--prune",
@@ -250,7 +250,7 @@ def _check(options):
     if options.key and not options.cert:
         problems.append("--key goes with --cert")
     if options.passwords_file == "-" and options.prune and not (options.yes or options.dry_run):
-        problems.append("--passwords-file - takes stdin, where --prune would ask: say --yes")
+        problems.append("--passwords-file - takes stdin, where --prune would ask: add --yes")
     if problems:
         raise UsageError("; ".join(problems))
 

@@ -28,7 +28,7 @@ def report_end(options, console, outcomes, deleted, written):
     """Say what the run did, and what it left for another."""
     differing = [each for each in outcomes if each.result == "unchanged" and each.step.changes]
     if any(change[0] in ("url", "enabled") for each in differing for change in each.step.changes):
-        console.warn("objects that differ: %d; --update mends them" % len(differing))
+        console.warn("objects that differ: %d; --update corrects them" % len(differing))
     elif differing:
         console.note("objects described otherwise: %d; --update changes that" % len(differing))
     if any(outcome.result == "conflict" for outcome in outcomes):

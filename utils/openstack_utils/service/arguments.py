@@ -56,16 +56,22 @@ def make_parser():
 def parse(argv):
     """Return the options. Raises UsageError."""
     parser = make_parser()
-    if not argv:
-        raise UsageError("say what to do: list, status, start, stop ...", hint="%s --help" % PROGRAM)
+    # Before argparse asks for ACTION: the option that it does not know is the mistake. No option has a value.
+    if not any(not word.startswith("-") or word in ("-h", "--help", "--version") for word in argv):
+        _refuse_unknown([word for word in argv if word not in parser._option_string_actions])
+        raise UsageError("give an action: list, status, start, stop ...", hint="%s --help" % PROGRAM)
     # PREFIX may follow options, which Python 3.6 cannot mix with `*`.
     options, words = parser.parse_known_args(argv)
-    unknown = [word for word in words if word.startswith("-")]
-    if unknown:
-        raise UsageError("unknown option %s" % unknown[0], hint="%s --help" % PROGRAM)
+    _refuse_unknown([word for word in words if word.startswith("-")])
     options.prefix += words
     verbs.check(options.action, options.now)
     if options.action in verbs.NEED_WORDS and not options.prefix and not options.all:
         message = "%s without PREFIX would be for every installed service" % options.action
-        raise UsageError(message, hint="name some, or say --all")
+        raise UsageError(message, hint="name some, or give --all")
     return options
+
+
+def _refuse_unknown(words):
+    """Raise UsageError for the first of these options, if there is one."""
+    if words:
+        raise UsageError("unknown option %s" % words[0], hint="%s --help" % PROGRAM)

@@ -18,7 +18,8 @@ def find_init():
     if any(os.path.isdir(folder) for folder in SCRIPTS) and _first() == "init":
         return Sysv()
     raise AccessError(
-        "neither systemd nor SysV init runs here", hint="in a container act on the host, or on its engine"
+        "neither systemd nor SysV init runs here",
+        hint="in a container: run it on the host, or restart the container by its engine",
     )
 
 

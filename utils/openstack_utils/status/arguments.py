@@ -10,7 +10,7 @@ from ..host.parser import Parser
 PROGRAM = "openstack-status"
 DESCRIPTION = """\
 Show what of OpenStack is on this host, and whether it works: services, what they answer over HTTP, databases,
-message bus and the rest that they stand on, disk space; with a login what the cloud says of itself.
+message bus and other services that they need, disk space; with a login also what the cloud reports.
 """
 EPILOG = """\
 examples

@@ -29,15 +29,15 @@ def main(argv=None):
 
 
 def once(looker, options, console):
-    """Look and print; return the exit code. Raises UtilityError where nothing of OpenStack is here."""
+    """Look and print; return the exit code. Raises UtilityError where OpenStack is not installed."""
     report = looker.look()
     if options.json:
         console.result(rendering.as_json(report))
     elif not report.is_empty:
         console.result(rendering.text(report))
     if report.is_empty:
-        what = " of %s" % ", ".join(options.project) if options.project else ""
-        raise UtilityError("nothing of OpenStack%s is on this host" % what)
+        what = " and ".join(options.project) or "OpenStack"
+        raise UtilityError("%s: not installed on this host" % what)
     return int(bool(report.not_well))
 
 

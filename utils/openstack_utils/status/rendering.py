@@ -48,7 +48,7 @@ def data(report):
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "seconds": round(report.seconds, 3),
         "init": report.init,
-        "well": not report.not_well,
+        "well": not report.not_well and not report.is_empty,
         "not_well": [each.name for each in report.not_well],
         "sections": [
             {

@@ -49,7 +49,7 @@ def make_report(scene, answers, seconds):
         found = judging.Finding("init", scene.init.name, asked.error, False, facts={"error": asked.error})
         sections.append(ReportSection("init", "", "Init", [found]))
     sections += [_project(project, scene, standing, answers) for project in scene.projects]
-    sections.append(ReportSection("supports", "", "What they stand on", _supports(scene, standing, answers)))
+    sections.append(ReportSection("supports", "", "What they need", _supports(scene, standing, answers)))
     rooms = {path: answers["disk", path] for path in scene.folders}
     sections.append(ReportSection("disks", "", "Disk space", judging.rooms(rooms)))
     if scene.cloud is not None:
