@@ -33,10 +33,8 @@ OFFERED = {
 }
 
 
-@pytest.mark.parametrize("case", OFFERED)
-def test_completion(folder: Path, case: str) -> None:
-    words, offered = OFFERED[case]
-    (folder / "nova.conf").write_text("[DEFAULT]\ndebug=1\n[database]\nconnection=x\nmax_retries=1\n")
+def complete(folder: Path, words: "list[str]") -> "list[str]":
+    """Return what is offered in the folder."""
     script = (
         'source "$COMPLETION"; COMP_WORDS=(openstack-config "$@"); COMP_CWORD=$#\n'
         '_openstack_config; printf "%s\\n" "${COMPREPLY[@]}"'
@@ -54,7 +52,34 @@ def test_completion(folder: Path, case: str) -> None:
         ["bash", "-c", script, "bash", *words],
         cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
-    assert sorted(set(filter(None, done.stdout.splitlines()))) == offered
+    return sorted(set(filter(None, done.stdout.splitlines())))
+
+
+@pytest.mark.parametrize("case", OFFERED)
+def test_completion(folder: Path, case: str) -> None:
+    words, offered = OFFERED[case]
+    (folder / "nova.conf").write_text("[DEFAULT]\ndebug=1\n[database]\nconnection=x\nmax_retries=1\n")
+
+    assert complete(folder, words) == offered
+
+
+# Names of sections and options that a shell would run, if it got to see them.
+HOSTILE = ("$(touch canary)", "`touch canary`", "x;touch canary", "$((a[$(touch canary)]))", "'\"", "*", "~")
+
+
+@pytest.mark.parametrize("at", [["--get", "foreign.ini", ""], ["--get", "foreign.ini", "s", ""]])
+def test_nothing_of_a_foreign_file_is_run(folder: Path, at: "list[str]") -> None:
+    text = "".join(f"[{name}]\na = 1\n" for name in HOSTILE)
+    (folder / "foreign.ini").write_text(text + "[s]\n" + "".join(f"{name} = 1\n" for name in HOSTILE))
+
+    offered = complete(folder, at)
+
+    assert len(offered) >= len(HOSTILE)
+    assert not (folder / "canary").exists()
+    # Nor when it is taken over and the line is entered.
+    line = f"echo {' '.join(offered)}"
+    subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, check=True)
+    assert not (folder / "canary").exists()
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
