@@ -535,6 +535,33 @@ def test_wrong_usage_is_one_line_and_exit_2(case: str) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("planted", [PASSWORDS, before.NAME, "volumes"])
+def test_what_another_user_has_planted_is_refused(tmp_path: Path, planted: str) -> None:
+    shared, canary = tmp_path / "shared", tmp_path / "canary"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    canary.touch()
+    path = shared / os.path.basename(planted)
+    if planted == "volumes":
+        path.symlink_to(canary)
+        words = ["--nova-volumes", str(path)]
+    else:
+        path.write_text("ADMIN_PASSWORD=known\n")
+        os.chown(path, 65533, 65533)
+        words = ["--output", str(shared)]
+
+    done = subprocess.run(
+        [sys.executable, "-I", UTILS / "bin" / "openstack-demo-install", *words],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode in (2, 4), done.stderr
+    said = "not a regular file" if planted == "volumes" else f"{path}: somebody else has made it"
+    assert said in done.stderr.splitlines()[0]
+    assert canary.stat().st_size == 0
+
+
 def test_completion_offers_every_project_that_can_be_set_up(tmp_path: Path) -> None:
     projects = DATA["projects"].items()
     known = {name for name, each in projects if each["releases"].get("current", {}).get("cloud")}

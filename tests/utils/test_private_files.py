@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from openstack_utils.errors import UsageError
+from openstack_utils.errors import AccessError, UsageError
 from openstack_utils.storage.private_files import write_private
 
 
@@ -46,3 +46,54 @@ def test_a_link_stays_and_its_file_is_written(folder: Path) -> None:
 
     assert (folder / "link").is_symlink()
     assert (folder / "real").read_text() == "new"
+
+
+def plant(folder: Path, kind: str) -> Path:
+    """Make a folder in which others may have a file of theirs; return the path that is to be written."""
+    shared = folder / "shared"
+    shared.mkdir()
+    path = shared / "passwords"
+    shared.chmod(0o777 if kind == "no sticky bit" else 0o1777)
+    if kind == "link of another":
+        path.symlink_to(folder / "canary")
+        os.lchown(path, OTHER, OTHER)
+    elif kind == "file of another":
+        path.write_text("ADMIN_PASSWORD=known\n")
+        os.chown(path, OTHER, OTHER)
+    elif kind == "folder of another":
+        shared.chmod(0o700)
+        os.chown(shared, OTHER, OTHER)
+    elif kind == "link of ours into such a folder":
+        (folder / "ours").symlink_to(path)
+        os.chown(shared, OTHER, OTHER)
+        return folder / "ours"
+    return path
+
+
+OTHER = 65533
+PLANTED = (
+    "no sticky bit", "link of another", "file of another", "folder of another",
+    "link of ours into such a folder",
+)  # fmt: skip
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", PLANTED)
+def test_where_others_decide_what_is_there_nothing_is_written(folder: Path, kind: str) -> None:
+    canary = folder / "canary"
+    canary.write_text("root's own")
+    path = plant(folder, kind)
+    before = sorted((each.name, each.lstat().st_ino) for each in folder.rglob("*"))
+
+    with pytest.raises(AccessError, match=r"(others|somebody else)"):
+        write_private(str(path), "secret")
+
+    assert canary.read_text() == "root's own"
+    assert sorted((each.name, each.lstat().st_ino) for each in folder.rglob("*")) == before
+
+
+def test_a_file_of_ours_in_a_folder_of_all_is_written(folder: Path) -> None:
+    folder.chmod(0o1777)
+
+    assert write_private(str(folder / "passwords"), "old") is True
+    assert write_private(str(folder / "passwords"), "new") is True

@@ -8,7 +8,8 @@ from .. import VERSION
 from ..errors import UsageError
 from ..host.addresses import is_local, read_host
 from ..host.parser import Parser
-from . import network, plan, volumes
+from ..storage.private_files import check_ours
+from . import before, network, plan, volumes
 from .host import has_kvm
 
 PROGRAM = "openstack-demo-install"
@@ -108,6 +109,9 @@ def parse(argv):
         problems.append("--output %s: no such folder" % options.output)
     if problems:
         raise UsageError("; ".join(problems), hint="%s --help" % PROGRAM)
+    # What lies there is believed: passwords, and what files had before.
+    for path in (options.passwords, os.path.join(options.output, before.NAME)):
+        check_ours(path)
     options.hypervisor = options.hypervisor or ("kvm" if has_kvm() else "qemu")
     options.size = volumes.read_size(options.size or SIZE)
     if options.network:

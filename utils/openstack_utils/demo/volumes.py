@@ -6,6 +6,7 @@ import re
 
 from ..errors import AccessError, UsageError, UtilityError, reason_of
 from ..host import processes
+from ..storage.private_files import check_ours
 from .steps import VOLUME_GROUP
 
 CONTROL = "/dev/mapper/control"
@@ -27,8 +28,9 @@ def check(path, find):
     """Raise UsageError or AccessError where no group can be made in this file; `find` finds programs."""
     if not os.path.isabs(path) or not os.path.isdir(os.path.dirname(path)):
         raise UsageError("--nova-volumes %s: not a full path in a folder that is there" % path)
-    if os.path.lexists(path) and not os.path.isfile(path):
+    if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
         raise UsageError("--nova-volumes %s: not a regular file" % path)
+    check_ours(path)
     for tool in TOOLS:
         if find(tool) is None:
             message = "--nova-volumes: %s is not installed" % tool
@@ -62,7 +64,8 @@ def make(step):
         return False
     is_new = not os.path.exists(step.file) or os.path.getsize(step.file) == 0
     if is_new:
-        descriptor = os.open(step.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        check_ours(step.file)
+        descriptor = os.open(step.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             os.ftruncate(descriptor, step.size)
         finally:

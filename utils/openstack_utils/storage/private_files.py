@@ -2,8 +2,10 @@
 """Small files with secrets in them: 0600 from their first byte, replaced whole or not at all."""
 
 import os
+import stat
 
-from .descriptors import check_regular, system_error, unlink, write_all
+from ..errors import AccessError
+from .descriptors import check_regular, system_error, system_path, unlink, write_all
 from .transaction import OpenFile
 from .work_files import create_work_file
 
@@ -13,11 +15,13 @@ def write_private(path, text):
 
     Secrets are not for devices or FIFOs: anything but a regular file is refused, and stays.
 
-    Raises UtilityError, AccessError where the system forbids it.
+    Raises UtilityError, AccessError where the system forbids it, or others may put another file there.
     """
     file = OpenFile(path)
     data = text.encode("utf-8", "surrogateescape")
     try:
+        check_ours(path)
+        check_ours(file.real)
         check_regular(path, file.real)
         if _has(file.real, data):
             return False
@@ -32,6 +36,30 @@ def write_private(path, text):
         unlink(file.work)
         file.close()
     return True
+
+
+def check_ours(path):
+    """Raise AccessError where somebody else decides what is at `path`, or will be.
+
+    Where others may write to the folder, nothing may be there yet but a file of ours, and the folder must
+    have the sticky bit, by which they cannot replace it (inode(7)). root is nobody else.
+    """
+    folder = os.path.dirname(system_path(path)) or "."
+    status = os.stat(folder)
+    hint = "name a folder that belongs to you alone"
+    if status.st_uid not in (0, os.geteuid()):
+        raise AccessError("%s: its folder is somebody else's" % path, hint=hint)
+    # A group of one's own is how users are made on Fedora.
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid())
+    if not by_group and not status.st_mode & stat.S_IWOTH:
+        return
+    if not status.st_mode & stat.S_ISVTX:
+        raise AccessError("%s: others may write to its folder" % path, hint=hint)
+    try:
+        if os.lstat(system_path(path)).st_uid not in (0, os.geteuid()):
+            raise AccessError("%s: somebody else has made it" % path, hint=hint)
+    except FileNotFoundError:
+        pass
 
 
 def _has(path, data):
