@@ -47,6 +47,12 @@ NUMBERS = {
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class MountAttr(ctypes.Structure):
+    """struct mount_attr of mount_setattr(2)."""
+
+    _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+
+
 @cache
 def number(name: str, machine: str | None = None) -> int:
     """Return the number of the system call `name` on this machine, or on `machine`.

@@ -13,6 +13,7 @@ import ctypes
 import errno
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from builder.calls import (
@@ -44,7 +45,7 @@ def die_with_parent(parent: int | None = None) -> None:
         os._exit(1)
 
 
-def begin_world(parent: int) -> None:
+def begin_world(parent: int, settle: Callable[[], None] | None = None) -> None:
     """Go on as the first process of a pid namespace that lives no longer than this process's parent.
 
     What called this waits for it and ends as it does, with no descriptor of its own left open. Where the
@@ -52,17 +53,26 @@ def begin_world(parent: int) -> None:
 
     Args:
         parent: as of `die_with_parent`.
+        settle: called in this process when all else is done. It may change ids.
     """
     made = _unshare()
     # A new user namespace may have cleared what was asked before (prctl(2)).
     die_with_parent(parent)
     if not made:
+        if settle:
+            settle()
         return
     waiting, held = os.pipe()
     first = os.fork()
     if first:
         _wait(first, held)
     os.close(held)
+    # bubblewrap looks its children up in /proc by their ids here. What the host unmounts goes here as well.
+    _libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | MS_SLAVE), None)
+    _libc.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(MS_NOSUID | MS_NODEV | MS_NOEXEC), None)
+    if settle:
+        settle()
+    # Now: a change of ids clears what was asked before (prctl(2)).
     die_with_parent()
     # The other end is closed by the death of the process that waits: before we asked, or not yet.
     os.set_blocking(waiting, False)
@@ -71,9 +81,6 @@ def begin_world(parent: int) -> None:
             os._exit(1)
     except BlockingIOError:
         os.close(waiting)
-    # bubblewrap looks its children up in /proc by their ids here. What the host unmounts goes here as well.
-    _libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | MS_SLAVE), None)
-    _libc.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(MS_NOSUID | MS_NODEV | MS_NOEXEC), None)
 
 
 def _unshare() -> bool:

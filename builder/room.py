@@ -21,6 +21,7 @@ from builder import seccomp
 from builder.bubblewrap import host_programs, no_environment
 from builder.calls import JOIN_SESSION_KEYRING, call, check_machine
 from builder.errors import BuildError, CommandFailed
+from builder.lowered import Lowered, lowered
 from builder.runner import Child, Completed, Process, Runner
 
 # Seconds for one program, and bytes: of memory, and of what it says.
@@ -66,8 +67,13 @@ def run_apart(
         CommandFailed: as Runner.run, or it wrote more than `room`.
     """
     try:
-        with _given(placed or {}) as files, filtered(seccomp.PARSER) as filter:
-            words = _words(readable, [] if writable is None else [writable], env or {}, placed=files)
+        written = [] if writable is None else [writable]
+        with (
+            _given(placed or {}) as files,
+            filtered(seccomp.PARSER) as filter,
+            lowered(_sources(readable, written)) as way,
+        ):
+            words = _words(readable, written, env or {}, way, placed=files)
             return runner.run(
                 [*words, *filter.words, "--chdir", folder.absolute(), "--", *argv],
                 input=input,
@@ -79,7 +85,7 @@ def run_apart(
                 child=Child(
                     apart=True,
                     pass_fds=(*files.values(), *filter.descriptors),
-                    preexec=partial(_limit, longest),
+                    preexec=partial(_limit, longest, way),
                     watch=_watch(argv, writable, room),
                 ),
             )
@@ -106,10 +112,11 @@ def start_apart(
         devices: the host's devices that it gets, where they exist.
         log: gets its output.
     """
-    words = _words(readable, [folder, *writable], {}, devices=devices)
-    with filtered(seccomp.MACHINE) as filter:
+    written = [folder, *writable]
+    with filtered(seccomp.MACHINE) as filter, lowered(_sources(readable, written), devices) as way:
+        words = _words(readable, written, {}, way, devices=devices)
         line = [*words, *filter.words, "--chdir", folder.absolute(), "--", *argv]
-        child = Child(apart=True, pass_fds=filter.descriptors, preexec=withdraw)
+        child = Child(apart=True, pass_fds=filter.descriptors, preexec=partial(withdraw, way))
         return runner.spawn(line, log=log, child=child)
 
 
@@ -117,6 +124,7 @@ def _words(
     readable: Sequence[Path],
     writable: Sequence[Path],
     env: Mapping[str, str],
+    way: Lowered,
     *,
     placed: Mapping[str, int] | None = None,
     devices: Sequence[str] = (),
@@ -130,17 +138,21 @@ def _words(
     for name in devices:
         words += ["--dev-bind-try", name, name]
     for path in readable:
-        words += ["--ro-bind", path.resolve(), path.absolute()]
+        words += ["--ro-bind", way.place(path.resolve()), path.absolute()]
     for place, descriptor in (placed or {}).items():
         words += ["--ro-bind-data", str(descriptor), place]
     for path in writable:
-        words += ["--bind", path.absolute(), path.absolute()]
+        words += ["--bind", way.place(path.absolute()), path.absolute()]
     # What is left of the room is in memory, and has no bound.
     words += ["--remount-ro", "/dev", "--remount-ro", "/"]
     settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/", **env}
     for name, value in settings.items():
         words += ["--setenv", name, value]
     return words
+
+
+def _sources(readable: Sequence[Path], writable: Sequence[Path]) -> list[Path]:
+    return [*(path.resolve() for path in readable), *(path.absolute() for path in writable)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,16 +212,16 @@ def _watch(
     return look
 
 
-def _limit(longest: float) -> None:
-    withdraw()
+def _limit(longest: float, way: Lowered) -> None:
     # One that nobody is left to end does not compute for ever.
     resource.setrlimit(resource.RLIMIT_CPU, (int(longest), int(longest)))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    withdraw(way)
 
 
-def withdraw() -> None:
-    """Have an empty session keyring in place of the user's (session-keyring(7)).
+def withdraw(way: Lowered) -> None:
+    """Have an empty session keyring in place of the user's (session-keyring(7)), and go the `way`.
 
     And be what the kernel ends first when the machine's memory ends.
     """
@@ -218,3 +230,4 @@ def withdraw() -> None:
     # On a machine whose calls we do not know the user's stays: a room is less there, but not nothing.
     with contextlib.suppress(BuildError):
         call("keyctl", JOIN_SESSION_KEYRING, None)
+    way.enter()

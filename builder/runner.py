@@ -64,7 +64,10 @@ class Child:
 
     def prepare(self, parent: int) -> None:
         """Run between fork and exec; `parent` is the process that starts it."""
-        (begin_world if self.apart else die_with_parent)(parent)
+        if self.apart:
+            begin_world(parent, self.preexec)
+            return
+        die_with_parent(parent)
         if self.preexec:
             self.preexec()
 

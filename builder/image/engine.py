@@ -6,12 +6,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from builder import tools
+from builder import idmap, tools
 from builder.errors import InputError
 from builder.image.build import BuildOptions
 from builder.image.fingerprint import take_fingerprint, take_seed
 from builder.image.finished import FinishedImage, expect, is_current
-from builder.image.isolation import idmap
 from builder.image.packages import dnf, repomd
 from builder.image.turns import ALONE, Turn
 from builder.kickstart.disk.filesystems import KINDS

@@ -19,6 +19,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from builder import idmap
 from builder.errors import BuildError
 from builder.files import (
     cache_folder,
@@ -28,7 +29,7 @@ from builder.files import (
 from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.cache import choices, trees
 from builder.image.finished import FinishedImage, log_of
-from builder.image.isolation import idmap, memory
+from builder.image.isolation import memory
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.isolation.wire import pack, unpack
 from builder.image.packages import bootstrap, dnf, keys, repomd

@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError, RemoteError
+from builder.idmap import hand_over
 from builder.image.isolation import sandbox
-from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind
 from builder.image.packages import repomd
 from builder.kickstart.plan import ImagePlan, Repository

@@ -12,8 +12,8 @@ import pytest
 
 from builder.calls import MS_BIND
 from builder.errors import CommandFailed
+from builder.idmap import hand_over
 from builder.image.isolation import sandbox
-from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind
 from builder.report import Report
 from builder.runner import Runner

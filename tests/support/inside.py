@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from builder import tools
+from builder.idmap import hand_over
 from builder.image.build import Build
-from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.report import Report
 from builder.runner import Runner

@@ -19,14 +19,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import entries
+from builder import entries, idmap
 from builder.errors import BuildError
 from builder.files import cache_folder, digest_of, sha256_file, work_folder
 from builder.image.build import TREE, Build
 from builder.image.cache.host import solver_state
 from builder.image.disk.layout import capacity
 from builder.image.fingerprint import digest_code
-from builder.image.isolation import idmap, sandbox
+from builder.image.isolation import sandbox
 from builder.image.isolation.door import Request
 from builder.image.isolation.namespaces import Bind
 from builder.image.isolation.wire import WireError, pack, unpack

@@ -41,9 +41,9 @@ from builder.calls import (
     call,
 )
 from builder.errors import BuildError
+from builder.idmap import IDS, IdRange, find_ids, is_root, write_maps
 from builder.image.isolation import landlock, memory
 from builder.image.isolation.door import Door, Request, attend
-from builder.image.isolation.idmap import IDS, IdRange, find_ids, is_root, write_maps
 from builder.image.isolation.mounts import check
 from builder.image.isolation.root import Bind, make_root
 from builder.lifetime import die_with_parent

@@ -12,9 +12,9 @@ from typing import Any
 
 from builder import http, tools
 from builder.errors import BuildError, InputError
+from builder.idmap import is_root
 from builder.image.build import Build, failure
 from builder.image.isolation import sandbox
-from builder.image.isolation.idmap import is_root
 from builder.image.isolation.namespaces import Bind
 from builder.image.isolation.wire import WireError, pack, unpack
 from builder.image.packages.choice import ChosenPackage

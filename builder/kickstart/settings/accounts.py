@@ -21,7 +21,7 @@ from builder.kickstart.placeholders import is_placeholder
 from builder.kickstart.plan import Password, Setting
 from builder.kickstart.values import ACCOUNT, fits
 
-# Ids that an image may use: a build maps no more (builder.image.isolation.idmap). 65534 is nobody, 65535
+# Ids that an image may use: a build maps no more (builder.idmap). 65534 is nobody, 65535
 # the "no id" of 16 bit.
 LAST_ID = 65533
 

@@ -15,11 +15,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from builder import seccomp
 from builder.bubblewrap import no_environment
 from builder.files import read_regular
+from builder.lowered import lowered
 from builder.room import filtered, withdraw
 from builder.rpm.check.package import BuiltPackage, Scriptlet
 from builder.runner import Child, Runner
@@ -131,17 +133,18 @@ def _make_root(root: Path, package: BuiltPackage) -> None:
 
 def _run(scriptlet: Scriptlet, argument: int, root: Path, runner: Runner) -> Iterator[Act]:
     (root / "calls").write_text("")
-    with filtered(seccomp.PARSER) as filter:
+    with filtered(seccomp.PARSER) as filter, lowered([root]) as way:
         runner.run(
             [
                 "bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session",
-                *no_environment(), "--setenv", "PATH", "/sbin:/bin:/usr/sbin:/usr/bin", "--bind", root, "/",
-                "--ro-bind", "/usr", f"/{HOST}", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
+                *no_environment(), "--setenv", "PATH", "/sbin:/bin:/usr/sbin:/usr/bin",
+                "--bind", way.place(root), "/", "--ro-bind", "/usr", f"/{HOST}",
+                "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
                 "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--chdir", "/", *filter.words,
                 *scriptlet.interpreter.split(), "-c", scriptlet.text, "scriptlet", str(argument),
             ],
             ok=(), timeout=SECONDS,
-            child=Child(apart=True, group=True, pass_fds=filter.descriptors, preexec=withdraw),
+            child=Child(apart=True, group=True, pass_fds=filter.descriptors, preexec=partial(withdraw, way)),
         )  # fmt: skip
     for line in _read_calls(root).splitlines():
         words = line.split(PART)

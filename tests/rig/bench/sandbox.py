@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.idmap import hand_over
 from builder.image.isolation import sandbox
 from builder.image.isolation.bare_room import bare_room
-from builder.image.isolation.idmap import hand_over
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.tree import databases
 from builder.report import Report
