@@ -14,6 +14,7 @@ from builder.files import make_folder, write_atomic
 from builder.kickstart.choices import parse_size
 from builder.kickstart.images import find_image
 from builder.kickstart.planner import load_plan
+from builder.masking import mode_for
 
 SUMMARY = "Export a kickstart as an element and an image definition of diskimage-builder."
 EXAMPLE = """\
@@ -50,7 +51,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
     exported = export_plan(plan, target)
     make_folder(args.folder)
     for file in exported.files:
-        write_atomic(args.folder / file.path, file.text, mode=0o755 if file.executable else 0o644)
+        mode = mode_for(file.text)
+        # Who may read it may run it.
+        write_atomic(
+            args.folder / file.path, file.text, mode=mode | mode >> 2 & 0o111 if file.executable else mode
+        )
     for loss in exported.losses:
         context.report.note(f"lost: {loss}")
     context.report.result(str(args.folder))

@@ -10,6 +10,7 @@ from builder.cli.output import add_output
 from builder.files import write_atomic
 from builder.kickstart.flatten import flatten
 from builder.kickstart.images import find_image
+from builder.masking import has_login, mode_for
 
 SUMMARY = "Print a kickstart as one file: includes resolved, comments kept, the same plan as before."
 EXAMPLE = """\
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     text = flatten(find_image(args.image).path)
     if args.output is None:
         context.report.result(text.rstrip("\n"))
+        if has_login(text):
+            context.report.warn("logins in addresses are printed as ***: --output FILE keeps them")
     else:
-        write_atomic(args.output, text)
+        write_atomic(args.output, text, mode=mode_for(text))
     return 0

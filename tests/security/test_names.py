@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,64 @@ def test_a_password_of_a_repository_is_shown_nowhere(host: Host) -> None:
         assert "127.0.0.1" in done.stdout + done.stderr
         assert SECRET not in done.stdout + done.stderr, options
     assert not host.bench.log.exists() or SECRET not in host.bench.log.read_text()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Path:
+    """A kickstart with a repository that asks for a login."""
+    path = tmp_path / "guarded.ks"
+    base = SPECS.parent / "kickstarts/jeos-fedora-45.ks"
+    path.write_text(
+        f'%include {base}\nrepo --name=more --baseurl="https://user:{SECRET}@mirror.example/os"\n'
+    )
+    return path
+
+
+def builder(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in an empty home."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SPECS.parent), "HOME": str(folder)}
+    argv = [sys.executable, "-m", "builder", *words]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_flattened_kickstart_with_a_login_is_its_owners_alone(guarded: Path, tmp_path: Path) -> None:
+    shown = builder("flatten", guarded, folder=tmp_path)
+    kept = builder("flatten", guarded, "-o", tmp_path / "flat.ks", folder=tmp_path)
+
+    assert shown.returncode == kept.returncode == 0, shown.stderr + kept.stderr
+    assert SECRET not in shown.stdout + shown.stderr + kept.stdout + kept.stderr
+    # What is printed is not the kickstart, and says so.
+    assert "printed as ***" in shown.stderr
+    assert SECRET in (tmp_path / "flat.ks").read_text()
+    assert (tmp_path / "flat.ks").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_export_with_a_login_is_its_owners_alone(guarded: Path, tmp_path: Path) -> None:
+    done = builder("export", "dib", guarded, tmp_path / "dib", "--target", "fedora-45", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    written = [path for path in (tmp_path / "dib").rglob("*") if path.is_file()]
+    private = [path.name for path in written if not path.stat().st_mode & 0o077]
+    assert [path.name for path in written if SECRET in path.read_text()] == private != []
+    assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("where", ["kickstart", "--repo", "--tree"])
+def test_no_login_goes_to_a_hub_whose_tasks_everybody_reads(
+    guarded: Path, tmp_path: Path, where: str
+) -> None:
+    address = f"https://user:{SECRET}@mirror.example/os"
+    image = guarded if where == "kickstart" else "jeos-fedora-45"
+    tree = address if where == "--tree" else "https://mirror.example/os"
+    words = ["--repo", address] if where == "--repo" else []
+
+    done = builder(
+        "koji", "image", image, "-t", "fedora-45", "--tree", tree, *words, "--dry-run", folder=tmp_path
+    )
+
+    assert done.returncode == 2
+    assert "an address has a login" in done.stderr
+    assert SECRET not in done.stdout + done.stderr
 
 
 def test_a_checkout_of_somebody_else_runs_nothing(tmp_path: Path) -> None:

@@ -130,6 +130,10 @@ def test_a_login_of_a_repository_is_in_no_arguments_and_no_environment(host: Hos
     assert done.returncode == 0, done.stderr
     assert found == []
     assert secret not in done.stderr + host.bench.log.read_text()
+    # Nor in what the image comes with, or what is kept for the next one.
+    written = [path for path in host.home.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {"test.manifest.json", "test.report.html"} <= {path.name for path in written}
+    assert [path.name for path in written if secret.encode() in path.read_bytes()] == ["test.ks"]
 
 
 PLACES = {

@@ -34,6 +34,7 @@ from builder.koji.images import (
 from builder.koji.outputs import fetch, list_outputs
 from builder.koji.tasks import Task, TaskState
 from builder.koji.watch import Watch, resume_command
+from builder.masking import has_login
 from builder.sizes import GIB, MIB
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 
@@ -165,7 +166,13 @@ def _plan(image: ImageSource, target: Target, args: argparse.Namespace) -> Job:
         background=args.background,
     )
     check_name(submission.name, submission.version)
-    return Job(flatten(image.path), submission)
+    text = flatten(image.path)
+    if any(map(has_login, (text, *args.repo, args.tree))):
+        raise InputError(
+            f"{image.name}: an address has a login, and everybody may read the tasks of a hub",
+            hint="name a mirror that asks for none",
+        )
+    return Job(text, submission)
 
 
 def _distro(target: Target) -> str:
