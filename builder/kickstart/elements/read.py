@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import InputError
+from builder.kickstart.includes import leads_to_private
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Element, ElementFile
 from builder.schema import show_path
@@ -30,6 +31,8 @@ def read_element(name: str, folder: Path) -> Element:
     files = []
     size = 0
     for path, relative in _walk(folder, ""):
+        if not (path.is_symlink() and "/" in relative):
+            _check_link(name, path, folder.parent)
         file = _read(name, path, relative)
         size += len(file.content)
         files.append(file)
@@ -40,6 +43,24 @@ def read_element(name: str, folder: Path) -> Element:
                 hint="put large files into a package",
             )
     return Element(name=name, folder=show_path(folder), files=tuple(files))
+
+
+def _check_link(name: str, path: Path, root: Path) -> None:
+    """Refuse a file that is the user's alone: what an element has gets into the image.
+
+    Raises:
+        InputError: with where the link leads.
+    """
+    try:
+        private = path.exists() and leads_to_private(path, root)
+    except OSError:
+        # Reading it says why it cannot be read.
+        return
+    if private:
+        raise InputError(
+            f"element {name}: {show_path(path)} leads to {os.path.realpath(path)}, which is private",
+            hint="copy the file into the element",
+        )
 
 
 def _walk(folder: Path, above: str) -> Iterator[tuple[Path, str]]:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from builder.rpm.bundle.parts import PartsTable, spdx_expression
 
+# Bytes that are read of it: the largest have a long description below what is looked for.
+LARGEST = 16 << 20
+
 
 def find_license(name: str, file: Path, table: PartsTable) -> str:
     """Return the licence of a distribution: what the table says, else what its metadata says.
@@ -44,12 +47,12 @@ def _read_metadata(file: Path) -> Message:
     if file.name.endswith((".whl", ".zip")):
         with zipfile.ZipFile(file) as archive:
             wanted = ".dist-info/METADATA" if file.name.endswith(".whl") else "/PKG-INFO"
-            name = _nearest(archive.namelist(), wanted, file)
-            return HeaderParser().parsestr(archive.read(name).decode(errors="replace"))
+            with archive.open(_nearest(archive.namelist(), wanted, file)) as member:
+                return HeaderParser().parsestr(member.read(LARGEST).decode(errors="replace"))
     with tarfile.open(file) as archive:
         name = _nearest(archive.getnames(), "/PKG-INFO", file)
-        member = archive.extractfile(name)
-        return HeaderParser().parsestr(member.read().decode(errors="replace") if member else "")
+        inner = archive.extractfile(name)
+        return HeaderParser().parsestr(inner.read(LARGEST).decode(errors="replace") if inner else "")
 
 
 def _nearest(names: list[str], end: str, file: Path) -> str:
