@@ -7,7 +7,8 @@ room is given is mounted for it in such a way that this id owns there what root,
 (idmapped mounts: mount_setattr(2), user_namespaces(7)). What it writes there is the owner's outside.
 
 Where the kernel or a file system has no such mounts (Linux 5.12; ext4, xfs, btrfs, tmpfs from 6.3; not NFS),
-or we are root of a container only, the room runs as our own id, without capabilities.
+where a room needs a device that only root may open, or we are root of a container only, the room runs as our
+own id, without capabilities.
 """
 
 from __future__ import annotations
@@ -105,8 +106,23 @@ def _ready(paths: Sequence[Path], devices: Sequence[str], stack: contextlib.Exit
         pointer, size = ctypes.byref(attributes), ctypes.sizeof(attributes)
         _check(call("mount_setattr", mount, b"", _AT_EMPTY_PATH, pointer, size))
         given.append((stat.S_ISDIR(info.st_mode), mount))
-    groups = {os.stat(name).st_gid for name in devices if os.path.exists(name)}
+    groups = {_group_of(name) for name in devices if os.path.exists(name)} - {0}
     return Lowered(space=space, given=tuple(given), paths=tuple(paths), groups=tuple(groups))
+
+
+def _group_of(device: str) -> int:
+    """Return the group that may open a device; 0: everybody may.
+
+    Raises:
+        OSError: only root may, which no mount changes: /dev has no such mounts.
+    """
+    info = os.stat(device)
+    if info.st_mode & 0o006 == 0o006:
+        return 0
+    # Root's own group may not be given: its files are root's.
+    if info.st_mode & 0o060 == 0o060 and info.st_gid != 0:
+        return info.st_gid
+    raise PermissionError(device)
 
 
 @cache

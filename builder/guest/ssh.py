@@ -21,7 +21,7 @@ from builder.runner import Completed, Runner, SaysTooMuch
 _PROXY = shlex.join([PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH]).replace("%", "%%")
 KEY = "id_ed25519"
 # Bytes that a guest may say: the script's answers take some hundred KiB.
-LARGEST_ANSWER = 32 << 20
+LARGEST_ANSWER = 8 << 20
 
 
 def make_key(runner: Runner, folder: Path) -> str:

@@ -142,3 +142,17 @@ def test_where_there_is_no_such_mount_a_room_is_ours_without_capabilities(
 
     assert done.stdout.split() == ["CapEff:", "0" * 16, "0", "0", "1"]
     assert (given / "written").stat().st_uid == 0
+
+
+def test_a_device_is_opened_as_its_group_may_and_only_root_s_own_as_root(tmp_path: Path) -> None:
+    device = tmp_path / "kvm"
+    found = {}
+    for mode, group in ((0o666, 0), (0o660, 36), (0o660, 0), (0o600, 36)):
+        device.unlink(missing_ok=True)
+        os.mknod(device, 0o020000 | mode, os.makedev(1, 3))
+        device.chmod(mode)
+        os.chown(device, 0, group)
+        with lowered.lowered([tmp_path], [str(device), "/dev/is-not-there"]) as way:
+            found[mode, group] = None if way is lowered.AS_WE_ARE else way.groups
+
+    assert found == {(0o666, 0): (), (0o660, 36): (36,), (0o660, 0): None, (0o600, 36): None}
