@@ -226,6 +226,30 @@ def test_programs_of_usr_lib_efi_are_brought_to_the_partition(tmp_path: Path, ru
     assert (tree / "boot/grub2/grub.cfg").read_text().endswith("blscfg\n")
 
 
+def test_later_kernels_become_the_default_as_after_an_installation(tmp_path: Path, runner: Runner) -> None:
+    """As kernel-install and grubby of Fedora and EL ask (20-grub.install; grub2-get-kernel-settings)."""
+    disk = place(BIOS, EFI, ROOT)
+    for name, own in (("tree", None), ("other", "UPDATEDEFAULT=no\n")):
+        tree = tmp_path / name
+        make_tree(tree, "6.1.0-1")
+        path = tree / "etc/sysconfig/kernel"
+        if own:
+            path.parent.mkdir(parents=True)
+            path.write_text(own)
+
+        bootloader.write_boot_files(
+            open_tree(tree), disk, bootloader=LOADER, kernel_package="kernel-rt-core", runner=runner
+        )
+
+        if own:
+            assert path.read_text() == own
+        else:
+            assert path.read_text().splitlines()[2::3] == [
+                "UPDATEDEFAULT=yes",
+                "DEFAULTKERNEL=kernel-rt-core",
+            ]
+
+
 def test_shim_with_its_fallback_program_starts_the_distribution_itself(
     tmp_path: Path, runner: Runner
 ) -> None:
@@ -293,7 +317,7 @@ def test_what_scripts_edited_stays(tmp_path: Path, runner: Runner) -> None:
     make_tree(tree, "6.1.0-1", platforms=("i386-pc",))
     placed = place(BIOS, EFI, ROOT)
     bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
-    config, entry = tree / "boot/grub2/grub.cfg", tree / "boot/loader/entries/image-6.1.0-1.conf"
+    config, entry = tree / "boot/grub2/grub.cfg", tree / "boot/loader/entries/IMAGE-6.1.0-1.conf"
     config.write_text(config.read_text().replace("set timeout=0", "set timeout=7"))
     entry.write_text(entry.read_text().replace("net.ifnames=0", "net.ifnames=0 quiet"))
     (tree / "etc/default/grub").write_text("GRUB_TIMEOUT=7\n")

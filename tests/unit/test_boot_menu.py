@@ -13,6 +13,7 @@ from builder.image.disk.bootloader import entries, menu
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import open_tree
 from builder.kickstart.plan import Bootloader, Disk, Partition, Password, Subvolume
+from builder.versions import compare_versions
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=100)
 
@@ -132,13 +133,31 @@ def test_a_kernel_without_an_entry_gets_one_and_rescue_comes_last(tmp_path: Path
     found = entries.update(tree, placed(ROOT), WORDS, keep=False)
 
     assert [one.version for one in found] == ["6.10.0-1.rc1", "6.10.0-1", "6.9.0-1", "0-rescue-abc"]
-    assert (tree / "boot/loader/entries/image-6.10.0-1.conf").read_text() == (
+    assert (tree / "boot/loader/entries/IMAGE-6.10.0-1.conf").read_text() == (
         "title Linux (6.10.0-1)\n"
         "version 6.10.0-1\n"
         "linux /boot/vmlinuz-6.10.0-1\n"
         "initrd /boot/initramfs-6.10.0-1.img\n"
         "options root=UUID=1 ro console=ttyS0,115200n8\n"
     )
+
+
+MACHINES = ("0123456789abcdef0123456789abcdef", "9" * 32, "a" * 32, "f" * 32)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_entries_lose_the_machine_id_of_the_build_and_sort_before_those_of_any_guest(
+    tmp_path: Path, machine: str
+) -> None:
+    tree = tree_with(tmp_path, **{f"{machine}-6.17.1-300.fc43": FEDORA})
+
+    entries.update(tree, placed(BOOT, ROOT), WORDS, keep=False)
+
+    (left,) = (tree / "boot/loader/entries").glob("*.conf")
+    name, _, version = left.stem.partition("-")
+    assert version == "6.17.1-300.fc43"
+    # As bls_cmp of GRUB's blscfg.c does: by rpm's rules, and what stands before the version comes first.
+    assert compare_versions(machine, name) > 0
 
 
 def test_an_entry_gets_the_initramfs_that_was_made_after_it(tmp_path: Path) -> None:
@@ -186,6 +205,7 @@ def test_a_menu_of_entries_leaves_the_kernels_to_grub() -> None:
     text = render(Bootloader(), reads_entries=True)
 
     assert "menuentry" not in text
+    assert text.index("function load_video {") < text.index("blscfg")
     assert 'set kernelopts="root=UUID=1 ro console=ttyS0,115200n8"' in text
     assert text.endswith("set blsdir=/boot/loader/entries\ninsmod blscfg\nblscfg\n")
     assert "set timeout=1\n" in text

@@ -110,7 +110,7 @@ def test_files_of_the_boot_hold_them(tmp_path: Path, reads_entries: bool) -> Non
 
     later = (tree / "etc/kernel/cmdline").read_text()
     if reads_entries:
-        entry = (tree / "boot/loader/entries/image-1.conf").read_text()
+        entry = (tree / "boot/loader/entries/IMAGE-1.conf").read_text()
         options = entry.partition("options ")[2].strip()
         assert as_blscfg_reads(options, {DOLLAR: DOLLAR_VALUE})[2:] == MEANT
         assert f"{DOLLAR}=\\\\$" in (tree / "boot/grub2/grubenv").read_text()
@@ -136,7 +136,7 @@ def test_arguments_beyond_grubs_environment_are_no_error_where_no_entry_wants_th
     menu.write(tree, PLACED, loader, command_line=words, kernels=kernels, reads_entries=True, keep=False)
 
     assert "kernelopts" not in (tree / "boot/grub2/grubenv").read_text()
-    assert words[-1] in (tree / "boot/loader/entries/image-1.conf").read_text()
+    assert words[-1] in (tree / "boot/loader/entries/IMAGE-1.conf").read_text()
 
 
 BEFORE = 'GRUB_TIMEOUT=1\nGRUB_DEFAULT=saved\nGRUB_CMDLINE_LINUX="console=ttyS0 quiet"\n'

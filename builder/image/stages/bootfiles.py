@@ -8,7 +8,7 @@ completed, not written again, when the initramfs are there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from builder.errors import BuildError, InputError
 from builder.formats.kernel_arguments import spoiled
@@ -125,6 +125,13 @@ def _write(build: Build, *, keep: bool, wanted: Changes | None = None) -> Bootab
         arguments=arguments,
         keep=keep,
         changes=wanted,
+        kernel_package=_kernel_package([package.name for package in build.facts.packages]),
         runner=build.runner,
         run=lambda argv: sandbox.run_in_image(build, argv, log=build.log),
     )
+
+
+def _kernel_package(names: Sequence[str]) -> str:
+    """Return the package that brings the kernel: kernel-core, kernel-rt-core, kernel-uek-core, or kernel."""
+    cores = [name for name in names if re.fullmatch(r"kernel(-(?!modules)\w+)?-core", name)]
+    return "kernel-core" if "kernel-core" in cores else next(iter(sorted(cores)), "kernel")

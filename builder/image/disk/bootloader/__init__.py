@@ -73,6 +73,7 @@ def write_boot_files(
     arguments: Sequence[str] = (),
     keep: bool = False,
     changes: Changes | None = None,
+    kernel_package: str = "kernel-core",
     runner: Runner,
     run: Callable[[Sequence[str]], object] | None = None,
 ) -> BootableBy:
@@ -86,6 +87,7 @@ def write_boot_files(
         arguments: as in `kernel_arguments`.
         keep: leave edited files alone.
         changes: what scripts asked programs to change of the menu.
+        kernel_package: the package whose later kernels are the default.
         run: runs a program of the image (grub-mkimage), argv as the image knows it, in a room of its own;
             None: the host's is used in its place.
 
@@ -124,6 +126,7 @@ def write_boot_files(
         reads_entries=reads_entries,
         keep=keep,
         changes=changes,
+        kernel_package=kernel_package,
     )
     if for_bios:
         bios.write_files(tree, layout, keep=keep, programs=programs)

@@ -19,6 +19,11 @@ from builder.versions import compare_versions
 
 ENTRIES = "boot/loader/entries"
 
+# GRUB sorts by the names of the files, and first by what is before the version (blscfg.c: bls_cmp): kernels
+# that a guest gets later have its machine-id there, in lower case, and must come before those of the image.
+PREFIX = "IMAGE"
+_OF_A_MACHINE = re.compile(r"[0-9a-f]{32}-(.+)")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kernel:
@@ -49,6 +54,7 @@ def update(
         BuildError: there is no kernel.
     """
     folder = tree / ENTRIES
+    _rename(folder)
     kernels: dict[str, Kernel] = {}
     for path in sorted(folder.glob("*.conf")):
         old = path.read_text(errors="surrogateescape")
@@ -67,6 +73,13 @@ def update(
             hint="add kernel to %packages, or write bootloader --location=none",
         )
     return tuple(sorted(kernels.values(), key=cmp_to_key(_compare)))
+
+
+def _rename(folder: TreePath) -> None:
+    """Take the machine-id of the build out of the names of entries: it is random, and no guest's."""
+    for path in sorted(folder.glob("*.conf")):
+        if (found := _OF_A_MACHINE.fullmatch(path.name)) is not None:
+            path.replace(folder / f"{PREFIX}-{found[1]}")
 
 
 def _fit(text: str, layout: DiskLayout, command_line: Sequence[str], *, keep: bool, changes: Changes) -> str:
@@ -151,7 +164,7 @@ def _write(tree: TreePath, layout: DiskLayout, version: str, command_line: Seque
     folder = tree / ENTRIES
     folder.mkdir(parents=True, exist_ok=True)
     # kernel-install names it by the machine's id, which an image does not have.
-    (folder / f"image-{version}.conf").write_text("\n".join(lines) + "\n")
+    (folder / f"{PREFIX}-{version}.conf").write_text("\n".join(lines) + "\n")
     return kernel
 
 

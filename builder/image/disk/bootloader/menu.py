@@ -34,6 +34,18 @@ BEGIN, END = "### BEGIN kernels ###", "### END kernels ###"
 DEFAULT_TIMEOUT = 1
 ENVIRONMENT_SIZE = 1024
 
+# As the installer writes it (pyanaconda, bootloader: write_sysconfig_kernel). Without it a guest goes on
+# booting the kernel of the image, whatever it updates: nothing sets saved_entry (grub2-get-kernel-settings,
+# kernel-install's 20-grub.install).
+LATER_KERNELS = """\
+# UPDATEDEFAULT specifies if kernel-install should make
+# new kernels the default
+UPDATEDEFAULT=yes
+
+# DEFAULTKERNEL specifies the default kernel package type
+DEFAULTKERNEL={package}
+"""
+
 # What is there, what would be written -> what is written.
 Merge = Callable[[str, str], str]
 
@@ -48,10 +60,12 @@ def write(
     reads_entries: bool,
     keep: bool,
     changes: Changes | None = None,
+    kernel_package: str = "kernel-core",
 ) -> None:
     """Write the files of the menu into `tree`.
 
     Args:
+        kernel_package: the package whose later kernels are the default.
         reads_entries: GRUB reads the entries by itself.
         keep: leave what exists as it is, but for the kernels in a menu of ours, and for `changes`.
 
@@ -73,6 +87,8 @@ def write(
         _write_file(grub / "user.cfg", f"GRUB2_PASSWORD={password}\n", mode=0o600, merge=None)
     if not keep:
         _write_defaults(tree, bootloader, command_line, reads_entries=reads_entries)
+        later_kernels = LATER_KERNELS.format(package=kernel_package)
+        _write_file(tree / "etc/sysconfig/kernel", later_kernels, mode=0o644, merge=_old)
     later = " ".join(map(for_entry if reads_entries else str, command_line)) + "\n"
     merge = partial(_merge_command_line, wanted) if keep else None
     _write_file(tree / "etc/kernel/cmdline", later, mode=0o644, merge=merge)
@@ -138,6 +154,11 @@ def render(
     ]
     if reads_entries:
         lines += [
+            # What blscfg writes into each entry calls it; grub2-mkconfig's header has one too. Without it
+            # GRUB shows an error, and waits ten seconds for somebody to read it.
+            "function load_video {",
+            "  insmod all_video",
+            "}",
             'if [ -z "${kernelopts}" ]; then',
             f'  set kernelopts="{_quote(" ".join(map(for_menu, command_line)))}"',
             "fi",
