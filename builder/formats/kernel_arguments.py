@@ -9,11 +9,8 @@ lib/cmdline.c), which means the same to the kernel.
 from __future__ import annotations
 
 import re
-
-# blscfg of Fedora and EL replaces $name in options before GRUB's shell reads them, and knows no escape: a
-# variable of grubenv brings the dollar, with the backslash that the shell wants.
-DOLLAR = "dollar"
-DOLLAR_VALUE = "\\$"
+import zlib
+from collections.abc import Iterable, Mapping
 
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"|"[^"]*$)+')
 # Of GRUB's shell (GRUB manual, "Quoting"): outside of double quotes, and within them.
@@ -27,17 +24,36 @@ def split(text: str) -> list[str]:
 
 def for_menu(word: str) -> str:
     """Return a word as a `linux` line of grub.cfg has it."""
-    return _written(word, dollar="\\$", dollar_within="\\$")
+    out, within = [], False
+    for letter in word:
+        if letter == '"':
+            within = not within
+        out.append("\\" + letter if letter in (_WITHIN if within else _OUTSIDE) else letter)
+    return "".join(out)
 
 
 def for_entry(word: str) -> str:
-    """Return a word as the options of a boot entry have it, and /etc/kernel/cmdline for later ones."""
-    return _written(word, dollar=f'"${DOLLAR}"', dollar_within=f'""${DOLLAR}""')
+    """Return a word as the options of a boot entry have it, and /etc/kernel/cmdline for later ones.
+
+    GRUB's blscfg replaces $name before its shell reads the line. Most releases know no escape for that (EL
+    up to 9.4 and 10.0, Fedora up to 40, GRUB's own 2.14), and all put a blank after a value: so a word with
+    a dollar is the value of a variable of its own, in grubenv (blscfg.c and blsuki.c: expand_val).
+    """
+    return f"${_variable_of(word)}" if "$" in word else for_menu(word)
 
 
-def for_menu_of(entry: str) -> str:
-    """Return a word of a boot entry as a `linux` line has it."""
-    return entry.replace(f'""${DOLLAR}""', "\\$").replace(f'"${DOLLAR}"', "\\$")
+def variables_for(words: Iterable[str]) -> dict[str, str]:
+    """Return what grubenv must hold for `words` in boot entries: name -> value."""
+    return {_variable_of(word): for_menu(word) for word in words if "$" in word}
+
+
+def for_menu_of(entry: str, variables: Mapping[str, str]) -> str:
+    """Return a word of a boot entry as a `linux` line has it; `variables` are those of grubenv."""
+    return variables.get(entry[1:], entry) if entry.startswith("$") else entry
+
+
+def _variable_of(word: str) -> str:
+    return f"argument_{zlib.crc32(word.encode()):08x}"
 
 
 def spoiled(word: str, *, hexadecimal: bool) -> bool:
@@ -54,20 +70,6 @@ def from_menu(word: str) -> str:
     return re.sub(r"\\([\\'\";{}&|<>$])", r"\1", word)
 
 
-def from_entry(word: str) -> str:
-    """Return what `for_entry` was given."""
-    return from_menu(for_menu_of(word))
-
-
-def _written(word: str, *, dollar: str, dollar_within: str) -> str:
-    out, within = [], False
-    for letter in word:
-        if letter == '"':
-            within = not within
-        if letter == "$":
-            out.append(dollar_within if within else dollar)
-        elif letter in (_WITHIN if within else _OUTSIDE):
-            out.append("\\" + letter)
-        else:
-            out.append(letter)
-    return "".join(out)
+def from_entry(word: str, variables: Mapping[str, str]) -> str:
+    """Return what `for_entry` was given; `variables` are those of grubenv."""
+    return from_menu(for_menu_of(word, variables))

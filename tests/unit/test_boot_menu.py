@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError
+from builder.formats.kernel_arguments import for_entry
 from builder.image.disk import bootloader, layout
 from builder.image.disk.bootloader import entries, menu
 from builder.image.disk.placement import DiskLayout
@@ -192,7 +193,7 @@ def render(
 
 def test_a_written_menu_holds_the_kernels() -> None:
     words = (*WORDS, 'dyndbg="file $x +p;"')
-    written = (*WORDS, 'dyndbg="file ""$dollar""x +p;"')
+    written = tuple(map(for_entry, words))
     text = render(Bootloader(timeout=0), reads_entries=False, words=words, options=written)
 
     assert "set timeout=0\n" in text

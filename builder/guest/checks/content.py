@@ -252,14 +252,21 @@ def kernel_command_lines(evidence: ImageEvidence) -> list[tuple[str, list[str]]]
     are left out.
     """
     found = []
-    folder = "/boot/loader/entries"
+    folder, variables = "/boot/loader/entries", _grub_environment(evidence)
     for name in evidence.tree.names(folder):
         if name.endswith(".conf"):
             options = re.findall(r"(?m)^options\s+(.*)$", evidence.tree.text(f"{folder}/{name}"))
-            found.append((name, [from_entry(word) for word in split(" ".join(options))]))
+            found.append((name, [from_entry(word, variables) for word in split(" ".join(options))]))
     menu = re.findall(r"(?m)^\s*linux(?:efi|16)?\s+\S+\s*(.*)$", _grub_config(evidence))
     written = [rest for rest in menu if not re.search(r"(?<!\\\\)\$", rest)]
     return found + [("grub.cfg", [from_menu(word) for word in split(rest)]) for rest in written]
+
+
+def _grub_environment(evidence: ImageEvidence) -> dict[str, str]:
+    """Return the variables of grubenv (GRUB's lib/envblk.c: a backslash quotes what follows)."""
+    text = evidence.tree.text("/boot/grub2/grubenv")
+    pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
+    return {name: re.sub(r"\\(.)", r"\1", value) for name, equals, value in pairs if equals}
 
 
 def _selinux(evidence: ImageEvidence) -> Outcome:

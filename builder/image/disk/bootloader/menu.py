@@ -15,12 +15,11 @@ from functools import partial
 
 from builder.errors import BuildError
 from builder.formats.kernel_arguments import (
-    DOLLAR,
-    DOLLAR_VALUE,
     for_entry,
     for_menu,
     for_menu_of,
     split,
+    variables_for,
 )
 from builder.image.disk.bootloader import grubimage
 from builder.image.disk.bootloader.changes import Changes
@@ -76,7 +75,9 @@ def write(
     text = render(layout, bootloader, command_line=command_line, kernels=kernels, reads_entries=reads_entries)
     wanted = changes or Changes()
     _write_file(grub / "grub.cfg", text, mode=0o600, merge=partial(_merge_menu, wanted) if keep else None)
-    variables = _kernel_variables(command_line, kernels) if reads_entries else {}
+    variables = variables_for(command_line)
+    if reads_entries:
+        variables = {**_kernel_variables(command_line, kernels), **variables}
     if reads_entries and grubimage.boot_path(layout):
         # Read by grubby and grub2-mkconfig of EL 8; the default is /loader/entries.
         variables["blsdir"] = "/boot/loader/entries"
@@ -95,14 +96,12 @@ def write(
 
 
 def _kernel_variables(command_line: Sequence[str], kernels: Sequence[Kernel]) -> dict[str, str]:
-    """Return what boot entries may want of grubenv: EL 8's all arguments, others a dollar."""
+    """Return all arguments, which entries of EL 8 want of grubenv."""
     found = {}
     text = " ".join(map(for_menu, command_line))
     wanted = any("$kernelopts" in kernel.options for kernel in kernels)
     if wanted or len(text) < ENVIRONMENT_SIZE // 2:
         found["kernelopts"] = text
-    if any("$" in word for word in command_line):
-        found[DOLLAR] = DOLLAR_VALUE
     return found
 
 
@@ -174,11 +173,12 @@ def render(
 
 def _entry(kernel: Kernel, command_line: Sequence[str]) -> list[str]:
     words: list[str] = []
+    variables = variables_for(command_line)
     for word in split(kernel.options):
         if word == "$kernelopts":
             words += map(for_menu, command_line)
-        elif not word.startswith("$"):
-            words.append(for_menu_of(word))
+        elif not (written := for_menu_of(word, variables)).startswith("$"):
+            words.append(written)
     lines = [
         f"menuentry '{_quote_name(kernel.title)}' --id '{_quote_name(kernel.version)}' --unrestricted {{",
         f"  linux {kernel.linux} {' '.join(words)}",
