@@ -28,8 +28,10 @@ from builder.files import (
 )
 from builder.image.build import DISK, Build, BuildOptions, Facts
 from builder.image.cache import choices, trees
+from builder.image.cache.clusters import Damaged
 from builder.image.finished import FinishedImage, log_of
 from builder.image.isolation import memory
+from builder.image.isolation.door import Request
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.isolation.wire import pack, unpack
 from builder.image.packages import bootstrap, dnf, keys, repomd
@@ -153,12 +155,39 @@ def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...], turn: 
         # Damaged, or gone meanwhile: the packages have to be there after all.
         build.facts = Facts()
         _choose(build, choice, rooms[Room.ONLINE])
+    if build.options.formats == ("qcow2",) and not build.options.keep:
+        # Nobody else wants to see the whole disk.
+        build.clusters = convert.know_clusters(build)
+    chosen = build.facts
+    try:
+        _make_image(build, kept, turn, rooms)
+    except Damaged as error:
+        assert build.clusters is not None
+        build.report.verbose(f"note: {error.message}: the disk is made again")
+        build.clusters.forget_promises()
+        build.facts = chosen
+        for path in (build.disk, *build.finished.glob("*")):
+            path.unlink(missing_ok=True)
+        _make_image(build, trees.find(build.tree_key), turn, rooms)
+    if before:
+        _note(build, before, at=0)
+
+
+def _make_image(
+    build: Build, kept: Path | None, turn: Turn, rooms: dict[Room, list[tuple[int, Stage]]]
+) -> None:
+    """Run the stages from the packages on.
+
+    Args:
+        kept: the installed tree from the cache.
+
+    Raises:
+        Damaged: a cluster that the inside has left out is not there any more.
+    """
     files = (build.disk, build.work / tree.SAVED.name) if build.options.keep else (build.disk,)
     with trees.offer(build, kept) as tree_offer:
         facts = _run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer, turn, files)
     build.facts = unpack(facts, Facts)
-    if before:
-        _note(build, before, at=0)
     _run_group(build, rooms[Room.HOST])
 
 
@@ -270,7 +299,7 @@ def _run_inside(
             log=build.log,
             binds=tuple(binds),
             network=room == Room.ONLINE or build.options.network,
-            requests=initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests,
+            requests=_requests(build, offer, turn),
             # Of all that a build alone may take the same part as of what its trees may.
             most=build.memory and build.memory * memory.MOST // build.options.memory_share,
             runner=build.runner,
@@ -278,6 +307,12 @@ def _run_inside(
     for path in files:
         idmap.take_back(path)
     return facts
+
+
+def _requests(build: Build, offer: trees.Offer, turn: Turn) -> dict[str, Request]:
+    """Return what the inside may ask for."""
+    clusters = {"clusters": build.clusters.take} if build.clusters else {}
+    return initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests | clusters
 
 
 def _make_for_inside(path: Path) -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 from builder import entries
 from builder.image.cache.clusters import Clusters
 from builder.image.cache.trees import words_to_pack, words_to_unpack
-from builder.image.disk import qcow2
+from builder.image.disk import borrowed, qcow2
+from builder.image.disk.filesystems.disk import Piece
 from builder.page import read_files
 from tests.rig.fixture.synthetic import SyntheticRepository
 from tests.support.disks import difference, tool
@@ -235,6 +238,67 @@ def test_clusters_that_are_damaged_are_compressed_again(disk: Path, tmp_path: Pa
         path.write_bytes(raw)
 
     assert convert(disk, image) == (1 if damaged == "image" else 7)
+
+
+def promise_again(bench: Bench) -> None:
+    """Let the indexes say that the image is as it was when they were made."""
+    folder = bench.folder / "cache/openstack-builder/clusters"
+    for entry in list(folder.iterdir()):
+        path, _, rest = entry.read_bytes().partition(b"\0")
+        info = os.stat(path)
+        state = struct.pack(">QQQQ", info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+        entries.store(path + b"\0" + state + rest[len(state) :], folder, entry.name[:64], files=9)
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["and is seen to be", "unseen"])
+def test_a_damaged_image_lends_nothing_to_the_one_that_replaces_it(
+    warm: Bench, tmp_path: Path, told: bool
+) -> None:
+    warm.build(text("before"))
+    # The middle of what is compressed: the disk's last clusters and tables are at the end.
+    with warm.image.open("r+b") as file:
+        for start in range(300_000, warm.image.stat().st_size - (2 << 20), 50_000):
+            file.seek(start)
+            file.write(b"damaged")
+    if told:
+        promise_again(warm)
+    cold = Bench(tmp_path, warm.repository)
+
+    said = warm.build(text("after"), "-v").stderr
+    cold.build(text("after"))
+
+    assert difference(warm.image, cold.image) == ""
+    assert ("the disk is made again" in said) == told
+
+
+def test_clusters_that_are_known_are_not_written_into_the_disk(disk: Path, tmp_path: Path) -> None:
+    cluster = qcow2.ZSTD.cluster
+    content, plain = disk.read_bytes(), tmp_path / "plain.qcow2"
+    # Two files, of which the second begins within a block, and something that the disk has already.
+    pieces = []
+    for number, (start, end) in enumerate(((0, 3 * cluster + 5000), (3 * cluster + 8192, len(content)))):
+        (tmp_path / f"file{number}").write_bytes(content[start:end])
+        padded = -(-end // 4096) * 4096
+        pieces.append(Piece(start, end, padded, os.fsencode(tmp_path / f"file{number}"), 0))
+    expected = bytearray(content)
+    expected[3 * cluster + 5000 : 3 * cluster + 8192] = bytes(3192)
+    disk.write_bytes(expected)
+    qcow2.convert(disk, plain)
+    with disk.open("wb") as file:
+        file.truncate(len(content))
+        file.seek(3 * cluster + 4096)
+        file.write(b"of a folder that was given up" * 50)
+    names = [hashlib.sha256(expected[at : at + cluster]).digest() for at in range(0, len(content), cluster)]
+
+    given = borrowed.settle(disk, pieces, cluster, {names[1], names[3], b"another"})
+
+    assert given == [(1, names[1]), (3, names[3])]
+    left = disk.read_bytes()
+    assert left[cluster : 2 * cluster] == bytes(cluster)
+    for number in (0, 2, 4, 5, 6, 7):
+        assert left[number * cluster : (number + 1) * cluster] == content[number * cluster :][:cluster]
+    assert borrowed.settle(disk, pieces, cluster, set()) == []
+    assert disk.read_bytes() == bytes(expected)
 
 
 def test_the_page_of_a_build_says_what_has_changed_and_a_trace_what_ran(bench: Bench, tmp_path: Path) -> None:

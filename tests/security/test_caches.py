@@ -9,7 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from builder.errors import BuildError
 from builder.image.cache import choices
+from builder.image.cache.clusters import Clusters
+from builder.image.disk import qcow2
 from builder.image.isolation.wire import WireError
 from builder.image.packages import repomd
 from builder.image.stages import initramfs
@@ -49,3 +52,37 @@ def test_an_initramfs_is_kept_before_scripts_and_not_after(tmp_path: Path) -> No
         first["keep initramfs"](KEY, b"of a script")
 
     assert asked(tmp_path)["initramfs"](KEY, b"") == b"of packages"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"x" * 39, id="half a row"),
+        pytest.param(Clusters.pack([(0, b"2" * 32)]), id="what was never promised"),
+    ],
+)
+def test_the_inside_names_only_clusters_that_were_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    clusters = Clusters(tmp_path / "image.qcow2", qcow2.ZSTD)
+
+    with pytest.raises(WireError):
+        clusters.take("", said)
+
+
+def test_a_cluster_behind_the_end_of_the_disk_gets_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    disk, image = tmp_path / "disk.raw", tmp_path / "image.qcow2"
+    disk.write_bytes(b"content " * 65536)
+    before = Clusters(image, qcow2.ZSTD)
+    qcow2.convert(disk, image, compressor=before)
+    before.keep()
+    clusters = Clusters(image, qcow2.ZSTD)
+    (name, *_) = clusters.promised
+    clusters.take("", Clusters.pack([(1 << 40, name)]))
+
+    with pytest.raises(BuildError, match="there is no cluster"):
+        qcow2.convert(disk, tmp_path / "new.qcow2", compressor=clusters)

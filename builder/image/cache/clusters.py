@@ -5,6 +5,11 @@ copied from it.
 An index says by the digest of a cluster's content where in an image it lies compressed, and the digest of
 that. The image is nobody's but the user's, and still nothing of it is believed: what does not have the digest
 is compressed anew. The bytes of the new image are the same without.
+
+The inside need not even write such a cluster: what lies in an image that nobody has touched since the index
+was made is promised to it, and it names what it has of that. Its word counts for its own image only: which
+content has which compressed bytes the outside has seen itself. Where a promise cannot be kept the build makes
+its disk again (`Damaged`).
 """
 
 from __future__ import annotations
@@ -14,16 +19,27 @@ import hashlib
 import os
 import stat
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 from builder import entries
+from builder.errors import BuildError
 from builder.files import cache_folder, digest_of
 from builder.image.disk.qcow2 import Anew, Format
+from builder.image.isolation.wire import WireError
 
 # So many indexes are kept, of some 100 kB a GB of image.
 MOST = 100
 # sha256 of the content; start and length in the image, 0 where it is not compressed there; sha256 of that.
 _ROW = struct.Struct(">32sQI32s")
+# What an image was when its index was made: inode, size, times of content and of the inode in nanoseconds.
+_STATE = struct.Struct(">QQQQ")
+# What the inside names: number of the cluster on the disk, sha256 of its content.
+_GIVEN = struct.Struct(">Q32s")
+
+
+class Damaged(BuildError):
+    """A cluster that was promised to the inside does not have its digest any more."""
 
 
 class Clusters:
@@ -37,10 +53,14 @@ class Clusters:
 
     def __init__(self, image: Path, format: Format, family: str | None = None) -> None:
         self._anew = Anew(format)
+        self.cluster = format.cluster
+        self._promised: set[bytes] = set()
+        self.given: dict[int, bytes] = {}
         self._folder = cache_folder("clusters")
         self._image = image
         names = [str(image), *([family] if family else [])]
-        self._keys = [digest_of([name, format.version, format.cluster]) for name in names]
+        # The number is that of the index's form.
+        self._keys = [digest_of([2, name, format.version, format.cluster]) for name in names]
         self._known: dict[bytes, tuple[int, int, int, bytes]] = {}
         self._rows: list[bytes] = []
         self._old: dict[Path, int] = {}
@@ -48,22 +68,68 @@ class Clusters:
             self._learn(key)
 
     def _learn(self, key: str) -> None:
-        """Read an index: the path of its image, a zero byte, rows."""
+        """Read an index: the path of its image, a zero byte, the state of the image, rows."""
         index = entries.load(self._folder, key)
         if index is None:
             return
-        path, _, rows = index.partition(b"\0")
+        path, _, rest = index.partition(b"\0")
+        state, rows = rest[: _STATE.size], rest[_STATE.size :]
         old = Path(os.fsdecode(path))
         if old in self._old or len(rows) % _ROW.size:
             return
         with contextlib.suppress(OSError):
             file = os.open(old, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-            if not stat.S_ISREG(os.fstat(file).st_mode):
+            info = os.fstat(file)
+            if not stat.S_ISREG(info.st_mode):
                 os.close(file)
                 return
             self._old[old] = file
+            untouched = state == _state(info)
             for name, start, length, digest in _ROW.iter_unpack(rows):
-                self._known.setdefault(name, (file, start, length, digest))
+                place = self._known.setdefault(name, (file, start, length, digest))
+                if untouched and length and place[0] == file:
+                    self._promised.add(name)
+
+    @property
+    def promised(self) -> frozenset[bytes]:
+        """The sha256 of each cluster that the inside need not write."""
+        return frozenset(self._promised)
+
+    def forget_promises(self) -> None:
+        """Promise nothing any more."""
+        self._promised.clear()
+        self.given.clear()
+
+    @staticmethod
+    def pack(given: Iterable[tuple[int, bytes]]) -> bytes:
+        """Return what the inside says of its clusters: number and sha256 of each that it has not written."""
+        return b"".join(_GIVEN.pack(*one) for one in given)
+
+    def take(self, _: str, content: bytes) -> bytes:
+        """Take what the inside says (`Request`).
+
+        Raises:
+            WireError: it has another form, or names what was not promised.
+        """
+        if len(content) % _GIVEN.size:
+            raise WireError("the build sandbox sent no valid list of clusters")
+        self.given = dict(_GIVEN.iter_unpack(content))
+        if not self._promised.issuperset(self.given.values()):
+            raise WireError("the build sandbox names a cluster that nobody knows")
+        return b""
+
+    def copy(self, number: int) -> tuple[bytes, bytes]:
+        """Return what `compress` would of a cluster that the inside has named.
+
+        Raises:
+            Damaged: it is not there any more.
+        """
+        name = self.given[number]
+        file, start, length, digest = self._known[name]
+        packed = os.pread(file, length, start)
+        if hashlib.sha256(packed).digest() != digest:
+            raise Damaged("the image that is replaced was changed while another one was built")
+        return name + digest, packed
 
     def compress(self, data: bytes) -> tuple[bytes, bytes]:
         """Return the digests of a cluster and of what it is compressed to, and that."""
@@ -86,6 +152,12 @@ class Clusters:
         for file in self._old.values():
             os.close(file)
         self._old.clear()
-        content = os.fsencode(self._image) + b"\0" + b"".join(self._rows)
+        state = _state(self._image.stat())
+        content = os.fsencode(self._image) + b"\0" + state + b"".join(self._rows)
         for key in self._keys:
             entries.store(content, self._folder, key, files=MOST)
+
+
+def _state(info: os.stat_result) -> bytes:
+    """Return what tells whether anybody has touched a file: no program can set the time of an inode."""
+    return _STATE.pack(info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)

@@ -17,8 +17,8 @@ import os
 import struct
 import zlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -79,26 +79,38 @@ ZLIB = Format(cluster_bits=16, compression=0, compress=_deflate, version=f"zlib 
 class Compressor(Protocol):
     """Compresses the clusters of one file."""
 
+    @property
+    def given(self) -> Mapping[int, bytes]:
+        """Clusters of which the disk file need not have the content: their numbers, and something of it."""
+
     def compress(self, data: bytes) -> tuple[bytes, bytes]:
         """Return a name for the cluster `data`, and what it was compressed to: nothing where that is no less.
 
         Called from several threads.
         """
 
+    def copy(self, number: int) -> tuple[bytes, bytes]:
+        """Return the same of a cluster of `given`, never nothing. Called from several threads."""
+
     def placed(self, name: bytes, start: int, packed: bytes) -> None:
         """Learn that the cluster of that name lies at byte `start` of the file (0 where it is plain)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Anew:
     """Compresses every cluster."""
 
     format: Format
+    given: Mapping[int, bytes] = field(default_factory=dict)
 
     def compress(self, data: bytes) -> tuple[bytes, bytes]:
         """Do it; clusters have no names."""
         packed = self.format.compress(data)
         return b"", packed if len(packed) < len(data) else b""
+
+    def copy(self, number: int) -> tuple[bytes, bytes]:
+        """There is none."""
+        raise KeyError(number)
 
     def placed(self, name: bytes, start: int, packed: bytes) -> None:
         """Forget it."""
@@ -145,7 +157,10 @@ class _Writer:
         self.entries = array("Q", bytes(8 * -(-size // format.cluster)))
 
     def write(self, source: BinaryIO, progress: Callable[[float], None]) -> None:
-        clusters = allocated(source, self.format.cluster)
+        given = self.compressor.given
+        clusters = sorted({*allocated(source, self.format.cluster), *given})
+        if clusters and clusters[-1] >= len(self.entries):
+            raise BuildError(f"there is no cluster {clusters[-1]} in a disk of {len(self.entries)}")
         for done, (number, name, packed, data) in enumerate(self._packed(source, clusters), 1):
             start = self.end if packed else 0
             if packed:
@@ -162,6 +177,8 @@ class _Writer:
         zeroes = bytes(self.format.cluster)
 
         def pack(number: int) -> _Packed:
+            if number in self.compressor.given:
+                return number, *self.compressor.copy(number), b""
             data = os.pread(source.fileno(), len(zeroes), number * len(zeroes)).ljust(len(zeroes), b"\0")
             if data == zeroes:
                 return number, b"", b"", b""

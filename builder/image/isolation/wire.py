@@ -21,6 +21,7 @@ T = TypeVar("T")
 LONGEST_TEXT = 1 << 20
 MOST_ITEMS = 100_000
 _LARGEST_NUMBER = 1 << 63
+_SCALARS = (str, int, bool)
 
 
 class WireError(BuildError):
@@ -29,6 +30,8 @@ class WireError(BuildError):
 
 def pack(value: Any) -> Any:
     """Return `value` (a dataclass, or plain data) as JSON's types."""
+    if type(value) in _SCALARS:
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: pack(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, list | tuple):
@@ -51,6 +54,8 @@ def unpack(value: Any, kind: type[T]) -> T:
 
 
 def _unpack(value: Any, kind: Any, where: str) -> Any:
+    if kind in _SCALARS:
+        return _scalar(value, kind, where)
     origin = typing.get_origin(kind)
     if origin in (Union, types.UnionType):
         inner = [one for one in typing.get_args(kind) if one is not types.NoneType]
@@ -60,6 +65,11 @@ def _unpack(value: Any, kind: Any, where: str) -> Any:
     if origin is dict:
         _check(isinstance(value, dict) and len(value) <= MOST_ITEMS, where)
         inside = typing.get_args(kind)[1]
+        if inside in _SCALARS:  # some ten thousand files
+            for name, one in value.items():
+                _scalar(name, str, where)
+                _scalar(one, inside, where)
+            return dict(value)
         return {_unpack(name, str, where): _unpack(one, inside, where) for name, one in value.items()}
     if dataclasses.is_dataclass(kind):
         return _object(value, typing.cast("type", kind), where)
@@ -87,11 +97,12 @@ def _object(value: Any, kind: type, where: str) -> Any:
 def _scalar(value: Any, kind: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    _check(type(value) is kind, where)
-    if kind is str:
-        _check(len(value) <= LONGEST_TEXT, where)
-    if kind is int:
-        _check(abs(value) < _LARGEST_NUMBER, where)
+    if (
+        type(value) is not kind
+        or (kind is str and len(value) > LONGEST_TEXT)
+        or (kind is int and abs(value) >= _LARGEST_NUMBER)
+    ):
+        _check(False, where)
     return value
 
 

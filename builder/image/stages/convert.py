@@ -17,7 +17,7 @@ from builder.manifest import COMPRESSED
 
 def run(build: Build) -> str:
     """Write and check each file; say how large they are."""
-    build.finished.mkdir(mode=0o755)
+    build.finished.mkdir(mode=0o755, exist_ok=True)
     for format in build.options.formats:
         path = build.finished / f"{build.plan.name}.{format}"
         if format == "qcow2":
@@ -45,14 +45,23 @@ def run(build: Build) -> str:
     return ", ".join(f"{kind} {size:.0f} MB" for kind, size in sizes)
 
 
+def know_clusters(build: Build) -> Clusters:
+    """Return what is known of clusters of images like this one."""
+    image = build.options.out / build.plan.name / f"{build.plan.name}.qcow2"
+    return Clusters(image, _format(build), build.tree_key)
+
+
+def _format(build: Build) -> qcow2.Format:
+    return qcow2.ZLIB if build.options.compat else qcow2.ZSTD
+
+
 def _write_qcow2(build: Build, path: Path) -> None:
     """Write it; clusters that the image to be replaced, or a sibling, has too are copied from there."""
-    format = qcow2.ZLIB if build.options.compat else qcow2.ZSTD
-    build.clusters = Clusters(build.options.out / build.plan.name / path.name, format, build.tree_key)
+    build.clusters = build.clusters or know_clusters(build)
     qcow2.convert(
         build.disk,
         path,
-        format=format,
+        format=_format(build),
         compressor=build.clusters,
         progress=_progress(build, "qcow2"),
     )

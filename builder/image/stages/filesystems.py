@@ -7,8 +7,9 @@ from pathlib import Path
 
 from builder.image import manifest
 from builder.image.build import Build
-from builder.image.disk import bootloader, filesystems, layout, table
-from builder.image.disk.filesystems.disk import DiskFile
+from builder.image.cache.clusters import Clusters
+from builder.image.disk import bootloader, borrowed, filesystems, layout, table
+from builder.image.disk.filesystems.disk import DiskFile, Piece
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.volumes.metadata import write_groups
 from builder.image.isolation.bare_room import bare_room
@@ -41,6 +42,9 @@ def run(build: Build) -> str:
         if mount.mountpoint not in sources:
             sources[mount.mountpoint] = tree.below(sources, mount.mountpoint)
     SCRATCH.mkdir()
+    pieces: list[Piece] = []
+    # Where no cluster is known, what a writer writes at once costs less.
+    known = build.clusters.promised if build.clusters else frozenset()
     memory = build.share_of(available_memory())
     with bare_room(readable=[SOURCES], writable=[build.disk, SCRATCH], memory=memory) as room:
         table.write_table(build.disk, placed, runner=build.runner, child=room.child)
@@ -52,9 +56,13 @@ def run(build: Build) -> str:
             work=SCRATCH,
             xfs=build.target.xfs,
             child=room.child,
+            borrowed=pieces if known else None,
         )
         filesystems.write_all(disk, placed, sources)
     bootloader.embed(tree.path("/"), build.disk, placed)
+    if build.clusters and known:
+        given = borrowed.settle(build.disk, pieces, build.clusters.cluster, known)
+        build.ask("clusters", "", Clusters.pack(given))
     build.facts.os = manifest.read_os_release(tree.path("/"))
     used = sum(usage.bytes for usage in content.values())
     return f"{placed.size >> 20} MiB, {used / 1e6:.0f} MB used"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from pathlib import Path
 
 from builder import entries
@@ -22,7 +23,7 @@ from builder.image.isolation.sandbox import run_in_image
 from builder.image.isolation.wire import WireError
 from builder.image.tree import tree
 from builder.image.tree.cpio import device_nodes
-from builder.image.tree.files import changed_since
+from builder.image.tree.files import TreePath, changed_since
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
 from builder.image.turns import Turn
 from builder.kickstart.disk.boot import has_loader
@@ -119,15 +120,29 @@ def _put(kernel: str, content: bytes) -> None:
 
 def digest_inputs() -> str:
     """Return the digest of what dracut reads besides the packages' programs."""
-    found = {}
+    found: dict[str, str] = {}
     for name in INPUTS:
         top = tree.path(name)
-        for path in sorted([top, *top.rglob("*")]):
-            if path.is_symlink():
-                found[str(path)] = path.readlink()
-            elif path.is_file():
-                found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        _look(top, found)
+        if top.is_symlink():
+            for path in top.iterdir():
+                _look(path, found)
     return digest_of(found)
+
+
+def _look(path: TreePath, found: dict[str, str]) -> None:
+    """Enter a path with the digest of the file, or what the link says, and what is below the folder."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(mode):
+        found[str(path)] = path.readlink()
+    elif stat.S_ISREG(mode):
+        found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    elif stat.S_ISDIR(mode):
+        for child in path.iterdir():
+            _look(child, found)
 
 
 def requests(build: Build, folder: Path, turn: Turn) -> dict[str, Request]:

@@ -99,7 +99,7 @@ def _write_in_pieces(
     end = disk.file.stat().st_size
     try:
         os.truncate(disk.file, end + placed.size)
-        writer.write(disk, replace(placed, start=end), sources)
+        writer.write(replace(disk, borrowed=None), replace(placed, start=end), sources)
         pieces, at = [], end
         for piece in placed.pieces:
             pieces.append((at, piece.size, piece.start))

@@ -8,10 +8,21 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from builder.runner import ORDINARY, Child, Completed, Runner
 
 _PIECE = 1 << 20
+
+
+class Piece(NamedTuple):
+    """Bytes `start` to `end` of a disk: up to `full` those of a file from byte `at` on, then zeroes."""
+
+    start: int
+    full: int
+    end: int
+    path: bytes
+    at: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +30,9 @@ class DiskFile:
     """A disk file.
 
     `epoch`: no time in its file systems is later. `work`: folder for small files of writers. `xfs`: features
-    of the target's xfs (see `builder.targets`). `child`: how programs are started.
+    of the target's xfs (see `builder.targets`). `child`: how programs are started. `borrowed`, where there is
+    one, may get the data of files from a writer that knows where they belong, in place of the disk file: they
+    are written later (`builder.image.disk.borrowed`).
     """
 
     file: Path
@@ -28,6 +41,7 @@ class DiskFile:
     work: Path
     xfs: Mapping[str, int] = field(default_factory=dict)
     child: Child = ORDINARY
+    borrowed: list[Piece] | None = None
 
     def run(
         self,

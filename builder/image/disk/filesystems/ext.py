@@ -101,7 +101,7 @@ class ExtWriter:
         """Write it by our own writer; say whether that knows its features, which --mkfsoptions may name."""
         self._make(disk, placed, source, filled=False)
         with holding(placed):
-            return ext4.fill(disk.file, placed.start, source, epoch=disk.epoch)
+            return ext4.fill(disk, placed.start, source)
 
     def _make(self, disk: DiskFile, placed: PlacedContent, source: Path | None, *, filled: bool) -> None:
         """Make it by mke2fs, with the content of the source or empty."""

@@ -11,30 +11,30 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.ext4.content import Content
 from builder.image.disk.filesystems.ext4.inodes import Inodes
 from builder.image.disk.filesystems.ext4.space import Space
 
 
-def fill(disk_file: Path, offset: int, source: Path, *, epoch: int) -> bool:
-    """Fill the empty ext4 at `offset` of a disk file; say whether it is one that we can.
+def fill(disk: DiskFile, offset: int, source: Path) -> bool:
+    """Fill the empty ext4 at byte `offset` of a disk; say whether it is one that we can.
 
     Args:
         source: the folder whose content it gets.
-        epoch: in seconds; no time is later.
 
     Raises:
         NoRoom: the content does not fit.
         CannotHold: naming the path, and why.
     """
-    descriptor = os.open(disk_file, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = os.open(disk.file, os.O_RDWR | os.O_CLOEXEC)
     try:
         space = Space(descriptor, offset)
         if not space.is_known:
             return False
         space.load()
-        inodes = Inodes(space, epoch=epoch)
-        Content(space, inodes).fill(source)
+        inodes = Inodes(space, epoch=disk.epoch)
+        Content(space, inodes, disk.borrowed).fill(source)
         space.finish(inodes.folders)
     finally:
         os.close(descriptor)

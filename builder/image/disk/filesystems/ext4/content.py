@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from builder.image.disk.filesystems.disk import Piece
 from builder.image.disk.filesystems.ext4.attributes import put_attributes
 from builder.image.disk.filesystems.ext4.folders import FOLDER, Name, fill_blocks, pack_block
 from builder.image.disk.filesystems.ext4.inodes import EXTENTS_FLAG, Extent, Fork, Inodes, device_fork
@@ -70,15 +71,19 @@ class _File(NamedTuple):
 
 
 class Content:
-    """Fills one file system from one folder."""
+    """Fills one file system from one folder.
 
-    def __init__(self, space: Space, inodes: Inodes) -> None:
+    Args:
+        borrowed: gets the data of files, if there is one (`DiskFile.borrowed`).
+    """
+
+    def __init__(self, space: Space, inodes: Inodes, borrowed: list[Piece] | None = None) -> None:
         self.space, self.inodes = space, inodes
         self._folders: list[_Folder] = []
         self._others: list[tuple[TreeEntry, int]] = []
         self._numbers: dict[tuple[int, int], int] = {}
         self._links: dict[int, int] = {}
-        self._data = _Data(space)
+        self._data = _Data(space) if borrowed is None else _Borrowed(space, borrowed)
 
     def fill(self, source: Path) -> None:
         """Put everything below `source` into the file system.
@@ -291,6 +296,24 @@ class _Data:
         if self._filled:
             self._space.put(self._start // self._space.block, self._held[: self._filled])
         self._start, self._filled = self._start + self._filled, 0
+
+
+class _Borrowed:
+    """Notes which data belong where, in place of `_Data`."""
+
+    def __init__(self, space: Space, pieces: list[Piece]) -> None:
+        self._space, self._pieces = space, pieces
+
+    def write(self, path: bytes, extents: Sequence[Extent], size: int) -> None:
+        """Note where a file's data belong."""
+        block = self._space.block
+        for extent in extents:
+            start, at = self._space.offset + extent.block * block, extent.first * block
+            end = start + extent.length * block
+            self._pieces.append(Piece(start, min(end, start + size - at), end, path, at))
+
+    def flush(self) -> None:
+        """Nothing is held."""
 
 
 def _rows(files: Sequence[_File], block: int, top: int) -> Iterator[list[_File]]:
