@@ -299,7 +299,7 @@ def _run_inside(
             log=build.log,
             binds=tuple(binds),
             network=room == Room.ONLINE or build.options.network,
-            requests=_requests(build, offer, turn),
+            requests=requests_of(build, offer, turn),
             # Of all that a build alone may take the same part as of what its trees may.
             most=build.memory and build.memory * memory.MOST // build.options.memory_share,
             runner=build.runner,
@@ -309,10 +309,18 @@ def _run_inside(
     return facts
 
 
-def _requests(build: Build, offer: trees.Offer, turn: Turn) -> dict[str, Request]:
+def requests_of(build: Build, offer: trees.Offer, turn: Turn) -> dict[str, Request]:
     """Return what the inside may ask for."""
-    clusters = {"clusters": build.clusters.take} if build.clusters else {}
-    return initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests | clusters
+    found = initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests
+    if build.clusters:
+        found["clusters"] = build.clusters.take
+    share = found["share"]
+
+    def share_what_is_kept(text: str, content: bytes) -> bytes:
+        offer.finish()
+        return share(text, content)
+
+    return found | {"share": share_what_is_kept}
 
 
 def _make_for_inside(path: Path) -> None:

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from builder import entries
 from builder.errors import BuildError
-from builder.image.cache import choices
+from builder.image.cache import choices, trees
 from builder.image.cache.clusters import Clusters
 from builder.image.disk import qcow2
 from builder.image.isolation.wire import WireError
 from builder.image.packages import repomd
+from builder.image.pipeline import requests_of
 from builder.image.stages import initramfs
 from builder.image.turns import ALONE
 
@@ -52,6 +55,48 @@ def test_an_initramfs_is_kept_before_scripts_and_not_after(tmp_path: Path) -> No
         first["keep initramfs"](KEY, b"of a script")
 
     assert asked(tmp_path)["initramfs"](KEY, b"") == b"of packages"
+
+
+def test_no_script_begins_before_the_kept_tree_has_its_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    waits, shared, digested = threading.Event(), threading.Event(), []
+    digest_of_file = entries.digest_of_file
+
+    def digest_late(path: Path) -> str:
+        waits.wait()
+        digested.append(shared.is_set())
+        return digest_of_file(path)
+
+    monkeypatch.setattr(entries, "digest_of_file", digest_late)
+    build = cast(
+        "Any",
+        SimpleNamespace(
+            tree_key=KEY,
+            clusters=None,
+            facts=SimpleNamespace(packages=(), installed_size=0),
+            plan=SimpleNamespace(packages=SimpleNamespace(docs=True, languages=None)),
+        ),
+    )
+    with trees.offer(build, None) as offer:
+        asked = requests_of(build, offer, ALONE)
+        assert asked["keep tree"]("", b"") == b""
+        with pytest.raises(WireError, match="twice"):
+            asked["keep tree"]("", b"")
+
+        def share() -> None:
+            asked["share"]("", b"")
+            shared.set()
+
+        script = threading.Thread(target=share)
+        script.start()
+        assert not shared.wait(0.2)
+        waits.set()
+        script.join()
+
+    assert digested == [False]
+    assert [path.name[:64] for path in (tmp_path / "openstack-builder/trees").iterdir()] == [KEY]
 
 
 @pytest.mark.parametrize(

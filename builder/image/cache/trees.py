@@ -15,8 +15,9 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder import entries, idmap
@@ -94,40 +95,52 @@ def find(key: str | None) -> Path | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:
-    """What the inside gets: files to see, and what it may ask for."""
+    """What the inside gets: files to see, and what it may ask for.
+
+    `finish` waits until what it asked for is done: no script may begin before.
+    """
 
     binds: tuple[Bind, ...] = ()
     requests: dict[str, Request]
+    finish: Callable[[], None]
 
 
-NOTHING = Offer(requests={})
+NOTHING = Offer(requests={}, finish=lambda: None)
 
 
 @contextlib.contextmanager
 def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
     """Yield what the inside is to get: the archive `entry`, or a file to make one in, where it has a key."""
     if entry is not None:
-        yield Offer(binds=(Bind(source=entry, target=os.fspath(KEPT)),), requests={})
+        yield replace(NOTHING, binds=(Bind(source=entry, target=os.fspath(KEPT)),))
         return
     key, folder = build.tree_key, cache_folder("trees")
     # The disk and the qcow2 need room as well, and more than a cache does.
     if key is None or shutil.disk_usage(folder).free < 4 * build.facts.installed_size:
         yield NOTHING
         return
-    with work_folder(folder, "tree") as work:
+    with work_folder(folder, "tree") as work, ThreadPoolExecutor(1) as pool:
         new = work / NEW.name
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         idmap.hand_over(new)
 
+        kept: list[Future[Path]] = []
+
         def keep(_: str, __: bytes) -> bytes:
             # Once: scripts may have run before any other time.
-            if not new.exists():
+            if kept:
                 raise WireError("the build sandbox asks twice to keep a tree")
-            entries.keep(new, folder, key, files=MOST, size=LARGEST)
+            # Its digest is computed while the inside goes on.
+            kept.append(pool.submit(entries.keep, new, folder, key, files=MOST, size=LARGEST))
             return b""
 
+        def finish() -> None:
+            for entry in kept:
+                entry.result()
+
         bind = Bind(source=new, target=os.fspath(NEW), writable=True)
-        yield Offer(binds=(bind,), requests={"keep tree": keep})
+        yield Offer(binds=(bind,), requests={"keep tree": keep}, finish=finish)
+        finish()
 
 
 def unpack_kept(build: Build) -> bool:
