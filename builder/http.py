@@ -351,7 +351,7 @@ def _words(reason: object) -> str:
 
 def _hint(status: int | None) -> str:
     if status in (401, 403):
-        return "a name and a password may stand in the address: https://NAME:PASSWORD@host/…"
+        return "a name and a password may be given in the address: https://NAME:PASSWORD@host/…"
     if status is None:
-        return "is there a network? http_proxy, https_proxy and SSL_CERT_FILE of the environment count"
+        return "is there a network? http_proxy, https_proxy and SSL_CERT_FILE of the environment are used"
     return "check the address"

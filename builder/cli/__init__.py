@@ -160,7 +160,7 @@ def refuse_empty(argv: Sequence[str]) -> None:
         raise InputError(problems=problems)
 
 
-_EMPTY = "is a variable unset? leave the option out where nothing is meant"
+_EMPTY = "is a variable unset? leave the option out if you mean none"
 
 
 def run(args: argparse.Namespace, report: Report) -> int:

@@ -50,9 +50,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         for line in show(found):
             report.result(line)
     counts = [sum(finding.level is level for finding in found) for level in Level]
-    report.note(
-        f"{len(args.file)} RPMs: {counts[0]} errors, {counts[1]} warnings, {counts[2]} that nobody knows"
-    )
+    report.note(f"{len(args.file)} RPMs: {counts[0]} errors, {counts[1]} warnings, {counts[2]} unknown")
     return int(bool(counts[0] or (args.strict and found)))
 
 

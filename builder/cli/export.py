@@ -21,7 +21,7 @@ EXAMPLE = """\
   openstack-builder export dib jeos-fedora-45 dib/
   cd dib && ./build
 
-What elements cannot express is refused with file and line; what is lost stands in the README."""
+What elements cannot express is refused with file and line; what is lost is listed in the README."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -147,14 +147,14 @@ def _check(args: argparse.Namespace) -> None:
     if args.jobs < 1:
         raise InputError(f"--jobs {args.jobs}: must be at least 1")
     if args.compat and "qcow2" not in args.format:
-        raise InputError(f"--compat is about qcow2, --format is {','.join(args.format)}")
+        raise InputError(f"--compat is for qcow2, and --format is {','.join(args.format)}")
     for path in args.keep_file:
         if not re.fullmatch(r"(/[^/\0]+)+", path):
             raise InputError(f"--keep-file {path}: not a path of the image", hint="such as /etc/machine-id")
     if args.engine == "dib":
         _check_dib(args)
     if args.name and len(args.image) > 1:
-        raise InputError(f"--name {args.name}: {len(args.image)} images cannot have one name")
+        raise InputError(f"--name {args.name}: {len(args.image)} images cannot share one name")
 
 
 def _read_all(args: argparse.Namespace) -> list[ImageRequest]:

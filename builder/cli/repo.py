@@ -83,7 +83,7 @@ def find_folders(folder: Path) -> tuple[Found, ...]:
         raise InputError(problems=problems)
     if not found:
         raise InputError(
-            f"{folder}: no RPM in it", hint="openstack-builder rpm makes some, in out/rpm/TARGET"
+            f"{folder}: no RPM in it", hint="build some first: openstack-builder rpm PACKAGE -t TARGET"
         )
     return tuple(found)
 

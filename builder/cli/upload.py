@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--import", dest="method", choices=METHODS, metavar="METHOD",
                        help=f"have the cloud import it: {', '.join(METHODS)}")  # fmt: skip
     where.add_argument("--uri", metavar="URL", help="address from which web-download gets the same bytes")
-    what = parser.add_argument_group("what it is to be")
+    what = parser.add_argument_group("fields of the image")
     what.add_argument("--disk-format", metavar="FORMAT", choices=tuple(FORMATS),
                       help=f"convert it on the way: {', '.join(FORMATS)} (default: the file's)")  # fmt: skip
     what.add_argument(
@@ -166,7 +166,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.member and args.visibility not in (None, "shared"):
         problems.append(Problem(message=f"--member shares an image, --visibility is {args.visibility}"))
     if args.rotate is not None and args.hidden:
-        problems.append(Problem(message="--rotate and --hidden: the image that bears the name is shown"))
+        problems.append(
+            Problem(message="--rotate and --hidden: the image that takes the name is always shown")
+        )
     if problems:
         raise InputError(problems=problems)
 

@@ -161,7 +161,7 @@ def _explain(error: CommandFailed, build: Build) -> CommandFailed:
     where = f" in {ran[-1]}" if ran else ""
     return CommandFailed(
         f"diskimage-builder failed{where}: {lines[-1].strip() if lines else error.message}",
-        hint="the log has all that it said",
+        hint="the log has its whole output",
         log=build.log,
     )
 

@@ -44,7 +44,7 @@ def check_scripts(plan: ImagePlan) -> Iterator[Problem]:
                 hint="let it run in the image, or build with openstack-builder image",
             )
         if END in script.body.splitlines():
-            yield Problem(where=str(script.place), message=f"a script may not hold the line {END}")
+            yield Problem(where=str(script.place), message=f"a script must not contain the line {END}")
 
 
 def phase_scripts(plan: ImagePlan) -> Iterator[tuple[str, str]]:

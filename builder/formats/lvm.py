@@ -142,7 +142,7 @@ def _read_text(read: Callable[[int, int], bytes], area: int) -> str:
         raise LvmError("the metadata area is empty")
     raw = read(area + place, size)
     if checksum(raw) != _number("<I", header, 56):
-        raise LvmError("the metadata have a wrong checksum")
+        raise LvmError("the metadata has a wrong checksum")
     return raw.rstrip(b"\0").decode("utf-8", "replace")
 
 
@@ -159,7 +159,7 @@ def parse(text: str) -> Section:
     for match in _TOKEN.finditer(text):
         # Here at once: a quote without an end is looked for to the end of the text, again and again.
         if match[4]:
-            raise LvmError(f"the metadata are not LVM's: {match[0]!r}")
+            raise LvmError(f"the metadata is not LVM's: {match[0]!r}")
         if not match[0].startswith("#"):
             tokens.append(match)
     top: Section = {}
@@ -196,7 +196,7 @@ def parse(text: str) -> Section:
                 open_sections[-1][word[2]] = value(tokens[position])
             position += 1
         else:
-            raise LvmError(f"the metadata are not LVM's: {word[0]!r}")
+            raise LvmError(f"the metadata is not LVM's: {word[0]!r}")
     return top
 
 
@@ -204,7 +204,7 @@ def _read_group(identity: str, text: str) -> PhysicalVolume:
     parsed = parse(text)
     found = [(name, one) for name, one in parsed.items() if isinstance(one, dict)]
     if len(found) != 1:
-        raise LvmError("the metadata hold no volume group")
+        raise LvmError("the metadata has no volume group")
     name, group = found[0]
     try:
         extent = _count(group["extent_size"]) * SECTOR
@@ -217,7 +217,7 @@ def _read_group(identity: str, text: str) -> PhysicalVolume:
             for key, one in group.get("logical_volumes", {}).items()
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise LvmError(f"the metadata of {name} lack {error}") from error
+        raise LvmError(f"the metadata of {name} lacks {error}") from error
     return PhysicalVolume(identity, name, volumes)
 
 

@@ -49,7 +49,7 @@ def rows(text: str, count: int) -> Iterator[tuple[str, ...]]:
         for end in " " * (count - 1) + "\n":
             match = _PART.match(text, place)
             if match is None or text[match.end() : match.end() + 1] != end:
-                raise BuildError("rpm's answer cannot be read: its database is damaged, or made to deceive")
+                raise BuildError("rpm's answer cannot be read: its database is damaged, or was forged")
             found.append((match[1] or "").replace("'\\''", "'"))
             place = match.end() + 1
         yield tuple(found)

@@ -234,7 +234,7 @@ class Images:
         }
         hint = hints.get(answer.status)
         if answer.status in RETRYABLE:
-            hint = "the cloud is in trouble: try again later"
+            hint = "the cloud has a problem: try again later"
         reason = f": {answer.reason}" if answer.reason else ""
         return RemoteError(f"cloud {self.cloud.name}: {what}: HTTP {answer.status}{reason}", hint=hint)
 

@@ -126,7 +126,7 @@ class Transfer:
             if attempt > self._images.retries:
                 raise RemoteError(
                     f"{problem}; given up after {attempt} tries",
-                    hint="try again later: the network or the cloud is in trouble",
+                    hint="try again later: the network or the cloud has a problem",
                 )
             self._images.wait_before_retry(attempt, problem, answer)
             if self._settle(arrived=body.sent == self._local.size):

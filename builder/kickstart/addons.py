@@ -63,7 +63,7 @@ def check_addons(ks: Kickstart) -> None:
                 ks.findings.error(
                     read.header.place,
                     f"%addon {name}: its profile is not applied",
-                    "run oscap xccdf eval --remediate in a %post script, and take the add-on out",
+                    "run oscap xccdf eval --remediate in a %post script, and remove the add-on",
                 )
         elif not name:
             ks.findings.error(read.header.place, "%addon without a name")

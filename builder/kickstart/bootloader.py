@@ -51,14 +51,16 @@ def plan_bootloader(ks: Kickstart, family: TargetFamily, kdump: Kdump | None) ->
         )
     if append.count('"') % 2:
         ks.findings.error(
-            line.place, "bootloader --append: a quote is not closed", "the kernel would take the rest as one"
+            line.place,
+            "bootloader --append: a quote is not closed",
+            "the kernel would read the rest as one argument",
         )
     disabled = bool(line.get("disabled", False))
     for word in split(append) if not disabled and location != "none" else ():
         if spoiled(word, hexadecimal=reads_hexadecimal(family)):
             ks.findings.error(
                 line.place,
-                f"bootloader --append: {word}: GRUB gives the kernel a backslash before each ' and \\ of it",
+                f"bootloader --append: {word}: GRUB adds a backslash before each ' and \\ of it",
                 "write the argument without them",
             )
     return Bootloader(

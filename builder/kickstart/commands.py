@@ -17,19 +17,19 @@ from builder.kickstart.settings.network import Network
 from builder.kickstart.settings.security import Security
 from builder.kickstart.settings.services import Services
 
-_INSTALLER = "steers the installer's own screens and steps"
+_INSTALLER = "controls the installer's own screens and steps"
 _ONE_DISK = "an image has one disk"
 _NEW_DISK = "the disk of an image is always new"
 _TLS_FILES = (
-    "certificates of a repository are not handled",
+    "certificates of a repository are not supported",
     "trust the authority on this host, or mirror the repository",
 )
 _ENCRYPTION = (
-    "encryption is not built",
+    "encryption is not supported",
     "leave it out: a cloud encrypts volumes itself, and a key in an image is not a secret",
 )
 _EXISTING_VOLUME = ("the disk of an image is new, there is nothing to reuse", "remove it")
-_THIN = ("thin pools and caches are not built", "write a linear volume: logvol with --size or --grow")
+_THIN = ("thin pools and caches are not supported", "write a linear volume: logvol with --size or --grow")
 _EXISTING = (
     "needs a disk that holds partitions already, and the disk of an image is new",
     "give --size (and --grow) and let the layout be made",
@@ -62,7 +62,7 @@ _PARTITION = honoured(
         "--noformat --resize": _EXISTING,
         "--onbiosdisk --start --end": ("places on the disk are chosen by the layout", "leave it out"),
         "--bytes-per-inode --fsprofile": (
-            "is not handled",
+            "is not supported",
             "give mke2fs's options in --mkfsoptions, such as -i 8192 or -T small",
         ),
         **_HARDWARE_ENCRYPTED,
@@ -109,7 +109,7 @@ COMMANDS: dict[str, CommandRow] = {
         "--ftp --smtp --use-system-defaults",
         refused={
             "--telnet": ("has no service of that name any more", "write --port=23:tcp"),
-            "--high --medium": ("levels went with Red Hat Linux 9", "write --enabled"),
+            "--high --medium": ("levels ended with Red Hat Linux 9", "write --enabled"),
         },
         sets=Security,
     ),
@@ -148,11 +148,11 @@ COMMANDS: dict[str, CommandRow] = {
         replaced={"--extlinux --sdboot --useLilo": _GRUB},
         refused={
             "--md5pass": (
-                "GRUB takes no MD5 hash any more",
+                "GRUB no longer takes MD5 hashes",
                 "write --iscrypted --password=, with what grub2-mkpasswd-pbkdf2 prints",
             ),
-            "--default": ("is not handled", "name the one kernel wanted in %packages"),
-            "--nombr": ("is not handled", "write --location=none"),
+            "--default": ("is not supported", "name the one kernel wanted in %packages"),
+            "--nombr": ("is not supported", "write --location=none"),
         },
     ),
     "zerombr": honoured(),
@@ -183,7 +183,7 @@ COMMANDS: dict[str, CommandRow] = {
             "--cachepvs": _THIN,
             "--noformat --useexisting --resize": _EXISTING_VOLUME,
             "--fsprofile --bytes-per-inode": (
-                "is not handled",
+                "is not supported",
                 "give mke2fs's options in --mkfsoptions, such as -i 8192 or -T small",
             ),
             **_ENCRYPTED,
@@ -192,15 +192,15 @@ COMMANDS: dict[str, CommandRow] = {
     ),
     "btrfs": honoured(
         "--label --metadata --subvol --name --parent --mkfsoptions",
-        harmless={"--data": "data is there once: an image has one disk"},
+        harmless={"--data": "an image has one disk, so data has one copy"},
         refused={"--noformat --useexisting": _EXISTING_VOLUME},
         repeatable=True,
     ),
     "raid": refused("a guest has one disk", "use part lines"),
-    "stratispool": refused("Stratis is not built", "use part lines with ext4"),
-    "stratisfs": refused("Stratis is not built", "use part lines with ext4"),
+    "stratispool": refused("Stratis is not supported", "use part lines with ext4"),
+    "stratisfs": refused("Stratis is not supported", "use part lines with ext4"),
     "mount": refused("mounts existing partitions, and the disk of an image is new", "use part lines"),
-    "snapshot": refused("thin pools are not built", "take snapshots in the guest"),
+    "snapshot": refused("thin pools are not supported", "take snapshots in the guest"),
     "iscsi": refused(*_STORAGE_NETWORK),
     "iscsiname": refused(*_STORAGE_NETWORK),
     "fcoe": refused(*_STORAGE_NETWORK),
@@ -238,10 +238,10 @@ COMMANDS: dict[str, CommandRow] = {
     "ostreesetup": refused(_OSTREE, "image-builder (osbuild) makes disk images of ostree commits"),
     "ostreecontainer": refused(_CONTAINER, "bootc-image-builder makes disk images of bootable containers"),
     "bootc": refused(_CONTAINER, "bootc-image-builder makes disk images of bootable containers"),
-    "module": refused("module streams are not handled", "name packages of the default stream"),
+    "module": refused("module streams are not supported", "name packages of the default stream"),
     "realm": refused("a guest joins a domain when it runs, not in an image", "use cloud-init, or a %post"),
     "rhsm": refused("registration belongs to the guest, not to an image", "give --repo, register later"),
-    "syspurpose": refused("is not handled", "do it in a %post script"),
+    "syspurpose": refused("is not supported", "do it in a %post script"),
     "upgrade": refused("an image is always made new", "leave it out"),
     # -- no effect on an image ------------------------------------------------------------------
     "autostep": harmless(_INSTALLER),
@@ -251,7 +251,7 @@ COMMANDS: dict[str, CommandRow] = {
     "driverdisk": harmless("drivers of the installer are not the guest's"),
     "eula": harmless("nothing asks for it"),
     "graphical": harmless(_INSTALLER),
-    "halt": harmless("says how the installer ends"),
+    "halt": harmless("tells the installer how to end"),
     "ignoredisk": harmless(_ONE_DISK),
     "install": harmless("an image is always installed"),
     "interactive": harmless(_INSTALLER),
@@ -262,11 +262,11 @@ COMMANDS: dict[str, CommandRow] = {
     "mediacheck": harmless("no medium is used"),
     "monitor": harmless("a guest finds its hardware itself"),
     "mouse": harmless("a guest finds its hardware itself"),
-    "poweroff": harmless("says how the installer ends"),
+    "poweroff": harmless("tells the installer how to end"),
     "rdp": harmless(_INSTALLER),
-    "reboot": harmless("says how the installer ends"),
+    "reboot": harmless("tells the installer how to end"),
     "rescue": harmless(_INSTALLER),
-    "shutdown": harmless("says how the installer ends"),
+    "shutdown": harmless("tells the installer how to end"),
     "sshpw": harmless("accounts of the installer are not the guest's"),
     "text": harmless(_INSTALLER),
     "unsupported_hardware": harmless(_INSTALLER),
@@ -282,7 +282,7 @@ SECTIONS: dict[str, CommandRow] = {
         "--excludedocs --ignoremissing --nocore",
         harmless={
             "--nobase": "only what %packages names is installed",
-            "--timeout --retries": "the download has its own patience",
+            "--timeout --retries": "downloads have time limits of their own",
             "--resolvedeps": "dependencies are always solved",
         },
         tolerated={
@@ -293,7 +293,7 @@ SECTIONS: dict[str, CommandRow] = {
         },
         refused={
             "--default": ("a build has no default environment", "name one: @^minimal-environment"),
-            "--multilib": ("is not handled", "name the other architecture's packages: glibc.i686"),
+            "--multilib": ("is not supported", "name the other architecture's packages: glibc.i686"),
             "--ignorebroken": ("leaves packages out silently", "exclude the broken ones by name"),
             "--ignoredeps": ("a guest with broken dependencies is not built", "leave it out"),
         },

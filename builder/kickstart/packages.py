@@ -94,7 +94,7 @@ def _take(ks: Kickstart, selection: _Selection, text: str, line: Line) -> None:
     if "\\*" in text:
         # Seen in published kickstarts, by authors who thought of a shell.
         text = text.replace("\\*", "*")
-        ks.findings.warn(line.place, f"package {text}: a backslash is not needed, it is left out")
+        ks.findings.warn(line.place, f"package {text}: the backslash is not needed, and is ignored")
     exclude = text.startswith("-")
     word = text[1:] if exclude else text
     if word.startswith("@^"):
@@ -151,7 +151,7 @@ def _take_group(ks: Kickstart, selection: _Selection, text: str, line: Line, *, 
         )
     elif ":" in name:
         ks.findings.error(
-            line.place, f"@{name}: module streams are not handled", "name packages of the default stream"
+            line.place, f"@{name}: module streams are not supported", "name packages of the default stream"
         )
     elif exclude:
         selection.groups.pop(name, None)

@@ -68,7 +68,7 @@ def _warn_of_fetches(lines: Iterable[Line], name: str, findings: Findings) -> No
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         findings.warn(
             place,
-            f"{name}: {command}{more}: wants the network, which scripts of a build have not",
+            f"{name}: {command}{more}: needs the network, which scripts of a build do not have",
             "name packages in %packages, or build with image --network",
         )
 

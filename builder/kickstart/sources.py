@@ -42,7 +42,7 @@ def plan_repositories(ks: Kickstart, choices: Choices, target: Target) -> tuple[
     tree = [Repository(name="tree", baseurl=(choices.tree,))] if choices.tree else []
     given = [*tree, *choices.repositories, *found, *choices.extra_repositories]
     if not given:
-        ks.findings.note(None, f"{ks.path}: names no repository; a build wants --repo NAME=URL")
+        ks.findings.note(None, f"{ks.path}: names no repository; a build needs --repo NAME=URL")
     by_name = {repository.name: _with_keys(repository, choices) for repository in given}
     return tuple(by_name.values())
 

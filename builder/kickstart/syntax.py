@@ -207,7 +207,7 @@ class Syntax:
             if option is not None:
                 kept.append(word)
                 if option in used and option in known.single and row.verdict is Treatment.HONOURED:
-                    findings.warn(place, f"{name}: a second {option} in one line: the last holds")
+                    findings.warn(place, f"{name}: a second {option} in one line: the last one counts")
                 used.add(option)
                 good &= self._judge(name, option, row, place, findings)
             elif _is_option(word) and (found := _tolerated(word, row)) is not None:
@@ -215,7 +215,7 @@ class Syntax:
                 used.add(option)
                 kept += self._translate(name, word, option, entry, known, rest, values, place, findings)
             elif name == "zerombr" and word in ("yes", "no"):
-                findings.warn(place, f'zerombr takes no argument: "{word}" is left out')
+                findings.warn(place, f'zerombr takes no argument: "{word}" is ignored')
             elif name == "bootloader" and word == "extlinux":
                 findings.warn(place, f"bootloader extlinux: {row.options['--extlinux'].reason}")
             else:
@@ -230,7 +230,7 @@ class Syntax:
             return True
         entry = row.options.get(option)
         if entry is None:
-            findings.error(place, f"{name} {option} is not handled", "leave it out")
+            findings.error(place, f"{name} {option} is not supported", "leave it out")
             return False
         if entry.verdict is Treatment.REFUSED:
             findings.error(place, f"{name} {option}: {entry.reason}", entry.way_out)

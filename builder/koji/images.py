@@ -99,8 +99,8 @@ def check_distro(distro: str) -> None:
     """
     if not DISTRO.fullmatch(distro):
         raise InputError(
-            f"{distro}: Koji's builders install no guest of that name",
-            hint="say what it is like, by --distro: Fedora-N, RHEL-X.Y, CentOS-X.Y or SL-X.Y",
+            f"{distro}: Koji's builders know no distribution of that name",
+            hint="name one with --distro: Fedora-N, RHEL-X.Y, CentOS-X.Y or SL-X.Y",
         )
 
 

@@ -41,7 +41,7 @@ CAUSES = (
     Cause(
         r"ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE|ALERT_CERTIFICATE_UNKNOWN|ALERT_DECRYPT_ERROR",
         "the hub does not trust the client certificate",
-        "is it of this hub? see cert of the profile {profile}: {cert}",
+        "is it for this hub? see cert of the profile {profile}: {cert}",
     ),
     Cause(
         r"ALERT_CERTIFICATE_REQUIRED|could not verify client",
@@ -136,7 +136,7 @@ def explain_login(text: str, options: dict[str, Any], *, server: str, profile: s
         # What the library says is the same, whether the keytab is wrong or its realm out of reach.
         keytab, principal = options["keytab"], options.get("principal") or ""
         return RemoteError(
-            f"{server}: the login failed: no Kerberos ticket came by {keytab}",
+            f"{server}: the login failed: {keytab} gave no Kerberos ticket",
             hint=f"kinit -k -t {keytab} {principal}".rstrip() + " says why",
         )
     for cause in CAUSES:

@@ -257,7 +257,7 @@ def _check_size(output: Output, size: int) -> None:
     """
     most = LARGEST if output.size is None else output.size
     if size > most:
-        raise RemoteError(f"{output.name}: more than {most} bytes come", hint="see what the hub says of it")
+        raise RemoteError(f"{output.name}: more than {most} bytes come", hint="look at it on the hub")
 
 
 def _differs(path: Path, output: Output) -> str | None:

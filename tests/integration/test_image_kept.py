@@ -101,7 +101,7 @@ def test_what_would_harm_is_said_with_its_line_and_the_way_to_insist(
 def test_verbose_lists_both(built: tuple[Look, str]) -> None:
     lines = built[1].splitlines()
 
-    assert any("left over, taken out: /tmp/junk" in line for line in lines)
+    assert any("left over from the build, removed: /tmp/junk" in line for line in lines)
     assert any("kept, made by %post of " in line and line.endswith("/root/notes") for line in lines)
 
 

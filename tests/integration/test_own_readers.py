@@ -163,7 +163,7 @@ def test_volumes_are_found_and_read_in_their_pieces(tmp_path: Path, runner: Runn
 DAMAGES = {
     "label": (512 + 40, "the label has a wrong checksum"),
     "header of the metadata": (4096 + 24, "the metadata area has a wrong header or checksum"),
-    "metadata": (4096 + 512 + 30, "the metadata have a wrong checksum"),
+    "metadata": (4096 + 512 + 30, "the metadata has a wrong checksum"),
 }
 
 

@@ -334,8 +334,8 @@ def test_metadata_is_what_the_target_reads(
     ("harm", "said"),
     [
         (lambda repo: next(repo.glob("*.rpm")).write_bytes(b"other"), "sha256 of openstack-utils"),
-        (lambda repo: next(repo.glob("*.rpm")).unlink(), "listed and not there"),
-        (lambda repo: shutil.copy(next(repo.glob("*.rpm")), repo / "more.rpm"), "there and not listed"),
+        (lambda repo: next(repo.glob("*.rpm")).unlink(), "listed, but missing"),
+        (lambda repo: shutil.copy(next(repo.glob("*.rpm")), repo / "more.rpm"), "present, but not listed"),
         (lambda repo: next(repo.glob("repodata/*primary*")).unlink(), "is not there"),
         (lambda repo: next(repo.glob("repodata/*primary*")).write_bytes(b"x"), "differs from repomd.xml"),
     ],

@@ -146,7 +146,7 @@ def test_a_distribution_that_the_hub_cannot_install_is_refused(
     done = builder(*IMAGES, "jeos-fixture", "--koji-target", "x", *words, cwd=tmp_path, ok=False)
 
     assert done.returncode == 2
-    assert "Koji's builders install no guest of that name" in done.stderr
+    assert "Koji's builders know no distribution of that name" in done.stderr
     assert "--distro" in done.stderr
 
 

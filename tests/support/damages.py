@@ -318,7 +318,7 @@ DAMAGES: tuple[Row, ...] = (
     ("other language", "locale", _put("/etc/locale.conf", "LANG=de_DE.UTF-8\n"), "LANG in"),
     ("other keymap", "locale", _put("/etc/vconsole.conf", "KEYMAP=de\n"), "KEYMAP in"),
     ("other time zone", "locale", _setting("timezone", "Europe/Berlin"), "not to Europe/Berlin"),
-    ("zone not there", "locale", _remove("/usr/share/zoneinfo/Etc/UTC"), "leads nowhere"),
+    ("zone not there", "locale", _remove("/usr/share/zoneinfo/Etc/UTC"), "a file that does not exist"),
     (
         "other label",
         "labels-as-policy",

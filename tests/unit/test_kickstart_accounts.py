@@ -146,7 +146,7 @@ AUTH = {
     "options that neither has, for authselect": (
         "authselect --useshadow --enablemd5 --enablecache",
         [
-            "warning: test.ks:4: authselect --enablemd5: new passwords are hashed as the target does it",
+            "warning: test.ks:4: authselect --enablemd5: new passwords are hashed by the target's method",
             "warning: test.ks:4: authselect --enablecache: authconfig is not run; PAM stays as packaged",
         ],
     ),
@@ -159,7 +159,7 @@ AUTH = {
         "authselect --enableshadow --passalgo=sha512 --kickstart",
         [
             "warning: test.ks:4: authselect has no such options; "
-            "every target behaves as they asked of authconfig"
+            "every target does what they asked authconfig for"
         ],
     ),
 }  # fmt: skip

@@ -225,7 +225,7 @@ def test_what_the_kickstart_excludes_stays_out(tmp_path: Path) -> None:
     made = plan(tmp_path, {"one": {"package-installs.yaml": "unwanted:\n"}}, packages="-unwanted")
 
     assert "unwanted" not in made.packages.names
-    assert "wants it, and does not get it" in made.warnings[0].message
+    assert "needs it, and the kickstart leaves it out" in made.warnings[0].message
 
 
 def test_a_plan_shows_elements_packages_and_scripts_but_no_values(tmp_path: Path) -> None:

@@ -354,7 +354,7 @@ class TestCommand:
 
         lines = capsys.readouterr().err.splitlines()
         assert lines[::2] == [
-            f"error: {path}:2: part --fstype=zfs: is not handled",
+            f"error: {path}:2: part --fstype=zfs: is not supported",
             f"error: {path}:3: part /: --mkfsoptions: -U of mkfs.xfs cannot be used",
         ]
 

@@ -157,7 +157,7 @@ def test_escaped_glob_is_taken_with_a_warning(tmp_path: Path) -> None:
 
     assert plan.packages.excluded == ("grub*",)
     assert reported(findings, tmp_path) == [
-        "warning: test.ks:5: package -grub*: a backslash is not needed, it is left out"
+        "warning: test.ks:5: package -grub*: the backslash is not needed, and is ignored"
     ]
 
 
@@ -169,7 +169,7 @@ MISTAKES = {
     "no name of an environment": ("@^\n", "@^ without the name of an environment"),
     "unknown option of a group": ("@a --some\n", "@a --some: unknown"),
     "both options of a group": ("@a --optional --nodefaults\n", "@a: --optional and --nodefaults exclude"),
-    "a module stream": ("@nodejs:20/common\n", "@nodejs:20/common: module streams are not handled"),
+    "a module stream": ("@nodejs:20/common\n", "@nodejs:20/common: module streams are not supported"),
 }
 
 

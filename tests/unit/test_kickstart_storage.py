@@ -179,7 +179,10 @@ MISTAKES = {
         "part / --fstype=ext4 --size=9 --grow --maxsize=8\n",
         "test.ks:1: part --maxsize=8: is less than --size=9",
     ),
-    "unknown file system": ("part / --fstype=zfs --size=9\n", "test.ks:1: part --fstype=zfs: is not handled"),
+    "unknown file system": (
+        "part / --fstype=zfs --size=9\n",
+        "test.ks:1: part --fstype=zfs: is not supported",
+    ),
     "no mount point": ("part foo --fstype=ext4 --size=9\n", 'test.ks:1: part: "foo" is not a mount point'),
     "vfat on /": ("part / --fstype=vfat --size=9\n", "test.ks:1: part /: vfat cannot hold a system"),
     "two disks": (
@@ -241,7 +244,7 @@ MISTAKES = {
     ),
     "system without owners": (
         DISK + "part /usr --fstype=vfat --size=99\n",
-        "test.ks:4: /usr: vfat knows no owners and modes",
+        "test.ks:4: /usr: vfat has no owners and modes",
     ),
     "/boot on LVM": (
         "part pv.1 --size=900\nvolgroup vg pv.1\nlogvol / --vgname=vg --name=root --size=500 --fstype=xfs\n",
@@ -253,7 +256,7 @@ MISTAKES = {
     ),
     "table of another machine": (
         "clearpart --all --disklabel=dasd\npart / --fstype=ext4 --size=9\n",
-        "test.ks:1: clearpart --disklabel=dasd: is not handled",
+        "test.ks:1: clearpart --disklabel=dasd: is not supported",
     ),
     "partition of a disk that is there": (
         "part / --fstype=ext4 --onpart=sda1\n",
@@ -277,11 +280,11 @@ MISTAKES = {
     ),
     "thin pool": (
         PV + "logvol none --vgname=vg --thinpool --name=pool --size=100\n",
-        "test.ks:4: logvol --thinpool: thin pools and caches are not built",
+        "test.ks:4: logvol --thinpool: thin pools and caches are not supported",
     ),
     "encrypted volume": (
         PV + "logvol / --vgname=vg --name=root --size=500 --encrypted\n",
-        "test.ks:4: logvol --encrypted: encryption is not built",
+        "test.ks:4: logvol --encrypted: encryption is not supported",
     ),
     "firmware's partition on LVM": (
         PV + "logvol /boot/efi --vgname=vg --name=efi --size=50 --fstype=efi\n"

@@ -83,7 +83,7 @@ TOLERATED = {
         "RHEL10",
         "timezone --ntpservers is not in the syntax RHEL10; it is still honoured",
     ),
-    "zerombr yes": ("zerombr yes", "F45", 'zerombr takes no argument: "yes" is left out'),
+    "zerombr yes": ("zerombr yes", "F45", 'zerombr takes no argument: "yes" is ignored'),
     "instLangs on RHEL10": ("%packages --instLangs=en\n%end", "RHEL10", "%packages --instLangs is not in"),
     "inst-langs on RHEL8": ("%packages --inst-langs en\n%end", "RHEL8", "%packages --inst-langs is not in"),
     "excludeWeakdeps": ("%packages --excludeWeakdeps\n%end", "RHEL10", "%packages --excludeWeakdeps is not"),

@@ -170,7 +170,7 @@ def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
     _, findings = plan_text(tmp_path, f"{DISK}rootpw x\n{line}\n{END}", ksversion="F17")
 
     assert reported(findings, tmp_path) == [
-        "warning: test.ks:5: authconfig --enablemd5: new passwords are hashed as the target does it"
+        "warning: test.ks:5: authconfig --enablemd5: new passwords are hashed by the target's method"
     ]
 
 

@@ -135,7 +135,7 @@ def _common_target(args: argparse.Namespace, images: Sequence[ImageSource]) -> T
     targets = {image.require_target().name: image.require_target() for image in images}
     if len(targets) > 1:
         raise InputError(
-            f"--tree is of one distribution, and the images are of {', '.join(sorted(targets))}",
+            f"--tree has one distribution, and the images are for {', '.join(sorted(targets))}",
             hint="build the images of one target at a time",
         )
     (target,) = targets.values()

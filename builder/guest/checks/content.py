@@ -110,7 +110,7 @@ def _locale(evidence: ImageEvidence) -> Outcome:
         if actual != settings.timezone:
             problems.append(f"/etc/localtime is a link to `{link}`, not to {settings.timezone}")
         elif not tree.is_file("/etc/localtime"):
-            problems.append(f"/etc/localtime leads nowhere: {link}")
+            problems.append(f"/etc/localtime is a link to a file that does not exist: {link}")
     if not seen:
         raise not_applicable("the manifest names no lang, keymap or timezone")
     return judge_all(problems, ", ".join(seen))

@@ -239,9 +239,9 @@ class _Attendant:
         self._lines -= 1
         self._characters -= len(text)
         if self._characters < 0:
-            self._lines, kind, text = 0, "warn", "the build says more than is shown"
+            self._lines, kind, text = 0, "warn", "the build prints more than is shown"
         elif self._lines == 0:
-            kind, text = "warn", "the build says more than is shown"
+            kind, text = "warn", "the build prints more than is shown"
         getattr(self._report, kind)(text)
 
     def _write_log(self, text: str) -> None:

@@ -145,7 +145,7 @@ def repository_binds(plan: ImagePlan) -> tuple[Bind, ...]:
                 if not (folder / "repodata/repomd.xml").is_file():
                     raise BuildError(
                         f"repository {repo.name}: {folder} has no repodata/repomd.xml",
-                        hint="createrepo_c makes it",
+                        hint="run createrepo_c on the folder",
                     )
                 _check_readable(repo.name, folder)
                 binds.append(Bind(source=folder, target=f"/repos/{number}.{place}"))
@@ -207,7 +207,7 @@ def ask(build: Build, *, start: Start, **changes: object) -> Iterator[dict[str, 
     for number, line in enumerate(start(argv, json.dumps({**build.request, **changes}))):
         if number > MOST_EVENTS:
             raise BuildError(
-                "dnf's worker, or a scriptlet in its place, printed more than it may", log=build.log
+                "dnf's worker, or a scriptlet in its place, printed more than is allowed", log=build.log
             )
         event = _event(line, build)
         if event["event"] == "warning":

@@ -42,7 +42,7 @@ def run(build: Build) -> str:
     labelled = _label(build)
     clamp_times(root, build.options.source_date_epoch)
     for path in (*cleaned.removed, *cleaned.emptied):
-        build.report.verbose(f"left over, taken out: {path}")
+        build.report.verbose(f"left over from the build, removed: {path}")
     for path, who in cleaned.kept.items():
         build.report.verbose(f"kept, made by {who}: {path}")
     said = f"{len(cleaned.removed) + len(cleaned.emptied)} removed or emptied"

@@ -97,12 +97,12 @@ def _run(build: Build, script: PhaseScript) -> None:
 def _failure(build: Build, script: PhaseScript, status: int, said: str) -> CommandFailed:
     words = last_words(said)
     where = f"element {script.element}: {script.place.file} in the phase {script.phase.removesuffix('.d')}"
-    hint = "the log has all that it said"
+    hint = "the log has its whole output"
     if unset := re.search(r"(\w+): (unbound variable|parameter not set)", words or ""):
         more = "" if unset[1].startswith("DIB_") else f" --element-env {unset[1]}"
         hint = f"set it in the environment: {unset[1]}=… openstack-builder image …{more}"
     elif _OFFLINE.search(said) and not build.options.network:
-        hint = "phases have no network: give it with --network, or bring what is fetched in the element"
+        hint = "phases have no network: allow it with --network, or put what is fetched into the element"
     elif _FORBIDDEN.search(said):
         hint = (
             "phases run in a sandbox, without mounts, devices and the host's files: take out what needs "

@@ -68,7 +68,9 @@ def _plan_label(ks: Kickstart) -> str | None:
     line = ks.last("clearpart")
     label = str(line.get("disklabel", "")) if line is not None else ""
     if line is not None and label not in ("", "gpt", "msdos"):
-        ks.findings.error(line.place, f"clearpart --disklabel={label}: is not handled", "write gpt or msdos")
+        ks.findings.error(
+            line.place, f"clearpart --disklabel={label}: is not supported", "write gpt or msdos"
+        )
         return None
     return label or None
 

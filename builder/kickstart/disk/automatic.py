@@ -94,7 +94,7 @@ def _choose(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> _Choice 
         scheme = _SCHEMES.get(line.get("type"), "unknown")
     if scheme not in ("plain", "lvm", "btrfs"):
         ks.findings.error(
-            line.place, f"autopart --type={scheme}: thin pools are not built", "write autopart --type=lvm"
+            line.place, f"autopart --type={scheme}: thin pools are not supported", "write autopart --type=lvm"
         )
         return None
     if given and scheme == "btrfs":
@@ -106,7 +106,7 @@ def _choose(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> _Choice 
         return None
     if given and given not in ("ext2", "ext3", "ext4", "xfs"):
         ks.findings.error(
-            line.place, f"autopart --fstype={given}: is not handled", "one of ext2, ext3, ext4, xfs"
+            line.place, f"autopart --fstype={given}: is not supported", "one of ext2, ext3, ext4, xfs"
         )
         return None
     swap = 0

@@ -82,7 +82,7 @@ def check(ks: Kickstart, disk: Disk, bootloader: Bootloader, *, has_root_error: 
             ks.findings.error(
                 part.place,
                 "part biosboot: an msdos disk does not need it",
-                "remove it (GRUB lies before the first partition), or write clearpart --disklabel=gpt",
+                "remove it (GRUB is written before the first partition), or write clearpart --disklabel=gpt",
             )
         if part.fstype == "efi" and 0 < part.size < SMALLEST_ESP:
             ks.findings.error(
@@ -102,7 +102,7 @@ def _check_mount_points(ks: Kickstart, disk: Disk) -> None:
         elif mountpoint in _OF_ROOT or mountpoint.startswith(_OF_KERNEL):
             ks.findings.error(place, f"{mountpoint}: belongs to the file system of /", "remove the line")
         elif volume.fstype == "vfat" and mountpoint in _OF_LINUX:
-            ks.findings.error(place, f"{mountpoint}: vfat knows no owners and modes", "write --fstype=ext4")
+            ks.findings.error(place, f"{mountpoint}: vfat has no owners and modes", "write --fstype=ext4")
         seen.add(mountpoint)
 
 
@@ -128,7 +128,7 @@ def _check_loader(ks: Kickstart, disk: Disk, bootloader: Bootloader, place: Plac
     if boot is not None and boot not in disk.partitions:
         ks.findings.error(
             boot.place,
-            "/boot lies on LVM: firmware's GRUB needs it on a partition",
+            "/boot is on LVM: GRUB needs it on a partition",
             "add part /boot --fstype=ext4 --size=1024",
         )
     if not disk.is_resolved:

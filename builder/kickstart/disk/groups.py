@@ -88,7 +88,9 @@ def _plan_volume(
 ) -> LogicalVolume | None:
     mountpoint, fstype = str(line.get("mountpoint", "")), str(line.get("fstype", ""))
     if mountpoint == "none":
-        ks.findings.error(line.place, "logvol none: thin pools are not built", "give a mount point, or swap")
+        ks.findings.error(
+            line.place, "logvol none: thin pools are not supported", "give a mount point, or swap"
+        )
         return None
     chosen = choose_file_system(ks, line, mountpoint, fstype, wanted)
     sized = read_size(ks, line, chosen or "", wanted)

@@ -51,7 +51,7 @@ def _plan_partition(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> 
     mountpoint, fstype = str(line.get("mountpoint", "")), str(line.get("fstype", ""))
     name = mountpoint if _MEMBER.fullmatch(mountpoint) else None
     if mountpoint.startswith("raid."):
-        ks.findings.error(line.place, f"part {mountpoint}: a guest has one disk, RAID is not built")
+        ks.findings.error(line.place, f"part {mountpoint}: a guest has one disk, RAID is not supported")
         return None
     if name is not None:
         fstype = "lvm" if name.startswith("pv.") else "btrfs"
@@ -93,7 +93,7 @@ def choose_file_system(
     fstype = fstype or wanted.habits.file_system
     if fstype not in FILE_SYSTEMS:
         near = f"one of {', '.join(FILE_SYSTEMS)}"
-        ks.findings.error(line.place, f"{line.name} --fstype={fstype}: is not handled", near)
+        ks.findings.error(line.place, f"{line.name} --fstype={fstype}: is not supported", near)
         return None
     if fstype == "efi" and mountpoint != "/boot/efi":
         ks.findings.error(

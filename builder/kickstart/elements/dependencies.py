@@ -14,18 +14,18 @@ from builder.schema import nearest, show_path
 
 # What others may depend on, and the kickstart provides; with what says it there.
 KICKSTARTS = {
-    "operating-system": "the kickstart and --target say the distribution",
-    "block-device": "the kickstart's part lines say the disk",
+    "operating-system": "the kickstart and --target name the distribution",
+    "block-device": "the kickstart's part lines define the disk",
 }
 # Elements that work on what a kickstart decides, but do not say so in element-provides.
 DECIDED = {
     **dict.fromkeys(
         ("vm", "bootloader", "grub2", "lvm", "replace-partition", "zipl", "uboot", "iso"),
-        "the kickstart's part and bootloader lines say the disk and what boots it",
+        "the kickstart's part and bootloader lines define the disk and what boots it",
     ),
     **dict.fromkeys(
         ("yum", "dpkg", "zypper", "rpm-distro", "redhat-common", "rhel-common", "ubuntu-common"),
-        "the kickstart and --target say the distribution",
+        "the kickstart and --target name the distribution",
     ),
     **dict.fromkeys(
         ("ramdisk", "ramdisk-base", "dracut-ramdisk", "deploy-baremetal", "no-final-image"),
@@ -70,7 +70,7 @@ class _Search:
             return
         self.seen.add(name)
         if name in DECIDED:
-            hint = LEAVE_OUT if place is None else f"take it out of element-deps, or {OTHER_ENGINE}"
+            hint = LEAVE_OUT if place is None else f"remove it from element-deps, or {OTHER_ENGINE}"
             self.findings.error(place, f"element {name}: {DECIDED[name]}", hint)
             return
         element = self._read(name, place)

@@ -50,9 +50,8 @@ class ElementPackages:
         for name, (element, place) in self.build_only.items():
             findings.error(
                 place,
-                f"element {element}: {name} is build-only, and packages are installed once, to stay",
-                "bring what the build makes in a package, or let diskimage-builder make the image: "
-                "--engine dib",
+                f"element {element}: {name} is build-only, and a build never removes a package",
+                "package what the build makes, or let diskimage-builder make the image: --engine dib",
             )
 
 

@@ -21,7 +21,7 @@ REFUSED = {
     "root.d": ("makes the root of the image, which dnf makes from the kickstart", "move it to pre-install.d"),
     "block-device.d": (
         "makes the disk, which the kickstart's part lines say",
-        "say the disk in the kickstart, or let diskimage-builder make the image: --engine dib",
+        "define the disk in the kickstart, or let diskimage-builder make the image: --engine dib",
     ),
 }
 # Data of an element that diskimage-builder reads, or nobody; all else lies where phases find it.
@@ -45,7 +45,7 @@ def judge(elements: tuple[Element, ...], findings: Findings) -> None:
             elif not slash and re.fullmatch(r"block-device-.*\.yaml", folder):
                 findings.error(
                     place_of(element, file.path),
-                    f"element {element.name}: the kickstart's part lines say the disk",
+                    f"element {element.name}: the kickstart's part lines define the disk",
                     "leave it out, or let diskimage-builder make the image: --engine dib",
                 )
             elif not slash and folder.startswith("source-repository-"):

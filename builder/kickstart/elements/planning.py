@@ -90,13 +90,13 @@ def add_packages(chosen: Packages, wanted: packages.ElementPackages, findings: F
         if name in chosen.excluded:
             element, _ = wanted.installed[name]
             place = chosen.places.get(f"-{name}")
-            findings.warn(place, f"-{name}: the element {element} wants it, and does not get it")
+            findings.warn(place, f"-{name}: the element {element} needs it, and the kickstart leaves it out")
     for name, (element, place) in wanted.removed.items():
         if name in chosen.names:
             findings.error(
                 place,
                 f"element {element}: removes {name}, which the kickstart installs",
-                "decide in one of the two places",
+                "change one of the two",
             )
     removed = [name for name in wanted.removed if name not in chosen.excluded]
     places = {name: wanted.installed[name][1] for name in more}

@@ -89,7 +89,7 @@ def _read(name: str, path: Path, relative: str) -> ElementFile:
         if not stat.S_ISREG(info.st_mode):
             raise InputError(
                 f"element {name}: {show_path(path)} is neither a file nor a folder nor a link",
-                hint="take it out of the element",
+                hint="remove it from the element",
             )
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)

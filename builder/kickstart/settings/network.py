@@ -170,7 +170,7 @@ def _read_addresses(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) 
     bootproto = str(line.get("bootProto", "dhcp")).lower().replace("bootp", "dhcp") or "dhcp"
     if bootproto not in ("dhcp", "static"):
         ks.findings.error(
-            line.place, f"network --bootproto={bootproto}: is not handled", "write dhcp or static"
+            line.place, f"network --bootproto={bootproto}: is not supported", "write dhcp or static"
         )
         return base
     ip, prefix = _read_ipv4(ks, line, static=bootproto == "static")

@@ -156,7 +156,7 @@ def _read_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | Non
     if line.words and all(word in _OLD_AUTH_DEFAULTS for word in line.words):
         ks.findings.warn(
             line.place,
-            "authselect has no such options; every target behaves as they asked of authconfig",
+            "authselect has no such options; every target does what they asked authconfig for",
             "leave the line out",
         )
         return None, None
@@ -178,7 +178,7 @@ def _tell_old_options(ks: Kickstart, line: ParsedCommand) -> None:
     if weak := _OLD_AUTH_HASHES & set(line.words):
         ks.findings.warn(
             line.place,
-            f"{line.name} {' '.join(sorted(weak))}: new passwords are hashed as the target does it",
+            f"{line.name} {' '.join(sorted(weak))}: new passwords are hashed by the target's method",
         )
     left = [word for word in line.words if word not in _OLD_AUTH_DEFAULTS | _OLD_AUTH_HASHES]
     network = [word for word in left if _NETWORK_ACCOUNTS.fullmatch(word)]
@@ -193,10 +193,10 @@ def _tell_old_options(ks: Kickstart, line: ParsedCommand) -> None:
         ks.findings.warn(
             line.place,
             f"{line.name} {' '.join(others)}: authconfig is not run; PAM stays as packaged",
-            "write an authselect line where it matters",
+            "write an authselect line if it matters",
         )
     else:
-        ks.findings.note(line.place, f"{line.name}: shadow passwords with sha512 are what every target has")
+        ks.findings.note(line.place, f"{line.name}: every target has shadow passwords with sha512")
 
 
 def _read_certificates(ks: Kickstart) -> tuple[Certificate, ...]:
@@ -215,7 +215,7 @@ def _read_certificates(ks: Kickstart) -> tuple[Certificate, ...]:
             )
             continue
         if kind not in ("", "anchor"):
-            ks.findings.error(header.place, f"%certificate --type={kind}: is not handled", "write anchor")
+            ks.findings.error(header.place, f"%certificate --type={kind}: is not supported", "write anchor")
             continue
         if not read.section.body.strip():
             ks.findings.error(header.place, "%certificate: is empty", "put the certificate between the lines")

@@ -91,7 +91,7 @@ def _read_setup(ks: Kickstart) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     if again or {"--enable", "--enabled"} & line.options:
         ks.findings.warn(
             line.place,
-            f"firstboot: {units[0]} asks on the console at the first boot, where a cloud has nobody",
+            f"firstboot: {units[0]} asks on the console at the first boot, and in a cloud nobody answers",
             "write firstboot --disable",
         )
         return units, (), again

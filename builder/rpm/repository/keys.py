@@ -109,19 +109,19 @@ def objections(key: Key, target: Target, *, digests: Sequence[int] = ()) -> Iter
     rpm = target.rpm
     policy = rpm.is_at_least("4.16") and target.family is not TargetFamily.FIXTURE
     if len(key.fingerprint) != 40 and not rpm.is_at_least("6.0"):
-        yield "a key of version 4 is wanted"
+        yield "a key of version 4 is needed"
     if key.is_subkey and not rpm.is_at_least("4.13"):
-        yield "it knows no signing subkeys"
+        yield "it does not support signing subkeys"
     if key.algorithm == EDDSA and not rpm.is_at_least("4.16"):
-        yield "it knows no EdDSA (Ed25519)"
+        yield "it does not support EdDSA (Ed25519)"
     elif key.algorithm == ECDSA and not rpm.is_at_least("4.18"):
         yield "it knows no ECDSA"
     elif key.algorithm == DSA and rpm.is_at_least("6.0"):
         yield "it takes no DSA"
     elif key.algorithm not in NAMES:
-        yield f"it knows no keys of algorithm {key.algorithm}"
+        yield f"it does not support keys of algorithm {key.algorithm}"
     if key.algorithm in (RSA, DSA) and key.bits < 2048 and policy:
-        yield f"its policy asks for 2048 bits, and the key has {key.bits}"
+        yield f"its policy requires 2048 bits, and the key has {key.bits}"
     weak = [WEAK_DIGESTS[digest] for digest in digests if digest in WEAK_DIGESTS]
     if weak and policy:
-        yield f"its policy takes no {weak[0]}, and the key signs itself with that"
+        yield f"its policy refuses {weak[0]}, and the key signs itself with that"

@@ -145,7 +145,7 @@ def _faults_of_primary(text: bytes, folder: Path) -> Iterator[str]:
             said[place.get("href", "")] = checksum.text
     there = {os.fspath(path.relative_to(folder)): path for path in folder.rglob("*.rpm")}
     for name in sorted(said.keys() ^ there.keys()):
-        yield f"{name} is {'listed and not there' if name in said else 'there and not listed'}"
+        yield f"{name} is {'listed, but missing' if name in said else 'present, but not listed'}"
     for name in sorted(said.keys() & there.keys()):
         if sha256_file(there[name]) != said[name]:
             yield f"the sha256 of {name} differs from the metadata's"

@@ -31,7 +31,7 @@ def wrong_init_system(package: BuiltPackage, context: CheckContext) -> Iterator[
 def unit_in_wrong_folder(package: BuiltPackage, _context: CheckContext) -> Iterator[str]:
     for file in package.files:
         if "/systemd/" in file.path and UNIT.match(file.path) and not file.path.startswith(UNIT_FOLDERS):
-            yield f"{file.path}: packaged units stand in {UNIT_FOLDERS[0]}"
+            yield f"{file.path}: packaged units belong in {UNIT_FOLDERS[0]}"
 
 
 def init_script_in_wrong_folder(package: BuiltPackage, context: CheckContext) -> Iterator[str]:
