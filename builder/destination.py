@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What stands where a result is to go: only a regular file, or nothing, is ever replaced.
+"""What is where a result is to go: only a regular file, or nothing, is ever replaced.
 
 As root, renaming a new file over /dev/null takes the device away from the whole machine. So a device, a FIFO
 or a socket is written to, a symbolic link is followed to its regular file, and a folder is refused.
@@ -23,7 +23,7 @@ MOST_LINKS = 40
 class Destination:
     """Where the bytes go: `path` with all links followed.
 
-    `is_stream`: what stands there takes bytes and is not replaced (a device, a FIFO, a socket, or a file that
+    `is_stream`: what is there takes bytes and is not replaced (a device, a FIFO, a socket, or a file that
     /proc gives to an open descriptor, such as /dev/stdout).
     """
 
@@ -35,7 +35,7 @@ def find_destination(path: Path) -> Destination:
     """Return where a file called `path` is to be written.
 
     Raises:
-        InputError: a folder stands there, or a link that leads nowhere or in a circle.
+        InputError: a folder is there, or a link that leads nowhere or in a circle.
         OSError: the file system does not say.
     """
     place = path

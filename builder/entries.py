@@ -68,7 +68,7 @@ def store(content: bytes, folder: Path, key: str, *, files: int) -> None:
 
 
 def keep(path: Path, folder: Path, key: str, *, files: int, size: int | None = None) -> Path:
-    """Give the finished file `path`, which lies in `folder`, the name of an entry; return that.
+    """Give the finished file `path`, which is in `folder`, the name of an entry; return that.
 
     It takes the place of others of the same key.
 

@@ -45,7 +45,7 @@ class CommandFailed(BuildError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One mistake in the input: what, where (`file:line`, or the option), and the way out."""
+    """One mistake in the input: what, where (`file:line`, or the option), and a hint."""
 
     message: str
     where: str | None = None

@@ -40,7 +40,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
     What is not a regular file is never replaced: see `builder.destination`.
 
     Raises:
-        InputError: a folder stands there, or a link that leads nowhere.
+        InputError: a folder is there, or a link that leads nowhere.
         PermissionMissing: the folder cannot be written.
         BuildError: any other failure of the file system, with its reason.
     """
@@ -265,7 +265,7 @@ def check_replaceable(path: Path, mark: str) -> None:
 
 
 def replace_folder(new: Path, path: Path, mark: str) -> None:
-    """Put the folder `new` at `path`, in one step where something stands there (renameat2(2)).
+    """Put the folder `new` at `path`, in one step where something is there (renameat2(2)).
 
     Whatever stood at `path` is at `new` afterwards; both are on one file system. Only a folder with `mark` in
     it is replaced.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Walk and remove folders by descriptors: however deep they are, and whatever links lie in them."""
+"""Walk and remove folders by descriptors: however deep they are, and whatever links are in them."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def get(
     timeout: float = TIMEOUT,
     retries: int = RETRIES,
 ) -> bytes:
-    """Return what stands at `url` (http, https or file).
+    """Return what is at `url` (http, https or file).
 
     Args:
         limit: bytes; a longer answer is an error, none of it is used.

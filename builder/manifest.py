@@ -226,7 +226,7 @@ def manifest_path(image: Path) -> Path:
 
 
 def find_manifest(image: Path) -> ImageManifest | None:
-    """Return the manifest of an image; None where none lies next to it. Raises as read_manifest does."""
+    """Return the manifest of an image; None where none is next to it. Raises as read_manifest does."""
     path = manifest_path(image)
     return read_manifest(path) if path.exists() else None
 

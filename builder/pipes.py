@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Read what a program says, and give it what it reads: through pipes only, with a bound on each.
 
-A program gets no file of ours to write to: it could turn back what stands in it, fill the disk, or change the
+A program gets no file of ours to write to: it could turn back what is in it, fill the disk, or change the
 file's mode. It has ended when its process has; what it left running is not waited for.
 """
 

@@ -4,7 +4,7 @@
 It is the first of these that holds specs/targets.yaml:
 
 1. $OPENSTACK_BUILDER_SOURCE, if that is set;
-2. the folder that the package `builder` lies in: a checkout;
+2. the folder that the package `builder` is in: a checkout;
 3. the current folder: an installed openstack-builder in somebody's checkout;
 4. builder/source, in the package itself: what setup.py puts into a wheel.
 """

@@ -331,7 +331,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def last_words(text: str) -> str:
     """Return the line that most likely says why: the last that says `error`, else the last one.
 
-    What stands below an `Error:` belongs to it, as dnf writes it.
+    What is below an `Error:` belongs to it, as dnf writes it.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for index, line in reversed(list(enumerate(lines))):

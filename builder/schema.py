@@ -8,7 +8,7 @@ field is "1.10", `no` is "no"), so nothing has to be quoted because YAML would g
 Types understood: str, int, float, bool, Path, Literal, StrEnum, `X | None`, `str | Dataclass` and the
 like (distinguished by the form of the value), `tuple[X, ...]`, `Mapping[str, X]`, dataclasses.
 
-A field declared `field(metadata=FROM_KEY)` takes the key under which its object stands in a mapping.
+A field declared `field(metadata=FROM_KEY)` takes the key under which its object is in a mapping.
 A field named `where` takes "file:line" of the object, for checks that need to point at it.
 A dataclass checks itself in `__post_init__`: the text of a ValueError is reported with the object's line.
 """
@@ -73,7 +73,7 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 
 def show_path(path: Path) -> str:
-    """Return `path` as a message shows it: relative where it lies below the current folder."""
+    """Return `path` as a message shows it: relative where it is below the current folder."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the catalogue knows of the services of others that OpenStack stands on: databases, buses, switches."""
+"""What the catalogue knows of the services of others that OpenStack is on: databases, buses, switches."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 
 from builder.errors import Problem
 
-# Fields of several lines: they are wrapped anew where they are written.
+# Fields of several lines: they are wrapped again where they are written.
 PARAGRAPHS = frozenset({"description"})
 
 ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,30}")

@@ -91,7 +91,7 @@ def choose_for(args: argparse.Namespace, image: ImageSource) -> Choices:
 
 
 def check(image: ImageSource, choices: Choices) -> Checked:
-    """Read a kickstart and plan it, for the sake of what that brings to light."""
+    """Read a kickstart and plan it, for the sake of what that finds."""
     findings = Findings()
     kickstart = read_kickstart(
         image.path,

@@ -350,7 +350,7 @@ def _plan(wanted: UploadRequest, situation: Situation, local: LocalImage, cloud:
         "size": local.size,
     }
     if situation.family is not None and wanted.keep is not None:
-        old = [each for each in situation.family.bearers if each.id != image]
+        old = [each for each in situation.family.current if each.id != image]
         candidates = rotation.beyond((*situation.family.rotated, *old), wanted.keep)
         value["rotation"] = {
             "renamed and hidden": [each.id for each in old],

@@ -42,7 +42,7 @@ def check_readable(plan: ImagePlan) -> None:
     """Refuse what cannot be read back from a finished disk for the manifest.
 
     Raises:
-        InputError: with the way out.
+        InputError: with a hint.
     """
     if plan.disk.groups:
         raise InputError(

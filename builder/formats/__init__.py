@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What lies on disks, as bytes: formats that builders write and checks read."""
+"""What is on disks, as bytes: formats that builders write and checks read."""

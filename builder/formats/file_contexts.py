@@ -76,7 +76,7 @@ class FileContexts:
             return
         literal = expression[: meta.start()]
         if meta[0] in "?*{":
-            literal = literal[:-1]  # what stands before it may be missing
+            literal = literal[:-1]  # what is before it may be missing
         if "\\" in literal:
             literal = literal[: literal.index("\\")]
         folder = literal[: literal.rfind("/") + 1]

@@ -52,7 +52,7 @@ class TableEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionTable:
-    """What stands at the start (and the end) of a disk. `label` is gpt, msdos or none."""
+    """What is at the start (and the end) of a disk. `label` is gpt, msdos or none."""
 
     label: str
     partitions: tuple[TableEntry, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `rpm --query` says of a database, read apart whatever stands in it (rpm's docs/manual/queryformat.md).
+"""What `rpm --query` says of a database, read apart whatever is in it (rpm's docs/manual/queryformat.md).
 
 The names in a package's header are whatever its maker wrote: separators and newlines too. So rpm is asked to
 quote them as a shell would (`:shescape`).
@@ -14,7 +14,7 @@ from builder.errors import BuildError
 
 # What some rpms write for a package without files, where each is asked for.
 _WITHOUT_FILES = re.compile(r"\(none\)(?! )\n?")
-# A tag that a package does not have stands there without quotes.
+# A tag that a package does not have is there without quotes.
 _PART = re.compile(r"'((?:[^']|'\\'')*)'|\(none\)")
 
 

@@ -52,7 +52,7 @@ def read(descriptor: int) -> Vhdx:
 
 
 def _metadata(descriptor: int) -> list[tuple[uuid.UUID, int]]:
-    """Return where each item of the metadata stands in the file."""
+    """Return where each item of the metadata is in the file."""
     table = os.pread(descriptor, 64 * KIB, REGIONS)
     start = next((offset for name, offset in _entries(table, b"regi", 8, 16) if name == METADATA), None)
     if start is None or start > 1 << 40:

@@ -157,7 +157,7 @@ class Images:
         )
 
     def start_import(self, image_id: str, method: Mapping[str, str], *, store: str | None) -> None:
-        """Have the cloud import what is staged, or what stands at an address."""
+        """Have the cloud import what is staged, or what is at an address."""
         body: dict[str, Any] = {"method": dict(method)} | ({"stores": [store]} if store else {})
         self._send("import the image", "POST", f"/images/{image_id}/import", body=body, ok=(202,))
 

@@ -30,10 +30,10 @@ FINISHED = ("active", "deactivated")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Namesakes:
-    """The images of one name: those that bear it, those that are to take it, those that had it."""
+    """The images of one name: those that have it, those that are to take it, those that had it."""
 
     name: str
-    bearers: tuple[CloudImage, ...]
+    current: tuple[CloudImage, ...]
     incoming: tuple[CloudImage, ...]
     rotated: tuple[CloudImage, ...]
 
@@ -59,7 +59,7 @@ def find_family(name: str, images: Images, *, owner: str | None = None) -> Names
     """Return the images of a name, as the cloud has them now."""
     return Namesakes(
         name=name,
-        bearers=images.find(name, owner=owner),
+        current=images.find(name, owner=owner),
         incoming=images.find_marked(INCOMING, name, owner=owner),
         rotated=images.find_marked(ROTATED, name, owner=owner),
     )
@@ -92,10 +92,10 @@ def dated(image: CloudImage, name: str) -> str:
 def complete(family: Namesakes, images: Images, report: Report) -> Namesakes:
     """Give the name to the image that was to take it when a run was killed between the two changes.
 
-    Only a machine that crashed leaves that: nobody bears the name, and an old image has given it up.
+    Only a machine that crashed leaves that: no image has the name, and an old one has given it up.
     """
     waiting = [image for image in family.incoming if image.status == "active"]
-    if family.bearers or not family.rotated or not waiting:
+    if family.current or not family.rotated or not waiting:
         return family
     newest = max(waiting, key=lambda image: image.created_at)
     report.note(f"image {newest.id} takes the name {family.name}: an interrupted run left it without")
@@ -109,10 +109,10 @@ def rotate(
     """Let `new` take the name, rename and hide whoever bore it, delete the oldest beyond `keep`.
 
     Raises:
-        RemoteError: the name could not be handed over; the image before bears it still.
+        RemoteError: the name could not be handed over; the image before still has it.
     """
     # One that is queued or saving is somebody's upload, under way.
-    others = [each for each in family.bearers if each.id != new.id and each.status in FINISHED]
+    others = [each for each in family.current if each.id != new.id and each.status in FINISHED]
     old = sorted(others, key=lambda image: image.created_at)
     # All but the newest are none that anybody means by the name: they can go one by one.
     for image in old[:-1]:

@@ -96,7 +96,7 @@ class Body:
 
     The last chunk goes out only when the digest of all is the one expected, so that an image that is not
     what its manifest says never becomes active. One strong digest is enough: whoever knows it of a file knows
-    the others. Each iteration starts anew (keystoneauth sends again after a 401).
+    the others. Each iteration starts again (keystoneauth sends again after a 401).
 
     Args:
         source: the file.

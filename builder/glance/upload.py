@@ -104,7 +104,7 @@ def _look(local: LocalImage, wanted: UploadRequest, images: Images) -> Situation
     name, owner = wanted.description.name, wanted.description.owner
     if wanted.keep is not None:
         family = rotation.find_family(name, images, owner=owner)
-        decision = _decide(local, wanted, (*family.bearers, *family.incoming), hidden=family.rotated)
+        decision = _decide(local, wanted, (*family.current, *family.incoming), hidden=family.rotated)
         return Situation(decision=decision, family=family)
     listed, hidden = images.find(name, owner=owner), images.find(name, owner=owner, hidden=True)
     if wanted.description.hidden:

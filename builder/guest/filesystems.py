@@ -21,7 +21,7 @@ from builder.runner import Runner
 class FoundFileSystem:
     """What blkid finds in a partition or a logical volume.
 
-    `volume` is GROUP/NAME of a logical volume; `pieces` are (start, size) of where it lies on the disk.
+    `volume` is GROUP/NAME of a logical volume; `pieces` are (start, size) of where it is on the disk.
     """
 
     partition: TableEntry

@@ -40,7 +40,7 @@ class ImageTree:
         self._folders[self._find(point, follow_last=True)] = folder
 
     def resolve(self, path: str, *, follow_last: bool = True) -> Path:
-        """Return where `path` lies on the host, its links followed as the guest would.
+        """Return where `path` is on the host, its links followed as the guest would.
 
         No part of it is a link, the last one but for `follow_last`. It must be opened without following.
         """

@@ -64,7 +64,7 @@ def read_volumes(disk: Path, table: PartitionTable) -> Volumes:
             if one.pv in members and one.start + one.size > members[one.pv].size
         ]  # fmt: skip
         if missing or outside or not volume.segments:
-            problems.append(f"volume {name} does not lie on the partitions of the disk")
+            problems.append(f"volume {name} is not on the partitions of the disk")
             continue
         pieces = tuple((members[one.pv].start + one.start, one.size) for one in volume.segments)
         partition = members[volume.segments[0].pv]

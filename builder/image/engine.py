@@ -72,7 +72,7 @@ def check_host(plan: ImagePlan, options: BuildOptions) -> None:
     """Refuse what this host cannot build, before the first effect.
 
     Raises:
-        InputError, ToolMissing, PermissionMissing: with the way out.
+        InputError, ToolMissing, PermissionMissing: with a hint.
     """
     if not plan.disk.is_resolved:
         raise InputError(

@@ -41,7 +41,7 @@ def expect(plan: ImagePlan, options: BuildOptions) -> FinishedImage:
     """Return what a build of `plan` is to leave, as if it were there already; remove what killed builds left.
 
     Raises:
-        InputError: what stands in the place of the folder, the log or the timeline cannot be replaced.
+        InputError: what is in the place of the folder, the log or the timeline cannot be replaced.
     """
     result = place_of(plan, options)
     check_replaceable(result.folder, result.manifest.name)

@@ -49,5 +49,5 @@ def prefix_of(netmask: str) -> int | None:
 
 
 def is_in(address: str, network: str, prefix: int) -> bool:
-    """Return whether `address` lies in the network of `network`/`prefix`; all of one family."""
+    """Return whether `address` is in the network of `network`/`prefix`; all of one family."""
     return ipaddress.ip_address(address) in ipaddress.ip_network(f"{network}/{prefix}", strict=False)

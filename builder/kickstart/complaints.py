@@ -98,12 +98,12 @@ def _unexpected(
     """Return message and hint for words that belong to no option."""
     secret = name in _SECRET_COMMANDS or any(_SECRET_OPTION.match(word) for word in words)
     shown = "" if secret else f": {' '.join(extra)}"
-    return f"{name}: unexpected argument{'' if len(extra) == 1 else 's'}{shown}", _way_out(
+    return f"{name}: unexpected argument{'' if len(extra) == 1 else 's'}{shown}", _hint_for(
         name, extra, words, options
     )
 
 
-def _way_out(name: str, extra: Sequence[str], words: Sequence[str], options: Collection[str]) -> str:
+def _hint_for(name: str, extra: Sequence[str], words: Sequence[str], options: Collection[str]) -> str:
     """Return what to do about words that belong to no option."""
     if any(word.endswith(",") for word in words):
         return "write the list without blanks: a,b"

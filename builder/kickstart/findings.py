@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a reading of kickstarts brings to light: errors, warnings, and things that need no action.
+"""What a reading of kickstarts finds: errors, warnings, and things that need no action.
 
 All are collected, none stops the reading: a user sees every mistake at once.
 """
@@ -23,7 +23,7 @@ class Findings:
     _places: dict[str, Place] = field(default_factory=dict)
 
     def error(self, place: Place | None, message: str, hint: str | None = None) -> None:
-        """Note a mistake at `place` with its way out."""
+        """Note a mistake at `place` with its hint."""
         self._add(self.errors, place, message, hint)
 
     def warn(self, place: Place | None, message: str, hint: str | None = None) -> None:

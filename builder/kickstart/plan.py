@@ -207,7 +207,7 @@ class Disk:
 
 
 class ScriptSection(StrEnum):
-    """Where a script stands in the kickstart."""
+    """Where a script is in the kickstart."""
 
     PRE = "pre"
     PRE_INSTALL = "pre-install"
@@ -256,7 +256,7 @@ class PhaseScript:
 
     @property
     def phase(self) -> str:
-        """The folder that it lies in."""
+        """The folder that it is in."""
         return self.path.partition("/")[0]
 
 

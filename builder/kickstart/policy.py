@@ -28,14 +28,14 @@ class Treatment(StrEnum):
 class OptionRow:
     """The row of one option.
 
-    `reason` says why it is harmless or refused, or what is done instead; `way_out` what to write. `alias`
+    `reason` says why it is harmless or refused, or what is done instead; `hint` what to write. `alias`
     is the name of the same option in other syntaxes. `tolerated`: a syntax without it gets a warning in place
     of an error. `takes_value` is needed where a syntax does not know the option.
     """
 
     verdict: Treatment
     reason: str = ""
-    way_out: str = ""
+    hint: str = ""
     alias: str | None = None
     tolerated: bool = False
     takes_value: bool = False
@@ -53,7 +53,7 @@ class CommandRow:
 
     verdict: Treatment
     reason: str = ""
-    way_out: str = ""
+    hint: str = ""
     options: Mapping[str, OptionRow] = field(default_factory=dict)
     tolerated: bool = False
     repeatable: bool = False
@@ -82,7 +82,7 @@ def honoured(
         options: names of the honoured options, blank between.
         harmless: option(s) -> why they have no effect; several names in one key, blank between.
         replaced: option(s) -> what is done in its place; a warning says so.
-        refused: option(s) -> (why, way out).
+        refused: option(s) -> (why, hint).
         tolerated: honoured options that some syntaxes lack -> their name there ("" for none; a leading
             "=" says that the option takes a value).
         repeatable: lines add up.
@@ -97,9 +97,9 @@ def honoured(
     for names, reason in (replaced or {}).items():
         for name in names.split():
             rows[name] = OptionRow(verdict=Treatment.REPLACED, reason=reason, tolerated=True)
-    for names, (reason, way_out) in (refused or {}).items():
+    for names, (reason, hint) in (refused or {}).items():
         for name in names.split():
-            rows[name] = OptionRow(verdict=Treatment.REFUSED, reason=reason, way_out=way_out)
+            rows[name] = OptionRow(verdict=Treatment.REFUSED, reason=reason, hint=hint)
     for name, alias in (tolerated or {}).items():
         rows[name] = OptionRow(
             verdict=Treatment.HONOURED,
@@ -122,6 +122,6 @@ def harmless(reason: str) -> CommandRow:
     return CommandRow(verdict=Treatment.HARMLESS, reason=reason, tolerated=True, repeatable=True)
 
 
-def refused(reason: str, way_out: str) -> CommandRow:
+def refused(reason: str, hint: str) -> CommandRow:
     """Return the row of a command that is refused."""
-    return CommandRow(verdict=Treatment.REFUSED, reason=reason, way_out=way_out, repeatable=True)
+    return CommandRow(verdict=Treatment.REFUSED, reason=reason, hint=hint, repeatable=True)

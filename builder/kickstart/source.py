@@ -204,7 +204,7 @@ class _Scanner:
         self.read(include, current)
 
     def _is_of_pre(self, name: str) -> bool:
-        """Return whether a %pre script writes the file, rather than that it lies on this host."""
+        """Return whether a %pre script writes the file, rather than that it is on this host."""
         if not self.known_pre or not os.path.isabs(name):
             return False
         return name in self.known_pre or not os.path.exists(name)

@@ -94,7 +94,7 @@ class Syntax:
             findings.error(place, f"unknown command: {name}", hint)
             return None
         if row.verdict is Treatment.REFUSED:
-            findings.error(place, f"{name}: {row.reason}", row.way_out)
+            findings.error(place, f"{name}: {row.reason}", row.hint)
             return None
         if not self.has(name):
             return self._parse_missing(name, words, row, place, findings)
@@ -137,7 +137,7 @@ class Syntax:
             if row.verdict is Treatment.HARMLESS:
                 findings.note(place, f"{name} has no effect: {row.reason}")
             else:
-                findings.error(place, f"{name}: {row.reason}", row.way_out)
+                findings.error(place, f"{name}: {row.reason}", row.hint)
             return None
         if row.free:
             return ParsedCommand(name=name, place=place, words=tuple(words[1:]))
@@ -233,7 +233,7 @@ class Syntax:
             findings.error(place, f"{name} {option} is not supported", "leave it out")
             return False
         if entry.verdict is Treatment.REFUSED:
-            findings.error(place, f"{name} {option}: {entry.reason}", entry.way_out)
+            findings.error(place, f"{name} {option}: {entry.reason}", entry.hint)
             return False
         if entry.verdict is Treatment.HARMLESS:
             findings.note(place, f"{name} {option} has no effect: {entry.reason}")
@@ -277,7 +277,7 @@ class Syntax:
             near = complaints.near_option(option, known.options)
             findings.error(place, f"{name} has no option {option}", f"did you mean {near}?" if near else None)
         elif entry.verdict is Treatment.REFUSED:
-            findings.error(place, f"{name} {option}: {entry.reason}", entry.way_out)
+            findings.error(place, f"{name} {option}: {entry.reason}", entry.hint)
         else:
             findings.error(
                 place,

@@ -108,7 +108,7 @@ def require_image_builds(hub: Hub) -> None:
     """Refuse a hub that does not build images from kickstarts.
 
     Raises:
-        RemoteError: with what it offers instead, and the way out.
+        RemoteError: with what it offers instead, and a hint.
     """
     methods = set(hub.ask("system.listMethods"))
     if "buildImageOz" in methods:

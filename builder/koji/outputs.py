@@ -141,7 +141,7 @@ def build_outputs(hub: Hub, build: int, *, key: str | None) -> list[Output]:
         )
     for log in hub.ask("getBuildLogs", build):
         _check_name(log["name"])
-        # Logs of no architecture lie in the folder of logs itself, an image's in image, or image/ARCH.
+        # Logs of no architecture are in the folder of logs itself, an image's in image, or image/ARCH.
         of = "noarch" if log["dir"] == "." else log["dir"]
         for part in of.split("/"):
             _check_name(part)

@@ -80,7 +80,7 @@ def _part(
     if is_common and around.user.provider is None:
         account = around.user
     requires = [*_of_family(package, packaging), *package.requires]
-    # The catalogue names a package of the same build without its epoch, which stands in one place.
+    # The catalogue names a package of the same build without its epoch, which is in one place.
     requires = [re.sub(r" = %\{version\}-%\{release\}$", f" = {packaging.same}", each) for each in requires]
     recommends = [*package.recommends]
     if any("/logrotate.d/" in entry.path for entry in mine):

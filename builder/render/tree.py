@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every file below specs/ that is made from the catalogue, and how it differs from what stands there."""
+"""Every file below specs/ that is made from the catalogue, and how it differs from what is there."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tests.guest.conftest import ROOT, image_command
 
 
 def test_another_build_gives_the_same_bytes(jeos_image: Path, tmp_path: Path) -> None:
-    # The initramfs is made anew too.
+    # The initramfs is made again too.
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     subprocess.run([*image_command(), "--out", tmp_path], cwd=ROOT, env=environment, check=True)

@@ -379,7 +379,7 @@ def test_packages_are_removed_without_leftovers(cloud: Machine) -> None:
     demo(cloud, *NETWORK)
     names = units(cloud)
 
-    # All that is ours stands on the environment.
+    # All that is ours is on the environment.
     cloud.run(["dnf", "--assumeyes", "--quiet", "remove", "openstack-*"], timeout=SECONDS)
 
     found = cloud.run(["systemctl", "list-units", "--all", "--no-legend", "--plain", *names]).stdout

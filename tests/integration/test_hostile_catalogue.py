@@ -198,7 +198,7 @@ def test_each_format_has_its_escape(escape: object, text: str, written: str) -> 
     assert escape(text) == written
 
 
-# What stands in keystone.yaml, what stands there instead, what is reported.
+# What is in keystone.yaml, what is there instead, what is reported.
 REFUSED = {
     "line break in a summary": (
         "      summary: OpenStack Identity service\n      description: >-\n        Keystone",

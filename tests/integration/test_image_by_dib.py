@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The fixture's JeOS by both engines: what must be equal is, and what is not stands in a table.
+"""The fixture's JeOS by both engines: what must be equal is, and what is not is in a table.
 
 diskimage-builder runs on stand-ins of sudo and of kpartx (tests/rig/bench/dib_files): this kernel may have no
 device-mapper, and may mount no vfat, so the disk has no EFI partition.

@@ -149,7 +149,7 @@ def test_passwords_of_the_plane_are_on_no_command_line_and_in_no_readable_file(p
     assert "mariadbd" in lines
     assert not any(secret in lines for secret in secrets)
     for path in plane.folder.rglob("*"):
-        # What the servers write themselves lies in the folder, which only its owner enters.
+        # What the servers write themselves is in the folder, which only its owner enters.
         if path.suffix in (".cnf", ".conf", ".yaml", ".sql", ".json"):
             assert path.stat().st_mode & 0o077 == 0, path
     assert plane.folder.stat().st_mode & 0o077 == 0

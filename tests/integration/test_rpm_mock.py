@@ -37,7 +37,7 @@ def fake_mock(folder: Path, *, error: str = "") -> dict[str, str]:
     """Return the environment in which `mock` is the fake, which notes its arguments in folder/notes."""
     tool = folder / "bin" / "mock"
     tool.parent.mkdir()
-    # The runner lets no variable of ours through, so what the fake has to know stands in its text.
+    # The runner lets no variable of ours through, so what the fake has to know is in its text.
     text = FAKE_MOCK.replace("$FAKE_NOTES", str(folder / "notes")).replace("$FAKE_ERROR", error)
     tool.write_text(text)
     tool.chmod(0o755)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """openstack-keystone-sample-data when Keystone, or the way to it, fails: one clear line, exit 5, in time.
 
-A fault proxy (tests/rig/plane/proxy.py) stands in front of the real Keystone and does the harm.
+A fault proxy (tests/rig/plane/proxy.py) is in front of the real Keystone and does the harm.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def scratch_build(hub: HubUnderTest, rpm: Path) -> int:
 
 
 def real_build(hub: HubUnderTest, rpm: Path, *, keys: tuple[str, ...] = ()) -> int:
-    """Make a finished real build: its RPM and log lie on the file server."""
+    """Make a finished real build: its RPM and log are on the file server."""
     root = hub.stand_in.add_task("build", ["git+x#y", "epel9-candidate", {}], [CLOSED])
     name, version, release = rpm.name.removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
     arch = rpm.name.rsplit(".", 2)[1]

@@ -43,7 +43,7 @@ find /sys/fs/cgroup -name cgroup.kill | while read -r file; do echo 1 >"$file"; 
 kill -9 -1
 """
 
-# Name -> what stands in the kickstart after %packages. The build may fail; the host may not notice.
+# Name -> what is in the kickstart after %packages. The build may fail; the host may not notice.
 KICKSTARTS = {
     "%pre's log is a link to a descriptor": """
 %pre --log=/tmp/l

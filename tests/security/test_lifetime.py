@@ -123,7 +123,7 @@ def is_in_a_world(call: ast.Call) -> bool:
     return any(word.arg == "apart" and ast.unparse(word.value) == "True" for word in call.keywords)
 
 
-# Its rooms lie in the pid namespace of the inside: test_rooms.
+# Its rooms are in the pid namespace of the inside: test_rooms.
 INSIDE = "image/isolation/sandbox.py"
 
 

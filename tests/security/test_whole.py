@@ -39,7 +39,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Job:
     """A command, where it works, and how to give it something new to do; `place`: what it changes.
 
-    A word that is a path is what stands in that file.
+    A word that is a path is what is in that file.
     """
 
     folder: Path

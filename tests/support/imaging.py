@@ -98,7 +98,7 @@ class Bench:
         return Look(f"{raw}?offset={root['start']}")
 
     def leftovers(self) -> list[str]:
-        """Return what lies in the out folder in addition to finished images and logs."""
+        """Return what is in the out folder in addition to finished images and logs."""
         if not self.out.exists():
             return []
         finished = re.compile(r"test|test(\.pre)?\.log")

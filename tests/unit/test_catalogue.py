@@ -55,7 +55,7 @@ def test_connections_stand_where_each_release_reads_them(
     assert sum(not option["optional"] for option in options) == 1
 
 
-# file, what stands there, what stands there instead, the line that is reported, the message, the hint
+# file, what is there, what is there instead, the line that is reported, the message, the hint
 BAD = {
     "unknown key": ("keystone", "title:", "titel:", 'unknown key "titel"', "did you mean title?"),
     "unknown release": ("keystone", "  essex:", "  esex:", 'unknown release "esex"', "did you mean essex?"),

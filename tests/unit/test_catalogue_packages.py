@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.catalogue_copy import spoil
 
-# file, what stands there, what stands there instead, the message, the hint
+# file, what is there, what is there instead, the message, the hint
 BAD = {
     "service in no package": (
         "nova", "package: openstack-nova-api\n", "package: openstack-nova-apl\n",

@@ -17,7 +17,7 @@ from builder.rpm.spec.packages import find_packages
 from builder.targets import find_target
 from tests.support.catalogue_copy import spoil
 
-# What stands in keystone.yaml, what stands there instead, what is reported.
+# What is in keystone.yaml, what is there instead, what is reported.
 SENSELESS = {
     "folder of the system": ("/etc/keystone/fernet-keys: {mode", "/etc/cron.d: {mode", "cron.d is not a"),
     "folder of another": ("/etc/keystone/fernet-keys: {mode", "/etc/glance/x: {mode", "glance/x is not a"),

@@ -170,7 +170,7 @@ def test_cloud_init_asks_every_source_and_none_for_long(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(KICKSTARTS.rglob("*.ks")), ids=lambda path: path.name)
 def test_every_command_is_explained(path: Path) -> None:
-    """A comment stands before each block of commands, and each block is short."""
+    """A comment is before each block of commands, and each block is short."""
     blocks = re.split(r"\n\s*\n", re.sub(r"(?ms)^%post.*?^%end\n", "", path.read_text()))
     for block in blocks:
         lines = [line for line in block.splitlines() if not line.startswith(("#", "%include", "%end"))]

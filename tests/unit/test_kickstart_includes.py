@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a kickstart may include of the host: kickstarts, what lies with it, what anybody may read."""
+"""What a kickstart may include of the host: kickstarts, what is with it, what anybody may read."""
 
 from __future__ import annotations
 

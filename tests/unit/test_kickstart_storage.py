@@ -248,7 +248,7 @@ MISTAKES = {
     ),
     "/boot on LVM": (
         "part pv.1 --size=900\nvolgroup vg pv.1\nlogvol / --vgname=vg --name=root --size=500 --fstype=xfs\n",
-        "test.ks:3: /boot lies on LVM",
+        "test.ks:3: /boot is on LVM",
     ),
     "boot loader in a partition": (
         "bootloader --location=partition\npart / --fstype=ext4 --size=9\n",
@@ -621,7 +621,7 @@ ONPART_MISTAKES = {
             label="gpt",
             partitions=(*MADE.partitions[:2], MadePartition(number=4, type="x", start=MIB, size=9**11)),
         ),
-        "partition 4 does not lie on the disk",
+        "partition 4 is not on the disk",
     ),
 }  # fmt: skip
 

@@ -284,12 +284,12 @@ def test_every_row_that_is_not_honoured_says_why() -> None:
         if row.verdict is not Treatment.HONOURED:
             assert row.reason, name
         if row.verdict is Treatment.REFUSED:
-            assert row.way_out, name
+            assert row.hint, name
         for option, entry in row.options.items():
             if entry.verdict is not Treatment.HONOURED:
                 assert entry.reason, (name, option)
             if entry.verdict is Treatment.REFUSED:
-                assert entry.way_out, (name, option)
+                assert entry.hint, (name, option)
 
 
 def test_every_honoured_option_has_an_effect_to_show() -> None:

@@ -11,7 +11,7 @@ SAID = {
     "nothing": ("", ""),
     "the last line": ("one\ntwo\n\n", "two"),
     "the last that says error": ("error: a\nerror: b\nto clean up, do this\n", "error: b"),
-    "what stands below it": (
+    "what is below it": (
         "Repositories loaded.\nError: \n Problem: conflicting requests\n  - nothing provides b needed by a\n",
         "Error: Problem: conflicting requests - nothing provides b needed by a",
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Answers of rpm: what stands in a name does not move what stands after it."""
+"""Answers of rpm: what is in a name does not move what is after it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests.support.crudini_cases import CASES
 CRUDINI = shutil.which("crudini", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 # (reason, text of f, stdin, arguments, what crudini does, what ours does). `rc`, `out` and `file`
-# are compared; what both share stands on the left of neither.
+# are compared; what both share is on the left of neither.
 DIFFERENCES = [
     (
         "a last line without an end is ended first, so a new section still gets its blank line",

@@ -158,7 +158,7 @@ def test_what_speaks_no_http_is_reported(reply: bytes, said: str) -> None:
         endpoints.look(f"http://{host}:{port}/", asking.Limit(0.3))
 
 
-# What stands in the file; the URL
+# What is in the file; the URL
 LOCATED = {
     "no file": (None, "http://127.0.0.1:5000/v3"),
     "every address": ("http-socket = :5001", "http://127.0.0.1:5001/v3"),

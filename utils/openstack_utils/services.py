@@ -47,7 +47,7 @@ def load_services(path=None):
 def is_installed(facts, locate=str):
     """Return whether a project is on this host: a unit, an init script or a configuration file of it.
 
-    facts: those of one release of the project. locate: gives where a file of the host stands in this run.
+    facts: those of one release of the project. locate: gives where a file of the host is in this run.
     """
     return bool(installed_units(facts, locate)) or any(
         os.path.exists(locate(path)) for path in facts["configuration"]

@@ -42,7 +42,7 @@ def of_service(word, locate=str):
 def of_file(path, project, release=None, locate=str):
     """Return the Readings of the services of a project that read a file.
 
-    path: where the file stands in this run. release: None means the newest in which a service reads it. Where
+    path: where the file is in this run. release: None means the newest in which a service reads it. Where
     none does, a program without arguments is taken to do so.
     """
     releases = load_services()["projects"].get(project, {"releases": {}})["releases"]

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the action's options."""
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE",
-        help="the image, in one format or several files of one build; their manifest lies next to them",
+        help="the image, in one format or several files of one build; their manifest is next to them",
     )  # fmt: skip
     parser.add_argument("--name", help="name of the build (default: the image's)")
     parser.add_argument(

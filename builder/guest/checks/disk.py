@@ -106,7 +106,7 @@ def _partition_table(evidence: ImageEvidence) -> Outcome:
 def _root_last(evidence: ImageEvidence) -> Outcome:
     root, last = evidence.root.partition, evidence.disk.table.partitions[-1]
     if last.number != root.number:
-        return failed(f"partition {last.number} ({last.kind}) lies after the root, {root.number}")
+        return failed(f"partition {last.number} ({last.kind}) is after the root, {root.number}")
     slack = evidence.disk.raw.stat().st_size - root.end
     if slack > 64 * MIB:
         return failed(f"{slack // MIB} MiB after the root partition are not used")
@@ -137,7 +137,7 @@ def _partitions_as_manifest(evidence: ImageEvidence) -> Outcome:
             problems.append(f"partition {planned.number} is not on the disk")
             continue
         if (entry.start, entry.size) != (planned.start, planned.size):
-            problems.append(f"partition {planned.number} lies elsewhere, or has another size")
+            problems.append(f"partition {planned.number} is elsewhere, or has another size")
         system = systems.get(planned.number)
         if planned.uuid and (system is None or (system.uuid or "").lower() != planned.uuid.lower()):
             problems.append(f"partition {planned.number} has UUID {system.uuid if system else None}")
@@ -338,7 +338,7 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="volumes",
         rows=(29,),
-        explanation="Labels and metadata of LVM have the right checksums, and every volume lies on the disk.",
+        explanation="Labels and metadata of LVM have the right checksums, and every volume is on the disk.",
         judge=_volumes,
     ),
     Check(

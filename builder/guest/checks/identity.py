@@ -230,7 +230,7 @@ def _no_junk(evidence: ImageEvidence) -> Outcome:
         f"{folder}/.build" for folder in (evidence.rpm.folder, "") if tree.exists(f"{folder}/.build")
     ]
     problems = [path for path in problems if not _is_kept(evidence, path)]
-    return judge_all(problems, "no package cache, log, kickstart or left-over in /tmp, /var, /root")
+    return judge_all(problems, "no package cache, log, kickstart or leftover in /tmp, /var, /root")
 
 
 CHECKS: tuple[Check[ImageEvidence], ...] = (

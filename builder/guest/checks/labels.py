@@ -32,7 +32,7 @@ def _labels(evidence: ImageEvidence) -> Outcome:
         inodes = readers.labels(evidence.runner, evidence.disk.raw, system, folder, evidence.work, options)
         for own, inode in inodes.items():
             path = point.rstrip("/") + own if own != "/" else point
-            # What lies beneath a mount point nobody sees; the folder itself is seen by what mounts there.
+            # What is beneath a mount point nobody sees; the folder itself is seen by what mounts there.
             hidden = any(path.startswith(f"{one}/") for one in points if len(one) > len(point))
             wanted = None if hidden else contexts.lookup(path, inode.mode)
             if wanted is None:

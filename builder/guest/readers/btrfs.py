@@ -76,7 +76,7 @@ def find_subvolume(runner: Runner, image: Path, options: Sequence[str]) -> int:
 
 
 def subvolumes(runner: Runner, image: Path) -> dict[str, int]:
-    """Return the subvolumes by their path from the top level, of those that lie at the top of another."""
+    """Return the subvolumes by their path from the top level, of those that are at the top of another."""
     words: list[str | Path] = ["btrfs", "inspect-internal", "dump-tree", "-t", "root", image]
     text = run_apart(runner, words, readable=[image]).stdout
     found = re.findall(

@@ -49,7 +49,7 @@ class _Inodes:
 def read_labels(image: Path, subvolume: int) -> dict[str, LabelledInode]:
     """Return what every path below the subvolume with a number is and its SELinux label.
 
-    Subvolumes that lie in it are followed.
+    Subvolumes that are in it are followed.
 
     Raises:
         CannotCheck: it is not a btrfs of one disk, or damaged.
@@ -158,7 +158,7 @@ def _collect(items: Iterator[Item]) -> _Inodes:
 
 
 def _names(data: bytes, head: int) -> Iterator[bytes]:
-    """Yield the names of references: what stands before, then the length and the name."""
+    """Yield the names of references: what is before, then the length and the name."""
     at = 0
     while at < len(data):
         (length,) = struct.unpack_from("<H", data, at + head)
@@ -181,12 +181,12 @@ def _entries(data: bytes) -> Iterator[tuple[bytes, bytes, tuple[int, int]]]:
 
 
 def _below(trees: _Trees, subvolume: int) -> Iterator[tuple[str, LabelledInode]]:
-    """Yield the paths of a subvolume and of those within it, each of which lies in one place."""
+    """Yield the paths of a subvolume and of those within it, each of which is in one place."""
     pending, seen = [(subvolume, b"")], set[int]()
     while pending:
         number, top = pending.pop()
         if number in seen or len(seen) == _MOST_SUBVOLUMES:
-            raise not_done("a subvolume of the btrfs lies in two places, or there are too many")
+            raise not_done("a subvolume of the btrfs is in two places, or there are too many")
         seen.add(number)
         found = _collect(trees.subvolume(number))
         folder = _folders(found, top)

@@ -20,10 +20,10 @@ from builder.guest.outcome import not_done
 from builder.guest.readers.inodes import LabelledInode
 
 _LOCAL, _EXTENTS, _BTREE = 1, 2, 3
-# Of an attribute: it is one of security.* (XFS_ATTR_SECURE), its value lies in the leaf (XFS_ATTR_LOCAL).
+# Of an attribute: it is one of security.* (XFS_ATTR_SECURE), its value is in the leaf (XFS_ATTR_LOCAL).
 _SECURE, _VALUE_HERE = 4, 1
 _ATTRIBUTE_LEAF = b"\x3b\xee"
-# Directories hold entries below 32 GiB; hashes and free space lie above (XFS_DIR2_LEAF_OFFSET).
+# Directories hold entries below 32 GiB; hashes and free space are above (XFS_DIR2_LEAF_OFFSET).
 _LEAF_OFFSET = 1 << 35
 _INODE_FORK = 176
 _NREXT64 = 16
@@ -154,7 +154,7 @@ class XfsReader:
         return None
 
     def _attributes(self, inode: _Inode) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield (space, name, value) of the attributes whose value lies with their name."""
+        """Yield (space, name, value) of the attributes whose value is with their name."""
         if not inode.attributes:
             return
         if inode.attribute_form == _LOCAL:
@@ -241,7 +241,7 @@ class XfsReader:
         mode, form = _unpack(">H", raw, 2), raw[5]
         flags = _unpack(">Q", raw, 120)
         extents = _unpack(">Q", raw, 24) if flags & _NREXT64 else _unpack(">I", raw, 76)
-        # With larger counts the attributes' lies where the data's lay.
+        # With larger counts the attributes' is where the data's lay.
         attribute_extents = _unpack(">I", raw, 76) if flags & _NREXT64 else _unpack(">H", raw, 80)
         end = _INODE_FORK + raw[82] * 8 if raw[82] else self.inode_size
         modified = _unpack(">Q", raw, 40)

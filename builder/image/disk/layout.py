@@ -42,7 +42,7 @@ ESP_OPTIONS = "umask=0077,shortname=winnt"
 
 
 def own_mountpoints(volume: Volume | PlacedContent) -> tuple[str, ...]:
-    """Return the mount points of a volume that do not lie below another of its own.
+    """Return the mount points of a volume that are not below another of its own.
 
     Subvolumes share the room of their file system: while building, those below another are plain folders.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """From the raw disk to qcow2, by a writer of our own (docs/interop/qcow2.txt of qemu).
 
-qemu-img writes compressed clusters in the order in which they are ready; ours lie in the order of the
+qemu-img writes compressed clusters in the order in which they are ready; ours are in the order of the
 disk, so equal disks give equal bytes. And it takes a quarter less of processor time: each cluster is one
 call of zstd that knows the size.
 
@@ -93,7 +93,7 @@ class Compressor(Protocol):
         """Return the same of a cluster of `given`, never nothing. Called from several threads."""
 
     def placed(self, name: bytes, start: int, packed: bytes) -> None:
-        """Learn that the cluster of that name lies at byte `start` of the file (0 where it is plain)."""
+        """Learn that the cluster of that name is at byte `start` of the file (0 where it is plain)."""
 
 
 @dataclass(slots=True)

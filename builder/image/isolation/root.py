@@ -78,7 +78,7 @@ def _make_sys(base: str) -> None:
         mount("/sys", f"{base}/sys", None, MS_BIND)
         make_read_only(f"{base}/sys")
     except OSError:
-        # A plain user may not uncover what lies under such mounts (mount_namespaces(7)).
+        # A plain user may not uncover what is under such mounts (mount_namespaces(7)).
         bind("/sys", f"{base}/sys")
     for name in _COVERED:
         if os.path.isdir(f"{base}/sys/{name}"):

@@ -407,7 +407,7 @@ def _folders(*folders: Path) -> Iterator[str | Path]:
 
 
 def _host_resolver(network: bool) -> list[str | Path]:
-    """Return the bind of the host's resolver where it lies in /run, which each room has anew."""
+    """Return the bind of the host's resolver where it is in /run, which each room has anew."""
     path = os.path.realpath("/etc/resolv.conf")
     return ["--ro-bind", path, path] if network and path.startswith("/run/") and os.path.exists(path) else []
 

@@ -78,7 +78,7 @@ def install(build: Build) -> None:
     build.written(f"+ {' '.join(argv)}\n{done.stdout}{done.stderr}")
     said = done.stderr.splitlines()
     if done.returncode:
-        # What rpm finds wrong before it begins stands in lines with a tab (lib/rpmps.c).
+        # What rpm finds wrong before it begins is in lines with a tab (lib/rpmps.c).
         wrong = [line.removeprefix("error:").strip() for line in said if line.startswith(("error:", "\t"))]
         message = "; ".join(wrong) or f"exit status {done.returncode}"
         raise _failed(build, "transaction", message)

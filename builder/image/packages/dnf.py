@@ -36,7 +36,7 @@ class _Spec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Event:
-    """What an event of the worker may have; which has what stands at its top."""
+    """What an event of the worker may have; which has what is at its top."""
 
     event: str
     packages: tuple[ChosenPackage, ...] = ()

@@ -81,7 +81,7 @@ def _check(path: Path, source: str, fingerprints: tuple[str, ...], name: str, ru
     """Compare the file's keys with the fingerprints expected; gpg(1), --with-colons in doc/DETAILS."""
     home = path.parent / "gnupg"
     home.mkdir(mode=0o700, exist_ok=True)
-    # In a room: what stands at an address of the kickstart may be made to deceive gpg.
+    # In a room: what is at an address of the kickstart may be made to deceive gpg.
     options = ["--homedir", str(home.absolute()), "--batch", "--with-colons"]
     argv = ["gpg", *options, "--show-keys", str(path.absolute())]
     shown = run_apart(

@@ -112,7 +112,7 @@ def _run_dracut(build: Build, kernel: str) -> bytes:
 
 
 def _put(kernel: str, content: bytes) -> None:
-    """Put an initramfs into /boot, as a file of its own whatever stands there."""
+    """Put an initramfs into /boot, as a file of its own whatever is there."""
     target = initramfs_of(kernel)
     target.unlink(missing_ok=True)
     target.write_bytes(content, mode=MODE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Take the left-overs of the build and of packages out of the tree, and leave what the author put there."""
+"""Take the leftovers of the build and of packages out of the tree, and leave what the author put there."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def clean(build: Build) -> Cleaned:
     root = tree.path("/")
     cleaned = Cleaned()
     authored = build.facts.authored
-    insisted = set(build.options.keep_files)
+    asked = set(build.options.keep_files)
     for pattern in JUNK:
         for path in root.glob(pattern):
-            if str(path) not in insisted:
+            if str(path) not in asked:
                 path.remove()
                 cleaned.removed.append(str(path))
     _clean_identity(build, root, cleaned)
     identity = {str(path) for pattern in IDENTITY for path in root.glob(pattern)}
     for pattern in REMAINS:
         for path in root.glob(pattern):
-            if str(path) not in insisted | identity:
+            if str(path) not in asked | identity:
                 _clear(path, authored, cleaned)
     programs = {str(path) for pattern in LOGS_OF_PROGRAMS for path in root.glob(pattern)}
     for pattern in EMPTIED:
         for path in root.glob(pattern):
-            _empty(path, {} if str(path) in programs else authored, insisted, cleaned)
+            _empty(path, {} if str(path) in programs else authored, asked, cleaned)
     for pattern in SCRIPTS_OWN:
         for path in root.glob(pattern):
             if str(path) in authored:
@@ -51,13 +51,13 @@ def clean(build: Build) -> Cleaned:
 
 def _clean_identity(build: Build, root: TreePath, cleaned: Cleaned) -> None:
     """Remove what must differ in every guest."""
-    insisted = set(build.options.keep_files)
+    asked = set(build.options.keep_files)
     for pattern, why in IDENTITY.items():
         for path in root.glob(pattern):
             who = build.facts.authored.get(str(path))
             if path.name == "machine-id" and _is_open(path):
                 continue
-            if str(path) in insisted:
+            if str(path) in asked:
                 cleaned.kept[str(path)] = who or "--keep-file"
                 continue
             if who is not None:
@@ -90,12 +90,12 @@ def _clear(path: TreePath, authored: dict[str, str], cleaned: Cleaned) -> bool:
     return True
 
 
-def _empty(path: TreePath, authored: dict[str, str], insisted: set[str], cleaned: Cleaned) -> None:
+def _empty(path: TreePath, authored: dict[str, str], asked: set[str], cleaned: Cleaned) -> None:
     info = path.lstat()
     if not stat.S_ISREG(info.st_mode) or not info.st_size:
         return
     who = authored.get(str(path))
-    if who is not None or str(path) in insisted:
+    if who is not None or str(path) in asked:
         cleaned.kept[str(path)] = who or "--keep-file"
         return
     path.truncate()

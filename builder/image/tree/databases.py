@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """SQLite databases of the image, brought into the state that it ships: as copies, and in a room.
 
-SQLite opens what lies next to a file by name, and what a database holds may be made to deceive it.
+SQLite opens what is next to a file by name, and what a database holds may be made to deceive it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from builder.image.tree import database_program
 from builder.image.tree.files import TreePath, open_tree
 from builder.memory import available_memory
 
-# The write-ahead log, and its index, which SQLite makes anew (https://www.sqlite.org/walformat.html).
+# The write-ahead log, and its index, which SQLite makes again (https://www.sqlite.org/walformat.html).
 _LOG, _INDEX = "-wal", "-shm"
 PYTHON = os.path.realpath(sys.executable)
 # Read before the inside begins, whose ids may not be able to read where it lies.

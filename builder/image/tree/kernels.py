@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernels of the image: which there are, and where they and their initramfs lie in /boot."""
+"""The kernels of the image: which there are, and where they and their initramfs are in /boot."""
 
 from __future__ import annotations
 

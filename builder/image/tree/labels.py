@@ -22,7 +22,7 @@ _HERE = Path("/tmp/beneath")
 
 
 def read_contexts(path: str) -> FileContexts:
-    """Return the file contexts of the policy whose file_contexts lies at `path` of the image."""
+    """Return the file contexts of the policy whose file_contexts is at `path` of the image."""
 
     def text(suffix: str) -> str:
         file = tree.path(path + suffix)

@@ -60,5 +60,5 @@ LOGS_OF_PROGRAMS = (
     "var/log/private/*", "var/log/chrony/*", "var/log/sssd/*", "var/log/rhsm/*",
 )  # fmt: skip
 
-# Where else a script's files are remembered, so that nobody takes them for left-overs. Not what is below.
+# Where else a script's files are remembered, so that nobody takes them for leftovers. Not what is below.
 SCRIPTS_OWN = ("root/*", "root/.[!.]*", "root/.ssh/*", "home/*/.ssh/*")

@@ -87,7 +87,7 @@ def place_new(
 ) -> list[Partition]:
     """Return `made` with the `new` partitions in the largest room that is free on a disk of `size` MiB.
 
-    They lie there in the order of `new`, whatever grows takes what is left, and each gets the lowest number
+    They are there in the order of `new`, whatever grows takes what is left, and each gets the lowest number
     that is free (libparted's ped_partition_set_number counts so). All in the order of the disk.
     """
     if not new:
@@ -130,4 +130,4 @@ def judge(table: PartitionTable, size: int) -> list[str]:
     """Return what is wrong with a table on a disk of `size` MiB, wherever its partitions begin."""
     problems = [one for one in table.problems if "begin on a MiB" not in one]
     outside = [one for one in table.partitions if one.size <= 0 or one.start < 512 or one.end > size * MIB]
-    return problems + [f"partition {entry.number} does not lie on the disk" for entry in outside]
+    return problems + [f"partition {entry.number} is not on the disk" for entry in outside]

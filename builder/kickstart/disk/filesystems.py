@@ -18,7 +18,7 @@ from builder.kickstart.plan import Volume
 RAW = ("biosboot", "prepboot", "lvm", "unused")
 EXT = ("ext2", "ext3", "ext4")
 
-# Message, way out.
+# Message, hint.
 Refusal = tuple[str, str]
 
 
@@ -223,8 +223,8 @@ def check(findings: Findings, volume: Volume, command: str) -> None:
             f'{command} --fsoptions="{volume.fsoptions}": a blank would end the field in fstab',
             "write commas",
         )
-    for message, way_out in kind.refuse(volume.mkfsoptions):
-        findings.error(volume.place, f"{what}: {message}", way_out)
+    for message, hint in kind.refuse(volume.mkfsoptions):
+        findings.error(volume.place, f"{what}: {message}", hint)
 
 
 def check_size(findings: Findings, volume: Volume, command: str) -> None:

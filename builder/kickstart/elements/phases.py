@@ -24,7 +24,7 @@ REFUSED = {
         "define the disk in the kickstart, or let diskimage-builder make the image: --engine dib",
     ),
 }
-# Data of an element that diskimage-builder reads, or nobody; all else lies where phases find it.
+# Data of an element that diskimage-builder reads, or nobody; all else is where phases find it.
 METADATA = re.compile(
     r"README(\..*)?|element-(deps|provides)|pkg-map|svc-map|package-installs\.(yaml|json)"
     r"|block-device-.*\.yaml|source-repository-.*|__init__\.py"

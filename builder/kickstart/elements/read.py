@@ -23,7 +23,7 @@ LEFT_OUT = ("tests", "__pycache__", ".git")
 
 
 def read_element(name: str, folder: Path) -> Element:
-    """Return the element `name`, which lies in `folder`.
+    """Return the element `name`, which is in `folder`.
 
     Raises:
         InputError: it cannot be read, holds something else than files, folders and links, or too much.

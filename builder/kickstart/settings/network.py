@@ -297,7 +297,7 @@ def _read_kind(ks: Kickstart, line: ParsedCommand, base: NetworkInterface) -> li
 
 
 def _without_addresses(base: NetworkInterface) -> NetworkInterface:
-    """Return what lies below a vlan: the addresses are the vlan's."""
+    """Return what is below a vlan: the addresses are the vlan's."""
     return NetworkInterface(
         name=base.name, device=base.device, onboot=base.onboot, mtu=base.mtu, noipv4=True, noipv6=True,
         place=base.place,

@@ -27,7 +27,7 @@ def find_project(package: Package) -> Path | None:
 def find_origin(package: Package, line: int) -> str | None:
     """Return "file:line" of the catalogue that a line of a generated spec comes from, None without one.
 
-    It is the longest text of the project's YAML that stands in the line.
+    It is the longest text of the project's YAML that is in the line.
     """
     lines = package.text.splitlines()
     path = find_project(package)

@@ -59,7 +59,7 @@ def make_repository(
         key: signs the packages and repomd.xml.
 
     Raises:
-        InputError: something that is not a folder stands there.
+        InputError: something that is not a folder is there.
         CommandFailed: a tool failed; the old repository, if any, is as it was.
     """
     # A link is followed to its folder: that is what is replaced.

@@ -2,7 +2,7 @@
 """Signed copies of RPMs that are kept: what a key has signed, it does not sign again.
 
 A copy is known by the digest of the unsigned RPM, the key, and the version of rpmsign, and compared with the
-digest in its own name before it is used: one that is harmed is made anew.
+digest in its own name before it is used: one that is harmed is made again.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def today() -> datetime.date:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bump:
-    """What to write; None is what follows from what stands there.
+    """What to write; None is what follows from what is there.
 
     A new version begins with release 1, the same version gets the next release; the packager is the one of
     the newest entry. `sha256` is the source's, whose name has the version in it; `upstream` what the

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The macros that make rpmbuild on this host behave like the target's.
 
-What targets of a family share stands in specs/macros; what is the target's own comes from its row in
+What targets of a family share is in specs/macros; what is the target's own comes from its row in
 specs/targets.yaml and is rendered here. Koji and mock use neither: their buildroots are the target.
 """
 

@@ -25,7 +25,7 @@ class SourceFiles:
 def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None) -> SourceFiles:
     """Return where each source of a spec comes from.
 
-    A local file stands in the folder of the spec, or in the folder there that has the spec's name. One with
+    A local file is in the folder of the spec, or in the folder there that has the spec's name. One with
     a sha256 and without a URL is a file of the Python package index.
 
     Args:

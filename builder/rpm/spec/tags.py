@@ -56,7 +56,7 @@ class SpecText:
 
 
 def read_spec(text: str) -> SpecText:
-    """Read the preamble of a spec: what stands before its first section."""
+    """Read the preamble of a spec: what is before its first section."""
     macros: dict[str, str] = {}
     tags: dict[str, str] = {}
     sources = []

@@ -18,7 +18,7 @@ TEMPLATE = "{template:"
 
 
 class UrlOption(NamedTuple):
-    """An option of a file; `path` is where the file stands in this run."""
+    """An option of a file; `path` is where the file is in this run."""
 
     path: str
     section: str

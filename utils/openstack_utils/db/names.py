@@ -23,7 +23,7 @@ def adopt(service, values, engine=None):
     """Return the Service with the names of the URLs in its options.
 
     values: {Option: text or None}. engine: only URLs of this kind of server count; None: any. A database
-    without an option of its own (nova_cell0) is called after the one that it stands next to.
+    without an option of its own (nova_cell0) is called after the one that it is next to.
 
     Raises UsageError where two options of one database name different ones, or a name is unusable.
     """

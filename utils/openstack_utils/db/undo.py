@@ -16,7 +16,7 @@ from .server.statements import ACCOUNT, CHARSET, DATABASE, GRANT, PASSWORD, TABL
 
 # How long a database may be in use by a command that has just been ended.
 RELEASE_SECONDS = 5
-# The tables in which alembic and its predecessor keep the version, and where it stands in them.
+# The tables in which alembic and its predecessor keep the version, and where it is in them.
 VERSIONS = (("alembic_version", "version_num"), ("migrate_version", "version"))
 
 

@@ -162,7 +162,7 @@ class Acting:
         return bool(waiting)
 
     def _stay_up(self, step):
-        """A daemon that was started may end a moment later: what it stands on may not be there."""
+        """A daemon that was started may end a moment later: what it is on may not be there."""
         ended = [unit for unit, said in _ask_systemd("is-active", step.units) if said != "active"]
         if ended:
             message = "%s was started, and does not run any more" % ", ".join(ended)

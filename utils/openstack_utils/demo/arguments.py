@@ -57,7 +57,7 @@ def make_parser():
         default=plan.CONTROLLER,
         help="controller: everything that is installed (default); compute: a further host for instances",
     )
-    add("--join", metavar="HOST", help="with --role compute: the controller; its passwords lie in --output")
+    add("--join", metavar="HOST", help="with --role compute: the controller; its passwords are in --output")
     add("--address", metavar="HOST", help="of this host, as others reach it (127.0.0.1; compute: found)")
     add("--hypervisor", choices=tuple(plan.CPU_MODES), help="kvm where the host has it, else qemu")
     add("--bus", choices=("rabbitmq",), default="rabbitmq", help="the message bus (rabbitmq)")

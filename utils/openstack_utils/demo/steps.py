@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The steps of a plan, and each as the plain commands that a person could type. Pure.
 
-A secret stands in a step by the name of its variable only: in commands as `$NAME`, which the file of
+A secret is in a step by the name of its variable only: in commands as `$NAME`, which the file of
 passwords sets for the shell that sources it.
 """
 
@@ -154,7 +154,7 @@ class Bus(NamedTuple):
 
 
 class StartSupport(NamedTuple):
-    """A service of others that one of ours stands on: `units`, full names, are enabled and started."""
+    """A service of others that one of ours is on: `units`, full names, are enabled and started."""
 
     title: str
     units: tuple

@@ -51,7 +51,7 @@ class Section:
 class Problem:
     """A line its reader would stumble over: line number (from 1) and reason.
 
-    `headless`: all that is wrong is that no [section] stands above the option.
+    `headless`: all that is wrong is that no [section] is above the option.
     """
 
     __slots__ = ("headless", "line", "reason")

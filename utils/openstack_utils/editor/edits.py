@@ -109,7 +109,7 @@ class Editor(Reader):
         occurrence.items[index] = self.render(occurrence, item.name, value, item)
 
     def has_flags(self):
-        """Whether an option stands in the file without `=` and a value."""
+        """Whether an option is in the file without `=` and a value."""
         items = [item for section in self.document.sections for item in section.items]
         return any(item.kind != OPTION for item in items if self.is_option(item))
 

@@ -105,7 +105,7 @@ def put_default_first(document, behind_heading=True):
 
 
 def remove_section(document, section, end):
-    """Take out a section up to its item `end`; what stands below goes to the section before."""
+    """Take out a section up to its item `end`; what is below goes to the section before."""
     index = document.sections.index(section)
     kept = section.items[end:]
     before = document.sections[index - 1]

@@ -2,7 +2,7 @@
 """Addresses as people write them: hosts and URLs are read here, and whether a host is this one.
 
 `source` says where an address is from (an option, a variable, a file and its line): a malformed one is named
-with it. What stands before an `@` is a login, and never shown.
+with it. What is before an `@` is a login, and never shown.
 """
 
 import re

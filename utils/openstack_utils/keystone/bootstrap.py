@@ -3,7 +3,7 @@
 
 Bootstrap takes its password from argv or from the environment and from nowhere else. It is given a
 fresh random one in the environment, which is replaced through the API before the run ends; until then
-it stands in a file (0600), so that a run after a killed one still gets in. One run of a host at a time is
+it is in a file (0600), so that a run after a killed one still gets in. One run of a host at a time is
 between the two: a second one would replace the password that the first has set.
 """
 

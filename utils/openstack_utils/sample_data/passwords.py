@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Passwords: from a file, the environment, or made anew; never from the command line.
+"""Passwords: from a file, the environment, or made again; never from the command line.
 
 A file of passwords has lines NAME=VALUE as a shell reads them (`export` and quotes may stand), so
 that it can be sourced as well.

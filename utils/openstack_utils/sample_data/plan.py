@@ -15,7 +15,7 @@ class Step(NamedTuple):
     """What to do about one object.
 
     `found` is the object as Keystone shows it, `changes` attribute -> (there, wanted), of which an
-    `update` makes the wanted ones and a `keep` only shows. A password never stands in `changes`.
+    `update` makes the wanted ones and a `keep` only shows. A password is never in `changes`.
     """
 
     action: str

@@ -152,7 +152,7 @@ def with_address(url, address, port):
 
 
 def bracket(host):
-    """Return a host as it stands in a URL."""
+    """Return a host as it is in a URL."""
     return "[%s]" % host if ":" in host and not host.startswith("[") else host
 
 

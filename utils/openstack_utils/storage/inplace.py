@@ -2,7 +2,7 @@
 """--inplace: writing into the locked file itself, for hard links and folders without permission.
 
 The inode, and with it every link, label and owner, stays. This is the one way of writing that a
-SIGKILL can cut short; a copy of the old text stands next to the file (or in the folder for
+SIGKILL can cut short; a copy of the old text is next to the file (or in the folder for
 temporary files) until the new one is synced.
 """
 

@@ -107,7 +107,7 @@ def _fit_options(value: str, command_line: Sequence[str], *, keep: bool, changes
     words = split(value)
     variables = [word for word in words if word.startswith("$")]
     if "$kernelopts" in variables:
-        return " ".join(words)  # its value stands in grubenv
+        return " ".join(words)  # its value is in grubenv
     if not keep:
         return " ".join([*map(for_entry, command_line), *variables])
     root = next((word for word in command_line if word.startswith("root=")), None)

@@ -50,7 +50,7 @@ def make(
     keep: bool,
     programs: Programs,
 ) -> None:
-    """Make the image for `target` (i386-pc, x86_64-efi) at `output`, which lies in `tree`.
+    """Make the image for `target` (i386-pc, x86_64-efi) at `output`, which is in `tree`.
 
     It finds /boot by the UUID of its file system and reads grub.cfg there.
 

@@ -240,7 +240,7 @@ def hash_password(password: Password, *, salt: str) -> str | None:
 def _write_defaults(
     tree: TreePath, bootloader: Bootloader, command_line: Sequence[str], *, reads_entries: bool
 ) -> None:
-    """Set our keys in /etc/default/grub, whatever else stands there."""
+    """Set our keys in /etc/default/grub, whatever else is there."""
     # grub2-mkconfig puts root= and ro there by itself; a later rw goes before its ro.
     ours = [word for word in command_line if not word.startswith("root=") and word != "ro"]
     keys = {

@@ -4,7 +4,7 @@
 Times go back to an epoch, so that equal trees give equal bytes: a file's ctime is the moment at which it
 was made in the tree, no program can set it there, and mke2fs copies it. Nanoseconds, and times before 1970,
 which mke2fs loses, come from the tree. And the root folder gets its mode, which mke2fs does not copy. All is
-done in the inode tables; their checksums are made anew.
+done in the inode tables; their checksums are made again.
 Layout: Documentation/filesystems/ext4 of Linux (super.rst, group_descr.rst, inodes.rst).
 """
 

@@ -22,7 +22,7 @@ class SwapWriter:
     """Writes swap areas for machines with pages of 4 KiB."""
 
     def capacity(self, size: int, mkfsoptions: str | None = None) -> Usage:
-        """Return nothing: no file lies on swap."""
+        """Return nothing: no file is on swap."""
         del size, mkfsoptions
         return Usage()
 

@@ -36,7 +36,7 @@ class Identifiers(Protocol):
 def place_group(
     group: VolumeGroup, partitions: Mapping[str | None, PlacedPartition], seed: Identifiers
 ) -> PlacedGroup:
-    """Return where the volumes of `group` lie on its partitions: one after the other, in their order.
+    """Return where the volumes of `group` are on its partitions: one after the other, in their order.
 
     Args:
         partitions: of the whole disk, by the names that `group.members` uses.

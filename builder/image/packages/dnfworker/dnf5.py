@@ -152,7 +152,7 @@ def find_groups(base, name):
 
 
 def is_known(base, name):
-    """Say whether a package, a capability or a file of the repositories goes by `name`."""
+    """Say whether a package, a capability or a file of the repositories is called `name`."""
     settings = libdnf5.base.ResolveSpecSettings()
     return libdnf5.rpm.PackageQuery(base).resolve_pkg_spec(name, settings, False)[0]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rules, by subject. What each means, and how bad it is, stands in specs/checks/rules.yaml."""
+"""The rules, by subject. What each means, and how bad it is, is in specs/checks/rules.yaml."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from .connection import (
 )
 from .statements import GRANT, ServerChange
 
-# An account that cannot be changed, a password that a policy refuses: the reason stands in the warnings.
+# An account that cannot be changed, a password that a policy refuses: the reason is in the warnings.
 EXPLAINED = (1396, 1819)
 EXPIRED = "the password has expired: --password-file or --generate-password sets it anew"
 # A node of a Galera cluster that takes no statements (1047 alone is an unknown command).

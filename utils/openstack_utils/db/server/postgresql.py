@@ -164,7 +164,7 @@ class PostgreSQLConnection(Connection):
             other.close()
 
     def _scrambled(self, account, password):
-        """The password as the server stores it, so that it stands in no log of statements."""
+        """The password as the server stores it, so that it is in no log of statements."""
         with self.translated_errors():
             extensions = self._driver.extensions
             if extensions.libpq_version() < 100000:

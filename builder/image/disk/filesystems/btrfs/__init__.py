@@ -63,7 +63,7 @@ def make_writer(_fstype: str) -> BtrfsWriter:
 
 
 def _wanted(placed: PlacedContent, sources: Mapping[str, Path]) -> list[SubvolumeRequest]:
-    """Return the top level and the subvolumes, those first that others lie in."""
+    """Return the top level and the subvolumes, those first that others are in."""
     top = FstabLine(mountpoint=placed.mountpoint, placed=placed) if placed.mountpoint else None
     found = [
         SubvolumeRequest(path="", source=_source(top, placed, sources), compression=compression_of(placed))
@@ -78,7 +78,7 @@ def _wanted(placed: PlacedContent, sources: Mapping[str, Path]) -> list[Subvolum
 
 
 def _source(mount: FstabLine | None, placed: PlacedContent, sources: Mapping[str, Path]) -> Source:
-    """Return what goes to `mount`: what lies below other mount points of the same file system does not."""
+    """Return what goes to `mount`: what is below other mount points of the same file system does not."""
     folder = sources.get(mount.mountpoint) if mount else None
     others = (sources.get(one.mountpoint) for one in placed.mounts if one != mount)
     return Source(folder=folder, elsewhere=frozenset(os.fsencode(other) for other in others if other))

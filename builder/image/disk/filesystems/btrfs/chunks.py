@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Chunks: runs of logical addresses and where they lie on the disk."""
+"""Chunks: runs of logical addresses and where they are on the disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RUN = 16 * MIB
 
 @dataclass(kw_only=True)
 class Chunk:
-    """A chunk: where it lies logically and on the disk, and how much of it is used."""
+    """A chunk: where it is logically and on the disk, and how much of it is used."""
 
     kind: int
     logical: int

@@ -63,7 +63,7 @@ class BtrfsFileSystem:
         self._features = _INCOMPAT
 
     def write(self, wanted: Sequence[SubvolumeRequest]) -> None:
-        """Write everything; a subvolume comes after the one that it lies in.
+        """Write everything; a subvolume comes after the one that it is in.
 
         Raises:
             CannotHold: something in a source, or its size.

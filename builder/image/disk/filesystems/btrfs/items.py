@@ -74,12 +74,12 @@ def dir_entry(where: bytes, name: bytes, kind: int, data: bytes = b"") -> bytes:
 
 
 def inline_extent(data: bytes) -> bytes:
-    """Return the item of a file's data that lies in the item itself."""
+    """Return the item of a file's data that is in the item itself."""
     return struct.pack("<QQBBHB", GENERATION, len(data), 0, 0, 0, 0) + data
 
 
 def disk_extent(logical: int, on_disk: int, in_file: int, compression: int) -> bytes:
-    """Return the item of a file's data that lies at a logical address."""
+    """Return the item of a file's data that is at a logical address."""
     return struct.pack("<QQBBHBQQQQ", GENERATION, in_file, compression, 0, 0, 1, logical, on_disk, 0, in_file)
 
 

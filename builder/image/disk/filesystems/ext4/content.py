@@ -256,7 +256,7 @@ class Content:
 
 
 class _Data:
-    """Copies the data of files; what lies one behind another is written with one call."""
+    """Copies the data of files; what is one behind another is written with one call."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -317,7 +317,7 @@ class _Borrowed:
 
 
 def _rows(files: Sequence[_File], block: int, top: int) -> Iterator[list[_File]]:
-    """Yield the files that lie in a row.
+    """Yield the files that are in a row.
 
     Args:
         top: bytes of a path that are not of the image.

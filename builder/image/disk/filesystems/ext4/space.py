@@ -103,7 +103,7 @@ class Space:
                 group.inodes = int.from_bytes(bitmap, "little") & (1 << self.group_inodes) - 1
                 size = group.inodes.bit_length() * self.inode_size
                 group.table = bytearray(self.read(self._number(group, _INODE_TABLE), size))
-        # With flex_bg, what describes a group may lie in another one, which was not written either.
+        # With flex_bg, what describes a group may be in another one, which was not written either.
         for group in self.groups:
             for place, length in ((_BLOCK_BITMAP, 1), (_INODE_BITMAP, 1), (_INODE_TABLE, table)):
                 self._mark(self._number(group, place), length)
@@ -158,7 +158,7 @@ class Space:
     def take_run(self, count: int, *, align: int = 1) -> int | None:
         """Take `count` blocks in a row, beginning at a multiple of `align` bytes of the disk; None: nowhere.
 
-        What comes later lies behind, while there is room: equal content gives equal bytes.
+        What comes later is behind, while there is room: equal content gives equal bytes.
         """
         step = max(1, align // self.block)
         skew = self.offset // self.block
@@ -292,7 +292,7 @@ class Space:
             self._set(group, _BLOCK_SUM, crc32c(bitmap[: self.group_blocks // 8], self.seed))
 
     def _bitmap(self, bits: int, size: int) -> bytes:
-        """Return a bitmap of a block; what lies behind its last bit is taken."""
+        """Return a bitmap of a block; what is behind its last bit is taken."""
         whole = 8 * self.block
         return (bits | ((1 << whole) - 1) >> size << size).to_bytes(self.block, "little")
 

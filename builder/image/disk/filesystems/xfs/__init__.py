@@ -3,7 +3,7 @@
 
 Its own way to fill one (`-p`) loses attributes (xfsprogs 6.1) or ACLs and device numbers (7.2). We keep the
 geometry that mkfs.xfs chose: inodes, directories, attributes and data go into free extents, and the btrees,
-headers and counters are written anew. Kept: owners, modes, nanoseconds, hard links, holes, devices, any name,
+headers and counters are rewritten. Kept: owners, modes, nanoseconds, hard links, holes, devices, any name,
 attributes of user., trusted. and security., ACLs.
 """
 

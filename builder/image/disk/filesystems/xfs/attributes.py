@@ -105,7 +105,7 @@ def _entry_size(one: Attribute, *, remote: bool) -> int:
 
 
 def _put_leaf(blocks: Blocks, inode: int, found: Sequence[Attribute], remote: set[int]) -> Fork:
-    """Write the leaf (struct xfs_attr3_leafblock) and, after it, the values that lie outside."""
+    """Write the leaf (struct xfs_attr3_leafblock) and, after it, the values that are outside."""
     counts = {place: -(-len(found[place].value) // _VALUE_ROOM) for place in sorted(remote)}
     total = 1 + sum(counts.values())
     block, _ = blocks.space.allocate(total)
