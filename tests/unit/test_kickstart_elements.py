@@ -173,10 +173,10 @@ gone: {uninstall: true}
         pytest.param({"root.d/10-os": SCRIPT}, "root.d makes the root of the image", id="root.d"),
         pytest.param({"block-device.d/10-x": SCRIPT}, "block-device.d makes the disk", id="block-device.d"),
         pytest.param(
-            {"block-device-default.yaml": "- x\n"}, "part lines say the disk", id="block-device.yaml"
+            {"block-device-default.yaml": "- x\n"}, "part lines define the disk", id="block-device.yaml"
         ),
         pytest.param({"source-repository-x": "x git /opt u\n"}, "sources are not fetched", id="sources"),
-        pytest.param({"element-provides": "operating-system\n"}, "say the distribution", id="distribution"),
+        pytest.param({"element-provides": "operating-system\n"}, "name the distribution", id="distribution"),
         pytest.param({"element-deps": "vm\n"}, "element vm: the kickstart's part", id="vm"),
         pytest.param({"element-deps": "growrot\n"}, "there is no element growrot", id="missing"),
         pytest.param({"package-installs.yaml": "a: [\n"}, "package-installs.yaml:2: ", id="not YAML"),
