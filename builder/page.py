@@ -22,7 +22,11 @@ SUFFIX = ".report.html"
 LARGEST = 64 << 20
 # Rows that are shown of each list.
 MOST = 40
+# More files of one folder are shown as one row.
+MANY = 5
 
+# States of checks that want nothing done.
+_GOOD = ("pass", "not-applicable")
 _BEGIN, _END = '<script type="application/json" id="data">', "</script>"
 _STYLE = """
 :root { color-scheme: light dark }
@@ -33,9 +37,12 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 .key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: .5rem 0; padding: 0; list-style: none }
 .key i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 2px }
 table { border-collapse: collapse; width: 100% } td { padding: .1rem .6rem .1rem 0; vertical-align: top }
+td.k { white-space: nowrap; width: 1% } td.w { overflow-wrap: anywhere }
 td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; width: 7rem }
-td.m { width: 30% } td.m div { height: .7rem; background: #3b76c4; border-radius: 2px; min-width: 1px }
-.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 0 2rem }
+td.m { width: 16% } td.m div { height: .7rem; background: #3b76c4; border-radius: 2px; min-width: 1px }
+.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 0 2rem }
+summary { cursor: pointer }
+@media (max-width: 40rem) { td.k { white-space: normal } td.n { width: 5rem } }
 .fail { color: #c33 } .pass { color: #2a7d46 } p.quiet, caption { opacity: .7; text-align: left }
 code { overflow-wrap: anywhere }
 """
@@ -182,8 +189,8 @@ def _body(page: BuildPage) -> Iterator[str]:
         yield "<h2>Warnings</h2><ul>"
         yield from (f"<li>{_text(warning)}</li>" for warning in page.warnings)
         yield "</ul>"
-    yield from _checks(page.checks)
     yield from _changes(page.changes)
+    yield from _checks(page.checks)
     yield '<div class="two"><section><h2>Packages</h2>'
     yield from _sizes(page.packages)
     yield "</section><section><h2>Folders</h2>"
@@ -211,12 +218,24 @@ def _checks(checks: tuple[Check, ...] | None) -> Iterator[str]:
         yield '<p class="quiet">Not yet: openstack-builder verify adds its checks here.</p>'
         return
     counts = Counter(one.state for one in checks)
-    yield f"<p>{', '.join(f'{count} {_text(state)}' for state, count in counts.items())}</p><table>"
-    for one in sorted(checks, key=lambda one: one.state in ("pass", "not-applicable")):
-        kind = "pass" if one.state == "pass" else "fail" if one.state in ("fail", "not-done") else ""
-        yield f'<tr><td class="{kind}">{_text(one.state)}</td><td>{_text(one.check)}</td>'
-        yield f"<td>{_text(one.reason)}</td></tr>"
-    yield "</table>"
+    said = ", ".join(f"{count} {_text(state)}" for state, count in counts.items())
+    good = [one for one in checks if one.state in _GOOD]
+    bad = [one for one in checks if one.state not in _GOOD]
+    if bad:
+        yield "<table>"
+        yield from map(_check, bad)
+        yield "</table>"
+    yield f"<details><summary>{said}</summary><table>"
+    yield from map(_check, good)
+    yield "</table></details>"
+
+
+def _check(one: Check) -> str:
+    kind = "pass" if one.state == "pass" else "" if one.state in _GOOD else "fail"
+    return (
+        f'<tr><td class="k {kind}">{_text(one.state)}</td><td class="k">{_text(one.check)}</td>'
+        f'<td class="w">{_text(one.reason)}</td></tr>'
+    )
 
 
 def _changes(changes: Changes | None) -> Iterator[str]:
@@ -231,11 +250,24 @@ def _changes(changes: Changes | None) -> Iterator[str]:
     rows = [(path, size, "added") for path, size in changes.added.items()]
     rows += [(path, -size, "removed") for path, size in changes.removed.items()]
     rows += [(path, size, "grown" if size > 0 else "shrunk") for path, size in grown.items()]
-    rows.sort(key=lambda row: (-abs(row[1]), row[0]))
+    rows = sorted(_by_folder(rows), key=lambda row: (-abs(row[1]), row[0]))
     yield "<table>"
     for path, size, what in rows[:MOST]:
-        yield f'<tr><td class="n">{_signed(size)}</td><td>{what}</td><td><code>{_text(path)}</code></td></tr>'
+        yield f'<tr><td class="n">{_signed(size)}</td><td class="k">{what}</td>'
+        yield f"<td><code>{_text(path)}</code></td></tr>"
     yield f"</table>{_left_out(len(rows))}"
+
+
+def _by_folder(rows: Iterable[tuple[str, int, str]]) -> Iterator[tuple[str, int, str]]:
+    """Yield the rows, those of many files of one folder as one: else what else has changed is not seen."""
+    groups: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
+    for row in rows:
+        groups.setdefault((row[0].rpartition("/")[0], row[2]), []).append(row)
+    for (folder, what), group in groups.items():
+        if len(group) > MANY:
+            yield f"{folder}/ ({len(group)} files)", sum(size for _, size, _ in group), what
+        else:
+            yield from group
 
 
 def _sizes(sizes: Mapping[str, int]) -> Iterator[str]:
@@ -267,7 +299,11 @@ def _text(value: str) -> str:
 
 
 def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+    if size >= 1_000_000_000:
+        return f"{size / 1e9:.1f} GB"
+    if size >= 100_000:
+        return f"{size / 1e6:.1f} MB"
+    return f"{size / 1e3:.1f} kB" if size >= 1000 else f"{size} B"
 
 
 def _signed(size: int) -> str:

@@ -69,6 +69,30 @@ def test_the_page_shows_stages_packages_folders_warnings_and_changes(page: Path)
         assert text in seen.text, text
 
 
+def test_many_files_of_one_folder_do_not_hide_what_else_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "jeos.report.html"
+    added = {f"/opt/app/module{number}": 2000 + number for number in range(60)}
+    changes = Changes(added=added, removed={"/etc/gone": 7}, resized={})
+    write_page(path, replace(PAGE, changes=changes))
+
+    seen = read(path).text
+
+    assert "/opt/app/ (60 files)" in seen
+    assert "/opt/app/module1" not in seen.partition("Verified")[0]
+    assert "/etc/gone" in seen
+
+
+def test_what_has_failed_is_seen_and_what_has_not_is_folded(page: Path) -> None:
+    check = Check(check="machine-id", state="fail", reason="it is not empty")
+    assert add_checks(page, PAGE.sha256, (replace(check, check="cloud-user", state="pass"), check))
+
+    open_part, _, folded = page.read_text().partition("<details>")
+
+    assert "it is not empty" in open_part
+    assert "cloud-user" not in open_part
+    assert "cloud-user" in folded.partition("</details>")[0]
+
+
 def test_names_are_text_and_nothing_is_loaded(page: Path) -> None:
     seen = read(page)
 
