@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from builder import seccomp
+from builder import limits, seccomp
 from builder.bubblewrap import host_programs, no_environment
 from builder.calls import JOIN_SESSION_KEYRING, call, check_machine
 from builder.errors import BuildError, CommandFailed
@@ -214,9 +214,9 @@ def _watch(
 
 def _limit(longest: float, way: Lowered) -> None:
     # One that nobody is left to end does not compute for ever.
-    resource.setrlimit(resource.RLIMIT_CPU, (int(longest), int(longest)))
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits.bound(resource.RLIMIT_CPU, int(longest))
+    limits.bound(resource.RLIMIT_DATA, MEMORY)
+    limits.bound(resource.RLIMIT_CORE, 0)
     withdraw(way)
 
 

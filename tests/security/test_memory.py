@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from builder.report import Report
 from builder.runner import Runner
 from builder.sizes import GIB, MIB
 from tests.support.inside import as_build, call_inside
+from tests.unit.test_imports import BUILDER
 
 RUNNER = Runner(Report(quiet=True))
 # Each takes memory that no limit of a process counts, up to 4 GiB if nothing ends it.
@@ -173,3 +177,36 @@ def test_the_kernel_keeps_a_build_to_its_group(tmp_path: Path, monkeypatch: pyte
 
     with pytest.raises(BuildError, match="of memory, and was ended"):
         call_inside(inside, tmp_path, RUNNER)
+
+
+@pytest.mark.root
+def test_limits_that_are_lower_already_stay(tmp_path: Path) -> None:
+    # As on a small machine, or as a user's own limits.conf has it.
+    script = f"""
+import resource, sys
+from pathlib import Path
+for name, most in (("NPROC", 2000), ("DATA", 3 << 30), ("CPU", 600)):
+    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (most, most))
+from builder import room
+from builder.image.isolation import sandbox
+from tests.support.inside import as_build, call_inside
+from builder.report import Report
+from builder.runner import Runner
+runner, work = Runner(Report(quiet=True)), Path({os.fspath(tmp_path)!r})
+words = ["/bin/bash", "-c", "ulimit -H -u; ulimit -H -d; ulimit -H -t"]
+print(room.run_apart(runner, words).stdout.split())
+def inside():
+    return sandbox.run_in_installer(as_build(), words, tree=False).stdout.split()
+print(call_inside(inside, work, runner))
+"""
+    # Without the capability to raise them, as a plain user.
+    bare = ["capsh", "--drop=cap_sys_resource", "--", "-c", 'exec "$0" "$@"']
+    argv = [*bare, sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONPATH": os.fspath(BUILDER.parent)}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    outside, inside = (json.loads(line.replace("'", '"')) for line in done.stdout.splitlines())
+    assert outside == ["2000", str(3 << 20), "600"]
+    assert (inside[0], inside[2]) == ("2000", "600")
+    assert int(inside[1]) <= 3 << 20

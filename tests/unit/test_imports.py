@@ -16,7 +16,7 @@ UTILS = ROOT / "utils" / "openstack_utils"
 # but for the pairs of ALLOWED.
 LAYERS = (
     ("errors", "folders", "masking", "sizes", "repofile"),
-    ("calls", "destination"),
+    ("calls", "destination", "limits"),
     ("lifetime", "seccomp"),
     ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
     ("entries", "tools", "manifest", "page", "releases", "timeline"),

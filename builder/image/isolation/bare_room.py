@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import seccomp
+from builder import limits, seccomp
 from builder.bubblewrap import LINKED
 from builder.calls import MS_NODEV, MS_NOSUID
 from builder.image.isolation import capabilities, mounts
@@ -43,8 +43,8 @@ class BareRoom:
         """Be in it: called in a child of ours that is about to become the program."""
         os.chroot(self.root)
         os.chdir("/")
-        resource.setrlimit(resource.RLIMIT_DATA, (self.memory, self.memory))
-        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+        limits.bound(resource.RLIMIT_DATA, self.memory)
+        limits.bound(resource.RLIMIT_CPU, LONGEST)
         capabilities.keep_only(capabilities.OF_A_READER)
         seccomp.install(seccomp.WORKER)
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import seccomp
+from builder import limits, seccomp
 from builder.calls import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -295,8 +295,8 @@ def _limit() -> None:
     """Bound what the inside takes (setrlimit(2)); memory is bounded where programs of others are started."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
+    limits.bound(resource.RLIMIT_CORE, 0)
+    limits.bound(resource.RLIMIT_NPROC, MOST_PROCESSES)
 
 
 def _tell(peer: int, report: Report, error: BaseException) -> None:

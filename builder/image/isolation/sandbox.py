@@ -29,7 +29,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from builder import seccomp
+from builder import limits, seccomp
 from builder.bubblewrap import host_programs, no_environment
 from builder.calls import MS_NOSUID
 from builder.errors import BuildError, CommandFailed
@@ -465,7 +465,7 @@ def _limits(build: Build, kept: Sequence[str]) -> Callable[[], None]:
     most = build.share_of(available_memory())
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        limits.bound(resource.RLIMIT_DATA, most)
         capabilities.bound(kept)
 
     return limit
