@@ -39,6 +39,10 @@ def test_databases_wait_for_the_first_and_for_nothing_else_of_others() -> None:
     assert "keystone: users, projects, catalog" not in waits("heat: database")
 
 
+def test_keys_are_made_after_the_database_whose_command_opens_the_log_for_the_service() -> None:
+    assert "keystone: database" in waits("keystone: makes /etc/keystone/fernet-keys/0")
+
+
 def test_services_wait_for_their_own_steps_and_for_the_answers_of_those_that_they_need() -> None:
     before = waits("nova: services")
 

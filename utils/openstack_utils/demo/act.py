@@ -162,8 +162,13 @@ class Acting:
         return bool(waiting)
 
     def _stay_up(self, step):
-        """A daemon that was started may end a moment later: what it is on may not be there."""
+        """A daemon that was started may end a moment later: what it needs may not be there.
+
+        One that has ended by itself and that a socket of systemd starts again is well: libvirtd ends
+        after two minutes in which nobody asks it.
+        """
         ended = [unit for unit, said in _ask_systemd("is-active", step.units) if said != "active"]
+        ended = [unit for unit in ended if not _is_waiting(unit)]
         if ended:
             message = "%s was started, and does not run any more" % ", ".join(ended)
             raise UtilityError(message, hint="journalctl -u %s" % ended[0])
@@ -224,6 +229,16 @@ def _ask_systemd(question, units):
     if not units:
         return []
     return list(zip(units, processes.run(["systemctl", question, *units], ok=None).out.split()))
+
+
+def _is_waiting(unit):
+    """Say whether a unit has ended well, and another one, its socket, waits to start it."""
+    argv = ["systemctl", "show", "--property=ActiveState,TriggeredBy", unit]
+    lines = processes.run(argv, ok=None).out.splitlines()
+    said = dict(line.split("=", 1) for line in lines if "=" in line)
+    sockets = said.get("TriggeredBy", "").split()
+    states = {state for _, state in _ask_systemd("is-active", sockets)}
+    return said.get("ActiveState") == "inactive" and "active" in states
 
 
 def _check(argv, done):

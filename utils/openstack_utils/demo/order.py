@@ -60,10 +60,6 @@ def _database(before, project, _needed):
     return is_first or (before.project == project and before.is_a(steps.Configure))
 
 
-def _prepare(before, project, _needed):
-    return before.project == project and before.is_a(steps.Configure, steps.Prepare)
-
-
 def _start(before, project, needed):
     """Its own steps, the bus, the accounts in Keystone, and the answers of those that it needs."""
     is_theirs = before.project in needed and before.is_a(steps.Start, steps.WaitForApi)
@@ -78,7 +74,8 @@ _RULES = {
     steps.Bus: _bus,
     steps.Configure: _configure,
     steps.InitDatabase: _database,
-    steps.Prepare: _prepare,
+    # After the database, whose command opens the log as the account of the service: here root does.
+    steps.Prepare: _own,
     steps.Start: _start,
     steps.WaitForApi: _own,
     steps.Fill: _own,
