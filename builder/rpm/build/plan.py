@@ -21,7 +21,7 @@ from builder.rpm.build.archive import (
     digest_of_sources,
     source_date,
 )
-from builder.rpm.programs import pyproject
+from builder.rpm.programs import byte_code, pyproject
 from builder.rpm.programs.pyproject import build_tools
 from builder.rpm.spec.macros import target_macros
 from builder.rpm.spec.packages import BUNDLED, Package
@@ -104,8 +104,21 @@ class BuildPlan:
                 "without": self.without,
                 "backend": self.settings.backend,
                 "build_tools": build_tools() if "%pyproject_wheel" in self.package.text else {},
+                "byte_code": self._compiler if "%py_byte_compile" in self.package.text else [],
             }
         )
+
+    @property
+    def _compiler(self) -> list[str]:
+        """The digests of what makes byte code; none where this host has not the Python of the environment."""
+        environment = self.target.environment
+        interpreter = Path(f"/usr/bin/python{environment.version}") if environment else None
+        if interpreter is None or not interpreter.exists():
+            return []
+        return [_digest(interpreter), _digest(Path(byte_code.__file__))]
+
+
+_digest = cache(sha256_file)
 
 
 @cache

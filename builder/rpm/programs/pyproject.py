@@ -3,7 +3,7 @@
 
 A program of its own inside rpmbuild, run by specs/macros/pyproject, whose macros have the names and the
 effects of pyproject-rpm-macros; Koji and mock use those. Nothing of this host's Python gets into the
-package: paths and interpreter are the target's, and byte code is left to it.
+package: paths and interpreter are the target's. Byte code is another matter (`byte_code`).
 
     python -P -m builder.rpm.programs.pyproject build FOLDER
     python -P -m builder.rpm.programs.pyproject install ROOT SITELIB PREFIX INTERPRETER WHEEL...
