@@ -158,7 +158,7 @@ def _default_index(runner: Runner) -> str:
     """Return the index that pip asks when nothing is set, which pip alone knows."""
     program = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
     try:
-        return runner.run([sys.executable, "-c", program]).stdout.strip()
+        return runner.run([sys.executable, "-P", "-c", program]).stdout.strip()
     except CommandFailed:
         return ""
 
@@ -181,7 +181,7 @@ def pip_settings(runner: Runner) -> Mapping[str, str]:
 
 def _ask_pip(runner: Runner) -> Mapping[str, str]:
     try:
-        text = runner.run([sys.executable, "-m", "pip", "config", "list"], env=pip_variables()).stdout
+        text = runner.run([sys.executable, "-P", "-m", "pip", "config", "list"], env=pip_variables()).stdout
     except CommandFailed:
         text = ""
     rows = re.findall(r"^(\S+)\.(index-url|extra-index-url|cert)='(.*)'$", text, re.MULTILINE)

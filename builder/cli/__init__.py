@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,16 @@ class Parser(argparse.ArgumentParser):
     """argparse, with our errors: one line, a hint, exit code 2."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(message, hint=f"see {self.prog} --help")
+        """Raise argparse's error in our form: the value first, the nearest choice as the hint."""
+        hint = f"see {self.prog} --help"
+        if found := re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            choices = [choice.strip("' ") for choice in found[3].split(",")]
+            message = f"argument {found[1]}: `{found[2]}` is not one of {', '.join(choices)}"
+            if near := difflib.get_close_matches(found[2], choices, n=1):
+                hint = f"did you mean {near[0]}?"
+        elif found := re.fullmatch(r"argument (\S+): invalid int value: '(.*)'", message):
+            message = f"argument {found[1]}: `{found[2]}` is not a whole number"
+        raise InputError(message, hint=hint)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

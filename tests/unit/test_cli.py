@@ -128,6 +128,10 @@ def test_the_man_page_names_every_command_and_renders_without_complaint() -> Non
         pytest.param(["image"], "the following arguments are required: image", "--help", id="no argument"),
         pytest.param(["check", "--jsno"], "arguments: --jsno", "did you mean --json?", id="misspelt option"),
         pytest.param(["flatten", "a", "b"], "arguments: b", "see openstack-builder flatten --help", id="two"),
+        pytest.param(
+            ["koji", "wach", "1"], "ACTION: `wach` is not one of", "did you mean watch?", id="choice"
+        ),
+        pytest.param(["koji", "watch", "x"], "`x` is not a whole number", "koji watch --help", id="number"),
         pytest.param(["koji", "watch", "1", "-Q"], "arguments: -Q", "koji watch --help", id="action"),
         pytest.param(["image", "jeos-fixtur"], "unknown image", "did you mean jeos-fixture?", id="image"),
     ],

@@ -71,7 +71,8 @@ def choose_versions(
             # Versions that stand in the file already are kept.
             pins.write_text(_as_pins({**preferred.get(python, {}), **first}))
             runner.run(
-                [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate",
+                [sys.executable, "-P", "-m", "uv", "pip", "compile", "--quiet", "--no-header",
+                 "--no-annotate",
                  "--config-file", settings, "--python-version", python, "--excludes", work / "excludes",
                  "--output-file", pins, work / "requirements.in"],
                 hint="the line before says which requirements do not fit together",
@@ -122,7 +123,7 @@ def _find_files(
         pins, report = Path(folder, "pins.txt"), Path(folder, "report.json")
         pins.write_text(_as_pins(versions))
         runner.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed",
+            [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed",
              "--no-deps", "--target", folder, "--python-version", python, "--implementation", "cp",
              *(word for tag in _platforms(glibc) for word in ("--platform", tag)),
              "--report", report, "--requirement", pins],
