@@ -45,13 +45,21 @@ def check_host(report: Report, runner: Runner) -> Path:
     program = find_program()
     for tool in TOOLS:
         tools.find(tool)
-    try:
-        runner.run([tools.find("losetup"), "--find"])
-    except CommandFailed as error:
-        raise PermissionMissing(
-            f"diskimage-builder needs loop devices, and there are none: {error.message}",
-            hint=f"modprobe loop, {INSTEAD}",
-        ) from error
+    _check_loop_devices(runner)
     if "device-mapper" not in Path("/proc/misc").read_text():
         report.warn("this kernel has no device-mapper, by which kpartx makes partitions (modprobe dm-mod)")
     return program
+
+
+def _check_loop_devices(runner: Runner) -> None:
+    """Refuse a host that has none: losetup fails there, or names one that is lost (util-linux 2.42)."""
+    try:
+        named = runner.run([tools.find("losetup"), "--find"]).stdout.strip()
+        why = "" if Path(named).is_block_device() else f"{named.split(' ')[0]} is missing"
+    except CommandFailed as error:
+        why = error.message
+    if why:
+        raise PermissionMissing(
+            f"diskimage-builder needs loop devices, and there are none: {why}",
+            hint=f"modprobe loop, {INSTEAD}",
+        )

@@ -62,8 +62,9 @@ def test_folders_and_keys_of_the_host_are_served_and_nothing_else_of_it(tmp_path
         assert fetch(key) == b"a key"
         assert two == remote
         for wrong in (key.replace("key.asc", "secret"), f"{url}../other/secret", f"{url}%2e%2e/other/secret"):
-            with pytest.raises(urllib.error.HTTPError):
+            with pytest.raises(urllib.error.HTTPError) as refused:
                 fetch(wrong)
+            refused.value.close()
 
     with pytest.raises(urllib.error.URLError):
         fetch(key)
