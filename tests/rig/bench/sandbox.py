@@ -16,7 +16,8 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from builder.image.isolation.bare_room import bare_room
 from builder.image.isolation.namespaces import Bind, Door, run_inside
 from builder.image.tree import databases
 from builder.report import Report
+from builder.room import run_apart
 from builder.runner import Runner
 from tests.rig.bench.measure import adopting
 from tests.rig.fixture.signing import new_signer
@@ -49,23 +51,20 @@ class Cost:
     """
 
     world: float
-    image: float
-    installer: float
-    transaction: float
-    solver: float
+    kinds: Mapping[str, float]
     made: float
     bare: float
     plain: float
     worlds: int
-    rooms: int
+    rooms: Mapping[str, int]
     tools: int
 
     @property
     def sum(self) -> float:
-        """What one build pays: the dearest room counts for each."""
-        room = max(self.image, self.installer, self.transaction, self.solver) - self.plain
+        """What one build pays."""
+        rooms = sum(count * (self.kinds[kind] - self.plain) for kind, count in self.rooms.items())
         bare = self.tools * (self.bare - self.plain) + BARE_ROOMS * self.made
-        return self.worlds * self.world + self.rooms * room + bare
+        return self.worlds * self.world + rooms + bare
 
 
 def main() -> int:
@@ -77,17 +76,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         cost = measure(Path(name), args.runs)
     numbers = {
-        "a world of namespaces": cost.world, "room of the image": cost.image,
-        "room of the installer": cost.installer, "room of the transaction": cost.transaction,
-        "room of the solver": cost.solver, "a bare room": cost.made,
-        "a program in a bare room": cost.bare, "a program without a room": cost.plain,
+        "a world of namespaces": cost.world,
+        **{f"room of the {kind}": each for kind, each in cost.kinds.items()},
+        "a bare room": cost.made, "a program in a bare room": cost.bare,
+        "a program without a room": cost.plain,
     }  # fmt: skip
+    times = {"a world of namespaces": cost.worlds, "a program in a bare room": cost.tools, "a bare room": 2}
+    times |= {f"room of the {kind}": count for kind, count in cost.rooms.items()}
     for label, seconds in numbers.items():
-        print(f"{label:<26} {seconds * 1000:7.1f} ms")
-    counted = f"{cost.worlds} worlds, {cost.rooms} rooms and {cost.tools} bare rooms a build"
-    print(f"{counted}: {cost.sum:.3f} s of CPU, goal {GOAL} s")
+        print(f"{label:<26} {seconds * 1000:7.1f} ms, {times.get(label, 0):2} times a build")
+    print(f"one build: {cost.sum:.3f} s of CPU, goal {GOAL} s")
     if args.json:
-        found = {"cpu_seconds": numbers, "worlds": cost.worlds, "rooms": cost.rooms, "sum": cost.sum}
+        found = {"cpu_seconds": numbers, "times": times, "sum": cost.sum}
         args.json.write_text(json.dumps(found | {"goal": GOAL}, indent=1) + "\n")
     return int(cost.sum > GOAL)
 
@@ -121,10 +121,12 @@ def measure(folder: Path, runs: int) -> Cost:
             "installer": seconds(lambda: sandbox.run_in_installer(build, ["/bin/true"], tree=True), runs),
             "transaction": seconds(lambda: sandbox.run_on_tree(build, ["/bin/true"]), runs),
             "solver": seconds(lambda: list(sandbox.stream_solver(build, ["/bin/true"], "")), runs),
+            "parser": seconds(lambda: run_apart(build.runner, ["/bin/true"], writable=Path("/work")), runs),
         }
 
     found = call_inside(inside, work, runner, binds=(Bind(source=cache, target="/cache", writable=True),))
-    return Cost(world=world, worlds=worlds, rooms=rooms, tools=tools, **found)
+    others = {name: found.pop(name) for name in ("plain", "made", "bare")}
+    return Cost(world=world, kinds=found, worlds=worlds, rooms=rooms, tools=tools, **others)
 
 
 def nothing(_: Door) -> None:
@@ -137,15 +139,28 @@ def made() -> None:
         pass
 
 
-def count(folder: Path, runner: Runner) -> tuple[int, int, int]:
-    """Build a small image with scripts; return how many worlds, rooms and bare rooms it made."""
+def count(folder: Path, runner: Runner) -> tuple[int, dict[str, int], int]:
+    """Build a small image with scripts; return how many worlds, rooms of each kind and bare rooms it made."""
     folder.mkdir()
     with new_signer(runner) as signer:
         bench = Bench(folder, build_synthetic(folder / "repository", runner=runner, signer=signer))
     done = bench.build(kickstart(tail=SCRIPTS), "--debug")
+    run = [line.split()[1:] for line in done.stderr.splitlines() if line.startswith("+ ")]
+    rooms = Counter(kind_of(words) for words in run if words[0] == "bwrap")
     # One for solve and fetch, one for the rest.
-    run = [line.split()[1] for line in done.stderr.splitlines() if line.startswith("+ ")]
-    return 2, run.count("bwrap"), sum(name in BARE for name in run)
+    return 2, dict(rooms), sum(Path(words[0]).name in BARE for words in run)
+
+
+def kind_of(words: list[str]) -> str:
+    """Return which room bubblewrap's words make; that of tar is made as the solver's is."""
+    line = " ".join(words)
+    if "--bind /tree / " in line:
+        return "image"
+    if "/mnt/sysimage" in line:
+        return "installer"
+    if "--bind /tree /tree" in line:
+        return "transaction"
+    return "solver" if "/repos" in line or " tar " in line else "parser"
 
 
 def seconds(do: Callable[[], object], runs: int) -> float:
