@@ -116,6 +116,18 @@ def test_the_inside_names_only_clusters_that_were_promised(
         clusters.take("", said)
 
 
+def test_the_inside_gets_no_cluster_of_another_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    disk, image = tmp_path / "disk.raw", tmp_path / "image.qcow2"
+    disk.write_bytes(b"a secret " * 65536)
+    before = Clusters(image, qcow2.ZSTD, "family")
+    qcow2.convert(disk, image, compressor=before)
+    before.keep()
+
+    assert Clusters(image, qcow2.ZSTD, "family").promised
+    assert not Clusters(tmp_path / "sibling.qcow2", qcow2.ZSTD, "family").promised
+
+
 def test_a_cluster_behind_the_end_of_the_disk_gets_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,9 @@ An index says by the digest of a cluster's content where in an image it lies com
 that. The image is nobody's but the user's, and still nothing of it is believed: what does not have the digest
 is compressed anew. The bytes of the new image are the same without.
 
-The inside need not even write such a cluster: what lies in an image that nobody has touched since the index
-was made is promised to it, and it names what it has of that. Its word counts for its own image only: which
+The inside need not even write such a cluster: what lies in the image that is replaced, if nobody has touched
+that since the index was made, is promised to it, and it names what it has of that. Of other images nothing
+is promised: an inside that lies would get what is theirs. Its word counts for its own image only: which
 content has which compressed bytes the outside has seen itself. Where a promise cannot be kept the build makes
 its disk again (`Damaged`).
 """
@@ -84,10 +85,10 @@ class Clusters:
                 os.close(file)
                 return
             self._old[old] = file
-            untouched = state == _state(info)
+            lends = old == self._image and state == _state(info)
             for name, start, length, digest in _ROW.iter_unpack(rows):
                 place = self._known.setdefault(name, (file, start, length, digest))
-                if untouched and length and place[0] == file:
+                if lends and length and place[0] == file:
                     self._promised.add(name)
 
     @property
