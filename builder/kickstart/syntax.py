@@ -13,7 +13,7 @@ import re
 import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,16 +30,21 @@ from builder.kickstart.place import Place
 from builder.kickstart.policy import CommandRow, OptionRow, Treatment
 from builder.kickstart.versions import known_versions
 
+# Commands whose options without a value exclude each other where they set the same field.
+_ONE_STATE = frozenset({"selinux", "firewall", "rootpw", "user"})
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Known:
     """The options of one command in one syntax: name -> whether it takes a value.
 
-    Of a `single` option given twice the last value counts.
+    Of a `single` option given twice the last value counts. `settings`: the field that an option without a
+    value sets, and to what.
     """
 
     options: Mapping[str, bool]
     single: frozenset[str] = frozenset()
+    settings: Mapping[str, tuple[str, object]] = field(default_factory=dict)
 
     def resolve(self, word: str) -> str | None:
         """Return the option that `word` means: exact, or the only one it abbreviates (as argparse)."""
@@ -48,6 +53,14 @@ class _Known:
             return name
         near = [option for option in self.options if option.startswith(name)]
         return near[0] if len(near) == 1 else None
+
+    def contradicted(self, option: str, used: Collection[str]) -> str | None:
+        """Return the one of the options `used` that sets the same field as `option` to something else."""
+        name, value = self.settings.get(option, (None, None))
+        others = {other: self.settings[other] for other in used if other in self.settings}
+        return next(
+            (other for other, (sets, set_to) in others.items() if sets == name and set_to != value), None
+        )
 
 
 class Syntax:
@@ -208,6 +221,10 @@ class Syntax:
                 kept.append(word)
                 if option in used and option in known.single and row.verdict is Treatment.HONOURED:
                     findings.warn(place, f"{name}: a second {option} in one line: the last one counts")
+                other = known.contradicted(option, used) if name in _ONE_STATE else None
+                if other is not None:
+                    message = f"{name}: {other} and {option} contradict each other: the last one counts"
+                    findings.warn(place, message)
                 used.add(option)
                 good &= self._judge(name, option, row, place, findings)
             elif _is_option(word) and (found := _tolerated(word, row)) is not None:
@@ -352,6 +369,12 @@ def _options_in(parser: Any) -> _Known:
             for option in action.option_strings
             if action.nargs != 0 and not re.search("Append|Extend", type(action).__name__)
         ),
+        settings={
+            option: (action.dest, action.const)
+            for action in actions
+            for option in action.option_strings
+            if action.nargs == 0 and not re.search("Append|Extend|Count", type(action).__name__)
+        },
     )
 
 

@@ -89,4 +89,4 @@ def test_node_that_is_not_ready_is_no_server_for_now(host: Host, words: tuple[st
 
     assert (made.code, done.code) == (0, 5), done.err
     assert "WSREP has not yet prepared node" in done.err
-    assert "hint: SHOW STATUS LIKE 'wsrep_%' says why; --host names another node" in done.err
+    assert "hint: SHOW STATUS LIKE 'wsrep_%' shows why; --host names another node" in done.err

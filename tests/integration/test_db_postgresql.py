@@ -246,7 +246,7 @@ def test_sigkill_between_the_statements_of_a_conversion(host: Host, cut: str, is
     done = host.run("--init", *given)
 
     assert (died.code, done.code) == (-9, 0 if is_well else 1), done.err
-    assert "goes on where a run that was cut short stopped" in done.err
+    assert "continues a run that was interrupted" in done.err
     assert host.sql(ENCODINGS).split() == [f"keystone={'UTF8' if is_well else 'SQL_ASCII'}"]
     assert is_well or host.state() == before
 

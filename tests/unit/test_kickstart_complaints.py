@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kickstart_text import GOOD, REST, plan_text, reported
+from tests.support.kickstart_text import DISK, GOOD, REST, plan_text, reported
 
 # line -> message and hint, after "error: test.ks:9: "
 COMPLAINTS = {
@@ -61,6 +61,28 @@ def test_complaint_names_command_and_option_and_a_way_out(tmp_path: Path, line: 
     message, hint = COMPLAINTS[line]
     assert [(str(one.message), one.hint) for one in findings.errors] == [(message, hint)]
     assert reported(findings, tmp_path)[-1].startswith("error: test.ks:9: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("selinux --permissive --disabled", "--permissive and --disabled"),
+        ("firewall --enabled --port=22:tcp --disabled", "--enabled and --disabled"),
+        ("rootpw --iscrypted --plaintext x", "--iscrypted and --plaintext"),
+        ("selinux --enforcing", None),
+        ("firewall --enable --enabled --ssh --http", None),
+        ("clearpart --all --linux", None),
+    ],
+)
+def test_options_that_contradict_each_other_are_a_warning(
+    tmp_path: Path, line: str, options: str | None
+) -> None:
+    text = DISK + f"{line}\nurl --url=https://mirror.example/os/\n%packages\n@core\n%end\n"
+    _, findings = plan_text(tmp_path, text)
+
+    said = [one.message for one in findings.warnings if "contradict" in one.message]
+    name = line.split()[0]
+    assert said == ([f"{name}: {options} contradict each other: the last one counts"] if options else [])
 
 
 def test_complaint_about_a_type_of_autopart_lists_the_types(tmp_path: Path) -> None:

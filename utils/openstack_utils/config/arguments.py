@@ -257,7 +257,7 @@ def _check_operation(operation, is_service):
     if count < fewest or (most is not None and count > most):
         raise UsageError(
             "--%s takes %s, not %d argument%s" % (operation.kind, names, count, "" if count == 1 else "s"),
-            hint="quote values that hold blanks" if count > fewest else None,
+            hint="quote values that contain blanks" if count > fewest else None,
             plain="A value should not be specified with --get" if operation.kind == "get" and count else None,
         )
     if operation.all and operation.kind not in ("get", "set"):

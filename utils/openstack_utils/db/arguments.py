@@ -59,7 +59,7 @@ def make_parser():
 def _add_what(add):
     for name, text in (
         ("init", "make what is missing: database, account, configuration, tables"),
-        ("update", "bring the tables to the installed code"),
+        ("update", "migrate the tables to the installed code"),
         ("check", "say whether everything exists and is current"),
         ("drop", "drop all databases and accounts of the service"),
     ):

@@ -184,7 +184,7 @@ class Init:
                     raise
                 self._explain_denied(error, url)
                 message = "%s: the account may be there with another password" % error.message
-                hint = "--password-file or --generate-password sets it anew"
+                hint = "--password-file or --generate-password sets a new one"
                 if self.task.options.grant_from:
                     message = "%s: --grant-from lets it in from %s only" % (
                         error.message, ", ".join(self.task.options.grant_from),

@@ -75,7 +75,7 @@ class Preparation:
             return
         if tables:
             message = "the tables are in %s at %s: --init does not move them to %s"
-            hint = "dump and load them, set the URL with openstack-config, and see what --check says"
+            hint = "dump and load them, set the URL with openstack-config, and run --check"
             raise UsageError(message % (old.database, here, there), hint=hint)
 
     def _confirm_engine(self, task, urls):

@@ -41,7 +41,7 @@ class UndoLog:
         task, journal = self.task, self.journal
         if not journal.read():
             return
-        task.say("goes on where a run that was cut short stopped")
+        task.say("continues a run that was interrupted")
         for change in journal.changes:
             task.admin.settle(change)
         there = task.admin.databases([each.name for each in task.service.databases])

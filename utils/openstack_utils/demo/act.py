@@ -170,7 +170,7 @@ class Acting:
         ended = [unit for unit, said in _ask_systemd("is-active", step.units) if said != "active"]
         ended = [unit for unit in ended if not _is_waiting(unit)]
         if ended:
-            message = "%s was started, and does not run any more" % ", ".join(ended)
+            message = "%s was started, and no longer runs" % ", ".join(ended)
             raise UtilityError(message, hint="journalctl -u %s" % ended[0])
         return False
 

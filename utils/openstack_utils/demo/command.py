@@ -89,7 +89,7 @@ class Run:
             raise AccessError("only root may set up services", hint="sudo %s" % arguments.PROGRAM)
         with _Alone(options.output):
             if not os.path.exists(options.passwords):
-                message = "%s is not there: no run of this command has set these services up"
+                message = "%s is not there: no run of this command has set up these services"
                 hint = "--output names the folder with the passwords of an earlier run"
                 raise UsageError(message % options.passwords, hint=hint)
             if not options.yes:

@@ -293,7 +293,7 @@ class Login:
                 and bootstrap.is_possible
                 and is_local(urlsplit(self.credentials.url).hostname)
             ):
-                error.hint = "--bootstrap=always sets the password of admin anew"
+                error.hint = "--bootstrap=always sets a new password for admin"
             elif bootstrap is not None and self.credentials.source == "ADMIN_PASSWORD":
                 error.hint = "set ADMIN_PASSWORD; if nothing is there yet, run this on Keystone's own host"
             else:

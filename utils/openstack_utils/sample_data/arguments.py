@@ -144,7 +144,7 @@ def _add_login(add):
         "--bootstrap",
         choices=("auto", "always", "never"),
         help="keystone-manage bootstrap: auto when nobody can log in and nothing is there (default);"
-        " always also sets a lost password of admin anew",
+        " always also sets a new password for admin",
     )
     add("--cacert", metavar="FILE", help="certificates to trust (OS_CACERT)")
     add("--cert", metavar="FILE", help="client certificate (OS_CERT)")

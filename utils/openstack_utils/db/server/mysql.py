@@ -16,9 +16,9 @@ from .statements import GRANT, ServerChange
 
 # An account that cannot be changed, a password that a policy refuses: the reason is in the warnings.
 EXPLAINED = (1396, 1819)
-EXPIRED = "the password has expired: --password-file or --generate-password sets it anew"
+EXPIRED = "the password has expired: --password-file or --generate-password sets a new one"
 # A node of a Galera cluster that takes no statements (1047 alone is an unknown command).
-NOT_READY = "SHOW STATUS LIKE 'wsrep_%' says why; --host names another node of the cluster"
+NOT_READY = "SHOW STATUS LIKE 'wsrep_%' shows why; --host names another node of the cluster"
 
 
 class MySQLConnection(Connection):
@@ -38,7 +38,7 @@ class MySQLConnection(Connection):
         3118: "ALTER USER ... ACCOUNT UNLOCK lets the account in again",
         4151: "ALTER USER ... ACCOUNT UNLOCK lets the account in again",
         3159: "--ssl-ca FILE uses TLS, which the account requires",
-        1226: "ALTER USER ... WITH MAX_USER_CONNECTIONS 0 takes the account's limit away",
+        1226: "ALTER USER ... WITH MAX_USER_CONNECTIONS 0 removes the account's limit",
     }
     UNREACHABLE = (2002, 2003, 2006, 2013, 2055, 1040, 1053, 1077, 1079)
 

@@ -33,7 +33,7 @@ REFUSED = (
     ("Ident authentication failed", "pg_hba.conf says ident for this address: scram-sha-256 takes passwords"),
     ("ident authentication failed", "pg_hba.conf says ident for this address: scram-sha-256 takes passwords"),
     ("Peer authentication failed", "pg_hba.conf says peer for the socket: scram-sha-256 takes passwords"),
-    ("too many connections for role", "ALTER ROLE ... CONNECTION LIMIT -1 takes the account's limit away"),
+    ("too many connections for role", "ALTER ROLE ... CONNECTION LIMIT -1 removes the account's limit"),
     ("not currently accepting connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true opens the database"),
     ("not permitted to log in", "ALTER ROLE ... LOGIN lets the account in"),
 )
