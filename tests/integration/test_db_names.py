@@ -168,7 +168,7 @@ def test_sigkill_around_a_conversion_and_a_run_that_fails_leave_the_old_characte
     ("statement", "said", "hint"),
     [
         pytest.param("ACCOUNT LOCK", "account is locked", "ACCOUNT UNLOCK", id="locked"),
-        pytest.param("PASSWORD EXPIRE", "SET PASSWORD", "--generate-password sets it anew", id="expired"),
+        pytest.param("PASSWORD EXPIRE", "SET PASSWORD", "--generate-password sets a new one", id="expired"),
         pytest.param("REQUIRE SSL", "Access denied", "requires TLS", id="TLS"),
     ],
 )
