@@ -47,12 +47,13 @@ def adopt_source(argv: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return the exit code."""
-    from builder import cli
-
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
     report = Report()
     try:
+        # After the handlers of signals are set: these imports take longest.
+        from builder import cli
+
         if argv is None:
             adopt_source(sys.argv[1:])
         args = cli.parse(sys.argv[1:] if argv is None else list(argv))

@@ -94,7 +94,8 @@ class Report:
         self.is_debug = debug
         self._out = out or sys.stdout
         self._err = err or sys.stderr
-        self._live = self._err.isatty() and not quiet
+        # A terminal called dumb obeys no escape sequence (term(7)).
+        self._live = self._err.isatty() and not quiet and os.environ.get("TERM") != "dumb"
         self._colour = self._live and "NO_COLOR" not in os.environ
         self._transient = False
         self._table: tuple[str, ...] = ()

@@ -248,3 +248,33 @@ def test_an_empty_value_is_refused_by_name(words: list[str], named: str) -> None
 
 def test_an_empty_value_within_an_argument_is_not_an_empty_argument() -> None:
     cli.parse(["upload", "disk.qcow2", "--property", "os_distro=", "--property=os_version="])
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_without_colours_gets_no_escape_sequence(variable: str, value: str) -> None:
+    shell = f"{variable}={value} {sys.executable} -m builder chek"
+    coloured = f"TERM=xterm {sys.executable} -m builder chek"
+
+    done, other = (
+        subprocess.run(
+            ["script", "-qec", words, "/dev/null"], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout
+        for words in (shell, coloured)
+    )
+
+    assert "error: unknown command: chek" in done
+    assert "\x1b" not in done
+    assert "\x1b" in other
+
+
+def test_an_interrupt_while_it_starts_is_one_line(tmp_path: Path) -> None:
+    # Stands for a Ctrl-C within the slowest import.
+    (tmp_path / "yaml.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "builder", "targets"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{tmp_path}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (130, "error: interrupted by SIGINT\n")
