@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return the exit code."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
+    # Whatever the umask was, nobody else may write to what we make.
+    os.umask(os.umask(0o077) | 0o022)
     report = Report()
     try:
         # After the handlers of signals are set: these imports take longest.

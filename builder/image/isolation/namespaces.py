@@ -203,6 +203,8 @@ def _keep(function: Callable[[Door], Any], peer: int, world: _World) -> None:
 def _let_go(peer: int) -> int:
     """Keep no descriptor but the door's, no terminal, no keyring; return the door's new number."""
     os.setsid()
+    # What is made from here on is not the user's: root inside owns none of it, and has to get through.
+    os.umask(0o022)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDWR)
@@ -284,7 +286,6 @@ def _exit_with_keeper(pipe: int) -> None:
 
 
 def _settle(resolver: tuple[str, str] | None) -> None:
-    os.umask(0o022)
     os.chdir("/")
     if resolver is not None and resolver[0].startswith("/run/"):
         os.makedirs(os.path.dirname(resolver[0]))
