@@ -16,7 +16,7 @@ from builder.idmap import hand_over
 from builder.image.isolation import sandbox
 from builder.image.isolation.namespaces import Bind
 from builder.report import Report
-from builder.runner import Runner
+from builder.runner import ORDINARY, Runner
 from tests.rig.fixture.synthetic import busybox
 from tests.security.test_lifetime import LATEST, MOMENTS
 from tests.support.inside import as_build, call_inside, furnish
@@ -62,6 +62,14 @@ def test_nothing_of_a_room_runs_on_when_it_is_ended_at_any_moment(
     seen = call_inside(inside, tmp_path, Runner(Report(quiet=True)))
 
     assert seen == [["1"]] * MOMENTS
+
+
+def test_rooms_are_started_without_a_copy_of_us(tmp_path: Path) -> None:
+    runner = Runner(Report(quiet=True))
+
+    inside = call_inside(lambda: ORDINARY.preparation is None, tmp_path, runner)
+
+    assert (inside, ORDINARY.preparation is None) == (True, False)
 
 
 def test_nothing_but_pid_1_ends_all() -> None:

@@ -27,6 +27,7 @@ import shutil
 import signal
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from builder import limits, seccomp
@@ -306,7 +307,8 @@ def _on_tree(build: Build, words: list[Word], *, packages: int = 0) -> list[Word
 
 def make_shims() -> None:
     """Write the programs that stand in for those the build does itself, and the private /dev."""
-    shims.write_quiet(SHIMS_HERE)
+    if not SHIMS_HERE.exists():
+        shims.write_quiet(SHIMS_HERE)
     _make_devices()
 
 
@@ -460,17 +462,6 @@ def _kept(names: Sequence[str]) -> list[str]:
     return words
 
 
-def _limits(build: Build, kept: Sequence[str]) -> Callable[[], None]:
-    """Return what bounds a program before it starts: what it may do, and take of memory, as the tree may."""
-    most = build.share_of(available_memory())
-
-    def limit() -> None:
-        limits.bound(resource.RLIMIT_DATA, most)
-        capabilities.bound(kept)
-
-    return limit
-
-
 def _look_at_cache() -> None:
     """End what fills the disk under the packages' cache: metadata and packages may have no end."""
     if shutil.disk_usage("/cache").free < LEAST_FREE:
@@ -492,12 +483,37 @@ def _opened(
     """
     with furnished(words) as line:
         try:
-            with seccomp.descriptor(seccomp.FOREIGN) as filter:
-                limits = _limits(build, kept)
-                child = Child(pass_fds=(filter,), preexec=limits, watch=watch)
-                yield [*line, *_kept(kept), "--seccomp", str(filter), "--"], child
+            with (
+                seccomp.descriptor(seccomp.FOREIGN) as filter,
+                _bounded(build) as (gate, begun),
+                ThreadPoolExecutor(1, initializer=capabilities.bound, initargs=(kept,)) as starter,
+            ):
+                child = Child(pass_fds=(filter, gate), starter=starter, begun=begun, watch=watch)
+                yield [*line, *_kept(kept), "--args", str(gate), "--seccomp", str(filter), "--"], child
         finally:
             _end_all()
+
+
+@contextlib.contextmanager
+def _bounded(build: Build) -> Iterator[tuple[int, Callable[[int], None]]]:
+    """Yield a descriptor for bubblewrap's --args, and what bounds its memory and lets it go on.
+
+    bubblewrap reads more words there until the end, which comes when its bounds are set: a program in the
+    room has them from its first moment, and nothing of ours has to run between fork and exec.
+    """
+    most = build.share_of(available_memory())
+    gate, held = os.pipe()
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, gate)
+        closing = stack.enter_context(open(held, "wb", buffering=0))
+
+        def begun(pid: int) -> None:
+            # It may have ended already: then there is nothing to bound.
+            with contextlib.suppress(ProcessLookupError):
+                limits.bound(resource.RLIMIT_DATA, most, pid)
+            closing.close()
+
+        yield gate, begun
 
 
 def _stream(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from builder.image.build import Build
 from builder.image.tree import dracut, growth, repositories, settings
 from builder.image.tree.observing import observe
-from builder.image.tree.traces import noting
+from builder.image.tree.traces import Traces
 from builder.kickstart.settings.accounts import Accounts
 from builder.kickstart.settings.locale import Locale
 
@@ -15,7 +15,7 @@ def run(build: Build) -> str:
     """Apply each setting of the plan in its order, then the rest."""
     plan = build.plan
     build.facts.after_packages = observe()
-    with noting(build, "the kickstart's commands"):
+    with Traces().noting(build, "the kickstart's commands"):
         for setting in plan.settings:
             settings.apply(build, setting)
         for subject in (repositories, growth, dracut):

@@ -19,7 +19,7 @@ from builder.image.build import Build
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
 from builder.image.tree.resolver import resolver
-from builder.image.tree.traces import noting
+from builder.image.tree.traces import Traces
 from builder.kickstart.elements.packages import ARCHITECTURES
 from builder.kickstart.elements.phases import ON_HOST, chosen_by_type, merge
 from builder.kickstart.findings import Findings
@@ -55,13 +55,16 @@ def run_phases(build: Build, phases: Iterable[str]) -> int:
     """
     elements = build.plan.elements
     scripts = [script for phase in phases for script in elements.scripts if script.phase == phase]
-    if scripts and not MERGED.exists():
+    if not scripts:
+        return 0
+    if not MERGED.exists():
         _prepare(build, elements)
+    traces = Traces()
     for number, script in enumerate(scripts, 1):
         if build.step is not None:
             build.step.progress(f"{script.path}, {number} of {len(scripts)}")
         who = f"{script.path} of element {script.element}"
-        with resolver(build, who, chroot=script.phase not in ON_HOST), noting(build, who):
+        with resolver(build, who, chroot=script.phase not in ON_HOST), traces.noting(build, who):
             _run(build, script)
     return len(scripts)
 

@@ -176,10 +176,14 @@ class TreePath:
                 if stat.S_ISDIR(path.lstat().st_mode):
                     yield from path.glob(pattern)
             return
-        if any(letter in head for letter in "*?["):
-            found = [self / name for name in self.names() if fnmatch.fnmatchcase(name, head)]
+        if not _is_pattern(head):
+            # As far as names go: each part for itself would be opened once more.
+            while rest and not _is_pattern(rest.partition("/")[0]):
+                part, _, rest = rest.partition("/")
+                head = f"{head}/{part}"
+            found = [self / head] if rest or (self / head).exists() or (self / head).is_symlink() else []
         else:
-            found = [self / head] if (self / head).exists() or (self / head).is_symlink() else []
+            found = [self / name for name in self.names() if fnmatch.fnmatchcase(name, head)]
         for path in found:
             if rest:
                 yield from path.glob(rest)
@@ -372,6 +376,10 @@ class TreePath:
             raise BuildError(f"{self} of the image is not a regular file")
         if limit is not None and info.st_size > limit:
             raise BuildError(f"{self} of the image holds {info.st_size} bytes, more than {limit}")
+
+
+def _is_pattern(part: str) -> bool:
+    return any(letter in part for letter in "*?[")
 
 
 def open_tree(folder: Path) -> TreePath:

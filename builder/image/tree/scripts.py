@@ -14,7 +14,7 @@ from builder.image.isolation.blank_disk import BlankDisk, ask_for_a_file
 from builder.image.tree import tree
 from builder.image.tree.files import open_tree
 from builder.image.tree.resolver import resolver
-from builder.image.tree.traces import noting
+from builder.image.tree.traces import Traces
 from builder.kickstart.plan import Script, ScriptSection
 from builder.runner import Completed, last_words
 
@@ -33,14 +33,16 @@ def run_section(build: Build, section: ScriptSection, disk: BlankDisk | None = N
         CommandFailed: a script with --erroronfail failed.
     """
     scripts = build.scripts(section)
+    # Before %pre there is no tree.
+    traces = Traces() if scripts and section != ScriptSection.PRE else None
     for number, script in enumerate(scripts, 1):
         if build.step is not None:
             build.step.progress(f"%{section} {number} of {len(scripts)}")
-        if section == ScriptSection.PRE:
+        if traces is None:
             _run(build, script, f"{section}-{number}", disk)
             continue
         who = f"%{section} of {script.place}"
-        with resolver(build, who, chroot=script.chroot), noting(build, who):
+        with resolver(build, who, chroot=script.chroot), traces.noting(build, who):
             _run(build, script, f"{section}-{number}")
     return len(scripts)
 

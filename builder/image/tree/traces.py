@@ -17,20 +17,32 @@ from builder.image.tree.leftovers import EMPTIED, IDENTITY, REMAINS, SCRIPTS_OWN
 
 WATCHED = (*IDENTITY, *REMAINS, *EMPTIED)
 
+RESOLVER = "/etc/resolv.conf"
+
 # By what two states of a file are distinguished: mode, size, inode, time of its last change.
 State = tuple[int, int, int, int]
 
 
-@contextlib.contextmanager
-def noting(build: Build, who: str) -> Iterator[None]:
-    """Remember what appears or changes meanwhile as made by `who` (`%post of guest.ks:12`)."""
-    before = look()
-    yield
-    for path, state in look().items():
-        earlier = before.get(path)
-        # A folder changes with what is in it: only a new one is somebody's.
-        if earlier is None or (earlier != state and not stat.S_ISDIR(state[0])):
-            build.facts.authored[path] = who
+class Traces:
+    """What was seen last. Between two scripts we write nothing there but the resolver: one look is enough."""
+
+    def __init__(self) -> None:
+        self._seen = look()
+
+    @contextlib.contextmanager
+    def noting(self, build: Build, who: str) -> Iterator[None]:
+        """Remember what appears or changes meanwhile as made by `who` (`%post of guest.ks:12`)."""
+        before = {path: state for path, state in self._seen.items() if path != RESOLVER}
+        resolver = tree.path(RESOLVER)
+        if resolver.exists() or resolver.is_symlink():
+            _add(resolver, before, below=False)
+        yield
+        self._seen = look()
+        for path, state in self._seen.items():
+            earlier = before.get(path)
+            # A folder changes with what is in it: only a new one is somebody's.
+            if earlier is None or (earlier != state and not stat.S_ISDIR(state[0])):
+                build.facts.authored[path] = who
 
 
 def look() -> dict[str, State]:
