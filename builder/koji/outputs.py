@@ -18,7 +18,7 @@ from typing import Any
 from builder.errors import InputError, RemoteError
 from builder.files import make_folder, replace_file
 from builder.koji.hub import Hub
-from builder.koji.payload import payload_digest
+from builder.koji.payload import payload_digest, signature_digest
 from builder.koji.tasks import Task, TaskState
 from builder.report import Report
 
@@ -33,13 +33,14 @@ class Output:
     """One file to fetch.
 
     `name` is its path below the folder; `size` in bytes, None where the hub does not say; `sigmd5` what the
-    hub says of an RPM's header and payload, `checksum` of another file (algorithm and hex digest). Its bytes
-    come from `task`, or from `url`.
+    hub says of an RPM's header and payload, `sighash` of the signature of a copy by a key, `checksum` of
+    another file (algorithm and hex digest). Its bytes come from `task`, or from `url`.
     """
 
     name: str
     size: int | None
     sigmd5: str | None = None
+    sighash: str | None = None
     checksum: tuple[str, str] | None = None
     task: int | None = None
     remote_name: str = ""
@@ -118,8 +119,7 @@ def build_outputs(hub: Hub, build: int, *, key: str | None) -> list[Output]:
     info = hub.ask("getBuild", build)
     base = paths.build(info)
     rpms = hub.ask("listBuildRPMs", build)
-    if key is not None:
-        _check_signed(hub, info, rpms, key)
+    signatures = {} if key is None else _find_signatures(hub, info, rpms, key)
     found = []
     for rpm in rpms:
         path = paths.signed(rpm, key.lower()) if key else paths.rpm(rpm)
@@ -127,7 +127,15 @@ def build_outputs(hub: Hub, build: int, *, key: str | None) -> list[Output]:
         _check_name(name)
         # The signed copy is larger than what the hub counts; its payload is the same.
         size = None if key else int(rpm["size"])
-        found.append(Output(name=name, size=size, sigmd5=rpm["payloadhash"], url=f"{base}/{path}"))
+        found.append(
+            Output(
+                name=name,
+                size=size,
+                sigmd5=rpm["payloadhash"],
+                sighash=signatures.get(rpm["id"]),
+                url=f"{base}/{path}",
+            )
+        )
     for archive in hub.ask("listArchives", buildID=build, type="image"):
         name = archive["filename"]
         _check_name(name)
@@ -155,19 +163,25 @@ def build_outputs(hub: Hub, build: int, *, key: str | None) -> list[Output]:
     return found
 
 
-def _check_signed(hub: Hub, build: dict[str, Any], rpms: Sequence[dict[str, Any]], key: str) -> None:
-    """Refuse a build of which an RPM is not signed by `key`.
+def _find_signatures(
+    hub: Hub, build: dict[str, Any], rpms: Sequence[dict[str, Any]], key: str
+) -> dict[int, str]:
+    """Return what the hub says of the signature of each RPM by `key`, by the RPM's number.
 
     Raises:
-        RemoteError: with the RPM's name and the keys that there are.
+        RemoteError: an RPM is not signed by it; with the RPM's name and the keys that there are.
     """
+    found = {}
     for rpm in rpms:
-        keys = sorted(row["sigkey"] for row in hub.ask("queryRPMSigs", rpm_id=rpm["id"]) if row["sigkey"])
-        if key.lower() not in keys:
+        rows = hub.ask("queryRPMSigs", rpm_id=rpm["id"])
+        hashes = {row["sigkey"]: row["sighash"] for row in rows if row["sigkey"]}
+        if key.lower() not in hashes:
             raise RemoteError(
                 f"{build['nvr']}: {rpm['name']}.{rpm['arch']} is not signed by {key}",
-                hint=f"signed by: {', '.join(keys) or 'no key'}",
+                hint=f"signed by: {', '.join(sorted(hashes)) or 'no key'}",
             )
+        found[rpm["id"]] = hashes[key.lower()]
+    return found
 
 
 def _check_name(name: str) -> None:
@@ -274,8 +288,11 @@ def _differs(path: Path, output: Output) -> str | None:
         return None
     try:
         found = payload_digest(path)
+        signed = None if output.sighash is None else signature_digest(path)
     except InputError as error:
         return error.message
     if output.sigmd5 is not None and found != output.sigmd5:
         return f"its payload digest is {found}, and the hub's is {output.sigmd5}"
+    if signed != output.sighash:
+        return f"the md5 of its signature header is {signed}, and the hub's is {output.sighash}"
     return None

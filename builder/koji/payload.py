@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The payload digest of an RPM file, by which a hub knows it: the md5 of its header and payload (SIGMD5).
+"""The digests of an RPM file by which a hub knows it.
+
+The payload digest (SIGMD5) is the md5 of header and payload, the same in every signed copy. The md5 of the
+signature header says which copy it is (`sighash`, of the hub's rpmsigs).
 
 Source: rpm's docs/manual/format_v4.md and format_header.md; Koji keeps the tag as `payloadhash`. Read here,
 not by Koji's library: what a hub sends may be anything, and that takes any count in it for one.
@@ -38,6 +41,22 @@ def payload_digest(path: Path) -> str:
     if stored is not None and stored != found.digest():
         raise InputError(f"{path.name}: damaged: its payload is not the one that its header names")
     return found.hexdigest()
+
+
+def signature_digest(path: Path) -> str:
+    """Return the md5 of the signature header in hex.
+
+    Raises:
+        InputError: the file is not an RPM.
+    """
+    try:
+        with path.open("rb") as file:
+            _read_signature(file)
+            end = file.tell()
+            file.seek(_LEAD)
+            return hashlib.md5(_read(file, end - _LEAD), usedforsecurity=False).hexdigest()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.name}: not an RPM, or a damaged one") from error
 
 
 def _read_signature(file: BinaryIO) -> bytes | None:

@@ -231,11 +231,11 @@ class StandInHub(Front):
 
     def queryRPMSigs(self, rpm_id: int) -> list[dict[str, Any]]:
         return [
-            {"rpm_id": rpm_id, "sigkey": key}
+            {"rpm_id": rpm_id, "sigkey": key, "sighash": sighash}
             for build in self.builds.values()
             for rpm in build["rpms"]
             if rpm["id"] == rpm_id
-            for key in rpm["keys"]
+            for key, sighash in rpm["keys"].items()
         ]
 
     def getRepo(self, tag: int) -> Any:

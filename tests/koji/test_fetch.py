@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
+import struct
 import threading
 from pathlib import Path
 
+import koji
 import pytest
 
 from builder.errors import InputError, RemoteError
@@ -43,22 +46,35 @@ def scratch_build(hub: HubUnderTest, rpm: Path) -> int:
     return root.id
 
 
+def sign(rpm: Path, copy: Path, text: str) -> str:
+    """Copy an RPM with a signature of `text`; return the md5 of the signature header, as the hub keeps it."""
+    # One entry of the tag that koji.splice_rpm_sighdr writes: a signature by GPG over header and payload.
+    body = struct.pack(">IIII", 1005, 7, 0, len(text)) + text.encode()
+    signature = b"\x8e\xad\xe8\x01" + bytes(4) + struct.pack(">II", 1, len(text)) + body
+    signature += bytes(-len(signature) % 8)
+    koji.splice_rpm_sighdr(signature, str(rpm), str(copy))
+    return hashlib.md5(signature).hexdigest()
+
+
 def real_build(hub: HubUnderTest, rpm: Path, *, keys: tuple[str, ...] = ()) -> int:
-    """Make a finished real build: its RPM and log are on the file server."""
+    """Make a finished real build: its RPM, copies of it signed by `keys`, and log are on the file server."""
     root = hub.stand_in.add_task("build", ["git+x#y", "epel9-candidate", {}], [CLOSED])
     name, version, release = rpm.name.removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
     arch = rpm.name.rsplit(".", 2)[1]
     folder = hub.stand_in.folder / "kojifiles/packages" / name / version / release
-    copies = [folder / arch / rpm.name, *(folder / "data/signed" / key / arch / rpm.name for key in keys)]
-    for copy in copies:
+    (folder / arch).mkdir(parents=True)
+    shutil.copy(rpm, folder / arch / rpm.name)
+    hashes = {}
+    for key in keys:
+        copy = folder / "data/signed" / key / arch / rpm.name
         copy.parent.mkdir(parents=True)
-        shutil.copy(rpm, copy)
+        hashes[key] = sign(rpm, copy, f"by {key}")
     log = folder / "data/logs/x86_64/build.log"
     log.parent.mkdir(parents=True)
     log.write_text("built\n")
     info = {"name": name, "version": version, "release": release, "volume_name": "DEFAULT", "draft": False}
     row = {
-        "id": 1, "name": name, "version": version, "release": release, "arch": arch, "keys": keys,
+        "id": 1, "name": name, "version": version, "release": release, "arch": arch, "keys": hashes,
         "size": rpm.stat().st_size, "payloadhash": payload_digest(rpm), "draft": False,
     }  # fmt: skip
     logs = [{"name": "build.log", "dir": "x86_64",
@@ -213,7 +229,31 @@ def test_a_file_of_the_hub_that_has_no_end_is_refused(
 def test_the_signed_copy_is_the_one_that_was_asked_for(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
     task = real_build(hub, rpm, keys=("8cd08a6e",))
 
-    assert fetch_task(hub, task, tmp_path / "out", key="8CD08A6E").rpms
+    for key in (None, "8CD08A6E", None):
+        (fetched,) = fetch_task(hub, task, tmp_path / "out", key=key).rpms
+        assert (b"by 8cd08a6e" in fetched.read_bytes()) == (key is not None)
+
+
+def test_a_copy_that_another_key_signed_takes_no_copys_place(
+    hub: HubUnderTest, rpm: Path, tmp_path: Path
+) -> None:
+    task = real_build(hub, rpm, keys=("11111111", "22222222"))
+    fetch_task(hub, task, tmp_path / "out", key="11111111")
+
+    (fetched,) = fetch_task(hub, task, tmp_path / "out", key="22222222").rpms
+
+    assert b"by 22222222" in fetched.read_bytes()
+
+
+def test_a_copy_that_is_not_signed_after_all_is_refused(hub: HubUnderTest, rpm: Path, tmp_path: Path) -> None:
+    task = real_build(hub, rpm, keys=("8cd08a6e",))
+    (copy,) = hub.stand_in.folder.rglob("data/signed/**/*.rpm")
+    shutil.copy(rpm, copy)
+
+    with pytest.raises(RemoteError, match="the md5 of its signature header is"):
+        fetch_task(hub, task, tmp_path / "out", key="8cd08a6e")
+
+    assert not list((tmp_path / "out").glob("*.rpm"))
 
 
 def test_an_rpm_that_lacks_the_signature_is_named_with_those_it_has(
