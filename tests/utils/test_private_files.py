@@ -79,7 +79,10 @@ PLANTED = (
 
 @pytest.mark.root
 @pytest.mark.parametrize("kind", PLANTED)
-def test_where_others_decide_what_is_there_nothing_is_written(folder: Path, kind: str) -> None:
+def test_where_others_decide_what_is_there_nothing_is_written(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUDO_UID", raising=False)
     canary = folder / "canary"
     canary.write_text("root's own")
     path = plant(folder, kind)
@@ -90,6 +93,14 @@ def test_where_others_decide_what_is_there_nothing_is_written(folder: Path, kind
 
     assert canary.read_text() == "root's own"
     assert sorted((each.name, each.lstat().st_ino) for each in folder.rglob("*")) == before
+
+
+@pytest.mark.root
+def test_who_became_root_by_sudo_is_nobody_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.chown(folder, OTHER, OTHER)
+    monkeypatch.setenv("SUDO_UID", str(OTHER))
+
+    assert write_private(str(folder / "keystonerc_admin"), "secret") is True
 
 
 def test_a_file_of_ours_in_a_folder_of_all_is_written(folder: Path) -> None:

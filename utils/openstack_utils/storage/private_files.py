@@ -42,12 +42,15 @@ def check_ours(path):
     """Raise AccessError where somebody else decides what is at `path`, or will be.
 
     Where others may write to the folder, nothing may be there yet but a file of ours, and the folder must
-    have the sticky bit, by which they cannot replace it (inode(7)). root is nobody else.
+    have the sticky bit, by which they cannot replace it (inode(7)). root is nobody else, nor who became root
+    by sudo(8).
     """
     folder = os.path.dirname(system_path(path)) or "."
     status = os.stat(folder)
     hint = "name a folder that belongs to you alone"
-    if status.st_uid not in (0, os.geteuid()):
+    sudo = os.environ.get("SUDO_UID", "")
+    ours = {0, os.geteuid()} | ({int(sudo)} if os.geteuid() == 0 and sudo.isdigit() else set())
+    if status.st_uid not in ours:
         raise AccessError("%s: its folder is somebody else's" % path, hint=hint)
     # A group of one's own is how users are made on Fedora.
     by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid())
@@ -56,7 +59,7 @@ def check_ours(path):
     if not status.st_mode & stat.S_ISVTX:
         raise AccessError("%s: others may write to its folder" % path, hint=hint)
     try:
-        if os.lstat(system_path(path)).st_uid not in (0, os.geteuid()):
+        if os.lstat(system_path(path)).st_uid not in ours:
             raise AccessError("%s: somebody else has made it" % path, hint=hint)
     except FileNotFoundError:
         pass
