@@ -21,6 +21,7 @@ import pytest
 from builder.errors import BuildError, InputError
 from builder.image.disk.filesystems import try_mkfs_options, writer_for
 from builder.image.disk.filesystems.disk import DiskFile
+from builder.image.disk.filesystems.source import TreeEntry
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.placement import MIB, PlacedContent, Usage
 from builder.image.disk.table import make_file, write_table
@@ -473,3 +474,21 @@ def test_the_table_is_what_the_layout_says(tmp_path: Path, runner: Runner, label
     assert disk.stat().st_size == placed_layout.size
     assert disk.stat().st_size % MIB == 0
     assert b"No errors" in tool("sfdisk", "--verify", str(disk))
+
+
+def test_only_what_has_no_attribute_at_all_is_called_bare(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("none", "empty", "folder/large"):
+        (tmp_path / name).touch()
+    os.setxattr(tmp_path / "empty", "user.empty", b"")
+    os.setxattr(tmp_path / "folder/large", "user.large", b"L" * 2000)
+    known: dict[bytes, list[TreeEntry]] = {}
+
+    measure(tmp_path, known=known)
+
+    found = {path: [(one.name, one.is_bare) for one in entries] for path, entries in known.items()}
+    top = os.fsencode(tmp_path)
+    assert found == {
+        top: [(b"empty", False), (b"folder", True), (b"none", True)],
+        top + b"/folder": [(b"large", False)],
+    }

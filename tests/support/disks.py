@@ -10,6 +10,8 @@ from pathlib import Path
 
 from builder.image.disk import filesystems, layout, table
 from builder.image.disk.filesystems.disk import DiskFile
+from builder.image.disk.filesystems.source import TreeEntry
+from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.placement import DiskLayout
 from builder.image.disk.volumes.metadata import write_groups
 from builder.kickstart import plan
@@ -40,7 +42,10 @@ def write_disk(
     table.make_file(file, placed)
     table.write_table(file, placed, runner=runner)
     write_groups(file, placed, epoch=epoch)
-    disk = DiskFile(file=file, runner=runner, epoch=epoch, work=work)
+    folders: dict[bytes, list[TreeEntry]] = {}
+    for source in sources.values():
+        measure(source, known=folders)
+    disk = DiskFile(file=file, runner=runner, epoch=epoch, work=work, folders=folders)
     filesystems.write_all(replace(disk, xfs=xfs or {}), placed, sources)
 
 

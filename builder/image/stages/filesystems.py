@@ -10,6 +10,7 @@ from builder.image.build import Build
 from builder.image.cache.clusters import Clusters
 from builder.image.disk import bootloader, borrowed, filesystems, layout, table
 from builder.image.disk.filesystems.disk import DiskFile, Piece
+from builder.image.disk.filesystems.source import TreeEntry
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.volumes.metadata import write_groups
 from builder.image.isolation.bare_room import bare_room
@@ -31,7 +32,11 @@ def run(build: Build) -> str:
     own = [point for placed in build.facts.layout.volumes for point in layout.own_mountpoints(placed)]
     sources = tree.separate(tuple(own), SOURCES)
     files: dict[str, int] = {}
-    content = {mountpoint: measure(folder, files, mountpoint) for mountpoint, folder in sources.items()}
+    folders: dict[bytes, list[TreeEntry]] = {}
+    content = {
+        mountpoint: measure(folder, files, mountpoint, known=folders)
+        for mountpoint, folder in sources.items()
+    }
     if len(files) <= MOST_FILES and sum(map(len, files)) <= LONGEST_NAMES:
         build.facts.files = files
     # Once more, with what is there by now: nothing moves, and what does not fit is reported with numbers.
@@ -57,6 +62,7 @@ def run(build: Build) -> str:
             xfs=build.target.xfs,
             child=room.child,
             borrowed=pieces if known else None,
+            folders=folders,
         )
         filesystems.write_all(disk, placed, sources)
     bootloader.embed(tree.path("/"), build.disk, placed)

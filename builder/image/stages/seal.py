@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Take out of the tree what must differ in every guest, and what only the build needed.
 
-Then label every file, then bring every time back to the build's epoch.
+Then label every file. Writers of file systems bring every time back to the build's epoch.
 """
 
 from __future__ import annotations
 
-import os
 import re
 
 from builder.errors import CommandFailed
@@ -16,7 +15,6 @@ from builder.image.isolation.sandbox import run_in_image
 from builder.image.packages import rpmdb
 from builder.image.tree import databases, labels, tree
 from builder.image.tree.cleaning import clean
-from builder.image.tree.files import TreePath
 from builder.image.tree.observing import observe
 from builder.image.tree.settings.security import selinux_contexts
 
@@ -28,7 +26,7 @@ DATABASES = (
 
 
 def run(build: Build) -> str:
-    """Clean, label, set the times."""
+    """Clean and label."""
     root = tree.path("/")
     build.facts.packages = rpmdb.installed(build)
     cleaned = clean(build)
@@ -40,7 +38,6 @@ def run(build: Build) -> str:
     databases.settle(build, [root / name for name in DATABASES])
     _machine_identity("/var/lib/dbus/machine-id" in cleaned.removed)
     labelled = _label(build)
-    clamp_times(root, build.options.source_date_epoch)
     for path in (*cleaned.removed, *cleaned.emptied):
         build.report.verbose(f"left over from the build, removed: {path}")
     for path, who in cleaned.kept.items():
@@ -97,10 +94,3 @@ def _label(build: Build) -> bool:
     labels.label_mounted(policy, layout)
     labels.label_beneath(policy, layout)
     return True
-
-
-def clamp_times(root: TreePath, epoch: int) -> None:
-    """Set every time after `epoch` to it: the same inputs give the same bytes."""
-    for entry in root.walk():
-        if entry.stat().st_mtime > epoch:
-            os.utime(entry.name, (epoch, epoch), dir_fd=entry.folder, follow_symlinks=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from builder.image.disk.filesystems.source import TreeEntry
 from builder.runner import ORDINARY, Child, Completed, Runner
 
 _PIECE = 1 << 20
@@ -32,7 +33,7 @@ class DiskFile:
     `epoch`: no time in its file systems is later. `work`: folder for small files of writers. `xfs`: features
     of the target's xfs (see `builder.targets`). `child`: how programs are started. `borrowed`, where there is
     one, may get the data of files from a writer that knows where they belong, in place of the disk file: they
-    are written later (`builder.image.disk.borrowed`).
+    are written later (`builder.image.disk.borrowed`). `folders`: what is known to be in some folders.
     """
 
     file: Path
@@ -42,6 +43,7 @@ class DiskFile:
     xfs: Mapping[str, int] = field(default_factory=dict)
     child: Child = ORDINARY
     borrowed: list[Piece] | None = None
+    folders: Mapping[bytes, list[TreeEntry]] = field(default_factory=dict)
 
     def run(
         self,

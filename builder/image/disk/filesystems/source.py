@@ -104,11 +104,12 @@ class NewFolder:
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """A name in a folder."""
+    """A name in a folder; `is_bare` where it is known that it has no extended attributes."""
 
     name: bytes
     path: bytes
     info: os.stat_result
+    is_bare: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -123,10 +124,11 @@ class TreeEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folders:
-    """Reads the folders of one source."""
+    """Reads the folders of one source; what is in those of `known` is known."""
 
     source: Source
     device: int = field(default=-1)
+    known: Mapping[bytes, list[TreeEntry]] = field(default_factory=dict)
 
     def children(self, path: bytes) -> list[TreeEntry]:
         """Return what is in the folder `path`, sorted by the bytes of the names.
@@ -136,9 +138,11 @@ class Folders:
         """
         if path in self.source.elsewhere:
             return []
-        with os.scandir(path) as entries:
-            found = [TreeEntry(one.name, one.path, one.stat(follow_symlinks=False)) for one in entries]
-        found.sort(key=lambda child: child.name)
+        found = self.known.get(path)
+        if found is None:
+            with os.scandir(path) as entries:
+                found = [TreeEntry(one.name, one.path, one.stat(follow_symlinks=False)) for one in entries]
+            found.sort(key=lambda child: child.name)
         for child in found:
             if self.device >= 0 and child.info.st_dev != self.device:
                 raise CannotHold(f"{show(child.path)}: another file system is mounted here")

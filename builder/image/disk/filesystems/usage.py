@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from builder.image.disk.filesystems.source import TreeEntry
 from builder.image.disk.placement import Usage
 
 BLOCK = 4096
@@ -14,7 +15,13 @@ BLOCK = 4096
 _XATTR_SPACE = 256 - 128 - 32 - 4
 
 
-def measure(folder: Path, files: dict[str, int] | None = None, mountpoint: str = "/") -> Usage:
+def measure(
+    folder: Path,
+    files: dict[str, int] | None = None,
+    mountpoint: str = "/",
+    *,
+    known: dict[bytes, list[TreeEntry]] | None = None,
+) -> Usage:
     """Return what `folder` takes, without the file systems mounted below it.
 
     Hard links count once, holes not at all; attributes that do not fit into an inode take a block.
@@ -22,6 +29,7 @@ def measure(folder: Path, files: dict[str, int] | None = None, mountpoint: str =
     Args:
         files: gets path -> bytes of each name of a regular file; names of one file share its bytes.
         mountpoint: where `folder` is in the image.
+        known: gets path -> what is in it, sorted by name, of each folder.
     """
     top, above = len(os.fspath(folder)), mountpoint.rstrip("/")
     device = folder.stat().st_dev
@@ -31,9 +39,13 @@ def measure(folder: Path, files: dict[str, int] | None = None, mountpoint: str =
     pending = [os.fsencode(folder)]
     while pending:
         names = 0
-        with os.scandir(pending.pop()) as entries:
+        found: list[TreeEntry] = []
+        path = pending.pop()
+        with os.scandir(path) as entries:
             for entry in entries:
                 info = entry.stat(follow_symlinks=False)
+                need = _bytes_of_attributes(entry.path)
+                found.append(TreeEntry(entry.name, entry.path, info, need == 0))
                 names += 12 + len(entry.name)
                 if files is not None and stat.S_ISREG(info.st_mode):
                     files[above + os.fsdecode(entry.path)[top:]] = info.st_size // info.st_nlink
@@ -42,7 +54,7 @@ def measure(folder: Path, files: dict[str, int] | None = None, mountpoint: str =
                         continue
                     seen.add(info.st_ino)
                 inodes += 1
-                blocks += _blocks_of_attributes(entry.path)
+                blocks += need > _XATTR_SPACE
                 if stat.S_ISDIR(info.st_mode):
                     if info.st_dev == device:
                         pending.append(entry.path)
@@ -53,6 +65,9 @@ def measure(folder: Path, files: dict[str, int] | None = None, mountpoint: str =
                 elif stat.S_ISLNK(info.st_mode) and info.st_size >= 60:
                     blocks += 1
         blocks += _blocks_of_folder(names)
+        if known is not None:
+            found.sort(key=lambda one: one.name)
+            known[path] = found
     return Usage(bytes=blocks * BLOCK, inodes=inodes)
 
 
@@ -61,13 +76,14 @@ def _blocks_of_folder(names: int) -> int:
     return 1 + int(names * 1.05) // BLOCK
 
 
-def _blocks_of_attributes(path: bytes) -> int:
+def _bytes_of_attributes(path: bytes) -> int:
+    """Return the bytes that attributes take: 0 where there are none; above `_XATTR_SPACE` a block."""
     try:
         names = os.listxattr(path, follow_symlinks=False)
-        if len(names) < 2:
+        if len(names) == 1:
             # One attribute (a label, as a rule) fits, and this is the usual case.
-            return int(bool(names) and len(os.getxattr(path, names[0], follow_symlinks=False)) > 60)
-        need = sum(20 + len(name) + len(os.getxattr(path, name, follow_symlinks=False)) for name in names)
+            size = len(os.getxattr(path, names[0], follow_symlinks=False))
+            return max(1, size) if size <= 60 else _XATTR_SPACE + 1
+        return sum(20 + len(name) + len(os.getxattr(path, name, follow_symlinks=False)) for name in names)
     except OSError:
-        return 0
-    return int(need > _XATTR_SPACE)
+        return 1

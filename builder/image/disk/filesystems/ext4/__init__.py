@@ -34,7 +34,7 @@ def fill(disk: DiskFile, offset: int, source: Path) -> bool:
             return False
         space.load()
         inodes = Inodes(space, epoch=disk.epoch)
-        Content(space, inodes, disk.borrowed).fill(source)
+        Content(space, inodes, disk).fill(source)
         space.finish(inodes.folders)
     finally:
         os.close(descriptor)

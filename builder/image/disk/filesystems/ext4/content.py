@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from builder.image.disk.filesystems.disk import Piece
+from builder.image.disk.filesystems.disk import DiskFile, Piece
 from builder.image.disk.filesystems.ext4.attributes import put_attributes
 from builder.image.disk.filesystems.ext4.folders import FOLDER, Name, fill_blocks, pack_block
 from builder.image.disk.filesystems.ext4.inodes import EXTENTS_FLAG, Extent, Fork, Inodes, device_fork
@@ -49,7 +49,10 @@ _AIRY, _OF = 7, 8
 
 @dataclass(slots=True)
 class _Folder:
-    """A folder: its path, None where there is none in the source; what it is; what is in it."""
+    """A folder: its path, None where there is none in the source; what it is; what is in it.
+
+    `is_bare`: as of TreeEntry.
+    """
 
     path: bytes | None
     inode: int
@@ -58,6 +61,7 @@ class _Folder:
     names: list[Name] = field(default_factory=list)
     below: int = 0
     least: int = 1
+    is_bare: bool = False
 
 
 class _File(NamedTuple):
@@ -74,16 +78,17 @@ class Content:
     """Fills one file system from one folder.
 
     Args:
-        borrowed: gets the data of files, if there is one (`DiskFile.borrowed`).
+        disk: what it is on: it may borrow the data of files, and know folders.
     """
 
-    def __init__(self, space: Space, inodes: Inodes, borrowed: list[Piece] | None = None) -> None:
+    def __init__(self, space: Space, inodes: Inodes, disk: DiskFile) -> None:
         self.space, self.inodes = space, inodes
         self._folders: list[_Folder] = []
         self._others: list[tuple[TreeEntry, int]] = []
         self._numbers: dict[tuple[int, int], int] = {}
         self._links: dict[int, int] = {}
-        self._data = _Data(space) if borrowed is None else _Borrowed(space, borrowed)
+        self._known = disk.folders
+        self._data = _Data(space) if disk.borrowed is None else _Borrowed(space, disk.borrowed)
 
     def fill(self, source: Path) -> None:
         """Put everything below `source` into the file system.
@@ -131,7 +136,7 @@ class Content:
         self.inodes.count_folder(_ROOT)
         self.inodes.count_folder(lost)
         pending = [top]
-        folders = Folders(source=Source(folder=source), device=source.stat().st_dev)
+        folders = Folders(source=Source(folder=source), device=source.stat().st_dev, known=self._known)
         while pending:
             folder = pending.pop()
             self._folders.append(folder)
@@ -146,7 +151,7 @@ class Content:
                     number = self._number(child)
                 folder.names.append(Name(child.name, number, child.entry_type))
                 if child.is_folder:
-                    below.append(_Folder(child.path, number, folder.inode, child.info))
+                    below.append(_Folder(child.path, number, folder.inode, child.info, is_bare=child.is_bare))
             if folder is top:
                 if not any(one.inode == lost for one in below):
                     folder.names.append(Name(_LOST, lost, FOLDER))
@@ -184,7 +189,9 @@ class Content:
             space.put(block, raw[done * space.block : (done + count) * space.block])
             extents.append(Extent(done, block, count))
             done += count
-        behind, block = put_attributes(space, folder.path) if folder.path else (b"", 0)
+        behind, block = b"", 0
+        if folder.path and not folder.is_bare:
+            behind, block = put_attributes(space, folder.path)
         fork = self.inodes.extents(number, extents, len(raw))
         links = 2 + folder.below
         # As the feature dir_nlink has it.
@@ -227,7 +234,7 @@ class Content:
         links = self._links[number]
         if links > _MOST_LINKS:
             raise CannotHold(f"{show(entry.path)}: ext4 cannot hold a file of {links} names")
-        behind, block = put_attributes(self.space, entry.path)
+        behind, block = (b"", 0) if entry.is_bare else put_attributes(self.space, entry.path)
         self.inodes.put(number, entry.info, fork, links=links, attributes=behind, block=block)
 
     def _put_row(self, row: Sequence[_File], align: int) -> None:
