@@ -205,7 +205,8 @@ store = openstack.connect().block_storage
 def volumes():
     return [each.state for each in store.services() if each.binary == "cinder-volume"]
 deadline = time.monotonic() + 120
-while "up" not in volumes() and time.monotonic() < deadline:
+# The scheduler is told of the backend after the service is up.
+while not ("up" in volumes() and list(store.backend_pools())) and time.monotonic() < deadline:
     time.sleep(1)
 print(*volumes())
 volume = store.create_volume(name="paper", size=1)
