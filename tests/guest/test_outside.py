@@ -20,7 +20,7 @@ from builder.guest.verify import OUTSIDE, VerifyOptions, verify
 from builder.manifest import find_manifest
 from builder.targets import rpm_databases
 from tests.support import small_image
-from tests.support.damages import DAMAGES, HOST, plan_rounds, wrong_link_count
+from tests.support.damages import DAMAGES, ENTRY, HOST, plan_rounds, wrong_link_count
 from tests.support.efi import efi_program
 from tests.support.small_image import RUNNER, SmallImage
 
@@ -240,6 +240,29 @@ def test_scripts_of_the_kickstart_may_change_what_packages_brought(
 
     assert found.state == CheckState.PASS, found.reason
     assert found.reason.endswith("but for what scripts changed: /usr/bin/tool")
+
+
+def test_a_kickstart_without_a_console_is_held_to_that(good_image: SmallImage, tmp_path: Path) -> None:
+    image = good_image.copy(tmp_path / "console")
+    image.manifest["settings"]["kernel_arguments"] = "quiet"
+    image.put(ENTRY, "options quiet\n")
+    image.put("/boot/grub2/grub.cfg", "set timeout=0\nlinux /boot/vmlinuz quiet\n")
+
+    found = look(image.finish(), "console-arguments")["console-arguments"]
+
+    assert found.state == CheckState.PASS, found.reason
+    assert found.reason.endswith("no console=, as the kickstart says")
+
+
+def test_lost_and_found_of_a_file_system_is_no_left_over(good_image: SmallImage, tmp_path: Path) -> None:
+    image = good_image.copy(tmp_path / "own")
+    image.put("/tmp/lost+found/x", "")
+    before = look(image.finish(), "no-junk")["no-junk"]
+
+    image.put("/etc/fstab", "/dev/vg/tmp /tmp ext3 defaults 1 2\n")
+
+    assert before.reason == "/tmp/lost+found"
+    assert look(image.finish(), "no-junk")["no-junk"].state == CheckState.PASS
 
 
 def test_kickstart_that_asks_for_swap_gets_it(good_image: SmallImage, tmp_path: Path) -> None:

@@ -219,14 +219,17 @@ def _console(evidence: ImageEvidence) -> Outcome:
     for where, words in lines:
         consoles, expected = _consoles(words), _consoles(planned)
         problems += [f"{where} lacks {word}" for word in planned if word not in words]
-        if expected and consoles != expected:
-            problems.append(f"{where} has {' '.join(consoles)}, not {' '.join(expected)}")
-        if not expected and (not consoles or not consoles[-1].startswith("console=ttyS0")):
+        if evidence.has_manifest and consoles != expected:
+            problems.append(
+                f"{where} has {' '.join(consoles) or 'no console='}, not {' '.join(expected) or 'none'}"
+            )
+        if not evidence.has_manifest and (not consoles or not consoles[-1].startswith("console=ttyS0")):
             problems.append(f"{where}: the last console is not ttyS0")
     timeouts = re.findall(r"(?m)^\s*set timeout=(\d+)", _grub_config(evidence))
     if timeouts and min(int(value) for value in timeouts) > 1 and not _plans_timeout(evidence):
         problems.append(f"the boot menu waits {min(timeouts)} s")
-    return judge_all(problems, f"{len(lines)} boot entries: {' '.join(_consoles(lines[0][1]))}")
+    said = " ".join(_consoles(lines[0][1])) or "no console=, as the kickstart says"
+    return judge_all(problems, f"{len(lines)} boot entries: {said}")
 
 
 def _consoles(words: list[str]) -> list[str]:

@@ -214,7 +214,9 @@ def _lvm(evidence: ImageEvidence) -> Outcome:
 def _no_junk(evidence: ImageEvidence) -> Outcome:
     tree, problems = evidence.tree, []
     for folder in ("/tmp", "/var/tmp"):
-        problems += [f"{folder}/{name}" for name in tree.names(folder)]
+        # A file system of its own has lost+found there.
+        mounted = any(mount.point == folder for mount in evidence.mounts)
+        problems += [f"{folder}/{name}" for name in tree.names(folder) if not mounted or name != "lost+found"]
     for folder in ("/var/cache/dnf", "/var/cache/yum", "/var/cache/libdnf5", "/var/lib/dnf/modulefailsafe"):
         problems += list(tree.files(folder))[:3]
     logs = ("/var/log/dnf", "/var/log/yum", "/var/log/hawkey", "/var/log/anaconda", "/var/log/cloud-init")
