@@ -122,7 +122,7 @@ BROKEN: dict[str, tuple[Rule, str, dict[str, object], str]] = {
         places.unit_in_wrong_folder,
         "epel-9",
         {"files": (file("/etc/systemd/system/a.service"),)},
-        "stand in /usr/lib/systemd/system/",
+        "belong in /usr/lib/systemd/system/",
     ),
     "init script as well": (
         places.init_script_in_wrong_folder,
