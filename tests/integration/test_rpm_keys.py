@@ -185,7 +185,7 @@ def test_digest_of_the_keys_own_signature_counts(home: Home, runner: Runner) -> 
 
     key = find_key("=mine", home=home.folder, runner=runner)
 
-    with pytest.raises(InputError, match="policy takes no SHA-1"):
+    with pytest.raises(InputError, match="policy refuses SHA-1"):
         check_key(key, [find_target("epel-9")])
     check_key(key, [find_target("epel-8")])
 
