@@ -166,7 +166,9 @@ def test_groups_of_killed_builds_are_removed_and_those_of_others_are_not(groups:
 def test_the_kernel_keeps_a_build_to_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with memory.group(GIB, 64) as group:
         if group.folder is None:
-            pytest.skip("no control group with memory can be made here")
+            pytest.skip(
+                "no control group with memory can be made here; tests/guest/test_memory_bound.py has one"
+            )
         assert (group.folder / "memory.max").read_text().strip() == str(GIB)
     assert not group.folder.exists()
     monkeypatch.setattr(memory, "MOST", 512 * MIB * 100 // free_memory())
