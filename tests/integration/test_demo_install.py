@@ -29,7 +29,7 @@ KILLED_AT = (
     "keystone: database",
     "keystone: services",
     "keystone: users",
-    "glance: configuration",
+    "glance: database",
 )
 KILL = """\
 setsid openstack-demo-install --services keystone --services glance >/root/run.log 2>&1 &
