@@ -140,6 +140,10 @@ def complaint(text: str) -> str:
         "[",
         "Opening",
         "Checking",
+        # xfs_repair, of a file on a host file system that is not xfs.
+        "Cannot get host filesystem geometry",
+        "Repair may fail if there is a sector size mismatch between",
+        "the image and the host filesystem",
     )
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(skip)]
     return "; ".join(lines[:3])[:300] or "the checker gave no reason"
