@@ -26,7 +26,8 @@ from tests.rig.machine.machine import SHARED, Machine, booted, reason_not_to_boo
 CHECKOUT = SPECS.parent
 LIST = CHECKOUT / "builder/requirements/core.txt"
 PYTHON = "3.13"
-# What a person has there before, besides the clone; on Fedora gnupg2 has the agent, Python venv, util-linux sfdisk.
+# What a person has there before, besides the clone; on Fedora gnupg2 has the agent, Python venv, and
+# util-linux sfdisk.
 BEFORE = ("fdisk", "gpg-agent", "make", "python3-venv")
 ENVIRONMENT = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{SHARED}/wheels"}
 CLONE = f"{SHARED}/clone"
