@@ -43,6 +43,7 @@ def run_apart(
     readable: Sequence[Path] = (),
     placed: Mapping[str, str] | None = None,
     writable: Path | None = None,
+    scratch: Path | None = None,
     room: int = 0,
     folder: Path = Path("/"),
     input: str | None = None,
@@ -58,6 +59,7 @@ def run_apart(
         readable: files and folders that it sees, at the same place, read-only.
         placed: files with such texts, some lines each, that it sees as well.
         writable: the one file or folder that it may write, at the same place.
+        scratch: a folder that it has as /tmp, and may write.
         room: bytes that it may write.
         folder: where it is started.
         input, most, ok, env, hint: as of Runner.run.
@@ -67,13 +69,16 @@ def run_apart(
         CommandFailed: as Runner.run, or it wrote more than `room`.
     """
     try:
-        written = [] if writable is None else [writable]
+        written = [one for one in (writable, scratch) if one is not None]
         with (
             _given(placed or {}) as files,
             filtered(seccomp.PARSER) as filter,
             lowered(_sources(readable, written)) as way,
         ):
-            words = _words(readable, written, env or {}, way, placed=files)
+            names = {"/tmp": scratch} if scratch else {}
+            words = _words(
+                readable, [writable] if writable else [], env or {}, way, placed=files, names=names
+            )
             return runner.run(
                 [*words, *filter.words, "--chdir", folder.absolute(), "--", *argv],
                 input=input,
@@ -86,7 +91,7 @@ def run_apart(
                     apart=True,
                     pass_fds=(*files.values(), *filter.descriptors),
                     preexec=partial(_limit, longest, way),
-                    watch=_watch(argv, writable, room),
+                    watch=_watch(argv, writable or scratch, room),
                 ),
             )
     except CommandFailed as error:
@@ -127,6 +132,7 @@ def _words(
     way: Lowered,
     *,
     placed: Mapping[str, int] | None = None,
+    names: Mapping[str, Path] | None = None,
     devices: Sequence[str] = (),
 ) -> list[str | os.PathLike[str]]:
     words: list[str | os.PathLike[str]] = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
@@ -137,6 +143,8 @@ def _words(
     words += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     for name in devices:
         words += ["--dev-bind-try", name, name]
+    for name, path in (names or {}).items():
+        words += ["--bind", way.place(path.absolute()), name]
     for path in readable:
         words += ["--ro-bind", way.place(path.resolve()), path.absolute()]
     for place, descriptor in (placed or {}).items():

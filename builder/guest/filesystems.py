@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from builder.formats.partitions import TableEntry
 from builder.guest.outcome import not_done
 from builder.guest.volumes import FoundVolume
 from builder.room import run_apart
-from builder.runner import Runner
+from builder.runner import Completed, Runner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,12 +123,19 @@ def check_copy(reading: Reading, checker: tuple[str, ...]) -> str | None:
     tool = checker[0]
     if not tools.has(tool):
         raise not_done(f"{reading.system.name}: {tools.missing(tool).message}: {tools.install_hint(tool)}")
-    with copied(reading.disk, reading.system, reading.work) as copy:
-        done = run_apart(reading.runner, [*checker, copy], readable=[copy], ok=())
-    return None if done.returncode == 0 else complaint(done.stdout + done.stderr)
+    # xfs_repair of xfsprogs 6.9 and later keeps tables in files that have no name, and ends by SIGSEGV without.
+    with (
+        copied(reading.disk, reading.system, reading.work) as copy,
+        tempfile.TemporaryDirectory(dir=reading.work) as scratch,
+    ):
+        words = [*checker, copy]
+        done = run_apart(
+            reading.runner, words, readable=[copy], scratch=Path(scratch), room=reading.system.size, ok=()
+        )
+    return None if done.returncode == 0 else complaint(tool, done)
 
 
-def complaint(text: str) -> str:
+def complaint(checker: str, done: Completed) -> str:
     """Return the first lines of what a checker printed, without its headings."""
     skip = (
         "e2fsck ",
@@ -145,5 +153,6 @@ def complaint(text: str) -> str:
         "Repair may fail if there is a sector size mismatch between",
         "the image and the host filesystem",
     )
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(skip)]
-    return "; ".join(lines[:3])[:300] or "the checker gave no reason"
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if not line.startswith(skip)]
+    reason = "; ".join([line for line in lines if line][:3])[:300]
+    return reason or f"{checker} ended with exit code {done.returncode} and gave no reason"

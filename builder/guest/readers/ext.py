@@ -30,7 +30,7 @@ def check(reading: Reading) -> str | None:
     """Run e2fsck; return what it complains of."""
     words = ["e2fsck", "-f", "-n", _place(reading.disk, reading.system)]
     done = run_apart(reading.runner, words, readable=[reading.disk], ok=())
-    return _state(reading) if done.returncode == 0 else complaint(done.stdout + done.stderr)
+    return _state(reading) if done.returncode == 0 else complaint("e2fsck", done)
 
 
 def _place(disk: Path, system: FoundFileSystem) -> str:
