@@ -75,10 +75,8 @@ def run_apart(
             filtered(seccomp.PARSER) as filter,
             lowered(_sources(readable, written)) as way,
         ):
-            names = {"/tmp": scratch} if scratch else {}
-            words = _words(
-                readable, [writable] if writable else [], env or {}, way, placed=files, names=names
-            )
+            at_own_place = [] if writable is None else [writable]
+            words = _words(readable, at_own_place, env or {}, way, placed=files, scratch=scratch)
             return runner.run(
                 [*words, *filter.words, "--chdir", folder.absolute(), "--", *argv],
                 input=input,
@@ -132,7 +130,7 @@ def _words(
     way: Lowered,
     *,
     placed: Mapping[str, int] | None = None,
-    names: Mapping[str, Path] | None = None,
+    scratch: Path | None = None,
     devices: Sequence[str] = (),
 ) -> list[str | os.PathLike[str]]:
     words: list[str | os.PathLike[str]] = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
@@ -143,8 +141,8 @@ def _words(
     words += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     for name in devices:
         words += ["--dev-bind-try", name, name]
-    for name, path in (names or {}).items():
-        words += ["--bind", way.place(path.absolute()), name]
+    if scratch is not None:
+        words += ["--bind", way.place(scratch.absolute()), "/tmp"]
     for path in readable:
         words += ["--ro-bind", way.place(path.resolve()), path.absolute()]
     for place, descriptor in (placed or {}).items():

@@ -123,14 +123,18 @@ def check_copy(reading: Reading, checker: tuple[str, ...]) -> str | None:
     tool = checker[0]
     if not tools.has(tool):
         raise not_done(f"{reading.system.name}: {tools.missing(tool).message}: {tools.install_hint(tool)}")
-    # xfs_repair of xfsprogs 6.9 and later keeps tables in files that have no name, and ends by SIGSEGV without.
+    # xfs_repair of xfsprogs 6.9 keeps tables in files without a name, and ends by SIGSEGV where it has none.
     with (
         copied(reading.disk, reading.system, reading.work) as copy,
         tempfile.TemporaryDirectory(dir=reading.work) as scratch,
     ):
-        words = [*checker, copy]
         done = run_apart(
-            reading.runner, words, readable=[copy], scratch=Path(scratch), room=reading.system.size, ok=()
+            reading.runner,
+            [*checker, os.fspath(copy)],
+            readable=[copy],
+            scratch=Path(scratch),
+            room=reading.system.size,
+            ok=(),
         )
     return None if done.returncode == 0 else complaint(tool, done)
 

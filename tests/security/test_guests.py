@@ -330,6 +330,18 @@ def test_what_a_parser_writes_besides_its_folder_is_nothing(tmp_path: Path) -> N
     assert done.stdout == ""
 
 
+def test_a_parser_has_files_without_a_name_where_it_is_given_a_place_for_them(tmp_path: Path) -> None:
+    # As xfs_repair does where there is no memfd_create(2).
+    program = 'import os; os.close(os.open("/tmp", os.O_TMPFILE | os.O_RDWR)); open("/tmp/made", "w").close()'
+    runner, words = Runner(Report(quiet=True)), ["/usr/bin/python3", "-c", program]
+
+    room.run_apart(runner, words, scratch=tmp_path)
+    without = room.run_apart(runner, words, ok=())
+
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    assert without.returncode == 1
+
+
 OPEN = """
 import os
 for folder, below, files in os.walk("/proc"):
