@@ -138,3 +138,25 @@ def test_an_archive_with_another_digest_is_not_run(bare: Bare, tmp_path: Path) -
 
     assert done.returncode == 4
     assert not list(bare.folder.glob("lib/python3*/site-packages/rpm.py"))
+
+
+def kept(python: Path | str) -> str:
+    """Return what pip is given of our own list."""
+    words = [PROGRAM, "--kept", python, PROGRAM.parent / "core.txt"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_shim_does_not_replace_one_that_was_built(bare: Bare, tmp_path: Path) -> None:
+    whole = (PROGRAM.parent / "core.txt").read_text()
+    assert (kept(bare.python), kept(sys.executable)) == (whole, whole)
+
+    assert bare.run(archive(tmp_path), hidden=True).returncode == 0
+
+    lines = kept(bare.python).splitlines()
+    gone = [line for line in whole.splitlines() if line not in lines]
+    assert gone[0].startswith("rpm==")
+    assert all(line.startswith("    --hash=") for line in gone[1:])
+    names = [line.partition("==")[0] for line in whole.splitlines() if line[:1].isalpha()]
+    assert [line.partition("==")[0] for line in lines if line[:1].isalpha()] == [
+        name for name in names if name != "rpm"
+    ]

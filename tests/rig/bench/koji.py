@@ -25,12 +25,14 @@ from tests.koji.front import serve
 from tests.koji.stand_in_hub import CLOSED, OPEN, StandInHub, StandInTask
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-# Packages and targets of twenty tasks, which the hub clones; and what is uploaded, one task for each target.
+# All packages of two targets, uploaded; twenty tasks of packages that the hub clones; one package for each
+# target that has it; one.
 CLONED = (
     "openstack-cinder", "openstack-glance", "openstack-heat", "openstack-horizon", "openstack-keystone",
     "openstack-neutron", "openstack-nova", "openstack-placement", "openstack-swift", "openstack-utils",
 )  # fmt: skip
 CASES = {
+    "26 uploaded": ("*", "-t", "epel-9", "-t", "epel-10"),
     "20 cloned": (*CLONED, "-t", "fedora-44", "-t", "fedora-45", "--scm", "git+https://example.org/{package}#main"),
     "uploaded": ("openstack-utils", "-t", "*"),
     "1 uploaded": ("openstack-utils", "-t", "epel-9"),
