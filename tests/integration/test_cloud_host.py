@@ -371,7 +371,7 @@ def test_undo_takes_everything_back(cloud: Machine) -> None:
     left = cloud.run(["find", "/root", "-maxdepth", "1", "-name", "*demo*", "-o", "-name", "keystonerc*"])
     assert left.stdout == ""
     assert (
-        "no run of this command has set these services up" in demo(cloud, "--undo", "--yes", ok=(2,)).stderr
+        "no run of this command has set up these services" in demo(cloud, "--undo", "--yes", ok=(2,)).stderr
     )
 
 
