@@ -90,6 +90,13 @@ def test_entries_give_the_kernel_the_words_as_written(escapes: bool) -> None:
     assert [from_entry(word, variables) for word in split(options)] == WORDS
 
 
+def as_mkconfig_writes(value: str) -> str:
+    """Return the options that Fedora's 10_linux makes of GRUB_CMDLINE_LINUX (update_bls_cmdline)."""
+    for old, new in (("/", "\\/"), (";", "\\;"), ("\\&", "\\\\\\&"), ("$", "\\$")):
+        value = value.replace(old, new)
+    return re.sub(r"\\(.)", r"\1", value)  # as the replacement of a sed command
+
+
 def grub_environment(block: str) -> dict[str, str]:
     """Return the variables of grubenv, as GRUB's lib/envblk.c reads them."""
     lines = [line.partition("=") for line in block.splitlines() if not line.startswith("#")]
@@ -130,7 +137,10 @@ def test_files_of_the_boot_hold_them(tmp_path: Path, reads_entries: bool) -> Non
         ["sh", "-c", f'. {tmp_path}/etc/default/grub; printf %s "$GRUB_CMDLINE_LINUX"'],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    assert as_grub_reads(sourced) == MEANT
+    if reads_entries:
+        assert as_blscfg_reads(as_mkconfig_writes(sourced), {}, escapes=True) == MEANT
+    else:
+        assert as_grub_reads(sourced) == MEANT
 
 
 def test_arguments_beyond_grubs_environment_are_no_error_where_no_entry_wants_them(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 
 from builder.errors import BuildError
 from builder.formats.kernel_arguments import (
+    for_defaults,
     for_entry,
     for_menu,
     for_menu_of,
@@ -247,7 +248,7 @@ def _write_defaults(
         "GRUB_TIMEOUT": str(DEFAULT_TIMEOUT if bootloader.timeout is None else bootloader.timeout),
         "GRUB_DEFAULT": "saved",
         "GRUB_DISABLE_SUBMENU": "true",
-        "GRUB_CMDLINE_LINUX": f'"{_quote(" ".join(map(for_menu, ours)))}"',
+        "GRUB_CMDLINE_LINUX": f'"{_quote(" ".join(map(for_defaults if reads_entries else for_menu, ours)))}"',
         "GRUB_DISABLE_RECOVERY": '"true"',
     }
     speed = serial_speed(command_line)
