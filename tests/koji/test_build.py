@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import io
 import zlib
+from itertools import accumulate
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -20,6 +23,7 @@ from builder.koji.builds import (
     submit,
 )
 from builder.koji.failure import explain, fault_of, first_error
+from builder.koji.hub import Hub
 from builder.koji.repositories import check_chain, wait_for_repository
 from builder.koji.tasks import Task, TaskState, make_task, read_trees
 from builder.koji.watch import Watch
@@ -148,6 +152,20 @@ def test_a_locked_tag_is_no_obstacle_for_scratch_builds_only(hub: HubUnderTest) 
 def test_what_koji_cannot_do_is_refused(options: TaskOptions, chain: bool, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_options(options, chain=chain)
+
+
+def test_a_watch_notices_the_last_of_many_tasks_soon_and_asks_no_more_often_than_it_may() -> None:
+    hub = cast("Hub", SimpleNamespace(profile=SimpleNamespace(poll_interval=6.0)))
+    alone, many = (Watch(hub=hub, report=QUIET, pause=no_pause) for _ in range(2))
+    running = [20] * 30 + [1] * 300
+
+    pauses = [many._interval(tasks) for tasks in running]
+
+    assert [alone._interval(1) for _ in range(3)] == [6.0] * 3
+    assert pauses[:90] == [1.0] * 90
+    assert pauses[-1] == 6.0
+    earned = accumulate(pause * tasks / 6.0 for pause, tasks in zip(pauses, running, strict=True))
+    assert all(polls <= allowed + 1e-6 for polls, allowed in enumerate(earned, 1))
 
 
 def test_a_watch_follows_all_tasks_with_one_request_a_poll(hub: HubUnderTest, source: Path) -> None:
