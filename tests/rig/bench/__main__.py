@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 # Suite -> the option that says how often each measure is taken.
 SUITES = {
     "image": "--runs",
+    "peers": "--runs",
     "filesystems": "--runs",
     "config": "--rounds",
     "sample_data": "--runs",
