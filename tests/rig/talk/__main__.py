@@ -101,7 +101,8 @@ def give(talk: Talk) -> None:
         talk.memory = controller.run(["sh", "-c", MEMORY]).stdout.strip()
         joined = beside.submit(join, talk, controller, second)
         upload(talk, controller)
-        network, address = boot(talk, controller, "vm1")
+        # The way in is the name space of the DHCP agent, which is on that host.
+        network, address = boot(talk, controller, "vm1", "controller")
         joined.result()
         booted = beside.submit(boot, talk, controller, "vm2", "compute2")
         with browser(Runner(report), Path(f"/proc/{controller.pid}/ns/net")) as page:
