@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What holds for every test: no generated example fails because the machine is busy."""
+"""What holds for every test, however it was started.
+
+No generated example fails because the machine is busy. An interrupt reaches the programs that tests start: a
+shell that starts pytest in the background has it ignored, and what is ignored stays so across exec.
+"""
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -7,3 +13,6 @@ settings.register_profile(
     "busy", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("busy")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
