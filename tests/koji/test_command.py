@@ -163,7 +163,7 @@ def test_several_images_are_submitted_by_one_command(hub: HubUnderTest, tmp_path
     ("words", "message"),
     [
         pytest.param(
-            ("jeos-epel-9", "jeos-fedora-45"), "the images are of epel-9, fedora-45", id="two targets"
+            ("jeos-epel-9", "jeos-fedora-45"), "the images are for epel-9, fedora-45", id="two targets"
         ),
         pytest.param(
             ("jeos-epel-9", "jeos-epel-9"), "jeos-epel-9: two images of this name", id="one image twice"
