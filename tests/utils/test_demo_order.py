@@ -174,7 +174,7 @@ def test_a_signal_ends_the_programs_of_all_steps_under_way(
     before = signal.getsignal(signal.SIGTERM)
     sender = threading.Thread(target=send)
     try:
-        run.catch_signals()
+        run.stop.catch_signals()
         sender.start()
         begun = time.monotonic()
         code = run._do(made_of(a, b, c, needs={a: (), b: (), c: (a, b)}), acting)

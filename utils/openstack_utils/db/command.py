@@ -7,7 +7,6 @@ import sys
 import time
 
 from ..errors import UtilityError
-from ..host import signals
 from ..host.console import Console, exit_code
 from ..host.masking import Secrets
 from ..host.signals import Stop
@@ -30,7 +29,7 @@ def main(argv=None):
     def work():
         options = arguments.parse(sys.argv[1:] if argv is None else argv)
         run = Run(options, Console(options.quiet))
-        run.catch_signals()
+        run.stop.catch_signals()
         return run.run()
 
     return exit_code(work)
@@ -46,18 +45,6 @@ class Run:
         self.catalogue = Catalogue(Places(options.root, options.config_dir))
         self.secrets = Secrets(self.catalogue.names)
         self.access = Access(options, console, self.secrets)
-        self.is_working = False
-
-    def catch_signals(self):
-        """While services are worked on a signal lets them take back what they made; else it ends us."""
-
-        def handle(number, frame):
-            del frame
-            if not self.is_working:
-                raise KeyboardInterrupt
-            self.stop.request(number)
-
-        signals.catch(handle)
 
     def run(self):
         """Do it all; return the exit code."""
@@ -120,11 +107,11 @@ class Run:
             outcome.seconds = time.monotonic() - started
             outcomes[task] = outcome
 
-        self.is_working = True
+        self.stop.is_working = True
         try:
             Workers(AT_ONCE).run([lambda task=task: do(task) for task in tasks])
         finally:
-            self.is_working = False
+            self.stop.is_working = False
         return [outcomes[task] for task in tasks]
 
     def _action(self, task):

@@ -9,7 +9,6 @@ import threading
 import time
 
 from ..errors import AccessError, UsageError, UtilityError
-from ..host import signals
 from ..host.console import Console, exit_code
 from ..host.signals import Stop
 from ..host.workers import Task, Workers
@@ -29,7 +28,7 @@ def main(argv=None):
     def work():
         options = arguments.parse(sys.argv[1:] if argv is None else argv)
         run = Run(options, Console(options.quiet))
-        run.catch_signals()
+        run.stop.catch_signals()
         return run.run()
 
     return exit_code(work)
@@ -44,19 +43,7 @@ class Run:
         self.results = {}
         self.errors = {}
         self.stop = Stop()
-        self.is_working = False
         self.telling = threading.Lock()
-
-    def catch_signals(self):
-        """While steps are done a signal asks the programs of all to end; else it ends us."""
-
-        def handle(number, frame):
-            del frame
-            if not self.is_working:
-                raise KeyboardInterrupt
-            self.stop.request(number)
-
-        signals.catch(handle)
 
     def run(self):
         """Do it all; return the exit code. Raises UtilityError before the first step."""
@@ -120,13 +107,13 @@ class Run:
             Task(lambda step=step: self._do_step(step, acting), step, made.waits_for(step))
             for step in made.steps
         ]
-        self.is_working = True
+        self.stop.is_working = True
         try:
             Workers(AT_ONCE).run_tasks(tasks)
         except UtilityError:
             return self._stopped(made)
         finally:
-            self.is_working = False
+            self.stop.is_working = False
         if self.options.json:
             self._print(made)
         elif not self.options.quiet:
@@ -152,7 +139,7 @@ class Run:
     def _stopped(self, made):
         """Say what stands and what does not; return the exit code."""
         is_interrupted = self.stop.number is not None
-        # What programs say when they are asked to end is no failure of theirs.
+        # A program that was asked to end may report an error: its step did not fail.
         failed = [] if is_interrupted else [step for step in made.steps if step in self.errors]
         for step in failed:
             error = self.errors[step]

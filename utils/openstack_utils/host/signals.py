@@ -66,10 +66,14 @@ class Signals:
 
 
 class Stop:
-    """A wish to stop, for the threads of a run: each ends at a moment that suits it."""
+    """A wish to stop, for the threads of a run: each ends at a moment that suits it.
+
+    `is_working`: threads are at work. Before and after that a signal ends the run at once.
+    """
 
     def __init__(self):
         self.number = None
+        self.is_working = False
         self._hooks = []
 
     def request(self, number):
@@ -77,6 +81,17 @@ class Stop:
         self.number = number
         for hook in list(self._hooks):
             hook()
+
+    def catch_signals(self):
+        """While threads work a signal asks them to stop; else it ends the run as Ctrl-C does."""
+
+        def handle(number, frame):
+            if self.is_working:
+                self.request(number)
+            else:
+                interrupt(number, frame)
+
+        catch(handle)
 
     def check(self):
         """Raise Interrupted if the run is to stop."""
