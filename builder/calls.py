@@ -8,6 +8,7 @@ the same on both.
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from functools import cache
 from typing import Any
@@ -82,3 +83,19 @@ def call(name: str, *arguments: Any) -> int:
     """Make a system call; return what it returns, -1 where errno (ctypes.get_errno) says why."""
     ctypes.set_errno(0)
     return int(_libc.syscall(ctypes.c_long(number(name)), *arguments))
+
+
+def check(result: int, what: str | None = None, where: str | None = None) -> None:
+    """Raise what errno says when a call of libc did not return 0.
+
+    Args:
+        what: the call, for the message.
+        where: the path that it was about.
+
+    Raises:
+        OSError: the call failed.
+    """
+    if result != 0:
+        number = ctypes.get_errno()
+        reason = os.strerror(number)
+        raise OSError(number, f"{what}: {reason}" if what else reason, where)

@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from builder.calls import check
 from builder.destination import find_destination, write_stream
 from builder.errors import BuildError, InputError, PermissionMissing
 from builder.folders import remove_tree
@@ -279,9 +280,8 @@ def replace_folder(new: Path, path: Path, mark: str) -> None:
         check_replaceable(path, mark)
         if not path.exists():
             new.rename(path)
-        elif _libc.renameat2(here, os.fsencode(new), here, os.fsencode(path), exchange) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+        else:
+            check(_libc.renameat2(here, os.fsencode(new), here, os.fsencode(path), exchange))
     except OSError as error:
         raise explain(error, path) from error
     sync_folder(path.parent)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from builder.calls import CLONE_NEWUSER, MS_NODEV, MS_NOEXEC, MS_NOSUID, MountAttr, call
+from builder.calls import CLONE_NEWUSER, MS_NODEV, MS_NOEXEC, MS_NOSUID, MountAttr, call, check
 from builder.idmap import find_ids, is_root
 
 # Of a range of subordinate ids: root of images is the first of it, so this one is not.
@@ -64,13 +64,13 @@ class Lowered:
             return
         options = f"mode=755,size=64k,nr_inodes={len(self.given) + 8}".encode()
         flags = ctypes.c_ulong(MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        _check(_libc.mount(b"tmpfs", os.fsencode(_PLACE), b"tmpfs", flags, options))
+        check(_libc.mount(b"tmpfs", os.fsencode(_PLACE), b"tmpfs", flags, options))
         for number, (is_folder, mount) in enumerate(self.given):
             place = _PLACE / str(number)
             place.mkdir() if is_folder else place.touch()
-            _check(call("move_mount", mount, b"", _AT_FDCWD, os.fsencode(place), _MOVE_MOUNT_F_EMPTY_PATH))
+            check(call("move_mount", mount, b"", _AT_FDCWD, os.fsencode(place), _MOVE_MOUNT_F_EMPTY_PATH))
         os.setgroups(self.groups)
-        _check(_libc.setns(self.space, CLONE_NEWUSER))
+        check(_libc.setns(self.space, CLONE_NEWUSER))
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
 
@@ -99,12 +99,12 @@ def _ready(paths: Sequence[Path], devices: Sequence[str], stack: contextlib.Exit
     given = []
     for path in paths:
         mount = call("open_tree", _AT_FDCWD, os.fsencode(path), _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC)
-        _check(min(mount, 0))
+        check(min(mount, 0))
         stack.callback(os.close, mount)
         info = os.fstat(mount)
         attributes = MountAttr(attr_set=_MOUNT_ATTR_IDMAP, userns_fd=_space(info.st_uid, info.st_gid))
         pointer, size = ctypes.byref(attributes), ctypes.sizeof(attributes)
-        _check(call("mount_setattr", mount, b"", _AT_EMPTY_PATH, pointer, size))
+        check(call("mount_setattr", mount, b"", _AT_EMPTY_PATH, pointer, size))
         given.append((stat.S_ISDIR(info.st_mode), mount))
     groups = {_group_of(name) for name in devices if os.path.exists(name)} - {0}
     return Lowered(space=space, given=tuple(given), paths=tuple(paths), groups=tuple(groups))
@@ -161,9 +161,3 @@ def _space(uid: int, gid: int) -> int:
         for descriptor in (over, over_in, made):
             os.close(descriptor)
         os.waitpid(pid, 0)
-
-
-def _check(result: int) -> None:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

@@ -279,7 +279,7 @@ class Runner:
                 stderr=stream,
                 pass_fds=child.pass_fds,
                 start_new_session=detached,
-                preexec_fn=None if detached else partial(child.prepare, os.getpid()),
+                preexec_fn=None if detached else child.preparation,
             )
 
 

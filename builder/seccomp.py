@@ -20,7 +20,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from builder.calls import MACHINES, check_machine, number
+from builder.calls import MACHINES, check, check_machine, number
 
 _PR_SET_SECCOMP, _MODE_FILTER, _PR_SET_NO_NEW_PRIVS = 22, 2, 38
 # BPF_LD|W|ABS, BPF_JMP|…, BPF_RET|K
@@ -169,9 +169,7 @@ def install(rules: Rules) -> None:
     program = _Program(len(code) // 8, code)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"seccomp: {os.strerror(number)}")
+    check(libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0), "seccomp")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 
 from builder import __version__
+from builder.choices import read_refused_choice
 from builder.errors import InputError, Problem
 from builder.report import Report
 from builder.runner import Runner
@@ -67,13 +68,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise argparse's error in our form: the value first, the nearest choice as the hint."""
         hint = f"see {self.prog} --help"
-        if found := re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message):
-            choices = [choice.strip("' ") for choice in found[3].split(",")]
-            message = f"argument {found[1]}: `{found[2]}` is not one of {', '.join(choices)}"
-            if near := difflib.get_close_matches(found[2], choices, n=1):
-                hint = f"did you mean {near[0]}?"
-        elif found := re.fullmatch(r"argument (\S+): invalid int value: '(.*)'", message):
-            message = f"argument {found[1]}: `{found[2]}` is not a whole number"
+        if found := re.fullmatch(r"argument (\S+): (.*)", message):
+            if refused := read_refused_choice(found[2]):
+                message = f"argument {found[1]}: `{refused.value}` is not one of {', '.join(refused.choices)}"
+                hint = refused.hint or hint
+            elif number := re.fullmatch(r"invalid int value: '(.*)'", found[2]):
+                message = f"argument {found[1]}: `{number[1]}` is not a whole number"
         raise InputError(message, hint=hint)
 
 

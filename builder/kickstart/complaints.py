@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Collection, Sequence
 
+from builder.choices import read_refused_choice
 from builder.kickstart.placeholders import TEMPLATE_MARKS, is_placeholder
 
 # Commands whose arguments are passwords, and the options that take one.
@@ -62,14 +63,8 @@ def _of_option(name: str, option: str, text: str) -> tuple[str, str | None]:
         elif option in _SIZES:
             hint = f"sizes are in MiB: {option}={_in_mib(value)}"
         return f'{name} {option}: "{value}" is not {_TYPES.get(kind, f"valid ({kind})")}', hint
-    if found := re.fullmatch(r"invalid choice: '(.*)' \(choose from (.*)\)", text):
-        choices = [choice.strip("' ") for choice in found[2].split(",")]
-        near = difflib.get_close_matches(found[1], choices, n=1)
-        listed = ", ".join(choices)
-        return (
-            f'{name} {option}: "{found[1]}" is not one of {listed}',
-            f"did you mean {near[0]}?" if near else None,
-        )
+    if refused := read_refused_choice(text):
+        return f'{name} {option}: "{refused.value}" is not one of {", ".join(refused.choices)}', refused.hint
     if text.startswith("expected "):
         return f"{name} {option} needs a value", f"write {option}=VALUE"
     if text.startswith("ignored explicit argument"):

@@ -15,7 +15,7 @@ UTILS = ROOT / "utils" / "openstack_utils"
 # Lower may not import higher. What stands side by side in one row does not import each other either,
 # but for the pairs of ALLOWED.
 LAYERS = (
-    ("errors", "folders", "masking", "sizes", "repofile"),
+    ("errors", "folders", "masking", "sizes", "repofile", "choices"),
     ("calls", "destination", "limits"),
     ("lifetime", "seccomp"),
     ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),

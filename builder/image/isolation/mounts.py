@@ -10,6 +10,7 @@ import ctypes
 import os
 from pathlib import Path
 
+from builder import calls
 from builder.calls import MS_BIND, MS_NODEV, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT, MountAttr, call
 from builder.errors import PermissionMissing
 
@@ -86,17 +87,14 @@ def make_read_only_alone(target: str) -> None:
 
 
 def check(result: int, what: str, where: str | None = None) -> None:
-    """Raise what errno says when a call of libc did not return 0."""
-    if result == 0:
-        return
-    number = ctypes.get_errno()
-    if what == "unshare":
+    """Raise what errno says when a call of libc did not return 0; without namespaces, with a hint."""
+    if result != 0 and what == "unshare":
         raise PermissionMissing(
-            f"the kernel allows no new namespaces: {os.strerror(number).lower()}",
+            f"the kernel allows no new namespaces: {os.strerror(ctypes.get_errno()).lower()}",
             hint="see sysctl kernel.unprivileged_userns_clone and user.max_user_namespaces; "
             "in a container, build with more privileges",
         )
-    raise OSError(number, f"{what}: {os.strerror(number)}", where)
+    calls.check(result, what, where)
 
 
 def pivot_root(folder: str) -> None:
