@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is where a result is to go: only a regular file, or nothing, is ever replaced.
+"""The place where a result is to go: only a regular file, or nothing, is ever replaced.
 
 As root, renaming a new file over /dev/null takes the device away from the whole machine. So a device, a FIFO
 or a socket is written to, a symbolic link is followed to its regular file, and a folder is refused.

@@ -205,7 +205,7 @@ store = openstack.connect().block_storage
 def volumes():
     return [each.state for each in store.services() if each.binary == "cinder-volume"]
 deadline = time.monotonic() + 120
-# The scheduler is told of the backend after the service is up.
+# The service reports its backend to the scheduler some time after it has started.
 while not ("up" in volumes() and list(store.backend_pools())) and time.monotonic() < deadline:
     time.sleep(1)
 print(*volumes())

@@ -160,5 +160,5 @@ class Clusters:
 
 
 def _state(info: os.stat_result) -> bytes:
-    """Return what tells whether anybody has touched a file: no program can set the time of an inode."""
+    """Return what changes when anybody writes to a file: no program can set the ctime of an inode."""
     return _STATE.pack(info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)

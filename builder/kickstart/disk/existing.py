@@ -87,7 +87,7 @@ def place_new(
 ) -> list[Partition]:
     """Return `made` with the `new` partitions in the largest room that is free on a disk of `size` MiB.
 
-    They are there in the order of `new`, whatever grows takes what is left, and each gets the lowest number
+    They are placed in the order of `new`, whatever grows takes what is left, and each gets the lowest number
     that is free (libparted's ped_partition_set_number counts so). All in the order of the disk.
     """
     if not new:

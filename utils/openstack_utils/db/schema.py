@@ -65,7 +65,7 @@ def read_graphs(service):
 
 
 def heads(graph):
-    """Return the revisions of a graph that no other one is on."""
+    """Return the revisions of a graph that no other one follows."""
     below = {revision for revisions in graph.values() for revision in revisions}
     return {revision for revision in graph if revision not in below}
 

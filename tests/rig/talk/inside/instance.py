@@ -82,7 +82,8 @@ def hosts_with_processors(cloud: openstack.connection.Connection) -> Iterator[st
 def wait_for_host(cloud: openstack.connection.Connection, wanted: str) -> None:
     """Wait until a host for instances (that `wanted`) can be chosen, and the agents of its network are alive.
 
-    Nova chooses among the hosts whose processors Placement knows, which it is told after Nova knows the host.
+    Nova chooses among the hosts that have processors in Placement. It enters them there after it has found a
+    host.
     """
     deadline = time.monotonic() + SECONDS
     while True:

@@ -263,7 +263,7 @@ class Content:
 
 
 class _Data:
-    """Copies the data of files; what is one behind another is written with one call."""
+    """Copies the data of files; data that follow each other are written with one call."""
 
     def __init__(self, space: Space) -> None:
         self._space = space

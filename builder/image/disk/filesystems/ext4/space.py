@@ -158,7 +158,7 @@ class Space:
     def take_run(self, count: int, *, align: int = 1) -> int | None:
         """Take `count` blocks in a row, beginning at a multiple of `align` bytes of the disk; None: nowhere.
 
-        What comes later is behind, while there is room: equal content gives equal bytes.
+        Later calls get later blocks, while there is room: equal content gives equal bytes.
         """
         step = max(1, align // self.block)
         skew = self.offset // self.block
