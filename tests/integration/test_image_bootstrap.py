@@ -27,6 +27,7 @@ from tests.support.imaging import Bench, bench_for_everybody, kickstart, process
 from tests.support.other_user import run_as_plain_user
 
 BOOTSTRAP = "--bootstrap"
+DONE = "rpm of fixture-12"
 PACKAGES = "scripted\ncapable\nsetuid\nhard-links\ndocumented"
 TEXT = kickstart(packages=PACKAGES)
 
@@ -84,6 +85,18 @@ def test_its_tree_is_made_once_and_the_same_inputs_give_the_same_bytes(bench: Be
     assert cold.image.read_bytes() == bench.image.read_bytes()
 
 
+def seconds_to_its_end(bench: Bench) -> float:
+    """Build with `--bootstrap`; return the seconds until the bootstrap was done."""
+    begun = time.monotonic()
+    command, environment = bench.command(TEXT, BOOTSTRAP), bench.environment()
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stderr
+        assert any(DONE.encode() in line for line in process.stderr)
+        seconds = time.monotonic() - begun
+        process.stderr.read()
+    return seconds
+
+
 def killed(bench: Bench, seconds: float) -> bool:
     """Start a build with `--bootstrap`, kill it after `seconds`; say whether that was in the bootstrap."""
     said = bench.folder / "said"
@@ -97,22 +110,25 @@ def killed(bench: Bench, seconds: float) -> bool:
     while found := processes_of(bench.out):
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
-    return "rpm of fixture-12" not in said.read_text()
+    return DONE not in said.read_text()
 
 
 def test_killed_in_the_bootstrap_it_leaves_the_old_image_and_the_next_run_is_whole(
     bench: Bench, tmp_path: Path
 ) -> None:
     bench.build(TEXT, BOOTSTRAP)
-    own = Bench(tmp_path, bench.repository)
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    step = seconds_to_its_end(Bench(first, bench.repository)) / 8
+    own = Bench(second, bench.repository)
     own.build(TEXT)
     old = own.image.read_bytes()
-    seconds, within = 0.4, 0
+    within = 0
 
     # Later each time, until one got beyond it.
-    while killed(own, seconds):
+    while killed(own, step * (within + 1)):
         within += 1
-        seconds += 0.3
         assert own.image.read_bytes() == old
         assert traces(own.folder) == []
         assert all(name.startswith(".openstack-builder-") for name in own.leftovers())
