@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.cli import Context
-from builder.cli.sources import add_element_arguments, add_source_arguments, choose
+from builder.cli.sources import add_element_arguments, add_source_arguments, choose, missing_folders
 from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_size
 from builder.kickstart.disk.wanted import DEFAULT_MEMORY
@@ -101,6 +101,8 @@ def check(image: ImageSource, choices: Choices) -> Checked:
     )
     target = image.target or guess_target(kickstart.version)
     plan = plan_kickstart(kickstart, target=target, choices=choices)
+    # Another host may build it.
+    findings.warnings += missing_folders(plan)
     return Checked(path=image.path, plan=plan, findings=findings)
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.cli import Context
-from builder.cli.sources import add_element_arguments, add_source_arguments, choose, element_names
+from builder.cli.sources import (
+    add_element_arguments,
+    add_source_arguments,
+    choose,
+    element_names,
+    missing_folders,
+)
 from builder.errors import BuildError, InputError, joined
 from builder.formats.diskimage import FORMATS
 from builder.image.build import BuildOptions
@@ -24,6 +30,7 @@ from builder.kickstart.planner import load_plan
 from builder.kickstart.show import describe, plan_as_json
 from builder.report import Report
 from builder.runner import Runner
+from builder.sizes import MIB
 from builder.targets import ARCHITECTURE, Target
 from builder.timeline import write_trace
 
@@ -192,7 +199,22 @@ def _read(text: str, args: argparse.Namespace) -> ImageRequest:
         memory=parse_size(args.memory, "--memory") if args.memory else DEFAULT_MEMORY,
     )
     plan = load_plan(image.path, target=target, choices=choices)
+    if missing := missing_folders(plan):
+        raise InputError(problems=missing)
+    _check_size(plan, args.format)
     return ImageRequest(image=image, target=target, choices=choices, plan=plan)
+
+
+def _check_size(plan: ImagePlan, formats: Sequence[str]) -> None:
+    """Refuse a disk that is larger than a format can tell."""
+    for name in formats:
+        most = FORMATS[name].most
+        if most is not None and plan.disk.size is not None and plan.disk.size * MIB > most:
+            raise InputError(
+                f"--format {name}: the disk of {plan.name} has {plan.disk.size} MiB, "
+                f"and a {name} {most // MIB} at the most",
+                hint="make the disk smaller (a guest grows it at the first boot), or choose another format",
+            )
 
 
 def _options(args: argparse.Namespace) -> BuildOptions:

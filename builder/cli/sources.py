@@ -6,14 +6,21 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from builder.errors import InputError
+from builder.errors import InputError, Problem
+from builder.files import read_regular
 from builder.kickstart.choices import Choices, parse_repository, parse_url
 from builder.kickstart.elements.find import PATH_VARIABLE, search_path
 from builder.kickstart.elements.planning import ElementChoice
 from builder.kickstart.elements.variables import take_variables
 from builder.kickstart.images import ImageSource
+from builder.kickstart.plan import ImagePlan
+
+# A file of keys; the distributions' have a few KiB.
+_LONGEST_KEY = 1 << 20
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,9 +85,48 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _check_keys(paths: list[str]) -> None:
+    """Refuse, before anything is fetched, what is not a file with a public key (RFC 9580, 4.2 and 6.2)."""
+    problems = []
+    for text in paths:
+        if "://" in text and not text.startswith("file://"):
+            continue
+        try:
+            data = read_regular(Path(text.removeprefix("file://")), _LONGEST_KEY)
+        except OSError as error:
+            problems.append(Problem(message=f"--gpgkey {text}: {(error.strerror or str(error)).lower()}"))
+            continue
+        # Text in armour, or packets: each begins with a byte whose highest bit is set.
+        if b"-----BEGIN PGP PUBLIC KEY BLOCK-----" not in data and not (data and data[0] & 0x80):
+            hint = "export it with gpg --armor --export"
+            problems.append(Problem(message=f"--gpgkey {text}: holds no public key", hint=hint))
+    if problems:
+        raise InputError(problems=problems)
+
+
+def missing_folders(plan: ImagePlan) -> list[Problem]:
+    """Return what is wrong with repositories that should be on this host: those that are not."""
+    return [
+        Problem(
+            message=f"repository {repository.name}: {url}: there is no such place on this host",
+            where=str(repository.place) if repository.place else None,
+            hint="mount or copy it there, or give --repo NAME=URL",
+        )
+        for repository in plan.repositories
+        for url in (*repository.baseurl, repository.mirrorlist or "", repository.metalink or "")
+        # dnf's variables stand for a part of the path.
+        if url.startswith("file://") and "$" not in url and not _is_here(url)
+    ]
+
+
+def _is_here(url: str) -> bool:
+    return Path("/", unquote(url.removeprefix("file://").partition("?")[0]).lstrip("/")).exists()
+
+
 def choose(args: argparse.Namespace, image: ImageSource, **more: Any) -> Choices:
     """Return what the user chose for `image`: the options above, --name, --ksversion, and `more`."""
     repositories = tuple(parse_repository(text) for text in args.repo)
+    _check_keys(args.gpgkey)
     return Choices(
         # `check` makes no files, so it takes a kickstart of any name.
         name=_check_name(args.name or image.name) if "name" in args else image.name,

@@ -24,10 +24,13 @@ class DiskFormat:
     """A format of disk images that we read and write.
 
     `qemu` is qemu-img's name of it; `options` are those of `qemu-img convert` that make one that clouds take.
+    `most` is the largest disk that it can hold, in bytes, where that is less than a file system of this host
+    lets a file have.
     """
 
     qemu: str
     options: tuple[str, ...] = ()
+    most: int | None = None
 
 
 # By Glance's names, which are also how files end. Of vmdk, Glance takes the stream-optimized. A vhd keeps its
@@ -36,7 +39,8 @@ FORMATS = {
     "qcow2": DiskFormat(qemu="qcow2"),
     "raw": DiskFormat(qemu="raw"),
     "vmdk": DiskFormat(qemu="vmdk", options=("-o", "subformat=streamOptimized")),
-    "vhd": DiskFormat(qemu="vpc", options=("-o", "subformat=dynamic,force_size=on")),
+    # qemu's block/vpc.c: VHD_MAX_SECTORS.
+    "vhd": DiskFormat(qemu="vpc", options=("-o", "subformat=dynamic,force_size=on"), most=0xFF000000 * 512),
     "vhdx": DiskFormat(qemu="vhdx"),
     "vdi": DiskFormat(qemu="vdi"),
 }

@@ -89,7 +89,9 @@ def seconds_to_its_end(bench: Bench) -> float:
     """Build with `--bootstrap`; return the seconds until the bootstrap was done."""
     begun = time.monotonic()
     command, environment = bench.command(TEXT, BOOTSTRAP), bench.environment()
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
         assert process.stderr
         assert any(DONE.encode() in line for line in process.stderr)
         seconds = time.monotonic() - begun

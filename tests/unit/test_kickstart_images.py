@@ -294,7 +294,7 @@ class TestCommand:
 
     def test_warnings_alone_are_no_failure(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = tmp_path / "a.ks"
-        path.write_text("install\npart / --fstype=ext4 --size=9\n%packages\n%end\n")
+        path.write_text("install\npart / --fstype=ext4 --size=900\n%packages\n%end\n")
 
         assert main(["check", "--ksversion", "F45", str(path)]) == 0
 
@@ -304,7 +304,7 @@ class TestCommand:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         path = tmp_path / "a.ks"
-        path.write_text("text\ntext\nreboot\npart / --fstype=ext4 --size=9\n%packages\n%end\n")
+        path.write_text("text\ntext\nreboot\npart / --fstype=ext4 --size=900\n%packages\n%end\n")
 
         main(["check", str(path)])
         assert "no effect" not in capsys.readouterr().err
@@ -339,6 +339,52 @@ class TestCommand:
         assert main(["check", "--tree", "https://m.example/", str(path)]) == 0
         assert main(["check", "--tree", "https://m.example/", "--size", "2G", str(path)]) == 2
         assert "2048 MiB" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("command", [("check",), ("image", "--plan"), ("image",)], ids=" ".join)
+    def test_a_key_that_is_none_is_refused_before_anything_is_fetched(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+    ) -> None:
+        path, wrong = tmp_path / "a.ks", tmp_path / "page.html"
+        path.write_text("part / --fstype=ext4 --size=3000\nrootpw --lock\n%packages\n%end\n")
+        wrong.write_text("<html>not found</html>")
+        words = [*command, "-t", "fixture-12", "--repo", "r=https://m.example/"]
+
+        assert main([*words, "--gpgkey", f"{tmp_path}/none", "--gpgkey", str(wrong), str(path)]) == 2
+
+        said = capsys.readouterr().err
+        assert f"error: --gpgkey {tmp_path}/none: no such file or directory" in said
+        assert f"error: --gpgkey {wrong}: holds no public key" in said
+
+    def test_a_repository_in_a_folder_that_is_not_here_is_doubted_and_builds_nothing(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "a.ks"
+        path.write_text(
+            f"repo --name=here --baseurl=file://{tmp_path}\nrepo --name=gone --baseurl=file:///mnt/none/os\n"
+            "repo --name=open --baseurl=file:///mnt/$releasever/os\n"
+            "part / --fstype=ext4 --size=3000\nrootpw --lock\n%packages\n%end\n"
+        )
+        expected = f"{path}:2: repository gone: file:///mnt/none/os: there is no such place on this host"
+
+        assert main(["check", "-t", "fixture-12", str(path)]) == 0
+        assert f"warning: {expected}" in capsys.readouterr().err
+        assert main(["image", "-t", "fixture-12", str(path), "--out", f"{tmp_path}/out"]) == 2
+        assert f"error: {expected}" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+    def test_a_disk_larger_than_its_format_is_refused(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "a.ks"
+        path.write_text("reqpart\npart / --fstype=xfs --size=3000 --grow\nrootpw --lock\n%packages\n%end\n")
+        words = ["image", "--plan", "-t", "fixture-12", str(path), "--size", "2041G", "--format"]
+
+        assert main([*words, "qcow2,vmdk"]) == 0
+        capsys.readouterr()
+        assert main([*words, "qcow2,vhd"]) == 2
+        assert (
+            "error: --format vhd: the disk of a has 2089984 MiB, and a vhd 2088960" in capsys.readouterr().err
+        )
 
     @pytest.mark.parametrize("command", [("check",), ("image", "--plan"), ("image",)], ids=" ".join)
     def test_disks_that_cannot_be_built_are_refused_by_every_command(
@@ -415,7 +461,7 @@ class TestPlan:
 def test_plan_is_shown_without_secrets(tmp_path: Path) -> None:
     path = tmp_path / "a.ks"
     path.write_text(
-        "part / --fstype=ext4 --size=9\nrootpw hunter2\nuser --name=u --password=hunter2\n"
+        "part / --fstype=ext4 --size=900\nrootpw hunter2\nuser --name=u --password=hunter2\n"
         f"user --name=v --iscrypted --password=$6$hunter2${'x' * 86}\n"
         "%packages\n%end\n%post\necho hunter2\n%end\n"
     )

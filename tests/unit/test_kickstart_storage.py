@@ -225,6 +225,31 @@ MISTAKES = {
     ),
     "small xfs": ("part / --fstype=xfs --size=299\n", "test.ks:1: part /: 299 MiB are too small for xfs"),
     "small btrfs": ("part / --fstype=btrfs --size=99\n", "test.ks:1: part /: 99 MiB are too small for btrfs"),
+    "a /boot that holds no kernel": (
+        "part /boot --size=10 --fstype=ext4\npart / --fstype=ext4 --size=900\n",
+        "test.ks:1: /boot: 10 MiB cannot hold a kernel",
+    ),
+    "a / that holds no system": ("part / --fstype=ext4 --size=60\n", "test.ks:1: /: 60 MiB cannot hold"),
+    "a / that holds none on LVM": (
+        PV + "logvol / --vgname=vg --name=a --size=40 --fstype=ext4\n",
+        "test.ks:4: /: 40 MiB cannot hold a system",
+    ),
+    "a /usr that holds none": (
+        "part / --fstype=ext4 --size=900\npart /usr --fstype=ext4 --size=5\n",
+        "test.ks:2: /usr: 5 MiB cannot hold a system",
+    ),
+    "beyond what an msdos table can tell": (
+        "part / --fstype=xfs --size=900\npart /srv --fstype=xfs --size=2097152\n",
+        "test.ks:2: part /srv: ends 1 MiB beyond 2 TiB",
+    ),
+    "vfat beyond 32 bits of sectors": (
+        DISK + "part /data --fstype=vfat --size=2097152\n",
+        "test.ks:4: part /data: 2097152 MiB are too large for vfat",
+    ),
+    "a disk larger than a file": (
+        "part biosboot --size=1\npart / --fstype=xfs --size=16777216\n",
+        "test.ks:2: test.ks: the disk has 16777219 MiB, and the most is 16777215",
+    ),
     "mounted twice": (
         PV + "logvol / --vgname=vg --name=a --size=10 --fstype=ext4\n"
         "logvol / --vgname=vg --name=b --size=10 --fstype=ext4\n",
@@ -348,8 +373,24 @@ def test_disk_that_is_too_small_says_by_how_much(tmp_path: Path) -> None:
     )
 
 
+def test_a_disk_of_two_tebibytes_fits_an_msdos_table_to_the_last(tmp_path: Path) -> None:
+    _, findings = plan_disk(tmp_path, "part / --fstype=xfs --size=1000 --grow\n", size=2 << 20)
+
+    assert not findings.errors, reported(findings, tmp_path)
+
+
+def test_a_disk_without_a_boot_loader_may_have_a_small_boot(tmp_path: Path) -> None:
+    lines = (
+        "bootloader --location=none\npart /boot --fstype=ext4 --size=10\npart / --fstype=ext4 --size=900\n"
+    )
+
+    _, findings = plan_disk(tmp_path, lines)
+
+    assert not findings.errors, reported(findings, tmp_path)
+
+
 def test_last_of_two_partitions_is_said_to_win(tmp_path: Path) -> None:
-    _, findings = plan_disk(tmp_path, "part / --fstype=ext4 --size=9\npart / --fstype=ext4 --size=10\n")
+    _, findings = plan_disk(tmp_path, "part / --fstype=ext4 --size=900\npart / --fstype=ext4 --size=1000\n")
 
     assert reported(findings, tmp_path) == [
         "warning: test.ks:2: part /: a second one; this line wins over test.ks:1"

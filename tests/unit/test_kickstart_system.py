@@ -300,3 +300,76 @@ def test_value_that_its_file_could_not_hold_is_an_error(tmp_path: Path, line: st
 
     assert [problem.where for problem in findings.errors] == [f"{tmp_path}/test.ks:4"]
     assert findings.errors[0].message.startswith(f"{expected}:")
+
+
+NO_SUCH_NAMES = {
+    "zone": ("timezone Europe/Munich", "timezone: there is no zone Europe/Munich"),
+    "zone in small letters": ("timezone utc", "timezone: there is no zone utc"),
+    "locale": ("lang xx_YY", "lang: there is no locale xx_YY"),
+    "locale with a set": ("lang xx_YY.UTF-8", "lang: there is no locale xx_YY.UTF-8"),
+    "territory": ("lang en_USA.UTF-8", "lang: there is no locale en_USA.UTF-8"),
+    "character set": ("lang en_US.UFT-8", "lang: there is no locale en_US.UFT-8"),
+    "language to add": ("lang en_US --addsupport=de_DE,qq_DE", "lang: there is no locale qq_DE"),
+    "keymap": ("keyboard uss", "keyboard: there is no keymap uss"),
+    "variant of a keymap": ("keyboard --vckeymap=de-foo", "keyboard: there is no keymap de-foo"),
+    "layout": (
+        "keyboard --vckeymap=us --xlayouts='zz (dvorak)'",
+        "keyboard: there is no X layout zz (dvorak)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "expected"), NO_SUCH_NAMES.values(), ids=NO_SUCH_NAMES)
+def test_a_name_that_no_guest_knows_is_an_error(tmp_path: Path, line: str, expected: str) -> None:
+    _, findings = plan_text(tmp_path, f"{DISK}{line}\n{END}")
+
+    assert [problem.message for problem in findings.errors] == [expected]
+    assert findings.errors[0].where == f"{tmp_path}/test.ks:4"
+    assert findings.errors[0].hint
+
+
+DOUBTFUL = {
+    "a language elsewhere": "lang en_DE.UTF-8",
+    "a language without a territory": "lang de",
+    "a modifier": "lang de_DE@latin",
+    "a newer variant": "keyboard --vckeymap=de --xlayouts='de (newest)'",
+}
+
+
+@pytest.mark.parametrize("line", DOUBTFUL.values(), ids=DOUBTFUL)
+def test_a_name_whose_parts_are_known_is_only_doubted(tmp_path: Path, line: str) -> None:
+    _, findings = plan_text(tmp_path, f"{DISK}{line}\n{END}")
+
+    assert not findings.errors, reported(findings, tmp_path)
+    assert [problem.where for problem in findings.warnings] == [f"{tmp_path}/test.ks:4"]
+
+
+GOOD_NAMES = [
+    *("lang C", "lang C.utf8", "lang POSIX", "lang en_US.utf8", "lang sr_RS@latin"),
+    *("lang de_DE.ISO-8859-15@euro", "timezone US/Eastern", "timezone America/Argentina/Buenos_Aires"),
+    *("timezone Etc/GMT+5", "timezone EST5EDT", "keyboard us-acentos", "keyboard us-intl"),
+    *("keyboard de-nodeadkeys", "keyboard uk", "keyboard jp106"),
+]
+
+
+@pytest.mark.parametrize("line", GOOD_NAMES)
+def test_a_name_that_guests_know_is_taken_as_it_is(tmp_path: Path, line: str) -> None:
+    _, findings = plan_text(tmp_path, f"{DISK}{line}\n{END}")
+
+    assert not reported(findings, tmp_path)
+
+
+def test_a_zone_of_a_newer_tzdata_on_this_host_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "zones/Europe").mkdir(parents=True)
+    (tmp_path / "zones/Europe/Munich").touch()
+    monkeypatch.setattr("zoneinfo.TZPATH", (f"{tmp_path}/zones",))
+
+    _, findings = plan_text(tmp_path, f"{DISK}timezone Europe/Munich\n{END}")
+    assert not findings.errors
+
+    # And a host without any tzdata refuses none that our list has.
+    monkeypatch.setattr("zoneinfo.TZPATH", ())
+    _, findings = plan_text(tmp_path, f"{DISK}timezone Europe/Vienna\n{END}")
+    assert not findings.errors

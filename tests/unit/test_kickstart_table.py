@@ -150,8 +150,8 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("bootloader", "--disabled"): ("bootloader", "bootloader --disabled"),
     ("clearpart", "--disklabel"): (
-        "part / --fstype=ext4 --size=9\nbootloader --location=none",
-        "part / --fstype=ext4 --size=9\nbootloader --location=none\nclearpart --disklabel=gpt",
+        "part / --fstype=ext4 --size=900\nbootloader --location=none",
+        "part / --fstype=ext4 --size=900\nbootloader --location=none\nclearpart --disklabel=gpt",
     ),
     ("part", "--fstype"): (PART, PART.replace("ext4", "ext3")),
     ("part", "--type"): (PART, PART.replace("--fstype=ext4", "--type=ext3")),

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from builder.kickstart.disk import automatic, boot, btrfs, existing, filesystems, groups, lines
-from builder.kickstart.disk.sizes import DEFAULT_DISK, HEAD, TAIL, Wish, choose_disk_size, share
+from builder.kickstart.disk.sizes import DEFAULT_DISK, HEAD, LARGEST_DISK, TAIL, Wish, choose_disk_size, share
 from builder.kickstart.disk.wanted import DiskRequest, InstallerDefaults
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import Bootloader, Disk, Partition, VolumeGroup
@@ -58,7 +58,15 @@ def plan_disk(ks: Kickstart, *, wanted: DiskRequest, bootloader: Bootloader) -> 
     disk = _plan_existing(ks, disk, wanted) if made_by_script else lay_out(ks, disk)
     has_root_error = not ks.complete or bool(ks.failed & _LAYOUT_COMMANDS) or len(ks.findings.errors) > errors
     boot.check(ks, disk, bootloader, has_root_error=has_root_error)
+    if disk.size is not None and disk.size > LARGEST_DISK:
+        largest = max(disk.partitions, key=lambda part: part.size, default=None)
+        ks.findings.error(
+            largest.place if largest is not None and wanted.size is None else None,
+            f"{ks.path}: the disk has {disk.size} MiB, and the most is {LARGEST_DISK} (16 TiB)",
+            "make it smaller: a guest grows its disk at the first boot",
+        )
     if disk.is_resolved and len(ks.findings.errors) == errors:
+        boot.check_room(ks, disk, bootloader)
         for volume in disk.volumes:
             filesystems.check_size(ks.findings, volume, "part" if volume in disk.partitions else "logvol")
     return disk

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from builder.kickstart.disk.lines import ESP_SIZE, SMALLEST_ESP
+from builder.kickstart.disk.lines import BOOT_SIZE, ESP_SIZE, SMALLEST_ESP
+from builder.kickstart.disk.sizes import HEAD
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Bootloader, Disk, Partition, Volume, VolumeGroup
+from builder.sizes import MIB, TIB
 
 _PRIMARY = 4  # partitions of an msdos table
+_MSDOS_END = 2 * TIB // MIB  # where its sectors, counted in 32 bits, end
+# Below these sizes (MiB) no package list of any release fits: vmlinuz and an initramfs of EL 6 take 18, libc,
+# a shell and rpm's database more than 64.
+_LEAST_BOOT, _LEAST_SYSTEM = 24, 64
 # After must_be_on_root and must_be_on_linuxfs of Anaconda (data/anaconda.conf), without what harms nobody.
 _OF_ROOT = frozenset(["/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys"])
 _OF_KERNEL = ("/dev/", "/proc/", "/run/", "/sys/")
@@ -92,6 +98,39 @@ def check(ks: Kickstart, disk: Disk, bootloader: Bootloader, *, has_root_error: 
             )
     if has_loader(bootloader) and root is not None:
         _check_loader(ks, disk, bootloader, place)
+
+
+def check_room(ks: Kickstart, disk: Disk, bootloader: Bootloader) -> None:
+    """Note what is too small for any system, or beyond what a table can tell; sizes must be final."""
+    boot, root, usr = (disk.holding(mountpoint) for mountpoint in ("/boot", "/", "/usr"))
+    if boot is not None and boot is not root and has_loader(bootloader) and boot.size < _LEAST_BOOT:
+        ks.findings.error(
+            boot.place,
+            f"/boot: {boot.size} MiB cannot hold a kernel and its initramfs",
+            f"use --size={BOOT_SIZE}; one kernel alone takes 50 and more",
+        )
+    system = usr or root
+    if system is not None and system.size < _LEAST_SYSTEM:
+        ks.findings.error(
+            system.place,
+            f"{'/' if usr is None else '/usr'}: {system.size} MiB cannot hold a system",
+            "use --size=2048 or more",
+        )
+    if disk.label == "msdos":
+        _check_msdos_end(ks, disk)
+
+
+def _check_msdos_end(ks: Kickstart, disk: Disk) -> None:
+    end = HEAD
+    for part in disk.partitions:
+        end = (part.extent.start + part.extent.length) // MIB if part.extent else end + part.size
+        if end > _MSDOS_END:
+            ks.findings.error(
+                part.place,
+                f"part {part.where}: ends {end - _MSDOS_END} MiB beyond 2 TiB, where an msdos table ends",
+                "clearpart --disklabel=gpt, with biosboot or /boot/efi to boot by",
+            )
+            return
 
 
 def _check_mount_points(ks: Kickstart, disk: Disk) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from builder.kickstart.disk import options
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Volume
+from builder.sizes import MIB, TIB
 
 # Kinds of partitions that hold no file system.
 RAW = ("biosboot", "prepboot", "lvm", "unused")
@@ -28,18 +29,19 @@ class FileSystemKind:
 
     `module` is the name of the modules that write it (in `builder.image.disk.filesystems`) and read it for
     `verify` (in `builder.guest.readers`, where it holds files). `label` is the longest in bytes, `least` the
-    smallest size in MiB; `refuse` gets --mkfsoptions. `tools` are programs of this host that write it. In a
-    guest `package` has its tools, and of them `grown_by` grows it while it is mounted; `is_checked` says
-    whether it is checked at boot. `grub` is the module of GRUB that reads it, where every GRUB of ours does
-    not have it anyway; `dracut` the module of dracut that finds a root on it, where its driver is not enough.
-    `has_labels`: it keeps owners and labels, so that a root may be on it. `by_dib`: diskimage-builder makes
-    it. `is_named`: --fstype takes it.
+    smallest and `most` the largest size in MiB; `refuse` gets --mkfsoptions. `tools` are programs of this
+    host that write it. In a guest `package` has its tools, and of them `grown_by` grows it while it is
+    mounted; `is_checked` says whether it is checked at boot. `grub` is the module of GRUB that reads it,
+    where every GRUB of ours does not have it anyway; `dracut` the module of dracut that finds a root on it,
+    where its driver is not enough. `has_labels`: it keeps owners and labels, so that a root may be on it.
+    `by_dib`: diskimage-builder makes it. `is_named`: --fstype takes it.
     """
 
     module: str | None = None
     label: int = 0
     least: int = 1
     why_least: str = ""
+    most: int | None = None
     refuse: Callable[[str | None], Iterator[Refusal]]
     tools: tuple[str, ...] = ()
     package: str | None = None
@@ -156,9 +158,15 @@ def _refuse_btrfs(given: str | None) -> Iterator[Refusal]:
                 )
 
 
+# Of FAT32 the sectors are counted in 32 bits.
 _EXT = FileSystemKind(module="ext", label=16, refuse=_refuse_ext, package="e2fsprogs", grown_by="resize2fs")
 _FAT = FileSystemKind(
-    module="vfat", label=11, refuse=_refuse_vfat, tools=("mkfs.vfat", "mcopy"), has_labels=False
+    module="vfat",
+    label=11,
+    most=2 * TIB // MIB - 1,
+    refuse=_refuse_vfat,
+    tools=("mkfs.vfat", "mcopy"),
+    has_labels=False,
 )
 
 # Longest labels: mke2fs(8), mkfs.xfs(8), mkfs.btrfs(8), mkfs.vfat(8), mkswap(8).
@@ -228,7 +236,7 @@ def check(findings: Findings, volume: Volume, command: str) -> None:
 
 
 def check_size(findings: Findings, volume: Volume, command: str) -> None:
-    """Note a file system that is too small to be made; sizes must be final."""
+    """Note a file system that is too small or too large to be made; sizes must be final."""
     kind = KINDS[volume.fstype]
     if volume.size < kind.least:
         findings.error(
@@ -236,4 +244,10 @@ def check_size(findings: Findings, volume: Volume, command: str) -> None:
             f"{command} {volume.where}: {volume.size} MiB are too small for {volume.fstype}: "
             f"{kind.why_least}",
             f"use --size={kind.least} or more, or --fstype=ext4",
+        )
+    if kind.most is not None and volume.size > kind.most:
+        findings.error(
+            volume.place,
+            f"{command} {volume.where}: {volume.size} MiB are too large for {volume.fstype}",
+            f"use --size={kind.most} or less, or another --fstype",
         )

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from builder.sizes import MIB, TIB
+
 # Partitions begin at 1 MiB, and the copy of a GPT needs room after the last one.
 HEAD = 1
 TAIL = 1
@@ -13,6 +15,8 @@ TAIL = 1
 # The disk of a kickstart in which something grows and nothing says up to where: 5 GiB, as osbuild's
 # generic-openstack. A guest grows it further at its first boot.
 DEFAULT_DISK = 5120
+# A file of ext4 on the host ends there, and so does an ext4 with 32 bits for a block's number.
+LARGEST_DISK = (16 * TIB // MIB) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from builder.kickstart import addresses
-from builder.kickstart.parsed import Kickstart
+from builder.kickstart import addresses, names
+from builder.kickstart.names import Verdict
+from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Setting
 from builder.kickstart.values import KEYMAP, LANG, LAYOUT, ZONE, fits
@@ -72,8 +73,24 @@ def _read_lang(ks: Kickstart) -> tuple[str, tuple[str, ...]]:
     lang = str(line.get("lang"))
     extra = tuple(str(name) for name in line.get("addsupport", ()))
     for name in (lang, *extra):
-        fits(ks, line, LANG, name, "a locale such as en_US.UTF-8")
+        if fits(ks, line, LANG, name, "a locale such as en_US.UTF-8"):
+            _judge_locale(ks, line, name)
     return lang, extra
+
+
+def _judge_locale(ks: Kickstart, line: ParsedCommand, name: str) -> None:
+    verdict = names.judge_locale(name)
+    if verdict is Verdict.UNKNOWN:
+        otherwise = "glibc's are listed by `locale -a`, such as en_US.UTF-8"
+        ks.findings.error(
+            line.place,
+            f"lang: there is no locale {name}",
+            names.hint("locales", name.split(".")[0], otherwise),
+        )
+    elif verdict is Verdict.DOUBTFUL:
+        ks.findings.warn(
+            line.place, f"lang: glibc has no locale {name}: where the guest has none either, it speaks C"
+        )
 
 
 def _read_keyboard(ks: Kickstart) -> Keyboard:
@@ -89,11 +106,31 @@ def _read_keyboard(ks: Kickstart) -> Keyboard:
     layouts = tuple(str(layout) for layout in line.get("x_layouts", ()))
     if not keymap and layouts:
         keymap = re.split(r"[ (]", layouts[0])[0]
-    fits(ks, line, KEYMAP, keymap, "a keymap such as us")
+    if fits(ks, line, KEYMAP, keymap, "a keymap such as us") and not names.is_keymap(keymap):
+        ks.findings.error(
+            line.place,
+            f"keyboard: there is no keymap {keymap}",
+            names.hint("keymaps", keymap, "`localectl list-keymaps` lists them"),
+        )
     for layout in layouts:
-        fits(ks, line, LAYOUT, layout, "an X layout such as us or de (nodeadkeys)")
+        if fits(ks, line, LAYOUT, layout, "an X layout such as us or de (nodeadkeys)"):
+            _judge_layout(ks, line, layout)
     switch = tuple(str(option) for option in line.get("switch_options", ()))
     return Keyboard(keymap=keymap, layouts=layouts, switch=switch)
+
+
+def _judge_layout(ks: Kickstart, line: ParsedCommand, layout: str) -> None:
+    verdict = names.judge_layout(layout)
+    if verdict is Verdict.UNKNOWN:
+        ks.findings.error(
+            line.place,
+            f"keyboard: there is no X layout {layout}",
+            "`localectl list-x11-keymap-layouts` lists them",
+        )
+    elif verdict is Verdict.DOUBTFUL:
+        ks.findings.warn(
+            line.place, f"keyboard: X has no variant {layout}: without it, the plain layout is used"
+        )
 
 
 def _read_timezone(ks: Kickstart) -> Timezone:
@@ -107,7 +144,12 @@ def _read_timezone(ks: Kickstart) -> Timezone:
     if line is not None:
         if zone := str(line.get("timezone", "") or ""):
             name = zone
-            fits(ks, line, ZONE, name, "a time zone such as Europe/Vienna")
+            if fits(ks, line, ZONE, name, "a time zone such as Europe/Vienna") and not names.is_zone(name):
+                ks.findings.error(
+                    line.place,
+                    f"timezone: there is no zone {name}",
+                    names.hint("zones", name, "`timedatectl list-timezones` lists them"),
+                )
             utc = bool({"--utc", "--isUtc"} & line.options)
         ntp = ntp and "--nontp" not in line.options
         left_out = line.values.get("--ntpservers", "").split(",")
