@@ -87,8 +87,9 @@ def lay_out(ks: Kickstart, disk: Disk) -> Disk:
     """Return `disk` in its order, with the free space shared among what grows."""
     parts = [_at_least(part, disk.groups) for part in boot.order(disk.partitions, disk.groups)]
     wishes = [Wish(part.size, part.grow, part.max_size) for part in parts]
-    needed = HEAD + sum(wish.size for wish in wishes) + (TAIL if disk.label == "gpt" else 0)
-    size = disk.size or choose_disk_size(needed, wishes)
+    spare = HEAD + (TAIL if disk.label == "gpt" else 0)
+    needed = spare + sum(wish.size for wish in wishes)
+    size = disk.size or choose_disk_size(spare, [_with_group(part, disk.groups) for part in parts])
     if size < needed:
         ks.findings.error(
             None,
@@ -111,6 +112,16 @@ def _at_least(part: Partition, volume_groups: Sequence[VolumeGroup]) -> Partitio
     if part.max_size is not None:
         least = min(least, part.max_size)
     return dataclasses.replace(part, size=least)
+
+
+def _with_group(part: Partition, volume_groups: Sequence[VolumeGroup]) -> Wish:
+    """Return what a partition asks for where nobody chose the disk's size: room for its group, too."""
+    group = next((one for one in volume_groups if part.name in one.members), None)
+    if group is None or not part.grow:
+        return Wish(part.size, part.grow, part.max_size)
+    decent = groups.least_of(group, decent=True) // len(group.members)
+    size = max(part.size, decent if part.max_size is None else min(decent, part.max_size))
+    return Wish(size, part.grow, part.max_size)
 
 
 def _size_groups(

@@ -135,10 +135,16 @@ def room_of(group: VolumeGroup, sizes: Sequence[int]) -> int:
     return sum(max(0, size - PV_HEAD) // unit * unit for size in sizes)
 
 
-def least_of(group: VolumeGroup) -> int:
-    """Return the MiB that the group's physical volumes must have together, if there is one."""
+def least_of(group: VolumeGroup, *, decent: bool = False) -> int:
+    """Return the MiB that the group's physical volumes must have together, if there is one.
+
+    Args:
+        decent: with room for the volumes that grow.
+    """
     unit = unit_of(group)
-    return PV_HEAD + sum(-(-one.size // unit) * unit for one in group.volumes) + group.reserved
+    wishes = [Wish(one.size, one.grow or one.percent is not None, one.max_size) for one in group.volumes]
+    sizes = [wish.decent if decent else wish.size for wish in wishes]
+    return PV_HEAD + sum(-(-size // unit) * unit for size in sizes) + group.reserved
 
 
 def size_volumes(ks: Kickstart, group: VolumeGroup, sizes: Sequence[int]) -> VolumeGroup:

@@ -15,6 +15,8 @@ TAIL = 1
 # The disk of a kickstart in which something grows and nothing says up to where: 5 GiB, as osbuild's
 # generic-openstack. A guest grows it further at its first boot.
 DEFAULT_DISK = 5120
+# What grows has at least this much on such a disk, however small it begins and whatever the others take.
+LEAST_GROWN = 2048
 # A file of ext4 on the host ends there, and so does an ext4 with 32 bits for a block's number.
 LARGEST_DISK = (16 * TIB // MIB) - 1
 
@@ -31,6 +33,12 @@ class Wish:
     def most(self) -> int | None:
         """The largest size it can reach; None: any."""
         return self.limit if self.grow else self.size
+
+    @property
+    def decent(self) -> int:
+        """What it must have where nobody has chosen the room for it."""
+        grown = LEAST_GROWN if self.limit is None else min(LEAST_GROWN, self.limit)
+        return max(self.size, grown) if self.grow else self.size
 
 
 def share(free: int, wishes: Sequence[Wish]) -> list[int]:
@@ -61,19 +69,22 @@ def share(free: int, wishes: Sequence[Wish]) -> list[int]:
     return sizes
 
 
-def choose_disk_size(needed: int, wishes: Sequence[Wish]) -> int:
+def choose_disk_size(spare: int, wishes: Sequence[Wish]) -> int:
     """Return the size of a disk for which nobody has chosen one.
 
-    Nothing grows: what is needed. Something grows: DEFAULT_DISK where that is more, but not more than
-    everything together can take.
+    Nothing grows: what is needed. Something grows: DEFAULT_DISK, or more where that leaves what grows less
+    than LEAST_GROWN, but not more than everything together can take.
+
+    Args:
+        spare: what the disk needs besides: its table.
+        wishes: of the partitions.
     """
     if not any(wish.grow for wish in wishes):
-        return needed
+        return spare + sum(wish.size for wish in wishes)
     limits = [wish.most for wish in wishes]
     known = [limit for limit in limits if limit is not None]
-    spare = needed - sum(wish.size for wish in wishes)
     most = spare + sum(known) if len(known) == len(limits) else DEFAULT_DISK
-    return max(needed, min(DEFAULT_DISK, most))
+    return max(spare + sum(wish.decent for wish in wishes), min(DEFAULT_DISK, most))
 
 
 def recommend_swap(memory: int, *, hibernation: bool = False, disk: int | None = None) -> int:
