@@ -276,7 +276,8 @@ class Syntax:
             effect = entry.reason
         findings.warn(place, f"{name} {option} is not in the syntax {self.name}; {effect}")
         _, equals, value = word.partition("=")
-        if entry.takes_value and not equals:
+        harmless = entry.verdict is not Treatment.HONOURED
+        if not equals and (entry.takes_value or (harmless and _takes_value(name, option))):
             value = next(rest, "")
         if entry.alias is not None and entry.alias in known.options:
             return [f"{entry.alias}={value}"] if entry.takes_value else [entry.alias]
@@ -387,6 +388,17 @@ def _tolerated(word: str, row: CommandRow) -> tuple[str, OptionRow] | None:
     option = word.partition("=")[0]
     entry = row.options.get(option)
     return (option, entry) if entry is not None and entry.tolerated else None
+
+
+@cache
+def _takes_value(command: str, option: str) -> bool:
+    """Say whether an option has a value, as the newest syntax that has it says."""
+    for name in reversed(known_versions()):
+        if load_syntax(name).has(command):
+            known = load_syntax(name)._options_of(command).options
+            if option in known:
+                return known[option]
+    return False
 
 
 @cache

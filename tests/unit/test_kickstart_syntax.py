@@ -9,8 +9,11 @@ import pytest
 
 from builder.errors import InputError
 from builder.kickstart.choices import Choices
+from builder.kickstart.commands import COMMANDS
+from builder.kickstart.policy import Treatment
 from builder.kickstart.settings.locale import Locale
 from builder.kickstart.settings.services import Services
+from builder.kickstart.syntax import load_syntax, options_of
 from builder.kickstart.versions import choose_version, find_version, known_versions
 from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
@@ -106,6 +109,40 @@ def test_word_that_a_syntax_lacks_is_a_warning(
 
     assert not findings.errors, reported(findings, tmp_path)
     assert any(problem.message.startswith(expected) for problem in findings.warnings)
+
+
+def _values_that_a_syntax_lacks() -> list[tuple[str, str, str]]:
+    """Return (syntax, command, option) of the harmless options with a value that another syntax has."""
+    found = []
+    for version in ("F45", "RHEL10", "RHEL6"):
+        for command, row in COMMANDS.items():
+            if row.verdict is Treatment.HONOURED and load_syntax(version).has(command):
+                lacking = set(row.options) - set(options_of(version, command))
+                found += [
+                    (version, command, option)
+                    for option in sorted(lacking)
+                    if row.options[option].verdict is Treatment.HARMLESS
+                    and any(
+                        load_syntax(other).has(command)
+                        and load_syntax(other)._options_of(command).options.get(option)
+                        for other in known_versions()
+                    )
+                ]
+    return found
+
+
+@pytest.mark.parametrize(("version", "command", "option"), _values_that_a_syntax_lacks())
+def test_the_value_of_an_option_without_effect_goes_with_it(
+    tmp_path: Path, version: str, command: str, option: str
+) -> None:
+    for value in (f"{option}=7-9", f"{option} 7-9"):
+        text = f"{DISK}rootpw x\n{command} {value}\n%packages\n%end\n"
+        _, findings = plan_text(tmp_path, text, ksversion=version)
+
+        assert not any("unexpected" in problem.message for problem in findings.errors), reported(
+            findings, tmp_path
+        )
+        assert any(f"{command} {option} is not in" in problem.message for problem in findings.warnings)
 
 
 def test_tolerated_words_keep_their_meaning(tmp_path: Path) -> None:
