@@ -385,6 +385,19 @@ def test_disk_that_is_too_small_says_by_how_much(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "line", ["part biosboot --size=1 --label=bios", "part prepboot --size=4 --label=prep"]
+)
+def test_a_label_for_what_has_none_is_told_and_dropped(tmp_path: Path, line: str) -> None:
+    plan, findings = plan_disk(tmp_path, f"reqpart\n{line}\npart / --fstype=ext4 --size=900\n")
+
+    kind = line.split()[1]
+    assert reported(findings, tmp_path) == [
+        f'warning: test.ks:2: part {kind} --label="{line.rpartition("=")[2]}": {kind} has no label'
+    ]
+    assert {part.label for part in plan.disk.partitions} == {None}
+
+
 def test_a_disk_of_two_tebibytes_fits_an_msdos_table_to_the_last(tmp_path: Path) -> None:
     _, findings = plan_disk(tmp_path, "part / --fstype=xfs --size=1000 --grow\n", size=2 << 20)
 

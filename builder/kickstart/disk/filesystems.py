@@ -217,11 +217,16 @@ def check(findings: Findings, volume: Volume, command: str) -> None:
     """Note what `volume` asks of its file system that cannot be done; `command` is the line's name."""
     kind = KINDS[volume.fstype]
     label, what = volume.label or "", f"{command} {volume.where}"
-    if len(label.encode()) > kind.label or re.search(r"[^\x21-\x7e]|[\"'\\]", label):
+    if label and not kind.label:
+        # Anaconda drops it as well: a partition of this kind has nothing that could hold one.
+        findings.warn(
+            volume.place, f'{command} {volume.where} --label="{label}": {volume.fstype} has no label'
+        )
+    elif len(label.encode()) > kind.label or re.search(r"[^\x21-\x7e]|[\"'\\]", label):
         findings.error(
             volume.place,
             f'{command} --label="{label}": not a label of {volume.fstype}',
-            f"plain text of at most {kind.label} bytes" if kind.label else "remove --label",
+            f"plain text of at most {kind.label} bytes",
         )
     if volume.fstype in ("vfat", "efi") and re.search(r'["*/:<>?\\|]', label):
         findings.error(volume.place, f'{command} --label="{label}": not a label of vfat', "use letters")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from builder.kickstart.disk import filesystems
@@ -79,7 +80,7 @@ def _plan_partition(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> 
         onpart=str(line.get("onPart", "")) or None,
     )
     filesystems.check(ks.findings, part, line.name)
-    return part
+    return part if filesystems.KINDS[fstype].label else dataclasses.replace(part, label=None)
 
 
 def choose_file_system(

@@ -107,9 +107,10 @@ def _read_keyboard(ks: Kickstart) -> Keyboard:
     if not keymap and layouts:
         keymap = re.split(r"[ (]", layouts[0])[0]
     if fits(ks, line, KEYMAP, keymap, "a keymap such as us") and not names.is_keymap(keymap):
-        ks.findings.error(
+        # A warning: Fedora's own kickstarts have had such names, and the console falls back to us.
+        ks.findings.warn(
             line.place,
-            f"keyboard: there is no keymap {keymap}",
+            f"keyboard: there is no keymap {keymap}: the console keeps us",
             names.hint("keymaps", keymap, "`localectl list-keymaps` lists them"),
         )
     for layout in layouts:
