@@ -23,7 +23,7 @@ def is_missing(name: str) -> bool:
 
 
 needs_both = pytest.mark.skipif(
-    any(map(is_missing, SOLVERS)), reason="needs both solvers (Fedora, Debian 13)"
+    any(map(is_missing, SOLVERS)), reason="needs both solvers (Fedora, Debian sid)"
 )
 KICKSTARTS = {
     "packages": kickstart(packages="scripted\ncapable\ndeclared-user\nhard-links"),

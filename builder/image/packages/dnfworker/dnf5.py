@@ -15,6 +15,7 @@ import sys
 import libdnf5
 import libdnf5.base
 import libdnf5.comps
+import libdnf5.exception
 import libdnf5.repo
 import libdnf5.rpm
 import transaction
@@ -26,13 +27,54 @@ TYPES = (
     | libdnf5.comps.PackageType_CONDITIONAL
 )
 USER = libdnf5.transaction.TransactionItemReason_USER
+# Of failed transfers, in one error.
+MOST_REASONS = 3
 
 
-def configure(request, metadata):
+def failures():
+    """Return what libdnf5 raises: RuntimeError before 5.4, since then classes of its own (exception.i)."""
+    names = ("Error", "NonLibdnf5Exception", "AssertionError", "UserAssertionError")
+    found = [getattr(libdnf5.exception, name, None) for name in names]
+    # Before 5.4 they are there, too, as wrappers of C++ that nothing raises, and that cannot be caught.
+    return (RuntimeError, *(one for one in found if one and issubclass(one, BaseException)))
+
+
+FAILURES = failures()
+
+
+class Transfers(libdnf5.repo.DownloadCallbacks):
+    """Reports how many bytes have arrived; keeps why they did not: libdnf5's own errors do not say it.
+
+    An exception here would end the process (SWIG's directors).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.packages = []
+        self.reasons = []
+
+    def end(self, user_cb_data, status, msg):
+        if self.packages:
+            done = sum(size for path, size in self.packages if os.path.exists(path))
+            say("progress", what="bytes", done=done, total=sum(size for _, size in self.packages))
+        return libdnf5.repo.DownloadCallbacks.OK
+
+    def mirror_failure(self, user_cb_data, msg, url, metadata):
+        if len(self.reasons) < MOST_REASONS and msg not in self.reasons:
+            self.reasons.append(msg)
+        return libdnf5.repo.DownloadCallbacks.OK
+
+    def explain(self, error):
+        """Return an error of libdnf5 with the reasons on one line."""
+        return one_line("\n".join([str(error), *self.reasons]))
+
+
+def configure(request, metadata, transfers):
     """Return a Base set up from the request alone: nothing of the host's configuration.
 
     Args:
         metadata: the kinds of metadata to load besides the packages: comps, filelists.
+        transfers: what the Base reports to. It belongs to it; the caller keeps the part that is Python's.
     """
     base = libdnf5.base.Base()
     conf = base.get_config()
@@ -55,12 +97,13 @@ def configure(request, metadata):
     conf.optional_metadata_types = metadata
     conf.excludepkgs = request["excluded"]
     base.setup()
+    base.set_download_callbacks(libdnf5.repo.DownloadCallbacksUniquePtr(transfers))
     for name, key in (("releasever", "releasever"), ("basearch", "architecture"), ("arch", "architecture")):
         base.get_vars().set(name, request[key])
     return base
 
 
-def add_repositories(base, request):
+def add_repositories(base, request, transfers):
     """Load the metadata of the request's repositories."""
     sack = base.get_repo_sack()
     for wanted in request["repositories"]:
@@ -79,8 +122,8 @@ def add_repositories(base, request):
             repo.expire()
     try:
         sack.load_repos(libdnf5.repo.Repo.Type_AVAILABLE)
-    except RuntimeError as error:
-        raise Stop("repo", one_line(error)) from error
+    except FAILURES as error:
+        raise Stop("repo", transfers.explain(error)) from error
 
 
 def mark(base, request):
@@ -158,15 +201,16 @@ def is_known(base, name):
 
 
 def solve(request):
-    """Mark, resolve, say what came out; return the base and the packages.
+    """Mark, resolve, say what came out; return the base with its transfers, and the packages.
 
     Lists of files are loaded only where it does not go without: a dependency on a path that is in no
     package's own metadata, or a path that is asked for.
     """
     kinds = ["comps", "filelists"] if asks_for_paths(request) else ["comps"]
     while True:
-        base = configure(request, kinds)
-        add_repositories(base, request)
+        transfers = Transfers()
+        base = configure(request, kinds, transfers)
+        add_repositories(base, request, transfers)
         result = mark(base, request).resolve()
         if result.get_problems() == libdnf5.base.GoalProblem_NO_PROBLEM:
             break
@@ -185,7 +229,7 @@ def solve(request):
         packages=described,
         installed_size=sum(package.get_install_size() for package in packages),
     )
-    return base, packages, described
+    return base, transfers, packages, described
 
 
 def describe(package, request):
@@ -213,36 +257,19 @@ def local_path(package, request):
     return None
 
 
-class Download(libdnf5.repo.DownloadCallbacks):
-    """Reports how many bytes have arrived."""
-
-    def __init__(self, packages):
-        super().__init__()
-        self.packages = packages
-        self.total = sum(size for _, size in packages)
-
-    def end(self, user_cb_data, status, msg):
-        done = sum(size for path, size in self.packages if os.path.exists(path))
-        say("progress", what="bytes", done=done, total=self.total)
-        return libdnf5.repo.DownloadCallbacks.OK
-
-
-def fetch(base, packages, described, request):
+def fetch(base, transfers, packages, described, request):
     """Download what is not in the cache; every file is compared with the checksum of the metadata."""
     remote = [package for package in packages if local_path(package, request) is None]
     remote = [package for package in remote if not is_whole(package, package.get_package_path())]
     if remote:
-        callbacks = Download(
-            [(package.get_package_path(), package.get_download_size()) for package in remote]
-        )
-        base.set_download_callbacks(libdnf5.repo.DownloadCallbacksUniquePtr(callbacks))
+        transfers.packages = [(package.get_package_path(), package.get_download_size()) for package in remote]
         downloader = libdnf5.repo.PackageDownloader(base)
         for package in remote:
             downloader.add(package)
         try:
             downloader.download()
-        except RuntimeError as error:
-            raise Stop("fetch", one_line(error)) from error
+        except FAILURES as error:
+            raise Stop("fetch", transfers.explain(error)) from error
     for package, one in zip(packages, described, strict=True):
         if not os.path.exists(one["path"]):
             raise Stop("fetch", "%s: no such file" % one["path"])
@@ -266,14 +293,14 @@ def main():
     request = json.load(sys.stdin)
     os.environ["HOME"] = request["logs"]
     try:
-        base, packages, described = solve(request)
+        base, transfers, packages, described = solve(request)
         if request["until"] == "fetch":
-            fetch(base, packages, described, request)
+            fetch(base, transfers, packages, described, request)
         if request["until"] == "install":
             transaction.install(request, described)
     except Stop as stop:
         say(**stop.event)
-    except (RuntimeError, OSError) as error:
+    except (*FAILURES, OSError) as error:
         say("error", kind="dnf", message=one_line(error))
     # Taking libdnf5's tables apart takes longer than everything else that is left to do.
     sys.stdout.flush()
