@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
+import shutil
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,6 +86,47 @@ def test_what_cannot_be_is_reported_alike(solver: str, packages: str, said: str,
 
     assert done.returncode in (1, 2)
     assert said in done.stderr
+    assert (bench.image.stat().st_mtime_ns if bench.image.exists() else None) == before
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder by http; yield its address."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        pytest.param("repodata/repomd.xml", "404", id="no metadata"),
+        pytest.param("repodata/*primary*", "primary.xml", id="half of the metadata"),
+        pytest.param("scripted-*.rpm", "scripted-1-1", id="a package of the metadata"),
+    ],
+)
+def test_what_cannot_be_fetched_is_named(
+    solver: str, lost: str, said: str, bench: Bench, tmp_path: Path
+) -> None:
+    if is_missing(solver):
+        pytest.skip(f"{solver} is not installed")
+    folder = tmp_path / "repository"
+    shutil.copytree(bench.repository.folder, folder)
+    for path in folder.glob(lost):
+        path.unlink()
+    text = kickstart(packages="scripted")
+    before = bench.image.stat().st_mtime_ns if bench.image.exists() else None
+
+    with served(folder) as address:
+        done = bench.build(text, "--solver", solver, repo=address, ok=False)
+
+    assert done.returncode == 5, done.stderr
+    error = next(line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert said in error
+    assert "Traceback" not in done.stderr + (bench.log.read_text() if bench.log.exists() else "")
     assert (bench.image.stat().st_mtime_ns if bench.image.exists() else None) == before
 
 
