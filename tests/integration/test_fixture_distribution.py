@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,38 @@ def test_every_package_can_be_installed_with_the_others(repository: Path, tmp_pa
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "conflict" not in done.stdout + done.stderr
+
+
+def test_what_a_shell_needs_runs_no_scriptlet(repository: Path) -> None:
+    # Else there is a loop, which one rpm breaks here and another there: a scriptlet before its interpreter.
+    form = (
+        "[%{=NAME}\\tneeds\\t%{REQUIRENAME}\\n][%{=NAME}\\thas\\t%{PROVIDENAME}\\n]"
+        "[%{=NAME}\\thas\\t%{FILENAMES}\\n]%{NAME}\\truns\\t%{PREINPROG} %{POSTINPROG}\\n"
+    )
+    argv = ["rpm", "-qp", "--nosignature", "--qf", form, *repository.glob("*.rpm")]
+    shown = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    providers: defaultdict[str, set[str]] = defaultdict(set)
+    needs: defaultdict[str, set[str]] = defaultdict(set)
+    runs = {}
+    for line in shown.splitlines():
+        package, kind, what = line.split("\t")
+        if kind == "has":
+            providers[what].add(package)
+        elif kind == "needs":
+            needs[package].add(what)
+        else:
+            runs[package] = what
+
+    found: set[str] = set()
+    left = set(providers["/bin/sh"])
+    while left:
+        package = left.pop()
+        found.add(package)
+        left |= {one for what in needs[package] for one in providers[what]} - found
+
+    assert {"bash", "filesystem", "glibc", "setup"} <= found
+    assert {package: runs[package] for package in found if runs[package] != "(none) (none)"} == {}
+    assert "/bin/sh" in runs["systemd"]
 
 
 @pytest.mark.slow
