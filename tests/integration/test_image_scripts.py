@@ -57,6 +57,24 @@ test "$(lsblk -no PKNAME /dev/vda1)" = vda
 for disk in $(list-harddrives); do echo "$disk"; done | grep -q '^vda$'
 """
 
+# The same by Python. A file is one still, and a copy of the disk's name is the disk.
+CHOOSING_BY_PYTHON = """\
+import os, stat, subprocess
+from pathlib import Path
+assert stat.S_ISBLK(os.stat("/dev/vda").st_mode) and Path("/dev/sda").is_block_device()
+assert not Path("/dev/vda").is_file() and not os.path.isfile("/dev/vda")
+assert not os.path.exists("/dev/vdb") and stat.S_ISCHR(os.stat("/dev/null").st_mode)
+os.symlink("/dev/vda", "/tmp/disk")
+assert Path("/tmp/disk").is_block_device() and not stat.S_ISBLK(os.lstat("/tmp/disk").st_mode)
+Path("/tmp/file").write_text("text")
+assert os.path.getsize("/tmp/file") == 4 and os.path.isfile("/tmp/file")
+with open("/dev/vda", "r+b") as disk:
+    assert stat.S_ISBLK(os.fstat(disk.fileno()).st_mode)
+    assert disk.seek(0, os.SEEK_END) == 3 << 30
+    assert os.stat(disk.fileno()).st_rdev == os.makedev(252, 0)
+subprocess.run([*"parted -s /dev/vda mklabel gpt mkpart root 1MiB 2GiB".split()], check=True)
+"""
+
 TERMINAL = """\
 exec < /dev/tty3 > /dev/tty3
 chvt 3
@@ -88,6 +106,12 @@ def test_programs_answer_as_on_the_planned_disk(bench: Bench) -> None:
 
 def test_scripts_that_choose_a_disk_find_the_images_alone(bench: Bench) -> None:
     bench.build(kickstart(tail=f"%pre --erroronfail\nset -ex\n{CHOOSING}%end\n"), "--size", "3G")
+
+
+def test_scripts_of_python_find_the_images_disk(bench: Bench) -> None:
+    script = f"%pre --erroronfail --interpreter=/usr/bin/python3\n{CHOOSING_BY_PYTHON}%end\n"
+
+    bench.build(kickstart(tail=script), "--size", "3G")
 
 
 def test_they_answer_outside_the_chroot_too(bench: Bench) -> None:

@@ -5,7 +5,8 @@ parted, sfdisk, sgdisk and wipefs take a file for a disk. What wants a block dev
 of their own, is answered by programs of ours: nothing is formatted before the disk is written. And no device
 becomes smaller when it is opened for writing, as a file does (`dd of=`, `>`): ours keeps its size, too.
 Scripts choose a disk by lsblk, /proc/partitions, /sys/block or `[ -b ]`: each says what is there, and nothing
-of the host's disks.
+of the host's disks. Python asks by stat(2), which no program of ours can answer: a module that it imports
+when it starts does.
 """
 
 from __future__ import annotations
@@ -189,6 +190,8 @@ class BlankDisk:
         found["blkdiscard"] = DISCARD_PROGRAM.format(patterns=devices, **ours)
         found["lsblk"] = BLOCKS_PROGRAM.format(**of_disk)
         found |= {f".{name}": (shims.SOURCE / f"{name}.sh").read_text() for name in ("lsblk", "answers")}
+        found["sitecustomize.py"] = (shims.SOURCE / "sitecustomize.py").read_text()
+        found[".disk_name"] = self.names[0]
         found["blockdev"] = SIZE_PROGRAM.format(**ours)
         found["list-harddrives"] = LIST_PROGRAM.format(name=self.names[0], mib=self.size)
         return found

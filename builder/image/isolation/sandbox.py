@@ -185,6 +185,7 @@ def run_in_installer(
             words += ["--ro-bind", facts, place]
         for name, text in disk.programs().items():
             words += ["--ro-bind", _write_program(name, text), SHIMS / name]
+        words += ["--setenv", "PYTHONPATH", str(SHIMS)]  # sitecustomize.py
     command_line = Path("/tmp/cmdline")
     command_line.write_text(" ".join(arguments) + "\n")
     words += ["--ro-bind", command_line, "/proc/cmdline"]
