@@ -38,6 +38,9 @@ def plan_bootloader(ks: Kickstart, family: TargetFamily, kdump: Kdump | None) ->
     append = str(line.get("appendLine", "")).strip()
     if kdump is not None:
         kept = [word for word in split(append) if not word.startswith("crashkernel=")]
+        for word in set(split(append)) - set(kept) - set(kdump.arguments):
+            instead = " ".join(kdump.arguments) or "none"
+            ks.findings.note(line.place, f"bootloader --append: {word}: the add-on for kdump wants {instead}")
         append = " ".join([*kept, *kdump.arguments])
     if re.search(r"[\x00-\x1f\x7f]", append):
         ks.findings.error(

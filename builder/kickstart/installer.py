@@ -9,17 +9,28 @@ may boot by both. Its add-on for kdump brings kdump's package (com_redhat_kdump,
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import Packages
-from builder.targets import Target, TargetFamily
+from builder.targets import ARCHITECTURE, Target, TargetFamily
 
-# What boots by each firmware: names that a kickstart may have for it, and what is added where it has none.
-_LOADERS = {
-    "bios": ("grub2 grub2-pc*", "grub2-pc"),
-    "uefi": ("grub2-efi* shim* systemd-boot*", "grub2-efi-x64 shim-x64"),
+# What boots by each firmware: the packages that are added, each with what a kickstart may have in its place.
+# Of GRUB's modules a build makes a boot loader by itself.
+_EFI_OTHERS = ("grub2-efi-x64-modules", "systemd-boot", "systemd-boot-unsigned")
+_LOADERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "bios": {"grub2-pc": ("grub2", "grub2-pc-modules")},
+    "uefi": {
+        "grub2-efi-x64": ("grub2-efi", "grub2-efi-x64-cdboot", *_EFI_OTHERS),
+        "shim-x64": ("shim", *_EFI_OTHERS),
+    },
 }
+# Of the packages with a kernel's name these hold none: kernel-devel, kernel-headers, kernel-tools-libs …
+_NO_KERNEL = re.compile(
+    r"-(abi|cross|devel|doc|firmware|headers|libs|modules|rpm-macros|srpm-macros|tools)\b"
+)
 # Since these releases GRUB's packages have today's names.
 _SINCE = {TargetFamily.EL: 7, TargetFamily.FEDORA: 27}
 # Where kdump has a package of its own; before, it is in kexec-tools.
@@ -35,11 +46,12 @@ def add_packages(
         firmware: by which the disk boots: bios, uefi.
         kdump: the add-on for kdump is there, and enabled.
     """
-    wanted = [] if not firmware or _has(chosen.names, "kernel*") else ["kernel"]
+    wanted = [] if not firmware or _has_kernel(chosen.names) else ["kernel"]
     if int(target.releasever) >= _SINCE.get(target.family, 0):
         for kind in firmware:
-            patterns, names = _LOADERS[kind]
-            wanted += [] if _has(chosen.names, patterns) else names.split()
+            wanted += [
+                name for name, others in _LOADERS[kind].items() if not _has(chosen.names, (name, *others))
+            ]
     if kdump:
         apart = int(target.releasever) >= _KDUMP_UTILS.get(target.family, 0)
         wanted += {"kdump-utils" if apart else "kexec-tools"} - set(chosen.names)
@@ -51,5 +63,17 @@ def add_packages(
     return dataclasses.replace(chosen, added=added)
 
 
-def _has(names: tuple[str, ...], patterns: str) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns.split())
+def _has_kernel(names: tuple[str, ...]) -> bool:
+    return any(
+        (fnmatchcase(name, "kernel*") and not _NO_KERNEL.search(name)) or fnmatchcase("kernel", name)
+        for name in names
+    )
+
+
+def _has(names: tuple[str, ...], packages: tuple[str, ...]) -> bool:
+    """Say whether `names`, which may be globs and may end in an architecture, have one of `packages`."""
+    return any(
+        name.removesuffix(f".{ARCHITECTURE}") == package or fnmatchcase(package, name)
+        for name in names
+        for package in packages
+    )

@@ -53,7 +53,19 @@ def test_sections_add_up(tmp_path: Path) -> None:
 
 ADDED = {
     "no name of its own": ("bash\n", ("kernel", "grub2-pc", "grub2-efi-x64", "shim-x64")),
-    "all named": ("kernel-core\ngrub2-pc-modules\nshim-x64\n", ()),
+    "all named": ("kernel-core\ngrub2-pc-modules\ngrub2-efi-x64\nshim-x64\n", ()),
+    "all named with an architecture": (
+        "kernel.x86_64\ngrub2-pc.x86_64\ngrub2-efi-x64.x86_64\nshim-x64.x86_64\n",
+        (),
+    ),
+    "all named by globs": ("kern*\ngrub2-*\nshim*\n", ()),
+    "GRUB's modules": ("kernel\ngrub2-pc-modules\ngrub2-efi-x64-modules\n", ()),
+    "what only has a kernel's name": (
+        "kernel-devel\nkernel-headers\nkernel-tools-libs.x86_64\nkernel-srpm-macros\n",
+        ("kernel", "grub2-pc", "grub2-efi-x64", "shim-x64"),
+    ),
+    "half a loader": ("kernel\ngrub2-pc\nshim-x64\n", ("grub2-efi-x64",)),
+    "the other half": ("kernel\ngrub2-pc\ngrub2-efi-x64\n", ("shim-x64",)),
     "another kernel": ("kernel-uek-core\n", ("grub2-pc", "grub2-efi-x64", "shim-x64")),
     "one loader": ("kernel\ngrub2-pc-modules\n", ("grub2-efi-x64", "shim-x64")),
     "left out": ("-kernel\n-shim*\n", ("grub2-pc", "grub2-efi-x64")),

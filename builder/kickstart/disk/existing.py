@@ -67,7 +67,7 @@ def take_places(ks: Kickstart, parts: Sequence[Partition], table: PartitionTable
             ks.findings.error(
                 part.place,
                 f"part --onpart={part.onpart}: %pre has made no such partition (it made {have})",
-                "correct the name, or the %pre script",
+                "correct the name or the script; for a larger disk (see the .pre.log) give --size",
             )
         elif number in lines:
             ks.findings.error(part.place, f"part --onpart={part.onpart}: a second line for it")
