@@ -188,6 +188,11 @@ def test_a_plain_user_can_do_it_and_gets_the_same_bytes(bench: Bench, tmp_path: 
         pytest.param(
             kickstart(packages="failing-pre"), ("rpm of fixture-12: ", "failing-pre"), id="a scriptlet fails"
         ),
+        pytest.param(
+            kickstart(packages="failing-post\nfailing-pre"),
+            ("rpm of fixture-12: ", "failing-pre"),
+            id="one fails, and one that harms nobody",
+        ),
         pytest.param(TEXT.replace("--size=96", "--size=12"), ("the disk is too small",), id="a small disk"),
         pytest.param(
             kickstart(packages="capble"), ("did you mean capable?",), id="a name that is nearly one"
