@@ -164,7 +164,8 @@ def used_bytes(disk: Path, placed: PlacedContent) -> int:
 
 
 def superblock(device: str) -> dict[str, str]:
-    text = tool("dumpe2fs", "-h", device).decode()
+    # dumpe2fs of e2fsprogs 1.47.2 and later takes the offset for a TAG=VALUE of blkid.
+    text = tool("debugfs", "-R", "show_super_stats -h", device).decode()
     return {key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
 
 
