@@ -16,14 +16,19 @@ Made = TypeVar("Made")
 MOST_THREADS = 16
 
 
-def map_in_order(call: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
+def map_in_order(
+    call: Callable[[Given], Made], items: Iterable[Given], *, begin: Callable[[], None] | None = None
+) -> Iterator[Made]:
     """Yield `call(item)` of each item, computed by as many threads as there are processors.
 
     Of use where the call leaves the interpreter's lock alone, as compressors do.
+
+    Args:
+        begin: what each thread does before anything else.
     """
     workers = min(len(os.sched_getaffinity(0)), MOST_THREADS)
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers, initializer=begin) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(call, item))

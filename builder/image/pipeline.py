@@ -185,8 +185,12 @@ def _make_image(
         Damaged: a cluster that the inside has left out is not there any more.
     """
     files = (build.disk, build.work / tree.SAVED.name) if build.options.keep else (build.disk,)
-    with trees.offer(build, kept) as tree_offer:
-        facts = _run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer, turn, files)
+    try:
+        with trees.offer(build, kept) as tree_offer:
+            facts = _run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer, turn, files)
+    finally:
+        if build.clusters:
+            build.clusters.give_up_guessing()
     build.facts = unpack(facts, Facts)
     _run_group(build, rooms[Room.HOST])
 
@@ -313,7 +317,7 @@ def requests_of(build: Build, offer: trees.Offer, turn: Turn) -> dict[str, Reque
     """Return what the inside may ask for."""
     found = initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests
     if build.clusters:
-        found["clusters"] = build.clusters.take
+        found |= {"clusters": build.clusters.take, "known clusters": build.clusters.tell}
     share = found["share"]
 
     def share_what_is_kept(text: str, content: bytes) -> bytes:

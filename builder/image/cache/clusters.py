@@ -11,6 +11,9 @@ that since the index was made, is promised to it, and it names what it has of th
 is promised: an inside that lies would get what is theirs. Its word counts for its own image only: which
 content has which compressed bytes the outside has seen itself. Where a promise cannot be kept the build makes
 its disk again (`Damaged`).
+
+Clusters that most likely come may be compressed before (`guess`): the outside has made them itself from what
+the inside had before any script, so they are promised as well.
 """
 
 from __future__ import annotations
@@ -20,14 +23,17 @@ import hashlib
 import os
 import stat
 import struct
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from builder import entries
 from builder.errors import BuildError
 from builder.files import cache_folder, digest_of
+from builder.image.disk.filesystems.disk import write_at
 from builder.image.disk.qcow2 import Anew, Format
 from builder.image.isolation.wire import WireError
+from builder.ordered import map_in_order
 
 # So many indexes are kept, of some 100 kB a GB of image.
 MOST = 100
@@ -35,8 +41,13 @@ MOST = 100
 _ROW = struct.Struct(">32sQI32s")
 # What an image was when its index was made: inode, size, times of content and of the inode in nanoseconds.
 _STATE = struct.Struct(">QQQQ")
+_NAME = hashlib.sha256().digest_size
 # What the inside names: number of the cluster on the disk, sha256 of its content.
 _GIVEN = struct.Struct(">Q32s")
+
+
+# nice(2) of the threads that guess.
+_NICE = 10
 
 
 class Damaged(BuildError):
@@ -50,6 +61,9 @@ class Clusters:
         image: where the image will stand, and where the one that it replaces does.
         format: how clusters are stored.
         family: what images of the same packages have in common; None: nothing is known of any.
+
+    Attributes:
+        may_promise: whether there is, or will be, anything that is promised.
     """
 
     def __init__(self, image: Path, format: Format, family: str | None = None) -> None:
@@ -65,8 +79,10 @@ class Clusters:
         self._known: dict[bytes, tuple[int, int, int, bytes]] = {}
         self._rows: list[bytes] = []
         self._old: dict[Path, int] = {}
+        self._guesses = _Guesses(self._anew)
         for key in self._keys:
             self._learn(key)
+        self.may_promise = bool(self._promised)
 
     def _learn(self, key: str) -> None:
         """Read an index: the path of its image, a zero byte, the state of the image, rows."""
@@ -91,13 +107,45 @@ class Clusters:
                 if lends and length and place[0] == file:
                     self._promised.add(name)
 
+    def intend_to_guess(self) -> None:
+        """Know that `guess` will be called, perhaps after the inside has got its copy of this."""
+        self.may_promise = True
+
+    def guess(self, clusters: Iterator[bytes], folder: Path) -> None:
+        """Begin to compress clusters that may come, as long as nobody asks what is `promised`.
+
+        Args:
+            clusters: are taken from in another thread, which ValueError and OSError end.
+            folder: for a file without a name.
+        """
+        known = frozenset(self._known)
+        self._guesses.begin(clusters, known, folder)
+
+    def give_up_guessing(self) -> None:
+        """End what `guess` began."""
+        self._guesses.end()
+
     @property
     def promised(self) -> frozenset[bytes]:
         """The sha256 of each cluster that the inside need not write."""
+        for name, place in self._guesses.end().items():
+            self._known.setdefault(name, place)
+            self._promised.add(name)
         return frozenset(self._promised)
+
+    def tell(self, _: str, __: bytes) -> bytes:
+        """Tell the inside what is promised (`Request`)."""
+        return b"".join(sorted(self.promised))
+
+    @staticmethod
+    def read(told: bytes) -> frozenset[bytes]:
+        """Return what `tell` has told."""
+        return frozenset(told[at : at + _NAME] for at in range(0, len(told), _NAME))
 
     def forget_promises(self) -> None:
         """Promise nothing any more."""
+        self._guesses.end()
+        self.may_promise = False
         self._promised.clear()
         self.given.clear()
 
@@ -153,10 +201,74 @@ class Clusters:
         for file in self._old.values():
             os.close(file)
         self._old.clear()
+        self._guesses.close()
         state = _state(self._image.stat())
         content = os.fsencode(self._image) + b"\0" + state + b"".join(self._rows)
         for key in self._keys:
             entries.store(content, self._folder, key, files=MOST)
+
+
+class _Guesses:
+    """Compresses clusters in threads that stand back behind all others, into a file without a name."""
+
+    def __init__(self, anew: Anew) -> None:
+        self._anew = anew
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._file = -1
+        self._found: dict[bytes, tuple[int, int, int, bytes]] = {}
+
+    def begin(self, clusters: Iterator[bytes], known: frozenset[bytes], folder: Path) -> None:
+        """Begin, if there was no beginning or end before."""
+        if self._thread is not None or self._stop.is_set():
+            return
+        self._thread = threading.Thread(target=self._work, args=(clusters, known, folder), daemon=True)
+        self._thread.start()
+
+    def end(self) -> dict[bytes, tuple[int, int, int, bytes]]:
+        """End; return the places of what was compressed, by the sha256 of the content, the first time."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        found, self._found = self._found, {}
+        return found
+
+    def close(self) -> None:
+        """Give the file up."""
+        self.end()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _work(self, clusters: Iterator[bytes], known: frozenset[bytes], folder: Path) -> None:
+        def pack(data: bytes) -> tuple[bytes, bytes]:
+            name = hashlib.sha256(data).digest()
+            return name, b"" if self._stop.is_set() or name in known else self._anew.compress(data)[1]
+
+        # What is wrong with the archive or the disk ends a guess, and no build.
+        with contextlib.suppress(OSError, ValueError):
+            _stand_back()
+            # A file system that knows no such files has no guesses.
+            file = self._file = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            end = 0
+            for name, packed in map_in_order(pack, self._until_stopped(clusters), begin=_stand_back):
+                if packed and name not in self._found:
+                    write_at(file, packed, end)
+                    place = (file, end, len(packed), hashlib.sha256(packed).digest())
+                    self._found[name] = place
+                    end += len(packed)
+
+    def _until_stopped(self, clusters: Iterator[bytes]) -> Iterator[bytes]:
+        for one in clusters:
+            if self._stop.is_set():
+                return
+            yield one
+
+
+def _stand_back() -> None:
+    """Let this thread have only what the processors have to spare: in Linux each has a value of its own."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _state(info: os.stat_result) -> bytes:

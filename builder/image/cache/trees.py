@@ -24,6 +24,7 @@ from builder import entries, idmap
 from builder.errors import BuildError
 from builder.files import cache_folder, digest_of, sha256_file, work_folder
 from builder.image.build import TREE, Build
+from builder.image.cache.ahead import Guess
 from builder.image.cache.host import solver_state
 from builder.image.disk.layout import capacity
 from builder.image.fingerprint import digest_code
@@ -125,13 +126,22 @@ def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
         idmap.hand_over(new)
 
         kept: list[Future[Path]] = []
+        guess = Guess.of(build.plan.disk) if build.clusters else None
+        if build.clusters and guess:
+            build.clusters.intend_to_guess()
+
+        def keep_it() -> Path:
+            entry = entries.keep(new, folder, key, files=MOST, size=LARGEST)
+            if build.clusters and guess:
+                build.clusters.guess(guess.clusters(entry), build.work)
+            return entry
 
         def keep(_: str, __: bytes) -> bytes:
             # Once: scripts may have run before any other time.
             if kept:
                 raise WireError("the build sandbox asks twice to keep a tree")
             # Its digest is computed while the inside goes on.
-            kept.append(pool.submit(entries.keep, new, folder, key, files=MOST, size=LARGEST))
+            kept.append(pool.submit(keep_it))
             return b""
 
         def finish() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from builder.image import manifest
@@ -12,6 +13,7 @@ from builder.image.disk import bootloader, borrowed, filesystems, layout, table
 from builder.image.disk.filesystems.disk import DiskFile, Piece
 from builder.image.disk.filesystems.source import TreeEntry
 from builder.image.disk.filesystems.usage import measure
+from builder.image.disk.placement import DiskLayout
 from builder.image.disk.volumes.metadata import write_groups
 from builder.image.isolation.bare_room import bare_room
 from builder.image.tree import tree
@@ -48,8 +50,30 @@ def run(build: Build) -> str:
             sources[mount.mountpoint] = tree.below(sources, mount.mountpoint)
     SCRATCH.mkdir()
     pieces: list[Piece] = []
-    # Where no cluster is known, what a writer writes at once costs less.
-    known = build.clusters.promised if build.clusters else frozenset()
+    # Where no cluster can be known, what a writer writes at once costs less.
+    borrows = build.clusters is not None and build.clusters.may_promise
+    if build.clusters and borrows:
+        tops = [sources[one.mountpoint] for one in placed.mounts if one.placed.fstype == "ext4"]
+        with borrowed.foreseeing(folders, tops, build.clusters.cluster, SCRATCH) as foreseen:
+            _write(build, placed, sources, folders, pieces)
+            known = Clusters.read(build.ask("known clusters", ""))
+            given = borrowed.settle(build.disk, pieces, build.clusters.cluster, known, foreseen())
+        build.ask("clusters", "", Clusters.pack(given))
+    else:
+        _write(build, placed, sources, folders, None)
+    build.facts.os = manifest.read_os_release(tree.path("/"))
+    used = sum(usage.bytes for usage in content.values())
+    return f"{placed.size >> 20} MiB, {used / 1e6:.0f} MB used"
+
+
+def _write(
+    build: Build,
+    placed: DiskLayout,
+    sources: Mapping[str, Path],
+    folders: Mapping[bytes, list[TreeEntry]],
+    pieces: list[Piece] | None,
+) -> None:
+    """Write the partition table, file systems and boot loader; `pieces` gets what is to be written later."""
     memory = build.share_of(available_memory())
     with bare_room(readable=[SOURCES], writable=[build.disk, SCRATCH], memory=memory) as room:
         table.write_table(build.disk, placed, runner=build.runner, child=room.child)
@@ -61,14 +85,8 @@ def run(build: Build) -> str:
             work=SCRATCH,
             xfs=build.target.xfs,
             child=room.child,
-            borrowed=pieces if known else None,
+            borrowed=pieces,
             folders=folders,
         )
         filesystems.write_all(disk, placed, sources)
     bootloader.embed(tree.path("/"), build.disk, placed)
-    if build.clusters and known:
-        given = borrowed.settle(build.disk, pieces, build.clusters.cluster, known)
-        build.ask("clusters", "", Clusters.pack(given))
-    build.facts.os = manifest.read_os_release(tree.path("/"))
-    used = sum(usage.bytes for usage in content.values())
-    return f"{placed.size >> 20} MiB, {used / 1e6:.0f} MB used"

@@ -11,8 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from builder.image.disk.filesystems.disk import DiskFile, Piece
 from builder.image.disk.filesystems.ext4.attributes import put_attributes
 from builder.image.disk.filesystems.ext4.folders import FOLDER, Name, fill_blocks, pack_block
 from builder.image.disk.filesystems.ext4.inodes import EXTENTS_FLAG, Extent, Fork, Inodes, device_fork
+from builder.image.disk.filesystems.ext4.rows import CLUSTER, LONG_LINK, rows
 from builder.image.disk.filesystems.ext4.space import Space
 from builder.image.disk.filesystems.source import (
     CannotHold,
@@ -36,11 +36,8 @@ from builder.image.disk.filesystems.source import (
 _ROOT, _LOST = 2, b"lost+found"
 # What mke2fs gives lost+found, so that e2fsck need not look for room.
 _LOST_BYTES = 16384
-_FAST_LINK, _MOST_LINKS = 60, 65000
-# Of the image (`builder.image.disk.qcow2.ZSTD`).
-CLUSTER = 256 << 10
-# A file of this size stands alone; a row ends at one name of so many.
-_LARGE, _ROW = 1 << 20, 64
+_MOST_LINKS = 65000
+_HELD = 1 << 20
 # A file with more runs has its holes filled.
 _MOST_RUNS = 300
 # Of what is free files may take this part before they lie as densely as it goes.
@@ -107,7 +104,8 @@ class Content:
         files = [file for entry, number in self._others if (file := self._open(entry, number))]
         needed = sum(file.blocks for file in files)
         align = CLUSTER if needed * _OF <= self.space.room * _AIRY else 1
-        for row in _rows(files, self.space.block, len(os.fsencode(source))):
+        block, top = self.space.block, len(os.fsencode(source))
+        for row in rows(files, lambda file: file.blocks * block, lambda file: file.entry.path[top:]):
             self._put_row(row, align)
         self._data.flush()
 
@@ -211,9 +209,9 @@ class Content:
             target = os.readlink(entry.path)
             if len(target) >= self.space.block:
                 raise CannotHold(f"{show(entry.path)}: ext4 cannot hold a link of {len(target)} bytes")
-            if len(target) >= _FAST_LINK:
+            if len(target) >= LONG_LINK:
                 return _File(entry, number, [(0, 1)], 1, target)
-            self._put(entry, number, Fork(target.ljust(_FAST_LINK, b"\0"), len(target)))
+            self._put(entry, number, Fork(target.ljust(LONG_LINK, b"\0"), len(target)))
         else:
             self._put(entry, number, device_fork(info))
         return None
@@ -267,7 +265,7 @@ class _Data:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._held = memoryview(bytearray(_LARGE))
+        self._held = memoryview(bytearray(_HELD))
         self._start, self._filled = 0, 0
 
     def write(self, path: bytes, extents: Sequence[Extent], size: int) -> None:
@@ -321,22 +319,3 @@ class _Borrowed:
 
     def flush(self) -> None:
         """Nothing is held."""
-
-
-def _rows(files: Sequence[_File], block: int, top: int) -> Iterator[list[_File]]:
-    """Yield the files that are in a row.
-
-    Args:
-        top: bytes of a path that are not of the image.
-    """
-    row: list[_File] = []
-    for file in files:
-        if file.blocks * block >= _LARGE:
-            yield [file]
-            continue
-        row.append(file)
-        if zlib.crc32(file.entry.path[top:]) % _ROW == 0:
-            yield row
-            row = []
-    if row:
-        yield row
