@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,3 +159,61 @@ def test_fstab_has_boot_and_swap_and_boot_is_a_file_system_of_its_own(look: Look
 
     assert {(row[1], row[2]) for row in fields} == {("/", "ext4"), ("/boot", "ext4"), ("none", "swap")}
     assert not look.exists("/boot/grub2")
+
+
+MISTAKES = {
+    "a service that firewalld does not know": (
+        "firewall --enabled --service=htpp",
+        "firewall --service=htpp: the image's firewalld has no such service",
+        "hint:  did you mean http?",
+    ),
+    "a port whose name nobody knows": (
+        "firewall --enabled --port=nosuch:tcp",
+        "firewall --port=nosuch:tcp: the image's /etc/services has no such name",
+        "hint:  write the number: --port=8080:tcp",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "error", "hint"), MISTAKES.values(), ids=MISTAKES)
+def test_what_the_images_programs_would_refuse_is_said_with_its_line(
+    tmp_path: Path, line: str, error: str, hint: str
+) -> None:
+    done = _build(tmp_path, KICKSTART.replace("firewall --enabled --ssh", f"{line}\n#"))
+
+    assert done.returncode == 2
+    assert f"error: {tmp_path}/image.ks:13: {error}\n{hint}" in done.stderr
+
+
+REMOVING = """\
+%packages
+dnf
+lsof
+rsync
+%end
+%post --erroronfail
+rpm -e lsof
+dnf -C -y remove rsync
+! rpm -q lsof && ! rpm -q rsync
+%end
+"""
+
+
+def test_a_script_removes_packages_without_the_network(tmp_path: Path) -> None:
+    done = _build(tmp_path, KICKSTART + REMOVING)
+
+    assert done.returncode == 0, done.stderr
+    names = {one["name"] for one in _manifest(tmp_path)["packages"]}
+    assert "dnf" in names
+    assert not {"lsof", "rsync"} & names
+
+
+def _build(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    (folder / "image.ks").write_text(text)
+    words = repository_options("image", folder / "image.ks", "--target", "fixture-12")
+    return subprocess.run([*words, "--out", folder], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "image/image.manifest.json").read_text())
+    return found

@@ -37,6 +37,8 @@ echo 12345678901234567890123456789012 >/etc/machine-id
 echo 'rm -rf /' >/root/.bash_history
 echo 'ssh-ed25519 AAAA' >/root/.ssh/authorized_keys
 echo kept >/root/notes
+mkdir -p /etc/NetworkManager/system-connections
+echo '[connection]' >/etc/NetworkManager/system-connections/site.nmconnection
 %end
 """
 
@@ -58,6 +60,9 @@ def built(bench: Bench) -> tuple[Look, str]:
         pytest.param("/var/log/site/build.log", "built\n", id="log of a script"),
         pytest.param("/var/tmp/site/data", "data\n", id="/var/tmp"),
         pytest.param("/root/notes", "kept\n", id="/root"),
+        pytest.param(
+            "/etc/NetworkManager/system-connections/site.nmconnection", "[connection]\n", id="connection"
+        ),
         pytest.param("/etc/machine-id", "", id="machine-id is emptied"),
     ],
 )

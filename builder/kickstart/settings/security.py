@@ -57,6 +57,12 @@ class Firewall:
     trusted: tuple[str, ...] = ()
     place: Place | None = None
 
+    @property
+    def opened(self) -> tuple[str, ...]:
+        """The services that are opened: ssh always, as Anaconda does (network/firewall/installation.py)."""
+        named = (*self.services, *self.removed_services)
+        return self.services if "ssh" in named else ("ssh", *self.services)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Certificate:
@@ -98,7 +104,7 @@ class Security(Setting):
         if self.selinux is not None:
             yield "security", f"SELinux {self.selinux.value}"
         if self.firewall is not None:
-            opened = " ".join((*self.firewall.services, *self.firewall.ports)) or "nothing"
+            opened = " ".join((*self.firewall.opened, *self.firewall.ports)) or "nothing"
             yield "security", f"firewall open for {opened}" if self.firewall.enabled else "no firewall"
         if self.authselect:
             yield "security", f"authselect {' '.join(self.authselect)}"

@@ -60,15 +60,13 @@ def _firewall(build: Build, firewall: Firewall | None) -> None:
                 hint="put firewalld into %packages, or write firewall --disabled",
             )
         return
-    # As Anaconda does (pyanaconda/modules/network/firewall/installation.py): one call, ssh always.
+    # As Anaconda does (pyanaconda/modules/network/firewall/installation.py): one call.
     words = ["firewall-offline-cmd"]
     if not firewall.enabled:
         words.append("--disabled")
     else:
-        added = () if "ssh" in (*firewall.services, *firewall.removed_services) else ("ssh",)
-        services = [*added, *firewall.services]
-        _check_services([*services, *firewall.removed_services], firewall.place)
-        words += ["--enabled", *(f"--service={name}" for name in services)]
+        _check_services([*firewall.opened, *firewall.removed_services], firewall.place)
+        words += ["--enabled", *(f"--service={name}" for name in firewall.opened)]
         words += [f"--remove-service={name}" for name in firewall.removed_services]
         words += [f"--port={_number(port, firewall.place)}" for port in firewall.ports]
         words += [f"--trust={device}" for device in firewall.trusted]
