@@ -183,15 +183,15 @@ def test_a_signed_loader_is_taken_as_it_is(tmp_path: Path, runner: Runner) -> No
     make_tree(tree, "6.1.0-1", platforms=("i386-pc",))
     (tree / "boot/efi/EFI/fedora").mkdir(parents=True)
     for name in ("shimx64.efi", "grubx64.efi", "mmx64.efi"):
-        (tree / "boot/efi/EFI/fedora" / name).write_text(f"signed {name} blscfg")
+        (tree / "boot/efi/EFI/fedora" / name).write_text(f"signed {name} blscfg blsdir")
     placed = place(BIOS, EFI, BOOT, ROOT)
 
     firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
 
     fallback = tree / "boot/efi/EFI/BOOT"
     assert firmware.names == ("bios", "uefi")
-    assert (fallback / "BOOTX64.EFI").read_text() == "signed shimx64.efi blscfg"
-    assert (fallback / "grubx64.efi").read_text() == "signed grubx64.efi blscfg"
+    assert (fallback / "BOOTX64.EFI").read_text() == "signed shimx64.efi blscfg blsdir"
+    assert (fallback / "grubx64.efi").read_text() == "signed grubx64.efi blscfg blsdir"
     stub = (tree / "boot/efi/EFI/fedora/grub.cfg").read_text()
     assert f"--fs-uuid --set=dev {placed.boot.placed.uuid}\nset prefix=($dev)/grub2\n" in stub
     assert (fallback / "grub.cfg").read_text() == stub
@@ -211,7 +211,7 @@ def test_programs_of_usr_lib_efi_are_brought_to_the_partition(tmp_path: Path, ru
     ):
         path = tree / "usr/lib/efi" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{name} blscfg")
+        path.write_text(f"{name} blscfg blsdir")
     placed = place(BIOS, EFI, ROOT)
 
     firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)
@@ -250,6 +250,30 @@ def test_later_kernels_become_the_default_as_after_an_installation(tmp_path: Pat
             ]
 
 
+@pytest.mark.parametrize(
+    ("words", "reads"),
+    [
+        pytest.param("blscfg blsdir kernelopts", True, id="blscfg of Fedora and EL"),
+        pytest.param("blscfg uki /loader/entries/", False, id="blsuki of GRUB 2.14"),
+        pytest.param("menuentry", False, id="neither"),
+    ],
+)
+def test_a_signed_loader_that_cannot_find_the_entries_has_a_menu(
+    tmp_path: Path, runner: Runner, words: str, reads: bool
+) -> None:
+    tree = tmp_path / "tree"
+    make_tree(tree, "6.1.0-1", platforms=())
+    (tree / "boot/efi/EFI/fedora").mkdir(parents=True)
+    for name in ("shimx64.efi", "grubx64.efi"):
+        (tree / "boot/efi/EFI/fedora" / name).write_text(words)
+
+    bootloader.write_boot_files(open_tree(tree), place(BIOS, EFI, ROOT), bootloader=LOADER, runner=runner)
+
+    text = (tree / "boot/grub2/grub.cfg").read_text()
+    assert text.endswith("blscfg\n") is reads
+    assert ("menuentry" in text) is not reads
+
+
 def test_shim_with_its_fallback_program_starts_the_distribution_itself(
     tmp_path: Path, runner: Runner
 ) -> None:
@@ -258,7 +282,7 @@ def test_shim_with_its_fallback_program_starts_the_distribution_itself(
     for folder, names in (("fedora", ("shimx64.efi", "grubx64.efi")), ("BOOT", ("BOOTX64.EFI", "fbx64.efi"))):
         (tree / "boot/efi/EFI" / folder).mkdir(parents=True)
         for name in names:
-            (tree / "boot/efi/EFI" / folder / name).write_text(f"{name} blscfg")
+            (tree / "boot/efi/EFI" / folder / name).write_text(f"{name} blscfg blsdir")
     placed = place(BIOS, EFI, ROOT)
 
     firmware = bootloader.write_boot_files(open_tree(tree), placed, bootloader=LOADER, runner=runner)

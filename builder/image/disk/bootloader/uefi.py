@@ -29,10 +29,14 @@ def is_possible(tree: TreePath, layout: DiskLayout) -> bool:
 
 
 def reads_entries(tree: TreePath, layout: DiskLayout) -> bool:
-    """Say whether this GRUB reads Boot Loader Specification entries by itself."""
+    """Say whether this GRUB reads Boot Loader Specification entries by itself.
+
+    By blscfg, the module of Fedora and EL, which the variable blsdir tells where they are. The module blsuki
+    of GRUB 2.14 has a command of that name too, but knows no such variable, and none is made for BIOS.
+    """
     signed = find_signed_grub(tree, layout)
     if signed:
-        return b"blscfg" in signed.read_bytes()
+        return b"blsdir" in signed.read_bytes()
     return (tree / MODULES / "blscfg.mod").is_file()
 
 
