@@ -5,14 +5,27 @@ Standard library only, for the host's own Python. The last line writes to the tr
 """
 
 import contextlib
-import ctypes
 import errno
+import importlib
 import json
 import os
 import re
 import resource
 import socket
 
+
+def descriptors():
+    """Return what our descriptors are."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found[name] = os.readlink("/proc/self/fd/" + name)
+    return found
+
+
+# Before ctypes is there: its libffi keeps its own file open from 3.5 on.
+DESCRIPTORS = descriptors()
+ctypes = importlib.import_module("ctypes")
 libc = ctypes.CDLL(None, use_errno=True)
 X86_64 = os.uname().machine == "x86_64"
 NEW_USER, NEW_NAMESPACE = 0x10000000, 0x00020000
@@ -74,15 +87,6 @@ def listing(folder):
         return errno.errorcode[error.errno]
 
 
-def descriptors():
-    """Return what our descriptors are."""
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            found[name] = os.readlink("/proc/self/fd/" + name)
-    return found
-
-
 found = {
     "calls": {name: call(*arguments) for name, arguments in CALLS.items()} if X86_64 else {},
     "families": {
@@ -92,7 +96,7 @@ found = {
     "capabilities": status("CapBnd"),
     "effective": status("CapEff"),
     "no_new_privs": status("NoNewPrivs"),
-    "descriptors": descriptors(),
+    "descriptors": DESCRIPTORS,
     "processes": [name for name in os.listdir("/proc") if name.isdigit()],
     "cgroups": listing("/sys/fs/cgroup"),
     "memory": resource.getrlimit(resource.RLIMIT_DATA)[0],
