@@ -13,6 +13,7 @@ from builder.catalogue.user import SystemAccount
 from builder.schema import FROM_KEY
 
 MODE = re.compile(r"0[0-7]{3}")
+LITERAL = re.compile(r"[^'|&\\\[\]*^$%\n]+")
 PACKAGE = re.compile(r"[a-z][a-z0-9+.-]*")
 # No part of it is empty. ~ sorts before the end of the version (1.0~rc1 before 1.0), ^ after it.
 VERSION = re.compile(r"[0-9][0-9a-z]*([.~^][0-9a-z]+)*")
@@ -35,6 +36,23 @@ class SourceArchive:
     def file_name(self) -> str:
         """What its files begin with (PEP 625): the name with underscores."""
         return re.sub(r"[-_.]+", "_", self.project).lower()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFix:
+    """A fault of the project's code that is corrected before it is built: `find` becomes `put` in `file`."""
+
+    where: str = ""
+    file: str
+    find: str
+    put: str
+    why: str
+
+    def __post_init__(self) -> None:
+        full(PATTERN, self.file, "a file of the source archive")
+        for text in (self.find, self.put):
+            # Literal for grep and sed, and for the shell between quotation marks; rpm reads % itself.
+            full(LITERAL, text, "a text without line ends and any of ' | & \\ [ ] * ^ $ %")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,6 +176,7 @@ class Packaging:
     `code` is the package that holds the Python code (`modules`), built from `source` or, without one, by
     others; `bundled`: it may also be built into the environment of openstack-python-bundled.
     `common` holds what belongs to no single service. `commands` are programs of /usr/bin in it,
+    `fixes` are faults of that code which are corrected,
     `files` (path, file of the source archive) and `links` (path, where it leads) what else is in it.
     `own` are files that come from no archive.
     """
@@ -174,6 +193,7 @@ class Packaging:
     description: str
     code: str
     source: SourceArchive | None = None
+    fixes: tuple[SourceFix, ...] = ()
     modules: tuple[str, ...] = ()
     bundled: bool = False
     common: str
@@ -203,8 +223,8 @@ class Packaging:
             raise ValueError(f"rpm: the newest entry of changelog is not for {self.evr}")
         if (self.source is None) is not (self.modules == ()):
             raise ValueError("rpm: source and modules: both or none")
-        if self.source is None and (self.files or self.links or self.bundled):
-            raise ValueError("rpm: files, links and bundled need a source archive")
+        if self.source is None and (self.files or self.links or self.fixes or self.bundled):
+            raise ValueError("rpm: files, links, fixes and bundled need a source archive")
         self._check_texts()
         dates = [change.date for change in self.changelog]
         if dates != sorted(dates, reverse=True):

@@ -76,6 +76,7 @@ class Service:
 
     `upgrade: keep` is for units that must never be restarted by a package: those that clean up what
     belongs to running guests. `hardening: none` is for daemons that become root (sudo, privsep).
+    `stop_seconds` is how long it may take to end before systemd kills it; None: systemd's 90 s.
     """
 
     name: str = field(metadata=FROM_KEY)
@@ -95,6 +96,7 @@ class Service:
     hardening: Hardening = "full"
     private_tmp: bool = True
     open_files: int | None = None
+    stop_seconds: int | None = None
     after: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
@@ -127,6 +129,8 @@ class Service:
                 raise ValueError(f'"{unit}" is not the full name of a unit, like libvirtd.service')
         for name in self.environment:
             full(ENVIRONMENT, name, "the name of a variable")
+        if self.stop_seconds is not None and self.stop_seconds < 1:
+            raise ValueError(f"stop_seconds: {self.stop_seconds} is not a number of seconds, 1 or more")
         if self.user is not None:
             full(ACCOUNT, self.user, "the name of an account")
         if self.type == "oneshot" and self.restart != "no":

@@ -66,6 +66,7 @@ class Unit:
     restart: str
     stopped_while_loading: int | None
     open_files: int | None
+    stop_seconds: int | None
     private_tmp: bool
     hardening: tuple[tuple[str, str], ...]
     aliases: tuple[str, ...]
@@ -118,6 +119,7 @@ def render_unit(service: Service, around: ProjectContext, *, instances: bool = F
         restart=service.restart if around.modern else "no",
         stopped_while_loading=UWSGI_FAILED_APP if service.wsgi else None,
         open_files=service.open_files,
+        stop_seconds=service.stop_seconds,
         private_tmp=service.private_tmp,
         hardening=tuple(HARDENING.items()) if hardened else (),
         aliases=tuple(f"{name}{'@' if instances else ''}.service" for name in service.aliases),

@@ -64,6 +64,14 @@ BAD = {
         "neutron", 'type: oneshot\n        restart: "no"', "type: oneshot\n        restart: always",
         "a oneshot service needs restart: no", "",
     ),
+    "no time to end": (
+        "neutron", "stop_seconds: 20", "stop_seconds: 0",
+        "stop_seconds: 0 is not a number of seconds, 1 or more", "",
+    ),
+    "a fix that sed would read": (
+        "nova", "find: thread_pool_factory.spawn(", "find: thread_pool_factory.*(",
+        '"thread_pool_factory.*(self._conn_event_thread)" is not a text without', "",
+    ),
     "no folder for the init script": (
         "keystone", "      /var/run/keystone: {mode: \"0755\"}\n", "",
         "openstack-keystone: its init script needs /var/run/keystone among folders", "",

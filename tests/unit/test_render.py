@@ -173,6 +173,30 @@ def test_a_daemon_that_becomes_root_may_do_so_and_others_may_not() -> None:
             assert "NoNewPrivileges" not in text, path
 
 
+def test_what_nova_does_is_waited_for_as_long_as_its_release_notes_say() -> None:
+    for name in ("compute", "conductor", "scheduler"):
+        text = (SPECS / "current" / "openstack-nova" / f"openstack-nova-{name}.service").read_text()
+
+        (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+        # graceful_shutdown_timeout, as Nova sets it.
+        assert int(seconds) > 180
+
+
+def test_a_fix_whose_text_is_gone_stops_the_build(tmp_path: Path) -> None:
+    text = (SPECS / "current" / "openstack-nova.spec").read_text()
+    prep = text.partition("%prep\n%autosetup -n nova-%{version}\n")[2].partition("%if")[0]
+    code = tmp_path / "nova/virt/libvirt/host.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("        thread_pool_factory.spawn(self._conn_event_thread)\n")
+    run = ["sh", "-e", "-c", prep]
+
+    assert subprocess.run(run, cwd=tmp_path, check=False).returncode == 0
+    assert code.read_text() == (
+        "        threading.Thread(target=self._conn_event_thread, daemon=True).start()\n"
+    )
+    assert subprocess.run(run, cwd=tmp_path, check=False).returncode == 1
+
+
 @pytest.mark.parametrize("name", ["neutron-ovs-cleanup", "neutron-netns-cleanup"])
 def test_what_cleans_up_runs_once_before_the_agents_and_no_upgrade_restarts_it(name: str) -> None:
     text = unit("current", "openstack-neutron", name)

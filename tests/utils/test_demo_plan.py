@@ -237,6 +237,19 @@ def test_switch_is_in_user_space_where_the_kernel_has_none() -> None:
     assert reported["openvswitch_agent.ini", "ovs", "datapath_type"] == "netdev"
 
 
+def test_an_instance_waits_for_its_port_as_long_as_nova_says() -> None:
+    written = values(plan.make_plan(DATA, EVERYTHING, plan.Wish()))
+
+    assert [key for _, _, key in written if key.startswith("vif_plugging")] == []
+
+
+def test_the_account_that_reports_ports_sees_instances_of_all_projects() -> None:
+    account = DATA["projects"]["neutron"]["releases"]["current"]["account"]
+
+    # Role service may report; nova/db/main/api.py shows instances of others to role admin only.
+    assert set(account["roles"]) == {"admin", "service"}
+
+
 def test_commands_that_make_one_file_are_one_step() -> None:
     made = plan.make_plan(DATA, installed("keystone", "swift"), plan.Wish())
 

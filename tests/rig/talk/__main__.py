@@ -92,7 +92,7 @@ def give(talk: Talk) -> None:
         stack.enter_context(logs_of_a_failure(controller, second))
         installed = beside.submit(install_compute, talk, second)
         with talk.timed("packages are installed", "dnf install " + " ".join(PACKAGES)):
-            install(controller, *PACKAGES)
+            install(controller, *PACKAGES, address=ADDRESSES[0])
         talk.inside(
             controller, "the host becomes a cloud", "openstack-demo-install", "--address", ADDRESSES[0],
             "--network", NETWORK,
@@ -107,9 +107,10 @@ def give(talk: Talk) -> None:
         booted = beside.submit(boot, talk, controller, "vm2", "compute2")
         with browser(Runner(report), Path(f"/proc/{controller.pid}/ns/net")) as page:
             show_dashboard(talk, controller, page, "vm1")
-            log_in(talk, controller, network, address)
+            log_in(talk, controller, "vm1", network, address)
             show_console(talk, controller, page, "vm1")
-        booted.result()
+        # From one host into an instance on the other: through their tunnel.
+        log_in(talk, controller, "vm2", *booted.result())
         with talk.timed("everything is stopped", "systemctl poweroff"):
             stopped = beside.submit(second.power_off, STOP_SECONDS)
             controller.power_off(STOP_SECONDS)
@@ -154,7 +155,7 @@ def show_console(talk: Talk, machine: Machine, page: Page, instance: str) -> Non
 def install_compute(talk: Talk, machine: Machine) -> None:
     """Install what a further host for instances has."""
     with talk.timed("a second host: packages", "dnf install " + " ".join(COMPUTE_PACKAGES)):
-        install(machine, *COMPUTE_PACKAGES, supports=COMPUTE_SUPPORTS)
+        install(machine, *COMPUTE_PACKAGES, supports=COMPUTE_SUPPORTS, address=ADDRESSES[1])
 
 
 def join(talk: Talk, controller: Machine, second: Machine) -> None:
@@ -206,10 +207,10 @@ def as_admin(talk: Talk, machine: Machine, title: str, script: str, *words: str)
     return talk.inside(machine, title, "bash", "-c", enter, "bash", script, *words, shown=shown)
 
 
-def log_in(talk: Talk, machine: Machine, network: str, address: str) -> None:
+def log_in(talk: Talk, machine: Machine, name: str, network: str, address: str) -> None:
     """Log in to an instance with the keypair, and read its metadata there."""
     words = ["bash", f"{SHARED}/login.sh", network, address, KEY]
-    print(talk.inside(machine, "ssh with the keypair, metadata read inside", *words))
+    print(talk.inside(machine, f"ssh to {name} with the keypair, metadata read inside", *words))
 
 
 if __name__ == "__main__":

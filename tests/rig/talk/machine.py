@@ -82,8 +82,12 @@ def connect(runner: Runner, one: Machine, two: Machine) -> None:
         machine.run(["ip", "link", "set", "cable", "up"])
 
 
-def install(machine: Machine, *packages: str, supports: Sequence[str] = SUPPORTS) -> None:
-    """Install packages of ours and what they stand on, signatures checked, as an administrator would."""
+def install(machine: Machine, *packages: str, supports: Sequence[str] = SUPPORTS, address: str = "") -> None:
+    """Install packages of ours and what they stand on, signatures checked, as an administrator would.
+
+    Args:
+        address: that of the cable to another machine, if there is one.
+    """
     argv = ["dnf", "--assumeyes", "--quiet", "--setopt=install_weak_deps=0", "--setopt=tsflags=nodocs"]
     machine.run([*argv, "install", *supports, *packages], timeout=900)
-    machine.run(["bash", f"{SHARED}/prepare.sh"], timeout=300)
+    machine.run(["bash", f"{SHARED}/prepare.sh", address], timeout=300)

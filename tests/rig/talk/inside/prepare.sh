@@ -1,7 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Inside: what a machine needs that is not a real host. It shares the kernel of the machine it runs on.
+#
+#   prepare.sh [ADDRESS]
+#
+# ADDRESS is that of the device `cable`, which leads to another machine.
 set -eu
+address=${1-}
 
 grep -q "$(hostname)" /etc/hosts || echo "127.0.0.1 localhost $(hostname)" >>/etc/hosts
 
@@ -62,6 +67,17 @@ fi
 if [ -d /sys/module/openvswitch ]; then
     exit 0
 fi
+
+# Its tunnels leave by a bridge of its own only, whose address is this host's (Open vSwitch's documentation,
+# "Connecting VMs Using Tunnels (Userspace)"): the cable becomes a port of one.
+if [ -n "$address" ]; then
+    systemctl start openvswitch
+    ovs-vsctl --may-exist add-br outside -- set bridge outside datapath_type=netdev -- --may-exist add-port outside cable
+    ip address flush dev cable
+    ip address add "$address/24" dev outside
+    ip link set outside up
+fi
+
 install -d /etc/libvirt/hooks
 cat >/etc/libvirt/hooks/qemu <<'EOF'
 #!/bin/sh
