@@ -23,7 +23,7 @@ from tests.rig.plane.fixture import plane as plane
 from tests.rig.plane.mariadb import MariaDB, RootLogin
 from tests.rig.plane.plane import Options, Until, private
 from tests.support.filling import Keystone, private_keystone
-from tests.support.imaging import Bench
+from tests.support.imaging import BULKY, Bench
 from tests.support.inside import call_inside
 from tests.support.uploading import image as image
 from tests.support.uploading import proxy as proxy
@@ -40,7 +40,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRepository:
     # pytest's folders are for their owner only.
     folder.chmod(0o755)
     with new_signer(runner) as signer:
-        return build_synthetic(folder, runner=runner, signer=signer, scriptlets={"lvm2": {}})
+        return build_synthetic(folder, runner=runner, signer=signer, scriptlets={"lvm2": {}}, extra=[BULKY])
 
 
 @pytest.fixture(scope="module")

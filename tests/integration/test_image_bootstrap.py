@@ -23,7 +23,7 @@ from tests.rig.fixture.rpmwriter import write_rpm
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
 from tests.support import host_rpm
-from tests.support.imaging import Bench, bench_for_everybody, kickstart, processes_of, traces
+from tests.support.imaging import BULKY, Bench, bench_for_everybody, kickstart, processes_of, traces
 from tests.support.other_user import run_as_plain_user
 
 BOOTSTRAP = "--bootstrap"
@@ -43,7 +43,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
             folder / "repository",
             runner=runner,
             signer=signer,
-            extra=[host_rpm.package(macros="%_install_langs de")],
+            extra=[host_rpm.package(macros="%_install_langs de"), BULKY],
         )
     return Bench(folder, repository)
 
@@ -193,7 +193,7 @@ def test_a_plain_user_can_do_it_and_gets_the_same_bytes(bench: Bench, tmp_path: 
             ("rpm of fixture-12: ", "failing-pre"),
             id="one fails, and one that harms nobody",
         ),
-        pytest.param(TEXT.replace("--size=96", "--size=12"), ("the disk is too small",), id="a small disk"),
+        pytest.param(kickstart(packages="bulky"), ("the disk is too small",), id="a small disk"),
         pytest.param(
             kickstart(packages="capble"), ("did you mean capable?",), id="a name that is nearly one"
         ),

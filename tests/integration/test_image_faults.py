@@ -53,7 +53,7 @@ STAGES = [stage.name for stage in pipeline.STAGES]
             id="interpreter that is not in the image",
         ),
         pytest.param(
-            kickstart().replace("--size=96", "--size=12"), (), 2, ("too small",),
+            kickstart(packages="bulky"), (), 2, ("too small",),
             id="disk too small",
         ),
         pytest.param(
@@ -410,7 +410,7 @@ def _wait_until_gone(folder: Path) -> None:
 
 
 def test_a_disk_too_small_for_the_packages_is_reported_before_anything_is_fetched(bench: Bench) -> None:
-    done = bench.build(kickstart().replace("--size=96", "--size=6"), ok=False)
+    done = bench.build(kickstart(packages="bulky"), ok=False)
 
     assert done.returncode == 2
     assert "the disk is too small: the packages take" in done.stderr

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from builder.places import SPECS
+from builder.sizes import MIB
+from tests.rig.fixture.rpmpackage import FileFlag, RpmFile, RpmPackage
 from tests.rig.fixture.synthetic import SyntheticRepository
 
 ROOT = SPECS.parent
@@ -28,6 +30,16 @@ part biosboot --fstype=biosboot --size=1
 part /boot/efi --fstype=efi --size=32
 part / --fstype=ext4 --size=96
 """
+# It says that it takes 200 MiB, and brings nothing: more than HEAD's disk holds, as a solver sees it.
+BULKY = RpmPackage(
+    name="bulky",
+    version="1",
+    release="1",
+    arch="noarch",
+    summary="Synthetic package bulky",
+    license="MIT",
+    files=(RpmFile(path="/var/lib/bulky", data=bytes(200 * MIB), flags=FileFlag.GHOST),),
+)
 PACKAGES = "%packages --nocore\nkernel\ngrub2-pc-modules\ngrub2-efi-x64-modules\n{more}\n%end\n"
 
 
