@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
 # gethostname(2): Linux keeps 64 bytes; RFC 1035: 63 a label.
 LONGEST_HOST = 64
@@ -20,6 +21,18 @@ def is_domain(text: str) -> bool:
     """Return whether a text is a name of the DNS (RFC 1035: 253 bytes)."""
     labels = text.removesuffix(".").split(".")
     return len(text) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+
+
+def is_url(text: str, *schemes: str) -> bool:
+    """Return whether a text is a URL of one of `schemes`, of which only file needs no host (RFC 3986)."""
+    scheme, colon, rest = text.partition("://")
+    if scheme not in schemes or not colon or not rest or re.search(r"\s", text):
+        return False
+    try:
+        parts = urlsplit(text)
+        return scheme == "file" or bool(parts.hostname and parts.port != 0)
+    except ValueError:  # a port beyond 16 bits, a bracket that is not closed
+        return False
 
 
 def ipv4(text: str) -> str | None:
@@ -51,3 +64,10 @@ def prefix_of(netmask: str) -> int | None:
 def is_in(address: str, network: str, prefix: int) -> bool:
     """Return whether `address` is in the network of `network`/`prefix`; all of one family."""
     return ipaddress.ip_address(address) in ipaddress.ip_network(f"{network}/{prefix}", strict=False)
+
+
+def is_no_hosts(address: str, prefix: int) -> bool:
+    """Return whether an IPv4 address is that of its whole network, or of all hosts in it."""
+    network = ipaddress.IPv4Network(f"{address}/{prefix}", strict=False)
+    ends = (network.network_address, network.broadcast_address)
+    return network.num_addresses > 2 and ipaddress.IPv4Address(address) in ends

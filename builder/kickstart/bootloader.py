@@ -16,6 +16,8 @@ from builder.targets import TargetFamily
 # before what it is given, the build root= and ro before what the kickstart says.
 LONGEST_LINE = 2047 - 80
 LONGEST_ARGUMENTS = LONGEST_LINE - 80
+# What grub2-mkpasswd-pbkdf2(1) prints: rounds, salt and hash (grub-core/commands/password_pbkdf2.c).
+_GRUB_HASH = re.compile(r"grub\.pbkdf2\.sha512\.[1-9]\d*(\.([0-9A-Fa-f]{2})+){2}")
 
 
 def reads_hexadecimal(family: TargetFamily) -> bool:
@@ -83,7 +85,7 @@ def _plan_password(ks: Kickstart, line: ParsedCommand) -> Password:
         return Password()
     if not line.get("isCrypted", False):
         return Password(plain=text or None)
-    if not text.startswith("grub.pbkdf2."):
+    if not _GRUB_HASH.fullmatch(text):
         ks.findings.error(
             line.place,
             "bootloader --iscrypted: the password is not one that GRUB reads",

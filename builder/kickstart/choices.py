@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import InputError
+from builder.kickstart import addresses
 from builder.kickstart.disk.wanted import DEFAULT_MEMORY
 from builder.kickstart.elements.planning import ElementChoice
 from builder.kickstart.plan import Repository
 
+# Where packages may come from.
+URL_SCHEMES = ("https", "http", "ftp", "file")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
-_URL = re.compile(r"(https?|ftp|file)://\S+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +74,7 @@ def parse_url(option: str, text: str) -> str:
     Raises:
         InputError: neither.
     """
-    if _URL.fullmatch(text):
+    if addresses.is_url(text, *URL_SCHEMES):
         return text
     folder = Path(text)
     if "://" not in text and folder.is_dir():

@@ -8,10 +8,12 @@ import shlex
 
 from pykickstart import version as versions
 
+from builder.kickstart import names as known_names
 from builder.kickstart.parsed import Kickstart, Line, ParsedCommand
 from builder.kickstart.place import Place
 from builder.kickstart.placeholders import TEMPLATE_MARKS
 from builder.kickstart.plan import Packages
+from builder.kickstart.values import LANG
 
 _NAME = re.compile(r"[A-Za-z0-9_+.*?\[\]!^:/()=-]+")
 
@@ -58,15 +60,26 @@ def plan_packages(ks: Kickstart) -> Packages:
     base = versions.versionMap[ks.version] < _LAST_WITH_BASE and "--nobase" not in options and bool(read)
     if base and "base" not in selection.excluded_groups and "base" not in selection.groups:
         selection.groups["base"] = ("default", headers[0].place)
-    return _packages(selection, options, headers)
+    return _packages(ks, selection, options, headers)
 
 
-def _packages(selection: _Selection, options: frozenset[str], headers: list[ParsedCommand]) -> Packages:
+def _judge_languages(ks: Kickstart, header: ParsedCommand, languages: tuple[str, ...]) -> None:
+    """Warn of languages that no package can have files of; rpm compares them with those of %lang()."""
+    for name in languages:
+        verdict = known_names.judge_locale(name) if LANG.fullmatch(name) else known_names.Verdict.UNKNOWN
+        if verdict is known_names.Verdict.UNKNOWN and name not in ("all", "none"):
+            ks.findings.warn(header.place, f"%packages --inst-langs: there is no locale {name}")
+
+
+def _packages(
+    ks: Kickstart, selection: _Selection, options: frozenset[str], headers: list[ParsedCommand]
+) -> Packages:
     languages = None
     for header in headers:
         value = header.get("instLangs", _value(header, "--inst-langs", "--instLangs"))
         if value is not None:
             languages = tuple(filter(None, re.split(r"[:,]", str(value))))
+            _judge_languages(ks, header, languages)
     groups = selection.groups
     return Packages(
         names=tuple(selection.names),

@@ -22,7 +22,8 @@ _FETCHES = re.compile(
     r"|(?:curl|wget|subscription-manager)\b [^;&|]*"
     r"|git clone\b[^;&|]*|pip3? install\b[^;&|]*|rpm -\S*[iU][^;&|]*(?:https?|ftp)://[^;&|]*))"
 )
-_BLOCK_DEVICE = re.compile(r"(?:\[|\btest)\s+(?:!\s+)?-b\s|\bS_ISBLK\b|\bis_block_device\b")
+# What asks for a block device by itself; shells and Python are answered (image.isolation.blank_disk).
+_BLOCK_DEVICE = re.compile(r"\bfind\b.*\s-type\s+b\b|\bstat\b.*%F")
 _SHOWN = 60
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from builder.kickstart.choices import Choices
+from builder.kickstart import addresses
+from builder.kickstart.choices import URL_SCHEMES, Choices
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.plan import Repository
 from builder.targets import ARCHITECTURE, Target, TargetFamily
@@ -19,7 +20,8 @@ _ARCHITECTURES = {
     *("aarch64", "arm64", "armhfp", "armv7hl", "i386", "i586", "i686", "loongarch64", "ppc", "ppc64"),
     *("ppc64le", "riscv64", "s390", "s390x"),
 }
-_URL = re.compile(r"(https?|ftp|file)://\S+")
+# dnf.conf(5): proxy; libcurl's.
+_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def plan_repositories(ks: Kickstart, choices: Choices, target: Target) -> tuple[Repository, ...]:
@@ -111,9 +113,9 @@ def _repository(
             return None
         base, mirrors, links = known.baseurl or "", known.mirrorlist or "", known.metalink or ""
         ks.findings.note(line.place, f"repo {name}: is taken from {base or mirrors or links}")
-    addresses = (base,) if base else ()
-    for address in (*addresses, mirrors, links):
-        if address and not _URL.fullmatch(address):
+    found = (base,) if base else ()
+    for address in (*found, mirrors, links):
+        if address and not addresses.is_url(address, *URL_SCHEMES):
             hint = (
                 "the file is a template: fill it in first" if "${" in address else "give https:// or file://"
             )
@@ -126,12 +128,19 @@ def _repository(
                 f"give one of {ARCHITECTURE}; $basearch stands for that",
             )
             return None
+    proxy = str(line.get("proxy", "") or "")
+    if proxy and not addresses.is_url(proxy if "://" in proxy else f"http://{proxy}", *_PROXIES):
+        ks.findings.error(
+            line.place,
+            f"{line.name} {name} --proxy: not the address of a proxy",
+            "such as --proxy=http://proxy.example:3128",
+        )
     return Repository(
         name=name,
-        baseurl=addresses,
+        baseurl=found,
         mirrorlist=mirrors or None,
         metalink=links or None,
-        proxy=str(line.get("proxy", "")) or None,
+        proxy=proxy or None,
         verify_tls=not line.get("noverifyssl", False),
         place=line.place,
     )

@@ -126,9 +126,15 @@ def test_script_that_wants_no_network_is_not(tmp_path: Path, body: str) -> None:
 
 
 def test_pre_that_asks_for_a_block_device_is_warned_about(tmp_path: Path) -> None:
-    _, findings = plan_text(tmp_path, f"{GOOD}%pre\nif [ -b /dev/vda ]; then true; fi\n%end\n")
+    _, findings = plan_text(tmp_path, f"{GOOD}%pre\nfind /dev -maxdepth 1 -type b\n%end\n")
 
     assert "the disk of a build is a file" in findings.warnings[0].message
+
+
+def test_pre_whose_question_is_answered_is_not(tmp_path: Path) -> None:
+    _, findings = plan_text(tmp_path, f"{GOOD}%pre\nif [ -b /dev/vda ]; then true; fi\n%end\n")
+
+    assert not findings.warnings
 
 
 CORE = {

@@ -282,6 +282,23 @@ MISTAKES = {
     "keymap": ("keyboard ../us", "keyboard"),
     "zone": ("timezone ../../etc/passwd", "timezone"),
     "time server": ("timesource --ntp-server='a b'", "timesource"),
+    "home of all": ("user --name=a --homedir=/", "user --homedir=/"),
+    "home of the kernel": ("user --name=a --homedir=/proc/a", "user --homedir=/proc/a"),
+    "device to trust": ("firewall --trust='a b'", "firewall"),
+    "service's name": ("firewall --service='a b'", "firewall"),
+    "GRUB's hash": ("bootloader --iscrypted --password=grub.pbkdf2.sha512.1000.zz", "bootloader --iscrypted"),
+    "host of a repository": ("repo --name=y --baseurl=https:///path", "repo"),
+    "port of a repository": ("repo --name=y --mirrorlist=https://m.example:99999/", "repo"),
+    "proxy": ("repo --name=y --baseurl=https://m.example/ --proxy=nonsense://", "repo y --proxy"),
+    "port of a proxy": ("url --url=https://m.example/ --proxy=http://p:99999", "url url --proxy"),
+    "mount option of btrfs": (
+        "part /data --fstype=ext4 --size=9 --fsoptions=subvol=x",
+        "part --fsoptions=subvol=x",
+    ),
+    "mount option of vfat": (
+        "part /data --fstype=xfs --size=900 --fsoptions=umask=077",
+        "part --fsoptions=umask=077",
+    ),
     "unit": ("services --enabled='a;b'", "services"),
     "port": ("firewall --port=High", "firewall"),
     "port number": ("firewall --port=70000:tcp", "firewall"),
@@ -332,6 +349,9 @@ DOUBTFUL = {
     "a modifier": "lang de_DE@latin",
     "a keymap": "keyboard uss",
     "a variant of a keymap": "keyboard --vckeymap=de-foo",
+    "a language of packages": "%packages --inst-langs=en:qq\n%end",
+    "a service both ways": "services --enabled=sshd --disabled=sshd",
+    "the address of a network": "network --bootproto=static --ip=192.0.2.255 --netmask=255.255.255.0",
     "a newer variant": "keyboard --vckeymap=de --xlayouts='de (newest)'",
 }
 

@@ -145,8 +145,8 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("bootloader", "--location"): ("bootloader", "bootloader --location=none"),
     ("bootloader", "--password"): ("bootloader", "bootloader --password=x"),
     ("bootloader", "--iscrypted"): (
-        "bootloader --password=grub.pbkdf2.sha512.1.a.b",
-        "bootloader --password=grub.pbkdf2.sha512.1.a.b --iscrypted",
+        "bootloader --password=grub.pbkdf2.sha512.1.0a.0b",
+        "bootloader --password=grub.pbkdf2.sha512.1.0a.0b --iscrypted",
     ),
     ("bootloader", "--disabled"): ("bootloader", "bootloader --disabled"),
     ("clearpart", "--disklabel"): (

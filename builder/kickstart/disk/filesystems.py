@@ -33,8 +33,9 @@ class FileSystemKind:
     host that write it. In a guest `package` has its tools, and of them `grown_by` grows it while it is
     mounted; `is_checked` says whether it is checked at boot. `grub` is the module of GRUB that reads it,
     where every GRUB of ours does not have it anyway; `dracut` the module of dracut that finds a root on it,
-    where its driver is not enough. `has_labels`: it keeps owners and labels, so that a root may be on it.
-    `by_dib`: diskimage-builder makes it. `is_named`: --fstype takes it.
+    where its driver is not enough. `mounted`: mount options that it alone, or few, know. `has_labels`: it
+    keeps owners and labels, so that a root may be on it. `by_dib`: diskimage-builder makes it. `is_named`:
+    --fstype takes it.
     """
 
     module: str | None = None
@@ -49,6 +50,7 @@ class FileSystemKind:
     is_checked: bool = True
     grub: str | None = None
     dracut: str | None = None
+    mounted: tuple[str, ...] = ()
     has_labels: bool = True
     by_dib: bool = True
     is_named: bool = True
@@ -159,13 +161,30 @@ def _refuse_btrfs(given: str | None) -> Iterator[Refusal]:
 
 
 # Of FAT32 the sectors are counted in 32 bits.
-_EXT = FileSystemKind(module="ext", label=16, refuse=_refuse_ext, package="e2fsprogs", grown_by="resize2fs")
+_EXT = FileSystemKind(
+    module="ext",
+    label=16,
+    refuse=_refuse_ext,
+    package="e2fsprogs",
+    grown_by="resize2fs",
+    mounted=(
+        "barrier",
+        "commit",
+        "data",
+        "delalloc",
+        "dioread_nolock",
+        "errors",
+        "journal_checksum",
+        "stripe",
+    ),
+)
 _FAT = FileSystemKind(
     module="vfat",
     label=11,
     most=2 * TIB // MIB - 1,
     refuse=_refuse_vfat,
     tools=("mkfs.vfat", "mcopy"),
+    mounted=("codepage", "dmask", "fmask", "gid", "iocharset", "shortname", "uid", "umask", "utf8"),
     has_labels=False,
 )
 
@@ -185,6 +204,7 @@ KINDS = {
         grown_by="xfs_growfs",
         is_checked=False,
         grub="xfs",
+        mounted=("allocsize", "inode32", "inode64", "largeio", "logbsize", "logbufs", "pquota", "swalloc"),
     ),
     "btrfs": FileSystemKind(
         module="btrfs",
@@ -197,6 +217,10 @@ KINDS = {
         is_checked=False,
         grub="btrfs",
         dracut="btrfs",
+        mounted=(
+            *("autodefrag", "commit", "compress", "compress-force", "degraded", "space_cache", "ssd"),
+            *("subvol", "subvolid"),
+        ),
         by_dib=False,
     ),
     "vfat": _FAT,
@@ -236,6 +260,15 @@ def check(findings: Findings, volume: Volume, command: str) -> None:
             f'{command} --fsoptions="{volume.fsoptions}": a blank would end the field in fstab',
             "write commas",
         )
+    for option in (volume.fsoptions or "").split(","):
+        name = option.partition("=")[0]
+        theirs = [other for other, facts in KINDS.items() if name in facts.mounted]
+        if theirs and volume.fstype not in theirs:
+            findings.error(
+                volume.place,
+                f"{command} --fsoptions={option}: {volume.fstype} has no such mount option, {theirs[0]} has",
+                "leave it out: the file system would not be mounted",
+            )
     for message, hint in kind.refuse(volume.mkfsoptions):
         findings.error(volume.place, f"{what}: {message}", hint)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Self
 
 from builder.kickstart.parsed import Kickstart, ParsedCommand
@@ -28,6 +29,7 @@ LAST_ID = 65533
 UNSET, LOCKED = Password(), Password(locked=True)
 
 # What crypt(5) reads, by its forms; the 13 characters of DES; or what locks an account on purpose.
+_NO_HOME = re.compile(r"/(boot|dev|proc|run|sys)(/|$)")
 _BASE64 = "[./0-9A-Za-z]"
 _HASH = re.compile(
     "|".join(
@@ -279,6 +281,10 @@ def _read_user(ks: Kickstart, line: ParsedCommand, name: str, groups: tuple[str,
             ks.findings.error(
                 line.place, f'user {option}: "{text}" is not an absolute path', f"such as {option}={example}"
             )
+    if home and (PurePosixPath(home) == PurePosixPath("/") or _NO_HOME.match(home)):
+        ks.findings.error(
+            line.place, f"user --homedir={home}: belongs to the system", f"such as --homedir=/home/{name}"
+        )
     if re.search(r"[:\n]", gecos):
         ks.findings.error(line.place, "user --gecos: a colon ends the field", "leave the colon out")
     return User(

@@ -220,6 +220,8 @@ def _read_ipv4(ks: Kickstart, line: ParsedCommand, *, static: bool) -> tuple[str
                 line.place, f"network --ip={text}/{bits}: the prefix does not fit", "give --ip and --netmask"
             )
         prefix = given
+    if ip is not None and prefix is not None and addresses.is_no_hosts(ip, prefix):
+        ks.findings.warn(line.place, f"network --ip={ip}: is the address of a network, not of a host")
     if not static:
         ks.findings.warn(line.place, "network --ip: without --bootproto=static the address is not used")
     elif not netmask and not slash:

@@ -14,7 +14,7 @@ from pykickstart.constants import SELINUX_DISABLED, SELINUX_PERMISSIVE
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Setting
-from builder.kickstart.values import PORT
+from builder.kickstart.values import DEVICE, PORT, SERVICE, fits
 
 # update-ca-trust(8).
 _ANCHORS = "/etc/pki/ca-trust/source/anchors"
@@ -137,6 +137,11 @@ def _read_firewall(ks: Kickstart) -> Firewall | None:
             )
         else:
             ports.append(port)
+    for option, key in (("--service", "services"), ("--remove-service", "remove_services")):
+        for name in line.get(key, ()):
+            fits(ks, line, SERVICE, str(name), f"a service of firewalld for {option}")
+    for name in line.get("trusts", ()):
+        fits(ks, line, DEVICE, str(name), "the name of a device")
     # Syntaxes before F10 put --ssh and the like among the ports; they say so as NAME:tcp.
     known = [port for port in ports if port.partition(":")[0] not in _FIREWALL_SERVICES.values()]
     return Firewall(

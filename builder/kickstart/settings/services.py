@@ -70,6 +70,9 @@ def _read_services(ks: Kickstart) -> tuple[tuple[str, ...], tuple[str, ...], Pla
     for key in ("enabled", "disabled"):
         names = tuple(dict.fromkeys(str(name) for name in line.get(key, ())))
         lists.append(tuple(name for name in names if fits(ks, line, UNIT, name, "the name of a unit")))
+    for name in lists[0]:
+        if name in lists[1]:
+            ks.findings.warn(line.place, f"services: {name} is disabled, and then enabled")
     return lists[0], lists[1], line.place
 
 
