@@ -604,3 +604,26 @@ def test_node_of_a_kernel_without_device_mapper_proves_nothing(tmp_path: Path) -
         there.bind(str(tmp_path / "node"))
         assert volumes.why_no_device_mapper(str(tmp_path / "node")) == "no such device or address"
     assert volumes.why_no_device_mapper(os.devnull) is None
+
+
+def test_a_switch_in_user_space_needs_the_address_on_a_bridge_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "br-out").mkdir()
+    (tmp_path / "br-out/tun_flags").touch()
+    name = {"192.0.2.1": "eth0", "192.0.2.2": "br-out", "127.0.0.1": "lo", "192.0.2.9": None}
+    found = {}
+    for address, device in name.items():
+        with pytest.MonkeyPatch.context() as patching:
+            patching.setattr(host, "device_of", lambda _, device=device: device)
+            found[address] = host.find_tunnel_fault("netdev", address, str(tmp_path))
+            assert host.find_tunnel_fault("system", address, str(tmp_path)) is None
+
+    assert found.pop("192.0.2.1") == (
+        "the kernel has no module openvswitch, and 192.0.2.1 is on eth0, no bridge of Open vSwitch: "
+        "instances do not reach those of other hosts"
+    )
+    assert set(found.values()) == {None}
+
+
+def test_device_of_an_address_is_asked_of_the_kernel() -> None:
+    assert host.device_of("127.0.0.1") == "lo"
+    assert host.device_of("192.0.2.77") is None

@@ -52,7 +52,8 @@ class Run:
         if init.name != "systemd":
             raise AccessError("systemd does not run here, which today's services need")
         wish = self._wish()
-        made = plan.make_plan(catalogue, host.look(catalogue, init), wish)
+        here = host.look(catalogue, init)
+        made = plan.make_plan(catalogue, here, wish)
         if options.undo:
             left = before.read(wish.record), secrets.read(wish.passwords)
             return self._undo(undo.make_plan(made, wish, *left), init)
@@ -63,6 +64,13 @@ class Run:
         with _Alone(options.output):
             passwords = secrets.read(options.passwords)
             host.check_files(made, passwords)
+            fault = (
+                host.find_tunnel_fault(here.datapath, wish.address)
+                if plan.NETWORKS in made.projects
+                else None
+            )
+            if fault:
+                self.console.warn(fault)
             if options.role == plan.COMPUTE:
                 secrets.need(options.passwords, made.secrets, passwords, options.join)
             return self._do(made, Acting(init, passwords, options.role == plan.CONTROLLER, self.stop))

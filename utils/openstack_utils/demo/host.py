@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What this host has, read before the first step: units, files, the era of its services, its address."""
 
+import fcntl
 import os
 import socket
+import struct
 
 from .. import ini
 from ..db.catalogue import Catalogue, Places
@@ -11,6 +13,7 @@ from ..service.systemd import FOLDERS
 from .plan import RELEASE, InstalledParts
 
 SWITCH = "openvswitch"
+SIOCGIFADDR = 0x8915
 # What the example of swift.conf says is nobody's secret.
 NOT_SECRET = (None, "", "changeme")
 
@@ -77,6 +80,35 @@ def has_kernel_switch():
         except OSError:
             continue
     return False
+
+
+def device_of(address):
+    """Return the network device that has an IPv4 address; None where none has it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for _, name in socket.if_nameindex():
+            try:
+                # struct ifreq of netdevice(7): 16 bytes of name, then a sockaddr_in.
+                answer = fcntl.ioctl(asking, SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+            except OSError:
+                continue
+            if socket.inet_ntoa(answer[20:24]) == address:
+                return name
+    return None
+
+
+def find_tunnel_fault(datapath, address, devices="/sys/class/net"):
+    """Return why a switch in user space cannot reach other hosts from this address, a sentence; else None.
+
+    It sends tunnels by its own bridges only, each of which is a tun device of this host; tun_flags tells them
+    (Open vSwitch's documentation, "Connecting VMs Using Tunnels (Userspace)").
+    """
+    name = device_of(address) if datapath != "system" else None
+    if name is None or name == "lo" or os.path.exists(os.path.join(devices, name, "tun_flags")):
+        return None
+    return (
+        "the kernel has no module openvswitch, and %s is on %s, no bridge of Open vSwitch: instances do not "
+        "reach those of other hosts" % (address, name)
+    )
 
 
 def check_files(plan, passwords):
