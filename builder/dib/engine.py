@@ -68,7 +68,7 @@ def build_image(
     export_plan(plan, target)
     program = check_host(report, runner)
     states = repomd.read_states(plan)
-    ours = take_fingerprint(plan, options, states)
+    ours = take_fingerprint(plan, target, options, states)
     variables = [(name, slow_digest(value)) for name, value in sorted(_given().items())]
     fingerprint = digest_of(["diskimage-builder", _version(program, runner), elements, variables, ours])
     result = expect(plan, options)

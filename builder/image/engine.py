@@ -42,7 +42,7 @@ def build_image(
     check_host(plan, options)
     options = replace(options, bootstrap=options.bootstrap or not can_write(target, runner))
     states = repomd.read_states(plan)
-    fingerprint = take_fingerprint(plan, options, states)
+    fingerprint = take_fingerprint(plan, target, options, states)
     result = expect(plan, options)
     if is_current(result, fingerprint):
         return result
@@ -55,7 +55,7 @@ def build_image(
         with_epoch(options, states),
         result,
         fingerprint=fingerprint,
-        seed=take_seed(plan, options, states),
+        seed=take_seed(plan, target, options, states),
         states=states,
         report=report,
         runner=runner,

@@ -15,6 +15,7 @@ from builder.image.build import BuildOptions
 from builder.image.packages import repomd
 from builder.kickstart.place import is_place
 from builder.kickstart.plan import Element, Elements, ImagePlan, Repository
+from builder.targets import Target
 
 # The code that decides what comes out: the modules of these folders, and those that stand above all folders.
 BUILDER = Path(builder.__file__).parent
@@ -22,7 +23,7 @@ CODE = (BUILDER / "image", BUILDER / "kickstart", BUILDER / "formats")
 
 
 def take_fingerprint(
-    plan: ImagePlan, options: BuildOptions, states: tuple[repomd.RepositoryState, ...]
+    plan: ImagePlan, target: Target, options: BuildOptions, states: tuple[repomd.RepositoryState, ...]
 ) -> str:
     """Return the digest of all that decides the bytes of an image."""
     # Where a line or a file stands decides nothing; passwords decide by a digest that is slow to guess from.
@@ -36,7 +37,7 @@ def take_fingerprint(
     sources = [(state.name, state.sha256) for state in states]
     return digest_of(
         [
-            *(digest_code(), wanted, sources, elements, environment),
+            *(digest_code(), wanted, facts_of(target), sources, elements, environment),
             *(
                 options.network,
                 options.compat,
@@ -49,12 +50,26 @@ def take_fingerprint(
     )
 
 
-def take_seed(plan: ImagePlan, options: BuildOptions, states: tuple[repomd.RepositoryState, ...]) -> str:
+def facts_of(target: Target) -> list[object]:
+    """Return what of a target decides bytes: how its rpm writes, and what its kernel reads."""
+    return [
+        target.family,
+        target.dist,
+        target.releasever,
+        target.packages,
+        asdict(target.rpm),
+        dict(target.xfs),
+    ]
+
+
+def take_seed(
+    plan: ImagePlan, target: Target, options: BuildOptions, states: tuple[repomd.RepositoryState, ...]
+) -> str:
     """Return what the identifiers of the disk are made from: all that decides the bytes but the scripts.
 
     An image with another %post stays that image: its UUIDs, and the checksums that begin with them, stay too.
     """
-    return take_fingerprint(replace(plan, scripts=(), elements=Elements()), options, states)
+    return take_fingerprint(replace(plan, scripts=(), elements=Elements()), target, options, states)
 
 
 @cache
