@@ -26,6 +26,24 @@ def find(folder: Path, key: str) -> Path | None:
     return _first(folder, key, lambda path: (digest_of_file(path), path))
 
 
+def locate(folder: Path, key: str) -> Path | None:
+    """Return the entry of `key`; nobody has looked into it (`is_whole`)."""
+    return next(iter(sorted(folder.glob(f"{key}-*"))), None)
+
+
+def is_whole(path: Path) -> bool:
+    """Say whether an entry is unharmed, and that it is used; one that is not is removed."""
+    try:
+        whole = path.name.rpartition("-")[2] == digest_of_file(path)
+        if whole:
+            os.utime(path)
+        else:
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return False  # another build has made room
+    return whole
+
+
 def load(folder: Path, key: str) -> bytes | None:
     """Return the content of that entry: the bytes of which the digest is."""
     return _first(folder, key, _read)

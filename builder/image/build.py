@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builder.errors import BuildError, InputError, Problem, RemoteError
-from builder.image.cache.clusters import Clusters
 from builder.image.disk.bootloader import BootableBy
 from builder.image.disk.placement import DiskLayout
 from builder.image.isolation.door import Door
@@ -20,6 +19,10 @@ from builder.report import Report, Step
 from builder.runner import Runner
 from builder.targets import Target
 from builder.timeline import Span
+
+if TYPE_CHECKING:
+    # It brings what compresses, of which an image that is unchanged needs nothing.
+    from builder.image.cache.clusters import Clusters
 
 # Inside, the raw disk: one file of the host's, the only one that may be written.
 DISK = Path("/disk.raw")
@@ -107,7 +110,8 @@ class Build:
     scripts ran, by kernel, `clusters` what compressed the image. `bootstrap` is the archive with the
     target's own rpm, where that installs the packages. `step` is the line of progress of the running stage.
     `memory` has the bytes that the tree may take, where other builds run at the same time.
-    `tree_key` is the key of the installed tree in the cache, where it gets there.
+    `tree_key` is the key of the installed tree in the cache, where it gets there. `digests` are those of
+    finished files that were computed while they were written (`builder.image.manifest.ALGORITHMS`).
     """
 
     plan: ImagePlan
@@ -129,6 +133,7 @@ class Build:
     memory: int | None = None
     bootstrap: Path | None = None
     tree_key: str | None = None
+    digests: dict[Path, tuple[str, ...]] = field(default_factory=dict)
 
     def go_inside(self, door: Door) -> None:
         """Be the build as the inside has it: what it says and asks goes through `door`."""

@@ -38,6 +38,9 @@ from builder.manifest import (
 )
 from builder.sizes import GIB
 
+# Of a finished file.
+ALGORITHMS = ("md5", "sha512", "sha256")
+
 
 def describe(
     build: Build, paths: Sequence[Path], states: tuple[repomd.RepositoryState, ...]
@@ -48,7 +51,7 @@ def describe(
     assert facts.firmware is not None
     assert facts.os is not None
     packages = sorted(facts.packages, key=lambda one: one.nevra)
-    described = [describe_file(path) for path in paths]
+    described = [describe_file(path, build.digests.get(path)) for path in paths]
     return ImageManifest(
         name=plan.name,
         target=plan.target,
@@ -196,9 +199,13 @@ def _ssh_keys(plan: ImagePlan, facts: Facts) -> tuple[str, ...]:
     return tuple(sorted({*(key.user for key in plan.of(Accounts).ssh_keys), *written}))
 
 
-def describe_file(path: Path) -> ImageFile:
-    """Return what identifies a finished file."""
-    md5, sha512, sha256 = digests_of_file(path, "md5", "sha512", "sha256")
+def describe_file(path: Path, digests: Sequence[str] | None = None) -> ImageFile:
+    """Return what identifies a finished file.
+
+    Args:
+        digests: by ALGORITHMS; None: they are computed.
+    """
+    md5, sha512, sha256 = digests or digests_of_file(path, *ALGORITHMS)
     return ImageFile(path=path.name, size=path.stat().st_size, sha256=sha256, sha512=sha512, md5=md5)
 
 

@@ -150,27 +150,39 @@ def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...], turn: 
     if not recalled:
         build.tree_key = _choose(build, choice, rooms[Room.ONLINE])
     build.memory = turn.install(build.tree_key, build.facts.installed_size)
-    kept = trees.find(build.tree_key)
+    kept = trees.locate(build.tree_key)
     if recalled and kept is None:
-        # Damaged, or gone meanwhile: the packages have to be there after all.
+        # Gone meanwhile: the packages have to be there after all.
         build.facts = Facts()
         _choose(build, choice, rooms[Room.ONLINE])
     if build.options.formats == ("qcow2",) and not build.options.keep:
         # Nobody else wants to see the whole disk.
         build.clusters = convert.know_clusters(build)
-    chosen = build.facts
-    try:
-        _make_image(build, kept, turn, rooms)
-    except Damaged as error:
-        assert build.clusters is not None
-        build.report.verbose(f"note: {error.message}: the disk is made again")
-        build.clusters.forget_promises()
-        build.facts = chosen
-        for path in (build.disk, *build.finished.glob("*")):
-            path.unlink(missing_ok=True)
-        _make_image(build, trees.find(build.tree_key), turn, rooms)
+    while True:
+        chosen = build.facts
+        try:
+            _make_image(build, kept, turn, rooms)
+            break
+        except Damaged as error:
+            assert build.clusters is not None
+            build.report.verbose(f"note: {error.message}: the disk is made again")
+            build.clusters.forget_promises()
+            build.facts, kept = chosen, trees.locate(build.tree_key)
+            _remove_half_made(build)
+        except trees.Harmed as error:
+            build.report.verbose(f"note: {error.message}: the packages are installed again")
+            build.facts, kept = chosen, None
+            _remove_half_made(build)
+            if recalled:
+                build.facts = Facts()
+                _choose(build, choice, rooms[Room.ONLINE])
     if before:
         _note(build, before, at=0)
+
+
+def _remove_half_made(build: Build) -> None:
+    for path in (build.disk, build.work / tree.SAVED.name, *build.finished.glob("*")):
+        path.unlink(missing_ok=True)
 
 
 def _make_image(
@@ -183,6 +195,7 @@ def _make_image(
 
     Raises:
         Damaged: a cluster that the inside has left out is not there any more.
+        trees.Harmed: the kept tree is damaged.
     """
     files = (build.disk, build.work / tree.SAVED.name) if build.options.keep else (build.disk,)
     try:
@@ -190,7 +203,7 @@ def _make_image(
             facts = _run_inside(build, Room.OFFLINE, rooms[Room.OFFLINE], tree_offer, turn, files)
     finally:
         if build.clusters:
-            build.clusters.give_up_guessing()
+            build.clusters.end_guessing()
     build.facts = unpack(facts, Facts)
     _run_group(build, rooms[Room.HOST])
 
@@ -317,7 +330,8 @@ def requests_of(build: Build, offer: trees.Offer, turn: Turn) -> dict[str, Reque
     """Return what the inside may ask for."""
     found = initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests
     if build.clusters:
-        found |= {"clusters": build.clusters.take, "known clusters": build.clusters.tell}
+        clusters = build.clusters
+        found |= {"clusters": clusters.take, "known clusters": clusters.tell, "so far": clusters.count}
     share = found["share"]
 
     def share_what_is_kept(text: str, content: bytes) -> bytes:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from builder import tools
+from builder.digesting import Digests
 from builder.errors import BuildError
+from builder.files import digests_of_file
 from builder.image.disk import qcow2
 from builder.runner import Runner
 from builder.sizes import KIB, MIB
@@ -110,6 +112,24 @@ def test_equal_disks_give_equal_bytes(tmp_path: Path, raw: Path) -> None:
         qcow2.convert(raw, image)
 
     assert difference(images[0], images[1]) == ""
+
+
+@pytest.mark.parametrize(("format", "kind"), FORMATS)
+@pytest.mark.parametrize("most", [qcow2.MOST_HELD, MIB], ids=["all fits into memory", "not all fits"])
+def test_who_wants_its_bytes_gets_all_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raw: Path, format: qcow2.Format, kind: str, most: int
+) -> None:
+    monkeypatch.setattr(qcow2, "MOST_HELD", most)
+    plain, image = tmp_path / "plain.qcow2", tmp_path / "image.qcow2"
+    qcow2.convert(raw, plain, format=format)
+
+    with Digests("md5", "sha256") as digests:
+        told = qcow2.convert(raw, image, format=format, written=digests.feed)
+        found = digests.end()
+
+    assert difference(image, plain) == ""
+    assert told == (most != MIB)
+    assert (found == digests_of_file(image, "md5", "sha256")) == told
 
 
 def test_an_empty_disk(tmp_path: Path, runner: Runner) -> None:

@@ -18,7 +18,7 @@ LAYERS = (
     ("errors", "folders", "masking", "sizes", "repofile", "choices"),
     ("calls", "destination", "limits"),
     ("lifetime", "seccomp"),
-    ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
+    ("schema", "formats", "report", "files", "memory", "digesting", "ordered", "pipes", "places", "zstd"),
     ("entries", "tools", "manifest", "page", "releases", "timeline"),
     ("versions",),
     ("runner", "http", "outliving"),

@@ -46,7 +46,7 @@ _NAME = hashlib.sha256().digest_size
 _GIVEN = struct.Struct(">Q32s")
 
 
-# nice(2) of the threads that guess.
+# What is added to the nice(2) of the threads that guess.
 _NICE = 10
 
 
@@ -121,17 +121,21 @@ class Clusters:
         known = frozenset(self._known)
         self._guesses.begin(clusters, known, folder)
 
-    def give_up_guessing(self) -> None:
-        """End what `guess` began."""
-        self._guesses.end()
-
-    @property
-    def promised(self) -> frozenset[bytes]:
-        """The sha256 of each cluster that the inside need not write."""
+    def end_guessing(self) -> None:
+        """End what `guess` began, and know what came of it."""
         for name, place in self._guesses.end().items():
             self._known.setdefault(name, place)
             self._promised.add(name)
+
+    @property
+    def promised(self) -> frozenset[bytes]:
+        """The sha256 of each cluster that the inside need not write; guessing ends."""
+        self.end_guessing()
         return frozenset(self._promised)
+
+    def count(self, _: str, __: bytes) -> bytes:
+        """Tell the inside how much is promised so far (`Request`)."""
+        return b"%d" % (len(self._promised) + self._guesses.count)
 
     def tell(self, _: str, __: bytes) -> bytes:
         """Tell the inside what is promised (`Request`)."""
@@ -179,6 +183,10 @@ class Clusters:
         if hashlib.sha256(packed).digest() != digest:
             raise Damaged("the image that is replaced was changed while another one was built")
         return name + digest, packed
+
+    def length(self, number: int) -> int:
+        """Return how many bytes `copy` will return."""
+        return self._known[self.given[number]][2]
 
     def compress(self, data: bytes) -> tuple[bytes, bytes]:
         """Return the digests of a cluster and of what it is compressed to, and that."""
@@ -233,6 +241,11 @@ class _Guesses:
         found, self._found = self._found, {}
         return found
 
+    @property
+    def count(self) -> int:
+        """How much was compressed so far."""
+        return len(self._found)
+
     def close(self) -> None:
         """Give the file up."""
         self.end()
@@ -267,8 +280,9 @@ class _Guesses:
 
 def _stand_back() -> None:
     """Let this thread have only what the processors have to spare: in Linux each has a value of its own."""
+    thread = threading.get_native_id()
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)
 
 
 def _state(info: os.stat_result) -> bytes:

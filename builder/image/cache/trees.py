@@ -2,7 +2,8 @@
 """Installed trees, each as one archive: a build with the packages and settings of an earlier one unpacks it.
 
 Kept right after dnf's transaction, before anything of a kickstart has run, and only once in a build: what a
-script does later does not get in. The outside digests it then, and again before each use.
+script does later does not get in. The outside digests it then, and again at each use: beside the unpacking,
+before anything else begins.
 
 An archive, not a folder that an overlay shows: a tmpfs filled from it is as good as one that was installed
 into (hard links, folders that can be renamed, labels, room that runs out), on every kernel, and one digest
@@ -81,6 +82,10 @@ def key_of(build: Build) -> str | None:
     )
 
 
+class Harmed(BuildError):
+    """The kept tree does not have its digest any more."""
+
+
 def has(key: str | None) -> bool:
     """Say whether there is an archive of that key; what is in it is not looked at."""
     return key is not None and any(cache_folder("trees").glob(f"{key}-*"))
@@ -88,10 +93,20 @@ def has(key: str | None) -> bool:
 
 def find(key: str | None) -> Path | None:
     """Return the archive of that key, its digest compared; None where there is none."""
-    entry = entries.find(cache_folder("trees"), key) if key else None
+    return _handed_over(entries.find(cache_folder("trees"), key) if key else None)
+
+
+def locate(key: str | None) -> Path | None:
+    """Return the archive of that key; its digest is compared while it is used (`offer`)."""
+    return _handed_over(entries.locate(cache_folder("trees"), key) if key else None)
+
+
+def _handed_over(entry: Path | None) -> Path | None:
     if entry:
-        idmap.hand_over(entry)
-    return entry
+        with contextlib.suppress(FileNotFoundError):
+            idmap.hand_over(entry)
+            return entry
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,9 +126,22 @@ NOTHING = Offer(requests={}, finish=lambda: None)
 
 @contextlib.contextmanager
 def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
-    """Yield what the inside is to get: the archive `entry`, or a file to make one in, where it has a key."""
+    """Yield what the inside is to get: the archive `entry`, or a file to make one in, where it has a key.
+
+    Raises:
+        Harmed: the inside has unpacked `entry`, and it does not have its digest.
+    """
     if entry is not None:
-        yield replace(NOTHING, binds=(Bind(source=entry, target=os.fspath(KEPT)),))
+        with ThreadPoolExecutor(1) as pool:
+            whole = pool.submit(entries.is_whole, entry)
+
+            def check(_: str, __: bytes) -> bytes:
+                if not whole.result():
+                    raise Harmed("the kept tree is damaged")
+                return b""
+
+            bind = Bind(source=entry, target=os.fspath(KEPT))
+            yield replace(NOTHING, binds=(bind,), requests={"kept tree": check})
         return
     key, folder = build.tree_key, cache_folder("trees")
     # The disk and the qcow2 need room as well, and more than a cache does.
@@ -154,10 +182,16 @@ def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
 
 
 def unpack_kept(build: Build) -> bool:
-    """Fill the empty tree from the archive, inside; say whether there is one."""
+    """Fill the empty tree from the archive, inside; say whether there is one.
+
+    The outside ends the build here if the archive is damaged, whatever became of unpacking it.
+    """
     if not KEPT.exists():
         return False
-    unpack_archive(build, KEPT, TREE)
+    try:
+        unpack_archive(build, KEPT, TREE)
+    finally:
+        build.ask("kept tree", "")
     for message in _read_note().warnings:
         build.warn(message)
     return True

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from builder import conversion
+from builder.digesting import Digests
 from builder.image.build import Build
 from builder.image.cache.clusters import Clusters
 from builder.image.disk import compressed, qcow2
 from builder.image.finished import file_names
+from builder.image.manifest import ALGORITHMS
 from builder.manifest import COMPRESSED
 
 
@@ -58,13 +60,17 @@ def _format(build: Build) -> qcow2.Format:
 def _write_qcow2(build: Build, path: Path) -> None:
     """Write it; clusters that the image to be replaced, or a sibling, has too are copied from there."""
     build.clusters = build.clusters or know_clusters(build)
-    qcow2.convert(
-        build.disk,
-        path,
-        format=_format(build),
-        compressor=build.clusters,
-        progress=_progress(build, "qcow2"),
-    )
+    with Digests(*ALGORITHMS) as digests:
+        in_order = qcow2.convert(
+            build.disk,
+            path,
+            format=_format(build),
+            compressor=build.clusters,
+            progress=_progress(build, "qcow2"),
+            written=digests.feed,
+        )
+        if in_order:
+            build.digests[path] = digests.end()
     qcow2.check(path, runner=build.runner)
 
 

@@ -50,9 +50,8 @@ def run(build: Build) -> str:
             sources[mount.mountpoint] = tree.below(sources, mount.mountpoint)
     SCRATCH.mkdir()
     pieces: list[Piece] = []
-    # Where no cluster can be known, what a writer writes at once costs less.
-    borrows = build.clusters is not None and build.clusters.may_promise
-    if build.clusters and borrows:
+    used = sum(usage.bytes for usage in content.values())
+    if build.clusters and _are_many_known(build, used // build.clusters.cluster):
         tops = [sources[one.mountpoint] for one in placed.mounts if one.placed.fstype == "ext4"]
         with borrowed.foreseeing(folders, tops, build.clusters.cluster, SCRATCH) as foreseen:
             _write(build, placed, sources, folders, pieces)
@@ -62,8 +61,14 @@ def run(build: Build) -> str:
     else:
         _write(build, placed, sources, folders, None)
     build.facts.os = manifest.read_os_release(tree.path("/"))
-    used = sum(usage.bytes for usage in content.values())
     return f"{placed.size >> 20} MiB, {used / 1e6:.0f} MB used"
+
+
+def _are_many_known(build: Build, clusters: int) -> bool:
+    """Say whether enough of the disk's clusters are known: else what a writer writes at once costs less."""
+    if build.clusters is None or not build.clusters.may_promise:
+        return False
+    return int(build.ask("so far", "")) > clusters // 4
 
 
 def _write(
