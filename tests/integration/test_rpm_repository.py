@@ -121,19 +121,28 @@ def test_folder_of_folders_gives_a_repository_a_target(built: Path, home: Path) 
     assert [row["changed"] for row in json.loads(again.stdout)] == [False, False]
 
 
+# list() of each: with Python 3.13 a loop over one ends by SIGSEGV, which dnf of Debian 13 does (libcomps 0.1.21).
+GROUPS = """\
+import sys, dnf
+base = dnf.Base()
+base.conf.installroot = base.conf.cachedir = base.conf.logdir = sys.argv[1]
+base.repos.add_new_repo("mine", base.conf, baseurl=[sys.argv[2]])
+base.fill_sack(load_system_repo=False)
+base.read_comps(arch_filter=True)
+for group in list(base.comps._i.groups):
+    print(group.id, group.name, *(one.name for one in list(group.packages)), sep="; ")
+"""
+
+
 @pytest.mark.skipif(shutil.which("dnf") is None, reason="dnf is not installed")
 def test_dnf_knows_the_group(built: Path, tmp_path: Path) -> None:
     builder("repo", built / "el9", cwd=built)
     url = (built / "el9" / "repo").as_uri()
 
-    dnf = ["dnf", "-y", f"--installroot={tmp_path}/root", "--releasever=9", "--setopt=plugins=0",
-           f"--repofrompath=mine,{url}", "--repo=mine", "--nogpgcheck"]  # fmt: skip
-    done = subprocess.run(
-        [*dnf, "group", "info", "openstack-utils"], capture_output=True, text=True, check=False
-    )
+    argv = ["/usr/bin/python3", "-c", GROUPS, tmp_path, url]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
 
-    assert "Group: OpenStack utilities" in done.stdout, done.stderr
-    assert "openstack-utils" in done.stdout.split("Default Packages:")[1]
+    assert done.stdout == "openstack-utils; OpenStack utilities; openstack-utils\n", done.stderr
 
 
 def new_key(folder: Path, name: str, *, passphrase: str = "") -> Path:

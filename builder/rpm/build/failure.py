@@ -102,7 +102,8 @@ def explain_failure(
             if not line.startswith(" "):
                 break
             reason += f" {line.strip()}"
-    reason = re.sub(r"BUILDROOT/[^/\s]+", "", reason)
+    # Since rpm 4.20 it lies in the package's own folder: BUILD/NAME-VERSION-build/BUILDROOT.
+    reason = re.sub(r"\S+-build/BUILDROOT(?=/)|BUILDROOT/[^/\s]+", "", reason)
     project = find_project(package)
     made = f", made from {show_path(project)}," if project else ","
     full = os.strerror(errno.ENOSPC) in text
