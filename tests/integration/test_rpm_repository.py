@@ -121,7 +121,7 @@ def test_folder_of_folders_gives_a_repository_a_target(built: Path, home: Path) 
     assert [row["changed"] for row in json.loads(again.stdout)] == [False, False]
 
 
-# list() of each: with Python 3.13 a loop over one of libcomps 0.1.21 ends by SIGSEGV, as `dnf group` of Debian 13.
+# list() of each: a loop over one of libcomps 0.1.21 ends by SIGSEGV, as `dnf group` of Debian 13 does.
 GROUPS = """\
 import sys, dnf
 base = dnf.Base()
