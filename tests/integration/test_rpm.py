@@ -127,7 +127,9 @@ def test_digests_are_right_and_the_manifest_has_them(built: Path, target: str) -
         reported = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout
         assert reported.split()[0] == artifact["sha256"]
         assert path.stat().st_size == artifact["size"]
-        checked = subprocess.run(["rpm", "-K", path], capture_output=True, text=True, check=True)
+        # Where rpm wants signatures (Fedora 45), as elsewhere.
+        argv = ["rpmkeys", "--define", "_pkgverify_level digest", "-K", path]
+        checked = subprocess.run(argv, capture_output=True, text=True, check=True)
         assert "digests" in checked.stdout
 
 
@@ -141,6 +143,7 @@ def test_installed_command_works(built: Path, tmp_path: Path) -> None:
         "/rpmdb",
         "-i",
         "--nodeps",
+        "--nosignature",
         str(the_rpm(built, "fixture-12")),
     ]
     if os.geteuid() != 0:

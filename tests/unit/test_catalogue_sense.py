@@ -116,3 +116,19 @@ def test_a_failed_build_names_the_spec_and_what_it_is_made_from(name: str, expec
 
     assert error.message.endswith("file(s) found: /usr/bin/x")
     assert (error.hint or "").replace(f"{SOURCE}/", "") == f"see {expected}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/build/root/openstack-utils-1-1.x86_64/usr/bin/absent", id="before rpm 4.20"),
+        pytest.param("/build/BUILD/openstack-utils-1-build/BUILDROOT/usr/bin/absent", id="since rpm 4.20"),
+    ],
+)
+def test_the_folder_of_a_build_is_left_out_of_messages(path: str) -> None:
+    (package,) = find_packages(SOURCE, ["openstack-utils"])
+    said = f"error: File not found: {path}\n"
+
+    error = explain_failure(package, find_target("fixture-12"), said, buildroot="/build/root", log=None)
+
+    assert error.message.endswith(": File not found: /usr/bin/absent")
