@@ -33,7 +33,14 @@ def plan_bootloader(ks: Kickstart, family: TargetFamily, kdump: Kdump | None) ->
     location = "mbr"
     if "--location" in line.options:
         location = str(line.get("location", "mbr"))
-        location = "partition" if location == "boot" else location
+        if location in ("boot", "partition"):
+            # Their authors spare another system's first sectors, and an image has none.
+            ks.findings.warn(
+                line.place,
+                f"bootloader --location={location}: GRUB goes where --location=mbr has it, "
+                "as a file system has no room for it",
+            )
+            location = "mbr"
     timeout = line.get("timeout")
     if timeout is not None and int(timeout) < -1:
         ks.findings.error(line.place, f"bootloader --timeout={timeout}: not seconds", "-1 waits for ever")

@@ -73,7 +73,7 @@ class Password:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bootloader:
-    """The `bootloader` line. location: mbr, none, partition."""
+    """The `bootloader` line. location: mbr or none."""
 
     location: str = "mbr"
     append: str = ""

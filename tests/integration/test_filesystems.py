@@ -313,9 +313,10 @@ def test_wrong_mkfsoptions_are_found_before_anything_is_built(
             DiskFile(file=tmp_path / "disk", runner=runner, epoch=0, work=tmp_path), placed_layout
         )
 
-    assert said in caught.value.message
-    assert "/data" in caught.value.message
-    assert options in (caught.value.hint or "")
+    (problem,) = caught.value.problems
+    assert said in problem.message
+    assert "/data" in problem.message
+    assert options in (problem.hint or "")
 
 
 def test_good_mkfsoptions_pass_the_rehearsal(tmp_path: Path, runner: Runner) -> None:

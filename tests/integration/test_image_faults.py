@@ -417,6 +417,18 @@ def test_a_disk_too_small_for_the_packages_is_reported_before_anything_is_fetche
     assert "fetch" not in done.stderr
 
 
+def test_options_that_mkfs_does_not_take_are_reported_with_their_line_before_anything_is_fetched(
+    bench: Bench,
+) -> None:
+    text = kickstart().replace("part / --fstype=ext4", 'part / --fstype=ext4 --mkfsoptions="-O nonsense"')
+
+    done = bench.build(text, ok=False)
+
+    assert done.returncode == 2
+    assert re.search(r"error: \S*test.ks:\d+: /: mke2fs failed .*nonsense", done.stderr), done.stderr
+    assert "fetch" not in done.stderr
+
+
 ACCOUNTS = {
     "uid of a package's user": (
         "user --name=a --uid=421",

@@ -287,10 +287,6 @@ MISTAKES = {
         "part pv.1 --size=900\nvolgroup vg pv.1\nlogvol / --vgname=vg --name=root --size=500 --fstype=xfs\n",
         "test.ks:3: /boot is on LVM",
     ),
-    "boot loader in a partition": (
-        "bootloader --location=partition\npart / --fstype=ext4 --size=9\n",
-        "test.ks:1: bootloader --location=partition: GRUB cannot be embedded",
-    ),
     "table of another machine": (
         "clearpart --all --disklabel=dasd\npart / --fstype=ext4 --size=9\n",
         "test.ks:1: clearpart --disklabel=dasd: is not supported",
@@ -396,6 +392,18 @@ def test_a_label_for_what_has_none_is_told_and_dropped(tmp_path: Path, line: str
         f'warning: test.ks:2: part {kind} --label="{line.rpartition("=")[2]}": {kind} has no label'
     ]
     assert {part.label for part in plan.disk.partitions} == {None}
+
+
+@pytest.mark.parametrize("where", ["boot", "partition"])
+def test_a_boot_loader_for_a_partition_goes_where_there_is_room(tmp_path: Path, where: str) -> None:
+    plan, findings = plan_disk(
+        tmp_path,
+        f"bootloader --location={where}\npart biosboot --size=1\npart / --fstype=ext4 --size=900\n",
+    )
+
+    assert not findings.errors, reported(findings, tmp_path)
+    assert findings.warnings[0].message.startswith(f"bootloader --location={where}: GRUB goes where")
+    assert (plan.bootloader.location, plan.firmware) == ("mbr", ("bios",))
 
 
 def test_a_disk_of_two_tebibytes_fits_an_msdos_table_to_the_last(tmp_path: Path) -> None:

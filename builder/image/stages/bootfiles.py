@@ -16,8 +16,6 @@ from builder.image.build import Build
 from builder.image.disk import bootloader, layout, table
 from builder.image.disk.bootloader import BootableBy, changes
 from builder.image.disk.bootloader.changes import Changes
-from builder.image.disk.filesystems import try_mkfs_options
-from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.isolation import sandbox
 from builder.image.tree import tree
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
@@ -32,8 +30,6 @@ DEFAULTS = "/etc/default/grub"
 def run(build: Build) -> str:
     """Place the partitions and write the files that know of them."""
     placed = layout.place(build.plan.disk, seed=build.seed, content={})
-    disk = DiskFile(file=build.disk, runner=build.runner, epoch=0, work=build.work, xfs=build.target.xfs)
-    try_mkfs_options(disk, placed)
     build.facts.layout = placed
     tree.write("/etc/fstab", table.fstab(placed))
     kernels = find_kernels()

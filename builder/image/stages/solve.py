@@ -8,6 +8,8 @@ from functools import partial
 from builder.errors import InputError, Problem
 from builder.image.build import Build
 from builder.image.disk import layout
+from builder.image.disk.filesystems import try_mkfs_options
+from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.isolation import sandbox
 from builder.image.packages import dnf
 from builder.image.packages.choice import Choice
@@ -27,10 +29,11 @@ def check(build: Build) -> str:
     """Hold what was chosen against the disk; return what the finished line shows.
 
     Raises:
-        InputError: too small a disk, or packages that it needs are missing.
+        InputError: too small a disk, packages that it needs are missing, or options that mkfs does not take.
     """
     _check_room(build)
     _check_storage(build)
+    _try_options(build)
     return f"{len(build.facts.packages)} packages, {build.facts.installed_size / 1e6:.0f} MB installed"
 
 
@@ -72,3 +75,14 @@ def _check_storage(build: Build) -> None:
     tool = KINDS[root.fstype].package if root else None
     if root is not None and tool is not None and tool not in names:
         build.report.verbose(f"note: / is {root.fstype}, and the image has no {tool}: a guest cannot grow it")
+
+
+def _try_options(build: Build) -> None:
+    """Try --mkfsoptions on empty file systems, before anything is fetched.
+
+    Raises:
+        InputError: with the line.
+    """
+    placed = layout.place(build.plan.disk, seed=build.seed, content={})
+    disk = DiskFile(file=build.disk, runner=build.runner, epoch=0, work=build.work, xfs=build.target.xfs)
+    try_mkfs_options(disk, placed, [volume.place for volume in build.plan.disk.volumes])

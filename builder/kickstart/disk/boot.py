@@ -97,7 +97,7 @@ def check(ks: Kickstart, disk: Disk, bootloader: Bootloader, *, has_root_error: 
                 f"use at least {SMALLEST_ESP} MiB ({ESP_SIZE} recommended)",
             )
     if has_loader(bootloader) and root is not None:
-        _check_loader(ks, disk, bootloader, place)
+        _check_loader(ks, disk, place)
 
 
 def check_room(ks: Kickstart, disk: Disk, bootloader: Bootloader) -> None:
@@ -154,15 +154,8 @@ def _mount_points(disk: Disk) -> Iterator[tuple[Volume, str, Place | None]]:
                 yield volume, mountpoint, place
 
 
-def _check_loader(ks: Kickstart, disk: Disk, bootloader: Bootloader, place: Place | None) -> None:
+def _check_loader(ks: Kickstart, disk: Disk, place: Place | None) -> None:
     kinds = {part.fstype for part in disk.partitions}
-    if bootloader.location == "partition":
-        line = ks.last("bootloader")
-        ks.findings.error(
-            line.place if line is not None else None,
-            "bootloader --location=partition: GRUB cannot be embedded in a file system",
-            "use --location=mbr (with a biosboot partition on gpt) or --location=none",
-        )
     boot = disk.holding("/boot") or disk.holding("/")
     if boot is not None and boot not in disk.partitions:
         ks.findings.error(

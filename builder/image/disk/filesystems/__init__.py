@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
-from builder.errors import CommandFailed, InputError
+from builder.errors import CommandFailed, InputError, Problem
 from builder.image.disk.filesystems.disk import DiskFile, copy_pieces
 from builder.image.disk.placement import DiskLayout, PlacedContent, PlacedVolume, Usage
 from builder.kickstart.disk.filesystems import KINDS, RAW
+from builder.kickstart.place import Place
 from builder.kickstart.plan import Volume
 
 
@@ -109,24 +111,30 @@ def _write_in_pieces(
         os.truncate(disk.file, end)
 
 
-def try_mkfs_options(disk: DiskFile, layout: DiskLayout) -> None:
+def try_mkfs_options(disk: DiskFile, layout: DiskLayout, places: Sequence[Place | None] = ()) -> None:
     """Make the file systems that have --mkfsoptions once, empty, before anything else is done.
 
     Only mkfs knows which options it takes; without this a typing error would come up after everything has
     been installed. Takes some hundredths of a second, and nothing where no options are given.
 
+    Args:
+        places: the lines of `layout`'s volumes, in their order.
+
     Raises:
-        InputError: naming the partition, with what mkfs said.
+        InputError: naming the line and the partition, with what mkfs said.
     """
     scratch = disk.work / "rehearsal"
-    try:
-        for placed in layout.volumes:
-            writer = writer_for(placed.fstype)
-            if placed.mkfsoptions and writer:
-                with scratch.open("wb") as file:
-                    file.truncate(placed.size)
-                writer.write(replace(disk, file=scratch), replace(placed, start=0), {})
-    except CommandFailed as error:
-        raise InputError(error.message, hint=error.hint) from error
-    finally:
-        scratch.unlink(missing_ok=True)
+    for placed, place in zip_longest(layout.volumes, places):
+        writer = writer_for(placed.fstype)
+        if not (placed.mkfsoptions and writer):
+            continue
+        try:
+            with scratch.open("wb") as file:
+                file.truncate(placed.size)
+            writer.write(replace(disk, file=scratch), replace(placed, start=0), {})
+        except CommandFailed as error:
+            where = str(place) if place else None
+            problem = Problem(message=error.message, where=where, hint=error.hint)
+            raise InputError(problems=[problem]) from error
+        finally:
+            scratch.unlink(missing_ok=True)
