@@ -310,6 +310,8 @@ def test_every_unit_is_started_or_has_a_reason_not_to_be(cloud: Machine) -> None
 
 def test_what_no_first_cloud_has_starts_stays_and_stops(cloud: Machine) -> None:
     names = [f"{name}.service" for name in OTHERS]
+    # The pages of spice-html5, which its package recommends, are not in the fixture: the proxy ends without.
+    cloud.write("/usr/share/spice-html5/spice_auto.html", "<title>SPICE</title>\n")
     cloud.run(["systemctl", "start", *names], timeout=300)
     time.sleep(10)
 
