@@ -195,7 +195,9 @@ def test_an_instance_hears_from_neutron_that_its_port_is_plugged(cloud: Machine)
 
 
 # Nova's release notes: what is under way is waited for, 180 s at most. Nothing is.
-@pytest.mark.parametrize("name", ["openstack-nova-compute", "openstack-nova-api"])
+@pytest.mark.parametrize(
+    "name", ["openstack-nova-compute", "openstack-nova-api", "neutron-openvswitch-agent"]
+)
 def test_what_has_nothing_to_do_is_stopped_at_once(name: str, cloud: Machine) -> None:
     unit = f"{name}.service"
 
