@@ -9,6 +9,7 @@ killed run leaves is known by it.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -47,10 +48,9 @@ def _remove(group: Path) -> None:
     # A killed process leaves its group when the kernel has got round to it.
     deadline = time.monotonic() + 5
     while group.exists() and time.monotonic() < deadline:
-        for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+        # Groups go away by themselves meanwhile: os.walk leaves out what it does not find any more.
+        for folder, _, _ in os.walk(group, topdown=False):
             with contextlib.suppress(OSError):
-                folder.rmdir()
-        with contextlib.suppress(OSError):
-            group.rmdir()
+                Path(folder).rmdir()
         if group.exists():
             time.sleep(0.02)
