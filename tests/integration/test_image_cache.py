@@ -10,12 +10,15 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from builder import entries
+from builder.errors import BuildError
+from builder.image.build import Build
 from builder.image.cache.clusters import Clusters
-from builder.image.cache.trees import words_to_pack, words_to_unpack
+from builder.image.cache.trees import Harmed, offer, words_to_pack, words_to_unpack
 from builder.image.disk import borrowed, qcow2
 from builder.image.disk.filesystems.disk import Piece
 from builder.page import read_files
@@ -123,6 +126,27 @@ def test_a_damaged_tree_is_found_and_made_again(warm: Bench) -> None:
 
     assert KEPT not in said
     assert KEPT in warm.build(text("fifth")).stderr
+
+
+@pytest.mark.parametrize(
+    ("harm", "known_as"),
+    [
+        pytest.param(lambda entry: entry.write_bytes(b"another tree"), Harmed, id="damaged"),
+        pytest.param(lambda entry: entry.unlink(), Harmed, id="gone"),
+        pytest.param(lambda _: None, BuildError, id="as it was"),
+    ],
+)
+def test_what_goes_wrong_inside_is_the_trees_fault_where_that_is_harmed(
+    tmp_path: Path, harm: Callable[[Path], object], known_as: type[BuildError]
+) -> None:
+    (tmp_path / "new").write_bytes(b"a tree")
+    entry = entries.keep(tmp_path / "new", tmp_path, "key", files=1)
+    harm(entry)
+
+    with pytest.raises(BuildError) as raised, offer(cast("Build", None), entry):
+        raise BuildError("mount kept.tar: no such file or directory")
+
+    assert raised.type is known_as
 
 
 def test_a_script_before_packages_gets_nothing_into_the_cache(bench: Bench, tmp_path: Path) -> None:

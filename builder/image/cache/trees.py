@@ -129,7 +129,7 @@ def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
     """Yield what the inside is to get: the archive `entry`, or a file to make one in, where it has a key.
 
     Raises:
-        Harmed: the inside has unpacked `entry`, and it does not have its digest.
+        Harmed: `entry` does not have its digest, or is gone. What went wrong inside came of that.
     """
     if entry is not None:
         with ThreadPoolExecutor(1) as pool:
@@ -137,11 +137,17 @@ def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
 
             def check(_: str, __: bytes) -> bytes:
                 if not whole.result():
-                    raise Harmed("the kept tree is damaged")
+                    raise Harmed("the kept tree is damaged, or gone")
                 return b""
 
             bind = Bind(source=entry, target=os.fspath(KEPT))
-            yield replace(NOTHING, binds=(bind,), requests={"kept tree": check})
+            try:
+                yield replace(NOTHING, binds=(bind,), requests={"kept tree": check})
+            except BuildError as error:
+                # It may be removed before the inside has begun: as damaged, or for another build's room.
+                if not (whole.result() and entry.exists()):
+                    raise Harmed("the kept tree is damaged, or gone") from error
+                raise
         return
     key, folder = build.tree_key, cache_folder("trees")
     # The disk and the qcow2 need room as well, and more than a cache does.
