@@ -210,13 +210,14 @@ def test_a_keystone_that_is_starting_is_waited_for(person: Person, proxy: Proxy)
     assert "waiting for up to 30 s" in run.err
 
 
-def test_a_token_that_is_revoked_under_way_is_renewed(person: Person, proxy: Proxy) -> None:
-    proxy.faults.append(Fault(method="POST", path="/v3/users", times=1, status=401, body=b"{}"))
+@pytest.mark.parametrize("times", [1, 2], ids=["revoked", "revoked within its second"])
+def test_a_token_that_is_revoked_under_way_is_renewed(person: Person, proxy: Proxy, times: int) -> None:
+    proxy.faults.append(Fault(method="POST", path="/v3/users", times=times, status=401, body=b"{}"))
 
     run = person.fill("--file", "own.yaml", SERVICE_ENDPOINT=f"{proxy.url}/v3")
 
     assert run.code == 0, run.err
-    assert sum(seen.path == "/v3/auth/tokens" for seen in proxy.seen) == 2
+    assert sum(seen.path == "/v3/auth/tokens" for seen in proxy.seen) == 1 + times
 
 
 def test_interrupted_it_reports_what_is_done(person: Person, proxy: Proxy) -> None:
