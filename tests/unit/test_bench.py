@@ -61,7 +61,8 @@ def test_a_file_that_is_gone_at_the_end_is_in_the_peak_of_the_disk(tmp_path: Pat
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "before").write_bytes(b"x" * 8 * MB)
-    script = f"head -c 20000000 /dev/urandom > {folder}/big; sync {folder}/big; sleep 0.6; rm {folder}/big"
+    # It has all its blocks at once: whenever somebody looks.
+    script = f"fallocate --length 20000000 {folder}/big; sleep 3; rm {folder}/big"
 
     found = measure(["sh", "-c", script], log=tmp_path / "log", folders=[folder])
 
