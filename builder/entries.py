@@ -34,14 +34,9 @@ def locate(folder: Path, key: str) -> Path | None:
 def is_whole(path: Path) -> bool:
     """Say whether an entry is unharmed, and that it is used; one that is not is removed."""
     try:
-        whole = path.name.rpartition("-")[2] == digest_of_file(path)
-        if whole:
-            os.utime(path)
-        else:
-            path.unlink(missing_ok=True)
+        return _settle(path, whole=path.name.rpartition("-")[2] == digest_of_file(path))
     except FileNotFoundError:
         return False  # another build has made room
-    return whole
 
 
 def load(folder: Path, key: str) -> bytes | None:
@@ -54,13 +49,20 @@ def _first(folder: Path, key: str, look: Callable[[Path], tuple[str, Found]]) ->
     for path in sorted(folder.glob(f"{key}-*")):
         try:
             digest, found = look(path)
-            if path.name == f"{key}-{digest}":
-                os.utime(path)
+            if _settle(path, whole=path.name == f"{key}-{digest}"):
                 return found
         except FileNotFoundError:
             continue  # another build has made room
-        path.unlink(missing_ok=True)
     return None
+
+
+def _settle(path: Path, *, whole: bool) -> bool:
+    """Note that an entry is used, or remove one that is harmed; return `whole`."""
+    if whole:
+        os.utime(path)
+    else:
+        path.unlink(missing_ok=True)
+    return whole
 
 
 def _read(path: Path) -> tuple[str, bytes]:

@@ -12,15 +12,14 @@ from urllib.parse import unquote
 
 from builder.errors import InputError, Problem
 from builder.files import read_regular
+from builder.kickstart.addresses import local_path
 from builder.kickstart.choices import Choices, parse_repository, parse_url
 from builder.kickstart.elements.find import PATH_VARIABLE, search_path
 from builder.kickstart.elements.planning import ElementChoice
 from builder.kickstart.elements.variables import take_variables
 from builder.kickstart.images import ImageSource
 from builder.kickstart.plan import ImagePlan
-
-# A file of keys; the distributions' have a few KiB.
-_LONGEST_KEY = 1 << 20
+from builder.kickstart.sources import LONGEST_KEY
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,10 +88,11 @@ def _check_keys(paths: list[str]) -> None:
     """Refuse, before anything is fetched, what is not a file with a public key (RFC 9580, 4.2 and 6.2)."""
     problems = []
     for text in paths:
-        if "://" in text and not text.startswith("file://"):
+        path = local_path(text)
+        if path is None:
             continue
         try:
-            data = read_regular(Path(text.removeprefix("file://")), _LONGEST_KEY)
+            data = read_regular(path, LONGEST_KEY)
         except OSError as error:
             problems.append(Problem(message=f"--gpgkey {text}: {(error.strerror or str(error)).lower()}"))
             continue

@@ -13,6 +13,7 @@ from builder import __version__
 from builder.files import digest_of, sha256_file
 from builder.image.build import BuildOptions
 from builder.image.packages import repomd
+from builder.kickstart.addresses import local_path
 from builder.kickstart.place import is_place
 from builder.kickstart.plan import Element, Elements, ImagePlan, Repository
 from builder.targets import Target
@@ -93,9 +94,9 @@ def _by_content(repository: Repository) -> Repository:
 
     Its state stands for its content; its address only matters where the image records it.
     """
-    local = [Path(source.removeprefix("file://")) for source in repository.gpg_keys]
+    local = [local_path(source) for source in repository.gpg_keys]
     known = tuple(
-        sha256_file(path) if path.is_file() else source
+        sha256_file(path) if path is not None and path.is_file() else source
         for path, source in zip(local, repository.gpg_keys, strict=True)
     )
     if repository.install:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 # gethostname(2): Linux keeps 64 bytes; RFC 1035: 63 a label.
@@ -49,6 +50,13 @@ def ipv6(text: str) -> str | None:
         return str(ipaddress.IPv6Address(text))
     except ValueError:
         return None
+
+
+def local_path(address: str) -> Path | None:
+    """Return the path on this host that a file: URL or a plain path names; None for any other URL."""
+    if address.startswith("file://"):
+        return Path(address.removeprefix("file://"))
+    return None if "://" in address else Path(address)
 
 
 def prefix_of(netmask: str) -> int | None:

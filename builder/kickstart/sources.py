@@ -20,6 +20,8 @@ _ARCHITECTURES = {
     *("aarch64", "arm64", "armhfp", "armv7hl", "i386", "i586", "i686", "loongarch64", "ppc", "ppc64"),
     *("ppc64le", "riscv64", "s390", "s390x"),
 }
+# Bytes of a file of public keys; the distributions' have a few KiB.
+LONGEST_KEY = 1 << 20
 # dnf.conf(5): proxy; libcurl's.
 _PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 

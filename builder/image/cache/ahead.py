@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from builder.image.disk.filesystems.ext4.rows import BLOCK, CLUSTER, LONG_LINK, rows
+from builder.image.disk.filesystems.ext4.rows import BLOCK, CLUSTER, LONG_LINK, room_of, rows
 from builder.kickstart.plan import Disk
 
 # tar(5): a header; where its fields are.
@@ -39,11 +39,6 @@ class Member(NamedTuple):
     start: int
     size: int
     text: bytes = b""
-
-    @property
-    def room(self) -> int:
-        """Bytes of the blocks that it takes."""
-        return -(-self.size // BLOCK) * BLOCK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +66,7 @@ class Guess:
         with open(os.open(archive, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as file:
             found = [one for one in members(file) if not one.path.startswith(self.elsewhere)]
             found.sort(key=_place)
-            for row in rows(found, lambda one: one.room, lambda one: one.path):
+            for row in rows(found, lambda one: room_of(one.size), lambda one: one.path):
                 yield from _put_together(file.fileno(), row)
 
 

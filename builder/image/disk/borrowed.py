@@ -22,7 +22,7 @@ from typing import IO
 
 from builder.errors import BuildError
 from builder.image.disk.filesystems.disk import Piece, write_at
-from builder.image.disk.filesystems.ext4.rows import BLOCK, LONG_LINK, rows
+from builder.image.disk.filesystems.ext4.rows import LONG_LINK, room_of, rows
 from builder.image.disk.filesystems.source import TreeEntry, show
 from builder.image.disk.qcow2 import allocated
 from builder.ordered import map_in_order
@@ -45,7 +45,7 @@ def settle(
     Args:
         cluster: bytes of one.
         known: sha256 of those that need not be written.
-        foreseen: what `foresee` has found.
+        foreseen: what `foreseeing` has found.
 
     Raises:
         BuildError: a file became shorter.
@@ -135,13 +135,15 @@ def _foresee(folders: Mapping[bytes, list[TreeEntry]], top: bytes, cluster: int,
     def place(row: Sequence[TreeEntry]) -> Iterator[Piece]:
         start = 0
         for one in row:
-            end = start + _room(one)
+            end = start + room_of(one.info.st_size)
             if stat.S_ISREG(one.info.st_mode):
                 yield Piece(start, start + one.info.st_size, end, one.path, 0)
             start = end
 
     files = _Files()
-    for row in rows(_in_order(folders, top), _room, lambda one: one.path[len(top) :]):
+    for row in rows(
+        _in_order(folders, top), lambda one: room_of(one.info.st_size), lambda one: one.path[len(top) :]
+    ):
         for number, group in _by_cluster(place(row), cluster):
             data = bytearray(cluster)
             files.put_together(group, number * cluster, data, is_empty=True)
@@ -166,11 +168,6 @@ def _in_order(folders: Mapping[bytes, list[TreeEntry]], top: bytes) -> Iterator[
 
 def _is_long_link(info: os.stat_result) -> bool:
     return stat.S_ISLNK(info.st_mode) and info.st_size >= LONG_LINK
-
-
-def _room(one: TreeEntry) -> int:
-    """Return the bytes of the blocks of a file without holes."""
-    return -(-one.info.st_size // BLOCK) * BLOCK
 
 
 def _key(pieces: Sequence[Piece], start: int) -> bytes:

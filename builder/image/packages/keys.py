@@ -9,13 +9,14 @@ from pathlib import Path
 from builder import http
 from builder.errors import InputError, RemoteError
 from builder.files import read_regular
+from builder.kickstart.addresses import local_path
 from builder.kickstart.plan import ImagePlan
+from builder.kickstart.sources import LONGEST_KEY
 from builder.masking import mask
 from builder.room import run_apart
 from builder.runner import Runner
 from builder.targets import Target
 
-LONGEST_KEY = 1 << 20
 # Bytes that gpg may write meanwhile, and seconds.
 LARGEST_HOME = 16 << 20
 LONGEST = 60.0
@@ -64,12 +65,12 @@ def _sources(plan: ImagePlan, target: Target) -> Iterator[tuple[str, tuple[str, 
 
 
 def _read(source: str, name: str) -> bytes:
-    if "://" in source and not source.startswith("file://"):
+    path = local_path(source)
+    if path is None:
         try:
             return http.get(source, limit=LONGEST_KEY)
         except http.HttpError as error:
             raise RemoteError(f"{name}: key {error.message}", hint=error.hint) from error
-    path = Path(source.removeprefix("file://"))
     try:
         return read_regular(path, LONGEST_KEY)
     except OSError as error:

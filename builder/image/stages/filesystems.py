@@ -50,13 +50,13 @@ def run(build: Build) -> str:
             sources[mount.mountpoint] = tree.below(sources, mount.mountpoint)
     SCRATCH.mkdir()
     pieces: list[Piece] = []
-    used = sum(usage.bytes for usage in content.values())
-    if build.clusters and _are_many_known(build, used // build.clusters.cluster):
+    used, clusters = sum(usage.bytes for usage in content.values()), build.clusters
+    if clusters and clusters.may_promise and _are_many_known(build, used // clusters.cluster):
         tops = [sources[one.mountpoint] for one in placed.mounts if one.placed.fstype == "ext4"]
-        with borrowed.foreseeing(folders, tops, build.clusters.cluster, SCRATCH) as foreseen:
+        with borrowed.foreseeing(folders, tops, clusters.cluster, SCRATCH) as foreseen:
             _write(build, placed, sources, folders, pieces)
             known = Clusters.read(build.ask("known clusters", ""))
-            given = borrowed.settle(build.disk, pieces, build.clusters.cluster, known, foreseen())
+            given = borrowed.settle(build.disk, pieces, clusters.cluster, known, foreseen())
         build.ask("clusters", "", Clusters.pack(given))
     else:
         _write(build, placed, sources, folders, None)
@@ -66,8 +66,6 @@ def run(build: Build) -> str:
 
 def _are_many_known(build: Build, clusters: int) -> bool:
     """Say whether enough of the disk's clusters are known: else what a writer writes at once costs less."""
-    if build.clusters is None or not build.clusters.may_promise:
-        return False
     return int(build.ask("so far", "")) > clusters // 4
 
 

@@ -64,13 +64,10 @@ class Run:
         with _Alone(options.output):
             passwords = secrets.read(options.passwords)
             host.check_files(made, passwords)
-            fault = (
-                host.find_tunnel_fault(here.datapath, wish.address)
-                if plan.NETWORKS in made.projects
-                else None
-            )
-            if fault:
-                self.console.warn(fault)
+            if plan.NETWORKS in made.projects:
+                fault = host.find_tunnel_fault(here.datapath, wish.address)
+                if fault:
+                    self.console.warn(fault)
             if options.role == plan.COMPUTE:
                 secrets.need(options.passwords, made.secrets, passwords, options.join)
             return self._do(made, Acting(init, passwords, options.role == plan.CONTROLLER, self.stop))

@@ -21,6 +21,11 @@ BLOCK, LONG_LINK = 4096, 60
 File = TypeVar("File")
 
 
+def room_of(size: int) -> int:
+    """Return the bytes of the blocks that a file of `size` bytes without holes takes."""
+    return -(-size // BLOCK) * BLOCK
+
+
 def rows(
     files: Iterable[File], size_of: Callable[[File], int], path_of: Callable[[File], bytes]
 ) -> Iterator[list[File]]:
