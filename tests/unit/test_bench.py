@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.bench import floor
+from tests.rig.bench import measure as measuring
 from tests.rig.bench.account import accounting
 from tests.rig.bench.image import Goal
 from tests.rig.bench.measure import Failed, Measured, disk_usage, measure, median
@@ -57,13 +58,24 @@ def test_what_ends_with_its_pid_namespace_is_counted(tmp_path: Path) -> None:
     assert found.cpu >= 0.4
 
 
-def test_a_file_that_is_gone_at_the_end_is_in_the_peak_of_the_disk(tmp_path: Path) -> None:
-    folder = tmp_path / "work"
+def test_a_file_that_is_gone_at_the_end_is_in_the_peak_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, whole, seen = (tmp_path / name for name in ("work", "whole", "seen"))
     folder.mkdir()
     (folder / "before").write_bytes(b"x" * 8 * MB)
-    # It has all its blocks at once: whenever somebody looks.
-    script = f"fallocate --length 20000000 {folder}/big; sleep 3; rm {folder}/big"
+    # It is there until somebody has looked, however busy the machine is.
+    script = f"fallocate --length 20000000 {folder}/big; touch {whole}"
+    script += f"; while [ ! -e {seen} ]; do sleep 0.05; done; rm {folder}/big"
 
+    def look(path: Path) -> int:
+        was_whole = whole.exists()
+        found = disk_usage(path)
+        if was_whole:
+            seen.touch()
+        return found
+
+    monkeypatch.setattr(measuring, "disk_usage", look)
     found = measure(["sh", "-c", script], log=tmp_path / "log", folders=[folder])
 
     assert 20 * MB <= found.disk < 21 * MB

@@ -71,13 +71,14 @@ def measure(
         Failed: it did not end with 0.
     """
     with log.open("wb") as output, adopting(), accounting() as account:
+        before = sum(map(disk_usage, folders))
         started = time.perf_counter()
         process = subprocess.Popen(
             [os.fspath(word) for word in argv], cwd=cwd, env=env,
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             preexec_fn=account.enter if account else None,
         )  # fmt: skip
-        with sampling(process.pid, folders) as peaks:
+        with sampling(process.pid, folders, before) as peaks:
             try:
                 _, status, usage = os.wait4(process.pid, 0)
             except BaseException:
@@ -117,10 +118,13 @@ def _reap_orphans() -> float:
 
 
 @contextlib.contextmanager
-def sampling(root: int, folders: Sequence[Path]) -> Iterator[dict[str, int]]:
-    """Sample the tree below process `root` meanwhile; the peaks are in what is yielded."""
+def sampling(root: int, folders: Sequence[Path], before: int) -> Iterator[dict[str, int]]:
+    """Sample the tree below process `root` meanwhile; the peaks are in what is yielded.
+
+    Args:
+        before: what `folders` took when the process was not there yet.
+    """
     peaks = {"memory": 0, "disk": 0}
-    before = sum(map(disk_usage, folders))
     ours = {device for device, _ in tmpfs_mounts(os.getpid())}
     ended = threading.Event()
 
