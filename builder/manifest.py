@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from builder import json_text
 from builder.errors import InputError
 from builder.files import sha256_file, write_atomic
 
@@ -238,7 +239,7 @@ def read_manifest(path: Path) -> ImageManifest:
         InputError: it cannot be read, is of another format, or does not have what it must have.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json_text.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     except ValueError as error:

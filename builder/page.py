@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from builder import json_text
 from builder.errors import BuildError
 from builder.files import read_regular, write_atomic
 
@@ -151,8 +152,8 @@ def add_checks(path: Path, sha256: str, checks: tuple[Check, ...]) -> bool:
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         text = read_regular(path, LARGEST).decode()
-        data = json.loads(text.partition(_BEGIN)[2].partition(_END)[0])
-    except (OSError, ValueError, RecursionError):
+        data = json_text.parse(text.partition(_BEGIN)[2].partition(_END)[0])
+    except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None
 

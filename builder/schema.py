@@ -27,12 +27,10 @@ from typing import Any, Literal, TypeVar, Union
 
 import yaml
 
+from builder import yaml_text
 from builder.errors import InputError, Problem
 
 T = TypeVar("T")
-
-# The one in C where PyYAML was built with it: six times as fast.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 FROM_KEY: Mapping[str, object] = types.MappingProxyType({"from_key": True})
 WHERE = "where"
@@ -100,7 +98,7 @@ class Reader:
         shown = show_path(path)
         where, node = shown, None
         try:
-            node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text, Loader=LOADER)
+            node = yaml_text.compose(path.read_text(encoding="utf-8") if text is None else text)
             message = "the file is empty"
         except OSError as error:
             message = (error.strerror or str(error)).lower()

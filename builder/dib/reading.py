@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from pathlib import Path
 
+from builder import json_text
 from builder.dib.export import ExportedFile
 from builder.errors import BuildError
 from builder.image.build import Facts
@@ -55,7 +55,7 @@ def read_facts(plan: ImagePlan, folder: Path, disk: Path, runner: Runner) -> Fac
 
 def read_layout(plan: ImagePlan, disk: Path, runner: Runner) -> DiskLayout:
     """Return the partitions of a raw disk, with the mount points of the plan."""
-    table = json.loads(runner.run(["sfdisk", "--json", disk]).stdout)["partitiontable"]
+    table = json_text.parse(runner.run(["sfdisk", "--json", disk]).stdout)["partitiontable"]
     rows = sorted(table["partitions"], key=lambda row: int(row["start"]))
     if len(rows) != len(plan.disk.partitions):
         raise BuildError(f"diskimage-builder made {len(rows)} partitions of {len(plan.disk.partitions)}")

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import yaml
 
+from builder import yaml_text
 from builder.errors import InputError, Problem
-from builder.schema import LOADER, show_path
+from builder.schema import show_path
 
 FILE_VARIABLE = "OS_CLIENT_CONFIG_FILE"
 SECURE_VARIABLE = "OS_CLIENT_SECURE_FILE"
@@ -75,7 +76,7 @@ def read(path: Path) -> CloudsFile:
     """
     shown = show_path(path)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
+        node = yaml_text.compose(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{shown}: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import files
+from builder import files, json_text
 from builder.room import start_apart
 from builder.runner import Runner
 
@@ -62,7 +62,7 @@ def find_acceleration(runner: Runner, folder: Path, kernel: Path | None) -> Acce
     key = files.digest_of([version, platform.release(), platform.version(), _cpu()])
     cached = files.cache_folder("verify") / "acceleration.json"
     try:
-        known = json.loads(cached.read_text(encoding="utf-8"))
+        known = json_text.parse(cached.read_text(encoding="utf-8"))
         if known["key"] == key:
             return Acceleration(name=known["name"], reason=known["reason"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -6,7 +6,6 @@ Everything is read when first asked for, and once. The image itself is opened fo
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from builder import json_text
 from builder.errors import CommandFailed
 from builder.folders import remove_tree
 from builder.formats.diskimage import FORMATS, DiskImage, read_header
@@ -221,5 +221,5 @@ def image_info(runner: Runner, image: Path, header: DiskImage) -> dict[str, Any]
         known = {"format": header.format, "virtual-size": header.size}
         return {**known, **named, "format-specific": {"data": data}}
     argv = ["qemu-img", "info", "-f", header.qemu, "--output=json"]
-    info: dict[str, Any] = json.loads(run_apart(runner, [*argv, image], readable=[image]).stdout)
+    info: dict[str, Any] = json_text.parse(run_apart(runner, [*argv, image], readable=[image]).stdout)
     return info | {"format": header.format}

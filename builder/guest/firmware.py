@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from builder import tools
+from builder import json_text, tools
 from builder.errors import ToolMissing
 
 DESCRIPTORS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
@@ -84,7 +83,7 @@ def _descriptors(folders: tuple[Path, ...]) -> Iterator[dict[str, Any]]:
     for folder in folders:
         for path in sorted(folder.glob("*.json")):
             with contextlib.suppress(OSError, ValueError):
-                yield json.loads(path.read_text(encoding="utf-8"))
+                yield json_text.parse(path.read_text(encoding="utf-8"))
 
 
 def _read_descriptor(descriptor: dict[str, Any], machine: str, *, secure: bool) -> Firmware | None:

@@ -6,11 +6,11 @@ Everything is read when first asked for, and once.
 
 from __future__ import annotations
 
-import json
 import shutil
 from functools import cached_property
 from pathlib import Path
 
+from builder import json_text
 from builder.formats.diskimage import DiskImage
 from builder.formats.partitions import PartitionTable, read_table
 from builder.guest import filesystems, readers
@@ -50,7 +50,7 @@ class ImageDisk:
         """Return how many bytes the raw disk takes, which may be a thousand times the image's size."""
         argv = ["qemu-img", "measure", "-f", self._header.qemu, "-O", "raw", "--output=json"]
         said = run_apart(self._runner, [*argv, self._image], readable=[self._image]).stdout
-        needed, free = int(json.loads(said)["required"]), shutil.disk_usage(self._work).free
+        needed, free = int(json_text.parse(said)["required"]), shutil.disk_usage(self._work).free
         if needed > free - ROOM_LEFT:
             raise not_done(f"its disk takes {needed >> 20} MiB, and {free >> 20} MiB are free")
         return needed

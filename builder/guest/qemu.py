@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from builder import json_text
 from builder.errors import BuildError
 from builder.guest import metadata, port_relay
 from builder.guest.acceleration import QEMU, Acceleration
@@ -198,11 +199,11 @@ class Guest:
                     stream.flush()
                     for _ in range(MOST_EVENTS):
                         line = stream.readline(LONGEST_ANSWER)
-                        if not line or "return" in (reply := json.loads(line)):
+                        if not line or "return" in (reply := json_text.parse(line)):
                             break
                         if "error" in reply:
                             raise BuildError(f"qmp {name}: {reply['error']['desc']}")
-        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, LookupError) as error:
             raise BuildError(f"qmp {command}: {error}") from error
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from builder import yaml_text
 from builder.guest.outcome import not_done
 
 # Bytes, and values once every alias is what it stands for: cloud.cfg has 5 kB and some hundred.
@@ -23,8 +24,8 @@ def read_yaml(text: str, path: str) -> Any:
     if len(text) > LARGEST:
         raise not_done(f"{path} holds more than {LARGEST >> 10} KiB")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        value = yaml_text.load(text)
+    except yaml.YAMLError as error:
         raise not_done(f"{path} is not YAML: {error}") from error
     waiting, count = [value], 0
     while waiting:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builder import json_text
 from builder.errors import BuildError
 from builder.image.isolation.door import Door, Request, attend
 from builder.image.isolation.wire import unpack
@@ -162,7 +163,7 @@ def _attend(task: Task, child: _Child, schedule: Schedule, number: int) -> Any |
         return b"yes" if schedule.is_promised(number, tree) else b""
 
     def install(text: str, _: bytes) -> bytes:
-        tree, size = unpack(json.loads(text), tuple[str, int])
+        tree, size = unpack(json_text.parse(text), tuple[str, int])
         return b"%d" % schedule.install(number, tree or None, size)
 
     def share(_: str, __: bytes) -> bytes:

@@ -15,7 +15,7 @@ UTILS = ROOT / "utils" / "openstack_utils"
 # Lower may not import higher. What stands side by side in one row does not import each other either,
 # but for the pairs of ALLOWED.
 LAYERS = (
-    ("errors", "folders", "masking", "sizes", "repofile", "choices"),
+    ("errors", "folders", "masking", "sizes", "repofile", "choices", "json_text", "yaml_text"),
     ("calls", "destination", "limits"),
     ("lifetime", "seccomp"),
     ("schema", "formats", "report", "files", "memory", "digesting", "ordered", "pipes", "places", "zstd"),
@@ -111,10 +111,16 @@ def test_only_main_exits_and_only_the_report_prints() -> None:
                 assert relative == "__main__.py", f"{relative}:{node.lineno}"
 
 
+def test_one_module_of_each_reads_json_since_python_ends_at_some_depth() -> None:
+    for path in (*modules(), *utilities()):
+        calls = [ast.unparse(node.func) for node in ast.walk(parse(path)) if isinstance(node, ast.Call)]
+        assert path.name == "json_text.py" or not {"json.load", "json.loads"} & set(calls), path
+
+
 # The same of openstack_utils.
 UTILITY_LAYERS = (
-    ("errors",),
-    ("host",),
+    ("errors", "json_text"),
+    ("host", "yaml_file"),
     ("storage", "services"),
     ("editor", "sources"),
     ("ini",),

@@ -260,6 +260,7 @@ def test_a_damaged_manifest_is_refused_by_file_and_field(
     ("text", "message"),
     [
         pytest.param("{", "not JSON", id="no JSON"),
+        pytest.param("[" * 100_000, "not JSON: it is nested too deeply", id="too deep"),
         pytest.param("[]", "not a manifest of format 1", id="no mapping"),
         pytest.param('"\\ud800', "not JSON", id="half a pair"),
     ],

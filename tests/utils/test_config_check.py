@@ -153,3 +153,15 @@ def test_several_files_and_json(folder: Path) -> None:
     found = json.loads(config("--check", "--json", good, bad).out)
     assert [(one["line"], one["level"]) for one in found] == [(1, "error"), (3, "error")]
     assert config("--check", "--json", good).out == "[]\n"
+
+
+@pytest.mark.parametrize("begin", ['{"options": ', "options: ", "- " * 100_000], ids=["JSON", "YAML", "list"])
+def test_a_schema_that_is_nested_too_deeply_is_refused(tmp_path: Path, begin: str) -> None:
+    (tmp_path / "schema").write_text(begin + "[" * 100_000)
+    (tmp_path / "file").write_text("")
+
+    result = config("--check", "--schema", tmp_path / "schema", tmp_path / "file")
+
+    assert (result.code, result.out) == (1, "")
+    assert "not a schema of oslo-config-generator: " in result.err
+    assert "nest" in result.err

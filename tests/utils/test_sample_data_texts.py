@@ -181,6 +181,7 @@ BAD_FILES = {
     "twice": ("projects:\n  p: a\n  p: b\n", "3: p is there twice"),
     "type twice": ("services:\n- {type: t, name: a}\n- {type: t, name: b}\n", "3: the type t is there twice"),
     "not YAML": ("a: [\n", "not YAML"),
+    "too deep": ("[" * 5000, "it is nested too deeply"),
     "empty": ("", "the file is empty"),
     "text": ("users: {u: {password: [a]}}\n", "1: a text is wanted here"),
 }
@@ -374,6 +375,15 @@ CLOUDS = {
     "no password": (
         "clouds:\n  x:\n    auth:\n      auth_url: http://[::1]:5000\n      username: a\n",
         "clouds.yaml:3: cloud x: auth has no password",
+    ),
+    "not YAML": (
+        "clouds: [\n",
+        "clouds.yaml:2: not YAML: expected the node content, but found '<stream end>'",
+    ),
+    "too deep": ("clouds: " + "[" * 5000, "clouds.yaml: it is nested too deeply"),
+    "no truth": (
+        "clouds:\n  x:\n    verify: !!bool maybe\n",
+        "clouds.yaml: a value is not of its type: 'maybe'",
     ),
     "no clouds": ("a: 1\nclouds:\n- x\n", "clouds.yaml:2: no mapping clouds: at the top"),
 }

@@ -5,9 +5,9 @@ The RPM puts it into /usr/share/openstack-utils; in a checkout `make setup` puts
 specs/services/README.md says what the keys mean.
 """
 
-import json
 import os
 
+from . import json_text
 from .errors import UtilityError
 
 FORMAT = 1
@@ -30,7 +30,7 @@ def load_services(path=None):
     path = path or find_services()
     try:
         with open(path, encoding="utf-8") as file:
-            services = json.load(file)
+            services = json_text.parse(file.read())
     except FileNotFoundError:
         hint = "install openstack-utils again; in a checkout run `make setup`"
         raise UtilityError("{}: no such file".format(path), hint=hint) from None

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+from builder import json_text
 from builder.formats.kernel_arguments import split
 from builder.guest.checks.packaged import changed_by_scripts, judge_verification
 from builder.guest.instance import Datasource
@@ -70,7 +70,7 @@ def _cloud_init(boot: BootRecord) -> Outcome:
 
 def _result(boot: BootRecord) -> dict[str, Any]:
     try:
-        value = json.loads(boot.good_fact("cloud-result"))["v1"]
+        value = json_text.parse(boot.good_fact("cloud-result"))["v1"]
     except (ValueError, KeyError) as error:
         raise not_done("/run/cloud-init/result.json is not readable") from error
     return dict(value)

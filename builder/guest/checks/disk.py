@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import json
-
-from builder import files
+from builder import files, json_text
 from builder.guest import initramfs, readers
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
@@ -33,7 +31,7 @@ def _format_valid(evidence: ImageEvidence) -> Outcome:
         ok=(),
     )
     try:
-        report = json.loads(done.stdout)
+        report = json_text.parse(done.stdout)
     except ValueError:
         return failed(f"qemu-img check: {done.stderr.strip() or 'no answer'}")
     data = evidence.info.get("format-specific", {}).get("data", {})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from builder import entries
+from builder import entries, json_text
 from builder.files import cache_folder, digest_of
 from builder.image.build import Build
 from builder.image.cache.host import solver_state
@@ -57,7 +57,7 @@ def find(key: str) -> Remembered | None:
     if content is None:
         return None
     try:
-        return unpack(json.loads(content), Remembered)
+        return unpack(json_text.parse(content), Remembered)
     except (ValueError, WireError):
         return None
 

@@ -21,7 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import entries, idmap
+from builder import entries, idmap, json_text
 from builder.errors import BuildError
 from builder.files import cache_folder, digest_of, sha256_file, work_folder
 from builder.image.build import TREE, Build
@@ -242,6 +242,6 @@ def _read_note() -> _Note:
         file.seek(-min(LONGEST_NOTE, KEPT.stat().st_size), os.SEEK_END)
         raw = file.read().rpartition(b"\0")[2]
     try:
-        return unpack(json.loads(raw), _Note)
+        return unpack(json_text.parse(raw), _Note)
     except ValueError as error:
         raise BuildError("the kept tree has no note at its end", hint="openstack-builder clean") from error

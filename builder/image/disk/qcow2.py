@@ -12,7 +12,6 @@ The file, in clusters:
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 import zlib
@@ -22,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
-from builder import zstd
+from builder import json_text, zstd
 from builder.errors import BuildError
 from builder.files import derived
 from builder.ordered import map_in_order
@@ -401,7 +400,7 @@ def check(qcow2: Path, *, runner: Runner) -> None:
     """
     done = runner.run(["qemu-img", "check", "-f", "qcow2", "--output=json", str(qcow2)], ok=())
     try:
-        found = json.loads(done.stdout)
+        found = json_text.parse(done.stdout)
     except ValueError:
         raise BuildError(f"{qcow2}: qemu-img check failed: {last_words(done.stderr)}") from None
     bad = {name: found[name] for name in ("corruptions", "leaks", "check-errors") if found.get(name)}

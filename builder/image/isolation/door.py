@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import errors
+from builder import errors, json_text
 from builder.errors import BuildError, InputError, Problem
 from builder.image.isolation.wire import WireError, unpack
 from builder.report import Report, Step, escape, step_label
@@ -186,8 +186,8 @@ class _Attendant:
         if not raw:
             raise EOFError
         try:
-            line = json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            line = json_text.parse(raw)
+        except ValueError as error:
             raise WireError("the build sandbox sent something that is not JSON") from error
         if not isinstance(line, dict) or not isinstance(line.get("say"), str):
             raise WireError("the build sandbox sent a message of an unknown form")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import http, tools
+from builder import http, json_text, tools
 from builder.errors import BuildError, InputError
 from builder.idmap import is_root
 from builder.image.build import Build, failure
@@ -224,7 +224,7 @@ def ask(build: Build, *, start: Start, **changes: object) -> Iterator[dict[str, 
 def _event(line: str, build: Build) -> dict[str, Any]:
     """Return an event; scriptlets run next to the worker, and may have said anything in its place."""
     try:
-        event: dict[str, Any] = pack(unpack(json.loads(line), _Event))
-    except (ValueError, RecursionError, WireError) as error:
+        event: dict[str, Any] = pack(unpack(json_text.parse(line), _Event))
+    except (ValueError, WireError) as error:
         raise BuildError(f"unexpected output of dnf's worker: {line[:80]}", log=build.log) from error
     return event

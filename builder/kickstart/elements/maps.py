@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from builder import json_text, yaml_text
 from builder.kickstart.elements.read import place_of, text_of
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import Element, MappedName
-from builder.schema import LOADER
 
 # diskimage-builder's words for families (elements/pkg-map): all that we build for is one of these.
 FAMILY = "redhat"
@@ -73,10 +72,10 @@ def _read(element: Element, path: str, findings: Findings) -> Mapping[str, Any]:
         return {}
     try:
         # JSON may have tabs, which YAML refuses.
-        data = json.loads(text)
+        data = json_text.parse(text)
     except ValueError:
         try:
-            data = yaml.load(text, LOADER)
+            data = yaml_text.load(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark else 1

@@ -7,7 +7,6 @@ element has removed is not installed in the first place.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +14,13 @@ from typing import Any
 
 import yaml
 
+from builder import json_text, yaml_text
 from builder.kickstart.elements.maps import split
 from builder.kickstart.elements.read import place_of, text_of
 from builder.kickstart.findings import Findings
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Element
-from builder.schema import LOADER, did_you_mean
+from builder.schema import did_you_mean
 
 # diskimage-builder's words for architectures (ARCH).
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -198,7 +198,7 @@ def _rows(element: Element, path: str, findings: Findings) -> Iterator[tuple[str
         return
     try:
         lines = _lines(text)
-        data = json.loads(text) if path.endswith(".json") else yaml.load(text, LOADER)
+        data = json_text.parse(text) if path.endswith(".json") else yaml_text.load(text)
     except (ValueError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         place = place_of(element, path, mark.line + 1 if mark else 1)
@@ -220,7 +220,7 @@ def _rows(element: Element, path: str, findings: Findings) -> Iterator[tuple[str
 
 def _lines(text: str) -> dict[str, int]:
     """Return the line of each package."""
-    node = yaml.compose(text, LOADER)
+    node = yaml_text.compose(text)
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {str(key.value): key.start_mark.line + 1 for key, _ in node.value}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from builder import json_text
 from builder.kickstart import addresses
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.place import Place
@@ -378,7 +379,7 @@ def _json(ks: Kickstart, line: ParsedCommand, text: str) -> str | None:
     if not text:
         return None
     try:
-        return json.dumps(json.loads(text), separators=(",", ":"))
+        return json.dumps(json_text.parse(text), separators=(",", ":"))
     except ValueError:
         ks.findings.error(
             line.place,

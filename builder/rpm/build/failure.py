@@ -11,10 +11,11 @@ from pathlib import Path
 
 import yaml
 
+from builder import yaml_text
 from builder.errors import BuildError, CommandFailed, InputError, Problem
 from builder.places import SPECS
 from builder.rpm.spec.packages import Package
-from builder.schema import LOADER, show_path
+from builder.schema import show_path
 from builder.targets import Target
 
 
@@ -35,7 +36,7 @@ def find_origin(package: Package, line: int) -> str | None:
         return None
     written = lines[line - 1].replace("%%", "%")
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
+        root = yaml_text.compose(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return None
     release = _child(_child(root, "releases"), package.release or "")

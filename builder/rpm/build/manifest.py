@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import json_text
 from builder.files import sha256_file, write_atomic
 
 FORMAT = 1
@@ -78,7 +79,7 @@ def write_manifest(folder: Path, manifest: BuildManifest) -> None:
 def read_manifest(folder: Path, package: str) -> BuildManifest | None:
     """Return the manifest of an earlier build; None when there is none that we can read."""
     try:
-        data = json.loads(manifest_path(folder, package).read_text(encoding="utf-8"))
+        data = json_text.parse(manifest_path(folder, package).read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:
             return None
         artifacts = tuple(Artifact(**artifact) for artifact in data.pop("artifacts"))

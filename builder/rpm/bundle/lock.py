@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from builder import json_text
 from builder.rpm.bundle.parts import OfTheSystem, Part
 
 BEGIN = "# Made by `make lock`.\n"
@@ -126,7 +127,7 @@ def read_lock(spec: str, spdx: str) -> Lock:
     Raises:
         ValueError: a file of the spec is not in the list.
     """
-    licenses = {row["packageFileName"]: row["licenseDeclared"] for row in json.loads(spdx)["packages"]}
+    licenses = {row["packageFileName"]: row["licenseDeclared"] for row in json_text.parse(spdx)["packages"]}
     pythons = re.findall(r"^# For Python (.*)\.$", spec, re.MULTILINE)
     lock: dict[str, list[Part]] = {python: [] for text in pythons for python in text.split(", ")}
     within: str | None = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from builder import json_text
 from builder.download import Remote, fetch, pip_settings, pip_variables
 from builder.errors import InputError, Problem, ToolMissing
 from builder.rpm.bundle.metadata import find_license
@@ -139,7 +140,7 @@ def read_report(text: str) -> list[tuple[str, str, str, str]]:
         ValueError: a file was named by its address instead of found in an index, or has no sha256.
     """
     found = []
-    for item in json.loads(text)["install"]:
+    for item in json_text.parse(text)["install"]:
         url = item["download_info"]["url"]
         sha256 = item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
         # An index may well be a folder: a mirror on the disk.

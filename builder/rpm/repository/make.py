@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import json_text
 from builder.errors import InputError
 from builder.files import digest_of, explain, locked, replace_folder, sha256_file, work_folder
 from builder.repofile import repo_file
@@ -143,6 +144,6 @@ def _fill(
 
 def _read_state(folder: Path) -> object:
     try:
-        return json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+        return json_text.parse((folder / STATE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from builder import yaml_text
 from builder.catalogue.texts import find_fault
 from builder.errors import InputError
 from builder.rpm.spec.tags import read_spec
@@ -149,7 +150,7 @@ def bump_catalogue(text: str, openstack: str, bump: Bump) -> Bumped:
     Raises:
         InputError: the project is not packaged for it; or see Bump.
     """
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml_text.compose(text)
     rpm = _child(_child(_child(root, "releases"), openstack), "rpm")
     version_node, changelog = _need(rpm, "version"), _child(rpm, "changelog")
     if not isinstance(changelog, yaml.SequenceNode) or not changelog.value:

@@ -9,6 +9,7 @@ depends on other options.
 
 import re
 
+from .. import json_text, yaml_file
 from ..editor.document import decode
 from ..editor.effective import normalize
 from ..errors import UsageError, UtilityError
@@ -90,19 +91,13 @@ def load(path):
     """Read a schema; UsageError when it is none."""
     text = decode(descriptors.read_file(path))[0]
     try:
-        data = _load_json(text) if text.lstrip().startswith("{") else _load_yaml(path, text)
+        data = json_text.parse(text) if text.lstrip().startswith("{") else _load_yaml(path, text)
         return Schema(data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             "%s: not a schema of oslo-config-generator: %s" % (path, error),
             hint="make one with: oslo-config-generator --namespace NAME --format json",
         ) from error
-
-
-def _load_json(text):
-    import json
-
-    return json.loads(text)
 
 
 def _load_yaml(path, text):
@@ -117,8 +112,10 @@ def _load_yaml(path, text):
             "%s: reading YAML needs PyYAML" % path,
             hint="install python3-pyyaml, or write the schema with --format json",
         ) from None
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        yaml_file.check_depth(yaml, text, loader)
+        return yaml.load(text, Loader=loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error).split("\n")[0]) from error
 

@@ -11,6 +11,7 @@ import os
 import time
 from typing import NamedTuple
 
+from .. import json_text
 from ..errors import UtilityError
 from ..storage.descriptors import system_error, unlink
 from ..storage.private_files import write_private
@@ -38,7 +39,7 @@ class Journal:
         """Read what an unfinished run has left; return whether there was one."""
         try:
             with open(self.path, encoding="utf-8") as file:
-                data = json.load(file)
+                data = json_text.parse(file.read())
             self.changes = [ServerChange(*each) for each in data["changes"]]
             self.files = [Backup(*each) for each in data["files"]]
         except FileNotFoundError:

@@ -5,8 +5,7 @@ The service's own interpreter finds the revisions, since only it knows where the
 are; it reads them without running them.
 """
 
-import json
-
+from .. import json_text
 from ..errors import UtilityError
 from ..host import processes
 from ..host.programs import find_program, interpreter_of
@@ -59,7 +58,7 @@ def read_graphs(service):
     if not folders or interpreter is None:
         return {}
     try:
-        return json.loads(processes.run([interpreter, "-I", "-c", READER] + folders, limit=60).out)
+        return json_text.parse(processes.run([interpreter, "-I", "-c", READER] + folders, limit=60).out)
     except (OSError, ValueError, UtilityError):
         return {}
 

@@ -2,13 +2,12 @@
 """Doing the steps. Each looks first whether it is done, so that a second run changes nothing."""
 
 import http.client
-import json
 import os
 import re
 import threading
 import time
 
-from .. import ini
+from .. import ini, json_text
 from ..errors import AccessError, UnreachableError, UtilityError
 from ..host import processes
 from ..host.programs import RunAs
@@ -255,7 +254,7 @@ def _check(argv, done):
 
 def _json(argv, done):
     try:
-        return json.loads(done.out)
+        return json_text.parse(done.out)
     except ValueError:
         raise UtilityError("%s: its answer is not JSON" % argv[0]) from None
 

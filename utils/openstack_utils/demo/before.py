@@ -8,6 +8,7 @@ What is known already is never replaced: a second run finds its own values in th
 import json
 import os
 
+from .. import json_text
 from ..errors import UtilityError, reason_of
 from ..storage.private_files import write_private
 
@@ -18,7 +19,7 @@ def read(path):
     """Return {(file, section, option): value or None}, {} without a record. Raises UtilityError."""
     try:
         with open(path, encoding="utf-8") as file:
-            rows = json.load(file)
+            rows = json_text.parse(file.read())
         return {(row["file"], row["section"], row["option"]): row["value"] for row in rows}
     except FileNotFoundError:
         return {}

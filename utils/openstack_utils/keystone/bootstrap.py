@@ -12,6 +12,7 @@ import json
 import os
 from typing import NamedTuple
 
+from .. import json_text
 from ..errors import UnreachableError
 from ..host import processes
 from ..host.masking import Secrets
@@ -96,7 +97,7 @@ class Bootstrap:
         """Return the Note that a killed run left for the Keystone at `url`, or None."""
         try:
             with open(self.note, encoding="utf-8") as file:
-                noted = json.load(file)
+                noted = json_text.parse(file.read())
             return Note(noted["password"], bool(noted.get("is_over", True))) if noted["url"] == url else None
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -16,7 +16,7 @@ import threading
 import time
 from urllib.parse import quote, unquote, urlsplit
 
-from .. import VERSION
+from .. import VERSION, json_text
 from ..errors import UtilityError
 from ..host.addresses import read_url
 
@@ -154,7 +154,7 @@ class KeystoneClient:
         if not raw:
             return answer_headers, None
         try:
-            return answer_headers, json.loads(raw.decode("utf-8"))
+            return answer_headers, json_text.parse(raw)
         except ValueError:
             message = "%s: the answer is not JSON" % what
             raise RemoteError(message, hint="is that Keystone's address?") from None
@@ -319,7 +319,7 @@ def _refused(what, status, reason, raw, body):
 def _said(raw):
     """Return the text in Keystone's answer to what it refuses, in one line."""
     try:
-        value = json.loads(raw.decode("utf-8"))
+        value = json_text.parse(raw)
         text = value["error"]["message"]
     except (ValueError, KeyError, TypeError):
         return ""

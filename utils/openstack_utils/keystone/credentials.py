@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Who logs in to Keystone: OS_* variables, clouds.yaml, SERVICE_TOKEN, or the admin of the sample data.
-
-PyYAML is imported when a clouds.yaml is read, and only then.
-"""
+"""Who logs in to Keystone: OS_* variables, clouds.yaml, SERVICE_TOKEN, or the admin of the sample data."""
 
 import os
 from typing import NamedTuple
 from urllib.parse import urlunsplit
 
-from ..errors import UsageError, UtilityError, reason_of
+from ..errors import UsageError
 from ..host.addresses import read_url
+from ..yaml_file import import_yaml, translated_errors
 
 CLOUD_FILES = (
     "clouds.yaml",
@@ -137,22 +135,13 @@ class _CloudsFile:
     def __init__(self, yaml, path):
         self.path = path
         self._mapping_node = yaml.MappingNode
-        try:
-            with open(path, encoding="utf-8") as file:
-                loader = yaml.SafeLoader(file)
-                try:
-                    self._node = loader.get_single_node()
-                    text = None if self._node is None else loader.construct_document(self._node)
-                finally:
-                    loader.dispose()
-        except OSError as error:
-            raise UsageError("%s: %s" % (path, reason_of(error))) from None
-        except UnicodeDecodeError:
-            raise UsageError("%s: not UTF-8 text" % path) from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = "%s:%d" % (path, mark.line + 1) if mark else path
-            raise UsageError("%s: not YAML: %s" % (where, getattr(error, "problem", None) or "?")) from None
+        with translated_errors(path), open(path, encoding="utf-8") as file:
+            loader = yaml.SafeLoader(file)
+            try:
+                self._node = loader.get_single_node()
+                text = None if self._node is None else loader.construct_document(self._node)
+            finally:
+                loader.dispose()
         clouds = text.get("clouds") if isinstance(text, dict) else None
         if not isinstance(clouds, dict):
             raise UsageError("%s: no mapping clouds: at the top" % self.where("clouds"))
@@ -210,17 +199,6 @@ def user_body(user_id, password, project_id=None):
     identity = {"methods": ["password"], "password": {"user": user}}
     scope = {"project": {"id": project_id}} if project_id else "unscoped"
     return {"auth": {"identity": identity, "scope": scope}}
-
-
-def import_yaml(what):
-    """Return PyYAML. Raises UtilityError, exit 4, when it is not installed."""
-    try:
-        import yaml
-    except ImportError:
-        error = UtilityError("%s cannot be read without PyYAML" % what, hint="install python3-pyyaml")
-        error.exit_code = 4
-        raise error from None
-    return yaml
 
 
 def _domain(auth, kind):

@@ -4,10 +4,10 @@
 import os
 
 from ..errors import AccessError, UsageError, UtilityError, reason_of
-from ..keystone.credentials import import_yaml
 from ..storage.descriptors import check_regular
 from ..storage.private_files import write_private
 from ..storage.work_files import remove_stale_in
+from ..yaml_file import import_yaml, translated_errors
 from . import rcfiles
 from .profiles import identity_urls
 
@@ -143,10 +143,11 @@ class Writer:
 
 
 def _load(yaml, path, text):
-    try:
-        clouds = (yaml.safe_load(text) or {}).get("clouds") or {}
-    except (yaml.YAMLError, AttributeError):
-        raise UsageError("%s: not a clouds.yaml" % path) from None
+    with translated_errors(path):
+        content = yaml.safe_load(text) or {}
+    clouds = content.get("clouds") or {} if isinstance(content, dict) else None
+    if not isinstance(clouds, dict):
+        raise UsageError("%s: not a clouds.yaml" % path)
     return clouds
 
 

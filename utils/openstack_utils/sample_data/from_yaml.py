@@ -7,8 +7,8 @@ assignments, services, ec2. openstack-keystone-sample-data(1) explains them.
 
 from urllib.parse import urlsplit
 
-from ..errors import UsageError, UsageErrors, reason_of
-from ..keystone.credentials import import_yaml
+from ..errors import UsageError, UsageErrors
+from ..yaml_file import import_yaml, translated_errors
 from .model import (
     INTERFACES,
     Assignment,
@@ -33,17 +33,8 @@ def read_desired(path, choices, passwords):
     Raises UsageError with all mistakes, each with file and line.
     """
     yaml = import_yaml(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            node = yaml.compose(file, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise UsageError("%s: %s" % (path, reason_of(error))) from None
-    except UnicodeDecodeError:
-        raise UsageError("%s: not UTF-8 text" % path) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "%s:%d" % (path, mark.line + 1) if mark else path
-        raise UsageError("%s: not YAML: %s" % (where, getattr(error, "problem", None) or error)) from None
+    with translated_errors(path), open(path, encoding="utf-8") as file:
+        node = yaml.compose(file, Loader=yaml.SafeLoader)
     reader = _Reader(yaml, path)
     desired = reader.read(node, choices, passwords) if node is not None else None
     if node is None:

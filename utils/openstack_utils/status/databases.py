@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The state of a service's databases, as `openstack-db --check` has it: a process for each, with a limit."""
 
-import json
 import os
 import sys
 
+from .. import json_text
 from ..errors import UtilityError
 from ..host import processes
 from .asking import LeftOut
@@ -34,7 +34,7 @@ def check(project, settings, limit):
     argv += ["--config-dir", places.config_dir] if places.config_dir else []
     done = processes.run(argv, limit=limit.left(), ok=None)
     try:
-        found = json.loads(done.out)["services"][0]
+        found = json_text.parse(done.out)["services"][0]
     except (ValueError, LookupError, TypeError):
         raise UtilityError("openstack-db: %s" % (done.said or "exit status %d" % done.code)) from None
     return read(found, project.facts)

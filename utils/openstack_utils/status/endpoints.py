@@ -2,14 +2,13 @@
 """The addresses on which services answer over HTTP, and what they answer: their version documents."""
 
 import http.client
-import json
 import socket
 import ssl
 import time
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from .. import VERSION
+from .. import VERSION, json_text
 from ..errors import UnreachableError
 
 ANY = ("", "0.0.0.0", "::", "*")
@@ -129,7 +128,7 @@ def _connection(parts, limit):
 def newest_version(raw):
     """Return the newest version that a version document names (`v3.14`), "" for any other text."""
     try:
-        value = json.loads(raw.decode("utf-8"))
+        value = json_text.parse(raw)
     except ValueError:
         return ""
     value = value.get("versions", value.get("version")) if isinstance(value, dict) else None
