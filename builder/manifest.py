@@ -146,7 +146,9 @@ class Settings:
 
     `passwords` are the accounts that it gives one, `ssh_keys` the accounts that it gives keys and the files
     of keys that its scripts write, `kept` what it put on purpose where a build cleans up, `changed` all
-    files and folders that scripts changed or made. None: not recorded, by an older builder.
+    files and folders that scripts changed or made. `turned_off` are the units that packages turned on and it
+    off, `removed` the packages that scripts removed, `superusers` the accounts with uid 0 that it makes
+    besides root, `hardware_addresses` those of its network lines. None: not recorded, by an older builder.
     """
 
     hostname: str | None
@@ -164,6 +166,10 @@ class Settings:
     ssh_keys: tuple[str, ...] | None = None
     kept: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    turned_off: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    superusers: tuple[str, ...] = ()
+    hardware_addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,10 +7,11 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from builder.errors import BuildError
 from builder.guest import metadata, ssh
@@ -59,6 +60,7 @@ class Bench:
     acceleration: Acceleration
     timeout: float
     manifest: ImageManifest | None = None
+    scripted_cloud_config: Mapping[str, Any] = field(default_factory=dict)
     memory: int = 1024
 
 
@@ -173,6 +175,7 @@ def _watch(
         acceleration=bench.acceleration,
         disk_size=bench.disk_size,
         manifest=bench.manifest,
+        scripted_cloud_config=bench.scripted_cloud_config,
         serial=serial_log.read_text(encoding="utf-8", errors="replace").replace("\r", ""),
         serial_log=serial_log,
         login_seconds=seconds,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from builder.guest.outcome import not_applicable
@@ -12,8 +13,8 @@ from builder.guest.tree import ImageTree
 MAIN, DROP_INS = "/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d"
 
 
-def read_cloud_config(tree: ImageTree) -> dict[str, Any]:
-    """Return cloud.cfg with the drop-ins merged over it, in their order.
+def read_cloud_config(tree: ImageTree, only: Container[str] | None = None) -> dict[str, Any]:
+    """Return cloud.cfg with the drop-ins merged over it, in their order; with `only`, of those paths alone.
 
     Raises:
         CannotCheck: cloud-init is not in the image.
@@ -23,6 +24,8 @@ def read_cloud_config(tree: ImageTree) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     drop_ins = [f"{DROP_INS}/{name}" for name in tree.names(DROP_INS) if name.endswith(".cfg")]
     for path in (MAIN, *drop_ins):
+        if only is not None and path not in only:
+            continue
         part = read_yaml(tree.text(path), path)
         if isinstance(part, dict):
             _merge(merged, part)

@@ -72,6 +72,11 @@ class ImageEvidence:
         return self._manifest is not None
 
     @cached_property
+    def changed(self) -> frozenset[str]:
+        """The files and folders that scripts of the kickstart changed or made; none without a manifest."""
+        return frozenset(self._manifest.settings.changed) if self._manifest else frozenset()
+
+    @cached_property
     def header(self) -> DiskImage:
         """What the file's own header says."""
         return read_header(self.image)
@@ -194,6 +199,11 @@ class ImageEvidence:
     def cloud_config(self) -> dict[str, Any]:
         """cloud-init's configuration."""
         return read_cloud_config(self.tree)
+
+    @cached_property
+    def scripted_cloud_config(self) -> dict[str, Any]:
+        """What of cloud-init's configuration is in files that scripts of the kickstart wrote."""
+        return read_cloud_config(self.tree, only=self.changed)
 
     @cached_property
     def kernels(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from builder.guest.acceleration import Acceleration
 from builder.guest.facts import Fact
@@ -81,6 +82,13 @@ class BootRecord:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     was_asked_all: bool = False  # the costly facts too
     is_second: bool = False
+    # What of cloud-init's configuration is in files that scripts of the kickstart wrote.
+    scripted_cloud_config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The files and folders that scripts of the kickstart changed or made; none without a manifest."""
+        return frozenset(self.manifest.settings.changed) if self.manifest else frozenset()
 
     def fact(self, name: str) -> Fact:
         """Return what the guest said of `name`; the check is not done when it said nothing."""

@@ -223,6 +223,7 @@ def _bench(
         user=_user(evidence, manifest, options),
         acceleration=acceleration,
         manifest=manifest,
+        scripted_cloud_config=_seen(lambda: evidence.scripted_cloud_config) or {},
         timeout=options.timeout or LOGIN_SECONDS[acceleration.name],
         memory=options.memory,
     )

@@ -67,7 +67,8 @@ class Facts:
 
     `authored` has what scripts and commands made in places that are cleaned: path -> who; `kept` what is
     left of it in the end; `changed` are the files and folders that scripts, which began at `scripts_began`,
-    changed or made (ctime, ns). Settings are observed after the packages, after the commands, and at the end.
+    changed or made (ctime, ns), `removed` the packages that they removed. Settings are observed after the
+    packages, after the commands, and at the end.
     """
 
     packages: tuple[ChosenPackage, ...] = ()
@@ -77,6 +78,7 @@ class Facts:
     kept: tuple[str, ...] = ()
     scripts_began: int | None = None
     changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     failed_scripts: tuple[str, ...] = ()
     boot_timeout: int | None = None  # that a script asked for
     grub_defaults: str = ""  # /etc/default/grub before the scripts

@@ -182,7 +182,27 @@ def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:
         ssh_keys=_ssh_keys(plan, facts),
         kept=facts.kept,
         changed=facts.changed,
+        turned_off=_gone(facts, "enabled"),
+        removed=facts.removed,
+        superusers=_added(facts, "superusers"),
+        hardware_addresses=tuple(one.mac for one in plan.of(Network).interfaces if one.mac),
     )
+
+
+def _gone(facts: Facts, name: str) -> tuple[str, ...]:
+    """Return what was among the observed `name` after the packages, and is not in the end."""
+    if facts.after_packages is None or facts.at_end is None:
+        return ()
+    before, end = getattr(facts.after_packages, name), getattr(facts.at_end, name)
+    return tuple(one for one in before if one not in end)
+
+
+def _added(facts: Facts, name: str) -> tuple[str, ...]:
+    """Return what is among the observed `name` in the end, and was not after the packages."""
+    if facts.after_packages is None or facts.at_end is None:
+        return ()
+    before, end = getattr(facts.after_packages, name), getattr(facts.at_end, name)
+    return tuple(one for one in end if one not in before)
 
 
 def _passwords(facts: Facts) -> tuple[str, ...]:

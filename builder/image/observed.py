@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Observed:
     """Settings as files have them; None where there is no such file or key.
 
-    `passwords` are accounts with a usable password -> its hash, `enabled` the units that something wants.
+    `passwords` are accounts with a usable password -> its hash ("": none is asked for), `superusers` those
+    with uid 0 but root, `enabled` the units that something wants and that are not masked.
     """
 
     hostname: str | None
@@ -20,4 +21,5 @@ class Observed:
     selinux: str | None
     passwords: dict[str, str]
     root_locked: bool
+    superusers: tuple[str, ...] = ()
     enabled: tuple[str, ...]

@@ -242,6 +242,111 @@ def test_scripts_of_the_kickstart_may_change_what_packages_brought(
     assert found.reason.endswith("but for what scripts changed: /usr/bin/tool")
 
 
+def _config(text: str) -> Callable[[SmallImage], None]:
+    return lambda image: image.put(MINE, text)
+
+
+FSTAB, MINE, PROFILE = "/etc/fstab", "/etc/cloud/cloud.cfg.d/99-mine.cfg", "/etc/systemd/network/10-a.network"
+WANTS = "/etc/systemd/system/cloud-init.target.wants"
+STAGES = [f"{name}.service" for name in ("cloud-init-local", "cloud-init", "cloud-config", "cloud-final")]
+# What an author may do: (what is done, what the manifest knows of it, the check that else finds it).
+BY_THE_AUTHOR: dict[str, tuple[Callable[[SmallImage], None], dict[str, object], str]] = {
+    "swap file": (
+        lambda image: image.put(FSTAB, f"{small_image.FILES[FSTAB]}/swapfile none swap sw 0 0\n"),
+        {"changed": [FSTAB]}, "no-swap",
+    ),
+    "disk that is not there yet": (
+        lambda image: image.put(FSTAB, f"{small_image.FILES[FSTAB]}LABEL=data /srv ext4 nofail 0 2\n"),
+        {"changed": [FSTAB]}, "fstab",
+    ),
+    "root by its label": (
+        lambda image: image.put(FSTAB, "LABEL=root / ext4 defaults 0 1\n"), {"changed": [FSTAB]}, "fstab",
+    ),
+    "no fstab": (lambda image: image.put(FSTAB, ""), {"changed": [FSTAB]}, "fstab"),
+    "cloud-init switched off": (
+        lambda image: image.put("/etc/cloud/cloud-init.disabled", ""),
+        {"changed": ["/etc/cloud/cloud-init.disabled"]}, "cloud-init-enabled",
+    ),
+    "cloud-init disabled": (
+        lambda image: image.remove(*(f"{WANTS}/{name}" for name in STAGES)),
+        {"turned_off": STAGES}, "cloud-init-enabled",
+    ),
+    "one source of metadata": (
+        _config("datasource_list: [OpenStack]\n"), {"changed": [MINE]}, "cloud-init-enabled",
+    ),
+    "root by key": (_config("disable_root: false\n"), {"changed": [MINE]}, "cloud-user"),
+    "no default user": (
+        _config("users: []\nsystem_info: {default_user: null}\n"), {"changed": [MINE]}, "cloud-user",
+    ),
+    "nothing that grows": (
+        lambda image: image.remove("/usr/bin/growpart"), {"removed": ["cloud-utils-growpart"]}, "grow-tools",
+    ),
+    "no password asked for": (
+        lambda image: image.put("/etc/shadow", "root:!:1::::::\nlive::1::::::\n"),
+        {"passwords": ["live"]}, "no-passwords",
+    ),
+    "second root": (
+        lambda image: image.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/root:/bin/sh\n"),
+        {"superusers": ["toor"]}, "no-passwords",
+    ),
+    "connection of one card, by a script": (
+        lambda image: image.put(PROFILE, "[Match]\nMACAddress=52:54:00:11:22:33\n"),
+        {"changed": [PROFILE]}, "no-fixed-network",
+    ),
+    "connection of one card, by a network line": (
+        lambda image: image.put(PROFILE, "[Match]\nMACAddress=52:54:00:11:22:AA\n"),
+        {"hardware_addresses": ["52:54:00:11:22:aa"]}, "no-fixed-network",
+    ),
+    "the checking host is named": (
+        lambda image: image.put("/etc/motd", f"mirror: http://{HOST}/\n"),
+        {"changed": ["/etc/motd"]}, "no-builder-name",
+    ),
+    "keys removed": (
+        lambda image: image.remove("/etc/pki/rpm-gpg/RPM-GPG-KEY-os"),
+        {"changed": ["/etc/pki/rpm-gpg"]}, "repository-keys",
+    ),
+    "labels at the first boot": (
+        lambda image: image.put("/.autorelabel", ""), {"kept": ["/.autorelabel"]}, "selinux-settings",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BY_THE_AUTHOR)
+def test_what_the_author_did_is_no_fault_and_what_nobody_asked_for_is(
+    name: str, good_image: SmallImage, tmp_path: Path
+) -> None:
+    do, known, check = BY_THE_AUTHOR[name]
+    image = good_image.copy(tmp_path / "author")
+    do(image)
+    unasked = look(image.finish(), check)[check]
+    image.manifest["settings"] |= known
+
+    found = look(image.finish(), check)[check]
+
+    assert unasked.state == CheckState.FAIL, unasked.reason
+    assert found.state in (CheckState.PASS, CheckState.NOT_APPLICABLE), found.reason
+    assert found.reason != unasked.reason
+
+
+def test_a_changed_fstab_must_find_the_root_all_the_same(good_image: SmallImage, tmp_path: Path) -> None:
+    image = good_image.copy(tmp_path / "root")
+    image.put(FSTAB, "LABEL=rooot / ext4 defaults 0 1\n")
+    image.manifest["settings"]["changed"] = [FSTAB]
+
+    found = look(image.finish(), "fstab")["fstab"]
+
+    assert (found.state, found.reason) == (CheckState.FAIL, "/: no file system is LABEL=rooot")
+
+
+def test_a_masked_service_is_not_enabled(good_image: SmallImage, tmp_path: Path) -> None:
+    image = good_image.copy(tmp_path / "masked")
+    image.link("/etc/systemd/system/ssh.service", "/dev/null")
+
+    found = look(image.finish(), "services")["services"]
+
+    assert (found.state, found.reason) == (CheckState.FAIL, "sshd is not enabled")
+
+
 def test_a_kickstart_without_a_console_is_held_to_that(good_image: SmallImage, tmp_path: Path) -> None:
     image = good_image.copy(tmp_path / "console")
     image.manifest["settings"]["kernel_arguments"] = "quiet"

@@ -82,7 +82,7 @@ def test_the_manifest_keeps_its_contract(tmp_path: Path) -> None:
         "settings": [
             *("hostname", "timezone", "lang", "keymap", "selinux", "root_locked", "services_enabled"),
             *("services_disabled", "kernel_arguments", "boot_timeout", "users", "passwords", "ssh_keys"),
-            *("kept", "changed"),
+            *("kept", "changed", "turned_off", "removed", "superusers", "hardware_addresses"),
         ],
         "artifact": ["path", "size", "sha256", "sha512", "md5"],
     }
@@ -131,14 +131,15 @@ def observed(**changes: object) -> Observed:
 
 def test_what_a_script_changes_counts_and_not_what_a_command_had_said() -> None:
     facts = Facts(
-        after_packages=observed(passwords={}),
+        after_packages=observed(passwords={}, superusers=("admin",)),
         after_commands=observed(),
         at_end=observed(
-            hostname="other", timezone="Europe/Vienna", passwords={"admin": "$6$b"}, root_locked=True,
-            enabled=(),
+            hostname="other", timezone="Europe/Vienna", passwords={"admin": "$6$b", "live": ""},
+            root_locked=True, enabled=(), superusers=("admin", "toor"),
         ),
         authored={"/root/.ssh/authorized_keys": "%post", "/root/note": "%post"},
         kept=("/root/note",),
+        removed=("lsof",),
     )  # fmt: skip
     accounts = dataclasses.replace(PLAN.of(Accounts), ssh_keys=(SshKey(user="admin", key="k"),))
     services = Services(services_enabled=("sshd", "other"))
@@ -148,7 +149,9 @@ def test_what_a_script_changes_counts_and_not_what_a_command_had_said() -> None:
 
     assert (made.hostname, made.timezone, made.root_locked) == ("other", "Europe/Vienna", True)
     assert made.services_enabled == ("other",)
-    assert made.passwords == ("admin",)
+    assert made.passwords == ("admin", "live")
+    assert (made.turned_off, made.removed) == (("sshd.service",), ("lsof",))
+    assert made.superusers == ("toor",)
     assert made.ssh_keys == ("/root/.ssh/authorized_keys", "admin")
     assert made.kept == ("/root/note",)
     assert "$6$" not in repr(made)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from builder import json_text
 from builder.formats.kernel_arguments import split
-from builder.guest.checks.packaged import changed_by_scripts, judge_verification
+from builder.guest.checks.packaged import judge_verification
 from builder.guest.instance import Datasource
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
 from builder.guest.qemu import DiskBus
@@ -94,10 +95,21 @@ def _sudo(boot: BootRecord) -> Outcome:
     fact = boot.fact("sudo")
     if fact.status == 0 and fact.text == "0":
         return passed("sudo -n is root")
+    if _gives_no_sudo(boot.scripted_cloud_config):
+        raise not_applicable("the default user has no sudo, by scripts of the kickstart")
     return failed(f"sudo -n: {fact.text[:200]}")
 
 
+def _gives_no_sudo(config: Mapping[str, Any]) -> bool:
+    """Return whether a configuration says who the default user is, and gives no sudo without a password."""
+    system = config.get("system_info")
+    user = system.get("default_user") if isinstance(system, dict) else None
+    return isinstance(user, dict) and "NOPASSWD" not in str(user.get("sudo"))
+
+
 def _root_refused(boot: BootRecord) -> Outcome:
+    if boot.scripted_cloud_config.get("disable_root") is False:
+        raise not_applicable("cloud-init lets root in with the cloud's key, by scripts of the kickstart")
     if boot.root_login is None:
         raise not_done(boot.failure or "it was not tried")
     out = boot.root_login.stdout.strip()
@@ -115,12 +127,18 @@ def _root_refused(boot: BootRecord) -> Outcome:
 def _hostname(boot: BootRecord) -> Outcome:
     name = boot.good_fact("hostname")
     expected = boot.instance.hostname
+    if boot.scripted_cloud_config.get("preserve_hostname") is True:
+        raise not_applicable(f"{name}: cloud-init leaves the name alone, by scripts of the kickstart")
     if name.split(".")[0] == expected:
         return passed(name)
     return failed(f"{name}, the metadata says {expected}")
 
 
 def _root_grown(boot: BootRecord) -> Outcome:
+    grows = boot.scripted_cloud_config.get("growpart")
+    # cloud-init's cc_growpart takes both for "off".
+    if isinstance(grows, dict) and grows.get("mode") in ("off", False):
+        raise not_applicable("cloud-init leaves the disk alone, by scripts of the kickstart")
     numbers = [int(line) for line in boot.good_fact("root-partition").split()]
     if len(numbers) != 3:
         raise not_applicable("the root file system is not on a partition")
@@ -237,7 +255,7 @@ def _rpm_verify(boot: BootRecord) -> Outcome:
     if not boot.was_asked_all:
         raise not_applicable("done in the first boot of this run")
     fact = boot.fact("rpm-verify")
-    problems, changed = judge_verification(fact.lines, changed_by_scripts(boot.manifest))
+    problems, changed = judge_verification(fact.lines, boot.changed)
     said = f"; configuration, or by scripts: {', '.join(changed)}" if changed else ""
     return judge_all(problems, f"rpm -Va is clean{said}")
 

@@ -7,11 +7,20 @@ import re
 
 from builder.formats import rpmquery
 from builder.formats.kernel_arguments import from_entry, from_menu, split
-from builder.guest.checks.packaged import changed_by_scripts, is_changed, listed
+from builder.guest.checks.authored import (
+    BY_SCRIPTS,
+    is_by_scripts,
+    is_changed,
+    is_kept,
+    listed,
+    removed,
+    turned_off,
+)
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
 from builder.kickstart.disk.filesystems import KINDS
 
+DISABLED = "/etc/cloud/cloud-init.disabled"
 DATASOURCES = ("OpenStack", "ConfigDrive", "Ec2", "NoCloud")
 GROWERS = ("cloud-utils-growpart", "growpart", "cloud-guest-utils", "dracut-modules-growroot")
 
@@ -50,9 +59,9 @@ def _keys_imported(evidence: ImageEvidence) -> Outcome:
     missing = [
         f"{path} is not there, a repository names it"
         for path in sorted(wanted)
-        if "$" not in path and not evidence.tree.exists(path)
+        if "$" not in path and not evidence.tree.exists(path) and not is_by_scripts(evidence, path)
     ]
-    if not count and not wanted:
+    if not count and not wanted and not is_changed(f"{folder}/*.repo", evidence.changed, missing=True):
         return failed("no key in the rpm database and none named by a repository: dnf could check nothing")
     return judge_all(missing, f"{count} keys in the rpm database, {len(wanted)} named by repositories")
 
@@ -67,12 +76,11 @@ def _packages(evidence: ImageEvidence) -> Outcome:
 
 def _package_files(evidence: ImageEvidence) -> Outcome:
     problems, count, by_scripts = [], 0, []
-    changed = changed_by_scripts(evidence.manifest if evidence.has_manifest else None)
     for known in evidence.rpm.files.values():
         if known.is_ghost or known.is_config or known.path in CHANGED_BY_BUILD:
             continue
         if not evidence.tree.exists(known.path):
-            if is_changed(known.path, changed, missing=True):
+            if is_changed(known.path, evidence.changed, missing=True):
                 by_scripts.append(known.path)
             elif not known.is_optional:
                 problems.append(f"{known.path} is missing")
@@ -80,7 +88,7 @@ def _package_files(evidence: ImageEvidence) -> Outcome:
         count += 1
         # An old package has md5 digests; rpm -V inside the guest covers those.
         if len(known.sha256) == 64 and evidence.tree.sha256(known.path) != known.sha256:
-            if is_changed(known.path, changed):
+            if is_changed(known.path, evidence.changed):
                 by_scripts.append(known.path)
             else:
                 problems.append(f"{known.path} has other content")
@@ -137,7 +145,8 @@ def _enabled_units(evidence: ImageEvidence) -> set[str]:
             found.update(evidence.tree.names(f"{folder}/{name}"))
         elif evidence.tree.link(f"{folder}/{name}") not in (None, "/dev/null"):
             found.add(name)
-    return found
+    # What is masked is not started, whoever wants it.
+    return {name for name in found if evidence.tree.link(f"{folder}/{name}") != "/dev/null"}
 
 
 def _unit_names(evidence: ImageEvidence, name: str) -> set[str]:
@@ -168,22 +177,33 @@ def _cloud_init(evidence: ImageEvidence) -> Outcome:
         ("cloud-final.service",),
     )
     config = evidence.cloud_config
-    problems = [f"{names[0]} is not enabled" for names in stages if not set(names) & enabled]
-    if evidence.tree.exists("/etc/cloud/cloud-init.disabled"):
-        problems.append("/etc/cloud/cloud-init.disabled is there")
-    listed = config.get("datasource_list")
-    if listed is not None:
-        problems += [f"datasource_list lacks {name}" for name in DATASOURCES if name not in listed]
-    return judge_all(problems, f"enabled; datasources {', '.join(listed) if listed else 'all'}")
+    off = [names for names in stages if not set(names) & enabled]
+    if evidence.tree.exists(DISABLED) and is_by_scripts(evidence, DISABLED):
+        raise not_applicable(f"turned off {BY_SCRIPTS}: {DISABLED}")
+    if off and all(set(names) & turned_off(evidence) for names in off):
+        raise not_applicable(f"turned off by the kickstart: {', '.join(names[0] for names in off)}")
+    problems = [f"{names[0]} is not enabled" for names in off]
+    if evidence.tree.exists(DISABLED):
+        problems.append(f"{DISABLED} is there")
+    sources = config.get("datasource_list")
+    if "datasource_list" in evidence.scripted_cloud_config:
+        return judge_all(problems, f"enabled; datasources {sources}, {BY_SCRIPTS}")
+    if sources is not None:
+        problems += [f"datasource_list lacks {name}" for name in DATASOURCES if name not in sources]
+    return judge_all(problems, f"enabled; datasources {', '.join(sources) if sources else 'all'}")
 
 
 def _cloud_user(evidence: ImageEvidence) -> Outcome:
-    user = default_user(evidence)
+    user, scripted = default_user(evidence), evidence.scripted_cloud_config
+    if user is None and ("users" in scripted or "system_info" in scripted):
+        return passed(f"no default user, {BY_SCRIPTS}")
     if user is None:
         return failed("cloud-init's configuration names no default user")
     planned = evidence.manifest.default_user if evidence.has_manifest else None
     if planned and user != planned:
         return failed(f"cloud-init's default user is {user}, the manifest says {planned}")
+    if scripted.get("disable_root") is False:
+        return passed(f"default user {user}; root may log in with the cloud's key, {BY_SCRIPTS}")
     if evidence.cloud_config.get("disable_root") is False:
         return failed("disable_root is false: root may log in with the cloud's key")
     return passed(f"default user {user}")
@@ -199,6 +219,8 @@ def default_user(evidence: ImageEvidence) -> str | None:
 
 def _grow_tools(evidence: ImageEvidence) -> Outcome:
     problems = []
+    if removed(evidence) & set(GROWERS):
+        raise not_applicable(f"growpart was removed {BY_SCRIPTS}")
     if not evidence.rpm.has_package(*GROWERS) and not evidence.tree.is_file("/usr/bin/growpart"):
         problems.append("growpart is not installed")
     kind = KINDS.get(evidence.root.type)
@@ -284,7 +306,7 @@ def _selinux(evidence: ImageEvidence) -> Outcome:
         problems.append(f"/etc/selinux/config says {actual}, the kickstart {planned}")
     if actual in ("enforcing", "permissive") and not has_policy:
         problems.append(f"SELinux is {actual} without a policy")
-    if evidence.tree.exists("/.autorelabel"):
+    if evidence.tree.exists("/.autorelabel") and not is_kept(evidence, "/.autorelabel"):
         problems.append("/.autorelabel: the first boot would label every file and start again")
     return judge_all(problems, f"{actual}, policy {policy}")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from builder import files, json_text
 from builder.guest import initramfs, readers
-from builder.guest.evidence import ImageEvidence
+from builder.guest.checks.authored import BY_SCRIPTS, is_by_scripts
+from builder.guest.evidence import FstabEntry, ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, not_done, passed
 from builder.guest.readers.ext import free_data
 from builder.kickstart.disk.filesystems import EXT
@@ -14,6 +15,7 @@ from builder.sizes import MIB
 
 # Of which qemu-img can check more than that it opens them.
 CHECKED = ("qcow2", "vmdk", "vhdx", "vdi")
+FSTAB = "/etc/fstab"
 # Drivers a guest may need to find its root, where the kernel has them at all (checklist row 6).
 DRIVERS = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "xen_blkfront", "nvme")
 
@@ -119,10 +121,13 @@ def _no_swap(evidence: ImageEvidence) -> Outcome:
     names = {f"partition {entry.number}" for entry in evidence.disk.table.partitions if entry.kind == "swap"}
     names |= {entry.name for entry in evidence.disk.filesystems if entry.type == "swap"}
     found = [f"{name} is swap" for name in sorted(names)]
-    found += [f"fstab has swap on {mount.source}" for mount in evidence.mounts if mount.type == "swap"]
+    mounted = [f"fstab has swap on {mount.source}" for mount in evidence.mounts if mount.type == "swap"]
     if wanted:
-        return passed("swap, as the kickstart asks") if found else failed("the kickstart asks for swap")
-    return judge_all(found, "none")
+        asked = [*found, *mounted]
+        return passed("swap, as the kickstart asks") if asked else failed("the kickstart asks for swap")
+    if mounted and is_by_scripts(evidence, FSTAB):
+        return judge_all(found, f"{', '.join(mounted)}, {BY_SCRIPTS}")
+    return judge_all([*found, *mounted], "none")
 
 
 def _partitions_as_manifest(evidence: ImageEvidence) -> Outcome:
@@ -184,13 +189,19 @@ def _file_systems_clean(evidence: ImageEvidence) -> Outcome:
 
 
 def _fstab(evidence: ImageEvidence) -> Outcome:
+    by_scripts = is_by_scripts(evidence, FSTAB)
     if not evidence.mounts:
+        if by_scripts:
+            return passed(f"no entry, {BY_SCRIPTS}")
         return failed("/etc/fstab has no entry")
-    problems = []
+    problems, others = [], []
     for mount in evidence.mounts:
         if not mount.source.startswith(("UUID=", "LABEL=", "PARTUUID=", "/dev/")):
             continue  # tmpfs, proc and the like
-        if not mount.source.startswith("UUID="):
+        if by_scripts and mount.point != "/" and not _is_planned(evidence, mount):
+            others.append(f"{mount.source} on {mount.point}")
+            continue
+        if not mount.source.startswith("UUID=") and not by_scripts:
             problems.append(f"{mount.point} is mounted by {mount.source}, not by its UUID")
         system = evidence.disk.find_source(mount.source)
         if system is None:
@@ -201,11 +212,21 @@ def _fstab(evidence: ImageEvidence) -> Outcome:
             problems.append("/ is not the root file system")
         # xfs and btrfs are never checked at boot (fsck.xfs(8)); ext wants 1 for /, 2 for others.
         expected = {"ext2", "ext3", "ext4"} & {mount.type} and ("1" if mount.point == "/" else "2")
-        if expected and mount.check_order not in (expected, "0"):
+        if expected and mount.check_order not in (expected, "0") and not by_scripts:
             problems.append(f"{mount.point}: pass number {mount.check_order}, not {expected}")
-    if "/" not in {mount.point for mount in evidence.mounts}:
+    if "/" not in {mount.point for mount in evidence.mounts} and not by_scripts:
         problems.append("/ is not in fstab")
+    if by_scripts:
+        more = f": {', '.join(others)}" if others else ""
+        return judge_all(problems, f"{len(evidence.mounts)} entries, changed {BY_SCRIPTS}{more}")
     return judge_all(problems, f"{len(evidence.mounts)} entries, by UUID, all found")
+
+
+def _is_planned(evidence: ImageEvidence, mount: FstabEntry) -> bool:
+    """Return whether a line of fstab is of a file system that the kickstart planned, at its UUID."""
+    manifest = evidence.manifest
+    known = {one.uuid for one in manifest.partitions} | {one.uuid for one in manifest.volumes}
+    return mount.source.removeprefix("UUID=").lower() in {uuid.lower() for uuid in known if uuid}
 
 
 def _boot_files(evidence: ImageEvidence) -> Outcome:

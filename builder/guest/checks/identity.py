@@ -7,6 +7,7 @@ import hashlib
 import re
 import socket
 
+from builder.guest.checks.authored import BY_SCRIPTS, is_by_scripts, is_kept
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
 
@@ -18,7 +19,9 @@ HASH = re.compile(r"^!?(\$[0-9a-z]+\$.+|[./0-9A-Za-z]{13}|_[./0-9A-Za-z]{19})$")
 # Names that are everybody's, so that finding them proves nothing.
 COMMON_NAMES = {"localhost", "localdomain", "linux", "debian", "ubuntu", "fedora", "root", "host", "build"}
 
-HARDWARE_ADDRESS = re.compile(r"(?i)\b(HWADDR|MACADDR|mac-address|MACAddress)\s*=\s*\"?([0-9a-f]{2}:){5}")
+HARDWARE_ADDRESS = re.compile(
+    r"(?i)\b(?:HWADDR|MACADDR|mac-address|MACAddress)\s*=\s*\"?((?:[0-9a-f]{2}:){5}[0-9a-f]{2})"
+)
 
 
 def _shadow(evidence: ImageEvidence) -> dict[str, str]:
@@ -51,17 +54,13 @@ def _planned_users(evidence: ImageEvidence) -> set[str]:
     return planned | (set() if settings.root_locked else {"root"})
 
 
-def _is_kept(evidence: ImageEvidence, path: str) -> bool:
-    """Return whether the kickstart put a file on purpose where a build cleans up."""
-    kept = evidence.manifest.settings.kept if evidence.has_manifest else ()
-    return any(path == one or path.startswith(f"{one}/") for one in kept)
-
-
 def _no_passwords(evidence: ImageEvidence) -> Outcome:
     planned = _planned_users(evidence)
-    problems = []
+    problems, empty = [], []
     for name, field in _shadow(evidence).items():
-        if field == "":
+        if field == "" and _has_empty_password_on_purpose(evidence, name):
+            empty.append(name)
+        elif field == "":
             problems.append(f"{name} has an empty password")
         elif HASH.match(field) and not field.startswith("!") and name not in planned:
             problems.append(f"{name} has a password that the kickstart did not give")
@@ -69,16 +68,30 @@ def _no_passwords(evidence: ImageEvidence) -> Outcome:
         name, password, uid, *_ = [*line.split(":"), "", "", ""]
         if password != "x":
             problems.append(f"{name} has `{password}` in /etc/passwd")
-        if uid == "0" and name != "root":
+        if uid == "0" and name not in ("root", *_superusers(evidence)):
             problems.append(f"{name} has uid 0")
-    return judge_all(problems, f"{len(_shadow(evidence))} accounts, none with a password of its own")
+    said = f"{len(_shadow(evidence))} accounts, none with a password of its own"
+    if empty:
+        said += f"; without a password, {BY_SCRIPTS}: {', '.join(empty)}"
+    if _superusers(evidence):
+        said += f"; uid 0, by the kickstart: {', '.join(_superusers(evidence))}"
+    return judge_all(problems, said)
+
+
+def _has_empty_password_on_purpose(evidence: ImageEvidence, name: str) -> bool:
+    # An older manifest names no accounts: then nobody is known to have wanted it.
+    return evidence.has_manifest and name in (evidence.manifest.settings.passwords or ())
+
+
+def _superusers(evidence: ImageEvidence) -> tuple[str, ...]:
+    return evidence.manifest.settings.superusers if evidence.has_manifest else ()
 
 
 def _no_host_keys(evidence: ImageEvidence) -> Outcome:
     if not evidence.tree.exists("/etc/ssh"):
         raise not_applicable("the image has no /etc/ssh")
     names = [name for name in evidence.tree.names("/etc/ssh") if re.match(r"ssh_host_.*key", name)]
-    keys = [f"/etc/ssh/{name}" for name in names if not _is_kept(evidence, f"/etc/ssh/{name}")]
+    keys = [f"/etc/ssh/{name}" for name in names if not is_kept(evidence, f"/etc/ssh/{name}")]
     return judge_all(keys, "/etc/ssh has no ssh_host_*" if not names else "only those kept on purpose")
 
 
@@ -110,7 +123,7 @@ def _machine_id(evidence: ImageEvidence) -> Outcome:
     if not evidence.tree.exists("/etc/machine-id"):
         return failed("/etc/machine-id is not there: a read-only start could not make one")
     content = evidence.tree.text("/etc/machine-id").strip()
-    if content not in ("", "uninitialized") and not _is_kept(evidence, "/etc/machine-id"):
+    if content not in ("", "uninitialized") and not is_kept(evidence, "/etc/machine-id"):
         return failed(f"/etc/machine-id is `{content[:40]}`")
     legacy = "/var/lib/dbus/machine-id"
     if evidence.tree.link(legacy) is None and evidence.tree.text(legacy).strip():
@@ -126,7 +139,7 @@ def _no_random_seed(evidence: ImageEvidence) -> Outcome:
         "/boot/efi/loader/random-seed",
         "/var/lib/systemd/credential.secret",
     )
-    found = [path for path in places if evidence.tree.exists(path) and not _is_kept(evidence, path)]
+    found = [path for path in places if evidence.tree.exists(path) and not is_kept(evidence, path)]
     return judge_all(found, "none")
 
 
@@ -135,7 +148,7 @@ def _resolv_conf(evidence: ImageEvidence) -> Outcome:
     target = evidence.tree.link(path)
     if target is not None:
         return passed(f"a link to {target}")
-    if _is_kept(evidence, path):
+    if is_kept(evidence, path):
         return passed("written by the kickstart")
     servers = [line for line in evidence.tree.lines(path) if line.startswith(("nameserver", "search"))]
     return judge_all([f"{path} has `{line}`" for line in servers], "empty or absent")
@@ -149,7 +162,7 @@ def _network(evidence: ImageEvidence) -> Outcome:
         for name in rules
         if re.match(r"7[05]-persistent-(net|cd)", name)
         and evidence.tree.lines(f"/etc/udev/rules.d/{name}")
-        and not _is_kept(evidence, f"/etc/udev/rules.d/{name}")
+        and not is_kept(evidence, f"/etc/udev/rules.d/{name}")
     ]
     folders = (
         "/etc/sysconfig/network-scripts",
@@ -159,16 +172,23 @@ def _network(evidence: ImageEvidence) -> Outcome:
     )
     for folder in folders:
         for path in evidence.tree.files(folder):
-            if HARDWARE_ADDRESS.search(evidence.tree.text(path)):
+            named = {address.lower() for address in HARDWARE_ADDRESS.findall(evidence.tree.text(path))}
+            if named - _planned_addresses(evidence) and not is_by_scripts(evidence, path):
                 problems.append(f"{path} is bound to a MAC")
     leases = [
         path
         for folder in ("/var/lib/dhclient", "/var/lib/dhcp", "/var/lib/NetworkManager")
         for path in evidence.tree.files(folder)
-        if ("lease" in path or "secret_key" in path) and not _is_kept(evidence, path)
+        if ("lease" in path or "secret_key" in path) and not is_kept(evidence, path)
     ]
     problems += [f"{path} is left" for path in leases]
     return judge_all(problems, "no rule, connection or lease bound to a machine")
+
+
+def _planned_addresses(evidence: ImageEvidence) -> frozenset[str]:
+    """Return the hardware addresses, in lower case, that network lines of the kickstart name."""
+    named = evidence.manifest.settings.hardware_addresses if evidence.has_manifest else ()
+    return frozenset(address.lower() for address in named)
 
 
 def _hostname(evidence: ImageEvidence) -> Outcome:
@@ -192,9 +212,11 @@ def _builder_name(evidence: ImageEvidence) -> Outcome:
             if path.startswith(evidence.rpm.folder) or evidence.tree.size(path) > 4 << 20:
                 continue
             content = evidence.tree.bytes(path)
-            if pattern.search(content) and not _is_as_packaged(evidence, path, content):
+            # Scripts do not learn the name of the host: in what they wrote it is a word of the author's.
+            by_others = not _is_as_packaged(evidence, path, content) and path not in evidence.changed
+            if pattern.search(content) and by_others:
                 found.append(f"{path} has `{name}`")
-    return judge_all(found, f"`{name}` is in no file that a package did not bring")
+    return judge_all(found, f"`{name}` is in no file that neither a package nor a script brought")
 
 
 def _is_as_packaged(evidence: ImageEvidence, path: str, content: bytes) -> bool:
@@ -206,7 +228,7 @@ def _lvm(evidence: ImageEvidence) -> Outcome:
     path = "/etc/lvm/devices/system.devices"
     if not evidence.tree.exists("/etc/lvm"):
         raise not_applicable("the image has no LVM")
-    if _is_kept(evidence, path):
+    if is_kept(evidence, path):
         return passed(f"{path} is the kickstart's")
     return judge_all([path] if evidence.tree.exists(path) else [], f"no {path}")
 
@@ -231,7 +253,7 @@ def _no_junk(evidence: ImageEvidence) -> Outcome:
     problems += [
         f"{folder}/.build" for folder in (evidence.rpm.folder, "") if tree.exists(f"{folder}/.build")
     ]
-    problems = [path for path in problems if not _is_kept(evidence, path)]
+    problems = [path for path in problems if not is_kept(evidence, path)]
     return judge_all(problems, "no package cache, log, kickstart or leftover in /tmp, /var, /root")
 
 

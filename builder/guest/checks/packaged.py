@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from builder.manifest import ImageManifest
+from builder.guest.checks.authored import is_changed
 
 # Differences from the packages that are right in a started guest: pattern, flags allowed, reason.
 EXPECTED_DIFFERENCES = (
@@ -17,28 +17,6 @@ EXPECTED_DIFFERENCES = (
     (r"/var/lib/(systemd|cloud|chrony|dbus)(/|$)", "S5T", "state of running services"),
     (r"/etc/(resolv\.conf|mtab|hostname|hosts|localtime)$", "S5LTm", "written by the build or cloud-init"),
 )
-
-
-def changed_by_scripts(manifest: ImageManifest | None) -> frozenset[str]:
-    """Return the files and folders that scripts of the kickstart changed or made; none without a manifest."""
-    return frozenset(manifest.settings.changed) if manifest else frozenset()
-
-
-def is_changed(path: str, changed: Collection[str], *, missing: bool = False) -> bool:
-    """Say whether scripts changed the file at `path`; or, where it is missing, a folder above it."""
-    if not missing:
-        return path in changed
-    above = path.rstrip("/")
-    while above := above.rpartition("/")[0]:
-        if above in changed:
-            return True
-    return False
-
-
-def listed(paths: Collection[str], most: int = 3) -> str:
-    """Return the first `most` of `paths` as a text, and how many more there are."""
-    first = ", ".join(sorted(paths)[:most])
-    return f"{first} and {len(paths) - most} more" if len(paths) > most else first
 
 
 def judge_verification(lines: list[str], changed: Collection[str] = ()) -> tuple[list[str], list[str]]:

@@ -28,7 +28,9 @@ DATABASES = (
 def run(build: Build) -> str:
     """Clean and label."""
     root = tree.path("/")
+    before = {package.name for package in build.facts.packages}
     build.facts.packages = rpmdb.installed(build)
+    build.facts.removed = tuple(sorted(before - {package.name for package in build.facts.packages}))
     cleaned = clean(build)
     build.facts.kept = tuple(sorted(cleaned.kept))
     if build.facts.scripts_began is not None:

@@ -14,8 +14,8 @@ from builder.image.tree import tree
 from builder.image.tree.files import TreePath
 
 _UNITS = "etc/systemd/system"
-# shadow(5): what crypt(5) makes, not locked.
-_USABLE = re.compile(r"\$[0-9a-z]+\$.+|[./0-9A-Za-z]{13}")
+# shadow(5): what crypt(5) makes, not locked; nothing: no password is asked for.
+_USABLE = re.compile(r"|\$[0-9a-z]+\$.+|[./0-9A-Za-z]{13}")
 
 
 def observe() -> Observed:
@@ -32,7 +32,8 @@ def observe() -> Observed:
         keymap=_setting(root / "etc/vconsole.conf", "KEYMAP"),
         selinux=_setting(root / "etc/selinux/config", "SELINUX"),
         passwords=passwords,
-        root_locked="root" not in passwords and shadow.get("root", ["", "!"])[1] != "",
+        root_locked="root" not in passwords,
+        superusers=_superusers(root / "etc/passwd"),
         enabled=_enabled(root),
     )
 
@@ -51,8 +52,18 @@ def _setting(path: TreePath, name: str) -> str | None:
     return found[-1].strip().strip("\"'") if found else None
 
 
+def _superusers(path: TreePath) -> tuple[str, ...]:
+    return tuple(name for name, row in _rows(path).items() if row[2:3] == ["0"] and name != "root")
+
+
 def _enabled(root: TreePath) -> tuple[str, ...]:
     """Return the names that links below /etc/systemd/system give to units."""
     found = [path.name for pattern in ("*.wants/*", "*.requires/*") for path in (root / _UNITS).glob(pattern)]
     found += [path.name for path in (root / _UNITS).iterdir() if path.is_symlink()]
-    return tuple(sorted(set(found)))
+    masked = {name for name in found if _is_masked(root / _UNITS / name)}
+    return tuple(sorted(set(found) - masked))
+
+
+def _is_masked(unit: TreePath) -> bool:
+    """Return whether systemd refuses to start a unit, whoever wants it (systemctl(1), mask)."""
+    return unit.is_symlink() and unit.readlink() == "/dev/null"
