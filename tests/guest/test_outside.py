@@ -305,6 +305,10 @@ BY_THE_AUTHOR: dict[str, tuple[Callable[[SmallImage], None], dict[str, object], 
         lambda image: image.remove("/etc/pki/rpm-gpg/RPM-GPG-KEY-os"),
         {"changed": ["/etc/pki/rpm-gpg"]}, "repository-keys",
     ),
+    "key in a folder that was there": (
+        lambda image: image.put("/root/.ssh/authorized_keys", "ssh-ed25519 AAAA a\n"),
+        {"kept": ["/root/.ssh/authorized_keys"]}, "no-junk",
+    ),
     "labels at the first boot": (
         lambda image: image.put("/.autorelabel", ""), {"kept": ["/.autorelabel"]}, "selinux-settings",
     ),

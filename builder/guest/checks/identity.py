@@ -247,7 +247,9 @@ def _no_junk(evidence: ImageEvidence) -> Outcome:
             problems.append(path)
     for name in tree.names("/root"):
         path = f"/root/{name}"
-        if path not in evidence.rpm.files and (tree.is_file(path) or list(tree.files(path))):
+        # Of a folder that was there before, what a script put into it is kept, not the folder.
+        inside = [path] if tree.is_file(path) else list(tree.files(path))
+        if path not in evidence.rpm.files and any(not is_kept(evidence, one) for one in inside):
             problems.append(path)
     problems += [path for path in ("/var/lib/cloud/instance", "/var/lib/cloud/data") if tree.exists(path)]
     problems += [
