@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--ks-arg", action="append", default=[], metavar="WORD",
-        help="a word of /proc/cmdline for %%pre scripts that read it; may be repeated",
+        help="a word of /proc/cmdline for scripts that read it; may be repeated",
     )  # fmt: skip
     how.add_argument(
         "--solver", choices=("dnf", "libdnf5"),

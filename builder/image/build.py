@@ -40,7 +40,7 @@ class BuildOptions:
     """How to build, as the command line says it.
 
     `memory_share` is the part of the available memory, in percent, that the image's trees may take.
-    `ks_arguments` are what /proc/cmdline says to scripts that run as in the installer.
+    `ks_arguments` are what /proc/cmdline says to scripts.
     `keep_files` are paths of the image that are not cleaned away, whatever they are.
     `solver` is `dnf` or `libdnf5`; None: whichever the host has.
     `bootstrap`: the target's own rpm installs the packages, not the host's.
@@ -79,9 +79,11 @@ class Facts:
     scripts_began: int | None = None
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    boot_by_scripts: tuple[str, ...] = ()  # of `changed`, as it was before we wrote into /boot again
     failed_scripts: tuple[str, ...] = ()
     boot_timeout: int | None = None  # that a script asked for
     grub_defaults: str = ""  # /etc/default/grub before the scripts
+    grub_menu: str = ""  # grub.cfg before the scripts
     after_packages: Observed | None = None
     after_commands: Observed | None = None
     at_end: Observed | None = None

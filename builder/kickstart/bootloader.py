@@ -44,6 +44,12 @@ def plan_bootloader(ks: Kickstart, family: TargetFamily, kdump: Kdump | None) ->
     timeout = line.get("timeout")
     if timeout is not None and int(timeout) < -1:
         ks.findings.error(line.place, f"bootloader --timeout={timeout}: not seconds", "-1 waits for ever")
+    elif timeout is not None and int(timeout) == -1:
+        ks.findings.warn(
+            line.place,
+            "bootloader --timeout=-1: every boot waits at the menu until somebody presses a key",
+            "write seconds, such as 1",
+        )
     append = str(line.get("appendLine", "")).strip()
     if kdump is not None:
         kept = [word for word in split(append) if not word.startswith("crashkernel=")]

@@ -301,6 +301,13 @@ BY_THE_AUTHOR: dict[str, tuple[Callable[[SmallImage], None], dict[str, object], 
         lambda image: image.put("/etc/motd", f"mirror: http://{HOST}/\n"),
         {"changed": ["/etc/motd"]}, "no-builder-name",
     ),
+    "boot entry": (
+        lambda image: image.put(ENTRY, "options quiet\n"), {"changed": [ENTRY]}, "console-arguments",
+    ),
+    "boot menu that waits": (
+        lambda image: image.put("/boot/grub2/grub.cfg", "set timeout=9\nlinux /boot/vmlinuz quiet\n"),
+        {"changed": ["/boot/grub2/grub.cfg"]}, "console-arguments",
+    ),
     "keys removed": (
         lambda image: image.remove("/etc/pki/rpm-gpg/RPM-GPG-KEY-os"),
         {"changed": ["/etc/pki/rpm-gpg"]}, "repository-keys",

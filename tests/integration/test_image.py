@@ -299,6 +299,28 @@ def test_pre_install_runs_on_the_empty_tree_before_packages(bench: Bench) -> Non
     assert bench.look().text("/etc/early") == "early\n"
 
 
+def test_scripts_outside_find_the_image_where_the_installer_says(bench: Bench) -> None:
+    where = 'echo "$ANA_INSTALL_PATH" >"$ANA_INSTALL_PATH/etc/{name}"\n%end\n'
+    early = "%pre-install --erroronfail\nmkdir -p $ANA_INSTALL_PATH/etc\n" + where.format(name="early")
+    late = "%post --nochroot --erroronfail\n" + where.format(name="late")
+
+    bench.build(kickstart(tail=early + late))
+
+    look = bench.look()
+    assert (look.text("/etc/early"), look.text("/etc/late")) == ("/mnt/sysroot\n", "/mnt/sysroot\n")
+
+
+@pytest.mark.parametrize("options", [("--ks-arg", "one=1", "--ks-arg", "two"), ()], ids=["given", "none"])
+def test_scripts_find_the_words_that_are_given_and_not_how_this_host_was_booted(
+    bench: Bench, options: tuple[str, ...]
+) -> None:
+    text = kickstart(tail="%post --erroronfail\ncat /proc/cmdline >/etc/words\n%end\n")
+
+    bench.build(text, *options)
+
+    assert bench.look().text("/etc/words") == " ".join(options[1::2]) + "\n"
+
+
 def test_plan_prints_and_builds_nothing(bench: Bench, tmp_path: Path) -> None:
     other = Bench(tmp_path, bench.repository)
 

@@ -197,6 +197,35 @@ def test_what_is_changed_of_the_menu_is_in_menu_entries_and_later_kernels(
     assert timeout in menu
 
 
+BY_HAND = "sed -i 's/console=ttyS0/quiet a=1/; s/^set timeout=.*/set timeout=9/' /boot/grub2/grub.cfg\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        pytest.param("", ["quiet", "a=1"], id="alone"),
+        # A real grub2-mkconfig would write the file again, without it; what came after that would stay.
+        pytest.param("grubby --update-kernel=ALL --args=b=2\n", ["b=2", "quiet", "a=1"], id="and a program"),
+        pytest.param(
+            f"cp /boot/vmlinuz-{KERNEL} /boot/vmlinuz-9.9\n"
+            f"cp -r /usr/lib/modules/{KERNEL} /usr/lib/modules/9.9\n",
+            ["quiet", "a=1"],
+            id="and another kernel",
+        ),
+    ],
+)
+def test_an_edit_of_the_menu_by_hand_stays(bench: Bench, more: str, expected: list[str]) -> None:
+    bench.build(script(BY_HAND + more))
+
+    menu = bench.look().text("/boot/grub2/grub.cfg")
+    lines = [line.split() for line in menu.splitlines() if line.strip().startswith("linux ")]
+    assert len(lines) == (2 if "9.9" in more else 1)
+    for line in lines:
+        assert line[-len(expected) :] == expected
+        assert "console=ttyS0" not in line
+    assert "set timeout=9" in menu
+
+
 def test_entries_of_40_custom_are_in_the_menu(bench: Bench) -> None:
     body = (
         "mkdir -p /etc/grub.d\nprintf '#!/bin/sh\\nexec tail -n +3 $0\\n# a comment\\n"

@@ -85,6 +85,31 @@ def test_options_that_contradict_each_other_are_a_warning(
     assert said == ([f"{name}: {options} contradict each other: the last one counts"] if options else [])
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "firewall --use-system-defaults --ssh --port=80:tcp",
+            "firewall --use-system-defaults: --port, --ssh has no effect with it",
+        ),
+        ("firewall --enabled --use-system-defaults", None),
+        (
+            "bootloader --timeout=-1",
+            "bootloader --timeout=-1: every boot waits at the menu until somebody presses a key",
+        ),
+        ("bootloader --timeout=0", None),
+    ],
+)
+def test_what_an_option_takes_from_others_or_from_every_boot_is_a_warning(
+    tmp_path: Path, line: str, said: str | None
+) -> None:
+    _, findings = plan_text(
+        tmp_path, f"{DISK}{line}\nurl --url=https://mirror.example/os/\n%packages\n@core\n%end\n"
+    )
+
+    assert [one.message for one in findings.warnings] == ([said] if said else [])
+
+
 def test_complaint_about_a_type_of_autopart_lists_the_types(tmp_path: Path) -> None:
     _, findings = plan_text(tmp_path, f"{REST}autopart --type=zfs\n")
 

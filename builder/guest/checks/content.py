@@ -20,6 +20,7 @@ from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
 from builder.kickstart.disk.filesystems import KINDS
 
+ENTRIES, GRUB_CONFIGS = "/boot/loader/entries", ("/boot/grub2/grub.cfg", "/boot/grub/grub.cfg")
 DISABLED = "/etc/cloud/cloud-init.disabled"
 DATASOURCES = ("OpenStack", "ConfigDrive", "Ec2", "NoCloud")
 GROWERS = ("cloud-utils-growpart", "growpart", "cloud-guest-utils", "dracut-modules-growroot")
@@ -237,8 +238,11 @@ def _console(evidence: ImageEvidence) -> Outcome:
     if not lines:
         return failed("no boot entry was found in /boot")
     planned = _planned_arguments(evidence)
-    problems = []
+    problems, by_scripts = [], []
     for where, words in lines:
+        if is_by_scripts(evidence, _path_of(where)):
+            by_scripts.append(where)
+            continue
         consoles, expected = _consoles(words), _consoles(planned)
         problems += [f"{where} lacks {word}" for word in planned if word not in words]
         if evidence.has_manifest and consoles != expected:
@@ -248,10 +252,18 @@ def _console(evidence: ImageEvidence) -> Outcome:
         if not evidence.has_manifest and (not consoles or not consoles[-1].startswith("console=ttyS0")):
             problems.append(f"{where}: the last console is not ttyS0")
     timeouts = re.findall(r"(?m)^\s*set timeout=(\d+)", _grub_config(evidence))
-    if timeouts and min(int(value) for value in timeouts) > 1 and not _plans_timeout(evidence):
+    waits = timeouts and min(int(value) for value in timeouts) > 1 and not _plans_timeout(evidence)
+    if waits and not any(is_by_scripts(evidence, path) for path in GRUB_CONFIGS):
         problems.append(f"the boot menu waits {min(timeouts)} s")
     said = " ".join(_consoles(lines[0][1])) or "no console=, as the kickstart says"
+    if by_scripts:
+        said += f"; written {BY_SCRIPTS}: {', '.join(by_scripts)}"
     return judge_all(problems, f"{len(lines)} boot entries: {said}")
+
+
+def _path_of(where: str) -> str:
+    """Return the file of what `kernel_command_lines` names."""
+    return f"{ENTRIES}/{where}" if where.endswith(".conf") else GRUB_CONFIGS[0]
 
 
 def _consoles(words: list[str]) -> list[str]:
@@ -267,7 +279,7 @@ def _plans_timeout(evidence: ImageEvidence) -> bool:
 
 
 def _grub_config(evidence: ImageEvidence) -> str:
-    return evidence.tree.text("/boot/grub2/grub.cfg") or evidence.tree.text("/boot/grub/grub.cfg")
+    return next(filter(None, map(evidence.tree.text, GRUB_CONFIGS)), "")
 
 
 def kernel_command_lines(evidence: ImageEvidence) -> list[tuple[str, list[str]]]:
@@ -277,10 +289,10 @@ def kernel_command_lines(evidence: ImageEvidence) -> list[tuple[str, list[str]]]
     are left out.
     """
     found = []
-    folder, variables = "/boot/loader/entries", _grub_environment(evidence)
-    for name in evidence.tree.names(folder):
+    variables = _grub_environment(evidence)
+    for name in evidence.tree.names(ENTRIES):
         if name.endswith(".conf"):
-            options = re.findall(r"(?m)^options\s+(.*)$", evidence.tree.text(f"{folder}/{name}"))
+            options = re.findall(r"(?m)^options\s+(.*)$", evidence.tree.text(f"{ENTRIES}/{name}"))
             found.append((name, [from_entry(word, variables) for word in split(" ".join(options))]))
     menu = re.findall(r"(?m)^\s*linux(?:efi|16)?\s+\S+\s*(.*)$", _grub_config(evidence))
     written = [rest for rest in menu if not re.search(r"(?<!\\\\)\$", rest)]

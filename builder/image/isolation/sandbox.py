@@ -133,6 +133,7 @@ def run_in_image(
     """
     _check_tree()
     words: list[Word] = ["bwrap", *no_environment(), "--bind", TREE, "/", *_rooms(network)]
+    words += _command_line(build.options.ks_arguments if with_shims else ())
     words += ["--ro-bind", "/sys", "/sys"]
     if RESOLVER.exists() and (target := _resolver_in_run()):
         words += ["--bind", RESOLVER, target]
@@ -153,7 +154,6 @@ def run_in_installer(
     binds: Sequence[tuple[str, str]] = (),
     writable: Sequence[tuple[str, str]] = (),
     disk: BlankDisk | None = None,
-    arguments: Sequence[str] = (),
 ) -> Completed:
     """Run a program of the host, read-only, with the tree at /mnt/sysimage where `tree` says so.
 
@@ -161,7 +161,6 @@ def run_in_installer(
         argv, ok, network, log, binds: as of `run_in_image`.
         writable: (source, target) pairs more that it may write to.
         disk: is there under its names in /dev, and may be written.
-        arguments: what /proc/cmdline says.
     """
     words = _host()
     for name in ("/tmp", "/var/tmp", "/root"):
@@ -173,7 +172,8 @@ def run_in_installer(
             words += ["--bind", TREE, name]
             if RESOLVER.exists() and (target := _resolver_in_run(name)):
                 words += ["--bind", RESOLVER, target]
-        # What kickstarts made for livecd-tools ask for.
+        # What the installer says, and what kickstarts made for livecd-tools ask for.
+        words += ["--setenv", "ANA_INSTALL_PATH", "/mnt/sysroot"]
         words += ["--setenv", "INSTALL_ROOT", "/mnt/sysimage", "--setenv", "LIVE_ROOT", "/mnt/sysimage"]
     words += _extras(build, binds, with_shims=True)
     for source, target in writable:
@@ -186,9 +186,7 @@ def run_in_installer(
         for name, text in disk.programs().items():
             words += ["--ro-bind", _write_program(name, text), SHIMS / name]
         words += ["--setenv", "PYTHONPATH", str(SHIMS)]  # sitecustomize.py
-    command_line = Path("/tmp/cmdline")
-    command_line.write_text(" ".join(arguments) + "\n")
-    words += ["--ro-bind", command_line, "/proc/cmdline"]
+    words += _command_line(build.options.ks_arguments)
     return _run(build, words, argv, ok=ok, log=log)
 
 
@@ -293,6 +291,7 @@ def _on_tree(build: Build, words: list[Word], *, packages: int = 0) -> list[Word
         TREE / "proc",
         "--remount-ro",
         TREE / "proc",
+        *_command_line(root=TREE),
         "--dev-bind",
         "/tmp/dev",
         TREE / "dev",
@@ -435,6 +434,18 @@ def _rooms(network: bool) -> list[Word]:
     if not network:
         words.append("--unshare-net")
     return words
+
+
+def _command_line(arguments: Sequence[str] = (), root: Path = Path("/")) -> list[Word]:
+    """Return the bind of what /proc/cmdline says.
+
+    Scripts of the kickstart find `arguments`, others nothing: what this host was booted with must decide no
+    byte of an image, and may name what is not meant for others.
+    """
+    path = Path("/tmp/cmdline.scripts" if arguments else "/tmp/cmdline")
+    if not path.exists():
+        path.write_text(" ".join(arguments) + "\n")
+    return ["--ro-bind", path, root / "proc/cmdline"]
 
 
 def _extras(build: Build, binds: Sequence[tuple[str, str]], *, with_shims: bool) -> list[str | Path]:

@@ -44,7 +44,8 @@ def run(build: Build) -> str:
         initramfs_of(kernel).touch(mode=0o600)
     firmware = _write(build, keep=False)
     build.facts.grub_defaults = _text(DEFAULTS)
-    sandbox.answer_for(placed, disk=disk_name(build.plan.disk), menu=_text("/boot/grub2/grub.cfg"))
+    build.facts.grub_menu = _text("/boot/grub2/grub.cfg")
+    sandbox.answer_for(placed, disk=disk_name(build.plan.disk), menu=build.facts.grub_menu)
     names = [name for name, can in (("BIOS", firmware.bios), ("UEFI", firmware.uefi)) if can]
     esp = any(one.fstype == "efi" for one in build.plan.disk.partitions)
     if esp and has_loader(build.plan.bootloader) and not firmware.uefi:
@@ -121,6 +122,7 @@ def _write(build: Build, *, keep: bool, wanted: Changes | None = None) -> Bootab
         arguments=arguments,
         keep=keep,
         changes=wanted,
+        before=build.facts.grub_menu if keep else "",
         kernel_package=_kernel_package([package.name for package in build.facts.packages]),
         runner=build.runner,
         run=lambda argv: sandbox.run_in_image(build, argv, log=build.log),

@@ -11,6 +11,8 @@ from builder.image.tree.scripts import run_section
 from builder.kickstart.elements.phases import AFTER_POST, BEFORE_POST
 from builder.kickstart.plan import ScriptSection
 
+BOOT = "/boot"
+
 
 def run(build: Build) -> str:
     """Run them in the order written; then bring up to date what they made stale."""
@@ -20,6 +22,7 @@ def run(build: Build) -> str:
     phases += run_phases(build, AFTER_POST)
     if phases or count:
         build.facts.scripts_began = began
+        build.facts.boot_by_scripts = tuple(f"{BOOT}{path}" for path in tree.path(BOOT).changed_below(began))
     renewed = initramfs.renew(build, began)
     bootfiles.complete(build)
     said = [f"{phases} of elements"] if phases else []

@@ -35,7 +35,12 @@ def run(build: Build) -> str:
     build.facts.kept = tuple(sorted(cleaned.kept))
     if build.facts.scripts_began is not None:
         # Before labels and times are set, which changes every inode.
-        build.facts.changed = tuple(root.changed_below(build.facts.scripts_began))
+        # In /boot we have written after them.
+        build.facts.changed = tuple(
+            path
+            for path in root.changed_below(build.facts.scripts_began)
+            if not path.startswith("/boot/") or path in build.facts.boot_by_scripts
+        )
     build.facts.at_end = observe()
     databases.settle(build, [root / name for name in DATABASES])
     _machine_identity("/var/lib/dbus/machine-id" in cleaned.removed)

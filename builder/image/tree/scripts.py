@@ -88,9 +88,8 @@ def _start(build: Build, script: Script, body: Path, output: Path, disk: BlankDi
         )
     with_tree = script.section != ScriptSection.PRE
     return sandbox.run_in_installer(
-        build, argv, tree=with_tree, network=network, log=output, binds=binds, disk=disk,
-        arguments=build.options.ks_arguments,
-    )  # fmt: skip
+        build, argv, tree=with_tree, network=network, log=output, binds=binds, disk=disk
+    )
 
 
 def _interpreter(script: Script) -> list[str]:

@@ -123,7 +123,17 @@ def _read_selinux(ks: Kickstart) -> tuple[SELinux | None, Place | None]:
 def _read_firewall(ks: Kickstart) -> Firewall | None:
     """Return the firewall's rules; None leaves what the packages bring."""
     line = ks.last("firewall")
-    if line is None or line.get("use_system_defaults", False):
+    if line is None:
+        return None
+    if line.get("use_system_defaults", False):
+        # As in Anaconda (pyanaconda/modules/network/firewall), which then does not configure it at all.
+        others = sorted(line.options - {"--use-system-defaults", "--enabled", "--enable"})
+        if others:
+            ks.findings.warn(
+                line.place,
+                f"firewall --use-system-defaults: {', '.join(others)} has no effect with it",
+                "leave one of them out",
+            )
         return None
     services = [str(name) for name in line.get("services", ())]
     services += [name for option, name in _FIREWALL_SERVICES.items() if option in line.options]

@@ -73,6 +73,7 @@ def write_boot_files(
     arguments: Sequence[str] = (),
     keep: bool = False,
     changes: Changes | None = None,
+    before: str = "",
     kernel_package: str = "kernel-core",
     runner: Runner,
     run: Callable[[Sequence[str]], object] | None = None,
@@ -87,6 +88,7 @@ def write_boot_files(
         arguments: as in `kernel_arguments`.
         keep: leave edited files alone.
         changes: what scripts asked programs to change of the menu.
+        before: grub.cfg before the scripts, by which their edits are known.
         kernel_package: the package whose later kernels are the default.
         run: runs a program of the image (grub-mkimage), argv as the image knows it, in a room of its own;
             None: the host's is used in its place.
@@ -126,6 +128,7 @@ def write_boot_files(
         reads_entries=reads_entries,
         keep=keep,
         changes=changes,
+        before=before,
         kernel_package=kernel_package,
     )
     if for_bios:

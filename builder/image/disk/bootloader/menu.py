@@ -60,6 +60,7 @@ def write(
     reads_entries: bool,
     keep: bool,
     changes: Changes | None = None,
+    before: str = "",
     kernel_package: str = "kernel-core",
 ) -> None:
     """Write the files of the menu into `tree`.
@@ -68,6 +69,7 @@ def write(
         kernel_package: the package whose later kernels are the default.
         reads_entries: GRUB reads the entries by itself.
         keep: leave what exists as it is, but for the kernels in a menu of ours, and for `changes`.
+        before: grub.cfg before the scripts, by which their edits are known.
 
     Raises:
         BuildError: entries want more of GRUB's environment than it holds.
@@ -75,7 +77,8 @@ def write(
     grub = tree / "boot/grub2"
     text = render(layout, bootloader, command_line=command_line, kernels=kernels, reads_entries=reads_entries)
     wanted = changes or Changes()
-    _write_file(grub / "grub.cfg", text, mode=0o600, merge=partial(_merge_menu, wanted) if keep else None)
+    merge_menu = partial(_merge_menu, wanted, before) if keep else None
+    _write_file(grub / "grub.cfg", text, mode=0o600, merge=merge_menu)
     variables = variables_for(command_line)
     if reads_entries:
         variables = {**_kernel_variables(command_line, kernels), **variables}
@@ -267,24 +270,56 @@ def _write_defaults(
     _write_file(path, text, mode=0o644, merge=None)
 
 
-def _merge_menu(changes: Changes, old: str, new: str) -> str:
-    """Return the menu as scripts left it, with the kernels of `new`, and what they asked programs for."""
+def _merge_menu(changes: Changes, before: str, old: str, new: str) -> str:
+    """Return the menu as scripts left it, with the kernels of `new`, and what they asked programs for.
+
+    `before` is the menu that they found: an edit of its kernels stays.
+    """
     if BEGIN not in old and HEADER not in old and not old.strip():
         old = new  # emptied by `grub2-mkconfig >grub.cfg`
     kernels = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     fresh = kernels.search(new)
     if fresh is not None:
-        old = kernels.sub(lambda _: fresh[0], old, count=1)
+        block = _edited(kernels.search(before), kernels.search(old), fresh[0], changes)
+        old = kernels.sub(lambda _: block, old, count=1)
     if changes.timeout is not None:
         old = re.sub(r"(?m)^set timeout=.*$", f"set timeout={changes.timeout}", old, count=1)
     if changes.default is not None:
         old = re.sub(r'(?m)^  set default="0"$', f'  set default="{_quote(changes.default)}"', old, count=1)
     if "set kernelopts=" in old:
-        own = re.search(r"(?m)^  set kernelopts=.*$", new)
-        old = re.sub(r"(?m)^  set kernelopts=.*$", lambda _: own[0] if own else "", old, count=1)
+        options = re.compile(r"(?m)^  set kernelopts=.*$")
+        own, found, first = options.search(new), options.search(old), options.search(before)
+        is_edited = first is not None and found is not None and first[0] != found[0]
+        if not is_edited or changes != Changes():
+            old = options.sub(lambda _: own[0] if own else "", old, count=1)
     if changes.custom and changes.custom not in old:
         old += changes.custom
     return old
+
+
+def _edited(before: re.Match[str] | None, old: re.Match[str] | None, fresh: str, changes: Changes) -> str:
+    """Return the part of the menu with the kernels: `fresh`, or with it what a script wrote there by hand."""
+    if before is None or old is None or before[0] == old[0]:
+        return fresh
+    if _LINUX.sub("", fresh) == _LINUX.sub("", before[0]) and changes == Changes():
+        return old[0]
+    # The kernels are others, or programs wrote it again: words that were added or taken away count.
+    had, has = _words(before[0]), _words(old[0])
+    by_hand = Changes(
+        removed=tuple(word for word in had if word not in has),
+        added=tuple(word for word in has if word not in had),
+    )
+    return _LINUX.sub(lambda line: f"{line[1]}{' '.join(by_hand.apply(split(line[2])))}", fresh)
+
+
+# A line that starts a kernel: up to its file, its arguments.
+_LINUX = re.compile(r"(?m)^(\s*linux\S*\s+\S+ )(.*)$")
+
+
+def _words(block: str) -> tuple[str, ...]:
+    """Return the arguments of the first kernel."""
+    line = _LINUX.search(block)
+    return tuple(split(line[2])) if line else ()
 
 
 def _merge_command_line(changes: Changes, old: str, new: str) -> str:

@@ -53,7 +53,8 @@ def _has_networkd() -> bool:
 
 def _write_networkd(interface: NetworkInterface) -> None:
     if interface.kind != "ethernet" or interface.controller or interface.ethtool:
-        what = interface.kind if interface.kind != "ethernet" else "these options"
+        what = "--ethtool" if interface.ethtool else "a device of a bond, bridge or team"
+        what = what if interface.kind == "ethernet" else f"a {interface.kind}"
         raise InputError(
             f"{interface.place}: network: {what} needs NetworkManager; the image has systemd-networkd only",
             hint="put NetworkManager into %packages",
