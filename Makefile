@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 INSTALL := builder/requirements/install
 
-.PHONY: help hosts setup setup-dev setup-koji setup-dib specs golden demo talk rpm image verify upload plane-up plane-down setup-plane unit test test-all lint bench lock clean
+.PHONY: help hosts setup setup-dev setup-koji setup-dib specs golden demo talk rpm image verify upload plane-up plane-down setup-plane unit test test-all boots lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ test: setup-dev setup-koji ## the tests that every change must pass
 
 test-all: setup-dev setup-koji ## every test, the slow ones too
 	$(PYTEST) $(WORKERS) --durations=10 tests
+
+boots: setup-dev ## disks and kernel updates in booted guests, one at a time (slow)
+	$(PYTEST) -n 0 --durations=10 -m boot tests/guest/test_disks.py tests/guest/test_kernel_update.py
 
 SUITE ?= sid
 

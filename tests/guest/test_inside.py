@@ -285,6 +285,49 @@ def test_what_scripts_changed_is_no_difference() -> None:
     )
 
 
+LET_IN = Completed(returncode=0, stdout="uid=0(root)", stderr="")
+# What an author may do: the check, how the guest differs, what the image says of the author's wish.
+BY_THE_AUTHOR: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("root-ssh-refused", {"root_login": LET_IN}, {"scripted_cloud_config": {"disable_root": False}}),
+    (
+        "hostname", _reported("hostname", "mine"), {"scripted_cloud_config": {"preserve_hostname": True}},
+    ),
+    (
+        "root-grown",
+        _reported("root-partition", f"2048\n4096\n{3 * GIB // 512}"),
+        {"scripted_cloud_config": {"growpart": {"mode": "off"}}},
+    ),
+    (
+        "passwordless-sudo",
+        _reported("sudo", "sudo: a password is required", 1),
+        {"scripted_cloud_config": {"system_info": {"default_user": {"name": "ec2-user", "sudo": None}}}},
+    ),
+    (
+        "serial-console",
+        _reported("serial-getty", "inactive", 3),
+        {
+            "manifest": with_settings(
+                kernel_arguments="console=tty1 console=ttyS0,115200n8",
+                changed=("/etc/systemd/system/serial-getty@ttyS0.service",),
+            )
+        },
+    ),
+    (
+        "serial-console",
+        {"serial": "", **_reported("command-line", "BOOT_IMAGE=/boot/vmlinuz root=UUID=1 ro console=tty1")},
+        {"manifest": with_settings(kernel_arguments="root=UUID=1 ro console=tty1")},
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "differs", "wish"), BY_THE_AUTHOR)
+def test_what_the_author_did_is_no_fault_of_the_guest(
+    check: str, differs: dict[str, Any], wish: dict[str, Any]
+) -> None:
+    assert states(good_boot(**differs))[check] == CheckState.FAIL
+    assert states(good_boot(**differs, **wish))[check] in (CheckState.PASS, CheckState.NOT_APPLICABLE)
+
+
 def test_two_guests_with_the_same_keys_are_found() -> None:
     other = replace(INSTANCE, uuid="2")
     same = [good_boot(), good_boot(label="ovmf openstack virtio-blk", instance=other)]

@@ -148,6 +148,31 @@ def test_manifest_has_the_packages_of_the_finished_image(bench: Bench) -> None:
     names = {package["name"] for package in bench.manifest()["packages"]}
     assert "capable" in names
     assert "documented" not in names
+    assert bench.manifest()["settings"]["removed"] == ["documented"]
+
+
+ON_PURPOSE = """\
+%post --erroronfail
+echo '/swapfile none swap sw 0 0' >>/etc/fstab
+echo 'LABEL=data /srv ext4 nofail 0 2' >>/etc/fstab
+echo 'toor:x:0:0::/root:/bin/sh' >>/etc/passwd
+echo 'toor::1::::::' >>/etc/shadow
+sed -i 's/^set timeout=.*/set timeout=30/; s/console=ttyS0/console=tty0/' /boot/grub2/grub.cfg
+mkdir -p /etc/systemd/network
+printf '[Match]\\nMACAddress=52:54:00:44:55:66\\n' >/etc/systemd/network/10-mine.network
+%end
+"""
+
+
+def test_checks_hold_an_image_to_what_its_author_did(bench: Bench, tmp_path: Path) -> None:
+    bench.build(kickstart(tail=ON_PURPOSE))
+    runner = Runner(Report(quiet=True))
+    evidence = ImageEvidence(runner, bench.image, find_manifest(bench.image), tmp_path)
+    by_id = {check.id: check for check in (*identity.CHECKS, *disk.CHECKS, *content.CHECKS)}
+
+    for name in ("no-swap", "fstab", "no-passwords", "no-fixed-network", "console-arguments"):
+        outcome = by_id[name].judge(evidence)
+        assert outcome.state is CheckState.PASS, (name, outcome)
 
 
 RESOLVERS = {

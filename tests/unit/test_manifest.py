@@ -21,7 +21,7 @@ from builder.image.observed import Observed
 from builder.kickstart.plan import Bootloader, Disk, ImagePlan, Partition, Password
 from builder.kickstart.settings.accounts import Accounts, SshKey, User
 from builder.kickstart.settings.locale import Locale
-from builder.kickstart.settings.network import Network
+from builder.kickstart.settings.network import Network, NetworkInterface
 from builder.kickstart.settings.security import Security, SELinux
 from builder.kickstart.settings.services import Services
 from builder.manifest import as_data, read_manifest, write_manifest
@@ -155,6 +155,13 @@ def test_what_a_script_changes_counts_and_not_what_a_command_had_said() -> None:
     assert made.ssh_keys == ("/root/.ssh/authorized_keys", "admin")
     assert made.kept == ("/root/note",)
     assert "$6$" not in repr(made)
+
+
+def test_addresses_of_network_lines_are_known() -> None:
+    interfaces = (NetworkInterface(mac="52:54:00:11:22:33"), NetworkInterface(device="eth0"))
+    plan = dataclasses.replace(PLAN, settings=(Network(interfaces=interfaces),))
+
+    assert manifest.describe_settings(plan, Facts()).hardware_addresses == ("52:54:00:11:22:33",)
 
 
 def test_setting_that_the_build_failed_to_make_is_still_asked_for() -> None:

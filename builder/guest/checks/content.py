@@ -359,14 +359,14 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
         id="console-arguments",
         rows=(5,),
         explanation="Every boot entry has the kickstart's arguments, ttyS0 last unless it says otherwise; "
-        "the boot menu waits no longer than a second.",
+        "the boot menu waits no longer than a second. What scripts wrote into it is theirs.",
         judge=_console,
     ),
     Check(
         id="cloud-init-enabled",
         rows=(10,),
         explanation="cloud-init's four stages are enabled; OpenStack, ConfigDrive, Ec2 and NoCloud are "
-        "among its datasources.",
+        "among its datasources, unless the kickstart turns it off or names others.",
         judge=_cloud_init,
     ),
     Check(

@@ -337,7 +337,7 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="no-swap",
         rows=(2, 23),
-        explanation="No swap on the disk or in fstab unless the kickstart asks for it: "
+        explanation="No swap on the disk or in fstab unless the kickstart or its scripts ask for it: "
         "clouds give swap by the flavor.",
         judge=_no_swap,
     ),
@@ -363,7 +363,8 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="fstab",
         rows=(22,),
-        explanation="fstab names file systems by UUID, every one is on the disk, type and pass number fit.",
+        explanation="fstab names file systems by UUID, every one is on the disk, type and pass number fit; "
+        "what scripts changed must find the root.",
         judge=_fstab,
     ),
     Check(
