@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder.catalogue.load import load_catalogue
 from builder.cli import Context
-from builder.cli.specs import stale_specs
+from builder.cli.specs import read_tools, stale_specs
 from builder.errors import InputError
 from builder.files import write_together
 from builder.places import SOURCE, require_checkout
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if package.release is not None:
         specs = args.source / "specs"
         catalogue = load_catalogue(specs, {path: bumped.text})
-        following = stale_specs(render_tree(catalogue, load_targets()), catalogue, specs)
+        following = stale_specs(render_tree(catalogue, load_targets(), read_tools(specs)), catalogue, specs)
     # The version is read from `path`, the others follow from it.
     write_together({**following, path: bumped.text})
     for one in (path, *following):

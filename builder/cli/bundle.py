@@ -119,7 +119,7 @@ def _lock(preferred: Mapping[str, Mapping[str, str]], context: Context) -> int:
     lock = choose_files(question, versions, context.runner)
     spec = replace_block(
         SPEC.read_text(encoding="utf-8"),
-        render_block(question.projects, lock, question.table.system.values()),
+        render_block(question.projects, lock, question.table.system.values(), load_targets()),
     )
     write_together({SPEC: spec, SPDX: render_spdx(lock)})
     for python, parts in lock.items():

@@ -17,7 +17,7 @@ from builder.files import make_folder
 from builder.places import SOURCE
 from builder.report import format_table
 from builder.rpm.build.manifest import as_data
-from builder.rpm.build.mock import require_mock, require_own_macros
+from builder.rpm.build.mock import require_mock
 from builder.rpm.build.plan import Backend, BuildPlan, RunSettings, plan_builds
 from builder.rpm.build.rpmbuild import rpm_version
 from builder.rpm.build.run import BuildResult, build_all, choose_work
@@ -148,8 +148,7 @@ def _plan(args: argparse.Namespace, context: Context, backend: Backend) -> tuple
     if backend is Backend.MOCK:
         # What a glob matched and mock has no configuration for is left out, as other pairs that cannot be.
         pairs = tuple(one for one in pairs if one[1].mock or one[1].name in args.target) or pairs
-        for package, target in pairs:
-            require_own_macros(package, args.without)
+        for _, target in pairs:
             require_mock(target)
     settings = RunSettings(
         root=args.source,

@@ -13,8 +13,10 @@ from builder.cli import Context
 from builder.errors import BuildError
 from builder.files import write_atomic
 from builder.places import SPECS, require_checkout
-from builder.render.spec import RenderedFile
+from builder.render.spec import BuildTool, RenderedFile
 from builder.render.tree import compare, render_tree
+from builder.rpm.bundle.lock import read_lock, tools_of
+from builder.rpm.bundle.parts import SPDX, SPEC
 from builder.schema import show_path
 from builder.targets import load_targets
 
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Write the files that differ, or list them."""
     catalogue = load_catalogue()
-    files = render_tree(catalogue, load_targets())
+    files = render_tree(catalogue, load_targets(), read_tools(SPEC.parent))
     stale, unknown = compare(files, catalogue, SPECS)
     if args.check:
         if stale or unknown:
@@ -52,6 +54,13 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context.report.note(f"{show_path(path)}: nothing in the catalogue makes it; remove it if it is old")
     context.report.note(f"{len(stale)} of {len(files)} files written")
     return 0
+
+
+def read_tools(specs: Path) -> tuple[BuildTool, ...]:
+    """Return what the code of projects is built with: parts of openstack-python-bundled in `specs`."""
+    spec, spdx = (specs / path.relative_to(SPEC.parent) for path in (SPEC, SPDX))
+    lock = read_lock(spec.read_text(encoding="utf-8"), spdx.read_text(encoding="utf-8"))
+    return tuple(BuildTool(file=part.file, sha256=part.sha256) for part in tools_of(lock))
 
 
 def write_specs(files: Sequence[RenderedFile], catalogue: Catalogue, specs: Path) -> list[Path]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from builder.targets import Target, TargetFamily
 
@@ -30,6 +31,24 @@ def expression(targets: Sequence[Target], chosen: Callable[[Target], bool]) -> s
         else:
             terms += [f"0%{{?{macro}}} == {target.releasever}" for target in wanted]
     return " || ".join(terms) or None
+
+
+def environments(targets: Sequence[Target]) -> dict[str, str]:
+    """Return the Pythons (`3.12`) that run the services on `targets`: each with the expression for %if.
+
+    A target without one is none of them.
+    """
+    pythons = {target.environment.version for target in targets if target.environment}
+    found = {}
+    for python in sorted(pythons, key=lambda version: int(version.partition(".")[2])):
+        condition = expression(targets, partial(_runs_services_with, python))
+        assert condition is not None
+        found[python] = condition
+    return found
+
+
+def _runs_services_with(python: str, target: Target) -> bool:
+    return target.environment is not None and target.environment.version == python
 
 
 def makes_accounts(target: Target) -> bool:

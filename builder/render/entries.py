@@ -17,7 +17,7 @@ SPELLINGS = (
     ("/usr/libexec/", "%{_libexecdir}/"),
     ("/usr/share/man/", "%{_mandir}/"),
     ("/usr/share/", "%{_datadir}/"),
-    ("/usr/lib/python3/", "%{python3_sitelib}/"),
+    ("/usr/lib/python3/", "%{sitelib}/"),
     ("/usr/lib/", "%{_prefix}/lib/"),
     ("/var/", "%{_localstatedir}/"),
 )

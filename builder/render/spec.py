@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from builder.catalogue.model import Catalogue, Project, ProjectRelease
 from builder.catalogue.packaging import Packaging
 from builder.places import SOURCE
-from builder.render.conditions import expression, makes_accounts, makes_members
+from builder.render.conditions import environments, expression, makes_accounts, makes_members
 from builder.render.entries import ListedAs, PayloadEntry
 from builder.render.environment import render
 from builder.render.escapes import paragraph
@@ -22,6 +22,8 @@ from builder.render.services import ProjectContext
 from builder.targets import Init, Target
 
 COLUMN = 18
+# Of builder/rpm/programs, which openstack-builder puts into the source RPM: they build and install wheels.
+PROGRAMS = ("pyproject.py", "byte_code.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +40,15 @@ class SourceFile:
 
     number: int
     name: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildTool:
+    """A wheel of the Python package index that builds the code of projects."""
+
+    file: str
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,12 +60,18 @@ class SpecConditions:
     members: str | None
 
 
-def render_project(project: Project, release: str, catalogue: Catalogue, targets: Sequence[Target]
-                   ) -> tuple[RenderedFile, ...]:  # fmt: skip
+def render_project(
+    project: Project,
+    release: str,
+    catalogue: Catalogue,
+    targets: Sequence[Target],
+    tools: Sequence[BuildTool],
+) -> tuple[RenderedFile, ...]:
     """Return the spec of a project for a release, and the files next to it.
 
     Args:
         targets: those that build the release.
+        tools: what code for the environment of openstack-python-bundled is built with.
     """
     facts = project.releases[release]
     packaging = facts.rpm
@@ -68,6 +85,11 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         # All that such packages hold is ours.
         files["LICENSE"] = (SOURCE / "LICENSE").read_text(encoding="utf-8")
     sources = tuple(SourceFile(number=number, name=name) for number, name in enumerate(files, 1))
+    programs = {name: number for number, name in enumerate(PROGRAMS, len(sources) + 1)}
+    wheels = [
+        SourceFile(number=number, name=tool.file, sha256=tool.sha256)
+        for number, tool in enumerate(tools, len(sources) + len(programs) + 1)
+    ]
     spec = render(
         "spec",
         project=project,
@@ -76,7 +98,10 @@ def render_project(project: Project, release: str, catalogue: Catalogue, targets
         packaging=packaging,
         targets=[target.name for target in targets],
         conditions=_conditions(targets, parts, modern=around.modern),
+        pythons=environments(targets),
         sources=sources,
+        programs=programs,
+        tools=wheels,
         documents=sources[-2:] if packaging.source is None else (),
         commands=commands_of(facts, packaging),
         site=facts.site,

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder.catalogue.model import Catalogue
-from builder.render.spec import RenderedFile, render_project
+from builder.render.spec import BuildTool, RenderedFile, render_project
 from builder.targets import Target
 
 
-def render_tree(catalogue: Catalogue, targets: Sequence[Target]) -> tuple[RenderedFile, ...]:
+def render_tree(
+    catalogue: Catalogue, targets: Sequence[Target], tools: Sequence[BuildTool]
+) -> tuple[RenderedFile, ...]:
     """Return all of them, in the order of the catalogue."""
     files: list[RenderedFile] = []
     for release in catalogue.releases:
         builders = [target for target in targets if target.release == release]
         for project in catalogue.projects.values():
             if release in project.releases and project.releases[release].rpm is not None:
-                files += render_project(project, release, catalogue, builders)
+                files += render_project(project, release, catalogue, builders, tools)
     return tuple(files)
 
 

@@ -54,7 +54,11 @@ def expand(target: str, package: str, work: Path, runner: Runner) -> str:
 
 
 def _tidy(text: str) -> str:
-    text = re.sub(r"^%prep\n.*?(?=^%(?:build|generate_buildrequires|install)\n)", "", text, flags=re.S | re.M)
+    # Of this text rpm leaves out the line %build after %prep.
+    text = re.sub(
+        r'^%prep\n.*?(?=^(?:%(?:build|generate_buildrequires|install)\n|"\$BUILDER_PYTHON" ))', "",
+        text, flags=re.S | re.M,
+    )  # fmt: skip
     text = re.sub(r"/topdir/BUILDROOT/[^/\s\"]+", "%{buildroot}", text)
     text = re.sub(r"^%changelog\n.*", "", text, flags=re.S | re.M)
     text = re.sub(r"[ \t]+$", "", text, flags=re.M)

@@ -75,7 +75,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     catalogue = hostile()
     for release in catalogue.releases:
         targets = [target for target in load_targets() if target.release == release]
-        for file in render_project(catalogue.projects["keystone"], release, catalogue, targets):
+        for file in render_project(catalogue.projects["keystone"], release, catalogue, targets, ()):
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file.text)

@@ -79,26 +79,6 @@ def test_failure_in_the_chroot_is_reported_in_rpmbuilds_words(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("package", "hint"),
-    [
-        ("openstack-nova", "hint: build it with --backend local, or --without bundled"),
-        ("openstack-python-bundled", "hint: build it with --backend local"),
-    ],
-)
-def test_what_only_our_macros_build_is_refused_before_mock_is_asked(
-    tmp_path: Path, package: str, hint: str
-) -> None:
-    fake = fake_mock(tmp_path)
-
-    done = builder("rpm", package, "-t", "epel-10", "--backend", "mock", cwd=tmp_path, ok=False, **fake)
-
-    assert done.returncode == 2
-    assert f"error: {package}: mock cannot build it" in done.stderr
-    assert " ".join(done.stderr.splitlines()[-1].split()) == hint
-    assert not (tmp_path / "notes").exists()
-
-
-@pytest.mark.parametrize(
     ("target", "code", "message", "hint"),
     [
         ("fixture-12", 2, "mock has no configuration for fixture-12", "--backend local"),

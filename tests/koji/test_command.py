@@ -40,6 +40,25 @@ def test_what_the_hub_clones_needs_no_source_rpm(hub: HubUnderTest, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_chain_has_the_environment_of_the_services_first(hub: HubUnderTest, tmp_path: Path) -> None:
+    packages = ("openstack-keystone", "openstack-python-bundled", "openstack-nova")
+    words = (
+        "-t",
+        "fedora-45",
+        "--real",
+        "--chain",
+        "--dry-run",
+        "--scm",
+        "git+https://example.org/{package}#main",
+    )
+
+    done = run(hub, tmp_path, "koji", "build", *packages, *words)
+
+    built = [line.partition("example.org/")[2].partition("#")[0] for line in done.stdout.splitlines()]
+    assert built[0] == "openstack-python-bundled"
+    assert sorted(built[1:]) == ["openstack-keystone", "openstack-nova"]
+
+
 def test_packages_are_built_and_the_tasks_are_the_result(hub: HubUnderTest, tmp_path: Path) -> None:
     done = run(hub, tmp_path, *BUILD)
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from builder.places import SPECS
 from builder.report import Report
 from builder.rpm.build import plan
+from builder.rpm.programs import pyproject
 from builder.rpm.programs.pyproject import (
     Scheme,
     build_tools,
@@ -159,6 +162,21 @@ def test_wheel_is_that_of_the_tree_and_not_of_a_git_checkout_around_it(
     monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
 
     assert build_wheel(tmp_path / "wheels") == "/dev/null"
+
+
+def test_wheel_is_built_with_the_tools_that_are_named_and_nothing_else(tmp_path: Path) -> None:
+    """As a spec does it where the interpreter has neither setuptools nor pbr."""
+    tool = tmp_path / "hooks-1-py3-none-any.whl"
+    with zipfile.ZipFile(tool, "w") as archive:
+        archive.writestr("hooks/__init__.py", "import sys\n\ndef build_wheel(folder):\n    print(sys.path)\n")
+    (tmp_path / "pyproject.toml").write_text('[build-system]\nbuild-backend = "hooks"\n')
+    argv = [sys.executable, "-IS", pyproject.__file__, "build", "wheels", str(tool)]
+
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True)
+    without = subprocess.run(argv[:-1], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert "site-packages" not in done.stdout
+    assert "No module named 'hooks'" in without.stderr
 
 
 @pytest.mark.parametrize(("package", "changes"), [("openstack-keystone", True), ("openstack-utils", False)])

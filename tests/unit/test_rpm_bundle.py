@@ -26,6 +26,7 @@ from builder.rpm.bundle.lock import (
     render_block,
     render_spdx,
     replace_block,
+    tools_of,
 )
 from builder.rpm.bundle.metadata import find_license
 from builder.rpm.bundle.parts import SPDX, SPEC, OfTheSystem, Part, PartsTable, read_table
@@ -109,6 +110,24 @@ def test_what_all_pythons_share_stands_once_in_the_spec() -> None:
         "%endif",
     ]
     assert read_lock(BEGIN + block + END, render_spdx(lock)) == lock
+
+
+def test_python_of_each_target_stands_in_the_spec() -> None:
+    """In that of the environment and in those of the services; the first is made again from the lock here."""
+    block = render_block(
+        find_projects(load_catalogue(SPECS)), LOCK, read_table().system.values(), load_targets()
+    )
+
+    assert replace_block(SPEC.read_text(), block) == SPEC.read_text(), "run `make lock`"
+
+
+def test_code_is_built_with_the_same_tools_for_each_python() -> None:
+    tools = {"3.11": (part("aa"), part("pbr"), part("setuptools")), "3.12": (part("pbr"), part("setuptools"))}
+    assert [one.name for one in tools_of(tools)] == ["pbr", "setuptools"]
+
+    for another in ((part("pbr"),), (part("pbr"), part("setuptools", version="2.0"))):
+        with pytest.raises(ValueError, match="not one of each, the same for all Pythons"):
+            tools_of({**tools, "3.12": another} if len(another) == 2 else {"3.12": another})
 
 
 def test_licence_of_all_has_each_once_and_choices_in_brackets() -> None:

@@ -8,14 +8,12 @@ at them. The configurations come from mock-core-configs; of targets past their e
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from builder import tools
 from builder.errors import CommandFailed, InputError, ToolMissing
 from builder.rpm.build.failure import explain_failure
 from builder.rpm.build.plan import BuildPlan
-from builder.rpm.spec.packages import BUNDLED, ENVIRONMENT, Package
 from builder.rpm.spec.parse import condition_options
 from builder.runner import Child, Runner
 from builder.targets import Target
@@ -42,22 +40,6 @@ def require_mock(target: Target) -> str:
         hint = "dnf install mock on Fedora and EL; Debian 12 has none: --backend local does without"
         raise ToolMissing("mock is not installed", hint=hint)
     return target.mock
-
-
-def require_own_macros(package: Package, without: Sequence[str]) -> None:
-    """Refuse what only our macros build: the environment of the services, and what is built into it.
-
-    Those of the target (pyproject-rpm-macros) build and install with %{__python3}, which is the
-    environment's, and no chroot has that; and they install below /usr.
-
-    Raises:
-        InputError: it is such a package.
-    """
-    if package.name == ENVIRONMENT:
-        raise InputError(f"{package.name}: mock cannot build it", hint="build it with --backend local")
-    if package.has_condition(BUNDLED) and BUNDLED not in without:
-        message = f"{package.name}: mock cannot build it into the environment of {ENVIRONMENT}"
-        raise InputError(message, hint=f"build it with --backend local, or --without {BUNDLED}")
 
 
 def mock_command(plan: BuildPlan, srpm: Path, result: Path) -> list[str | os.PathLike[str]]:

@@ -104,7 +104,7 @@ class BuildPlan:
                 "without": self.without,
                 "backend": self.settings.backend,
                 "build_tools": build_tools() if "%pyproject_wheel" in self.package.text else {},
-                "byte_code": self._compiler if "%py_byte_compile" in self.package.text else [],
+                "byte_code": self._compiler if byte_code.__file__ in map(str, self.sources.local) else [],
             }
         )
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from builder import json_text
+from builder.render.conditions import environments
 from builder.rpm.bundle.parts import OfTheSystem, Part
+from builder.rpm.programs.pyproject import BUILD_TOOLS
+from builder.targets import Target
 
 BEGIN = "# Made by `make lock`.\n"
 END = "# End of what `make lock` makes.\n"
@@ -26,14 +29,24 @@ _ROW = re.compile(
 )
 
 
-def render_block(projects: Mapping[str, str], lock: Lock, system: Iterable[OfTheSystem] = ()) -> str:
+def render_block(
+    projects: Mapping[str, str],
+    lock: Lock,
+    system: Iterable[OfTheSystem] = (),
+    targets: Sequence[Target] = (),
+) -> str:
     """Return the tags of a spec that name the parts, and for which projects they were resolved.
 
     Args:
         system: what the target brings: the macro system_modules becomes the names of its files.
+        targets: the macro environment_python becomes the Python of each.
     """
 
     def lines() -> Iterator[str]:
+        for python, condition in environments(targets).items():
+            yield f"%if {condition}"
+            yield f"%global environment_python {python}"
+            yield "%endif"
         for name, version in projects.items():
             yield f"# For {name} {version}."
         yield f"# For Python {', '.join(lock)}."
@@ -78,6 +91,18 @@ def replace_block(spec: str, block: str) -> str:
     if not (begin and end):
         raise ValueError("the spec lacks the two marks between which make lock writes")
     return head + BEGIN + block + END + tail
+
+
+def tools_of(lock: Lock) -> tuple[Part, ...]:
+    """Return the parts that code is built with: the same for each Python, sorted by name.
+
+    Raises:
+        ValueError: one is missing, or is another one for another Python.
+    """
+    found = {part for parts in lock.values() for part in parts if part.name in BUILD_TOOLS}
+    if sorted(part.name for part in found) != sorted(BUILD_TOOLS):
+        raise ValueError(f"{', '.join(BUILD_TOOLS)}: not one of each, the same for all Pythons")
+    return tuple(sorted(found, key=lambda part: part.name))
 
 
 def render_spdx(lock: Lock) -> str:

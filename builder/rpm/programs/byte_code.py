@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Compiles the modules of a package, so that no service compiles them at each start: it may not write there.
 
-A program of its own inside rpmbuild, run by specs/macros/pyproject with the target's interpreter where this
-host has it, for the macro %py_byte_compile of python-rpm-macros; Koji and mock use that.
+A program of its own inside rpmbuild, a source of the specs of openstack-python-bundled and of what goes into
+that. It is run with the target's interpreter; where this host has not got that, nothing is compiled.
 
     PYTHONHASHSEED=0 pythonX.Y -s -S byte_code.py ROOT FOLDER
 

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Builds the wheel of a source tree, and installs wheels for the Python of a target.
 
-A program of its own inside rpmbuild, run by specs/macros/pyproject, whose macros have the names and the
-effects of pyproject-rpm-macros; Koji and mock use those. Nothing of this host's Python gets into the
-package: paths and interpreter are the target's. Byte code is another matter (`byte_code`).
+A program of its own inside rpmbuild. The spec of openstack-python-bundled and those of what goes into that
+environment have it among their sources: it needs Python 3.11 and nothing else, so that mock and Koji run it
+too. For other specs specs/macros/pyproject runs it, whose macros have the names and the effects of
+pyproject-rpm-macros; there mock and Koji use those. Nothing of this host's Python gets into the package:
+paths and interpreter are the target's. Byte code is another matter (`byte_code`).
 
-    python -P -m builder.rpm.programs.pyproject build FOLDER
+    python -P -m builder.rpm.programs.pyproject build FOLDER [TOOL...]
     python -P -m builder.rpm.programs.pyproject install ROOT SITELIB PREFIX INTERPRETER WHEEL...
     python -P -m builder.rpm.programs.pyproject list ROOT SITELIB MODULE...
 
-`build` is for the source tree in the current folder; `list` writes to stdout what `%files -f` reads.
+`build` is for the source tree in the current folder; a TOOL is the wheel of what it is built with, where the
+Python that runs this has none. `list` writes to stdout what `%files -f` reads.
 
 Why not the library installer: each of its three outputs would have to be written again. It gives a command
 whose interpreter has options (-sP, as Fedora's have) a preamble of /bin/sh, leaves the shebang of scripts
@@ -29,6 +32,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+# What wheels are built with.
+BUILD_TOOLS = ("setuptools", "pbr")
 
 # For a tree without pyproject.toml (PEP 517).
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
@@ -75,11 +82,25 @@ class Scheme:
 
 def build_tools() -> dict[str, str]:
     """Return what wheels are built with, and in which version: it decides bytes; WHEEL records it."""
-    return {name: version(name) for name in ("setuptools", "pbr")}
+    return {name: version(name) for name in BUILD_TOOLS}
 
 
-def build_wheel(folder: Path) -> str:
-    """Build the wheel of the source tree in the current folder into `folder`; return its name."""
+def build_wheel(folder: Path, tools: Sequence[Path] = ()) -> str:
+    """Build the wheel of the source tree in the current folder into `folder`; return its name.
+
+    Args:
+        tools: wheels, pure Python, of what it is built with.
+    """
+    with TemporaryDirectory() as unpacked:
+        for tool in tools:
+            with zipfile.ZipFile(tool) as archive:
+                archive.extractall(unpacked)
+        if tools:
+            sys.path.insert(0, unpacked)
+        return _build(folder)
+
+
+def _build(folder: Path) -> str:
     backend = LEGACY_BACKEND
     if Path("pyproject.toml").exists():
         with open("pyproject.toml", "rb") as file:
@@ -191,7 +212,7 @@ def _write(path: Path, data: bytes, *, executable: bool) -> None:
 def main(command: str, *words: str) -> None:
     """Do what the command line says."""
     if command == "build":
-        build_wheel(Path(words[0]))
+        build_wheel(Path(words[0]), list(map(Path, words[1:])))
     elif command == "install":
         root, sitelib, prefix, interpreter, *wheels = words
         scheme = Scheme(root=Path(root), sitelib=sitelib, prefix=prefix, interpreter=interpreter)

@@ -68,8 +68,6 @@ def _own_macros(target: Target) -> str:
             f"%python3_version_nodots {python.version.replace('.', '')}",
             f"%python3_sitelib {python.sitelib}",
         ]
-    if target.environment is not None:
-        lines += [f"%environment_python {target.environment.version}"]
     digest = {"md5": 1, "sha256": 8}[target.rpm.filedigest]
     lines += [
         f"%_binary_payload {target.rpm.payload}",

@@ -9,8 +9,12 @@ from pathlib import Path
 
 from builder.download import Remote
 from builder.errors import InputError, Problem
+from builder.rpm import programs
 from builder.rpm.spec.tags import SpecSource
 from builder.schema import show_path
+
+# What a spec may run while it is built, on a host without openstack-builder too.
+PROGRAMS = Path(programs.__path__[0])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,8 +29,8 @@ class SourceFiles:
 def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None) -> SourceFiles:
     """Return where each source of a spec comes from.
 
-    A local file is in the folder of the spec, or in the folder there that has the spec's name. One with
-    a sha256 and without a URL is a file of the Python package index.
+    A local file is in the folder of the spec, in the folder there that has the spec's name, or a program of
+    builder.rpm.programs. One with a sha256 and without a URL is a file of the Python package index.
 
     Args:
         made: the name of the archive that will be made.
@@ -41,7 +45,7 @@ def find_sources(spec: Path, sources: Iterable[SpecSource], *, made: str | None)
         if source.name == made:
             continue
         if not source.is_remote:
-            places = [spec.parent / source.name, spec.with_suffix("") / source.name]
+            places = [folder / source.name for folder in (spec.parent, spec.with_suffix(""), PROGRAMS)]
             there = [place for place in places if place.is_file()]
             local += there[:1]
             if not there:
