@@ -243,6 +243,7 @@ COMMANDS: dict[str, CommandRow] = {
     "rhsm": refused("registration belongs to the guest, not to an image", "give --repo, register later"),
     "syspurpose": refused("is not supported", "do it in a %post script"),
     "upgrade": refused("an image is always made new", "leave it out"),
+    "rescue": refused("repairs an installed system, and installs nothing", "leave it out"),
     # -- no effect on an image ------------------------------------------------------------------
     "autostep": harmless(_INSTALLER),
     "cmdline": harmless(_INSTALLER),
@@ -265,7 +266,6 @@ COMMANDS: dict[str, CommandRow] = {
     "poweroff": harmless("tells the installer how to end"),
     "rdp": harmless(_INSTALLER),
     "reboot": harmless("tells the installer how to end"),
-    "rescue": harmless(_INSTALLER),
     "shutdown": harmless("tells the installer how to end"),
     "sshpw": harmless("accounts of the installer are not the guest's"),
     "text": harmless(_INSTALLER),

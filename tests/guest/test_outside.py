@@ -18,6 +18,7 @@ from builder.guest.outcome import CheckResult, CheckState
 from builder.guest.rpmdatabase import FOLDERS, FORMATS
 from builder.guest.verify import OUTSIDE, VerifyOptions, verify
 from builder.manifest import find_manifest
+from builder.sizes import MIB
 from builder.targets import rpm_databases
 from tests.support import small_image
 from tests.support.damages import DAMAGES, ENTRY, HOST, plan_rounds, wrong_link_count
@@ -347,6 +348,21 @@ def test_a_changed_fstab_must_find_the_root_all_the_same(good_image: SmallImage,
     found = look(image.finish(), "fstab")["fstab"]
 
     assert (found.state, found.reason) == (CheckState.FAIL, "/: no file system is LABEL=rooot")
+
+
+def test_a_kickstart_may_leave_room_after_the_root(good_image: SmallImage, tmp_path: Path) -> None:
+    image = good_image.copy(tmp_path / "room")
+    with image.disk.open("r+b") as file:
+        file.truncate(small_image.DISK + 100 * MIB)
+    before = look(image.finish(), "root-last")["root-last"]
+    image.manifest["virtual_size"] = small_image.DISK + 100 * MIB
+
+    found = look(image.finish(), "root-last")["root-last"]
+
+    assert before.state == CheckState.FAIL
+    assert (found.state, found.reason) == (
+        CheckState.PASS, "partition 3 is the last; 101 MiB after it are free, as planned",
+    )  # fmt: skip
 
 
 def test_a_masked_service_is_not_enabled(good_image: SmallImage, tmp_path: Path) -> None:

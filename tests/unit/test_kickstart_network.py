@@ -130,6 +130,26 @@ INTERFACES: dict[str, tuple[str, list[NetworkInterface]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("second", "warned"),
+    [
+        ("--device=eth0 --bootproto=dhcp", True),
+        ("--device=eth0 --bootproto=static --ip=192.0.2.2/24", False),
+        ("--device=eth1 --bootproto=dhcp", False),
+        ("--hostname=guest", False),
+    ],
+)
+def test_a_second_line_for_a_device_that_says_otherwise_is_a_warning(
+    tmp_path: Path, second: str, warned: bool
+) -> None:
+    lines = f"network --device=eth0 --bootproto=static --ip=192.0.2.2/24\nnetwork {second}\n"
+    _, findings = plan_text(tmp_path, DISK + lines + END)
+
+    said = [one.message for one in findings.warnings]
+    expected = [f"network: a second line for eth0; it wins over {tmp_path}/test.ks:4"] if warned else []
+    assert said == expected
+
+
 @pytest.mark.parametrize(("options", "expected"), INTERFACES.values(), ids=INTERFACES)
 def test_connections_of_a_line(tmp_path: Path, options: str, expected: list[NetworkInterface]) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}network {options}\n{END}")

@@ -720,3 +720,17 @@ def test_partitions_of_pre_that_cannot_be(
 
     errors = [line for line in reported(findings, tmp_path) if line.startswith("error")]
     assert any(expected in error for error in errors), errors
+
+
+def test_a_mount_point_begins_with_one_slash(tmp_path: Path) -> None:
+    lines = (
+        "part //srv --size=20\npart pv.1 --size=200\nvolgroup g pv.1\n"
+        "logvol ///var//x/ --vgname=g --name=x --size=100\n"
+        "part btrfs.1 --size=300\nbtrfs none --label=b btrfs.1\nbtrfs //home/ --subvol --name=h b\n"
+    )
+    plan, findings = plan_text(tmp_path, f"{DISK}{lines}rootpw --lock\n%packages\n%end\n")
+
+    assert findings.errors == []
+    assert plan is not None
+    assert {point for part in plan.disk.partitions for point in part.mountpoints} >= {"/srv", "/home"}
+    assert [volume.mountpoint for volume in plan.disk.groups[0].volumes] == ["/var/x"]

@@ -107,10 +107,23 @@ def _root_last(evidence: ImageEvidence) -> Outcome:
     root, last = evidence.root.partition, evidence.disk.table.partitions[-1]
     if last.number != root.number:
         return failed(f"partition {last.number} ({last.kind}) is after the root, {root.number}")
-    slack = evidence.disk.raw.stat().st_size - root.end
+    size = evidence.disk.raw.stat().st_size
+    slack = size - root.end
+    if slack > 64 * MIB and _is_as_planned(evidence, root.number, root.start, root.size, size):
+        return passed(
+            f"partition {root.number} is the last; {slack // MIB} MiB are free after it, as planned"
+        )
     if slack > 64 * MIB:
         return failed(f"{slack // MIB} MiB after the root partition are not used")
     return passed(f"partition {root.number}, {root.size // MIB} MiB, is the last")
+
+
+def _is_as_planned(evidence: ImageEvidence, number: int, start: int, size: int, disk: int) -> bool:
+    """Return whether disk and partition are as the manifest has them: the kickstart may leave room."""
+    if not evidence.has_manifest or evidence.manifest.virtual_size != disk:
+        return False
+    planned = (one for one in evidence.manifest.partitions if one.number == number)
+    return any((one.start, one.size) == (start, size) for one in planned)
 
 
 def _no_swap(evidence: ImageEvidence) -> Outcome:
@@ -331,7 +344,8 @@ CHECKS: tuple[Check[ImageEvidence], ...] = (
     Check(
         id="root-last",
         rows=(2,),
-        explanation="The root partition is the last one and reaches the end, so that growpart can grow it.",
+        explanation="The root partition is the last one, so that growpart can grow it, and reaches the end "
+        "unless the plan leaves room.",
         judge=_root_last,
     ),
     Check(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from builder.kickstart.disk import filesystems
+from builder.kickstart.disk.lines import mount_point
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.plan import Partition, Subvolume
 
@@ -33,7 +34,7 @@ def plan_volumes(ks: Kickstart, parts: Sequence[Partition]) -> list[Partition]:
 
 def _take_volume(ks: Kickstart, line: ParsedCommand, volumes: dict[str, Partition], named: set[str]) -> None:
     members = [str(member) for member in line.get("devices", ())]
-    mountpoint = str(line.get("mountpoint", ""))
+    mountpoint = mount_point(line)
     if len(members) != 1:
         hint = "name one partition: btrfs none --label=NAME btrfs.01"
         ks.findings.error(line.place, f"btrfs {mountpoint}: a volume of {len(members)} partitions", hint)
@@ -100,7 +101,7 @@ def _take_subvolume(ks: Kickstart, line: ParsedCommand, volumes: dict[str, Parti
 
 
 def _mountpoint(ks: Kickstart, line: ParsedCommand) -> str | None:
-    mountpoint = str(line.get("mountpoint", ""))
+    mountpoint = mount_point(line)
     if mountpoint in ("none", ""):
         return None
     if not re.fullmatch(r"/[^\s\\]*", mountpoint):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from builder.kickstart.disk import filesystems
-from builder.kickstart.disk.lines import choose_file_system, read_size
+from builder.kickstart.disk.lines import choose_file_system, mount_point, read_size
 from builder.kickstart.disk.sizes import Wish, share
 from builder.kickstart.disk.wanted import DiskRequest
 from builder.kickstart.parsed import Kickstart, ParsedCommand
@@ -86,7 +86,7 @@ def _plan_group(ks: Kickstart, line: ParsedCommand, name: str, members: tuple[st
 def _plan_volume(
     ks: Kickstart, line: ParsedCommand, group: VolumeGroup, wanted: DiskRequest
 ) -> LogicalVolume | None:
-    mountpoint, fstype = str(line.get("mountpoint", "")), str(line.get("fstype", ""))
+    mountpoint, fstype = mount_point(line), str(line.get("fstype", ""))
     if mountpoint == "none":
         ks.findings.error(
             line.place, "logvol none: thin pools are not supported", "give a mount point, or swap"

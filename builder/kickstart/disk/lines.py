@@ -49,7 +49,7 @@ def plan_partitions(ks: Kickstart, wanted: DiskRequest) -> list[Partition]:
 
 
 def _plan_partition(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> Partition | None:
-    mountpoint, fstype = str(line.get("mountpoint", "")), str(line.get("fstype", ""))
+    mountpoint, fstype = mount_point(line), str(line.get("fstype", ""))
     name = mountpoint if _MEMBER.fullmatch(mountpoint) else None
     if mountpoint.startswith("raid."):
         ks.findings.error(line.place, f"part {mountpoint}: a guest has one disk, RAID is not supported")
@@ -81,6 +81,14 @@ def _plan_partition(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> 
     )
     filesystems.check(ks.findings, part, line.name)
     return part if filesystems.KINDS[fstype].label else dataclasses.replace(part, label=None)
+
+
+def mount_point(line: ParsedCommand) -> str:
+    """Return what a line names as its mount point: with one slash at its beginning.
+
+    pykickstart leaves two, which POSIX lets mean something else.
+    """
+    return re.sub("^/+", "/", str(line.get("mountpoint", "")))
 
 
 def choose_file_system(

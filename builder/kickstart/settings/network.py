@@ -120,6 +120,13 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
             )
         if line.options - _NO_INTERFACE:
             for interface in _read_line(ks, line):
+                earlier = found.get(interface.name)
+                if earlier is not None and dataclasses.replace(earlier, place=interface.place) != interface:
+                    ks.findings.warn(
+                        line.place,
+                        f"network: a second line for {interface.device or interface.mac or 'any device'}; "
+                        f"it wins over {earlier.place}",
+                    )
                 found[interface.name] = interface
     return hostname, _join(tuple(found.values()))
 
