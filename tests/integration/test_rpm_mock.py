@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rpm_tool import builder
+from tests.support.rpm_tool import builder, query
 
 pytestmark = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed")
 
@@ -76,6 +76,19 @@ def test_failure_in_the_chroot_is_reported_in_rpmbuilds_words(tmp_path: Path) ->
     assert "error: rpmbuild failed for openstack-utils on epel-9: File not found: /usr/bin/x" in done.stderr
     assert "File not found" in (tmp_path / "out/rpm/epel-9/openstack-utils.log").read_text()
     assert list((tmp_path / "out").rglob("*.rpm")) == []
+
+
+def test_source_rpm_of_a_service_brings_what_builds_it(tmp_path: Path) -> None:
+    fake = fake_mock(tmp_path)
+
+    builder("rpm", "openstack-placement", "-t", "epel-10", "--backend", "mock", cwd=tmp_path, **fake)
+
+    (source,) = (tmp_path / "out/rpm/epel-10").glob("*.src.rpm")
+    assert {"pyproject.py", "byte_code.py"} <= set(query(source, "-l"))
+    wheels = {name.partition("-")[0] for name in query(source, "-l") if name.endswith(".whl")}
+    assert wheels == {"pbr", "setuptools"}
+    required = [line for line in query(source, "--requires") if not line.startswith("rpmlib(")]
+    assert required == ["/usr/bin/python3.12", "systemd-rpm-macros"]
 
 
 @pytest.mark.parametrize(
