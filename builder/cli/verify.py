@@ -55,9 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--datasource",
         type=_list_of(Datasource),
         metavar="LIST",
-        default=(Datasource.NOCLOUD, Datasource.OPENSTACK),
-        help="nocloud, configdrive, ec2, openstack (default: nocloud,openstack). Lists are combined "
-        "in pairs: one boot for each entry of the longest",
+        help="nocloud, configdrive, ec2, openstack (default: nocloud,openstack, or those that the kickstart "
+        "leaves cloud-init). Lists are combined in pairs: one boot for each entry of the longest",
     )
     add(
         "--disk-bus",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +46,7 @@ BOOTED = ("qcow2", "raw")
 # From power-on to login; an emulated guest took 80 s on an idle host and 450 s on a very busy one.
 LOGIN_SECONDS = {"kvm": 120.0, "tcg": 900.0}
 TOOLS = ("bwrap", "qemu-img", "blkid", "e2fsck", "debugfs", "fsck.vfat", "mcopy", "rpm", "rpmdb")
+DATASOURCES = (Datasource.NOCLOUD, Datasource.OPENSTACK)
 BOOT_TOOLS = ("qemu-system-x86_64", "ssh", "ssh-keygen")
 
 
@@ -54,7 +55,7 @@ class VerifyOptions:
     """What the user asked for; None: take it from the manifest, or the default."""
 
     firmware: tuple[FirmwareKind, ...] | None = None
-    datasources: tuple[Datasource, ...] = (Datasource.NOCLOUD, Datasource.OPENSTACK)
+    datasources: tuple[Datasource, ...] | None = None
     buses: tuple[DiskBus, ...] = (DiskBus.VIRTIO_BLK,)
     secure_boot: bool = False
     grow: int = 0  # bytes added to the disk
@@ -153,6 +154,9 @@ def verify(
             results = list(run_checks(outside, evidence, look=Patience().look))
             good = sum(result.is_good for result in results)
             step.detail = f"{image.name}  {good} of {len(results)} checks good"
+        if plans and options.datasources is None:
+            plans = _plan(manifest, options, sources_to_boot(_scripted_cloud_config(evidence)))
+            _check_tools(plans)
         records: list[BootRecord] = []
         acceleration = None
         if plans:
@@ -170,7 +174,27 @@ def verify(
         )
 
 
-def _plan(manifest: ImageManifest | None, options: VerifyOptions) -> tuple[BootPlan, ...]:
+def sources_to_boot(scripted: Mapping[str, Any]) -> tuple[Datasource, ...]:
+    """Return where a boot offers its metadata: there, of what is usual, where the image looks for them.
+
+    Args:
+        scripted: cloud-init's configuration, as far as scripts of the kickstart wrote it.
+    """
+    listed = scripted.get("datasource_list")
+    named = {str(name).lower() for name in listed} if isinstance(listed, list) else set()
+    usual = tuple(one for one in DATASOURCES if one.value in named)
+    return usual or tuple(one for one in Datasource if one.value in named) or DATASOURCES
+
+
+def _scripted_cloud_config(evidence: ImageEvidence) -> dict[str, Any]:
+    return _seen(lambda: evidence.scripted_cloud_config) or {}
+
+
+def _plan(
+    manifest: ImageManifest | None,
+    options: VerifyOptions,
+    datasources: tuple[Datasource, ...] = DATASOURCES,
+) -> tuple[BootPlan, ...]:
     inside = {*_ids(INSIDE), *_ids(ACROSS)}
     if not options.boot or (options.checks is not None and not inside & set(options.checks)):
         return ()
@@ -180,7 +204,7 @@ def _plan(manifest: ImageManifest | None, options: VerifyOptions) -> tuple[BootP
         firmware = (FirmwareKind.UEFI,)
     return plan_boots(
         firmware,
-        options.datasources,
+        options.datasources or datasources,
         options.buses,
         again=options.second_boot,
         secure=options.secure_boot,
@@ -223,7 +247,7 @@ def _bench(
         user=_user(evidence, manifest, options),
         acceleration=acceleration,
         manifest=manifest,
-        scripted_cloud_config=_seen(lambda: evidence.scripted_cloud_config) or {},
+        scripted_cloud_config=_scripted_cloud_config(evidence),
         timeout=options.timeout or LOGIN_SECONDS[acceleration.name],
         memory=options.memory,
     )

@@ -24,6 +24,7 @@ from builder.guest.outcome import CheckState, run_checks
 from builder.guest.qemu import DiskBus
 from builder.guest.record import BootPlan, BootRecord, plan_boots
 from builder.guest.ssh import Login
+from builder.guest.verify import sources_to_boot
 from builder.runner import Completed
 from builder.sizes import GIB
 from tests.support.manifests import with_settings
@@ -356,6 +357,22 @@ def test_a_guest_started_again_must_keep_its_identity() -> None:
     assert state(first, kept) == CheckState.PASS
     assert state(first, lost) == CheckState.FAIL
     assert state(first) == CheckState.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param({}, ["nocloud", "openstack"], id="nothing said"),
+        pytest.param({"datasource_list": ["OpenStack", "None"]}, ["openstack"], id="OpenStack alone"),
+        pytest.param({"datasource_list": ["Ec2", "ConfigDrive"]}, ["configdrive", "ec2"], id="others"),
+        pytest.param({"datasource_list": ["Azure"]}, ["nocloud", "openstack"], id="none that we have"),
+        pytest.param({"datasource_list": "OpenStack"}, ["nocloud", "openstack"], id="no list"),
+    ],
+)
+def test_a_boot_offers_metadata_where_the_author_has_cloud_init_look(
+    config: dict[str, Any], expected: list[str]
+) -> None:
+    assert [one.value for one in sources_to_boot(config)] == expected
 
 
 def test_lists_of_boots_go_side_by_side() -> None:
