@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 
 from builder import json_text
 from builder.render.conditions import environments
@@ -19,11 +20,14 @@ from builder.targets import Target
 BEGIN = "# Made by `make lock`.\n"
 END = "# End of what `make lock` makes.\n"
 
+# The numbers below it are those of sources that are written by hand.
+FIRST_SOURCE = 100
+
 # Python (`3.12`) -> its parts, sorted by name.
 Lock = Mapping[str, tuple[Part, ...]]
 
 _ROW = re.compile(
-    r"^# sha256: ([0-9a-f]{64})\nSource: +(\S+)\nProvides: +bundled\(python3dist\((\S+)\)\) = (\S+)$|"
+    r"^# sha256: ([0-9a-f]{64})\nSource\d*: +(\S+)\nProvides: +bundled\(python3dist\((\S+)\)\) = (\S+)$|"
     r'^%if "%\{environment_python\}" == "([\d.]+)"$|^(%endif)$',
     re.MULTILINE,
 )
@@ -52,10 +56,12 @@ def render_block(
         yield f"# For Python {', '.join(lock)}."
         yield f"License:          {license_of(part for parts in lock.values() for part in parts)}"
         shared = set.intersection(*(set(parts) for parts in lock.values()))
-        yield from _tags(sorted(shared, key=lambda part: part.name))
+        # Numbered, as rpm before 4.15 (EL 8) takes one source without a number.
+        numbers = count(FIRST_SOURCE)
+        yield from _tags(sorted(shared, key=lambda part: part.name), numbers)
         for python, parts in lock.items():
             yield f'%if "%{{environment_python}}" == "{python}"'
-            yield from _tags(part for part in parts if part not in shared)
+            yield from _tags((part for part in parts if part not in shared), numbers)
             rows = [row for row in system if row.concerns(python)]
             yield from (f"Requires:         {row.package}" for row in rows if row.required)
             yield f"%global system_modules {' '.join(file for row in rows for file in row.files_for(python))}"
@@ -64,10 +70,10 @@ def render_block(
     return "".join(f"{line}\n" for line in lines())
 
 
-def _tags(parts: Iterable[Part]) -> Iterator[str]:
+def _tags(parts: Iterable[Part], numbers: Iterator[int]) -> Iterator[str]:
     for part in parts:
         yield f"# sha256: {part.sha256}"
-        yield f"Source:           {part.file}"
+        yield f"Source{next(numbers)}:".ljust(18) + part.file
         yield f"Provides:         bundled(python3dist({part.name})) = {part.version}"
 
 
