@@ -11,6 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# Of what went wrong, in one message.
+_MOST_REASONS = 3
+
+
+def several(reasons: Sequence[str], between: str = "; ") -> str:
+    """Return reasons on one line: the first ones, and how many more there are."""
+    if len(reasons) > _MOST_REASONS:
+        reasons = [*reasons[:_MOST_REASONS], f"and {len(reasons) - _MOST_REASONS} more"]
+    return between.join(reasons)
+
 
 class BuildError(Exception):
     """Something failed. Base of every error that is shown without a traceback.

@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from builder.errors import InputError, Problem
 from builder.files import read_regular
@@ -113,14 +111,10 @@ def missing_folders(plan: ImagePlan) -> list[Problem]:
             hint="mount or copy it there, or give --repo NAME=URL",
         )
         for repository in plan.repositories
-        for url in (*repository.baseurl, repository.mirrorlist or "", repository.metalink or "")
-        # dnf's variables stand for a part of the path.
-        if url.startswith("file://") and "$" not in url and not _is_here(url)
+        for url in filter(None, (*repository.baseurl, repository.mirrorlist, repository.metalink))
+        # Variables of the user's own stand for a part of the path.
+        if (path := local_path(plan.filled_in(url))) and "$" not in str(path) and not path.exists()
     ]
-
-
-def _is_here(url: str) -> bool:
-    return Path("/", unquote(url.removeprefix("file://").partition("?")[0]).lstrip("/")).exists()
 
 
 def choose(args: argparse.Namespace, image: ImageSource, **more: Any) -> Choices:

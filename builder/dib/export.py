@@ -196,7 +196,7 @@ def _repository(repository: Repository, plan: ImagePlan) -> str:
         lines.append(f"mirrorlist={repository.mirrorlist}")
     else:
         lines.append(f"baseurl={' '.join(repository.baseurl)}")
-    keys = [key if "://" in key else f"file://{Path(key).absolute()}" for key in repository.gpg_keys]
+    keys = [key if "://" in key else Path(key).absolute().as_uri() for key in repository.gpg_keys]
     lines.append(f"gpgcheck={int(plan.gpgcheck and bool(keys))}")
     if keys:
         lines.append(f"gpgkey={' '.join(keys)}")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from builder.image.packages.dnf import local_folder
+from builder.kickstart.addresses import local_path
 from builder.kickstart.plan import ImagePlan, Repository
 
 # Where there is nothing: a path below what is not a folder.
@@ -44,7 +44,7 @@ def served(plan: ImagePlan) -> Iterator[ImagePlan]:
         root = f"http://127.0.0.1:{server.server_port}"
 
         def serve(text: str) -> str:
-            path = local_folder(text) or (Path(text) if "://" not in text else None)
+            path = local_path(plan.filled_in(text))
             if path is None:
                 return text
             places[str(len(places))] = path.absolute()

@@ -221,7 +221,7 @@ def failure(event: dict[str, Any], plan: ImagePlan, log: Path) -> BuildError:
         )
     if kind in ("repo", "fetch"):
         return RemoteError(message, hint="check the repositories' addresses: --repo NAME=URL", log=log)
-    if "more space needed" in message or "more space on" in message:
+    if any(said in message for said in ("more space needed", "more space on", "more inodes on")):
         return InputError(
             f"the disk is too small: {message}",
             hint="make the partition larger (part --size), or the build's memory (--memory-share)",

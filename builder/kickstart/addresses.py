@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 # gethostname(2): Linux keeps 64 bytes; RFC 1035: 63 a label.
 LONGEST_HOST = 64
@@ -53,9 +53,9 @@ def ipv6(text: str) -> str | None:
 
 
 def local_path(address: str) -> Path | None:
-    """Return the path on this host that a file: URL or a plain path names; None for any other URL."""
+    """Return the path on this host that a file: URL (RFC 8089) or a plain path names; None for other URLs."""
     if address.startswith("file://"):
-        return Path(address.removeprefix("file://"))
+        return Path(unquote(urlsplit(address).path))
     return None if "://" in address else Path(address)
 
 

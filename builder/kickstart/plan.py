@@ -7,6 +7,7 @@ it. Sizes are MiB as in kickstart, unless a name says otherwise.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -353,3 +354,8 @@ class ImagePlan:
     def of(self, kind: type[Kind]) -> Kind:
         """Return the settings of a kind: its defaults where the plan has none."""
         return next((one for one in self.settings if isinstance(one, kind)), kind())
+
+    def filled_in(self, url: str) -> str:
+        """Return an address of a repository or key with dnf's variables filled in (dnf.conf(5))."""
+        values = {"releasever": self.releasever, "basearch": self.architecture, "arch": self.architecture}
+        return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda found: values.get(found[1] or found[2], found[0]), url)

@@ -360,11 +360,13 @@ class TestCommand:
     ) -> None:
         path = tmp_path / "a.ks"
         path.write_text(
-            f"repo --name=here --baseurl=file://{tmp_path}\nrepo --name=gone --baseurl=file:///mnt/none/os\n"
-            "repo --name=open --baseurl=file:///mnt/$releasever/os\n"
+            f"repo --name=here --baseurl=file://{tmp_path}\nrepo --name=gone --baseurl=file:///mnt/$releasever/os\n"
+            "repo --name=open --baseurl=file:///mnt/$mine/os\n"
             "part / --fstype=ext4 --size=3000\nrootpw --lock\n%packages\n%end\n"
         )
-        expected = f"{path}:2: repository gone: file:///mnt/none/os: there is no such place on this host"
+        expected = (
+            f"{path}:2: repository gone: file:///mnt/$releasever/os: there is no such place on this host"
+        )
 
         assert main(["check", "-t", "fixture-12", str(path)]) == 0
         assert f"warning: {expected}" in capsys.readouterr().err

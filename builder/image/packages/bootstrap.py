@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder.calls import MS_NODEV, MS_NOSUID
-from builder.errors import BuildError
+from builder.errors import BuildError, several
 from builder.image.build import BOOTSTRAP, Build, Facts, failure
 from builder.image.cache import trees
 from builder.image.isolation import mounts, sandbox
@@ -84,11 +84,11 @@ def install(build: Build) -> None:
     # What rpm finds wrong before it begins is in lines with a tab (lib/rpmps.c).
     wrong = [line.removeprefix("error:").strip() for line in said if line.startswith(("error:", "\t"))]
     if done.returncode and not any(map(_SCRIPTLET.match, said)):
-        raise _failed(build, "transaction", "; ".join(wrong) or f"exit status {done.returncode}")
+        raise _failed(build, "transaction", several(wrong) or f"exit status {done.returncode}")
     missing = {one.nevra for one in packages} - {one.nevra for one in rpmdb.installed(build)}
     if missing:
-        reasons = wrong if done.returncode and wrong else [f"not installed: {', '.join(sorted(missing))}"]
-        raise _failed(build, "transaction", "; ".join(reasons))
+        reasons = wrong if done.returncode and wrong else [f"not installed: {several(sorted(missing), ', ')}"]
+        raise _failed(build, "transaction", several(reasons))
     for line in said:
         if line.startswith("warning: "):
             build.warn(line.removeprefix("warning: "))
@@ -106,7 +106,7 @@ def _verify(build: Build, paths: list[str]) -> None:
     build.written(done.stdout + done.stderr)
     if done.returncode:
         wrong = [line for line in done.stdout.splitlines() if "NOT OK" in line]
-        raise _failed(build, "verify", "; ".join(wrong) or done.stderr.strip())
+        raise _failed(build, "verify", several(wrong) or done.stderr.strip())
 
 
 def _options(build: Build) -> list[str]:

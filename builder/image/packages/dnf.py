@@ -18,6 +18,7 @@ from builder.image.isolation import sandbox
 from builder.image.isolation.namespaces import Bind
 from builder.image.isolation.wire import WireError, pack, unpack
 from builder.image.packages.choice import ChosenPackage
+from builder.kickstart.addresses import local_path
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.targets import Target
 
@@ -131,16 +132,16 @@ def make_request(plan: ImagePlan, target: Target) -> dict[str, Any]:
         "environment": packages.environment,
         "excluded": list(packages.excluded),
         "excluded_groups": list(packages.excluded_groups),
-        "repositories": [_repository(repo, number) for number, repo in enumerate(plan.repositories)],
+        "repositories": [_repository(plan, repo, number) for number, repo in enumerate(plan.repositories)],
     }
 
 
 def repository_binds(plan: ImagePlan) -> tuple[Bind, ...]:
-    """Return where the folders of file: repositories are mounted inside."""
+    """Return where the folders of file: repositories, and lists of mirrors in files, are mounted inside."""
     binds = []
     for number, repo in enumerate(plan.repositories):
         for place, url in enumerate(repo.baseurl):
-            folder = local_folder(url)
+            folder = local_path(plan.filled_in(url))
             if folder is not None:
                 if not (folder / "repodata/repomd.xml").is_file():
                     raise BuildError(
@@ -149,6 +150,10 @@ def repository_binds(plan: ImagePlan) -> tuple[Bind, ...]:
                     )
                 _check_readable(repo.name, folder)
                 binds.append(Bind(source=folder, target=f"/repos/{number}.{place}"))
+        for kind, listed in (("mirrorlist", repo.mirrorlist), ("metalink", repo.metalink)):
+            path = local_path(plan.filled_in(listed)) if listed else None
+            if path is not None:
+                binds.append(Bind(source=path, target=f"/repos/{number}.{kind}"))
     return tuple(binds)
 
 
@@ -162,23 +167,16 @@ def _check_readable(name: str, folder: Path) -> None:
         )
 
 
-def local_folder(url: str) -> Path | None:
-    """Return the folder that a file: URL or an absolute path names, else None."""
-    if url.startswith("file://"):
-        return Path(url.removeprefix("file://"))
-    return Path(url) if url.startswith("/") else None
+def _repository(plan: ImagePlan, repo: Repository, number: int) -> dict[str, Any]:
+    def inside(url: str | None, place: object) -> str | None:
+        is_here = url and local_path(plan.filled_in(url)) is not None
+        return f"file:///repos/{number}.{place}" if is_here else url
 
-
-def _repository(repo: Repository, number: int) -> dict[str, Any]:
-    inside = [
-        f"file:///repos/{number}.{place}" if local_folder(url) is not None else url
-        for place, url in enumerate(repo.baseurl)
-    ]
     return {
         "name": repo.name,
-        "baseurl": inside,
-        "mirrorlist": repo.mirrorlist,
-        "metalink": repo.metalink,
+        "baseurl": [inside(url, place) for place, url in enumerate(repo.baseurl)],
+        "mirrorlist": inside(repo.mirrorlist, "mirrorlist"),
+        "metalink": inside(repo.metalink, "metalink"),
         "cost": repo.cost,
         "proxy": repo.proxy,
         "includes": list(repo.includes),

@@ -37,7 +37,7 @@ def collect(plan: ImagePlan, target: Target, folder: Path, runner: Runner) -> No
         return
     seen: set[bytes] = set()
     for source, fingerprints, name in _sources(plan, target):
-        data = _read(source, name)
+        data = _read(plan.filled_in(source), name)
         if data not in seen:
             seen.add(data)
             path = folder / f"{len(seen):02}.asc"

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 
 from builder import http
-from builder.errors import RemoteError
+from builder.errors import RemoteError, several
 from builder.files import read_regular
-from builder.image.packages.dnf import local_folder
+from builder.kickstart.addresses import local_path
 from builder.kickstart.plan import ImagePlan, Repository
 from builder.masking import mask
 
@@ -47,14 +47,14 @@ def read_states(plan: ImagePlan) -> tuple[RepositoryState, ...]:
         except RemoteError as error:
             problems.append(error.message)
     if problems:
-        raise RemoteError("; ".join(problems), hint="check the address, or name another with --repo NAME=URL")
+        raise RemoteError(several(problems), hint="check the address, or name another with --repo NAME=URL")
     return tuple(states)
 
 
 def _read(repository: Repository, plan: ImagePlan) -> RepositoryState:
     name = repository.name
     if repository.metalink:
-        url = substitute(repository.metalink, plan)
+        url = plan.filled_in(repository.metalink)
         data = _get(url, name)
         # The metalink of Fedora's mirrors carries the digest of the newest repomd.xml.
         digests = re.findall(rb'<hash type="sha256">([0-9a-f]{64})</hash>', data)
@@ -64,7 +64,7 @@ def _read(repository: Repository, plan: ImagePlan) -> RepositoryState:
         return RepositoryState(name=name, url=url, sha256=digests[0].decode(), time=_newest(stamps))
     urls = repository.baseurl
     if repository.mirrorlist:
-        listed = _get(substitute(repository.mirrorlist, plan), name).decode(errors="replace").split()
+        listed = _get(plan.filled_in(repository.mirrorlist), name).decode(errors="replace").split()
         # Somebody else's list names no file of ours.
         urls = tuple(word for word in listed if word.startswith(("http://", "https://")))
         if not urls:
@@ -72,7 +72,7 @@ def _read(repository: Repository, plan: ImagePlan) -> RepositoryState:
     failure: RemoteError | None = None
     for url in urls:
         try:
-            data = _get(substitute(url, plan).rstrip("/") + "/repodata/repomd.xml", name)
+            data = _get(plan.filled_in(url).rstrip("/") + "/repodata/repomd.xml", name)
         except RemoteError as error:
             failure = failure or error
             continue
@@ -87,14 +87,8 @@ def _newest(stamps: list[bytes]) -> int:
     return max((time for time in map(int, stamps) if time < _LATEST), default=0)
 
 
-def substitute(url: str, plan: ImagePlan) -> str:
-    """Return `url` with dnf's variables filled in (dnf.conf(5))."""
-    values = {"releasever": plan.releasever, "basearch": plan.architecture, "arch": plan.architecture}
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda found: values.get(found[1] or found[2], found[0]), url)
-
-
 def _get(url: str, name: str) -> bytes:
-    folder = local_folder(url)
+    folder = local_path(url)
     try:
         if folder is not None:
             return read_regular(folder, LARGEST)

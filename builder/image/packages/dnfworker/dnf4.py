@@ -23,7 +23,7 @@ import libdnf.conf
 import libdnf.transaction
 import rpm
 import sysusers
-from protocol import Stop, asks_for_paths, nearest, one_line, say
+from protocol import Stop, asks_for_paths, nearest, one_line, say, several
 
 # rpmtag.h: RPMTAG_PAYLOADDIGEST, in rpm 6 RPMTAG_PAYLOADSHA256.
 PAYLOAD_SHA256 = 5092
@@ -359,14 +359,14 @@ def install(base, request):
     try:
         base.do_transaction(display=display)
     except dnf.exceptions.Error as error:
-        text = "; ".join(complaints) or one_line(error)
-        kind = "verify" if "does not verify" in text else "transaction"
+        text = several(complaints) or one_line(error)
+        kind = "verify" if any("does not verify" in one for one in (*complaints, text)) else "transaction"
         raise Stop(kind, text, details=display.errors) from error
     failed = [
         item for item in base.transaction if item.state == libdnf.transaction.TransactionItemState_ERROR
     ]
     if failed:
-        names = ", ".join(str(item) for item in failed)
+        names = several([str(item) for item in failed], ", ")
         raise Stop("transaction", "not installed: %s" % names, details=display.errors)
     say("installed", errors=display.errors)
 

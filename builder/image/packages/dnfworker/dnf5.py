@@ -19,7 +19,7 @@ import libdnf5.exception
 import libdnf5.repo
 import libdnf5.rpm
 import transaction
-from protocol import Stop, asks_for_paths, nearest, one_line, say
+from protocol import MOST_REASONS, Stop, asks_for_paths, nearest, one_line, say
 
 TYPES = (
     libdnf5.comps.PackageType_MANDATORY
@@ -27,8 +27,6 @@ TYPES = (
     | libdnf5.comps.PackageType_CONDITIONAL
 )
 USER = libdnf5.transaction.TransactionItemReason_USER
-# Of failed transfers, in one error.
-MOST_REASONS = 3
 
 
 def failures():

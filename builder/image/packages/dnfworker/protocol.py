@@ -16,7 +16,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
+
+# Of what went wrong, in one error.
+MOST_REASONS = 3
+MISSING_ROOM = re.compile(r"needs .* more (space|inodes) on ")
 
 
 class Stop(Exception):
@@ -36,6 +41,19 @@ def say(event, **fields):
 def one_line(error):
     """Return the text of an exception on one line."""
     return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def several(reasons, between="; "):
+    """Return reasons on one line: the first ones, and how many more there are. The log has them all."""
+    if len(reasons) <= MOST_REASONS:
+        return between.join(reasons)
+    sys.stderr.write("".join("%s\n" % reason for reason in reasons))
+    # rpm says after each package what is missing by then (lib/rpmts.c): the last number is the whole of it.
+    room = [reason for reason in reasons if MISSING_ROOM.search(reason)]
+    reasons = [*room[-1:], *(reason for reason in reasons if reason not in room)]
+    if len(reasons) <= MOST_REASONS:
+        return between.join(reasons)
+    return between.join([*reasons[:MOST_REASONS], "and %d more" % (len(reasons) - MOST_REASONS)])
 
 
 def nearest(name, names):
