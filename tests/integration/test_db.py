@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from builder.report import Report
 from tests.rig.plane import environment, mariadb, template
 from tests.rig.plane.mariadb import MariaDB, RootLogin
 from tests.rig.plane.plane import Options, Until, private
-from tests.support.databases import COMMAND, GLANCE, KEYSTONE, RUNNER, Host, watched
+from tests.support.databases import COMMAND, GLANCE, KEYSTONE, RUNNER, Host, wait_for, watched
 from tests.support.other_user import run_as_plain_user
 
 PASSWORDS = {
@@ -84,7 +85,7 @@ def host(tmp_path: Path, by_password: MariaDB, services: environment.Environment
 def as_the_services_read_it(services: environment.Environment, path: Path) -> list[str]:
     """Return who the service's libraries are on the server, by the URL in its file."""
     done = subprocess.run(
-        [services.python, "-c", READERS, path], capture_output=True, text=True, timeout=60, check=False
+        [services.python, "-c", READERS, path], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -210,7 +211,11 @@ def test_worst_password_goes_through_the_real_keystone_and_stands_nowhere_else(h
 
 def test_the_watcher_sees_what_it_is_to_see() -> None:
     with watched({"it": "a-word-to-be-seen"}) as found:
-        subprocess.run(["sleep", "0.1"], env={**os.environ, "X": "a-word-to-be-seen"}, check=True)
+        with subprocess.Popen(["sleep", "600"], env={**os.environ, "X": "a-word-to-be-seen"}) as process:
+            try:
+                wait_for(lambda: found)
+            finally:
+                process.kill()
 
     assert any("environ of" in each for each in found)
 
@@ -416,7 +421,8 @@ def on_a_terminal(host: Host, words: tuple[str, ...], answers: list[tuple[str, s
         shown += data
         if waiting and shown.rstrip().endswith(waiting[0][0].encode()):
             # Before getpass has turned echo off the answer would show.
-            time.sleep(0.1)
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                time.sleep(0.01)
             os.write(terminal, waiting.pop(0)[1].encode() + b"\n")
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()

@@ -58,7 +58,7 @@ def test_from_no_server_to_a_service_that_is_let_in(fixture_machine: Machine) ->
     declined = machine.run([*COMMAND, "--init"], ok=(3,))
     there = machine.run(["rpm", "-q", "mariadb-server"], ok=(0, 1)).returncode
     first = machine.run(
-        [*COMMAND, "--init", "--yes", "--json", "--rootpw-file", "/root/root.pw"], timeout=300
+        [*COMMAND, "--init", "--yes", "--json", "--rootpw-file", "/root/root.pw"], timeout=900
     )
     again = machine.run([*COMMAND, "--init", "--json"])
     checked = machine.run([*COMMAND, "--check", "--json"], ok=(1,))

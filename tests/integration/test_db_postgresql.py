@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from builder import files
 from builder.report import Report
 from tests.rig.plane import environment, postgresql
 from tests.rig.plane.postgresql import PostgreSQL
-from tests.support.databases import GLANCE, KEYSTONE, RUNNER, Host, watched
+from tests.support.databases import GLANCE, KEYSTONE, RUNNER, Host, wait_for, watched
 
 SERVICE = ("--service", "keystone", "--engine", "postgresql")
 
@@ -155,6 +154,14 @@ def test_words_of_the_server_are_shown_with_a_hint(
     assert hint in check.err + check.out
 
 
+def reload(host: Host, conf: Path, text: str) -> None:
+    """Write pg_hba.conf and wait until the server goes by it: the same signal has it read both its files."""
+    loaded = host.sql("SELECT pg_conf_load_time()")
+    conf.write_text(text)
+    host.sql("SELECT pg_reload_conf()")
+    wait_for(lambda: host.sql("SELECT pg_conf_load_time()") != loaded)
+
+
 @pytest.mark.parametrize(
     ("line", "said", "hint"),
     [
@@ -179,14 +186,11 @@ def test_refusal_of_pg_hba_is_shown_with_a_hint(
     url = f"postgresql+psycopg2://keystone:pw-of-the-operator@127.0.0.1:{server.port}/keystone"
     host.write("keystone", f"[database]\nconnection = {url}\n")
     root = "host all postgres 127.0.0.1/32 scram-sha-256\n"
-    conf.write_text(f"{line}\n{root}")
-    host.sql("SELECT pg_reload_conf()")
-    time.sleep(0.5)
     try:
+        reload(host, conf, f"{line}\n{root}")
         check = host.run("--check", "--service", "keystone")
     finally:
-        conf.write_text(old)
-        host.sql("SELECT pg_reload_conf()")
+        reload(host, conf, old)
 
     assert (check.code, check.out) == (4, "keystone  denied\n")
     assert said in check.err

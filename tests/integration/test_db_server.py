@@ -63,7 +63,7 @@ def ensure(machine: Machine, engine: str, *, answer: str, uid: int = 0) -> dict[
 def python(machine: Machine, program: str, *words: str, input: str | None = None) -> str:
     """Run a program of Python inside, with openstack_utils."""
     argv = ["python3", "-B", "-c", program, *words]
-    return machine.run(argv, env={"PYTHONPATH": f"{SHARED}/utils"}, input=input, timeout=300).stdout
+    return machine.run(argv, env={"PYTHONPATH": f"{SHARED}/utils"}, input=input, timeout=900).stdout
 
 
 def sql(machine: Machine, user: str, statement: str, password: str | None = None) -> str | None:

@@ -22,6 +22,9 @@ from builder.runner import Runner
 from tests.rig.plane.mariadb import MariaDB
 from tests.rig.plane.postgresql import PostgreSQL
 
+# Seconds until something counts as hanging, on a machine with much other work.
+LONGEST = 600.0
+
 COMMAND = Path(__file__).parents[2] / "utils/bin/openstack-db"
 RUNNER = Runner(Report(quiet=True))
 KEYSTONE = "[DEFAULT]\n# A comment that stays.\ndebug = false\n\n[database]\n#connection = <None>\n"
@@ -95,7 +98,7 @@ class Host:
         path = os.pathsep.join([*map(str, self.programs), "/usr/bin", "/bin"])
         return {"PATH": path, "LC_ALL": "C.UTF-8"}
 
-    def run(self, *words: str, input: str = "", timeout: float = 180, dies_before: str = "") -> Run:
+    def run(self, *words: str, input: str = "", timeout: float = LONGEST, dies_before: str = "") -> Run:
         """Run the command to its end.
 
         Args:
@@ -132,7 +135,7 @@ class Host:
         finally:
             if child.poll() is None:
                 child.kill()
-            child.communicate(timeout=30)
+            child.communicate(timeout=LONGEST)
 
     def sql(self, sql: str) -> str:
         """Run SQL as root, by the server's own client."""
@@ -280,7 +283,7 @@ def watched(secrets: Mapping[str, str]) -> Iterator[list[str]]:
         assert seen, "no process was seen"
 
 
-def wait_for(condition: Any, *, seconds: float = 30) -> None:
+def wait_for(condition: Any, *, seconds: float = LONGEST) -> None:
     """Wait until `condition()`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -291,5 +294,5 @@ def wait_for(condition: Any, *, seconds: float = 30) -> None:
 def interrupt(child: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[int, str]:
     """Send a signal; return the exit code and stderr."""
     child.send_signal(number)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=LONGEST)
     return child.returncode, err
