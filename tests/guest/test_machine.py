@@ -209,7 +209,7 @@ def test_relay_joins_a_connection_to_the_service(tmp_path: Path) -> None:
         ours.close()
 
         assert (reply.status, body) == (200, INSTANCE.hostname)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=600) == 0
     assert "local-hostname" in (deep / metadata.LOG).read_text(encoding="utf-8")
 
 
@@ -331,7 +331,7 @@ def test_no_qemu_is_left_when_the_body_fails(tmp_path: Path) -> None:
         fail()
 
     assert not seen[0].is_running
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     while processes_of(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes_of(tmp_path) == []
@@ -339,7 +339,7 @@ def test_no_qemu_is_left_when_the_body_fails(tmp_path: Path) -> None:
 
 def test_a_guest_that_ignores_the_button_is_given_up(tmp_path: Path) -> None:
     with qemu.running(RUNNER, tmp_path, start(tmp_path)) as guest:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while not (tmp_path / qemu.QMP).exists() and time.monotonic() < deadline:
             time.sleep(0.05)
 
@@ -349,7 +349,7 @@ def test_a_guest_that_ignores_the_button_is_given_up(tmp_path: Path) -> None:
 
 def test_qemu_that_does_not_start_gives_the_reason(tmp_path: Path) -> None:
     with qemu.running(RUNNER, tmp_path, machine()) as guest:
-        guest.process.wait(timeout=30)
+        guest.process.wait(timeout=600)
 
         assert qemu.OVERLAY in guest.last_words()
 
@@ -361,7 +361,7 @@ def test_qemu_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
         "from tests.guest.test_machine import RUNNER, start\n"
         "folder = Path(sys.argv[1])\n"
         "with qemu.running(RUNNER, folder, start(folder)) as guest:\n"
-        "    print(guest.process.pid, flush=True); time.sleep(60)\n"
+        "    print(guest.process.pid, flush=True); time.sleep(6000)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
@@ -372,7 +372,7 @@ def test_qemu_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
     parent.wait()
     parent.stdout.close()
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     while Path("/proc", str(child)).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     while processes_of(tmp_path) and time.monotonic() < deadline:

@@ -97,7 +97,7 @@ def write_disk(tree: Path, disk: Path, placed: DiskLayout, work: Path, runner: R
 
 
 def boot(disk: Path, work: Path, *, uefi: bool) -> str:
-    """Start the machine and return its serial output, up to its reset or two minutes."""
+    """Start the machine and return its serial output, up to its reset; half an hour is for a busy machine."""
     serial = work / "serial"
     argv = [
         "qemu-system-x86_64",
@@ -120,7 +120,7 @@ def boot(disk: Path, work: Path, *, uefi: bool) -> str:
         argv += ["-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        process.wait(timeout=120)
+        process.wait(timeout=1800)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

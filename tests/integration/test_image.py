@@ -233,7 +233,7 @@ def test_what_stands_in_the_place_of_the_log_stays(bench: Bench, kind: str) -> N
         assert (bench.folder / "real.log").read_text() != "old"
     elif kind == "fifo":
         assert stat.S_ISFIFO(log.lstat().st_mode)
-        reader.join(10)
+        reader.join(600)
         assert got
     log.rmdir() if kind == "folder" else log.unlink()
 

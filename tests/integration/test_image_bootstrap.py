@@ -7,10 +7,11 @@ database the host can neither write nor read.
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tests.rig.fixture.rpmwriter import write_rpm
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
 from tests.support import host_rpm
-from tests.support.imaging import BULKY, Bench, bench_for_everybody, kickstart, processes_of, traces
+from tests.support.imaging import BULKY, Bench, bench_for_everybody, kickstart, traces, wait_until_gone
 from tests.support.other_user import run_as_plain_user
 
 BOOTSTRAP = "--bootstrap"
@@ -108,11 +109,15 @@ def killed(bench: Bench, seconds: float) -> bool:
         time.sleep(seconds)
         process.kill()
         process.wait()
-    deadline = time.monotonic() + 10
-    while found := processes_of(bench.out):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+    wait_until_gone(bench.out)
     return DONE not in said.read_text()
+
+
+def moments(seconds: float) -> Iterator[float]:
+    """Yield when to kill what took so many seconds: it may take a tenth of them, or ten times as many."""
+    yield from (seconds / part for part in (32, 16, 8, 4, 2))
+    for eighths in itertools.count(5):
+        yield seconds * eighths / 8
 
 
 def test_killed_in_the_bootstrap_it_leaves_the_old_image_and_the_next_run_is_whole(
@@ -122,14 +127,14 @@ def test_killed_in_the_bootstrap_it_leaves_the_old_image_and_the_next_run_is_who
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    step = seconds_to_its_end(Bench(first, bench.repository)) / 8
+    at = moments(seconds_to_its_end(Bench(first, bench.repository)))
     own = Bench(second, bench.repository)
     own.build(TEXT)
     old = own.image.read_bytes()
     within = 0
 
     # Later each time, until one got beyond it.
-    while killed(own, step * (within + 1)):
+    while killed(own, next(at)):
         within += 1
         assert own.image.read_bytes() == old
         assert traces(own.folder) == []

@@ -24,7 +24,7 @@ def build(
     done = subprocess.run(
         bench.command(text, *options),
         env={**bench.environment(), "ELEMENTS_PATH": str(folder), **environment},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
     assert not ok or done.returncode == 0, done.stderr
     return done

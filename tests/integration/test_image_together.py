@@ -16,7 +16,7 @@ from builder.files import WORK_PREFIX
 from tests.rig.fixture.synthetic import SyntheticRepository
 from tests.support.imaging import Bench, kickstart, processes_of, traces
 
-LONGEST = 120
+LONGEST = 1800
 
 
 def text(made: str, packages: str = "setuid") -> str:
@@ -37,7 +37,7 @@ def build(bench: Bench, texts: dict[str, str], *options: str) -> subprocess.Comp
     """Build all to the end."""
     return subprocess.run(
         command(bench, texts, *options),
-        env=bench.environment(), capture_output=True, text=True, timeout=300, check=False,
+        env=bench.environment(), capture_output=True, text=True, timeout=LONGEST, check=False,
     )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def test_builds_at_once_share_the_caches(own: Bench) -> None:
         )
         for words in (first, second, elsewhere)
     ]
-    ends = [(process.communicate(timeout=300)[1], process.returncode) for process in running]
+    ends = [(process.communicate(timeout=1800)[1], process.returncode) for process in running]
 
     assert [code for _, code in ends] == [0, 0, 0], ends
     for image in (own.out / "test", own.out / "other", own.folder / "elsewhere/test"):

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tests.rig.fixture.rpmpackage import FileFlag, RpmFile, RpmPackage
 from tests.rig.fixture.synthetic import SyntheticRepository
 
 ROOT = SPECS.parent
+# Seconds until something counts as hanging, on a machine with much other work.
+LONGEST = 1800.0
 HEAD = """\
 lang C.UTF-8
 timezone Etc/UTC --utc
@@ -92,7 +95,7 @@ class Bench:
         """Run the command to its end."""
         done = subprocess.run(
             self.command(text, *options, repo=repo),
-            env=self.environment(), capture_output=True, text=True, timeout=300, check=False,
+            env=self.environment(), capture_output=True, text=True, timeout=LONGEST, check=False,
         )  # fmt: skip
         assert not ok or done.returncode == 0, done.stderr
         return done
@@ -161,8 +164,8 @@ def traces(*marks: str | Path) -> list[str]:
     return [line for line in lines if any(str(mark) in line for mark in marks)]
 
 
-def processes_of(folder: Path) -> list[str]:
-    """Return the command lines of processes that work on `folder`."""
+def processes_of(folder: Path | str) -> list[str]:
+    """Return the command lines of processes that work on `folder`, or name another word of one test."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -172,6 +175,14 @@ def processes_of(folder: Path) -> list[str]:
         if str(folder) in words and entry.parent.name != str(os.getpid()):
             found.append(words)
     return found
+
+
+def wait_until_gone(folder: Path) -> None:
+    """Wait until the kernel has taken down the processes that worked on `folder`; fail where it does not."""
+    deadline = time.monotonic() + LONGEST
+    while found := processes_of(folder):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
 
 
 def bench_for_everybody(folder: Path, repository: SyntheticRepository) -> Bench:
