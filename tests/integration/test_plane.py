@@ -51,7 +51,7 @@ class ByHand:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,
         )
 
     def state(self) -> dict[str, Any]:

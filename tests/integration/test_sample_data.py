@@ -145,7 +145,7 @@ def test_a_run_waits_while_another_makes_the_first_account(newcomer: Person, key
         first = process.stderr.readline()
         assert keystone.log_in("admin", "pw-wanted") is None
         os.close(folder)
-        process.communicate(timeout=120)
+        process.communicate(timeout=900)
 
     assert "another run is making the first account" in first
     assert process.returncode == 0
@@ -348,7 +348,7 @@ def test_keystonerc_works_with_todays_client_whatever_was_sourced_before(
     done = subprocess.run(
         ["bash", "-c", f'. "{rc}"; exec "{sys.executable}" -W ignore -c "{script}"'],
         env=person.environment(OS_CLOUD="gone", OS_TOKEN="old", OS_PROJECT_ID="other"),
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
     assert done.stdout == "demo http://127.0.0.1:9292\n", done.stderr
@@ -589,7 +589,7 @@ def test_two_runs_at_once_end_well(person: Person, keystone: Keystone) -> None:
     own = person.folder / "own.yaml"
     own.write_text(SMALL.partition("services:")[0])
     with person.filling("--file", own, "--json") as first, person.filling("--file", own, "--json") as second:
-        ends = [process.communicate(timeout=60) for process in (first, second)]
+        ends = [process.communicate(timeout=900) for process in (first, second)]
 
     assert [first.returncode, second.returncode] == [0, 0], ends
     results = [{each["result"] for each in json.loads(out)["objects"]} for out, _ in ends]

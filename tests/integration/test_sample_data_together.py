@@ -91,11 +91,23 @@ def test_two_processes_at_once_leave_no_doubles(keystone: Keystone, tmp_path: Pa
     keystone.reset("fresh")
     few = ("--service", "nova", "glance", "neutron")
     people = [Person(keystone, tmp_path / name) for name in ("one", "other")]
+    both = threading.Barrier(2, timeout=600)
+
+    def when_both_have_looked(body: bytes) -> bytes:
+        both.wait()
+        return body
+
     with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(proxies.in_front_of(keystone.port))
+        # Neither begins to write before the other has looked.
+        proxy.faults.append(Fault(method="GET", path="/v3/services$", times=2, rewrite=when_both_have_looked))
         for person in people:
             person.folder.mkdir()
-        processes = [stack.enter_context(person.filling(*few)) for person in people]
-        ended = [(process.communicate(timeout=120), process.returncode) for process in processes]
+        processes = [
+            stack.enter_context(person.filling(*few, "--timeout", "600", SERVICE_ENDPOINT=f"{proxy.url}/v3"))
+            for person in people
+        ]
+        ended = [(process.communicate(timeout=900), process.returncode) for process in processes]
     after = people[0].fill(*few, "--json")
 
     assert [code for _, code in ended] == [0, 0], ended
@@ -121,7 +133,7 @@ def test_killed_between_its_writes_the_next_run_makes_the_rest_once(
                 return Fault(method=method, path=path)
             with lock:
                 left[0] -= 1
-                return Fault(method=method, path=path, hang=60 if left[0] < 0 else 0)
+                return Fault(method=method, path=path, hang=600 if left[0] < 0 else 0)
 
         proxy.fault_for = fault_for  # type: ignore[method-assign]
         with person.filling(*words, SERVICE_ENDPOINT=f"{proxy.url}/v3") as process:

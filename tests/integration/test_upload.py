@@ -20,7 +20,7 @@ import pytest
 from tests.rig.plane import proxy as proxies
 from tests.rig.plane.plane import Plane
 from tests.rig.plane.proxy import Fault
-from tests.support.uploading import MIB, User, make_image, rewriting, wait_for, write_manifest
+from tests.support.uploading import LONGEST, MIB, User, make_image, rewriting, wait_for, write_manifest
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
 
@@ -299,7 +299,7 @@ def test_interrupted_upload_leaves_nothing(user: User, tmp_path: Path, number: s
     user.proxy.faults.append(Fault(method="PUT", path=DATA, times=1, hold_after=MIB))
     with user.uploading(image) as upload:
         upload.send_signal(number)
-        _, err = upload.communicate(timeout=60)
+        _, err = upload.communicate(timeout=LONGEST)
 
     assert upload.returncode == 130
     assert f"interrupted by {number.name}" in err

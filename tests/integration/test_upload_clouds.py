@@ -189,7 +189,7 @@ def test_import_of_something_else_from_the_web_leaves_nothing(
     if there == "other bytes":
         make_image(image.with_name("other.qcow2"))
 
-    done = user.upload(image, "--import", "web-download", "--uri", f"{web}/other.qcow2", "--wait", "60")
+    done = user.upload(image, "--import", "web-download", "--uri", f"{web}/other.qcow2", "--wait", "600")
 
     assert done.code == 5, done.err
     assert user.images() == []

@@ -22,7 +22,8 @@ import pytest
 from tests.rig.plane.keystone import request
 from tests.rig.plane.plane import Plane
 from tests.rig.plane.proxy import Fault, Proxy
-from tests.support.uploading import CHECKOUT, User, make_image, wait_for, without_images
+from tests.support.imaging import processes_of
+from tests.support.uploading import CHECKOUT, LONGEST, User, make_image, wait_for, without_images
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
 
@@ -37,7 +38,7 @@ class Rotating(User):
 
         Each in a second of its own: Glance's times have no fractions, and the oldest is judged by them.
         """
-        time.sleep(1 - time.time() % 1)
+        time.sleep(1.01 - time.time() % 1)
         path = image or make_image(self.folder / "web.qcow2", mebibytes=1)
         return self.upload(path, "--name", "web", "--rotate", "2", *words, **changes)
 
@@ -163,16 +164,18 @@ def test_killed_between_the_two_changes_leaves_one_bearer_of_the_name(
 ) -> None:
     user.send()
     # The answer to the first change comes late: the kill falls between the two.
-    user.proxy.faults.append(Fault(method="PATCH", path=IMAGE, times=1, hang=1.5))
+    late = Fault(method="PATCH", path=IMAGE, times=1, hang=LONGEST)
+    user.proxy.faults.append(late)
     image = make_image(user.folder / "next.qcow2", mebibytes=1)
     patches = user.proxy.methods().count("PATCH")
     with user.uploading(image, "--name", "web", "--rotate", "2") as process:
         wait_for(lambda: user.proxy.methods().count("PATCH") > patches)
         os.kill(process.pid, number)
-        process.communicate(timeout=30)
+        late.released.set()
+        process.communicate(timeout=LONGEST)
     # The child that hands the name over goes on alone.
-    wait_for(lambda: user.proxy.methods().count("PATCH") >= patches + 2)
-    time.sleep(1.0)
+    wait_for(lambda: processes_of(image) == [])
+    assert user.proxy.methods().count("PATCH") >= patches + 2
 
     assert len(user.bearers()) == 1
     again = user.send(image=image)

@@ -187,7 +187,7 @@ class Person:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,
         )
         run = Run(code=done.returncode, out=done.stdout, err=done.stderr, seconds=time.monotonic() - started)
         self.check_secrets(run)
@@ -226,7 +226,7 @@ class Person:
         return {name: value for name, _, value in pairs}
 
 
-def wait_for(is_so: Any, seconds: float = 60) -> None:
+def wait_for(is_so: Any, seconds: float = 600) -> None:
     """Wait until `is_so()`."""
     deadline = time.monotonic() + seconds
     while not is_so():

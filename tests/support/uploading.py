@@ -31,6 +31,8 @@ from tests.rig.plane.proxy import Proxy
 from tests.support.manifests import MANIFEST
 
 CHECKOUT = Path(__file__).parents[2]
+# Seconds until something counts as hanging, on a machine with much other work.
+LONGEST = 600.0
 # One for each user of a plane: a token costs Keystone a fifth of a second.
 TOKENS: dict[tuple[Path, str], str] = {}
 
@@ -217,7 +219,7 @@ def rewriting(**changes: Any) -> Callable[[bytes], bytes]:
     return rewrite
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = LONGEST) -> None:
     """Wait until `condition()`; fail when it never comes."""
     deadline = time.monotonic() + seconds
     while not condition():

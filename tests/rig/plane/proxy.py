@@ -16,7 +16,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ class Fault:
     cut_after: the connection is closed after so many bytes of the request's body, on both sides.
     alter_at: the lowest bit of this byte of the request's body is turned.
     hold_after: the request's body goes no further than these bytes until `released` is set.
-    hang: seconds before the answer.
+    hang: seconds before the answer, if `released` is not set earlier.
     rewrite: changes the body of the server's answer.
     """
 
@@ -169,7 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = response.read()
             if fault.rewrite is not None:
                 body = fault.rewrite(body)
-            time.sleep(fault.hang)
+            if fault.hang:
+                fault.released.wait(fault.hang)
             headers = {key: text for key, text in response.getheaders() if key.lower() not in _OWN_HEADERS}
             self._answer(seen, response.status, headers, body)
         except (OSError, http.client.HTTPException):
