@@ -104,7 +104,7 @@ def host(fixture_tree: Tree, rpms: tuple[Path, ...]) -> Iterator[Machine]:
         machine.install(*rpms)
         machine.dnf("install", "mariadb-server", "python3-pymysql")
         machine.run(["openstack-db", "--init", "--service", "keystone", "--service", "glance", "--yes"],
-                    timeout=180)  # fmt: skip
+                    timeout=600)  # fmt: skip
         machine.run(
             ["keystone-manage", "fernet_setup", "--keystone-user=keystone", "--keystone-group=keystone"]
         )
@@ -114,8 +114,8 @@ def host(fixture_tree: Tree, rpms: tuple[Path, ...]) -> Iterator[Machine]:
                     env={"OS_BOOTSTRAP_PASSWORD": "of-admin"})  # fmt: skip
         for words in CONFIGURE:
             machine.run(["openstack-config", "--set", *words])
-        machine.run(["systemctl", "enable", "--now", *SERVICES], timeout=120)
-        machine.run([PYTHON, "-c", PREPARE], timeout=120)
+        machine.run(["systemctl", "enable", "--now", *SERVICES], timeout=600)
+        machine.run([PYTHON, "-c", PREPARE], timeout=600)
         yield machine
 
 
@@ -142,7 +142,7 @@ def test_both_services_answer_on_their_ports(host: Machine) -> None:
 
 
 def test_image_goes_in_in_chunks_and_comes_back_the_same(host: Machine) -> None:
-    done = host.run([PYTHON, "-c", IMAGE], timeout=120)
+    done = host.run([PYTHON, "-c", IMAGE], timeout=600)
 
     assert json.loads(done.stdout) == {"sent": 204, "status": "active", "size": 5 << 20, "digests": 1}
     stored = host.run(["find", "/var/lib/glance/images", "-type", "f", "-printf", "%u %s\n"]).stdout
@@ -193,7 +193,7 @@ def test_gunicorn_serves_by_the_settings_of_uwsgi(host: Machine) -> None:
         "ExecStart=/usr/lib/openstack/bin/gunicorn --config /usr/lib/openstack/gunicorn.conf.py\n",
     )
     host.run(["systemctl", "daemon-reload"])
-    host.run(["systemctl", "restart", "openstack-keystone"], timeout=120)
+    host.run(["systemctl", "restart", "openstack-keystone"], timeout=600)
 
     status, body = fetch(host, URL)
     assert (status, json.loads(body)["version"]["status"]) == (200, "stable")
@@ -208,7 +208,7 @@ def test_gunicorn_serves_by_the_settings_of_uwsgi(host: Machine) -> None:
 
     host.run(["rm", "-r", folder])
     host.run(["systemctl", "daemon-reload"])
-    host.run(["systemctl", "restart", "openstack-keystone"], timeout=120)
+    host.run(["systemctl", "restart", "openstack-keystone"], timeout=600)
 
 
 def wait_for_processes(host: Machine, unit: str) -> None:

@@ -93,14 +93,14 @@ def cloud(host: Machine) -> Machine:
     """The host after runs that were killed, each at a later step, and one that was not."""
     with watched():
         for number, title in enumerate(KILLED_AT):
-            done = host.run(["bash", "-c", KILL, "kill", title, f"0.{number * 2}"], ok=(), timeout=300)
+            done = host.run(["bash", "-c", KILL, "kill", title, f"0.{number * 2}"], ok=(), timeout=1800)
             assert done.returncode == 137, host.read("/root/run.log")
         run(host)
     return host
 
 
 def run(host: Machine, *words: str, ok: tuple[int, ...] = (0,)) -> Completed:
-    return host.run([*COMMAND, *words], ok=ok, timeout=400)
+    return host.run([*COMMAND, *words], ok=ok, timeout=1800)
 
 
 def answer(host: Machine, url: str) -> int:
@@ -142,7 +142,7 @@ def test_killed_runs_are_completed_by_the_next(cloud: Machine) -> None:
 def test_the_admin_of_the_keystonerc_reaches_glance(cloud: Machine) -> None:
     script = f'. /root/keystonerc_admin && exec {PYTHON} -c "$0"'
 
-    assert cloud.run(["bash", "-c", script, CLIENT], timeout=120).stdout == "0 identity image\n"
+    assert cloud.run(["bash", "-c", script, CLIENT], timeout=900).stdout == "0 identity image\n"
     modes = cloud.run(["stat", "-c", "%a", PASSWORDS, "/root/keystonerc_admin", "/root/keystonerc_demo"])
     assert modes.stdout.split() == ["600"] * 3
 

@@ -92,7 +92,7 @@ def test_every_service_is_started_and_stopped(installed: Machine, catalogue: Cat
         state = show(machine, unit, "LoadState", "UnitFileState", "ActiveState")
         assert state == ["loaded", "disabled", "inactive"], unit
 
-    machine.run(["systemctl", "enable", "--now", *units], timeout=120)
+    machine.run(["systemctl", "enable", "--now", *units], timeout=900)
 
     first = {}
     for name, (each, user) in services.items():
@@ -109,13 +109,13 @@ def test_every_service_is_started_and_stopped(installed: Machine, catalogue: Cat
     happened(machine, len(services))
     assert machine.run(["systemctl", "status", *units], ok=()).returncode == 0
 
-    machine.run(["systemctl", "restart", *(f"{name}.service" for name in first)], timeout=120)
+    machine.run(["systemctl", "restart", *(f"{name}.service" for name in first)], timeout=900)
 
     for name, pid in first.items():
         active, now = show(machine, f"{name}.service", "SubState", "MainPID")
         assert active == "running", name
         assert now != pid, name
-    machine.run(["systemctl", "stop", *units], timeout=120)
+    machine.run(["systemctl", "stop", *units], timeout=900)
     for unit in units:
         assert show(machine, unit, "ActiveState", "Result") == ["inactive", "success"], unit
     assert machine.run(["systemctl", "status", *units], ok=()).returncode == 3

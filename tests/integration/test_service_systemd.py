@@ -48,7 +48,7 @@ def machine(installed: Machine) -> Iterator[Machine]:
     installed.run(["systemctl", "enable", *ENABLED])
     yield installed
     names = " ".join(f"'{pattern}'" for pattern in ("openstack-*", "neutron-*"))
-    installed.run(["sh", "-c", f"systemctl stop {names}; systemctl reset-failed"], timeout=120, ok=())
+    installed.run(["sh", "-c", f"systemctl stop {names}; systemctl reset-failed"], timeout=900, ok=())
     installed.run(["sh", "-c", "cd /etc/systemd/system && rm -rf */openstack-* */neutron-*"], ok=())
     installed.run(["systemctl", "daemon-reload"])
     installed.write("/var/log/stub/events", "", mode=0o666)
@@ -56,7 +56,7 @@ def machine(installed: Machine) -> Iterator[Machine]:
 
 def service(machine: Machine, *words: str, code: int = 0) -> str:
     """Run openstack-service; return what it printed, stderr after stdout."""
-    done = machine.run(["openstack-service", *words], ok=(code,), timeout=120)
+    done = machine.run(["openstack-service", *words], ok=(code,), timeout=900)
     return done.stdout + done.stderr
 
 
@@ -68,7 +68,7 @@ def state(machine: Machine, *units: str) -> list[str]:
 
 def rows(machine: Machine, *words: str, code: int = 0) -> dict[str, dict[str, Any]]:
     """Run openstack-service with --json; return its services by name."""
-    found = machine.run(["openstack-service", *words, "--json"], ok=(code,), timeout=120).stdout
+    found = machine.run(["openstack-service", *words, "--json"], ok=(code,), timeout=900).stdout
     return {each["service"]: each for each in json.loads(found)["services"]}
 
 

@@ -52,7 +52,7 @@ def machine(sysv_tree: Tree, rpms: list[Path]) -> Iterator[Machine]:
 
 def service(machine: Machine, *words: str, code: int = 0) -> str:
     """Run openstack-service; return what it printed, stderr after stdout."""
-    done = machine.run(["openstack-service", *words], ok=(code,), timeout=120)
+    done = machine.run(["openstack-service", *words], ok=(code,), timeout=900)
     return done.stdout + done.stderr
 
 

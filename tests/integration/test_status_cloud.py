@@ -23,7 +23,7 @@ def look(folder: Path, environment: dict[str, str]) -> tuple[int, dict[str, Any]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     argv = [sys.executable, "-I", str(LAUNCHER), "--config-dir", str(folder), "--json", "--timeout", "30"]
     done = subprocess.run(
-        argv, env={**kept, **environment}, capture_output=True, text=True, check=False, timeout=60
+        argv, env={**kept, **environment}, capture_output=True, text=True, check=False, timeout=600
     )
     report = json.loads(done.stdout)
     found = {each["name"]: each for part in report["sections"] for each in part["findings"]}

@@ -39,14 +39,14 @@ def machine(sysv_tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def look(machine: Machine, *words: str) -> dict[str, Any]:
     """Run openstack-status with --json, which finds something that is not well; return its findings."""
-    said = machine.run(["openstack-status", "--json", *words], ok=(1,), timeout=60).stdout
+    said = machine.run(["openstack-status", "--json", *words], ok=(1,), timeout=900).stdout
     report = json.loads(said)
     assert report["init"] == "sysv"
     return {each["name"]: each for section in report["sections"] for each in section["findings"]}
 
 
 def test_scripts_are_asked_and_the_release_is_essex(machine: Machine) -> None:
-    text = machine.run(["openstack-status"], ok=(1,), timeout=60).stdout
+    text = machine.run(["openstack-status"], ok=(1,), timeout=900).stdout
     assert "glance: Image service (essex)\n" in text
 
     found = look(machine)

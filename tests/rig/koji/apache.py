@@ -103,7 +103,7 @@ def running(
     spawned = runner.spawn([APACHE, "-f", configuration, "-DFOREGROUND"], log=log, env=realm.environment)
     server = process.Server(name="Apache", process=spawned, log=log)
     try:
-        server.wait_until(lambda: answers(by_kerberos), seconds=20)
+        server.wait_until(lambda: answers(by_kerberos), seconds=300)
         yield f"https://{HOST}:{by_certificate}", f"https://{HOST}:{by_kerberos}"
     finally:
         server.stop()

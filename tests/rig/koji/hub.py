@@ -85,7 +85,7 @@ class Hub:
         ]  # fmt: skip
         spawned = runner.spawn(argv, log=log, env=self.environment)
         server = process.Server(name="the hub", process=spawned, log=log)
-        server.wait_until(self._answers, seconds=60)
+        server.wait_until(self._answers, seconds=300)
         return server
 
     def _answers(self) -> bool:

@@ -78,7 +78,7 @@ def running(folder: Path, user: str, runner: Runner) -> Iterator[Realm]:
         name="the KDC", process=runner.spawn([SBIN / "krb5kdc", "-n"], log=log, env=environment), log=log
     )
     try:
-        server.wait_until(lambda: answers(port), seconds=20)
+        server.wait_until(lambda: answers(port), seconds=300)
         yield realm
     finally:
         server.stop()

@@ -46,7 +46,7 @@ def _mounts() -> list[Path]:
 
 def _remove(group: Path) -> None:
     # A killed process leaves its group when the kernel has got round to it.
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while group.exists() and time.monotonic() < deadline:
         # Groups go away by themselves meanwhile: os.walk leaves out what it does not find any more.
         for folder, _, _ in os.walk(group, topdown=False):

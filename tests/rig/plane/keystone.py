@@ -125,7 +125,7 @@ def start_service(
 
 def wait(server: process.Server, port: int, path: str) -> None:
     """Wait until 127.0.0.1:`port` answers `path` without a server error."""
-    server.wait_until(lambda: _answers(port, path), seconds=120)
+    server.wait_until(lambda: _answers(port, path), seconds=300)
 
 
 def request(

@@ -116,7 +116,7 @@ def running(
     argv = ["mariadbd", f"--defaults-file={folder / 'my.cnf'}", f"--user={_user()}"]
     server = process.Server(name="MariaDB", process=runner.spawn(argv, log=log), log=log)
     try:
-        server.wait_until(lambda: _is_ready(log), seconds=60)
+        server.wait_until(lambda: _is_ready(log), seconds=300)
         init_file.unlink()
         yield MariaDB(
             folder=folder,

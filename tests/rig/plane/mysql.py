@@ -114,7 +114,7 @@ def running(folder: Path, runner: Runner) -> Iterator[MySQL]:
     ]  # fmt: skip
     server = process.Server(name="MySQL", process=runner.spawn(argv, log=log), log=log)
     try:
-        server.wait_until(lambda: "ready for connections" in log.read_text(errors="replace"), seconds=90)
+        server.wait_until(lambda: "ready for connections" in log.read_text(errors="replace"), seconds=300)
         init_file.unlink()
         yield MySQL(folder=folder, port=port, socket=socket, root_password=password, server=server)
     finally:

@@ -74,7 +74,7 @@ def running(folder: Path, runner: Runner) -> Iterator[PostgreSQL]:
     server = process.Server(name="PostgreSQL", process=runner.spawn(argv, log=log), log=log)
     try:
         server.wait_until(
-            lambda: "ready to accept connections" in log.read_text(errors="replace"), seconds=60
+            lambda: "ready to accept connections" in log.read_text(errors="replace"), seconds=300
         )
         yield PostgreSQL(folder=folder, port=port, password=password, server=server)
     finally:
