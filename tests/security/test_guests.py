@@ -29,6 +29,8 @@ from tests.guest.test_inside import good_boot
 from tests.guest.test_machine import RUNNER, start
 
 SECONDS = 3.0
+# Longer than anything here takes, however busy the machine is.
+HANGS = 600
 
 
 def flood(peer: socket.socket) -> None:
@@ -53,7 +55,7 @@ def one_line_without_an_end(peer: socket.socket) -> None:
 
 def silence(peer: socket.socket) -> None:
     peer.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
-    time.sleep(60)
+    time.sleep(HANGS)
 
 
 @contextlib.contextmanager
@@ -97,7 +99,7 @@ def test_a_hostile_ssh_server_means_no_login(
 
     assert done.returncode == 255
     assert "exec" not in done.stderr
-    assert lasted < 30
+    assert lasted < HANGS / 2
     assert len(done.stdout) + len(done.stderr) < 1 << 20
     Report().note(done.stderr)
     assert "\x1b" not in capfd.readouterr().err
@@ -184,7 +186,7 @@ def test_a_guest_that_fills_the_disk_is_ended_with_the_reason(
     monkeypatch.setattr(qemu, bound, value)
 
     with qemu.running(RUNNER, tmp_path, start(tmp_path)) as guest:
-        guest.process.wait(timeout=60)
+        guest.process.wait(timeout=HANGS)
 
         assert said in guest.last_words()
 
@@ -210,7 +212,7 @@ def test_odd_requests_get_short_answers(tmp_path: Path, capfd: pytest.CaptureFix
         for name, request in ODD.items():
             with socket.socket(socket.AF_UNIX) as peer:
                 peer.connect(str(tmp_path / metadata.SOCKET))
-                peer.settimeout(20)
+                peer.settimeout(HANGS)
                 with contextlib.suppress(OSError):
                     peer.sendall(request)
                     said = peer.recv(1 << 16)
@@ -224,12 +226,12 @@ def test_odd_requests_get_short_answers(tmp_path: Path, capfd: pytest.CaptureFix
         for peer in peers:
             peer.close()
         # Who comes while others are still counted is sent away; the guest tries again.
-        said, deadline = b"", time.monotonic() + 20
+        said, deadline = b"", time.monotonic() + HANGS
         while b"200 OK" not in said:
             assert time.monotonic() < deadline, said
             with socket.socket(socket.AF_UNIX) as peer, contextlib.suppress(OSError):
                 peer.connect(str(tmp_path / metadata.SOCKET))
-                peer.settimeout(20)
+                peer.settimeout(HANGS)
                 peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
                 said = peer.recv(1 << 16)
 
@@ -309,7 +311,7 @@ def test_qemu_finds_no_network_and_nothing_of_the_host_in_its_room(tmp_path: Pat
     (tmp_path.parent / "canary").write_text("the host's own")
 
     with qemu.running(RUNNER, tmp_path, machine) as guest:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANGS
         while not (tmp_path / qemu.QMP).exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         words = ["pgrep", "-f", f"^{qemu.QEMU} .*{machine.mac}"]

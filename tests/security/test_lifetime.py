@@ -27,6 +27,7 @@ MOMENTS = 120
 LATEST = 0.03
 KILLED = """\
 import os, random, signal, sys, time
+random.seed(int(sys.argv[5]))
 from pathlib import Path
 from builder import room
 from builder.report import Report
@@ -40,6 +41,14 @@ for _ in range(int(sys.argv[3])):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 """
+
+
+@pytest.fixture
+def seed() -> int:
+    """What the moments of a test come from; printed, so that a failure shows it."""
+    number = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {number}")
+    return number
 
 
 @pytest.fixture
@@ -67,18 +76,20 @@ def sleeping(mark: str) -> list[int]:
 
 def none_is_left(mark: str) -> bool:
     """Say whether they are all gone; the kernel may take its time."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     while sleeping(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not sleeping(mark)
 
 
 @pytest.mark.parametrize("user", ["root", "plain"])
-def test_nothing_of_a_room_outlives_a_builder_that_is_killed(tmp_path: Path, mark: str, user: str) -> None:
+def test_nothing_of_a_room_outlives_a_builder_that_is_killed(
+    tmp_path: Path, mark: str, user: str, seed: int
+) -> None:
     if os.geteuid() != 0 and user == "root":
         pytest.skip("needs root")
     tmp_path.chmod(0o755)
-    words = [sys.executable, "-c", KILLED, str(tmp_path), mark, str(MOMENTS), str(LATEST)]
+    words = [sys.executable, "-c", KILLED, str(tmp_path), mark, str(MOMENTS), str(LATEST), str(seed)]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(BUILDER.parent)}
 
     if user == "plain" and os.geteuid() == 0:
@@ -90,12 +101,14 @@ def test_nothing_of_a_room_outlives_a_builder_that_is_killed(tmp_path: Path, mar
     assert none_is_left(mark)
 
 
-def test_nothing_of_a_room_outlives_the_process_that_was_started(tmp_path: Path, mark: str) -> None:
-    runner = Runner(Report(quiet=True))
+def test_nothing_of_a_room_outlives_the_process_that_was_started(
+    tmp_path: Path, mark: str, seed: int
+) -> None:
+    runner, moments = Runner(Report(quiet=True)), random.Random(seed)
 
     for _ in range(MOMENTS):
         process = room.start_apart(runner, ["sleep", mark], folder=tmp_path, log=tmp_path / "log")
-        time.sleep(random.uniform(0, LATEST))
+        time.sleep(moments.uniform(0, LATEST))
         process.kill()
         process.wait()
 

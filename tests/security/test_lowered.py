@@ -53,13 +53,15 @@ def in_a_child(do: Callable[[], object]) -> str:
 
 
 def test_what_is_in_a_room_of_roots_is_nobody_of_the_host(given: Path) -> None:
-    process = room.start_apart(RUNNER, ["sleep", "7311"], folder=given, log=given / "log")
+    # A number that nobody else sleeps.
+    seconds = str(7_000_000 + os.getpid())
+    process = room.start_apart(RUNNER, ["sleep", seconds], folder=given, log=given / "log")
     try:
         found: list[dict[str, str]] = []
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while not found and time.monotonic() < deadline:
             time.sleep(0.05)
-            words = ["pgrep", "-f", "^sleep 7311$"]
+            words = ["pgrep", "-f", f"^sleep {seconds}$"]
             pids = subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
             found = [
                 dict(line.split(":\t", 1) for line in Path("/proc", pid, "status").read_text().splitlines())

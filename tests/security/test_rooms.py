@@ -49,11 +49,15 @@ def test_nothing_of_a_room_runs_on_when_its_program_has_ended(tmp_path: Path, sh
 def test_nothing_of_a_room_runs_on_when_it_is_ended_at_any_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+
     def inside() -> list[list[str]]:
         build = as_build()
         seen = []
         for _ in range(MOMENTS):
-            monkeypatch.setattr(sandbox, "LONGEST", random.uniform(0.0001, LATEST))
+            monkeypatch.setattr(sandbox, "LONGEST", moments.uniform(0.0001, LATEST))
             with pytest.raises(CommandFailed, match="did not end"):
                 sandbox.run_in_installer(build, ["sleep", "1000"], tree=False, ok=())
             seen.append([name for name in os.listdir("/proc") if name.isdigit()])

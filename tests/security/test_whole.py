@@ -173,11 +173,14 @@ def test_killed_at_random_moments(job: Job) -> None:
     began = time.monotonic()
     assert job.run().returncode == 0
     usual = time.monotonic() - began
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
     for _ in range(3):
         job.renew()
         old = job.files()
         process = job.start()
-        time.sleep(random.uniform(0.2, 1) * usual)
+        time.sleep(moments.uniform(0.2, 1) * usual)
         process.kill()
         process.wait()
         each_is_old_or_new(job, old)
