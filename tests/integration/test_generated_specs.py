@@ -21,7 +21,7 @@ UNITS = "usr/lib/systemd/system"
 
 def run(*argv: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a program with a limit of time."""
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.mark.parametrize(("target", "package"), PAIRS, ids=[" ".join(pair) for pair in PAIRS])

@@ -212,12 +212,16 @@ def test_answer_beyond_the_limit_is_an_error(server: Server) -> None:
 
 def test_silent_server_is_given_up(server: Server) -> None:
     waiting = threading.Event()
-    server.answers["/file"] = lambda _handler: waiting.wait(10) and None
+    server.answers["/file"] = lambda _handler: waiting.wait(600) and None
     try:
         with pytest.raises(http.HttpError, match="timed out"):
             http.get(f"http://{server.address}/file", timeout=0.2, retries=0)
     finally:
         waiting.set()
+
+
+# Seconds between two drops at most: however busy the machine is, what is too slow here is the whole.
+PATIENCE = 10.0
 
 
 def drops(text: bytes) -> Callable[[Handler], None]:
@@ -268,9 +272,9 @@ def test_a_server_that_sends_drops_is_hung_up_on(server: Server, text: bytes) ->
     begun = time.monotonic()
 
     with pytest.raises(http.HttpError, match=r"no answer began in time|fewer than 1000 bytes a second"):
-        http.get(f"http://{server.address}/slow", timeout=1.0)
+        http.get(f"http://{server.address}/slow", timeout=PATIENCE)
 
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 200
     assert server.paths() == ["/slow"]
 
 
@@ -281,7 +285,7 @@ def test_a_proxy_and_a_handshake_in_drops_are_hung_up_on(
     monkeypatch.setattr(Handler, "do_CONNECT", drops(b"HTTP/1.1 200 "), raising=False)
     monkeypatch.setenv("https_proxy", f"http://{server.address}")
     with pytest.raises(http.HttpError, match="no answer began in time"):
-        http.get("https://example.org/", timeout=1.0)
+        http.get("https://example.org/", timeout=PATIENCE)
 
     monkeypatch.delenv("https_proxy")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -298,7 +302,7 @@ def test_a_proxy_and_a_handshake_in_drops_are_hung_up_on(
 
         threading.Thread(target=drip, daemon=True).start()
         with pytest.raises(http.HttpError, match="no answer began in time"):
-            http.get(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout=1.0)
+            http.get(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout=PATIENCE)
 
 
 @pytest.mark.usefixtures("hurried")
@@ -310,7 +314,7 @@ def test_an_answer_that_is_fast_and_has_no_end_is_ended(
     server.answers["/slow"] = drops(DROPS["a body"])
 
     with pytest.raises(http.HttpError, match="did not end within 1 s"):
-        http.get(f"http://{server.address}/slow", timeout=1.0)
+        http.get(f"http://{server.address}/slow", timeout=PATIENCE)
 
 
 def test_what_comes_with_a_redirect_is_not_read(server: Server) -> None:

@@ -60,7 +60,7 @@ def run(
     """Run a program with the caches below `cwd`, and no PYTHONPATH of the caller."""
     own = {"PATH": os.environ["PATH"], "HOME": str(cwd), "XDG_CACHE_HOME": str(cwd / "cache")}
     done = subprocess.run(
-        argv, cwd=cwd, env={**own, **env}, capture_output=True, text=True, timeout=300, check=False
+        argv, cwd=cwd, env={**own, **env}, capture_output=True, text=True, timeout=1800, check=False
     )
     assert not ok or done.returncode == 0, done.stderr
     return done

@@ -63,7 +63,7 @@ class Bare:
         return subprocess.run(
             ["unshare", "--mount", "--net", "sh", "-ec", script, "sh", PROGRAM, self.python, requirements],
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **pip},
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def test_what_stands_in_the_place_of_a_file_stays(
 
     assert (place.lstat().st_mode, place.lstat().st_ino) == (before.st_mode, before.st_ino)
     if kind == "fifo":
-        reader.join(10)
+        reader.join(600)
     else:
         got.append(real.read_bytes())
     assert got == [rpm.read_bytes()]

@@ -41,7 +41,7 @@ def process(
         capture_output=True,
         check=False,
         cwd=cwd,
-        timeout=120,
+        timeout=600,
         env={**os.environ, **(environment or {})},
     )
     return Result(done.returncode, text(done.stdout), text(done.stderr))

@@ -49,7 +49,7 @@ def test_a_fifo_is_written_to(tmp_path: Path) -> None:
     reader.start()
 
     write_atomic(path, b"text\n")
-    reader.join(10)
+    reader.join(600)
 
     assert got == [b"text\n"]
     assert stat.S_ISFIFO(path.stat().st_mode)

@@ -19,12 +19,13 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
     ids=["aliases of aliases", "an alias of itself", "deep", "large", "no such day", "not YAML"],
 )
 def test_what_nobody_writes_is_not_read(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
 
     with pytest.raises(CannotCheck):
         read_yaml(text, "/etc/cloud/cloud.cfg")
 
-    assert time.monotonic() - started < 10
+    # Whoever reads the bomb takes all memory first, and hours.
+    assert time.process_time() - started < 60
 
 
 def test_aliases_are_read() -> None:

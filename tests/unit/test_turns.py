@@ -13,7 +13,7 @@ from builder.errors import BuildError
 from builder.image.turns import BESIDES, Schedule
 from builder.sizes import GIB, MIB
 
-LONGEST = 20
+LONGEST = 300
 
 
 class Builds:

@@ -147,7 +147,7 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path, name: tuple[str, str], 
     ]
 
     done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
 
     assert "Traceback" not in done.stderr

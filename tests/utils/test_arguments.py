@@ -27,7 +27,7 @@ BIN = Path(__file__).parents[2] / "utils/bin"
 )
 def test_empty_value_is_refused_by_name(program: str, words: list[str], named: str) -> None:
     done = subprocess.run(
-        [sys.executable, BIN / program, *words], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, BIN / program, *words], capture_output=True, text=True, check=False, timeout=600
     )
 
     assert done.returncode == 2, done.stderr
@@ -47,7 +47,7 @@ def test_empty_value_is_refused_by_name(program: str, words: list[str], named: s
 )
 def test_an_option_that_is_cut_short_is_refused(program: str, words: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, BIN / program, *words], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, BIN / program, *words], capture_output=True, text=True, check=False, timeout=600
     )
 
     assert (done.returncode, done.stdout) == (2, "")

@@ -50,7 +50,7 @@ def complete(folder: Path, words: "list[str]") -> "list[str]":
     }
     done = subprocess.run(
         ["bash", "-c", script, "bash", *words],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60,
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     return sorted(set(filter(None, done.stdout.splitlines())))
 

@@ -149,7 +149,7 @@ def outcome(command: "list[str] | None", content: str, stdin: "str | None", *wor
         else:
             done = subprocess.run(
                 [*command, *words], cwd=name, input=(stdin or "").encode(),
-                capture_output=True, check=False, timeout=60,
+                capture_output=True, check=False, timeout=600,
             )  # fmt: skip
             rc, out, err = done.returncode, done.stdout.decode(), done.stderr.decode()
         return Outcome(rc, out, err, path.read_bytes().decode(), tuple(sorted(os.listdir(name))))

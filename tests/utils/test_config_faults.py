@@ -69,7 +69,7 @@ def run(folder: Path, shim: Path, arguments: list[str], step: int, action: str, 
     done = subprocess.run(
         [sys.executable, "-ISB", LAUNCHER, *arguments],
         cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False,
-        text=True, timeout=60,
+        text=True, timeout=600,
     )  # fmt: skip
     return Outcome(folder, done.returncode, done.stderr)
 

@@ -35,7 +35,7 @@ def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run the launcher as a person does."""
     return subprocess.run(
         [sys.executable, "-I", UTILS / "bin" / "openstack-service", *words],
-        capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=60,
+        capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=600,
     )  # fmt: skip
 
 

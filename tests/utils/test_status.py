@@ -40,6 +40,10 @@ VERSIONS = {
 }
 
 
+# Seconds that a double hangs: longer than anything here takes, however busy the machine is.
+HANGS = 600
+
+
 class Double(BaseHTTPRequestHandler):
     """A double of an API: answers what `answers` has for a path, (status, headers, body); None hangs."""
 
@@ -50,7 +54,7 @@ class Double(BaseHTTPRequestHandler):
         """Answer."""
         answer = self.answers.get(self.path, (404, {}, b"no"))
         if answer is None:
-            self.ended.wait(30)
+            self.ended.wait(HANGS)
             return
         status, headers, body = answer
         self.send_response(status)
@@ -94,10 +98,13 @@ def speaking(reply: "bytes | None", first: bool = False) -> Iterator["tuple[str,
                         if not first:
                             channel.recv(100)
                         if reply is None:
-                            ended.wait(30)
+                            ended.wait(HANGS)
                         else:
                             channel.sendall(reply)
-                            ended.wait(0.05)
+                            # Closed with something unread, it would take back what was sent.
+                            channel.shutdown(socket.SHUT_WR)
+                            while channel.recv(100):
+                                pass
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()
@@ -109,7 +116,7 @@ def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     return subprocess.run(
         [sys.executable, "-I", UTILS / "bin" / "openstack-status", *words],
-        capture_output=True, text=True, check=False, env={**kept, **environment}, timeout=60,
+        capture_output=True, text=True, check=False, env={**kept, **environment}, timeout=600,
     )  # fmt: skip
 
 
@@ -136,20 +143,20 @@ HTTP = {
 def test_an_http_answer_is_judged(case: str) -> None:
     answer, well, version = HTTP[case]
     with double({"/": answer, "/login/": (200, {}, b"<html>log in</html>")}) as port:
-        reply = endpoints.look(f"http://127.0.0.1:{port}/", asking.Limit(5))
+        reply = endpoints.look(f"http://127.0.0.1:{port}/", asking.Limit(60))
 
     assert (reply.is_well, reply.version) == (well, version)
 
 
 def test_a_redirect_to_another_host_is_not_followed() -> None:
     with double({"/": (302, {"Location": "http://192.0.2.1/"}, b"")}) as port:
-        reply = endpoints.look(f"http://127.0.0.1:{port}/", asking.Limit(5))
+        reply = endpoints.look(f"http://127.0.0.1:{port}/", asking.Limit(60))
     assert (reply.status, reply.is_well) == (302, False)
 
 
 def test_a_circle_of_redirects_ends() -> None:
     with double({"/": (302, {"Location": "/"}, b"")}) as port:
-        assert not endpoints.look(f"http://127.0.0.1:{port}/", asking.Limit(5)).is_well
+        assert not endpoints.look(f"http://127.0.0.1:{port}/", asking.Limit(60)).is_well
 
 
 @pytest.mark.parametrize(("reply", "said"), [(b"SSH-2.0-OpenSSH\r\n", "."), (None, "no answer within 0.3 s")])
@@ -239,7 +246,7 @@ def test_a_server_of_others_is_spoken_to(case: str) -> None:
     talk, reply, first, found, error = TALKS[case]
     with speaking(reply, first) as place:
         if error is None:
-            assert talks.ask(talk, [place], asking.Limit(2)) == found
+            assert talks.ask(talk, [place], asking.Limit(60)) == found
         else:
             with pytest.raises(UnreachableError, match=error):
                 talks.ask(talk, [place], asking.Limit(0.3))
@@ -269,8 +276,10 @@ def test_buses_of_a_transport_url(url: str, found: "list[tuple[str, int]]") -> N
 
 
 def test_all_are_asked_at_once_and_the_slow_ones_have_no_answer() -> None:
+    over = threading.Event()
+
     def hang(limit: asking.Limit) -> str:
-        time.sleep(30)
+        over.wait()
         return "late"
 
     def fail(limit: asking.Limit) -> str:
@@ -279,12 +288,13 @@ def test_all_are_asked_at_once_and_the_slow_ones_have_no_answer() -> None:
     probes: dict[object, Any] = dict.fromkeys(range(40), hang)
     probes.update(quick=lambda _: "here", broken=fail)
     started = time.monotonic()
-    answers = asking.ask(probes, 0.5)
+    answers = asking.ask(probes, 3)
     # Not forty times; how much of a second more is for the bench.
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 40 * 3 / 2
+    over.set()
     assert answers["quick"].value == "here"
     assert answers["broken"].error == "ZeroDivisionError: of the probe"
-    assert {answers[number].error for number in range(40)} == {"no answer within 0.5 s"}
+    assert {answers[number].error for number in range(40)} == {"no answer within 3 s"}
 
 
 # What counts
@@ -511,7 +521,7 @@ def test_a_service_that_hangs_is_not_well_and_is_not_waited_for(etc: Path) -> No
         listen_at(etc, port)
         started = time.monotonic()
         done = run("--config-dir", os.fspath(etc), "--json", "--timeout", "1")
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < HANGS / 2
     found = findings(done)[f"http://127.0.0.1:{port}/v3"]
     assert (found["well"], found["state"]) == (False, "no answer within 1 s")
     assert done.returncode == 1
@@ -525,7 +535,7 @@ def test_watch_prints_again_and_again(etc: Path) -> None:
         assert child.stdout is not None
         lines = [child.stdout.readline() for _ in range(3)]
         child.send_signal(2)
-        assert child.wait(30) == 1
+        assert child.wait(600) == 1
     assert [json.loads(line)["format"] for line in lines] == [1, 1, 1]
 
 
