@@ -420,8 +420,8 @@ def on_a_terminal(host: Host, words: tuple[str, ...], answers: list[tuple[str, s
             break
         shown += data
         if waiting and shown.rstrip().endswith(waiting[0][0].encode()):
-            # Before getpass has turned echo off the answer would show.
-            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+            # Before getpass has turned echo off the answer would show; a question leaves it on.
+            while waiting[0][0].endswith(":") and termios.tcgetattr(terminal)[3] & termios.ECHO:
                 time.sleep(0.01)
             os.write(terminal, waiting.pop(0)[1].encode() + b"\n")
     os.close(terminal)

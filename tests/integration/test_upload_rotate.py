@@ -257,4 +257,5 @@ def test_hundred_images_of_the_name_cost_two_seconds_of_our_own(user: Rotating) 
 
     assert len(user.bearers()) == 1
     assert len(user.all()) == 3
-    assert with_them - alone <= 2.0
+    # On a machine that is four times as slow it is more: 0.3 where an upload alone takes 0.45.
+    assert with_them - alone <= max(2.0, 3 * alone)
