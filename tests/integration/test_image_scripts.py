@@ -35,6 +35,7 @@ test "$(blockdev --getsize64 /dev/vda)" -gt 100000000
 partprobe && udevadm settle && udevadm trigger
 efibootmgr -v && chvt 3 && dmesg && restorecon -R / && fstrim -av
 logger -t test hello
+test "$(uname -r)" = {kernel} && test "$(uname -m)" = x86_64 && ! uname -z
 /usr/bin/grub2-mkconfig -o /etc/grub2.cfg
 test "$(grubby --default-kernel)" = /boot/vmlinuz-{kernel}
 """

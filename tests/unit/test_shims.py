@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -44,6 +45,11 @@ ANSWERS = {
     "lsblk -dbno NAME,RM,SIZE": f"vda 0 {PLACED.size}\n",
     "mountpoint /boot": "/boot is a mountpoint\n",
     "blockdev --getsize64 /dev/vda2": f"{200 << 20}\n",
+    "uname": "Linux\n",
+    "uname -r": "6.1.0-9\n",
+    "uname -mr -s": "Linux 6.1.0-9 x86_64\n",
+    "uname --kernel-release": "6.1.0-9\n",
+    "uname -a": f"Linux {socket.gethostname()} 6.1.0-9 #1 SMP x86_64 x86_64 x86_64 GNU/Linux\n",
 }
 
 
@@ -52,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the programs, which look there for what they know."""
     made = tmp_path_factory.mktemp("shims")
     shims.write_quiet(made)
-    shims.write_answering(made, PLACED, disk="vda")
+    shims.write_answering(made, PLACED, disk="vda", kernel="6.1.0-9", machine="x86_64")
     for path in made.iterdir():
         path.write_text(path.read_text().replace("/run/openstack-builder/bin", str(made)))
     return made

@@ -323,10 +323,13 @@ def _make_devices() -> None:
             os.symlink("console", f"/tmp/dev/{name}")
 
 
-def answer_for(layout: DiskLayout, *, disk: str, menu: str) -> None:
-    """Let programs in rooms with shims know the planned disk; `menu` is its grub.cfg."""
+def answer_for(layout: DiskLayout, *, disk: str, menu: str, kernel: str | None, machine: str) -> None:
+    """Let programs in rooms with shims know the planned disk; `menu` is its grub.cfg.
+
+    `kernel` is the release that the guest will boot, if it has one of its own, on a `machine`.
+    """
     make_shims()
-    shims.write_answering(SHIMS_HERE, layout, disk=disk)
+    shims.write_answering(SHIMS_HERE, layout, disk=disk, kernel=kernel, machine=machine)
     (SHIMS_HERE / ".menu").write_text(menu)
     if not SAID_HERE.exists():
         SAID_HERE.mkdir()

@@ -45,7 +45,13 @@ def run(build: Build) -> str:
     firmware = _write(build, keep=False)
     build.facts.grub_defaults = _text(DEFAULTS)
     build.facts.grub_menu = _text("/boot/grub2/grub.cfg")
-    sandbox.answer_for(placed, disk=disk_name(build.plan.disk), menu=build.facts.grub_menu)
+    sandbox.answer_for(
+        placed,
+        disk=disk_name(build.plan.disk),
+        menu=build.facts.grub_menu,
+        kernel=next(iter(kernels), None),
+        machine=build.plan.architecture,
+    )
     names = [name for name, can in (("BIOS", firmware.bios), ("UEFI", firmware.uefi)) if can]
     esp = any(one.fstype == "efi" for one in build.plan.disk.partitions)
     if esp and has_loader(build.plan.bootloader) and not firmware.uefi:

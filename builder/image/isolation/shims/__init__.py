@@ -59,12 +59,20 @@ def write_quiet(folder: Path) -> None:
         _write(folder / name, f"#!/bin/sh\n{body}\nexit 0\n")
 
 
-def write_answering(folder: Path, layout: DiskLayout, *, disk: str) -> None:
-    """Add the programs that know the planned disk, which they call `disk` (`vda`)."""
+def write_answering(
+    folder: Path, layout: DiskLayout, *, disk: str, kernel: str | None = None, machine: str = ""
+) -> None:
+    """Add the programs that know the planned disk, which they call `disk` (`vda`).
+
+    `kernel` is the release that the guest will boot, on a `machine` (x86_64); None: it has none of its own.
+    """
     shutil.copyfile(SOURCE / "answers.sh", folder / ".answers")
     (folder / ".disk").write_text(f"disk|{disk}|{layout.label}|{layout.size}\n")
     (folder / ".devices").write_text("".join(_devices(layout, disk)))
     (folder / ".mounts").write_text("".join(_mounts(layout, disk)))
+    if kernel is not None:
+        (folder / ".kernel").write_text(f"{kernel}|{machine}\n")
+        _write(folder / "uname", (SOURCE / "uname.sh").read_text())
     for file, names in ANSWERING.items():
         for name in names:
             _write(folder / name, (SOURCE / file).read_text())
