@@ -210,7 +210,7 @@ def test_a_disk_without_boot_code_fails_at_once_with_the_console(tmp_path: Path)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "8M"], check=True)
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
 
-    run = verify(disk, *BOOT_ONCE, "--checks", "login,hostname", "--timeout", "120", "--json", env=env)
+    run = verify(disk, *BOOT_ONCE, "--checks", "login,hostname", "--timeout", "900", "--json", env=env)
 
     label = "seabios nocloud virtio-blk"
     assert run.status == 1
@@ -226,11 +226,15 @@ def test_a_disk_that_hangs_fails_after_the_given_time(tmp_path: Path) -> None:
     disk = hanging_disk(tmp_path / "hangs.raw")
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
 
-    run = verify(disk, *BOOT_ONCE, "--checks", "login", "--timeout", "5", env=env)
+    # On a busy machine the firmware alone may take longer than that.
+    for seconds in (5, 200):
+        run = verify(disk, *BOOT_ONCE, "--checks", "login", "--timeout", str(seconds), env=env)
+        if "Booting from Hard Disk" in run.err:
+            break
 
     assert run.status == 1
     assert "fail            login" in run.out
-    assert "no login within 5 s" in run.out
+    assert f"no login within {seconds} s" in run.out
     assert "Booting from Hard Disk" in run.err
 
 
