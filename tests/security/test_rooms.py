@@ -68,6 +68,25 @@ def test_nothing_of_a_room_runs_on_when_it_is_ended_at_any_moment(
     assert seen == [["1"]] * MOMENTS
 
 
+def test_no_room_of_an_image_shows_how_this_host_was_booted(tmp_path: Path, shell: bytes) -> None:
+    """The words may hold what is not for others, and an image must not depend on them."""
+
+    def inside() -> list[str]:
+        furnish(shell)
+        build = as_build()
+        look = ["/bin/sh", "-c", "read -r words </proc/cmdline; echo got $words"]
+        runs = [
+            sandbox.run_in_image(build, look),
+            sandbox.run_in_image(build, look, with_shims=True),
+            sandbox.run_in_installer(build, look, tree=True),
+            # As scriptlets see it.
+            sandbox.run_on_tree(build, ["/bin/sh", "-c", look[2].replace("</proc", "</tree/proc")]),
+        ]
+        return [done.stdout for done in runs]
+
+    assert call_inside(inside, tmp_path, Runner(Report(quiet=True))) == ["got\n"] * 4
+
+
 def test_rooms_are_started_without_a_copy_of_us(tmp_path: Path) -> None:
     runner = Runner(Report(quiet=True))
 

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
+from builder.image.tree.settings.locale import xorg_keyboard
 from builder.kickstart.plan import Password
 from builder.kickstart.settings.accounts import Accounts
 from builder.kickstart.settings.locale import Keyboard, Locale, Timezone
@@ -145,6 +147,32 @@ def test_keyboard(tmp_path: Path, line: str, expected: Keyboard) -> None:
 
     assert not findings.errors, reported(findings, tmp_path)
     assert plan.of(Locale).keyboard == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param("--xlayouts=us", {"XkbLayout": "us"}, id="one"),
+        pytest.param(
+            "--xlayouts='us','cz (qwerty)' --switch=grp:alt_shift_toggle",
+            {"XkbLayout": "us,cz", "XkbVariant": ",qwerty", "XkbOptions": "grp:alt_shift_toggle"},
+            id="variant",
+        ),
+        pytest.param(
+            "--xlayouts='de(nodeadkeys)'", {"XkbLayout": "de", "XkbVariant": "nodeadkeys"}, id="close"
+        ),
+    ],
+)
+def test_a_variant_of_a_layout_has_an_option_of_its_own(
+    tmp_path: Path, options: str, expected: dict[str, str]
+) -> None:
+    plan, _ = plan_text(tmp_path, f"{DISK}keyboard {options}\n{END}")
+
+    text = xorg_keyboard(plan.of(Locale).keyboard)
+
+    assert dict(re.findall(r'Option "(\w+)" "(.*)"', text)) == expected
+    assert text.startswith('Section "InputClass"\n')
+    assert text.endswith("EndSection\n")
 
 
 AUTH = {

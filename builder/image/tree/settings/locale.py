@@ -7,16 +7,15 @@ from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings.programs import message_at
-from builder.kickstart.settings.locale import Locale, Timezone
+from builder.kickstart.settings.locale import Keyboard, Locale, Timezone
 
 UTC = ("UTC", "Etc/UTC", "Etc/Universal", "Universal")
+# As systemd-localed writes it (src/locale/localed-util.c, x11_write_data), which Anaconda asks for it.
 XORG_KEYBOARD = """\
 Section "InputClass"
         Identifier "system-keyboard"
         MatchIsKeyboard "on"
-        Option "XkbLayout" "{layouts}"
-        Option "XkbOptions" "{options}"
-EndSection
+{options}EndSection
 """
 
 
@@ -25,12 +24,26 @@ def apply(_build: Build, locale: Locale) -> None:
     tree.write("/etc/locale.conf", f"LANG={locale.lang}\n")
     tree.write("/etc/vconsole.conf", f"KEYMAP={locale.keyboard.keymap}\n")
     if locale.keyboard.layouts and tree.path("/etc/X11").is_dir():
-        text = XORG_KEYBOARD.format(
-            layouts=",".join(locale.keyboard.layouts), options=",".join(locale.keyboard.switch)
-        )
-        tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", text)
+        tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", xorg_keyboard(locale.keyboard))
     _timezone(locale.timezone)
     _time_sources(locale.timezone)
+
+
+def xorg_keyboard(keyboard: Keyboard) -> str:
+    """Return xorg.conf(5)'s section for the layouts; of `cz (qwerty)` the variant has an option of its own."""
+    layouts, variants = [], []
+    for layout in keyboard.layouts:
+        name, _, variant = layout.partition("(")
+        layouts.append(name.strip())
+        variants.append(variant.rstrip().removesuffix(")").strip())
+    options = {
+        "XkbLayout": ",".join(layouts),
+        "XkbVariant": ",".join(variants) if any(variants) else "",
+        "XkbOptions": ",".join(keyboard.switch),
+    }
+    return XORG_KEYBOARD.format(
+        options="".join(f'        Option "{name}" "{value}"\n' for name, value in options.items() if value)
+    )
 
 
 def _timezone(zone: Timezone) -> None:
