@@ -30,7 +30,7 @@ def apply(_build: Build, locale: Locale) -> None:
 
 
 def xorg_keyboard(keyboard: Keyboard) -> str:
-    """Return xorg.conf(5)'s section for the layouts; the variant of `cz (qwerty)` has an option of its own."""
+    """Return xorg.conf(5)'s section for the layouts; a variant, as in `cz (qwerty)`, has its own option."""
     layouts, variants = [], []
     for layout in keyboard.layouts:
         name, _, variant = layout.partition("(")
