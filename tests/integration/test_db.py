@@ -23,6 +23,7 @@ from tests.rig.plane.mariadb import MariaDB, RootLogin
 from tests.rig.plane.plane import Options, Until, private
 from tests.support.databases import COMMAND, GLANCE, KEYSTONE, RUNNER, Host, wait_for, watched
 from tests.support.other_user import run_as_plain_user
+from tests.support.own_certificate import make_certificate
 
 PASSWORDS = {
     "at": "p@ss",
@@ -491,29 +492,10 @@ def test_a_plain_user_works_on_files_of_his_own(host: Host, services: environmen
     assert (folder / "conf/.openstack-db/db-keystone.log").is_file()
 
 
-def make_certificate(path: Path) -> tuple[Path, Path]:
-    """Make a key, and a certificate of 127.0.0.1 that is its own authority; return their paths."""
-    key, certificate = path.with_suffix(".key"), path.with_suffix(".pem")
-    argv = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=127.0.0.1",
-    ]
-    argv += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    RUNNER.run(argv)
-    return key, certificate
-
-
 def test_tls_is_spoken_by_us_and_by_the_service(tmp_path: Path, services: environment.Environment) -> None:
-    key, certificate = make_certificate(tmp_path / "server")
-    _, other = make_certificate(tmp_path / "other")
+    key, certificate, other = tmp_path / "server.key", tmp_path / "server.pem", tmp_path / "other.pem"
+    make_certificate(certificate, key)
+    make_certificate(other, tmp_path / "other.key")
     empty = template.prepare_empty(Report(quiet=True), RUNNER)
     extra = {"ssl-cert": certificate, "ssl-key": key, "require-secure-transport": 1}
     with mariadb.running(tmp_path / "db", RUNNER, template=empty, extra=extra) as server:

@@ -7,7 +7,6 @@ import base64
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import pytest
 
 from builder import http
 from builder.errors import InputError
+from tests.support import own_certificate
 
 LOGIN = "Basic " + base64.b64encode(b"joe@example.org:s3/cr:et").decode()
 
@@ -349,10 +349,6 @@ def test_own_authority_is_trusted_where_it_is_named(
 
 def make_certificate(path: Path) -> Path:
     """Make a certificate of 127.0.0.1, signed by itself, with its key."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", f"{path}.crt"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    own_certificate.make_certificate(Path(f"{path}.crt"), path)
     path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
     return path

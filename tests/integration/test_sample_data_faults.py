@@ -23,6 +23,7 @@ from tests.rig.plane import proxy as proxies
 from tests.rig.plane.process import free_port
 from tests.rig.plane.proxy import Fault, Proxy
 from tests.support.filling import FRESH_PASSWORD, Keystone, Person, wait_for
+from tests.support.own_certificate import make_certificate
 from tests.utils.test_config_interpreters import EXTREMES
 
 pytestmark = pytest.mark.skipif(shutil.which("mariadbd") is None, reason="needs mariadb-server")
@@ -264,13 +265,7 @@ def test_a_dripping_server_is_cut_off(person: Person) -> None:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for 127.0.0.1 and keystone.invalid, its key next to it (key.pem)."""
     folder = tmp_path_factory.mktemp("tls")
-    words = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-        "-days", "2",
-        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:keystone.invalid",
-        "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"),
-    ]  # fmt: skip
-    subprocess.run(words, check=True, capture_output=True)
+    make_certificate(folder / "cert.pem", folder / "key.pem", "IP:127.0.0.1,DNS:keystone.invalid")
     return folder / "cert.pem"
 
 

@@ -20,6 +20,7 @@ import pytest
 from tests.rig.plane import proxy as proxies
 from tests.rig.plane.plane import Plane
 from tests.rig.plane.proxy import Fault
+from tests.support.own_certificate import make_certificate
 from tests.support.uploading import LONGEST, MIB, User, make_image, rewriting, wait_for, write_manifest
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (qemu-utils)")
@@ -388,16 +389,10 @@ def test_tls_settings_of_the_cloud_are_honoured(
 def tls(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """Keystone behind TLS, with a certificate that signs itself: its file, and the address."""
     import ssl
-    import subprocess
 
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    make_certificate(certificate, key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     assert plane.keystone is not None
