@@ -3,14 +3,16 @@
 
 Anaconda installs `kernel` unless it is excluded (pyanaconda, payload: kernel_packages), and the packages of
 the boot loader that the machine boots by (pyanaconda, bootloader: GRUB2.packages, EFIGRUB.packages). An image
-may boot by both. Its add-on for kdump brings kdump's package (com_redhat_kdump, service/kdump.py).
+may boot by both. Its add-on for kdump brings kdump's package (com_redhat_kdump, service/kdump.py). For the
+languages it installs langpacks (pyanaconda, payload/dnf/requirements.py: collect_language_requirements): with
+glibc-minimal-langpack alone a guest has no locale but C.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from builder.kickstart.parsed import Kickstart
@@ -33,18 +35,28 @@ _NO_KERNEL = re.compile(
 )
 # Since these releases GRUB's packages have today's names.
 _SINCE = {TargetFamily.EL: 7, TargetFamily.FEDORA: 27}
+# Where language packs are packages, and which of them are a territory's; others are a language's.
+_LANGPACKS = {TargetFamily.EL: 8, TargetFamily.FEDORA: 24}
+_TERRITORIES = ("en_GB", "pt_BR", "zh_CN", "zh_HK", "zh_TW")
 # Where kdump has a package of its own; before, it is in kexec-tools.
 _KDUMP_UTILS = {TargetFamily.EL: 10, TargetFamily.FEDORA: 41}
 
 
 def add_packages(
-    ks: Kickstart, chosen: Packages, target: Target, firmware: tuple[str, ...], *, kdump: bool
+    ks: Kickstart,
+    chosen: Packages,
+    target: Target,
+    firmware: tuple[str, ...],
+    *,
+    kdump: bool,
+    locales: Sequence[str] = (),
 ) -> Packages:
     """Return what is chosen, with what the installer adds.
 
     Args:
         firmware: by which the disk boots: bios, uefi.
         kdump: the add-on for kdump is there, and enabled.
+        locales: of the lang line.
     """
     wanted = [] if not firmware or _has_kernel(chosen.names) else ["kernel"]
     if int(target.releasever) >= _SINCE.get(target.family, 0):
@@ -55,12 +67,25 @@ def add_packages(
     if kdump:
         apart = int(target.releasever) >= _KDUMP_UTILS.get(target.family, 0)
         wanted += {"kdump-utils" if apart else "kexec-tools"} - set(chosen.names)
+    if int(target.releasever) >= _LANGPACKS.get(target.family, 1 << 31):
+        wanted += [name for name in _langpacks(locales) if not _has(chosen.names, (name,))]
     added = tuple(
         name for name in wanted if not any(fnmatchcase(name, pattern) for pattern in chosen.excluded)
     )
     if added:
         ks.findings.note(None, f"{ks.path}: {', '.join(added)}: added, as the installer does")
     return dataclasses.replace(chosen, added=added)
+
+
+def _langpacks(locales: Sequence[str]) -> list[str]:
+    """Return the language packs of locales such as pt_BR.UTF-8; C and POSIX need none."""
+    found = []
+    for locale in locales:
+        code = re.split("[.@]", locale)[0]
+        code = code if code in _TERRITORIES else code.partition("_")[0]
+        if code not in ("C", "POSIX"):
+            found.append(f"langpacks-{code}")
+    return list(dict.fromkeys(found))
 
 
 def _has_kernel(names: tuple[str, ...]) -> bool:

@@ -23,6 +23,7 @@ from builder.kickstart.findings import Findings
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.read import read_kickstart
+from builder.kickstart.settings.locale import Locale
 from builder.kickstart.settings.network import Network
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 
@@ -100,7 +101,15 @@ def plan_kickstart(
     disk = plan_disk(ks, wanted=wanted, bootloader=bootloader)
     check_root(ks, bootloader, disk)
     firmware = plan_firmware(disk, bootloader)
-    chosen = installer.add_packages(ks, chosen, target, firmware, kdump=bool(kdump and kdump.enabled))
+    locale = next(one for one in settings if isinstance(one, Locale))
+    chosen = installer.add_packages(
+        ks,
+        chosen,
+        target,
+        firmware,
+        kdump=bool(kdump and kdump.enabled),
+        locales=(locale.lang, *locale.extra_langs),
+    )
     _say_unresolved(ks)
     plan = ImagePlan(
         name=name,

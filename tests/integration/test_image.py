@@ -299,6 +299,20 @@ def test_pre_install_runs_on_the_empty_tree_before_packages(bench: Bench) -> Non
     assert bench.look().text("/etc/early") == "early\n"
 
 
+def test_a_language_that_the_image_does_not_have_is_a_warning(bench: Bench) -> None:
+    # The synthetic image has no locale(1) of its own.
+    program = "%pre-install\nmkdir -p /mnt/sysimage/usr/bin; cd /mnt/sysimage/usr/bin\n"
+    program += "printf '#!/bin/sh\\necho C.utf8 de_DE.utf8\\n' >locale; chmod 755 locale\n%end\n"
+    lang = HEAD.replace("lang C.UTF-8", "lang de_DE.UTF-8 --addsupport=en_US.UTF-8")
+
+    done = bench.build(kickstart(base=lang, tail=program))
+
+    said = [line for line in done.stderr.splitlines() if "no such locale" in line]
+    assert len(said) == 1
+    assert "test.ks:1: lang en_US.UTF-8: the image has no such locale" in said[0]
+    assert "add glibc-langpack-en to %packages" in said[0]
+
+
 def test_scripts_outside_find_the_image_where_the_installer_says(bench: Bench) -> None:
     where = 'echo "$ANA_INSTALL_PATH" >"$ANA_INSTALL_PATH/etc/{name}"\n%end\n'
     early = "%pre-install --erroronfail\nmkdir -p $ANA_INSTALL_PATH/etc\n" + where.format(name="early")

@@ -79,6 +79,29 @@ def test_kernel_and_boot_loader_are_added_as_the_installer_does(
     assert packages_of(tmp_path, lines).added == expected
 
 
+@pytest.mark.parametrize(
+    ("target", "lines", "expected"),
+    [
+        pytest.param("fedora-45", "lang en_US.UTF-8", ["langpacks-en"], id="a language"),
+        pytest.param("epel-9", "lang pt_BR.UTF-8 --addsupport=de_AT.UTF-8,en_GB.UTF-8,de_DE",
+                     ["langpacks-pt_BR", "langpacks-de", "langpacks-en_GB"], id="territories"),
+        pytest.param("fedora-45", "lang C.UTF-8", [], id="C"),
+        pytest.param("fedora-45", "", [], id="no lang line"),
+        pytest.param("epel-7", "lang en_US.UTF-8", [], id="before there were any"),
+        pytest.param("fixture-12", "lang en_US.UTF-8", [], id="a distribution without them"),
+    ],
+)  # fmt: skip
+def test_language_packs_are_added_as_the_installer_does(
+    tmp_path: Path, target: str, lines: str, expected: list[str]
+) -> None:
+    text = f"{DISK}{lines}\nrootpw --lock\nurl --url=https://m.example/\n%packages\nbash\n"
+    plan, _ = plan_text(tmp_path, f"{text}%end\n", target=target)
+    left_out, _ = plan_text(tmp_path, f"{text}-langpacks-*\n%end\n", target=target)
+
+    assert [name for name in plan.packages.added if name.startswith("langpacks")] == expected
+    assert [name for name in left_out.packages.added if name.startswith("langpacks")] == []
+
+
 def test_nothing_is_added_where_nothing_boots(tmp_path: Path) -> None:
     lines = "bootloader --location=none\n%packages\nbash\n%end\n"
 

@@ -44,6 +44,7 @@ class Locale(Setting):
 
     lang: str = "C.UTF-8"
     extra_langs: tuple[str, ...] = ()
+    lang_place: Place | None = None
     keyboard: Keyboard = Keyboard()
     timezone: Timezone = Timezone()
 
@@ -51,8 +52,13 @@ class Locale(Setting):
     def read(cls, ks: Kickstart) -> Self:
         """Return what the kickstart says of them."""
         lang, extra_langs = _read_lang(ks)
+        line = ks.last("lang")
         return cls(
-            lang=lang, extra_langs=extra_langs, keyboard=_read_keyboard(ks), timezone=_read_timezone(ks)
+            lang=lang,
+            extra_langs=extra_langs,
+            lang_place=line.place if line else None,
+            keyboard=_read_keyboard(ks),
+            timezone=_read_timezone(ks),
         )
 
     def rows(self) -> Iterator[tuple[str, str]]:

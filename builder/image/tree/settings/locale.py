@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
+
 from builder.errors import InputError
 from builder.image.build import Build
+from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
-from builder.image.tree.settings.programs import message_at
+from builder.image.tree.settings.programs import has_program, message_at
 from builder.kickstart.settings.locale import Keyboard, Locale, Timezone
 
 UTC = ("UTC", "Etc/UTC", "Etc/Universal", "Universal")
@@ -19,14 +22,36 @@ Section "InputClass"
 """
 
 
-def apply(_build: Build, locale: Locale) -> None:
+def apply(build: Build, locale: Locale) -> None:
     """Write language, keyboard and time."""
+    _look_for_locales(build, locale)
     tree.write("/etc/locale.conf", f"LANG={locale.lang}\n")
     tree.write("/etc/vconsole.conf", f"KEYMAP={locale.keyboard.keymap}\n")
     if locale.keyboard.layouts and tree.path("/etc/X11").is_dir():
         tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", xorg_keyboard(locale.keyboard))
     _timezone(locale.timezone)
     _time_sources(locale.timezone)
+
+
+def _look_for_locales(build: Build, locale: Locale) -> None:
+    """Warn of languages that the image's own locale(1) does not list: programs would speak C there."""
+    wanted = [name for name in (locale.lang, *locale.extra_langs) if name.split(".")[0] not in ("C", "POSIX")]
+    if not wanted or not has_program("locale"):
+        return
+    known = {_normal(name) for name in run_in_image(build, ["locale", "-a"], ok=()).stdout.split()}
+    for name in wanted:
+        if _normal(name) not in known:
+            why = (
+                f"the image has no such locale: add glibc-langpack-{re.split('[_.@]', name)[0]} to %packages"
+            )
+            build.warn(message_at(locale.lang_place, f"lang {name}", why))
+
+
+def _normal(name: str) -> str:
+    """Return a locale's name as locale(1) lists it: en_US.UTF-8 is en_US.utf8."""
+    base, dot, rest = name.partition(".")
+    codeset, at, modifier = rest.partition("@")
+    return f"{base}{dot}{codeset.lower().replace('-', '')}{at}{modifier}"
 
 
 def xorg_keyboard(keyboard: Keyboard) -> str:
