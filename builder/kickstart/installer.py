@@ -5,7 +5,8 @@ Anaconda installs `kernel` unless it is excluded (pyanaconda, payload: kernel_pa
 the boot loader that the machine boots by (pyanaconda, bootloader: GRUB2.packages, EFIGRUB.packages). An image
 may boot by both. Its add-on for kdump brings kdump's package (com_redhat_kdump, service/kdump.py). For the
 languages it installs langpacks (pyanaconda, payload/dnf/requirements.py: collect_language_requirements): with
-glibc-minimal-langpack alone a guest has no locale but C.
+glibc-minimal-langpack alone a guest has no locale but C. For what else a kickstart asks for, it installs the
+tools: of the disk's file systems and volumes (storage), chrony (timezone), authselect (security).
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from builder.kickstart.disk.filesystems import KINDS
 from builder.kickstart.parsed import Kickstart
-from builder.kickstart.plan import Packages
+from builder.kickstart.plan import Disk, Packages
+from builder.kickstart.settings.locale import Locale, Timezone
+from builder.kickstart.settings.security import Security
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 
 # What boots by each firmware: the packages that are added, each with what a kickstart may have in its place.
@@ -38,6 +42,8 @@ _SINCE = {TargetFamily.EL: 7, TargetFamily.FEDORA: 27}
 # Where language packs are packages, and which of them are a territory's; others are a language's.
 _LANGPACKS = {TargetFamily.EL: 8, TargetFamily.FEDORA: 24}
 _TERRITORIES = ("en_GB", "pt_BR", "zh_CN", "zh_HK", "zh_TW")
+# Where the tools of file systems and chrony are added without being asked for by a line of their own.
+_TOOLS = {TargetFamily.EL: 7, TargetFamily.FEDORA: 19}
 # Where kdump has a package of its own; before, it is in kexec-tools.
 _KDUMP_UTILS = {TargetFamily.EL: 10, TargetFamily.FEDORA: 41}
 
@@ -49,14 +55,16 @@ def add_packages(
     firmware: tuple[str, ...],
     *,
     kdump: bool,
-    locales: Sequence[str] = (),
+    disk: Disk,
+    locale: Locale,
+    security: Security,
 ) -> Packages:
     """Return what is chosen, with what the installer adds.
 
     Args:
         firmware: by which the disk boots: bios, uefi.
         kdump: the add-on for kdump is there, and enabled.
-        locales: of the lang line.
+        disk, locale, security: what the kickstart asks for.
     """
     wanted = [] if not firmware or _has_kernel(chosen.names) else ["kernel"]
     if int(target.releasever) >= _SINCE.get(target.family, 0):
@@ -67,14 +75,36 @@ def add_packages(
     if kdump:
         apart = int(target.releasever) >= _KDUMP_UTILS.get(target.family, 0)
         wanted += {"kdump-utils" if apart else "kexec-tools"} - set(chosen.names)
-    if int(target.releasever) >= _LANGPACKS.get(target.family, 1 << 31):
-        wanted += [name for name in _langpacks(locales) if not _has(chosen.names, (name,))]
+    packs = _langpacks((locale.lang, *locale.extra_langs)) if _is_since(target, _LANGPACKS) else []
+    tools = _tools(disk, locale.timezone, security, habitual=_is_since(target, _TOOLS))
+    wanted += [name for name in (*packs, *tools) if not _has(chosen.names, (name,))]
     added = tuple(
         name for name in wanted if not any(fnmatchcase(name, pattern) for pattern in chosen.excluded)
     )
     if added:
         ks.findings.note(None, f"{ks.path}: {', '.join(added)}: added, as the installer does")
     return dataclasses.replace(chosen, added=added)
+
+
+def _is_since(target: Target, releases: Mapping[TargetFamily, int]) -> bool:
+    """Return whether a target is of one of the families, and of its release or a later one."""
+    return target.family in releases and int(target.releasever) >= releases[target.family]
+
+
+def _tools(disk: Disk, zone: Timezone, security: Security, *, habitual: bool) -> list[str]:
+    """Return what brings what the kickstart asks for.
+
+    Args:
+        habitual: also what the installer adds where no line asks for it.
+    """
+    found = ["lvm2"] if disk.groups else []
+    if habitual:
+        found += [package for one in disk.volumes if (package := KINDS[one.fstype].package) is not None]
+    if zone.ntp and (habitual or zone.servers or zone.pools):
+        found.append("chrony")
+    if security.authselect is not None:
+        found.append("authselect")
+    return list(dict.fromkeys(found))
 
 
 def _langpacks(locales: Sequence[str]) -> list[str]:

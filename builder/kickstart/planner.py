@@ -25,6 +25,7 @@ from builder.kickstart.plan import ImagePlan
 from builder.kickstart.read import read_kickstart
 from builder.kickstart.settings.locale import Locale
 from builder.kickstart.settings.network import Network
+from builder.kickstart.settings.security import Security
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 
 EL_XFS, FEDORA_BTRFS = 7, 33
@@ -101,14 +102,15 @@ def plan_kickstart(
     disk = plan_disk(ks, wanted=wanted, bootloader=bootloader)
     check_root(ks, bootloader, disk)
     firmware = plan_firmware(disk, bootloader)
-    locale = next(one for one in settings if isinstance(one, Locale))
     chosen = installer.add_packages(
         ks,
         chosen,
         target,
         firmware,
         kdump=bool(kdump and kdump.enabled),
-        locales=(locale.lang, *locale.extra_langs),
+        disk=disk,
+        locale=next(one for one in settings if isinstance(one, Locale)),
+        security=next(one for one in settings if isinstance(one, Security)),
     )
     _say_unresolved(ks)
     plan = ImagePlan(

@@ -469,14 +469,17 @@ def test_the_root_lies_on_other_file_systems(bench: Bench, part: str, packages: 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_volumes_without_lvm2_are_refused_with_the_line(bench: Bench) -> None:
+def test_volumes_bring_lvm2_and_are_refused_with_the_line_where_it_is_left_out(bench: Bench) -> None:
     lines = HEAD.replace(
         "part / --fstype=ext4 --size=96\n",
         "part /boot --fstype=ext4 --size=96\npart pv.1 --size=200\nvolgroup vg pv.1\n"
         "logvol / --vgname=vg --name=root --fstype=ext4 --size=96\n",
     )
 
-    done = bench.build(kickstart(base=lines), ok=False)
+    bench.build(kickstart(base=lines))
+    assert "lvm2" in {package["name"] for package in bench.manifest()["packages"]}
+
+    done = bench.build(kickstart(base=lines, packages="-lvm2"), ok=False)
 
     assert done.returncode == 2
     assert "volgroup vg: the image has no lvm2" in done.stderr

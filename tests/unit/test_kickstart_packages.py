@@ -76,7 +76,9 @@ ADDED = {
 def test_kernel_and_boot_loader_are_added_as_the_installer_does(
     tmp_path: Path, lines: str, expected: tuple[str, ...]
 ) -> None:
-    assert packages_of(tmp_path, lines).added == expected
+    added = packages_of(tmp_path, lines).added
+
+    assert tuple(name for name in added if name not in ("e2fsprogs", "chrony")) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,41 @@ def test_nothing_is_added_where_nothing_boots(tmp_path: Path) -> None:
 
     plan, _ = plan_text(tmp_path, f"{DISK}rootpw x\n{lines}")
 
-    assert plan.packages.added == ()
+    assert plan.packages.added == ("e2fsprogs", "chrony")
+
+
+LVM = "reqpart\npart /boot --fstype=xfs --size=500\npart pv.1 --size=2000\nvolgroup g pv.1\n"
+LVM += "logvol / --vgname=g --name=r --size=1800 --fstype=xfs\n"
+BTRFS = DISK.replace("part / --fstype=ext4", "part btrfs.1") + "btrfs none --label=b btrfs.1\n"
+BTRFS += "btrfs / --subvol --name=root b\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "lines", "expected"),
+    [
+        pytest.param("fedora-45", DISK, ["e2fsprogs", "chrony"], id="ext4"),
+        pytest.param("epel-9", LVM, ["lvm2", "xfsprogs", "chrony"], id="LVM and xfs"),
+        pytest.param("fedora-45", BTRFS, ["btrfs-progs", "chrony"], id="btrfs"),
+        pytest.param("epel-10", f"{DISK}timesource --ntp-disable\n", ["e2fsprogs"], id="no time service"),
+        pytest.param("epel-10", f"{DISK}authselect select sssd\n", ["e2fsprogs", "chrony", "authselect"],
+                     id="authselect"),
+        pytest.param("fixture-12", DISK, [], id="nothing asked for"),
+        pytest.param("fixture-12", f"{LVM}timesource --ntp-server=a.example\n", ["lvm2", "chrony"],
+                     id="what lines ask for, everywhere"),
+    ],
+)  # fmt: skip
+def test_tools_of_what_is_asked_for_are_added_as_the_installer_does(
+    tmp_path: Path, target: str, lines: str, expected: list[str]
+) -> None:
+    text = f"{lines}rootpw --lock\nurl --url=https://m.example/\n%packages\nbash\n"
+    tools = ("lvm2", "e2fsprogs", "xfsprogs", "btrfs-progs", "chrony", "authselect")
+    plan, findings = plan_text(tmp_path, f"{text}%end\n", target=target)
+    named, _ = plan_text(tmp_path, text + "\n".join(tools) + "\n%end\n", target=target)
+    left_out, _ = plan_text(tmp_path, f"{text}-lvm2\n-*progs\n-chrony\n-authselect\n%end\n", target=target)
+
+    assert findings.errors == []
+    assert [name for name in plan.packages.added if name in tools] == expected
+    assert not {*named.packages.added, *left_out.packages.added} & set(tools)
 
 
 FETCHES = {
