@@ -30,6 +30,7 @@ class Branch:
 class Part:
     """A binary package, as a spec declares it. `flag` is what follows %package, %files and %post.
 
+    `leaving` are the units whose processes go on when they are stopped, but for the main one.
     `collect` is the program that fills the folder `collected` when it is installed.
     """
 
@@ -41,6 +42,7 @@ class Part:
     recommends: tuple[str, ...]
     restarted: tuple[str, ...]
     kept: tuple[str, ...]
+    leaving: tuple[str, ...]
     services: tuple[str, ...]
     files: Branch
     groups: tuple[str, ...]
@@ -95,6 +97,7 @@ def _part(
         recommends=tuple(recommends),
         restarted=_units(services, keep=False),
         kept=_units(services, keep=True),
+        leaving=tuple(f"{service.name}.service" for service in services if service.kill == "process"),
         services=tuple(service.name for service in services),
         files=branch(mine, lambda entry: entry.listing()),
         groups=package.groups,

@@ -164,14 +164,21 @@ class Acting:
         """A daemon that was started may end a moment later: what it needs may not be there.
 
         One that has ended by itself and that a socket of systemd starts again is well: libvirtd ends
-        after two minutes in which nobody asks it.
+        after two minutes in which nobody asks it. One that systemd is starting again is waited for.
         """
-        ended = [unit for unit, said in _ask_systemd("is-active", step.units) if said != "active"]
-        ended = [unit for unit in ended if not _is_waiting(unit)]
-        if ended:
-            message = "%s was started, and no longer runs" % ", ".join(ended)
-            raise UtilityError(message, hint="journalctl -u %s" % ended[0])
-        return False
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            said = dict(_ask_systemd("is-active", step.units))
+            starting = [unit for unit, state in said.items() if state == "activating"]
+            ended = [unit for unit, state in said.items() if state not in ("active", "activating")]
+            ended = [unit for unit in ended if not _is_waiting(unit)]
+            if not starting and not ended:
+                return False
+            if ended or time.monotonic() > deadline:
+                ended = ended or starting
+                message = "%s was started, and no longer runs" % ", ".join(ended)
+                raise UtilityError(message, hint="journalctl -u %s" % ended[0])
+            time.sleep(1)
 
     def _run(self, argv, given=None):
         done = processes.run(
