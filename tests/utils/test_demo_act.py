@@ -12,7 +12,7 @@ UNIT = "openstack-cinder-scheduler.service"
 
 def stay_up(monkeypatch: pytest.MonkeyPatch, answers: "Iterator[str]") -> "list[float]":
     """Do the step while systemd gives these answers; return the pauses."""
-    pauses: "list[float]" = []
+    pauses: list[float] = []
     clock = iter(range(0, 10_000, 20))
     monkeypatch.setattr(
         act, "_ask_systemd", lambda _question, units: [(unit, next(answers)) for unit in units]
