@@ -20,6 +20,12 @@ mkdir "$space/upper" "$space/work" "$space/root"
 mount -t overlay -o "lowerdir=$tree,upperdir=$space/upper,workdir=$space/work" machine "$space/root"
 # nspawn's locks and sockets: the host's are not ours.
 mount -t tmpfs -o mode=0755 machine /run
+# From 258 on it refuses control groups of version 1: on a host that has both it gets version 2 alone.
+version=$(systemd-nspawn --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+if [ "${version:-0}" -ge 258 ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ] &&
+    [ -e /sys/fs/cgroup/unified/cgroup.procs ]; then
+    mount --bind /sys/fs/cgroup/unified /sys/fs/cgroup
+fi
 # 133: the machine wants to be booted again (systemd-nspawn --keep-unit leaves that to its caller).
 status=133
 while [ $status = 133 ]; do
