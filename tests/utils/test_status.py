@@ -499,8 +499,8 @@ def findings(done: "subprocess.CompletedProcess[str]") -> "dict[str, Any]":
 def test_what_is_configured_is_looked_at(etc: Path) -> None:
     with double({"/v3": (200, {}, b'{"version": {"id": "v3.14", "status": "stable"}}')}) as port:
         listen_at(etc, port)
-        done = run("--config-dir", os.fspath(etc), "--json")
-        text = run("keystone", "--config-dir", os.fspath(etc))
+        done = run("--config-dir", os.fspath(etc), "--json", "--timeout", str(HANGS))
+        text = run("keystone", "--config-dir", os.fspath(etc), "--timeout", str(HANGS))
 
     found = findings(done)
     endpoint = found[f"http://127.0.0.1:{port}/v3"]
