@@ -313,6 +313,24 @@ def test_a_language_that_the_image_does_not_have_is_a_warning(bench: Bench) -> N
     assert "add glibc-langpack-en to %packages" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("more", "target"),
+    [
+        ("", "multi-user"),
+        ("printf '[Install]\\nAlias=display-manager.service\\n' >gdm.service\n", "graphical"),
+    ],
+    ids=["no screen", "a login on a screen"],
+)
+def test_the_guest_starts_what_it_has(bench: Bench, more: str, target: str) -> None:
+    units = "%pre-install\ncd /mnt/sysimage; mkdir -p usr/lib/systemd/system etc/systemd/system\n"
+    units += f"cd usr/lib/systemd/system; touch multi-user.target graphical.target\n{more}%end\n"
+
+    bench.build(kickstart(tail=units))
+
+    said = bench.look().ask("stat /etc/systemd/system/default.target")
+    assert f"/usr/lib/systemd/system/{target}.target" in said
+
+
 def test_scripts_outside_find_the_image_where_the_installer_says(bench: Bench) -> None:
     where = 'echo "$ANA_INSTALL_PATH" >"$ANA_INSTALL_PATH/etc/{name}"\n%end\n'
     early = "%pre-install --erroronfail\nmkdir -p $ANA_INSTALL_PATH/etc\n" + where.format(name="early")

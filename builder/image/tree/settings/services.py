@@ -41,11 +41,31 @@ def apply(build: Build, services: Services) -> None:
     if services.default_target:
         words = ["systemctl", "set-default", services.default_target]
         run_for(build, "skipx or xconfig", words, place=None)
+    else:
+        _choose_target()
     if services.default_desktop:
         tree.write("/etc/sysconfig/desktop", f"DESKTOP={services.default_desktop}\n")
     if services.set_up_again:
         # initial-setup(8): asks everything again where the file is there.
         tree.write("/etc/reconfigSys", "")
+
+
+def _choose_target() -> None:
+    """Have the guest start what it has, as Anaconda does where no line says it: a login on a screen, or none.
+
+    systemd's own default is the graphical target, whatever is installed.
+    """
+    units, own = tree.path(UNIT_FOLDERS[0]), tree.path("/etc/systemd/system")
+    if not own.is_dir() or not (units / "multi-user.target").exists():
+        return
+    graphical = any(
+        "Alias=display-manager.service" in path.read_text()
+        for path in units.glob("*.service")
+        if path.is_file() and not path.is_symlink()
+    )
+    link = own / "default.target"
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"{UNIT_FOLDERS[0]}/{'graphical' if graphical else 'multi-user'}.target")
 
 
 def unit_name(name: str) -> str:
