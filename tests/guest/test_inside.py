@@ -270,6 +270,8 @@ def test_costly_facts_are_for_one_boot_of_a_run() -> None:
         pytest.param("missing   c /etc/a.conf", ["/etc/a.conf: missing"], [], id="configuration missing"),
         pytest.param(".M....G..  g /var/log/lastlog", [], [], id="ghost"),
         pytest.param(".M...UG..    /boot/efi/EFI/BOOT", [], [], id="vfat has no owners"),
+        pytest.param(".M.......    /var/log/chrony", [], [], id="mode by the service's unit"),
+        pytest.param(".....U...    /var/lib/chrony", ["/var/lib/chrony: .....U..."], [], id="owner of state"),
         pytest.param("sudo: a password is required", ["sudo: a password is required"], [], id="no answer"),
     ],
 )

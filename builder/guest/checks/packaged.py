@@ -15,6 +15,7 @@ EXPECTED_DIFFERENCES = (
     (r"/etc/machine-id$", "SM5T", "written at the first start"),
     (r"/var/log/(lastlog|wtmp|btmp|tallylog)$", "SM5UGT", "written by logins"),
     (r"/var/lib/(systemd|cloud|chrony|dbus)(/|$)", "S5T", "state of running services"),
+    (r"/var/(lib|log)/chrony$", "M", "systemd gives it the mode of the unit (StateDirectoryMode=)"),
     (r"/etc/(resolv\.conf|mtab|hostname|hosts|localtime)$", "S5LTm", "written by the build or cloud-init"),
 )
 
