@@ -361,7 +361,7 @@ def test_a_kickstart_may_leave_room_after_the_root(good_image: SmallImage, tmp_p
 
     assert before.state == CheckState.FAIL
     assert (found.state, found.reason) == (
-        CheckState.PASS, "partition 3 is the last; 101 MiB after it are free, as planned",
+        CheckState.PASS, "partition 3 is the last; 101 MiB are free after it, as planned",
     )  # fmt: skip
 
 
