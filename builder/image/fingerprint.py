@@ -28,7 +28,7 @@ def take_fingerprint(
 ) -> str:
     """Return the digest of all that decides the bytes of an image."""
     # Where a line or a file stands decides nothing; passwords decide by a digest that is slow to guess from.
-    repositories = tuple(_by_content(repository) for repository in plan.repositories)
+    repositories = tuple(_by_content(plan, repository) for repository in plan.repositories)
     plan = replace(
         plan, kickstarts=(), kickstart_digests=(), warnings=(), notes=(), repositories=repositories
     )
@@ -89,12 +89,12 @@ def element_digests(element: Element) -> list[tuple[str, int, str | None, str]]:
     ]
 
 
-def _by_content(repository: Repository) -> Repository:
+def _by_content(plan: ImagePlan, repository: Repository) -> Repository:
     """Return a repository with its local keys by their digests, and without its address.
 
     Its state stands for its content; its address only matters where the image records it.
     """
-    local = [local_path(source) for source in repository.gpg_keys]
+    local = [local_path(plan.filled_in(source)) for source in repository.gpg_keys]
     known = tuple(
         sha256_file(path) if path is not None and path.is_file() else source
         for path, source in zip(local, repository.gpg_keys, strict=True)

@@ -12,6 +12,7 @@ from builder.http import without_login
 from builder.image.build import Build, Facts
 from builder.image.disk.placement import DiskLayout, PlacedContent
 from builder.image.fingerprint import element_digests
+from builder.image.observed import Observed
 from builder.image.packages import repomd
 from builder.image.tree.files import TreePath
 from builder.kickstart.plan import ImagePlan
@@ -182,27 +183,19 @@ def describe_settings(plan: ImagePlan, facts: Facts) -> Settings:
         ssh_keys=_ssh_keys(plan, facts),
         kept=facts.kept,
         changed=facts.changed,
-        turned_off=_gone(facts, "enabled"),
+        turned_off=_only_in(facts.after_packages, facts.at_end, "enabled"),
         removed=facts.removed,
-        superusers=_added(facts, "superusers"),
+        superusers=_only_in(facts.at_end, facts.after_packages, "superusers"),
         hardware_addresses=tuple(one.mac for one in plan.of(Network).interfaces if one.mac),
     )
 
 
-def _gone(facts: Facts, name: str) -> tuple[str, ...]:
-    """Return what was among the observed `name` after the packages, and is not in the end."""
-    if facts.after_packages is None or facts.at_end is None:
+def _only_in(moment: Observed | None, other: Observed | None, name: str) -> tuple[str, ...]:
+    """Return what is among the observed `name` at a moment, and is not at the other one."""
+    if moment is None or other is None:
         return ()
-    before, end = getattr(facts.after_packages, name), getattr(facts.at_end, name)
-    return tuple(one for one in before if one not in end)
-
-
-def _added(facts: Facts, name: str) -> tuple[str, ...]:
-    """Return what is among the observed `name` in the end, and was not after the packages."""
-    if facts.after_packages is None or facts.at_end is None:
-        return ()
-    before, end = getattr(facts.after_packages, name), getattr(facts.at_end, name)
-    return tuple(one for one in end if one not in before)
+    elsewhere = getattr(other, name)
+    return tuple(one for one in getattr(moment, name) if one not in elsewhere)
 
 
 def _passwords(facts: Facts) -> tuple[str, ...]:

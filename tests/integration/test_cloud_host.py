@@ -123,9 +123,13 @@ def said_of(host: Machine, error: str) -> str:
         return ""
     unit = found[1]
     show = ["systemctl", "show", "--property=ActiveState,SubState,Result,NRestarts,ExecMainStatus", unit]
-    texts = [host.run(argv, ok=()).stdout for argv in (show, ["journalctl", "--lines=60", "--unit", unit])]
     logs = host.run(["bash", "-c", "tail --lines=40 /var/log/{cinder,nova,neutron,heat}/*.log"], ok=()).stdout
-    return "\n".join([*texts, logs])
+    return "\n".join([host.run(show, ok=()).stdout, journal(host, unit), logs])
+
+
+def journal(host: Machine, unit: str) -> str:
+    """Return what a unit said last."""
+    return host.run(["journalctl", "--quiet", "--lines=60", "--unit", unit], ok=()).stdout
 
 
 def ask(host: Machine, script: str) -> str:
@@ -158,8 +162,7 @@ def odd_ones(host: Machine, names: list[str], *, wanted: tuple[str, str, str]) -
     for name, row in states(host, names).items():
         state = (row["ActiveState"], row["Result"], row["NRestarts"])
         if state != wanted:
-            said = host.run(["journalctl", "--quiet", "--lines=40", "--unit", name]).stdout
-            found[name] = f"{state}\n{said}"
+            found[name] = f"{state}\n{journal(host, name)}"
     return found
 
 
@@ -363,9 +366,7 @@ def test_uwsgi_that_is_stopped_while_it_loads_has_not_failed(cloud: Machine) -> 
         time.sleep(pause)
         cloud.run(["systemctl", "stop", unit], timeout=120)
 
-        assert states(cloud, [unit])[unit]["ActiveState"] == "inactive", cloud.run(
-            ["journalctl", "--lines=30", "--unit", unit]
-        ).stdout
+        assert states(cloud, [unit])[unit]["ActiveState"] == "inactive", journal(cloud, unit)
     cloud.write(settings, kept)
     cloud.run(["systemctl", "start", unit], timeout=120)
 

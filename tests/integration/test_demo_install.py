@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from builder.runner import Completed, Runner
 from tests.rig.machine.machine import Machine, booted
 from tests.rig.machine.trees import Tree
 from tests.support.bundled import PYTHON, build_bundled
+from tests.support.watching import watching
 
 pytestmark = [
     pytest.mark.root,
@@ -70,22 +70,16 @@ STARTED: set[bytes] = set()
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
     """Note in STARTED what every new process is given; those of a machine are processes of this host, too."""
-    known, end = set(os.listdir("/proc")), threading.Event()
+    known = set(os.listdir("/proc"))
 
     def look() -> None:
-        while not end.wait(0.004):
-            for pid in set(os.listdir("/proc")) - known:
-                for name in ("cmdline", "environ"):
-                    with contextlib.suppress(OSError):
-                        STARTED.add(Path("/proc", pid, name).read_bytes())
+        for pid in set(os.listdir("/proc")) - known:
+            for name in ("cmdline", "environ"):
+                with contextlib.suppress(OSError):
+                    STARTED.add(Path("/proc", pid, name).read_bytes())
 
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
+    with watching(look, 0.004):
         yield
-    finally:
-        end.set()
-        watcher.join()
 
 
 @pytest.fixture(scope="module")

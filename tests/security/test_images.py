@@ -9,7 +9,6 @@ import os
 import re
 import struct
 import subprocess
-import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from builder.manifest import find_manifest
 from builder.report import Report
 from tests.rig.bench.measure import disk_usage
 from tests.support.small_image import ROOT_SIZE, ROOT_START, RUNNER, SmallImage, make_small_image
+from tests.support.watching import watching
 
 CANARY = "the host's own\n"
 
@@ -147,20 +147,15 @@ def test_a_name_that_climbs_in_an_encrypted_folder_is_written_nowhere_else(
 @contextlib.contextmanager
 def peak_of(folder: Path) -> Iterator[list[int]]:
     """Look again and again at what `folder` takes of the disk; yield the list of what was found, in bytes."""
-    found, end = [disk_usage(folder)], threading.Event()
+    found = list[int]()
 
     def look() -> None:
-        while not end.wait(0.02):
-            found.append(disk_usage(folder))
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield found
-    finally:
-        end.set()
-        watcher.join()
         found.append(disk_usage(folder))
+
+    look()
+    with watching(look, 0.02):
+        yield found
+    look()
 
 
 def test_a_file_with_a_large_hole_does_not_fill_the_disk(

@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from builder.report import Report
 from builder.runner import Runner
 from tests.rig.plane.mariadb import MariaDB
 from tests.rig.plane.postgresql import PostgreSQL
+from tests.support.watching import watching
 
 # Seconds until something counts as hanging, on a machine with much other work.
 LONGEST = 600.0
@@ -251,34 +251,28 @@ def watched(secrets: Mapping[str, str]) -> Iterator[list[str]]:
     found: list[str] = []
     needles = {name: secret.encode() for name, secret in secrets.items()}
     known = set(os.listdir("/proc"))
-    end = threading.Event()
     seen: set[str] = set()
 
     def look() -> None:
-        while not end.is_set():
-            for pid in os.listdir("/proc"):
-                if not pid.isdigit() or pid in known:
+        for pid in os.listdir("/proc"):
+            if not pid.isdigit() or pid in known:
+                continue
+            for name in ("cmdline", "environ"):
+                try:
+                    data = Path(f"/proc/{pid}/{name}").read_bytes()
+                except OSError:
                     continue
-                for name in ("cmdline", "environ"):
-                    try:
-                        data = Path(f"/proc/{pid}/{name}").read_bytes()
-                    except OSError:
-                        continue
-                    seen.add(data.split(b"\0")[0].decode(errors="replace"))
-                    found.extend(
-                        f"{secret} in {name} of {data[:80]!r}"
-                        for secret, needle in needles.items()
-                        if needle in data
-                    )
-            time.sleep(0.004)
+                seen.add(data.split(b"\0")[0].decode(errors="replace"))
+                found.extend(
+                    f"{secret} in {name} of {data[:80]!r}"
+                    for secret, needle in needles.items()
+                    if needle in data
+                )
 
-    watcher = threading.Thread(target=look)
-    watcher.start()
     try:
-        yield found
+        with watching(look, 0.004):
+            yield found
     finally:
-        end.set()
-        watcher.join()
         # A watcher that saw nothing would find nothing either.
         assert seen, "no process was seen"
 

@@ -41,3 +41,18 @@ def test_scripts_decide_the_image_and_not_its_identifiers(tmp_path: Path) -> Non
 
     assert take_fingerprint(plan, target, options, ()) != take_fingerprint(other, target, options, ())
     assert take_seed(plan, target, options, ()) == take_seed(other, target, options, ())
+
+
+@pytest.mark.parametrize("name", ["key", "key-$releasever"])
+def test_content_of_a_key_decides_whatever_stands_in_its_path(tmp_path: Path, name: str) -> None:
+    plan, _ = plan_text(tmp_path, GOOD)
+    (repository, *_) = plan.repositories
+    named = replace(plan, repositories=(replace(repository, gpg_keys=(f"file://{tmp_path}/{name}",)),))
+    options = BuildOptions(out=tmp_path, network=False, source_date_epoch=1)
+    path, found = Path(plan.filled_in(f"{tmp_path}/{name}")), set()
+
+    for text in ("one", "another"):
+        path.write_text(text)
+        found.add(take_fingerprint(named, find_target("fedora-45"), options, ()))
+
+    assert len(found) == 2

@@ -23,7 +23,7 @@ import libdnf.conf
 import libdnf.transaction
 import rpm
 import sysusers
-from protocol import Stop, asks_for_paths, nearest, one_line, say, several
+from protocol import Stop, asks_for_paths, nearest, one_line, refused, say, several
 
 # rpmtag.h: RPMTAG_PAYLOADDIGEST, in rpm 6 RPMTAG_PAYLOADSHA256.
 PAYLOAD_SHA256 = 5092
@@ -359,9 +359,7 @@ def install(base, request):
     try:
         base.do_transaction(display=display)
     except dnf.exceptions.Error as error:
-        text = several(complaints) or one_line(error)
-        kind = "verify" if any("does not verify" in one for one in (*complaints, text)) else "transaction"
-        raise Stop(kind, text, details=display.errors) from error
+        raise refused(complaints or [one_line(error)], display.errors) from error
     failed = [
         item for item in base.transaction if item.state == libdnf.transaction.TransactionItemState_ERROR
     ]

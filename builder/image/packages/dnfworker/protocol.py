@@ -45,15 +45,19 @@ def one_line(error):
 
 def several(reasons, between="; "):
     """Return reasons on one line: the first ones, and how many more there are. The log has them all."""
-    if len(reasons) <= MOST_REASONS:
-        return between.join(reasons)
-    sys.stderr.write("".join("%s\n" % reason for reason in reasons))
-    # rpm says after each package what is missing by then (lib/rpmts.c): the last number is the whole of it.
-    room = [reason for reason in reasons if MISSING_ROOM.search(reason)]
-    reasons = [*room[-1:], *(reason for reason in reasons if reason not in room)]
-    if len(reasons) <= MOST_REASONS:
-        return between.join(reasons)
-    return between.join([*reasons[:MOST_REASONS], "and %d more" % (len(reasons) - MOST_REASONS)])
+    if len(reasons) > MOST_REASONS:
+        sys.stderr.write("".join("%s\n" % reason for reason in reasons))
+        # rpm says after each package what is missing by then (lib/rpmts.c): the last number counts.
+        room = [reason for reason in reasons if MISSING_ROOM.search(reason)]
+        reasons = [*room[-1:], *(reason for reason in reasons if reason not in room)]
+    left = ["and %d more" % (len(reasons) - MOST_REASONS)] if len(reasons) > MOST_REASONS else []
+    return between.join([*reasons[:MOST_REASONS], *left])
+
+
+def refused(reasons, details):
+    """Return what ends the work when rpm refuses a transaction for `reasons`."""
+    kind = "verify" if any("does not verify" in reason for reason in reasons) else "transaction"
+    return Stop(kind, several(reasons), details=details)
 
 
 def nearest(name, names):

@@ -12,7 +12,7 @@ import sys
 
 import rpm
 import sysusers
-from protocol import Stop, say, several
+from protocol import Stop, refused, say, several
 
 # rpmtag.h: RPMTAG_PAYLOADDIGEST, in rpm 6 RPMTAG_PAYLOADSHA256.
 PAYLOAD_SHA256 = 5092
@@ -104,9 +104,7 @@ def install(request, packages):
     progress = Progress(request["root"], len(headers))
     problems = transaction.run(progress, "")
     if problems:
-        reasons = [problem[0] for problem in problems]
-        kind = "verify" if any("does not verify" in one for one in reasons) else "transaction"
-        raise Stop(kind, several(reasons), details=progress.errors)
+        raise refused([problem[0] for problem in problems], progress.errors)
     if progress.failed:
         names = several(sorted(set(progress.failed)), ", ")
         raise Stop("transaction", "not installed: %s" % names, details=progress.errors)
