@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from builder import tools
-from builder.errors import BuildError
+from builder.errors import BuildError, ToolMissing
+from builder.guest.firmware import FirmwareKind, copy_variables, find_firmware
 from builder.image.disk import bootloader
 from builder.image.disk.placement import DiskLayout
 from builder.image.tree.files import open_tree
@@ -27,7 +28,6 @@ from tests.support import disks
 from tests.support.disks import place
 
 GRUB = Path("/usr/lib/grub")
-OVMF = Path("/usr/share/OVMF")
 LOADER = Bootloader(append="net.ifnames=0 console=tty0 console=ttyS0,115200n8", timeout=0)
 ROOT = Partition(mountpoint="/", fstype="ext4", size=64)
 BOOT = Partition(mountpoint="/boot", fstype="ext4", size=32)
@@ -44,6 +44,15 @@ EFI = Partition(mountpoint="/boot/efi", fstype="efi", size=32)
 pytestmark = pytest.mark.skipif(
     not (GRUB / "i386-pc/boot.img").is_file(), reason="needs GRUB's modules (grub-pc-bin)"
 )
+
+
+def has_uefi() -> bool:
+    """Return whether this host has a UEFI firmware, wherever its distribution keeps that."""
+    try:
+        find_firmware(FirmwareKind.UEFI, "q35")
+    except ToolMissing:
+        return False
+    return True
 
 
 def make_tree(tree: Path, *versions: str, platforms: tuple[str, ...] = ("i386-pc", "x86_64-efi")) -> None:
@@ -114,10 +123,10 @@ def boot(disk: Path, work: Path, *, uefi: bool) -> str:
     argv += ["-no-reboot", "-serial", f"file:{serial}", "-device", "virtio-blk-pci,drive=disk"]
     argv += ["-drive", f"if=none,id=disk,format=raw,snapshot=on,file={disk}"]
     if uefi:
-        variables = work / "variables"
-        shutil.copy(OVMF / "OVMF_VARS.fd", variables)
-        argv += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF / 'OVMF_CODE.fd'}"]
-        argv += ["-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
+        firmware = find_firmware(FirmwareKind.UEFI, "q35")
+        variables = copy_variables(firmware, work)
+        argv += ["-drive", f"if=pflash,format={firmware.code_format},unit=0,readonly=on,file={firmware.code}"]
+        argv += ["-drive", f"if=pflash,format={firmware.variables_format},unit=1,file={variables}"]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         process.wait(timeout=1800)
@@ -157,7 +166,7 @@ def test_bios_finds_the_menu(
 
 
 @pytest.mark.boot
-@pytest.mark.skipif(not (OVMF / "OVMF_CODE.fd").is_file(), reason="needs OVMF (ovmf)")
+@pytest.mark.skipif(not has_uefi(), reason="needs OVMF (ovmf)")
 @pytest.mark.skipif(not (GRUB / "x86_64-efi").is_dir(), reason="needs grub-efi-amd64-bin")
 @pytest.mark.parametrize(
     ("partitions", "prefix"),
