@@ -54,12 +54,14 @@ def expand(target: str, package: str, work: Path, runner: Runner) -> str:
 
 
 def _tidy(text: str) -> str:
-    # Of this text rpm leaves out the line %build after %prep.
+    # rpm 4.18 leaves out the line %build after this text, where rpm 4.20 and later have it.
     text = re.sub(
         r'^%prep\n.*?(?=^(?:%(?:build|generate_buildrequires|install)\n|"\$BUILDER_PYTHON" ))', "",
         text, flags=re.S | re.M,
     )  # fmt: skip
-    text = re.sub(r"/topdir/BUILDROOT/[^/\s\"]+", "%{buildroot}", text)
+    text = re.sub(r"^%build\n", "", text, flags=re.M)
+    # The second as from rpm 4.20 on.
+    text = re.sub(r"/topdir/(?:BUILDROOT/[^/\s\"]+|BUILD/[^/\s\"]+/BUILDROOT)", "%{buildroot}", text)
     text = re.sub(r"^%changelog\n.*", "", text, flags=re.S | re.M)
     text = re.sub(r"[ \t]+$", "", text, flags=re.M)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
