@@ -70,6 +70,10 @@ STAGES = [stage.name for stage in pipeline.STAGES]
         pytest.param(
             kickstart(packages="failing-pre"), (), 1, ("failing-pre",), id="pre scriptlet fails"
         ),
+        pytest.param(
+            kickstart(packages="failing-post\nfailing-pre"), (), 1, ("not installed: failing-pre",),
+            id="pre scriptlet fails, and a post scriptlet",
+        ),
         pytest.param(kickstart(), ("--arch", "aarch64"), 2, ("--arch aarch64",), id="other architecture"),
         pytest.param(kickstart(), ("--memory-share", "0"), 2, ("--memory-share 0",), id="bad option"),
     ],
@@ -105,6 +109,16 @@ def test_a_post_that_fails_without_erroronfail_is_a_warning(bench: Bench) -> Non
 
     assert "ended with status 3" in done.stderr
     assert any("status 3" in warning for warning in bench.manifest()["warnings"])
+
+
+def test_a_scriptlet_that_fails_after_its_package_is_installed_is_a_warning(bench: Bench) -> None:
+    done = bench.build(kickstart(packages="failing-post"))
+
+    assert "failing-post" in {package["name"] for package in bench.manifest()["packages"]}
+    assert [
+        line for line in done.stderr.splitlines() if line.startswith("warning: ") and "failing-post" in line
+    ]
+    assert any("failing-post" in warning for warning in bench.manifest()["warnings"])
 
 
 def test_keep_leaves_the_tree_of_a_failed_build_for_a_look(bench: Bench) -> None:

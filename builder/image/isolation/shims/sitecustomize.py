@@ -13,6 +13,8 @@ from typing import Any
 
 _ASK = {name: getattr(os, name) for name in ("stat", "lstat", "fstat")}
 _DEVICE = os.makedev(252, 0)
+# What a stat_result has in its sequence; Python 3.14 takes none of them by name as well.
+_IN_SEQUENCE = {"st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size"}
 
 
 def _disk() -> tuple[int, int]:
@@ -26,7 +28,8 @@ def _answer(ask: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]
         found = ask(*arguments, **more)
         if (found.st_dev, found.st_ino) != _DISK:
             return found
-        fields = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+        names = {name for name in dir(found) if name.startswith("st_")} - _IN_SEQUENCE
+        fields = {name: getattr(found, name) for name in names}
         fields["st_rdev"] = _DEVICE
         sequence = list(found)
         sequence[stat.ST_MODE] = stat.S_IFBLK | stat.S_IMODE(found.st_mode)

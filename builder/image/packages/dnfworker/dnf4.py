@@ -300,12 +300,24 @@ def run_once(transaction):
     rpm looks at signatures, digests, conflicts and room before it writes anything (lib/transaction.c,
     rpmtsRun), and a tree that fails is thrown away. dnf only logs what the real run complains about: the
     list that this returns gets it.
+
+    A %post that fails keeps no package from being installed. rpm 6.1 ends with an error then, of which it
+    has no problem to tell, as where nothing could begin; before, it ended well. Here it ends well with each.
     """
     complaints = []
 
     def run(callback, data):
-        problems = transaction.ts.run(callback, data)
+        installed = 0
+
+        def count(reason, *rest):
+            nonlocal installed
+            installed += reason == rpm.RPMCALLBACK_INST_STOP
+            return callback(reason, *rest)
+
+        problems = transaction.ts.run(count, data)
         complaints.extend(problem[0] for problem in problems or ())
+        if not problems and installed == sum(1 for _ in transaction.ts):
+            return None
         return problems
 
     transaction.test, transaction.run = lambda _: [], run

@@ -44,7 +44,9 @@ class Progress:
             self.files[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             return self.files[path]
         if reason == rpm.RPMCALLBACK_INST_CLOSE_FILE:
+            # Each is opened twice: to be looked at, and to be installed.
             os.close(self.files.pop(key[1]))
+        elif reason == rpm.RPMCALLBACK_INST_STOP:
             self.done += 1
             say("progress", what="packages", done=self.done, total=self.total)
         elif reason in (rpm.RPMCALLBACK_UNPACK_ERROR, rpm.RPMCALLBACK_CPIO_ERROR):
