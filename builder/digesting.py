@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Digests of bytes while they are written: each algorithm in a thread of its own."""
+"""Digests of bytes: they tell whether two files are the same, and protect nothing."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ from typing import Self
 _PIECE, _WAITING = 1 << 20, 8
 
 
+def new_digest(algorithm: str) -> hashlib._Hash:
+    """Return a digest by hashlib's name; md5 too on a host in FIPS mode, which has it for this use alone.
+
+    Raises:
+        ValueError: this Python has no such algorithm.
+    """
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
 class Digests:
-    """The digests of what it is fed, within a `with`.
+    """The digests of what it is fed, within a `with`: each algorithm works in a thread of its own.
 
     Args:
         algorithms: by hashlib's names.
     """
 
     def __init__(self, *algorithms: str) -> None:
-        self._hashes = [hashlib.new(name) for name in algorithms]
+        self._hashes = [new_digest(name) for name in algorithms]
         self._queues: list[queue.Queue[bytes]] = [queue.Queue(_WAITING) for _ in algorithms]
         self._held: list[bytes] = []
         self._size = 0

@@ -25,6 +25,7 @@ from typing import BinaryIO
 
 from builder.calls import check
 from builder.destination import find_destination, write_stream
+from builder.digesting import new_digest
 from builder.errors import BuildError, InputError, PermissionMissing
 from builder.folders import remove_tree
 
@@ -370,7 +371,7 @@ def sha256_file(path: Path) -> str:
 
 def _digest_of_file(path: Path, algorithm: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+        return hashlib.file_digest(file, lambda: new_digest(algorithm)).hexdigest()
 
 
 def digest_of(value: object) -> str:

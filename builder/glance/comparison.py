@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from builder import files
+from builder.digesting import new_digest
 from builder.errors import RemoteError
 from builder.glance.images import CloudImage
 from builder.glance.source import LocalImage
@@ -46,7 +46,7 @@ def compare(image: CloudImage, source: LocalImage, digests: Mapping[str, str], d
 def _is_known(algorithm: str) -> bool:
     """Return whether we can compute it; a SHAKE hash has a length that Glance does not state."""
     try:
-        return hashlib.new(algorithm).digest_size > 0
+        return new_digest(algorithm).digest_size > 0
     except ValueError:
         return False
 

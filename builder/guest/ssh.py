@@ -19,7 +19,9 @@ from builder.runner import Completed, Runner, SaysTooMuch
 
 # ssh replaces what follows a %, and has a shell read the line, in the folder of the socket.
 _PROXY = shlex.join([PYTHON, "-I", "-S", os.fspath(PORT_RELAY), SSH]).replace("%", "%%")
-KEY = "id_ed25519"
+# A kind of key that a host, or a guest, in FIPS mode takes as well (crypto-policies(7)).
+_KIND, _BITS = "ecdsa", "384"
+KEY = f"id_{_KIND}"
 # Bytes that a guest may say: the script's answers take some hundred KiB.
 LARGEST_ANSWER = 8 << 20
 
@@ -27,7 +29,8 @@ LARGEST_ANSWER = 8 << 20
 def make_key(runner: Runner, folder: Path) -> str:
     """Make a key pair in `folder` and return the public key's line."""
     key = folder / KEY
-    runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "openstack-builder-verify", "-f", key])
+    kind = ["-t", _KIND, "-b", _BITS]
+    runner.run(["ssh-keygen", "-q", *kind, "-N", "", "-C", "openstack-builder-verify", "-f", key])
     return key.with_suffix(".pub").read_text(encoding="utf-8").strip()
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builder.digesting import new_digest
 from builder.errors import InputError, RemoteError
 from builder.files import make_folder, replace_file
 from builder.koji.hub import Hub
@@ -282,7 +283,7 @@ def _differs(path: Path, output: Output) -> str | None:
     if output.checksum is not None:
         algorithm, wanted = output.checksum
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, algorithm).hexdigest()
+            found = hashlib.file_digest(file, lambda: new_digest(algorithm)).hexdigest()
         return None if found == wanted else f"its {algorithm} is {found}, and the hub's is {wanted}"
     if not output.name.endswith(".rpm"):
         return None

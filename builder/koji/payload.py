@@ -15,6 +15,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from builder.digesting import new_digest
 from builder.errors import InputError
 
 _LEAD, _LEAD_MAGIC = 96, b"\xed\xab\xee\xdb"
@@ -35,7 +36,7 @@ def payload_digest(path: Path) -> str:
     try:
         with path.open("rb") as file:
             stored = _read_signature(file)
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            found = hashlib.file_digest(file, lambda: new_digest("md5"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name}: not an RPM, or a damaged one") from error
     if stored is not None and stored != found.digest():
@@ -54,7 +55,9 @@ def signature_digest(path: Path) -> str:
             _read_signature(file)
             end = file.tell()
             file.seek(_LEAD)
-            return hashlib.md5(_read(file, end - _LEAD), usedforsecurity=False).hexdigest()
+            digest = new_digest("md5")
+            digest.update(_read(file, end - _LEAD))
+            return digest.hexdigest()
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name}: not an RPM, or a damaged one") from error
 

@@ -15,10 +15,10 @@ UTILS = ROOT / "utils" / "openstack_utils"
 # Lower may not import higher. What stands side by side in one row does not import each other either,
 # but for the pairs of ALLOWED.
 LAYERS = (
-    ("errors", "folders", "masking", "sizes", "repofile", "choices", "json_text", "yaml_text"),
+    ("errors", "folders", "masking", "sizes", "repofile", "choices", "digesting", "json_text", "yaml_text"),
     ("calls", "destination", "limits"),
     ("lifetime", "seccomp"),
-    ("schema", "formats", "report", "files", "memory", "digesting", "ordered", "pipes", "places", "zstd"),
+    ("schema", "formats", "report", "files", "memory", "ordered", "pipes", "places", "zstd"),
     ("entries", "tools", "manifest", "page", "releases", "timeline"),
     ("versions",),
     ("runner", "http", "outliving"),

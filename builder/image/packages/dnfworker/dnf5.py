@@ -7,6 +7,7 @@ It chooses what dnf4.py chooses. The installation is transaction.py's: libdnf5 t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -281,8 +282,10 @@ def is_whole(package, path):
     if not os.path.exists(path) or os.path.getsize(path) != package.get_download_size():
         return False
     checksum = package.get_checksum()
+    # An old repository has md5 or sha1, which a host in FIPS mode has for this use alone.
+    algorithm = functools.partial(hashlib.new, checksum.get_type_str(), usedforsecurity=False)
     with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, checksum.get_type_str())
+        digest = hashlib.file_digest(file, algorithm)
     return digest.hexdigest() == checksum.get_checksum()
 
 
