@@ -52,6 +52,10 @@ def phase_scripts(plan: ImagePlan) -> Iterator[tuple[str, str]]:
     yield f"pre-install.d/05-{plan.name}-dnf", HEAD + _dnf(plan)
     if groups := _groups(plan):
         yield f"install.d/00-{plan.name}-groups", HEAD + f"dnf -y install {shlex.join(groups)}\n"
+    if plan.packages.added_groups:
+        added = [f"@{name}" for name in plan.packages.added_groups]
+        text = f"dnf -y install {shlex.join(added)} || echo {shlex.quote(f'without {shlex.join(added)}')}\n"
+        yield f"install.d/01-{plan.name}-added-groups", HEAD + text
     yield f"post-install.d/50-{plan.name}-settings", HEAD + "".join(f"{line}\n" for line in _settings(plan))
     posts = [script for script in plan.scripts if script.section == ScriptSection.POST]
     for number, script in enumerate(posts, 60):
@@ -97,6 +101,11 @@ def _settings(plan: ImagePlan) -> Iterator[str]:
 
 def _locale(locale: Locale) -> Iterator[str]:
     yield f"echo {shlex.quote(f'LANG={locale.lang}')} >/etc/locale.conf"
+    for name in (locale.lang, *locale.extra_langs):
+        # locale(1) complains where the C library cannot load it.
+        complains = f'[ -z "$(LC_ALL={shlex.quote(name)} locale 2>&1 >/dev/null)" ]'
+        said = shlex.quote(f"warning: lang {name}: the image has no such locale")
+        yield f"! command -v locale >/dev/null || {complains} || echo {said} >&2"
     yield f"echo {shlex.quote(f'KEYMAP={locale.keyboard.keymap}')} >/etc/vconsole.conf"
     yield f"ln -sfn {shlex.quote(f'../usr/share/zoneinfo/{locale.timezone.name}')} /etc/localtime"
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from builder.guest.outcome import not_applicable
@@ -30,6 +30,32 @@ def read_cloud_config(tree: ImageTree, only: Container[str] | None = None) -> di
         if isinstance(part, dict):
             _merge(merged, part)
     return merged
+
+
+def unknown_datasources(tree: ImageTree, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of datasource_list that the image's cloud-init has no module for.
+
+    Each is `DataSource` and its name, in whatever case (cloudinit/sources: find_source,
+    match_case_insensitive_module_name). None are returned where no modules are found, of a python that keeps
+    its packages elsewhere, or where the list is none; cloud-init ignores a module that is not there.
+    """
+    listed = config.get("datasource_list")
+    known = {name.removesuffix(".py").lower() for folder in _modules(tree) for name in tree.names(folder)}
+    if not known or not isinstance(listed, list):
+        return ()
+    names = [str(name) for name in listed]
+    return tuple(
+        name for name in names if f"datasource{name.lower().removeprefix('datasource')}" not in known
+    )
+
+
+def _modules(tree: ImageTree) -> Iterator[str]:
+    """Yield the folders with cloud-init's sources of metadata."""
+    for library in ("/usr/lib", "/usr/lib64"):
+        for python in tree.names(library):
+            for packages in ("site-packages", "dist-packages"):
+                if python.startswith("python"):
+                    yield f"{library}/{python}/{packages}/cloudinit/sources"
 
 
 def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:

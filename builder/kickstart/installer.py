@@ -7,6 +7,10 @@ may boot by both. Its add-on for kdump brings kdump's package (com_redhat_kdump,
 languages it installs langpacks (pyanaconda, payload/dnf/requirements.py: collect_language_requirements): with
 glibc-minimal-langpack alone a guest has no locale but C. For what else a kickstart asks for, it installs the
 tools: of the disk's file systems and volumes (storage), chrony (timezone), authselect (security).
+
+In a virtual machine it also installs the group `platform-` with that machine's name, where the repositories
+have it (payload/dnf/requirements.py: collect_platform_requirements). What is built here is for a cloud's
+guests, so it is KVM's, whatever machine the build runs on.
 """
 
 from __future__ import annotations
@@ -44,6 +48,9 @@ _LANGPACKS = {TargetFamily.EL: 8, TargetFamily.FEDORA: 24}
 _TERRITORIES = ("en_GB", "pt_BR", "zh_CN", "zh_HK", "zh_TW")
 # Where the tools of file systems and chrony are added without being asked for by a line of their own.
 _TOOLS = {TargetFamily.EL: 7, TargetFamily.FEDORA: 19}
+# Where a guest's own tools are a group, and which.
+_PLATFORMS = {TargetFamily.EL: 7, TargetFamily.FEDORA: 19}
+_PLATFORM = "platform-kvm"
 # Where kdump has a package of its own; before, it is in kexec-tools.
 _KDUMP_UTILS = {TargetFamily.EL: 10, TargetFamily.FEDORA: 41}
 
@@ -81,9 +88,12 @@ def add_packages(
     added = tuple(
         name for name in wanted if not any(fnmatchcase(name, pattern) for pattern in chosen.excluded)
     )
-    if added:
-        ks.findings.note(None, f"{ks.path}: {', '.join(added)}: added, as the installer does")
-    return dataclasses.replace(chosen, added=added)
+    named = (*chosen.groups, *chosen.optional_groups, *chosen.mandatory_groups, *chosen.excluded_groups)
+    has_platform = bool(firmware) and _is_since(target, _PLATFORMS) and _PLATFORM not in named
+    groups = (_PLATFORM,) if has_platform else ()
+    if said := ", ".join((*added, *(f"@{name}" for name in groups))):
+        ks.findings.note(None, f"{ks.path}: {said}: added, as the installer does")
+    return dataclasses.replace(chosen, added=added, added_groups=groups)
 
 
 def _is_since(target: Target, releases: Mapping[TargetFamily, int]) -> bool:

@@ -49,6 +49,7 @@ class Packages:
 
     names: tuple[str, ...] = ()
     added: tuple[str, ...] = ()  # by the installer's habit; one that no repository has is left out
+    added_groups: tuple[str, ...] = ()  # the same
     groups: tuple[str, ...] = ()
     optional_groups: tuple[str, ...] = ()  # @group --optional
     mandatory_groups: tuple[str, ...] = ()  # @group --nodefaults

@@ -101,8 +101,8 @@ def _packages(packages: Packages) -> list[tuple[str, str]]:
     rows = [("groups", " ".join(groups))] if groups else []
     if packages.names:
         rows.append(("packages", " ".join(packages.names)))
-    if packages.added:
-        rows.append(("added", f"{' '.join(packages.added)}, as the installer does"))
+    if added := [*packages.added, *(f"@{name}" for name in packages.added_groups)]:
+        rows.append(("added", f"{' '.join(added)}, as the installer does"))
     without = [f"@{name}" for name in packages.excluded_groups] + list(packages.excluded)
     if without:
         rows.append(("without", " ".join(without)))

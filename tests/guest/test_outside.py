@@ -18,6 +18,8 @@ from builder.guest.outcome import CheckResult, CheckState
 from builder.guest.rpmdatabase import FOLDERS, FORMATS
 from builder.guest.verify import OUTSIDE, VerifyOptions, verify
 from builder.manifest import find_manifest
+from builder.report import Report
+from builder.runner import Runner
 from builder.sizes import MIB
 from builder.targets import rpm_databases
 from tests.support import small_image
@@ -363,6 +365,44 @@ def test_a_kickstart_may_leave_room_after_the_root(good_image: SmallImage, tmp_p
     assert (found.state, found.reason) == (
         CheckState.PASS, "partition 3 is the last; 101 MiB are free after it, as planned",
     )  # fmt: skip
+
+
+SOURCES = "/usr/lib/python3.13/site-packages/cloudinit/sources"
+
+
+@pytest.mark.parametrize(
+    ("listed", "state", "warned"),
+    [
+        pytest.param("[OpenStack, None]", CheckState.PASS, [], id="all known"),
+        pytest.param("[openstack]", CheckState.PASS, [], id="in another case"),
+        pytest.param("[OpenStak, OpenStack]", CheckState.PASS, ["OpenStak"], id="one unknown"),
+        pytest.param("[OpenStak, None]", CheckState.FAIL, ["OpenStak"], id="no other"),
+        pytest.param("OpenStack", CheckState.PASS, [], id="no list"),
+    ],
+)
+def test_a_datasource_that_cloud_init_of_the_image_does_not_know_is_named(
+    good_image: SmallImage,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    listed: str,
+    state: CheckState,
+    warned: list[str],
+) -> None:
+    image = good_image.copy(tmp_path / "sources")
+    for name in ("OpenStack", "None"):
+        image.put(f"{SOURCES}/DataSource{name}.py", "")
+    image.put(MINE, f"datasource_list: {listed}\n")
+    image.manifest["settings"]["changed"] = [MINE]
+
+    disk = image.finish()
+    options = VerifyOptions(boot=False, checks=("cloud-init-enabled",))
+
+    (found,) = verify(Runner(Report()), disk, find_manifest(disk), options).results
+
+    assert found.state == state, found.reason
+    said = [line for line in capsys.readouterr().err.splitlines() if "datasource_list names" in line]
+    assert len(said) == len(warned)
+    assert all(f"names {name}, which the image's cloud-init does" in " ".join(said) for name in warned)
 
 
 def test_a_masked_service_is_not_enabled(good_image: SmallImage, tmp_path: Path) -> None:

@@ -313,6 +313,37 @@ def test_a_language_that_the_image_does_not_have_is_a_warning(bench: Bench) -> N
     assert "add glibc-langpack-en to %packages" in said[0]
 
 
+CONSOLE = """\
+mkdir -p etc/X11 usr/share/systemd usr/lib/kbd/consolefonts
+echo 'uk gb pc105 - -' >usr/share/systemd/kbd-model-map
+touch usr/lib/kbd/consolefonts/eurlatgr.psfu.gz
+"""
+
+
+@pytest.mark.parametrize(
+    ("keyboard", "made", "layout"),
+    [
+        pytest.param("uk", CONSOLE, '"gb"', id="of the keymap"),
+        pytest.param("--vckeymap=us --xlayouts=de,fr", "", '"de,fr"', id="asked for"),
+        pytest.param("uk", CONSOLE.replace("etc/X11", ""), None, id="no X"),
+    ],
+)
+def test_the_console_and_x_have_the_keyboard_that_the_installer_gives_them(
+    bench: Bench, keyboard: str, made: str, layout: str | None
+) -> None:
+    tail = f"%pre-install\nmkdir -p /mnt/sysimage; cd /mnt/sysimage\n{made}%end\n"
+
+    bench.build(kickstart(head=f"keyboard {keyboard}", tail=tail))
+
+    look, file = bench.look(), "/etc/X11/xorg.conf.d/00-keyboard.conf"
+    keymap = keyboard.split()[0].removeprefix("--vckeymap=")
+    font = "FONT=eurlatgr\n" if made else ""
+    assert look.text("/etc/vconsole.conf") == f"KEYMAP={keymap}\n{font}"
+    assert look.exists(file) == (layout is not None)
+    if layout is not None:
+        assert f'Option "XkbLayout" {layout}\n' in look.text(file)
+
+
 @pytest.mark.parametrize(
     ("more", "target"),
     [

@@ -73,6 +73,23 @@ def test_the_targets_own_rpm_installs_the_same_packages(bench: Bench) -> None:
     assert bench.leftovers() == []
 
 
+def test_a_release_before_systemd_gets_the_files_that_its_scripts_read(bench: Bench) -> None:
+    head = "lang de_DE.UTF-8\nkeyboard de\ntimezone Etc/UTC\nnetwork --hostname=vm.example\n"
+    tail = "%pre-install\nmkdir -p /mnt/sysimage/etc/sysconfig/network-scripts\n%end\n"
+
+    bench.build(
+        kickstart(head=head, packages=PACKAGES, tail=tail), "--target", "epel-6", "--ksversion", "F45"
+    )
+
+    look = bench.look()
+    assert look.text("/etc/sysconfig/i18n") == 'LANG="de_DE.UTF-8"\n'
+    assert look.text("/etc/sysconfig/clock") == 'ZONE="Etc/UTC"\n'
+    assert look.text("/etc/sysconfig/network") == "NETWORKING=yes\nHOSTNAME=vm.example\n"
+    assert look.text("/etc/sysconfig/keyboard").splitlines() == [
+        'KEYTABLE="de"', 'MODEL="pc105"', 'LAYOUT="de"', 'KEYBOARDTYPE="pc"',
+    ]  # fmt: skip
+
+
 def test_its_tree_is_made_once_and_the_same_inputs_give_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
     bench.build(TEXT, BOOTSTRAP)
     cold = Bench(tmp_path, bench.repository)

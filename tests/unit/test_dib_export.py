@@ -68,6 +68,18 @@ def test_the_image_is_defined_with_the_arguments_of_the_kickstart_and_no_more(tm
     assert image["environment"]["DIB_BOOTLOADER_USE_SERIAL_CONSOLE"] == "False"
 
 
+def test_languages_that_an_image_lacks_are_said_and_added_groups_may_be_missing(tmp_path: Path) -> None:
+    exported = export(tmp_path, HEAD.replace("lang de_DE.UTF-8", "lang C.UTF-8 --addsupport=zu_ZA.UTF-8"))
+    settings = text_of(exported, "-settings").splitlines()
+    lines = [line for line in settings if " locale " in line]
+
+    assert not [line for line in exported.losses if "lang" in line]
+    script = "set -euo pipefail\n" + "\n".join(lines)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "warning: lang zu_ZA.UTF-8: the image has no such locale\n"
+    assert "@platform-kvm || echo" in text_of(exported, "-added-groups")
+
+
 def test_packages_groups_and_removals_are_named(tmp_path: Path) -> None:
     exported = export(tmp_path, HEAD)
     packages = data_of(exported, "package-installs.yaml")

@@ -10,6 +10,7 @@ import pytest
 from builder.errors import InputError
 from builder.kickstart.choices import Choices, parse_repository, parse_size, parse_url
 from builder.kickstart.plan import Packages, Repository
+from builder.kickstart.show import describe
 from builder.targets import find_target
 from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
@@ -144,6 +145,32 @@ def test_tools_of_what_is_asked_for_are_added_as_the_installer_does(
     assert findings.errors == []
     assert [name for name in plan.packages.added if name in tools] == expected
     assert not {*named.packages.added, *left_out.packages.added} & set(tools)
+
+
+@pytest.mark.parametrize(
+    ("target", "lines", "expected"),
+    [
+        pytest.param("fedora-45", "", ("platform-kvm",), id="Fedora"),
+        pytest.param("epel-9", "", ("platform-kvm",), id="EL"),
+        pytest.param("epel-9", "@platform-kvm\n", (), id="asked for"),
+        pytest.param("epel-9", "-@platform-kvm\n", (), id="left out"),
+        pytest.param("epel-6", "", (), id="before there was one"),
+        pytest.param("fixture-12", "", (), id="a distribution without it"),
+    ],
+)
+def test_the_group_of_a_guests_tools_is_added_as_the_installer_does(
+    tmp_path: Path, target: str, lines: str, expected: tuple[str, ...]
+) -> None:
+    text = f"{DISK}rootpw --lock\nurl --url=https://m.example/\n"
+    plan, _ = plan_text(tmp_path, f"{text}%packages\nbash\n{lines}%end\n", target=target)
+    shown = [line for line in describe(plan) if line.split()[:1] == ["added"]]
+    nothing, _ = plan_text(
+        tmp_path, f"{text}bootloader --location=none\n%packages\nbash\n%end\n", target=target
+    )
+
+    assert plan.packages.added_groups == expected
+    assert ["@platform-kvm" in line for line in shown if "platform" in line] == [True] * len(expected)
+    assert nothing.packages.added_groups == ()
 
 
 FETCHES = {

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from builder.image.tree.files import open_tree
+from builder.image.tree.settings import keymaps
+from builder.image.tree.settings.keymaps import find_console_font, layouts_of
 from builder.image.tree.settings.locale import xorg_keyboard
 from builder.kickstart.plan import Password
 from builder.kickstart.settings.accounts import Accounts
@@ -132,7 +135,15 @@ KEYBOARDS = {
     "console only": ("keyboard --vckeymap=de-latin1", Keyboard(keymap="de-latin1")),
     "X only": (
         "keyboard --xlayouts='de (nodeadkeys)','us'",
-        Keyboard(keymap="de", layouts=("de (nodeadkeys)", "us")),
+        Keyboard(keymap="de-nodeadkeys", layouts=("de (nodeadkeys)", "us")),
+    ),
+    "X only, with a variant that no keymap has": (
+        "keyboard --xlayouts='de (newest)'",
+        Keyboard(keymap="de", layouts=("de (newest)",)),
+    ),
+    "X, and what Anaconda does not look at then": (
+        "keyboard --xlayouts=de us",
+        Keyboard(keymap="de", layouts=("de",)),
     ),
     "all": (
         "keyboard --vckeymap=us --xlayouts=us,cz --switch=grp:alt_shift_toggle",
@@ -152,17 +163,19 @@ def test_keyboard(tmp_path: Path, line: str, expected: Keyboard) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        pytest.param("--xlayouts=us", {"XkbLayout": "us"}, id="one"),
+        pytest.param("--xlayouts=us", {"XkbLayout": "us", "XkbModel": "pc105"}, id="one"),
         pytest.param(
             "--xlayouts='us','cz (qwerty)' --switch=grp:alt_shift_toggle",
-            {"XkbLayout": "us,cz", "XkbVariant": ",qwerty", "XkbOptions": "grp:alt_shift_toggle"},
+            {"XkbLayout": "us,cz", "XkbModel": "pc105", "XkbVariant": ",qwerty",
+             "XkbOptions": "grp:alt_shift_toggle"},
             id="variant",
         ),
         pytest.param(
-            "--xlayouts='de(nodeadkeys)'", {"XkbLayout": "de", "XkbVariant": "nodeadkeys"}, id="close"
+            "--xlayouts='de(nodeadkeys)'",
+            {"XkbLayout": "de", "XkbModel": "pc105", "XkbVariant": "nodeadkeys"}, id="close"
         ),
     ],
-)
+)  # fmt: skip
 def test_a_variant_of_a_layout_has_an_option_of_its_own(
     tmp_path: Path, options: str, expected: dict[str, str]
 ) -> None:
@@ -173,6 +186,63 @@ def test_a_variant_of_a_layout_has_an_option_of_its_own(
     assert dict(re.findall(r'Option "(\w+)" "(.*)"', text)) == expected
     assert text.startswith('Section "InputClass"\n')
     assert text.endswith("EndSection\n")
+
+
+# kbd-model-map of systemd 257, some of its lines.
+MODEL_MAP = """\
+# Originally generated from system-config-keyboard's model list.
+# consolelayout xlayout xmodel xvariant xoptions
+sg ch pc105 de_nodeadkeys terminate:ctrl_alt_bksp
+de-latin1 de pc105 - terminate:ctrl_alt_bksp
+ru us,ru pc105 - terminate:ctrl_alt_bksp,grp:shifts_toggle,grp_led:scroll
+il us,il pc105 ,phonetic -
+broken
+"""
+
+
+@pytest.mark.parametrize(
+    ("keymap", "layouts"),
+    [
+        pytest.param("de-latin1", ("de",), id="a layout"),
+        pytest.param("sg", ("ch (de_nodeadkeys)",), id="a variant"),
+        pytest.param("ru", ("us", "ru"), id="two"),
+        pytest.param("il", ("us", "il (phonetic)"), id="a variant of the second"),
+        pytest.param("cz-qwerty", ("cz (qwerty)",), id="a keymap of X"),
+        pytest.param("broken", (), id="a line that is cut off"),
+        pytest.param("dvorak", (), id="unknown"),
+    ],
+)
+def test_a_keymap_has_the_layouts_that_the_images_localed_finds(
+    tmp_path: Path, keymap: str, layouts: tuple[str, ...]
+) -> None:
+    bare = layouts_of(open_tree(tmp_path), keymap)
+    for path, text in ((keymaps.MODEL_MAP, MODEL_MAP), ("usr/lib/kbd/keymaps/xkb/cz-qwerty.map.gz", "")):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
+
+    assert bare == ()
+    assert layouts_of(open_tree(tmp_path), keymap) == layouts
+
+
+@pytest.mark.parametrize(
+    ("lang", "fonts", "expected"),
+    [
+        pytest.param("de_DE.UTF-8", ("eurlatgr", "latarcyrheb-sun16"), "eurlatgr", id="Latin"),
+        pytest.param("uk_UA.UTF-8", ("eurlatgr", "latarcyrheb-sun16"), "latarcyrheb-sun16", id="Cyrillic"),
+        pytest.param("C.UTF-8", ("latarcyrheb-sun16",), "latarcyrheb-sun16", id="EL 7"),
+        pytest.param("sr", ("eurlatgr",), "eurlatgr", id="only one"),
+        pytest.param("de_DE.UTF-8", ("Lat15-VGA16",), None, id="none of both"),
+    ],
+)
+def test_the_console_has_a_font_of_its_language_where_the_image_has_one(
+    tmp_path: Path, lang: str, fonts: tuple[str, ...], expected: str | None
+) -> None:
+    folder = tmp_path / "usr/lib/kbd/consolefonts"
+    folder.mkdir(parents=True)
+    for name in fonts:
+        (folder / f"{name}.psfu.gz").touch()
+
+    assert find_console_font(open_tree(tmp_path), lang) == expected
 
 
 AUTH = {

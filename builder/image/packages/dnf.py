@@ -126,6 +126,7 @@ def make_request(plan: ImagePlan, target: Target) -> dict[str, Any]:
         "core": packages.core,
         "names": list(packages.names),
         "added": list(packages.added),
+        "added_groups": list(packages.added_groups),
         "groups": list(packages.groups),
         "optional_groups": list(packages.optional_groups),
         "mandatory_groups": list(packages.mandatory_groups),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -102,16 +101,16 @@ def _judge_locale(ks: Kickstart, line: ParsedCommand, name: str) -> None:
 def _read_keyboard(ks: Kickstart) -> Keyboard:
     """Return the console keymap and the X layouts.
 
-    As Anaconda does, the argument stands for whichever of --vckeymap and --xlayouts is not given.
+    As in Anaconda, the argument counts only without --vckeymap and --xlayouts, and of these two the one that
+    is missing comes from the other (pyanaconda, modules/localization: set_from_generic_keyboard_setting,
+    utils). What layouts a keymap has is known in the image.
     """
     line = ks.last("keyboard")
     if line is None:
         return Keyboard()
     plain = str(line.get("_keyboard", line.get("keyboard", "")))
-    keymap = str(line.get("vc_keymap", "")) or plain
     layouts = tuple(str(layout) for layout in line.get("x_layouts", ()))
-    if not keymap and layouts:
-        keymap = re.split(r"[ (]", layouts[0])[0]
+    keymap = str(line.get("vc_keymap", "")) or (_keymap_of(layouts[0]) if layouts else plain)
     if fits(ks, line, KEYMAP, keymap, "a keymap such as us") and not names.is_keymap(keymap):
         # A warning: Fedora's own kickstarts have had such names, and the console falls back to us.
         ks.findings.warn(
@@ -124,6 +123,13 @@ def _read_keyboard(ks: Kickstart) -> Keyboard:
             _judge_layout(ks, line, layout)
     switch = tuple(str(option) for option in line.get("switch_options", ()))
     return Keyboard(keymap=keymap, layouts=layouts, switch=switch)
+
+
+def _keymap_of(layout: str) -> str:
+    """Return the keymap that kbd makes of an X layout, as systemd-localed does (find_converted_keymap)."""
+    name, _, variant = layout.replace(" ", "").rstrip(")").partition("(")
+    keymap = f"{name}-{variant}"
+    return keymap if variant and names.is_keymap(keymap) else name
 
 
 def _judge_layout(ks: Kickstart, line: ParsedCommand, layout: str) -> None:

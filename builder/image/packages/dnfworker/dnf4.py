@@ -144,6 +144,8 @@ def mark(base, request):
     wanted += [(name, ("mandatory",)) for name in request["mandatory_groups"]]
     if request["core"] and base.comps.group_by_pattern("core"):
         wanted.insert(0, ("core", types))
+    # Few repositories have such a group, and a kickstart did not ask for it: nothing to warn of.
+    wanted += [(name, types) for name in request["added_groups"] if find_groups(base, name)]
     for name, kinds in wanted:
         groups = find_groups(base, name)
         if not groups:

@@ -138,6 +138,8 @@ def mark(base, request):
     wanted += [(name, libdnf5.comps.PackageType_MANDATORY) for name in request["mandatory_groups"]]
     if request["core"] and find_groups(base, "core"):
         wanted.insert(0, ("core", TYPES))
+    # Few repositories have such a group, and a kickstart did not ask for it: nothing to warn of.
+    wanted += [(name, TYPES) for name in request["added_groups"] if find_groups(base, name)]
     for name, kinds in wanted:
         groups = find_groups(base, name)
         if not groups:

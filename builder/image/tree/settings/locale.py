@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""lang, keyboard, timezone, timesource: locale.conf(5), vconsole.conf(5), localtime(5), chrony.conf(5)."""
+"""lang, keyboard, timezone, timesource: locale.conf(5), vconsole.conf(5), localtime(5), chrony.conf(5).
+
+Releases before these files were read have theirs in /etc/sysconfig (sysconfig.txt of initscripts), too.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.isolation.sandbox import run_in_image
 from builder.image.tree import tree
+from builder.image.tree.settings.keymaps import find_console_font, layouts_of
 from builder.image.tree.settings.programs import has_program, message_at
 from builder.kickstart.settings.locale import Keyboard, Locale, Timezone
+from builder.targets import TargetFamily
 
 UTC = ("UTC", "Etc/UTC", "Etc/Universal", "Universal")
+# The last releases whose scripts read /etc/sysconfig/i18n, keyboard and clock.
+LAST_WITH_SYSCONFIG = {TargetFamily.EL: 6, TargetFamily.FEDORA: 17}
+KEYBOARD_MODEL = "pc105"  # Anaconda's for every keyboard
 # As systemd-localed writes it (src/locale/localed-util.c, x11_write_data), which Anaconda asks for it.
 XORG_KEYBOARD = """\
 Section "InputClass"
@@ -25,12 +34,37 @@ Section "InputClass"
 def apply(build: Build, locale: Locale) -> None:
     """Write language, keyboard and time."""
     _look_for_locales(build, locale)
+    keyboard = locale.keyboard
+    if not keyboard.layouts and tree.path("/etc/X11").is_dir():
+        keyboard = dataclasses.replace(keyboard, layouts=layouts_of(tree.path("/"), keyboard.keymap))
+    font = find_console_font(tree.path("/"), locale.lang)
     tree.write("/etc/locale.conf", f"LANG={locale.lang}\n")
-    tree.write("/etc/vconsole.conf", f"KEYMAP={locale.keyboard.keymap}\n")
-    if locale.keyboard.layouts and tree.path("/etc/X11").is_dir():
-        tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", xorg_keyboard(locale.keyboard))
+    tree.write("/etc/vconsole.conf", f"KEYMAP={keyboard.keymap}\n" + (f"FONT={font}\n" if font else ""))
+    if keyboard.layouts:
+        tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", xorg_keyboard(keyboard))
     _timezone(locale.timezone)
     _time_sources(locale.timezone)
+    if int(build.target.releasever) <= LAST_WITH_SYSCONFIG.get(build.target.family, -1):
+        for path, text in sysconfig(dataclasses.replace(locale, keyboard=keyboard), font).items():
+            tree.write(path, text)
+
+
+def sysconfig(locale: Locale, font: str | None) -> dict[str, str]:
+    """Return path -> text of what the scripts of old releases read, as their Anaconda wrote it."""
+    layouts, variants = _x_names(locale.keyboard)
+    keyboard = {
+        "KEYTABLE": locale.keyboard.keymap,
+        "MODEL": KEYBOARD_MODEL,
+        "LAYOUT": layouts or locale.keyboard.keymap.partition("-")[0],
+        "KEYBOARDTYPE": "pc",
+        "VARIANT": variants,
+        "OPTIONS": ",".join(locale.keyboard.switch),
+    }
+    return {
+        "/etc/sysconfig/i18n": f'LANG="{locale.lang}"\n' + (f'SYSFONT="{font}"\n' if font else ""),
+        "/etc/sysconfig/keyboard": "".join(f'{key}="{text}"\n' for key, text in keyboard.items() if text),
+        "/etc/sysconfig/clock": f'ZONE="{locale.timezone.name}"\n',
+    }
 
 
 def _look_for_locales(build: Build, locale: Locale) -> None:
@@ -56,19 +90,23 @@ def _normal(name: str) -> str:
 
 def xorg_keyboard(keyboard: Keyboard) -> str:
     """Return xorg.conf(5)'s section for the layouts; a variant, as in `cz (qwerty)`, has its own option."""
-    layouts, variants = [], []
-    for layout in keyboard.layouts:
-        name, _, variant = layout.partition("(")
-        layouts.append(name.strip())
-        variants.append(variant.rstrip().removesuffix(")").strip())
+    layouts, variants = _x_names(keyboard)
     options = {
-        "XkbLayout": ",".join(layouts),
-        "XkbVariant": ",".join(variants) if any(variants) else "",
+        "XkbLayout": layouts,
+        "XkbModel": KEYBOARD_MODEL,
+        "XkbVariant": variants,
         "XkbOptions": ",".join(keyboard.switch),
     }
     return XORG_KEYBOARD.format(
         options="".join(f'        Option "{name}" "{value}"\n' for name, value in options.items() if value)
     )
+
+
+def _x_names(keyboard: Keyboard) -> tuple[str, str]:
+    """Return layouts and variants as X wants them: each with commas between; no variants at all are none."""
+    pairs = [layout.partition("(") for layout in keyboard.layouts]
+    variants = [variant.rstrip().removesuffix(")").strip() for _, _, variant in pairs]
+    return ",".join(name.strip() for name, _, _ in pairs), ",".join(variants) if any(variants) else ""
 
 
 def _timezone(zone: Timezone) -> None:

@@ -12,25 +12,42 @@ from builder.image.build import Build
 from builder.image.tree import tree
 from builder.image.tree.settings import profiles
 from builder.kickstart.settings.network import Network, NetworkInterface
-from builder.targets import TargetFamily
+from builder.targets import Target, TargetFamily
 
 SCRIPTS = "/etc/sysconfig/network-scripts"
 LAST_WITH_SCRIPTS = 8
+# Their `network` service does nothing without this file (sysconfig.txt of initscripts), which up to these
+# releases also holds the host name.
+SYSCONFIG = "/etc/sysconfig/network"
+LAST_WITH_HOSTNAME = {TargetFamily.EL: 6, TargetFamily.FEDORA: 17}
 
 
 def apply(build: Build, network: Network) -> None:
     """Write host name and connections."""
     if network.hostname:
         tree.write("/etc/hostname", network.hostname + "\n")
+    text = sysconfig(build.target, network.hostname)
+    if text and tree.path(SCRIPTS).is_dir() and not tree.path(SYSCONFIG).exists():
+        tree.write(SYSCONFIG, text)
     for interface in network.interfaces:
         _write_interface(build, interface)
+
+
+def sysconfig(target: Target, hostname: str | None) -> str:
+    """Return the text of /etc/sysconfig/network; none where no release of the family has network scripts."""
+    if int(target.releasever) <= LAST_WITH_HOSTNAME.get(target.family, -1):
+        return f"NETWORKING=yes\nHOSTNAME={hostname or 'localhost.localdomain'}\n"
+    return "NETWORKING=yes\n" if _has_scripts(target) else ""
+
+
+def _has_scripts(target: Target) -> bool:
+    return target.family is TargetFamily.EL and int(target.releasever) <= LAST_WITH_SCRIPTS
 
 
 def _write_interface(build: Build, interface: NetworkInterface) -> None:
     manager = tree.path("/usr/sbin/NetworkManager").exists()
     scripts = tree.path(SCRIPTS).is_dir()
-    target = build.target
-    old = target.family is TargetFamily.EL and int(target.releasever) <= LAST_WITH_SCRIPTS
+    old = _has_scripts(build.target)
     if (interface.device or interface.mac) and scripts and (old or (not manager and not _has_networkd())):
         tree.write(f"{SCRIPTS}/ifcfg-{interface.device or interface.name}", profiles.ifcfg(interface))
     elif manager:
