@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The same black-box calls under every Python from 3.6 to 3.13 that this machine has."""
+"""The same black-box calls under every Python from 3.6 to 3.15 that this machine has."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.config_tool import UTILS, config, process
 
-VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
+VERSIONS = [f"3.{minor}" for minor in range(6, 16)]
 
 
 def candidates() -> list[str]:
