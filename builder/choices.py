@@ -17,8 +17,13 @@ class RefusedChoice(NamedTuple):
 
 
 def read_refused_choice(text: str) -> RefusedChoice | None:
-    """Return what `invalid choice: …` says; None for another text. Before Python 3.12 choices are quoted."""
-    found = re.fullmatch(r"invalid choice: '(.*)' \(choose from (.*)\)", text)
+    """Return what `invalid choice: …` says; None for another text.
+
+    Before Python 3.12 the choices are quoted; from 3.15 on argparse names the nearest of them too.
+    """
+    found = re.fullmatch(
+        r"invalid choice: '(.*?)'(?:, maybe you meant '[^']*'\?)? \(choose from (.*)\)", text
+    )
     if found is None:
         return None
     choices = tuple(choice.strip("' ") for choice in found[2].split(","))

@@ -32,7 +32,8 @@ else:
 
     def compress(data: bytes, level: int) -> bytes:
         """Return one frame that holds `data`."""
-        return zstandard.ZstdCompressor(level=level).compress(data)
+        frame: bytes = zstandard.ZstdCompressor(level=level).compress(data)
+        return frame
 
     def decompress(data: bytes) -> bytes:
         """Return what the frames hold.
@@ -41,4 +42,5 @@ else:
             ZstdError: they are damaged.
         """
         # A frame need not say how long its content is, as one call of ZstdDecompressor.decompress wants it.
-        return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(data)
+        held: bytes = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(data)
+        return held
