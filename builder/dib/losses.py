@@ -35,7 +35,6 @@ WORDS: dict[tuple[type, str], str] = {
     (Accounts, "root_ssh_password"): "rootpw --allow-ssh",
     (Firewall, "removed_services"): "firewall --remove-service",
     (Security, "certificates"): "%certificate",
-    (Services, "set_up_again"): "firstboot --reconfig",
     (Services, "default_desktop"): "xconfig --defaultdesktop",
     (Repository, "install"): "repo --install",
     (Repository, "groups"): "repo --ignoregroups",

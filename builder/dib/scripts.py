@@ -16,7 +16,7 @@ from builder.kickstart.settings.accounts import Accounts, User
 from builder.kickstart.settings.locale import Locale
 from builder.kickstart.settings.network import Network
 from builder.kickstart.settings.security import Firewall, Security
-from builder.kickstart.settings.services import Services
+from builder.kickstart.settings.services import Services, SetUp
 
 HEAD = "#!/bin/bash\nset -euo pipefail\n"
 # Ends the body of a script in a here-document; nobody's script has this line.
@@ -137,8 +137,19 @@ def _services(services: Services) -> Iterator[str]:
         yield f"systemctl enable {shlex.quote(name)}"
     for name in services.services_disabled:
         yield f"systemctl disable {shlex.quote(name)} || :"
+    yield from _set_up(services.set_up)
     if services.default_target:
         yield f"systemctl set-default {shlex.quote(services.default_target)}"
+
+
+def _set_up(wanted: SetUp) -> Iterator[str]:
+    """Have a set-up program run at the first boot or not, where the image has one."""
+    action = "enable" if wanted in (SetUp.WANTED, SetUp.AGAIN) else "disable"
+    yield f"systemctl {action} initial-setup.service 2>/dev/null || :"
+    if wanted is SetUp.AGAIN:
+        yield "touch /etc/reconfigSys"
+    if wanted is SetUp.FORBIDDEN:
+        yield "printf '[General]\\npost_install_tools_disabled=1\\n' >/etc/sysconfig/anaconda"
 
 
 def _add_user(user: User) -> str:

@@ -6,7 +6,8 @@ the boot loader that the machine boots by (pyanaconda, bootloader: GRUB2.package
 may boot by both. Its add-on for kdump brings kdump's package (com_redhat_kdump, service/kdump.py). For the
 languages it installs langpacks (pyanaconda, payload/dnf/requirements.py: collect_language_requirements): with
 glibc-minimal-langpack alone a guest has no locale but C. For what else a kickstart asks for, it installs the
-tools: of the disk's file systems and volumes (storage), chrony (timezone), authselect (security).
+tools: of the disk's file systems and volumes (storage), chrony (timezone), authselect (security), firewalld
+(network/firewall: for any firewall line) and teamd (network).
 
 In a virtual machine it also installs the group `platform-` with that machine's name, where the repositories
 have it (payload/dnf/requirements.py: collect_platform_requirements). What is built here is for a cloud's
@@ -24,6 +25,7 @@ from builder.kickstart.disk.filesystems import KINDS
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.plan import Disk, Packages
 from builder.kickstart.settings.locale import Locale, Timezone
+from builder.kickstart.settings.network import Network
 from builder.kickstart.settings.security import Security
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 
@@ -36,6 +38,11 @@ _LOADERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "grub2-efi-x64": ("grub2-efi", "grub2-efi-x64-cdboot", *_EFI_OTHERS),
         "shim-x64": ("shim", *_EFI_OTHERS),
     },
+}
+# What it installs with these, so that scripts find it (EFIGRUB, GRUB2: packages).
+_LOADER_TOOLS: Mapping[str, tuple[str, ...]] = {
+    "bios": ("grub2-tools",),
+    "uefi": ("efibootmgr", "grub2-tools", "grub2-tools-extra", "grubby"),
 }
 # Of the packages with a kernel's name these hold none: kernel-devel, kernel-headers, kernel-tools-libs …
 _NO_KERNEL = re.compile(
@@ -64,6 +71,7 @@ def add_packages(
     kdump: bool,
     disk: Disk,
     locale: Locale,
+    network: Network,
     security: Security,
 ) -> Packages:
     """Return what is chosen, with what the installer adds.
@@ -71,7 +79,7 @@ def add_packages(
     Args:
         firmware: by which the disk boots: bios, uefi.
         kdump: the add-on for kdump is there, and enabled.
-        disk, locale, security: what the kickstart asks for.
+        disk, locale, network, security: what the kickstart asks for.
     """
     wanted = [] if not firmware or _has_kernel(chosen.names) else ["kernel"]
     if int(target.releasever) >= _SINCE.get(target.family, 0):
@@ -83,8 +91,10 @@ def add_packages(
         apart = int(target.releasever) >= _KDUMP_UTILS.get(target.family, 0)
         wanted += {"kdump-utils" if apart else "kexec-tools"} - set(chosen.names)
     packs = _langpacks((locale.lang, *locale.extra_langs)) if _is_since(target, _LANGPACKS) else []
-    tools = _tools(disk, locale.timezone, security, habitual=_is_since(target, _TOOLS))
-    wanted += [name for name in (*packs, *tools) if not _has(chosen.names, (name,))]
+    tools = _tools(disk, locale.timezone, network, security, habitual=_is_since(target, _TOOLS))
+    if _is_since(target, _SINCE) and not _has(chosen.names, ("systemd-boot", "systemd-boot-unsigned")):
+        tools += [name for kind in firmware for name in _LOADER_TOOLS[kind]]
+    wanted += [name for name in dict.fromkeys((*packs, *tools)) if not _has(chosen.names, (name,))]
     added = tuple(
         name for name in wanted if not any(fnmatchcase(name, pattern) for pattern in chosen.excluded)
     )
@@ -101,7 +111,7 @@ def _is_since(target: Target, releases: Mapping[TargetFamily, int]) -> bool:
     return target.family in releases and int(target.releasever) >= releases[target.family]
 
 
-def _tools(disk: Disk, zone: Timezone, security: Security, *, habitual: bool) -> list[str]:
+def _tools(disk: Disk, zone: Timezone, network: Network, security: Security, *, habitual: bool) -> list[str]:
     """Return what brings what the kickstart asks for.
 
     Args:
@@ -114,6 +124,10 @@ def _tools(disk: Disk, zone: Timezone, security: Security, *, habitual: bool) ->
         found.append("chrony")
     if security.authselect is not None:
         found.append("authselect")
+    if habitual and security.firewall is not None:
+        found.append("firewalld")
+    if any(device.kind == "team" for device in network.interfaces):
+        found.append("teamd")
     return list(dict.fromkeys(found))
 
 

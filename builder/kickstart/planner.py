@@ -110,6 +110,7 @@ def plan_kickstart(
         kdump=bool(kdump and kdump.enabled),
         disk=disk,
         locale=next(one for one in settings if isinstance(one, Locale)),
+        network=next(one for one in settings if isinstance(one, Network)),
         security=next(one for one in settings if isinstance(one, Security)),
     )
     _say_unresolved(ks)

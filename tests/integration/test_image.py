@@ -362,6 +362,63 @@ def test_the_guest_starts_what_it_has(bench: Bench, more: str, target: str) -> N
     assert f"/usr/lib/systemd/system/{target}.target" in said
 
 
+# systemctl(1) writes down how it was called.
+UNITS = """\
+%pre-install
+cd /mnt/sysimage; mkdir -p usr/lib/systemd/system usr/bin etc/sysconfig
+touch usr/lib/systemd/system/{unit}.service
+printf '#!/bin/sh\\necho "$@" >>/etc/called\\n' >usr/bin/systemctl; chmod 755 usr/bin/systemctl
+%end
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "units", "called"),
+    [
+        pytest.param("", "initial-setup.service", "disable initial-setup.service", id="no line"),
+        pytest.param(
+            "firstboot --disable", "initial-setup.service", "disable initial-setup.service", id="off"
+        ),
+        pytest.param("firstboot --enable", "initial-setup.service", "enable initial-setup.service", id="on"),
+        pytest.param(
+            "firstboot --reconfig", "initial-setup.service", "enable initial-setup.service", id="again"
+        ),
+        pytest.param("firstboot --disable", "other.service", None, id="no program"),
+    ],
+)
+def test_a_set_up_program_runs_at_the_first_boot_only_where_a_line_asks_for_it(
+    bench: Bench, line: str, unit: str, called: str | None
+) -> None:
+    done = bench.build(kickstart(head=line, tail=UNITS.format(unit=unit)))
+
+    look = bench.look()
+    assert look.exists("/etc/called") == (called is not None)
+    if called is not None:
+        assert look.text("/etc/called") == f"{called} {unit}.service\n"
+    assert ("asks on the console" in done.stderr) == (line in ("firstboot --enable", "firstboot --reconfig"))
+    assert look.exists("/etc/reconfigSys") == (line == "firstboot --reconfig")
+    assert look.exists("/etc/sysconfig/anaconda") == (line == "firstboot --disable")
+
+
+@pytest.mark.parametrize("option", ["-U", "-m"])
+def test_a_file_system_has_the_uuid_that_its_line_gives_it(bench: Bench, option: str) -> None:
+    uuid = "5B6621D0-15ae-4c93-b9d6-f2a197a9ef06"
+    part, filesystem = f'part / --fstype=ext4 --size=96 --mkfsoptions="-U {uuid}"', "ext4"
+    if option == "-m":
+        part, filesystem = f'part / --fstype=xfs --size=300 --mkfsoptions="-m uuid={uuid}"', "xfs"
+
+    bench.build(kickstart(base=HEAD.replace("part / --fstype=ext4 --size=96", part)))
+
+    root = next(one for one in bench.manifest()["partitions"] if one["mountpoint"] == "/")
+    raw = bench.folder / "uuid.raw"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", bench.image, raw], check=True)
+    probe = ["blkid", "-p", "-O", str(root["start"]), "-s", "UUID", "-s", "TYPE", "-o", "export", raw]
+    said = subprocess.run(probe, capture_output=True, text=True, check=True).stdout
+    assert f"UUID={uuid.lower()}\n" in said
+    assert f"TYPE={filesystem}\n" in said
+    assert root["uuid"] == uuid.lower()
+
+
 def test_scripts_outside_find_the_image_where_the_installer_says(bench: Bench) -> None:
     where = 'echo "$ANA_INSTALL_PATH" >"$ANA_INSTALL_PATH/etc/{name}"\n%end\n'
     early = "%pre-install --erroronfail\nmkdir -p $ANA_INSTALL_PATH/etc\n" + where.format(name="early")

@@ -74,12 +74,16 @@ def test_the_targets_own_rpm_installs_the_same_packages(bench: Bench) -> None:
 
 
 def test_a_release_before_systemd_gets_the_files_that_its_scripts_read(bench: Bench) -> None:
-    head = "lang de_DE.UTF-8\nkeyboard de\ntimezone Etc/UTC\nnetwork --hostname=vm.example\n"
-    tail = "%pre-install\nmkdir -p /mnt/sysimage/etc/sysconfig/network-scripts\n%end\n"
+    head = "lang de_DE.UTF-8\nkeyboard de\ntimezone Etc/UTC\nnetwork --hostname=vm.example\nskipx\n"
+    head += "services --disabled=cups --enabled=sshd,cloud-init\nfirewall --enabled --port=80:tcp\n"
+    tail = "%pre-install\ncd /mnt/sysimage; mkdir -p etc/sysconfig/network-scripts etc/init.d usr/sbin\n"
+    tail += "touch etc/init.d/cups etc/init.d/sshd etc/init.d/cloud-init etc/init.d/firstboot\n"
+    tail += "echo id:5:initdefault: >etc/inittab\n"
+    for program in ("chkconfig", "lokkit"):
+        tail += f"printf '#!/bin/sh\\necho {program} \"$@\" >>/etc/called\\n' >usr/sbin/{program}\n"
+    text = kickstart(head=head, packages=PACKAGES, tail=f"{tail}chmod 755 usr/sbin/*\n%end\n")
 
-    bench.build(
-        kickstart(head=head, packages=PACKAGES, tail=tail), "--target", "epel-6", "--ksversion", "F45"
-    )
+    bench.build(text, "--target", "epel-6", "--ksversion", "F45")
 
     look = bench.look()
     assert look.text("/etc/sysconfig/i18n") == 'LANG="de_DE.UTF-8"\n'
@@ -87,6 +91,11 @@ def test_a_release_before_systemd_gets_the_files_that_its_scripts_read(bench: Be
     assert look.text("/etc/sysconfig/network") == "NETWORKING=yes\nHOSTNAME=vm.example\n"
     assert look.text("/etc/sysconfig/keyboard").splitlines() == [
         'KEYTABLE="de"', 'MODEL="pc105"', 'LAYOUT="de"', 'KEYBOARDTYPE="pc"',
+    ]  # fmt: skip
+    assert look.text("/etc/inittab") == "id:3:initdefault:\n"
+    assert sorted(look.text("/etc/called").splitlines()) == [
+        "chkconfig cloud-init on", "chkconfig cups off", "chkconfig firstboot off", "chkconfig sshd on",
+        "lokkit --quiet --nostart --enabled --service=ssh --port=80:tcp",
     ]  # fmt: skip
 
 

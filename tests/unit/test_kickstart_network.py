@@ -150,6 +150,48 @@ def test_a_second_line_for_a_device_that_says_otherwise_is_a_warning(
     assert said == expected
 
 
+FIXED = "network --bootproto=static --ip=192.0.2.2 --netmask=255.255.255.0"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected", "warned"),
+    [
+        pytest.param(
+            f"network --device=eth0 --onboot=on\n{FIXED}", {"eth0": "192.0.2.2"},
+            ["no --device; the address is taken for eth0's", "a second line for eth0"], id="one card",
+        ),
+        pytest.param(
+            f"network --device=eth0\nnetwork --device=eth1\n{FIXED}",
+            {"eth0": None, "eth1": None, "any": "192.0.2.2"},
+            ["for any device but eth0, eth1"], id="two cards",
+        ),
+        pytest.param(
+            f"{FIXED} --device=eth0\nnetwork --bootproto=dhcp", {"eth0": "192.0.2.2", "any": None},
+            ["for any device but eth0"], id="no address",
+        ),
+        pytest.param(
+            f"{FIXED} --device=eth0\nnetwork --bootproto=dhcp --device=link",
+            {"eth0": "192.0.2.2", "any": None}, [], id="said so",
+        ),
+        pytest.param(f"{FIXED}\nnetwork --hostname=a", {"any": "192.0.2.2"}, [], id="alone"),
+    ],
+)  # fmt: skip
+def test_a_line_without_a_device_is_for_the_card_that_the_installer_takes(
+    tmp_path: Path, lines: str, expected: dict[str, str | None], warned: list[str]
+) -> None:
+    plan, findings = plan_text(tmp_path, f"{DISK}{lines}\n{END}")
+
+    assert {one.name: one.ip for one in plan.of(Network).interfaces} == expected
+    assert [words in said for words, said in zip(warned, reported(findings, tmp_path), strict=True)] == [
+        True
+    ] * len(warned)
+
+
+def test_a_profile_for_any_device_does_not_win_over_one_for_this_device() -> None:
+    assert "autoconnect-priority=-1\n" in keyfile(NetworkInterface(), seed="s")
+    assert "priority" not in keyfile(ETH0, seed="s")
+
+
 @pytest.mark.parametrize(("options", "expected"), INTERFACES.values(), ids=INTERFACES)
 def test_connections_of_a_line(tmp_path: Path, options: str, expected: list[NetworkInterface]) -> None:
     plan, findings = plan_text(tmp_path, f"{DISK}network {options}\n{END}")

@@ -73,13 +73,35 @@ ADDED = {
 }
 
 
+LOADER_TOOLS = ("grub2-tools", "efibootmgr", "grub2-tools-extra", "grubby")
+
+
+@pytest.mark.parametrize(
+    ("target", "lines", "expected"),
+    [
+        pytest.param("fedora-45", "", LOADER_TOOLS, id="both firmwares"),
+        pytest.param("epel-9", "-grub*\n", ("efibootmgr",), id="left out"),
+        pytest.param("epel-9", "systemd-boot\n", (), id="another loader"),
+        pytest.param("fixture-12", "", (), id="a distribution of its own"),
+    ],
+)
+def test_the_tools_of_the_boot_loader_are_added_as_the_installer_does(
+    tmp_path: Path, target: str, lines: str, expected: tuple[str, ...]
+) -> None:
+    text = f"{DISK}rootpw --lock\nurl --url=https://m.example/\n%packages\n{lines}%end\n"
+    plan, _ = plan_text(tmp_path, text, target=target)
+
+    assert tuple(name for name in plan.packages.added if name in LOADER_TOOLS) == expected
+
+
 @pytest.mark.parametrize(("lines", "expected"), ADDED.values(), ids=ADDED)
 def test_kernel_and_boot_loader_are_added_as_the_installer_does(
     tmp_path: Path, lines: str, expected: tuple[str, ...]
 ) -> None:
     added = packages_of(tmp_path, lines).added
 
-    assert tuple(name for name in added if name not in ("e2fsprogs", "chrony")) == expected
+    others = ("e2fsprogs", "dosfstools", "chrony", *LOADER_TOOLS)
+    assert tuple(name for name in added if name not in others) == expected
 
 
 @pytest.mark.parametrize(
@@ -110,7 +132,7 @@ def test_nothing_is_added_where_nothing_boots(tmp_path: Path) -> None:
 
     plan, _ = plan_text(tmp_path, f"{DISK}rootpw x\n{lines}")
 
-    assert plan.packages.added == ("e2fsprogs", "chrony")
+    assert plan.packages.added == ("dosfstools", "e2fsprogs", "chrony")
 
 
 LVM = "reqpart\npart /boot --fstype=xfs --size=500\npart pv.1 --size=2000\nvolgroup g pv.1\n"
@@ -122,12 +144,18 @@ BTRFS += "btrfs / --subvol --name=root b\n"
 @pytest.mark.parametrize(
     ("target", "lines", "expected"),
     [
-        pytest.param("fedora-45", DISK, ["e2fsprogs", "chrony"], id="ext4"),
-        pytest.param("epel-9", LVM, ["lvm2", "xfsprogs", "chrony"], id="LVM and xfs"),
-        pytest.param("fedora-45", BTRFS, ["btrfs-progs", "chrony"], id="btrfs"),
-        pytest.param("epel-10", f"{DISK}timesource --ntp-disable\n", ["e2fsprogs"], id="no time service"),
-        pytest.param("epel-10", f"{DISK}authselect select sssd\n", ["e2fsprogs", "chrony", "authselect"],
-                     id="authselect"),
+        pytest.param("fedora-45", DISK, ["dosfstools", "e2fsprogs", "chrony"], id="ext4"),
+        pytest.param("epel-9", LVM, ["lvm2", "dosfstools", "xfsprogs", "chrony"], id="LVM and xfs"),
+        pytest.param("fedora-45", BTRFS, ["dosfstools", "btrfs-progs", "chrony"], id="btrfs"),
+        pytest.param("epel-10", f"{DISK}timesource --ntp-disable\n", ["dosfstools", "e2fsprogs"],
+                     id="no time service"),
+        pytest.param("epel-10", f"{DISK}authselect select sssd\n",
+                     ["dosfstools", "e2fsprogs", "chrony", "authselect"], id="authselect"),
+        pytest.param("epel-9", f"{DISK}firewall --disabled\n",
+                     ["dosfstools", "e2fsprogs", "chrony", "firewalld"], id="a firewall line"),
+        pytest.param("epel-9", f"{DISK}network --device=team0 --teamslaves=eth0\n",
+                     ["dosfstools", "e2fsprogs", "chrony", "teamd"], id="a team"),
+        pytest.param("epel-6", f"{DISK}firewall --enabled\n", [], id="before firewalld"),
         pytest.param("fixture-12", DISK, [], id="nothing asked for"),
         pytest.param("fixture-12", f"{LVM}timesource --ntp-server=a.example\n", ["lvm2", "chrony"],
                      id="what lines ask for, everywhere"),
@@ -137,10 +165,12 @@ def test_tools_of_what_is_asked_for_are_added_as_the_installer_does(
     tmp_path: Path, target: str, lines: str, expected: list[str]
 ) -> None:
     text = f"{lines}rootpw --lock\nurl --url=https://m.example/\n%packages\nbash\n"
-    tools = ("lvm2", "e2fsprogs", "xfsprogs", "btrfs-progs", "chrony", "authselect")
+    tools = ("lvm2", "e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "chrony", "authselect")
+    tools += ("firewalld", "teamd")
     plan, findings = plan_text(tmp_path, f"{text}%end\n", target=target)
     named, _ = plan_text(tmp_path, text + "\n".join(tools) + "\n%end\n", target=target)
-    left_out, _ = plan_text(tmp_path, f"{text}-lvm2\n-*progs\n-chrony\n-authselect\n%end\n", target=target)
+    excluded = "-lvm2\n-*progs\n-dosfstools\n-chrony\n-authselect\n-firewalld\n-team*\n"
+    left_out, _ = plan_text(tmp_path, f"{text}{excluded}%end\n", target=target)
 
     assert findings.errors == []
     assert [name for name in plan.packages.added if name in tools] == expected

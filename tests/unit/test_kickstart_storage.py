@@ -334,7 +334,16 @@ MISTAKES = {
     ),
     "option of mkfs that is ours": (
         "part / --fstype=ext4 --size=9 --mkfsoptions='-U random'\n",
-        "test.ks:1: part /: --mkfsoptions: -U cannot be used",
+        "test.ks:1: part /: --mkfsoptions: -U random: not a UUID",
+    ),
+    "UUID of xfs": (
+        "part / --fstype=xfs --size=900 --mkfsoptions='-m uuid=1234'\n",
+        "test.ks:1: part /: --mkfsoptions: -m uuid= 1234: not a UUID",
+    ),
+    "one UUID for two": (
+        "part / --fstype=ext4 --size=900 --mkfsoptions='-U 5b6621d0-15ae-4c93-b9d6-f2a197a9ef06'\n"
+        "part /srv --fstype=xfs --size=900 --mkfsoptions='-m uuid=5B6621D0-15ae-4c93-b9d6-f2a197a9ef06'\n",
+        "test.ks:1: /: --mkfsoptions: 5b6621d0-15ae-4c93-b9d6-f2a197a9ef06 is the UUID of /srv, too",
     ),
     "extended option of mkfs that is ours": (
         "part / --fstype=ext4 --size=9 --mkfsoptions='-E offset=5'\n",

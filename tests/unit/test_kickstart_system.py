@@ -17,7 +17,7 @@ from builder.kickstart.plan import Password
 from builder.kickstart.settings.accounts import Accounts
 from builder.kickstart.settings.locale import Keyboard, Locale, Timezone
 from builder.kickstart.settings.security import Security
-from builder.kickstart.settings.services import Services
+from builder.kickstart.settings.services import Services, SetUp
 from tests.support.kickstart_text import DISK, plan_text, reported
 
 END = "%packages\n%end\n"
@@ -281,29 +281,27 @@ def test_services_disabled_and_enabled_are_kept_apart(tmp_path: Path) -> None:
     )
 
 
-def test_set_up_program_that_is_named_is_disabled(tmp_path: Path) -> None:
-    plan, _ = plan_text(tmp_path, f"{DISK}firstboot --disable\n%packages\ninitial-setup\n%end\n")
-
-    assert plan.of(Services).services_disabled == ("initial-setup.service",)
-
-
-@pytest.mark.parametrize("options", ["--enable", "--enabled", "--reconfig", "--enable --reconfig"])
-def test_set_up_program_that_is_wanted_runs_with_a_warning(tmp_path: Path, options: str) -> None:
-    text = f"{DISK}rootpw x\nfirstboot {options}\n%packages\ninitial-setup\n%end\n"
-
-    plan, findings = plan_text(tmp_path, text)
-
-    assert plan.of(Services).services_enabled == ("initial-setup.service",)
-    assert plan.of(Services).set_up_again is ("--reconfig" in options)
-    assert "asks on the console" in findings.warnings[0].message
-
-
-@pytest.mark.parametrize("options", ["--enable", "--disable", "--reconfig"])
-def test_firstboot_without_a_set_up_program_has_no_effect(tmp_path: Path, options: str) -> None:
-    plan, findings = plan_text(tmp_path, f"{DISK}rootpw x\nfirstboot {options}\n{END}")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param("", SetUp.LEFT_OUT, id="no line"),
+        pytest.param("firstboot --disable", SetUp.FORBIDDEN, id="off"),
+        pytest.param("firstboot --disabled", SetUp.FORBIDDEN, id="off, in another word"),
+        pytest.param("firstboot --enable", SetUp.WANTED, id="on"),
+        pytest.param("firstboot --enabled", SetUp.WANTED, id="on, in another word"),
+        pytest.param("firstboot --reconfig", SetUp.AGAIN, id="again"),
+        pytest.param("firstboot --enable --reconfig", SetUp.AGAIN, id="on and again"),
+    ],
+)
+def test_what_runs_at_the_first_boot_is_what_the_installer_lets_run(
+    tmp_path: Path, line: str, expected: SetUp
+) -> None:
+    plan, findings = plan_text(tmp_path, f"{DISK}rootpw x\n{line}\n{END}")
 
     assert reported(findings, tmp_path) == []
-    assert (plan.of(Services).services_enabled, plan.of(Services).services_disabled) == ((), ())
+    assert plan.of(Services).set_up is expected
+    shown = any("first boot" in text for _, text in plan.of(Services).rows())
+    assert shown is (expected in (SetUp.WANTED, SetUp.AGAIN))
 
 
 ADDONS = {

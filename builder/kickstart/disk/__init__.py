@@ -69,6 +69,7 @@ def plan_disk(ks: Kickstart, *, wanted: DiskRequest, bootloader: Bootloader) -> 
         boot.check_room(ks, disk, bootloader)
         for volume in disk.volumes:
             filesystems.check_size(ks.findings, volume, "part" if volume in disk.partitions else "logvol")
+    filesystems.check_uuids(ks.findings, disk.volumes)
     return disk
 
 

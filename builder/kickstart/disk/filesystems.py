@@ -7,7 +7,7 @@ Pure, so that a plan is judged before anything is built.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from builder.kickstart.disk import options
@@ -17,6 +17,7 @@ from builder.sizes import MIB, TIB
 
 # Kinds of partitions that hold no file system.
 RAW = ("biosboot", "prepboot", "lvm", "unused")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 EXT = ("ext2", "ext3", "ext4")
 
 # Message, hint.
@@ -59,7 +60,6 @@ class FileSystemKind:
 def _refuse_ext(given: str | None) -> Iterator[Refusal]:
     reserved = {
         "d": "the content comes from the packages",
-        "U": "the UUID comes from the plan",
         "F": "there is nothing to force",
         "n": "the file system has to be written",
         "S": "the file system has to be written",
@@ -72,10 +72,41 @@ def _refuse_ext(given: str | None) -> Iterator[Refusal]:
         reason = reserved.get(word[1:2]) if word.startswith("-") else None
         if reason:
             yield f"--mkfsoptions: {word[:2]} cannot be used: {reason}", f"remove {word[:2]}"
+    yield from _refuse_uuids(options.values(given, "U"), "-U")
     for extended in options.values(given, "E"):
         for name in ("offset", "hash_seed"):
             if re.search(rf"\b{name}=", extended):
                 yield f"--mkfsoptions: {name} comes from the plan", f"remove {name}"
+
+
+def _refuse_uuids(given: list[str], option: str) -> Iterator[Refusal]:
+    for value in given:
+        if not _UUID.fullmatch(value):
+            yield f"--mkfsoptions: {option} {value}: not a UUID", f"remove {option}: the plan makes one"
+
+
+def uuid_of(fstype: str, mkfsoptions: str | None) -> str | None:
+    """Return the UUID that --mkfsoptions give a file system, lower-case; None: the plan makes one."""
+    if fstype == "xfs":
+        found = [xfs_suboptions(mkfsoptions).get("m", {}).get("uuid", "")]
+    elif fstype == "btrfs" or fstype in EXT:
+        found = options.values(mkfsoptions, "U")
+    else:
+        found = []
+    return found[-1].lower() if found and _UUID.fullmatch(found[-1]) else None
+
+
+def check_uuids(findings: Findings, volumes: Sequence[Volume]) -> None:
+    """Note two file systems that are to have one UUID."""
+    seen: dict[str, Volume] = {}
+    for volume in volumes:
+        uuid = uuid_of(volume.fstype, volume.mkfsoptions)
+        if uuid is not None and seen.setdefault(uuid, volume) is not volume:
+            findings.error(
+                volume.place,
+                f"{volume.where}: --mkfsoptions: {uuid} is the UUID of {seen[uuid].where}, too",
+                "give each its own",
+            )
 
 
 def _refuse_vfat(given: str | None) -> Iterator[Refusal]:
@@ -94,7 +125,15 @@ def _refuse_all(kind: str) -> Callable[[str | None], Iterator[Refusal]]:
 
 # Suboptions of mkfs.xfs(8) that may be given, by option; a value narrows them to it.
 _XFS: dict[str, dict[str, str | None]] = {
-    "m": {"bigtime": None, "inobtcount": None, "reflink": None, "finobt": "1", "crc": "1", "rmapbt": "0"},
+    "m": {
+        "bigtime": None,
+        "inobtcount": None,
+        "reflink": None,
+        "finobt": "1",
+        "crc": "1",
+        "rmapbt": "0",
+        "uuid": None,
+    },
     "i": {"size": None, "sparse": None, "maxpct": None, "nrext64": None, "attr": "2", "exchange": "0"},
     "n": {"size": "4096", "ftype": "1", "version": "2", "parent": "0"},
     "d": {"agcount": None, "agsize": None},
@@ -124,6 +163,8 @@ def _refuse_xfs(given: str | None) -> Iterator[Refusal]:
         for name, value in pairs.items():
             if name not in _XFS[letter]:
                 yield f"--mkfsoptions: -{letter} {name}= of mkfs.xfs cannot be used", f"remove {name}="
+            elif name == "uuid":
+                yield from _refuse_uuids([value], "-m uuid=")
             elif _XFS[letter][name] not in (None, value):
                 wanted = _XFS[letter][name]
                 yield f"--mkfsoptions: -{letter} {name}={value} is not supported", f"write {name}={wanted}"
@@ -148,8 +189,9 @@ def btrfs_metadata(given: str | None) -> str:
 
 
 def _refuse_btrfs(given: str | None) -> Iterator[Refusal]:
+    yield from _refuse_uuids(options.values(given, "U"), "-U")
     for letter in _letters(given):
-        if letter not in _BTRFS_PROFILES:
+        if letter != "U" and letter not in _BTRFS_PROFILES:
             yield f"--mkfsoptions: -{letter} of mkfs.btrfs cannot be used", f"remove -{letter}"
     for letter, known in _BTRFS_PROFILES.items():
         for value in options.values(given, letter):
@@ -184,6 +226,7 @@ _FAT = FileSystemKind(
     most=2 * TIB // MIB - 1,
     refuse=_refuse_vfat,
     tools=("mkfs.vfat", "mcopy"),
+    package="dosfstools",
     mounted=("codepage", "dmask", "fmask", "gid", "iocharset", "shortname", "uid", "umask", "utf8"),
     has_labels=False,
 )

@@ -127,7 +127,8 @@ def _read_root(ks: Kickstart) -> tuple[Password, bool, Place | None]:
     """Return root's password, whether ssh may take it, and the line. Without one root is locked."""
     line = ks.last("rootpw")
     if line is None:
-        ks.findings.note(None, "no rootpw line: root is locked")
+        if not ks.unresolved:
+            ks.findings.note(None, "no rootpw line: root is locked")
         return LOCKED, False, None
     return _read_password(ks, line, who="root"), bool(line.get("allow_ssh", False)), line.place
 

@@ -108,6 +108,7 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
     """Return the host name and the connections; a later line for the same device replaces the earlier."""
     hostname: str | None = None
     found: dict[str, NetworkInterface] = {}
+    unnamed: list[Place] = []
     for line in ks.all("network"):
         name = str(line.get("hostname", ""))
         if name and addresses.is_host(name):
@@ -120,6 +121,9 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
             )
         if line.options - _NO_INTERFACE:
             for interface in _read_line(ks, line):
+                if interface.name == "any" and not line.get("device"):
+                    unnamed.append(line.place)
+                    interface = _of_the_only_card(ks, interface, tuple(found.values()))
                 earlier = found.get(interface.name)
                 if earlier is not None and dataclasses.replace(earlier, place=interface.place) != interface:
                     ks.findings.warn(
@@ -128,7 +132,34 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
                         f"it wins over {earlier.place}",
                     )
                 found[interface.name] = interface
+    named = [one for one in found.values() if one.device and one.kind == "ethernet"]
+    if unnamed and "any" in found and named:
+        ks.findings.warn(
+            found["any"].place,
+            f"network: the line is for any device but {', '.join(str(one.device) for one in named)}",
+            "name the device it is for, or write --device=link",
+        )
     return hostname, _join(tuple(found.values()))
+
+
+def _of_the_only_card(
+    ks: Kickstart, interface: NetworkInterface, earlier: tuple[NetworkInterface, ...]
+) -> NetworkInterface:
+    """Return an address that names no device as the one card's that lines before it name.
+
+    The installer takes a line without --device for the first device with a link (pyanaconda,
+    modules/network/kickstart.py: update_network_data_with_default_device): in a guest with one card for that
+    card, and an address is one card's.
+    """
+    cards = [one for one in earlier if one.device and one.kind == "ethernet" and not one.controller]
+    if interface.ip is None or len(cards) != 1:
+        return interface
+    ks.findings.warn(
+        interface.place,
+        f"network: no --device; the address is taken for {cards[0].device}'s",
+        f"write --device={cards[0].device}, or the other device's name",
+    )
+    return dataclasses.replace(interface, name=cards[0].name, device=cards[0].device)
 
 
 def _join(interfaces: tuple[NetworkInterface, ...]) -> tuple[NetworkInterface, ...]:

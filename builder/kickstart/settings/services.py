@@ -6,13 +6,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Self
 
 from builder.kickstart.addons import read_kdump
-from builder.kickstart.parsed import Kickstart
+from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Setting
 from builder.kickstart.values import UNIT, fits
+
+
+class SetUp(StrEnum):
+    """Whether programs that ask for a root password and the like run at the first boot (`firstboot`)."""
+
+    LEFT_OUT = "left out"  # initial-setup does not run
+    WANTED = "wanted"
+    AGAIN = "again"  # and asks all that the kickstart says
+    FORBIDDEN = "forbidden"  # nor does a desktop's own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +32,8 @@ class Services(Setting):
     services_enabled: tuple[str, ...] = ()
     services_disabled: tuple[str, ...] = ()
     services_place: Place | None = None
-    set_up_again: bool = False  # firstboot --reconfig
+    set_up: SetUp = SetUp.LEFT_OUT
+    set_up_place: Place | None = None
     default_target: str | None = None  # graphical.target by xconfig --startxonboot, multi-user by skipx
     default_desktop: str | None = None  # xconfig --defaultdesktop
 
@@ -30,7 +41,7 @@ class Services(Setting):
     def read(cls, ks: Kickstart) -> Self:
         """Return what the kickstart says of them."""
         enabled, disabled, place = _read_services(ks)
-        enabled_setup, disabled_setup, set_up_again = _read_setup(ks)
+        line = ks.last("firstboot")
         if (kdump := read_kdump(ks)) is not None:
             # After the services line, as in the installer: the add-on wins.
             enabled, disabled = (
@@ -43,10 +54,11 @@ class Services(Setting):
             else:
                 disabled += ("kdump",)
         return cls(
-            services_enabled=enabled + enabled_setup,
-            services_disabled=disabled + disabled_setup,
+            services_enabled=enabled,
+            services_disabled=disabled,
             services_place=place,
-            set_up_again=set_up_again,
+            set_up=_read_setup(line),
+            set_up_place=line.place if line else None,
             default_target=_read_default_target(ks),
             default_desktop=_read_desktop(ks),
         )
@@ -57,6 +69,8 @@ class Services(Setting):
             yield "services", f"enable {' '.join(self.services_enabled)}"
         if self.services_disabled:
             yield "services", f"disable {' '.join(self.services_disabled)}"
+        if self.set_up in (SetUp.WANTED, SetUp.AGAIN):
+            yield "services", "set up at the first boot, where the image has a program for it"
         if self.default_target:
             yield "services", f"default {self.default_target}"
 
@@ -76,29 +90,15 @@ def _read_services(ks: Kickstart) -> tuple[tuple[str, ...], tuple[str, ...], Pla
     return lists[0], lists[1], line.place
 
 
-def _read_setup(ks: Kickstart) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """Return which set-up programs run at the first boot, which do not, and whether they ask all again.
-
-    Only for packages that are named: no other is in the image.
-    """
-    line = ks.last("firstboot")
+def _read_setup(line: ParsedCommand | None) -> SetUp:
+    """Return what a firstboot line asks for. As in Anaconda, without one nothing runs."""
     if line is None:
-        return (), (), False
-    units = tuple(f"{name}.service" for name in ("initial-setup", "firstboot") if name in ks.packages)
-    if not units:
-        ks.findings.note(line.place, "firstboot has no effect: %packages names no set-up program")
-        return (), (), False
+        return SetUp.LEFT_OUT
     if {"--disable", "--disabled"} & line.options:
-        return (), units, False
-    again = "--reconfig" in line.options
-    if again or {"--enable", "--enabled"} & line.options:
-        ks.findings.warn(
-            line.place,
-            f"firstboot: {units[0]} asks on the console at the first boot, and in a cloud nobody answers",
-            "write firstboot --disable",
-        )
-        return units, (), again
-    return (), (), False
+        return SetUp.FORBIDDEN
+    if "--reconfig" in line.options:
+        return SetUp.AGAIN
+    return SetUp.WANTED if {"--enable", "--enabled"} & line.options else SetUp.LEFT_OUT
 
 
 def _read_default_target(ks: Kickstart) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from builder.errors import CommandFailed, InputError, Problem
 from builder.image.disk.filesystems.disk import DiskFile, copy_pieces
 from builder.image.disk.placement import DiskLayout, PlacedContent, PlacedVolume, Usage
-from builder.kickstart.disk.filesystems import KINDS, RAW
+from builder.kickstart.disk.filesystems import KINDS, RAW, uuid_of
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Volume
 
@@ -62,7 +62,7 @@ def identify(
         short = number(f"fs {what}") & 0xFFFFFFFF
         identity = f"{short >> 16:04X}-{short & 0xFFFF:04X}"
     elif fstype not in RAW:
-        identity = uuid(f"fs {what}")
+        identity = uuid_of(fstype, volume.mkfsoptions) or uuid(f"fs {what}")
     return {
         "mountpoint": volume.mountpoint,
         "fstype": fstype,

@@ -28,6 +28,8 @@ def keyfile(interface: NetworkInterface, *, seed: str) -> str:
                 ("uuid", str(uuid.uuid5(uuid.NAMESPACE_URL, seed + one.name))),
                 ("type", one.kind),
                 ("autoconnect", "true" if one.onboot else "false"),
+                # A profile for any device must not win over one for this device.
+                ("autoconnect-priority", None if one.device or one.mac or one.controller else "-1"),
                 ("interface-name", one.device),
                 ("master", one.controller),
                 ("slave-type", one.controller_kind),

@@ -12,6 +12,9 @@ from builder.image.tree import tree
 from builder.image.tree.settings.programs import has_program, message_at, run_for
 from builder.kickstart.place import Place
 from builder.kickstart.settings.security import Certificate, Firewall, Security, SELinux
+from builder.targets import TargetFamily
+
+LAST_WITH_LOKKIT = 6
 
 
 def apply(build: Build, security: Security) -> None:
@@ -53,19 +56,24 @@ def _selinux(security: Security) -> None:
 def _firewall(build: Build, firewall: Firewall | None) -> None:
     if firewall is None:
         return
-    if not tree.path("/usr/bin/firewall-offline-cmd").exists():
+    # Its forerunner, of EL 6, takes the same options.
+    has_lokkit = has_program("lokkit") and not has_program("firewall-offline-cmd")
+    if not has_lokkit and not has_program("firewall-offline-cmd"):
         if firewall.enabled:
+            old = build.target.family is TargetFamily.EL and int(build.target.releasever) <= LAST_WITH_LOKKIT
+            package = "system-config-firewall-base" if old else "firewalld"
             raise InputError(
-                message_at(firewall.place, "firewall", "firewalld is not in the image"),
-                hint="put firewalld into %packages, or write firewall --disabled",
+                message_at(firewall.place, "firewall", f"{package} is not in the image"),
+                hint=f"put {package} into %packages, or write firewall --disabled",
             )
         return
     # As Anaconda does (pyanaconda/modules/network/firewall/installation.py): one call.
-    words = ["firewall-offline-cmd"]
+    words = ["lokkit", "--quiet", "--nostart"] if has_lokkit else ["firewall-offline-cmd"]
     if not firewall.enabled:
         words.append("--disabled")
     else:
-        _check_services([*firewall.opened, *firewall.removed_services], firewall.place)
+        if not has_lokkit:
+            _check_services([*firewall.opened, *firewall.removed_services], firewall.place)
         words += ["--enabled", *(f"--service={name}" for name in firewall.opened)]
         words += [f"--remove-service={name}" for name in firewall.removed_services]
         words += [f"--port={_number(port, firewall.place)}" for port in firewall.ports]

@@ -1,19 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""services, and what timezone --nontp, xconfig and firstboot mean for them: by the image's own systemctl(1).
+"""services, and what timezone --nontp, xconfig and firstboot mean for them.
 
-Disabled first, then enabled, as Anaconda does (pyanaconda/modules/services/installation.py).
+By the image's own systemctl(1), or chkconfig(8) in a release before systemd. Disabled first, then enabled, as
+Anaconda does (pyanaconda/modules/services/installation.py).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from builder.errors import InputError
 from builder.image.build import Build
 from builder.image.tree import tree
-from builder.image.tree.settings.programs import message_at, run_for
+from builder.image.tree.settings.programs import has_program, message_at, run_for
+from builder.kickstart.place import Place
 from builder.kickstart.settings.locale import Locale
-from builder.kickstart.settings.services import Services
+from builder.kickstart.settings.services import Services, SetUp
 
 TIME_SERVICES = ("chronyd", "chrony", "ntpd", "systemd-timesyncd")
+# What asks at the first boot, in releases since EL 6: initial-setup, before it firstboot.
+SET_UP = (
+    *("initial-setup", "initial-setup-text", "initial-setup-graphical"),
+    *("firstboot", "firstboot-text", "firstboot-graphical"),
+)
+# Read by initial-setup and gnome-initial-setup (Anaconda: ConfigurePostInstallationToolsTask).
+TOOLS_OFF = "[General]\npost_install_tools_disabled=1\n"
 UNIT_FOLDERS = ("/usr/lib/systemd/system", "/etc/systemd/system", "/usr/local/lib/systemd/system")
 UNIT_SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
 
@@ -32,22 +44,60 @@ def apply(build: Build, services: Services) -> None:
     absent = [name for name in disabled if not has_unit(name)]
     for name in absent:
         build.report.verbose(f"services --disabled: {name} is not in the image")
-    present = [unit_name(name) for name in disabled if name not in absent]
-    if present:
-        run_for(build, "services --disabled", ["systemctl", "disable", *present], place=place)
-    if services.services_enabled:
-        words = ["systemctl", "enable", *map(unit_name, services.services_enabled)]
-        run_for(build, "services --enabled", words, place=place)
-    if services.default_target:
-        words = ["systemctl", "set-default", services.default_target]
-        run_for(build, "skipx or xconfig", words, place=None)
-    else:
-        _choose_target()
+    _switch(build, [name for name in disabled if name not in absent], on=False, place=place)
+    _switch(build, services.services_enabled, on=True, place=place)
+    _set_up(build, services)
+    _set_target(build, services.default_target)
     if services.default_desktop:
         tree.write("/etc/sysconfig/desktop", f"DESKTOP={services.default_desktop}\n")
-    if services.set_up_again:
+
+
+def _switch(build: Build, names: Sequence[str], *, on: bool, place: Place | None) -> None:
+    """Enable or disable services of the image."""
+    what = f"services --{'enabled' if on else 'disabled'}"
+    if has_program("systemctl"):
+        if names:
+            words = ["systemctl", "enable" if on else "disable", *map(unit_name, names)]
+            run_for(build, what, words, place=place)
+        return
+    for name in names:
+        script = name.removesuffix(".service")
+        run_for(build, what, ["chkconfig", script, "on" if on else "off"], place=place)
+
+
+def _set_up(build: Build, services: Services) -> None:
+    """Have the guest ask at its first boot, or not: where no line says so, it does not."""
+    units = [name for name in SET_UP if has_unit(name)]
+    wanted = services.set_up in (SetUp.WANTED, SetUp.AGAIN)
+    if wanted and units:
+        why = f"{units[0]} asks on the console at the first boot, and in a cloud nobody answers"
+        build.warn(message_at(services.set_up_place, "firstboot", why))
+        _switch(build, units[:1], on=True, place=services.set_up_place)
+    elif wanted:
+        build.report.verbose("firstboot: no set-up program is in the image")
+    else:
+        _switch(build, units, on=False, place=services.set_up_place)
+    if services.set_up is SetUp.AGAIN:
         # initial-setup(8): asks everything again where the file is there.
         tree.write("/etc/reconfigSys", "")
+    if services.set_up is SetUp.FORBIDDEN and tree.path("/etc/sysconfig").is_dir():
+        tree.write("/etc/sysconfig/anaconda", TOOLS_OFF)
+
+
+def _set_target(build: Build, target: str | None) -> None:
+    """Set what the guest starts: what a line says, or what it has."""
+    inittab = tree.path("/etc/inittab")
+    if has_program("systemctl") or not inittab.is_file():
+        if target:
+            run_for(build, "skipx or xconfig", ["systemctl", "set-default", target], place=None)
+        else:
+            _choose_target()
+    elif target:
+        # inittab(5): runlevel 5 is the graphical one.
+        level = 5 if target == "graphical.target" else 3
+        inittab.write_text(
+            re.sub(r"(?m)^id:\d:initdefault:", f"id:{level}:initdefault:", inittab.read_text())
+        )
 
 
 def _choose_target() -> None:
