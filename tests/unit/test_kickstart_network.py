@@ -126,7 +126,7 @@ INTERFACES: dict[str, tuple[str, list[NetworkInterface]]] = {
         "--device=eth0 --mtu=1400\nnetwork --device=eth0 --mtu=9000",
         [dataclasses.replace(ETH0, mtu=9000)],
     ),
-    "host name only": ("--hostname=a.example --activate", []),
+    "a name, and activated": ("--hostname=a.example --activate", [NetworkInterface()]),
 }  # fmt: skip
 
 
@@ -174,6 +174,10 @@ FIXED = "network --bootproto=static --ip=192.0.2.2 --netmask=255.255.255.0"
             {"eth0": "192.0.2.2", "any": None}, [], id="said so",
         ),
         pytest.param(f"{FIXED}\nnetwork --hostname=a", {"any": "192.0.2.2"}, [], id="alone"),
+        pytest.param("network --activate", {"any": None}, [], id="only activated"),
+        pytest.param("network --hostname=a", {}, [], id="only a name"),
+        pytest.param("network --device=eth0\nnetwork --hostname=a --activate", {"eth0": None}, [],
+                     id="activated with a name"),
     ],
 )  # fmt: skip
 def test_a_line_without_a_device_is_for_the_card_that_the_installer_takes(

@@ -272,6 +272,15 @@ def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
     ]
 
 
+def test_the_plan_shows_all_that_a_firewall_line_says(tmp_path: Path) -> None:
+    line = "firewall --enabled --service=http --port=81:tcp --trust=eth1 --remove-service=ssh"
+    plan, _ = plan_text(tmp_path, f"{DISK}{line}\n{END}")
+
+    said = [text for _, text in plan.of(Security).rows()]
+
+    assert said == ["firewall open for http 81:tcp, eth1 trusted, ssh closed"]
+
+
 def test_services_disabled_and_enabled_are_kept_apart(tmp_path: Path) -> None:
     plan, _ = plan_text(tmp_path, f"{DISK}services --disabled=a,b.timer --enabled=sshd,a\n{END}")
 

@@ -109,6 +109,7 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
     hostname: str | None = None
     found: dict[str, NetworkInterface] = {}
     unnamed: list[Place] = []
+    bare: Place | None = None
     for line in ks.all("network"):
         name = str(line.get("hostname", ""))
         if name and addresses.is_host(name):
@@ -119,6 +120,8 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
                 f'network: "{name}" is not a host name',
                 f"letters, digits and -, up to 63 a label, {addresses.LONGEST_HOST} in all",
             )
+        if line.options - {"--hostname"}:
+            bare = line.place
         if line.options - _NO_INTERFACE:
             for interface in _read_line(ks, line):
                 if interface.name == "any" and not line.get("device"):
@@ -132,6 +135,9 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
                         f"it wins over {earlier.place}",
                     )
                 found[interface.name] = interface
+    if bare is not None and not found:
+        # `network --activate` is a line for a device all the same, by DHCP (is_hostname_only_network_data).
+        found["any"] = NetworkInterface(place=bare)
     named = [one for one in found.values() if one.device and one.kind == "ethernet"]
     if unnamed and "any" in found and named:
         ks.findings.warn(

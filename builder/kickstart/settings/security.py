@@ -105,7 +105,10 @@ class Security(Setting):
             yield "security", f"SELinux {self.selinux.value}"
         if self.firewall is not None:
             opened = " ".join((*self.firewall.opened, *self.firewall.ports)) or "nothing"
-            yield "security", f"firewall open for {opened}" if self.firewall.enabled else "no firewall"
+            more = [f", {name} trusted" for name in self.firewall.trusted]
+            more += [f", {name} closed" for name in self.firewall.removed_services]
+            said = "".join([f"firewall open for {opened}", *more])
+            yield "security", said if self.firewall.enabled else "no firewall"
         if self.authselect:
             yield "security", f"authselect {' '.join(self.authselect)}"
         yield from (("security", f"certificate {one.path}") for one in self.certificates)
