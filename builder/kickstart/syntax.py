@@ -239,6 +239,9 @@ class Syntax:
                 if _is_option(word):
                     good &= self._explain(name, word, row, known, place, findings)
                 kept.append(word)
+        if name == "rootpw" and used == {"--lock"} and len(kept) == 1 and self.number < versions.F18:
+            findings.warn(place, f"rootpw --lock: the syntax {self.name} wants a password; root is locked")
+            kept += ["--iscrypted", "!"]
         return (kept, frozenset(used), values) if good else None
 
     def _judge(self, name: str, option: str, row: CommandRow, place: Place, findings: Findings) -> bool:

@@ -11,6 +11,7 @@ from builder.errors import InputError
 from builder.kickstart.choices import Choices
 from builder.kickstart.commands import COMMANDS
 from builder.kickstart.policy import Treatment
+from builder.kickstart.settings.accounts import Accounts
 from builder.kickstart.settings.locale import Locale
 from builder.kickstart.settings.services import Services
 from builder.kickstart.syntax import load_syntax, options_of
@@ -240,3 +241,15 @@ def test_choice_of_the_command_line_goes_before_the_file(tmp_path: Path) -> None
     plan, _ = plan_text(tmp_path, f"#version=RHEL9\n{GOOD}", choices=Choices(ksversion="F44"))
 
     assert plan.ksversion == "F44"
+
+
+@pytest.mark.parametrize(("ksversion", "warned"), [("F17", 1), ("RHEL6", 1), ("F18", 0), ("RHEL9", 0)])
+def test_root_is_locked_without_a_password_where_the_syntax_wants_one(
+    tmp_path: Path, ksversion: str, warned: int
+) -> None:
+    plan, findings = plan_text(tmp_path, f"{DISK}rootpw --lock\n%packages\n%end\n", ksversion=ksversion)
+
+    assert findings.errors == []
+    assert plan.of(Accounts).root_password.locked
+    said = [one for one in findings.warnings if one.message.startswith("rootpw --lock: the syntax")]
+    assert len(said) == warned
