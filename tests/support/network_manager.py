@@ -45,6 +45,6 @@ class NetworkManager:
         argv: list[str | Path] = [
             loader,
             "--library-path", ":".join(map(str, libraries)), self._root / "usr/bin/nmcli",
-            "--offline", "connection", "modify", "connection.autoconnect-priority", "0",
+            "--offline", "connection", "modify", "connection.auth-retries", "-1",
         ]  # fmt: skip
         return self._runner.run(argv, input=keyfile, ok=())
