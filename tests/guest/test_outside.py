@@ -117,13 +117,12 @@ def test_every_check_from_outside_has_a_damage_that_it_finds() -> None:
 
 
 def test_a_database_that_this_hosts_rpm_cannot_read_is_not_taken_for_an_empty_one(
-    good_image: SmallImage, tmp_path: Path
+    good_image: SmallImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Debian 12's rpm reads no ndb, later ones read every format; of one that is to come none knows.
+    monkeypatch.setitem(FORMATS, "Packages.later", "later")
     known = rpm_databases(RUNNER.run(["rpm", "--showrc"]).stdout)
-    unknown = [(name, format) for name, format in FORMATS.items() if format not in known]
-    if not unknown:
-        pytest.skip("this host's rpm reads every format")
-    name, format = unknown[0]
+    name, format = next((name, format) for name, format in FORMATS.items() if format not in known)
     image = good_image.copy(tmp_path / "another")
     image.put(f"{FOLDERS[0]}/{name}", "not looked at")
 
