@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.rig.fixture.rules import DATA
+from tests.support.comps import for_dnf
+
 ROOT = Path(__file__).parents[2]
 JEOS = (
     "@minimal-environment", "kernel", "cloud-init", "cloud-utils-growpart", "grub2-pc", "grub2-efi-x64",
@@ -60,7 +63,8 @@ def dnf(repository: Path, folder: Path, *words: str, **env: str) -> subprocess.C
         "--setopt=fixture.gpgcheck=1", f"--setopt=fixture.gpgkey=file://{repository}/RPM-GPG-KEY-fixture",
     ]  # fmt: skip
     return subprocess.run(
-        [*argv, *words], env=os.environ | {"HOME": str(home), "LC_ALL": "C.UTF-8", **env},
+        [*argv, *for_dnf(words, DATA / "comps.xml")],
+        env=os.environ | {"HOME": str(home), "LC_ALL": "C.UTF-8", **env},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

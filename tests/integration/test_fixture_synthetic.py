@@ -15,9 +15,11 @@ import pytest
 
 from builder.report import Report
 from builder.runner import Runner
+from tests.rig.fixture.rules import DATA
 from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.spoil import change_header, change_payload, change_signature
 from tests.rig.fixture.synthetic import KERNEL, ODD_NAMES, SyntheticRepository, build_synthetic
+from tests.support.comps import for_dnf
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("rpm", "dnf", "createrepo_c", "apt-get"))),
@@ -63,7 +65,7 @@ def install(
     (home / ".rpmmacros").write_text(base + macros)
     script = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", INSTALL, "install", str(root)]
     done = subprocess.run(
-        [*script, *dnf_options(repository, folder), "install", *words],
+        [*script, *dnf_options(repository, folder), "install", *for_dnf(words, DATA / "synthetic-comps.xml")],
         env=os.environ | {"HOME": str(home), "LC_ALL": "C.UTF-8"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
