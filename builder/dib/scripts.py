@@ -100,13 +100,14 @@ def _settings(plan: ImagePlan) -> Iterator[str]:
 
 
 def _locale(locale: Locale) -> Iterator[str]:
-    yield f"echo {shlex.quote(f'LANG={locale.lang}')} >/etc/locale.conf"
+    lang, keymap = f'LANG="{locale.lang}"', f'KEYMAP="{locale.keyboard.keymap}"'
+    yield f"echo {shlex.quote(lang)} >/etc/locale.conf"
     for name in (locale.lang, *locale.extra_langs):
         # locale(1) complains where the C library cannot load it.
         complains = f'[ -z "$(LC_ALL={shlex.quote(name)} locale 2>&1 >/dev/null)" ]'
         said = shlex.quote(f"warning: lang {name}: the image has no such locale")
         yield f"! command -v locale >/dev/null || {complains} || echo {said} >&2"
-    yield f"echo {shlex.quote(f'KEYMAP={locale.keyboard.keymap}')} >/etc/vconsole.conf"
+    yield f"echo {shlex.quote(keymap)} >/etc/vconsole.conf"
     yield f"ln -sfn {shlex.quote(f'../usr/share/zoneinfo/{locale.timezone.name}')} /etc/localtime"
 
 

@@ -126,6 +126,10 @@ COMMANDS: dict[str, CommandRow] = {
     "services": honoured("--enabled --disabled", sets=Services),
     "firstboot": honoured("--disable --disabled --enable --enabled --reconfig", sets=Services),
     "skipx": honoured(sets=Services),
+    # The installer's own screens, of which the guest's default target depends.
+    "text": honoured(harmless={"--non-interactive": _INSTALLER}, sets=Services),
+    "cmdline": honoured(harmless={"--non-interactive": _INSTALLER}, sets=Services),
+    "graphical": honoured(harmless={"--non-interactive": _INSTALLER}, sets=Services),
     "xconfig": honoured(
         "--startxonboot --defaultdesktop",
         harmless={
@@ -246,12 +250,10 @@ COMMANDS: dict[str, CommandRow] = {
     "rescue": refused("repairs an installed system, and installs nothing", "leave it out"),
     # -- no effect on an image ------------------------------------------------------------------
     "autostep": harmless(_INSTALLER),
-    "cmdline": harmless(_INSTALLER),
     "device": harmless("a guest finds its hardware itself"),
     "deviceprobe": harmless("a guest finds its hardware itself"),
     "driverdisk": harmless("drivers of the installer are not the guest's"),
     "eula": harmless("nothing asks for it"),
-    "graphical": harmless(_INSTALLER),
     "halt": harmless("tells the installer how to end"),
     "ignoredisk": harmless(_ONE_DISK),
     "install": harmless("an image is always installed"),
@@ -268,7 +270,6 @@ COMMANDS: dict[str, CommandRow] = {
     "reboot": harmless("tells the installer how to end"),
     "shutdown": harmless("tells the installer how to end"),
     "sshpw": harmless("accounts of the installer are not the guest's"),
-    "text": harmless(_INSTALLER),
     "unsupported_hardware": harmless(_INSTALLER),
     "updates": harmless("updates of the installer are not the guest's"),
     "vnc": harmless(_INSTALLER),

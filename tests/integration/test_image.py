@@ -93,7 +93,7 @@ def test_packages_options_and_scripts_decide_what_is_there(built: Look, path: st
     ("path", "expected"),
     [
         pytest.param("/etc/hostname", "guest.example\n", id="hostname"),
-        pytest.param("/etc/locale.conf", "LANG=C.UTF-8\n", id="lang"),
+        pytest.param("/etc/locale.conf", 'LANG="C.UTF-8"\n', id="lang"),
         pytest.param("/etc/machine-id", "", id="machine-id"),
         pytest.param("/usr/share/aged", "2\n", id="newest version"),
         pytest.param("/root/post.log", "hello from post\n", id="post --log"),
@@ -337,26 +337,27 @@ def test_the_console_and_x_have_the_keyboard_that_the_installer_gives_them(
 
     look, file = bench.look(), "/etc/X11/xorg.conf.d/00-keyboard.conf"
     keymap = keyboard.split()[0].removeprefix("--vckeymap=")
-    font = "FONT=eurlatgr\n" if made else ""
-    assert look.text("/etc/vconsole.conf") == f"KEYMAP={keymap}\n{font}"
+    font = 'FONT="eurlatgr"\n' if made else ""
+    assert look.text("/etc/vconsole.conf") == f'KEYMAP="{keymap}"\n{font}'
     assert look.exists(file) == (layout is not None)
     if layout is not None:
         assert f'Option "XkbLayout" {layout}\n' in look.text(file)
 
 
 @pytest.mark.parametrize(
-    ("more", "target"),
+    ("head", "more", "target"),
     [
-        ("", "multi-user"),
-        ("printf '[Install]\\nAlias=display-manager.service\\n' >gdm.service\n", "graphical"),
+        ("", "", "multi-user"),
+        ("", "printf '[Install]\\nAlias=display-manager.service\\n' >gdm.service\n", "graphical"),
+        ("text", "printf '[Install]\\nAlias=display-manager.service\\n' >gdm.service\n", "multi-user"),
     ],
-    ids=["no screen", "a login on a screen"],
+    ids=["no screen", "a login on a screen", "an installer without a screen"],
 )
-def test_the_guest_starts_what_it_has(bench: Bench, more: str, target: str) -> None:
+def test_the_guest_starts_what_it_has(bench: Bench, head: str, more: str, target: str) -> None:
     units = "%pre-install\ncd /mnt/sysimage; mkdir -p usr/lib/systemd/system etc/systemd/system\n"
     units += f"cd usr/lib/systemd/system; touch multi-user.target graphical.target\n{more}%end\n"
 
-    bench.build(kickstart(tail=units))
+    bench.build(kickstart(head=head, tail=units))
 
     said = bench.look().ask("stat /etc/systemd/system/default.target")
     assert f"/usr/lib/systemd/system/{target}.target" in said

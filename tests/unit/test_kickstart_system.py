@@ -272,6 +272,26 @@ def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param("", False, id="no line"),
+        pytest.param("text", True, id="text"),
+        pytest.param("cmdline", True, id="no screen at all"),
+        pytest.param("graphical", False, id="graphical"),
+        pytest.param("text\ngraphical", False, id="the last counts"),
+        pytest.param("graphical\ntext", True, id="the last counts, the other way"),
+    ],
+)
+def test_a_guest_has_a_screen_where_its_installer_would_have_one(
+    tmp_path: Path, lines: str, expected: bool
+) -> None:
+    plan, findings = plan_text(tmp_path, f"{DISK}{lines}\nrootpw --lock\n{END}")
+
+    assert findings.errors == []
+    assert plan.of(Services).without_screen is expected
+
+
 def test_the_plan_shows_all_that_a_firewall_line_says(tmp_path: Path) -> None:
     line = "firewall --enabled --service=http --port=81:tcp --trust=eth1 --remove-service=ssh"
     plan, _ = plan_text(tmp_path, f"{DISK}{line}\n{END}")

@@ -252,6 +252,8 @@ WORDS = {
     "timezone": "timezone Europe/Vienna",
     "authselect": "authselect select minimal",
     "skipx": "skipx",
+    "text": "text",
+    "cmdline": "cmdline",
     "selinux": "selinux",
     "firewall": "firewall",
     "reqpart": "reqpart --add-boot",

@@ -35,6 +35,7 @@ class Services(Setting):
     set_up: SetUp = SetUp.LEFT_OUT
     set_up_place: Place | None = None
     default_target: str | None = None  # graphical.target by xconfig --startxonboot, multi-user by skipx
+    without_screen: bool = False  # no graphical.target unless asked for: text, cmdline
     default_desktop: str | None = None  # xconfig --defaultdesktop
 
     @classmethod
@@ -60,6 +61,7 @@ class Services(Setting):
             set_up=_read_setup(line),
             set_up_place=line.place if line else None,
             default_target=_read_default_target(ks),
+            without_screen=_is_without_screen(ks),
             default_desktop=_read_desktop(ks),
         )
 
@@ -107,6 +109,15 @@ def _read_default_target(ks: Kickstart) -> str | None:
     if graphical is not None and "--startxonboot" in graphical.options:
         return "graphical.target"
     return "multi-user.target" if ks.last("skipx") else None
+
+
+def _is_without_screen(ks: Kickstart) -> bool:
+    """Say whether the guest starts without a screen because its installer would have had none.
+
+    Anaconda: initialize_default_systemd_target (startup_utils.py); of several modes the last line counts.
+    """
+    mode = ks.last("text", "cmdline", "graphical")
+    return mode is not None and mode.name != "graphical"
 
 
 def _read_desktop(ks: Kickstart) -> str | None:

@@ -38,8 +38,9 @@ def apply(build: Build, locale: Locale) -> None:
     if not keyboard.layouts and tree.path("/etc/X11").is_dir():
         keyboard = dataclasses.replace(keyboard, layouts=layouts_of(tree.path("/"), keyboard.keymap))
     font = find_console_font(tree.path("/"), locale.lang)
-    tree.write("/etc/locale.conf", f"LANG={locale.lang}\n")
-    tree.write("/etc/vconsole.conf", f"KEYMAP={keyboard.keymap}\n" + (f"FONT={font}\n" if font else ""))
+    # With quotes, as Anaconda has them: scripts of kickstarts look for them.
+    tree.write("/etc/locale.conf", f'LANG="{locale.lang}"\n')
+    tree.write("/etc/vconsole.conf", f'KEYMAP="{keyboard.keymap}"\n' + (f'FONT="{font}"\n' if font else ""))
     if keyboard.layouts:
         tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", xorg_keyboard(keyboard))
     _timezone(locale.timezone)

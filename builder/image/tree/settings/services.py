@@ -47,7 +47,7 @@ def apply(build: Build, services: Services) -> None:
     _switch(build, [name for name in disabled if name not in absent], on=False, place=place)
     _switch(build, services.services_enabled, on=True, place=place)
     _set_up(build, services)
-    _set_target(build, services.default_target)
+    _set_target(build, services)
     if services.default_desktop:
         tree.write("/etc/sysconfig/desktop", f"DESKTOP={services.default_desktop}\n")
 
@@ -84,14 +84,14 @@ def _set_up(build: Build, services: Services) -> None:
         tree.write("/etc/sysconfig/anaconda", TOOLS_OFF)
 
 
-def _set_target(build: Build, target: str | None) -> None:
+def _set_target(build: Build, services: Services) -> None:
     """Set what the guest starts: what a line says, or what it has."""
-    inittab = tree.path("/etc/inittab")
+    target, inittab = services.default_target, tree.path("/etc/inittab")
     if has_program("systemctl") or not inittab.is_file():
         if target:
             run_for(build, "skipx or xconfig", ["systemctl", "set-default", target], place=None)
         else:
-            _choose_target()
+            _choose_target(build, without_screen=services.without_screen)
     elif target:
         # inittab(5): runlevel 5 is the graphical one.
         level = 5 if target == "graphical.target" else 3
@@ -100,10 +100,13 @@ def _set_target(build: Build, target: str | None) -> None:
         )
 
 
-def _choose_target() -> None:
+def _choose_target(build: Build, *, without_screen: bool) -> None:
     """Have the guest start what it has, as Anaconda does where no line says it: a login on a screen, or none.
 
     systemd's own default is the graphical target, whatever is installed.
+
+    Args:
+        without_screen: the installer would have had none, and so the guest has none.
     """
     units, own = tree.path(UNIT_FOLDERS[0]), tree.path("/etc/systemd/system")
     if not own.is_dir() or not (units / "multi-user.target").exists():
@@ -113,6 +116,11 @@ def _choose_target() -> None:
         for path in units.glob("*.service")
         if path.is_file() and not path.is_symlink()
     )
+    if graphical and without_screen:
+        build.report.verbose(
+            "the guest starts without a screen, as text asks the installer to; xconfig --startxonboot has one"
+        )
+        graphical = False
     link = own / "default.target"
     link.unlink(missing_ok=True)
     link.symlink_to(f"{UNIT_FOLDERS[0]}/{'graphical' if graphical else 'multi-user'}.target")
