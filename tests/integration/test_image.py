@@ -374,17 +374,13 @@ printf '#!/bin/sh\\necho "$@" >>/etc/called\\n' >usr/bin/systemctl; chmod 755 us
 
 
 @pytest.mark.parametrize(
-    ("line", "units", "called"),
+    ("line", "unit", "called"),
     [
-        pytest.param("", "initial-setup.service", "disable initial-setup.service", id="no line"),
-        pytest.param(
-            "firstboot --disable", "initial-setup.service", "disable initial-setup.service", id="off"
-        ),
-        pytest.param("firstboot --enable", "initial-setup.service", "enable initial-setup.service", id="on"),
-        pytest.param(
-            "firstboot --reconfig", "initial-setup.service", "enable initial-setup.service", id="again"
-        ),
-        pytest.param("firstboot --disable", "other.service", None, id="no program"),
+        pytest.param("", "initial-setup", "disable", id="no line"),
+        pytest.param("firstboot --disable", "initial-setup", "disable", id="off"),
+        pytest.param("firstboot --enable", "initial-setup", "enable", id="on"),
+        pytest.param("firstboot --reconfig", "initial-setup", "enable", id="again"),
+        pytest.param("firstboot --disable", "other", None, id="no program"),
     ],
 )
 def test_a_set_up_program_runs_at_the_first_boot_only_where_a_line_asks_for_it(
