@@ -105,7 +105,7 @@ class Volume:
 
     `size` is final: `grow` and `max_size` have been worked in. `mountpoint` is None for swap, biosboot,
     prepboot and lvm, and for a btrfs of which only subvolumes are mounted. The EFI system partition is
-    always `efi`.
+    always `efi`. `hibernation`: a guest that hibernated resumes from this swap.
     """
 
     mountpoint: str | None
@@ -117,6 +117,7 @@ class Volume:
     fsoptions: str | None = None
     mkfsoptions: str | None = None
     subvolumes: tuple[Subvolume, ...] = ()
+    hibernation: bool = False
     place: Place | None = None
 
     @property

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,20 @@ def test_the_kernel_gets_root_ro_and_the_kickstarts_words(
     words = bootloader.kernel_arguments(disk, Bootloader(append=append), arguments)
 
     assert " ".join(words) == expected.format(disk.root.placed.uuid)
+
+
+def test_a_guest_that_hibernates_resumes_from_its_swap() -> None:
+    swap = Partition(mountpoint=None, fstype="swap", size=100)
+    plain = bootloader.kernel_arguments(placed(swap, ROOT), Bootloader())
+
+    disk = placed(dataclasses.replace(swap, hibernation=True), ROOT)
+    words = bootloader.kernel_arguments(disk, Bootloader())
+
+    assert not [word for word in plain if word.startswith("resume")]
+    own = bootloader.kernel_arguments(disk, Bootloader(append="resume=LABEL=s"))
+
+    assert f"resume=UUID={disk.partitions[0].uuid}" in words
+    assert [word for word in own if word.startswith("resume")] == ["resume=LABEL=s"]
 
 
 @pytest.mark.parametrize(

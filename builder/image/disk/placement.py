@@ -34,7 +34,7 @@ class PlacedContent:
 
     `fstype` is what is written: ext2 ext3 ext4 xfs btrfs vfat swap; or biosboot, prepboot, lvm and unused,
     which no file system fills. `uuid` is the file system's own; of vfat its volume id as blkid shows it
-    (`1A2B-3C4D`).
+    (`1A2B-3C4D`). `hibernation`: a guest that hibernated resumes from this swap.
     """
 
     mountpoint: str | None
@@ -47,6 +47,7 @@ class PlacedContent:
     fsoptions: str | None = None
     mkfsoptions: str | None = None
     subvolumes: tuple[Subvolume, ...] = ()
+    hibernation: bool = False
 
     @property
     def where(self) -> str:

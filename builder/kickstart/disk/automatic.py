@@ -59,6 +59,7 @@ class _Choice:
     scheme: str
     fstype: str
     swap: int
+    hibernation: bool
     home: bool
     compression: str | None
 
@@ -79,7 +80,15 @@ def autopart(
         member, group = _group(choice, wanted.habits.group)
         return [*parts, member], [group]
     if choice.swap:
-        parts.append(Partition(mountpoint=None, fstype="swap", size=choice.swap, place=line.place))
+        parts.append(
+            Partition(
+                mountpoint=None,
+                fstype="swap",
+                size=choice.swap,
+                hibernation=choice.hibernation,
+                place=line.place,
+            )
+        )
     if choice.scheme == "btrfs":
         return [*parts, _btrfs(choice)], []
     return [*parts, *_plain(choice)], []
@@ -109,9 +118,8 @@ def _choose(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> _Choice 
             line.place, f"autopart --fstype={given}: is not supported", "one of ext2, ext3, ext4, xfs"
         )
         return None
-    swap = 0
-    if line.get("hibernation", False) or (habits.swap and not line.get("noswap", False)):
-        hibernation = bool(line.get("hibernation", False))
+    swap, hibernation = 0, bool(line.get("hibernation", False))
+    if hibernation or (habits.swap and not line.get("noswap", False)):
         swap = recommend_swap(wanted.memory, hibernation=hibernation, disk=size)
         ks.findings.note(line.place, f"autopart: {swap} MiB of swap; --noswap leaves it out")
     # A /home of its own needs 50 GiB, but for btrfs, whose subvolumes share the room.
@@ -121,6 +129,7 @@ def _choose(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> _Choice 
         scheme=scheme,
         fstype=given or habits.file_system,
         swap=swap,
+        hibernation=hibernation,
         home=home,
         compression=habits.compression,
     )
@@ -158,7 +167,14 @@ def _group(choice: _Choice, name: str) -> tuple[Partition, VolumeGroup]:
     if choice.swap:
         volumes.insert(
             0,
-            LogicalVolume(name="swap", mountpoint=None, fstype="swap", size=choice.swap, place=choice.place),
+            LogicalVolume(
+                name="swap",
+                mountpoint=None,
+                fstype="swap",
+                size=choice.swap,
+                hibernation=choice.hibernation,
+                place=choice.place,
+            ),
         )
     member = Partition(
         mountpoint=None, fstype="lvm", size=ROOT_LEAST, grow=True, name="pv.autopart", place=choice.place

@@ -116,6 +116,7 @@ def _plan_volume(
         label=str(line.get("label", "")) or None,
         fsoptions=str(line.get("fsopts", "")) or None,
         mkfsoptions=str(line.get("mkfsopts", "")) or None,
+        hibernation=chosen == "swap" and bool(line.get("hibernation", False)),
         place=line.place,
         name=name,
         percent=percent or None,

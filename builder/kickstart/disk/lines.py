@@ -75,6 +75,7 @@ def _plan_partition(ks: Kickstart, line: ParsedCommand, wanted: DiskRequest) -> 
         label=str(line.get("label", "")) or None,
         fsoptions=str(line.get("fsopts", "")) or None,
         mkfsoptions=str(line.get("mkfsopts", "")) or None,
+        hibernation=fstype == "swap" and bool(line.get("hibernation", False)),
         place=line.place,
         name=name,
         onpart=str(line.get("onPart", "")) or None,

@@ -47,6 +47,8 @@ def kernel_arguments(
     words = []
     if not any(word.startswith("root=") for word in given):
         words += _root_words(layout)
+    if any(word.startswith("resume=") for word in given):
+        words = [word for word in words if not word.startswith("resume=")]
     if not {"ro", "rw"} & set(given):
         words.append("ro")
     return (*words, *given)
@@ -58,7 +60,12 @@ def _root_words(layout: DiskLayout) -> list[str]:
     words = [f"root=UUID={root.placed.uuid}"]
     if root.subvolume is not None:
         words.append(f"rootflags=subvol={root.subvolume.path}")
+    # As Anaconda (Bootloader._set_storage_boot_args), but only where a line asks for hibernation: no other
+    # guest of a cloud has anything to resume from.
+    swap = next((one for one in layout.volumes if one.hibernation), None)
+    words += [f"resume=UUID={swap.uuid}"] if swap else []
     early = [mount.placed for mount in (root, layout.mounted("/usr")) if mount is not None]
+    early += [swap] if swap else []
     words += [
         f"rd.lvm.lv={group.name}/{volume.name}" for group, volume in layout.logical() if volume in early
     ]

@@ -72,6 +72,7 @@ def identify(
         "fsoptions": volume.fsoptions,
         "mkfsoptions": volume.mkfsoptions,
         "subvolumes": volume.subvolumes,
+        "hibernation": volume.hibernation,
     }
 
 
