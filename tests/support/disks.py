@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builder.image.disk import filesystems, layout, table
 from builder.image.disk.filesystems.disk import DiskFile
+from builder.image.disk.filesystems.labels import Labels
 from builder.image.disk.filesystems.source import TreeEntry
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.placement import DiskLayout
@@ -37,6 +38,7 @@ def write_disk(
     work: Path,
     epoch: int = EPOCH,
     xfs: Mapping[str, int] | None = None,
+    labels: Labels | None = None,
 ) -> None:
     """Write table, volume groups and file systems, as the disk stage of a build does."""
     table.make_file(file, placed)
@@ -44,8 +46,8 @@ def write_disk(
     write_groups(file, placed, epoch=epoch)
     folders: dict[bytes, list[TreeEntry]] = {}
     for source in sources.values():
-        measure(source, known=folders)
-    disk = DiskFile(file=file, runner=runner, epoch=epoch, work=work, folders=folders)
+        measure(source, known=folders, labels=labels)
+    disk = DiskFile(file=file, runner=runner, epoch=epoch, work=work, folders=folders, labels=labels)
     filesystems.write_all(replace(disk, xfs=xfs or {}), placed, sources)
 
 

@@ -27,6 +27,7 @@ from builder.files import cache_folder, digest_of, sha256_file, work_folder
 from builder.image.build import TREE, Build
 from builder.image.cache.ahead import Guess
 from builder.image.cache.host import solver_state
+from builder.image.disk.filesystems.labels import ATTRIBUTE
 from builder.image.disk.layout import capacity
 from builder.image.fingerprint import digest_code
 from builder.image.isolation import sandbox
@@ -44,8 +45,12 @@ KEPT, NEW = Path("/kept.tar"), Path("/new.tar")
 LONGEST_NOTE = 1 << 20
 
 # tar(1): all that a file has, by numbers, at the nanosecond, in pieces of 1 MiB. ACLs are attributes as well:
-# --acls makes a call more for each file. pax records of no use are left out.
-_WHOLE = ("--numeric-owner", "--xattrs", "--xattrs-include=*", "--blocking-factor=2048")
+# --acls makes a call more for each file. Labels of SELinux would be the host's.
+_WHOLE = (
+    *("--numeric-owner", "--xattrs", "--xattrs-include=*", f"--xattrs-exclude={ATTRIBUTE}"),
+    "--blocking-factor=2048",
+)
+# pax records of no use are left out.
 _FORM = ("--format=posix", "--pax-option=delete=atime,delete=ctime", "--sparse", "--hole-detection=seek")
 
 

@@ -36,8 +36,6 @@ OF_AN_IMAGE = (
 OF_A_PARSER: tuple[str, ...] = ()
 # What works on the image's files, whoever owns them.
 OF_A_READER = ("DAC_READ_SEARCH",)
-# setfiles(8): the kernel asks for it to write security.selinux.
-LABELLING = ("SYS_ADMIN",)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

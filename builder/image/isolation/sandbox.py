@@ -114,7 +114,6 @@ def run_in_image(
     log: Path | None = None,
     binds: Sequence[tuple[str, str]] = (),
     with_shims: bool = False,
-    more: Sequence[str] = (),
 ) -> Completed:
     """Run a program of the image.
 
@@ -126,7 +125,6 @@ def run_in_image(
         log: gets its output; the default captures it.
         binds: read-only (source, target) pairs more.
         with_shims: put the programs of `isolation.shims` before everything in PATH.
-        more: capabilities besides those that root of an image has.
 
     Raises:
         CommandFailed: as Runner.run.
@@ -140,7 +138,7 @@ def run_in_image(
     if with_shims and not network:
         words += _shims_by_path()
     words += _extras(build, binds, with_shims=with_shims)
-    return _run(build, words, argv, input=input, ok=ok, log=log, more=more)
+    return _run(build, words, argv, input=input, ok=ok, log=log)
 
 
 def run_in_installer(
@@ -569,9 +567,8 @@ def _run(
     input: str | None = None,
     ok: Sequence[int],
     log: Path | None,
-    more: Sequence[str] = (),
 ) -> Completed:
-    with _named(argv), _opened(build, words, (*capabilities.OF_AN_IMAGE, *more)) as (line, child):
+    with _named(argv), _opened(build, words, capabilities.OF_AN_IMAGE) as (line, child):
         return build.runner.run(
             [*line, *argv],
             input=input,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from builder.image.build import Build
 from builder.image.cache.clusters import Clusters
 from builder.image.disk import bootloader, borrowed, filesystems, layout, table
 from builder.image.disk.filesystems.disk import DiskFile, Piece
+from builder.image.disk.filesystems.labels import Labels
 from builder.image.disk.filesystems.source import TreeEntry
 from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.placement import DiskLayout
 from builder.image.disk.volumes.metadata import write_groups
 from builder.image.isolation.bare_room import bare_room
-from builder.image.tree import tree
+from builder.image.tree import labels, tree
 from builder.memory import available_memory
 
 # Of an image whose files are listed in its report: what goes through the door has a bound.
@@ -35,8 +37,11 @@ def run(build: Build) -> str:
     sources = tree.separate(tuple(own), SOURCES)
     files: dict[str, int] = {}
     folders: dict[bytes, list[TreeEntry]] = {}
+    of_policy = Labels(
+        contexts=labels.read_contexts(), folders={os.fsencode(path): point for point, path in sources.items()}
+    )
     content = {
-        mountpoint: measure(folder, files, mountpoint, known=folders)
+        mountpoint: measure(folder, files, mountpoint, known=folders, labels=of_policy)
         for mountpoint, folder in sources.items()
     }
     if len(files) <= MOST_FILES and sum(map(len, files)) <= LONGEST_NAMES:
@@ -54,14 +59,14 @@ def run(build: Build) -> str:
     if clusters and clusters.may_promise and _are_many_known(build, used // clusters.cluster):
         tops = [sources[one.mountpoint] for one in placed.mounts if one.placed.fstype == "ext4"]
         with borrowed.foreseeing(folders, tops, clusters.cluster, SCRATCH) as foreseen:
-            _write(build, placed, sources, folders, pieces)
+            _write(build, placed, sources, folders, of_policy, pieces)
             known = Clusters.read(build.ask("known clusters", ""))
             given = borrowed.settle(build.disk, pieces, clusters.cluster, known, foreseen())
         build.ask("clusters", "", Clusters.pack(given))
     else:
-        _write(build, placed, sources, folders, None)
+        _write(build, placed, sources, folders, of_policy, None)
     build.facts.os = manifest.read_os_release(tree.path("/"))
-    return f"{placed.size >> 20} MiB, {used / 1e6:.0f} MB used"
+    return f"{placed.size >> 20} MiB, {used / 1e6:.0f} MB used" + (", labelled" if of_policy.contexts else "")
 
 
 def _are_many_known(build: Build, clusters: int) -> bool:
@@ -74,6 +79,7 @@ def _write(
     placed: DiskLayout,
     sources: Mapping[str, Path],
     folders: Mapping[bytes, list[TreeEntry]],
+    of_policy: Labels,
     pieces: list[Piece] | None,
 ) -> None:
     """Write the partition table, file systems and boot loader; `pieces` gets what is to be written later."""
@@ -90,6 +96,7 @@ def _write(
             child=room.child,
             borrowed=pieces,
             folders=folders,
+            labels=of_policy,
         )
         filesystems.write_all(disk, placed, sources)
     bootloader.embed(tree.path("/"), build.disk, placed)

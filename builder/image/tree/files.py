@@ -292,11 +292,6 @@ class TreePath:
         with self._handle() as descriptor:
             os.fchown(descriptor, uid, gid)
 
-    def set_attribute(self, name: str, value: bytes) -> None:
-        """Set an extended attribute of the path itself, be it a link (xattr(7))."""
-        with self._opened(os.O_PATH | os.O_NOFOLLOW) as descriptor:
-            os.setxattr(f"/proc/self/fd/{descriptor}", name, value)
-
     def utime(self, accessed_ns: int, modified_ns: int) -> None:
         """Set the times of what the path leads to."""
         with self._handle() as descriptor:

@@ -36,7 +36,7 @@ IDENTITY = {
     "var/lib/cloud/data": "cloud-init would take the guest for one that it has set up",
     "var/lib/cloud/sem": "cloud-init would take the guest for one that it has set up",
     "root/.bash_history": "it may hold secrets",
-    ".autorelabel": "files are labelled already, and the first boot would do it again and start over",
+    ".autorelabel": "files are labelled on the disk, and the first boot would do it again and start over",
 }
 
 # Left by packages and by the build: removed, unless a script or a command of the kickstart made it.

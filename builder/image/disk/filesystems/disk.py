@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from builder.image.disk.filesystems.labels import Labels
 from builder.image.disk.filesystems.source import TreeEntry
 from builder.runner import ORDINARY, Child, Completed, Runner
 
@@ -34,6 +35,7 @@ class DiskFile:
     of the target's xfs (see `builder.targets`). `child`: how programs are started. `borrowed`, where there is
     one, may get the data of files from a writer that knows where they belong, in place of the disk file: they
     are written later (`builder.image.disk.borrowed`). `folders`: what is known to be in some folders.
+    `labels`: SELinux's; None: files have their own.
     """
 
     file: Path
@@ -44,6 +46,7 @@ class DiskFile:
     child: Child = ORDINARY
     borrowed: list[Piece] | None = None
     folders: Mapping[bytes, list[TreeEntry]] = field(default_factory=dict)
+    labels: Labels | None = None
 
     def run(
         self,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError, CommandFailed
-from builder.image.disk.filesystems import ext4, extinodes
+from builder.image.disk.filesystems import ext4, extinodes, extlabels
 from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.source import holding, no_room, source_of
 from builder.image.disk.placement import KIB, MIB, PlacedContent, Usage
@@ -95,6 +95,8 @@ class ExtWriter:
         if self.fstype == "ext4" and source and self._fill(disk, placed, source):
             return
         self._make(disk, placed, source, filled=True)
+        if source and disk.labels:
+            extlabels.settle(disk, placed, source, disk.labels)
         extinodes.finish(disk.file, placed.start, epoch=disk.epoch, source=source)
 
     def _fill(self, disk: DiskFile, placed: PlacedContent, source: Path) -> bool:

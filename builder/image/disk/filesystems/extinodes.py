@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder.formats.crc32c import crc32c
-from builder.image.disk.filesystems.exttimes import times_of
+from builder.image.disk.filesystems.extpaths import Paths, paths_of
 
 _MAGIC = 0xEF53
 _INCOMPAT_64BIT = 0x80
@@ -46,6 +46,14 @@ class _Superblock:
     seed: int
 
 
+def paths(disk_file: Path, offset: int, source: Path) -> Paths:
+    """Return what became of `source` in the file system at `offset` of `disk_file`, as of `paths_of`."""
+    with disk_file.open("rb") as file:
+        super_ = _read_superblock(file, offset)
+        tables = list(_tables(file, offset, super_))
+        return _paths(file, offset, super_, tables, _read_tables(file, offset, super_, tables), source)
+
+
 def finish(disk_file: Path, offset: int, *, epoch: int, source: Path | None) -> None:
     """Finish the inodes of the file system at `offset` of `disk_file`.
 
@@ -57,11 +65,9 @@ def finish(disk_file: Path, offset: int, *, epoch: int, source: Path | None) -> 
     with disk_file.open("r+b") as file:
         super_ = _read_superblock(file, offset)
         tables = list(_tables(file, offset, super_))
-        raws = []
-        for _, used, table in tables:
-            file.seek(offset + table * super_.blocksize)
-            raws.append(bytearray(file.read(used * super_.inode_size)))
-        times = {} if source is None else _times(file, offset, super_, tables, raws, source)
+        raws = _read_tables(file, offset, super_, tables)
+        found = {} if source is None else _paths(file, offset, super_, tables, raws, source)
+        times = {number: info.st_mtime_ns for number, (_, info) in found.items()}
         for (first_inode, used, table), raw in zip(tables, raws, strict=True):
             if first_inode == 1 and source is not None:
                 struct.pack_into("<H", raw, (_ROOT_INODE - 1) * super_.inode_size, source.stat().st_mode)
@@ -72,14 +78,24 @@ def finish(disk_file: Path, offset: int, *, epoch: int, source: Path | None) -> 
             file.write(raw)
 
 
-def _times(
+def _read_tables(
+    file: BinaryIO, offset: int, super_: _Superblock, tables: Sequence[tuple[int, int, int]]
+) -> list[bytearray]:
+    raws = []
+    for _, used, table in tables:
+        file.seek(offset + table * super_.blocksize)
+        raws.append(bytearray(file.read(used * super_.inode_size)))
+    return raws
+
+
+def _paths(
     file: BinaryIO,
     offset: int,
     super_: _Superblock,
     tables: Sequence[tuple[int, int, int]],
     raws: Sequence[bytearray],
     source: Path,
-) -> dict[int, int]:
+) -> Paths:
     by_group = {first // super_.inodes_a_group: raw for (first, _, _), raw in zip(tables, raws, strict=True)}
 
     def read_inode(number: int) -> bytes:
@@ -89,7 +105,7 @@ def _times(
     def read_block(block: int) -> bytes:
         return os.pread(file.fileno(), super_.blocksize, offset + block * super_.blocksize)
 
-    return times_of(source, read_inode, read_block)
+    return paths_of(source, read_inode, read_block)
 
 
 def _read_superblock(file: BinaryIO, offset: int) -> _Superblock:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from builder.errors import BuildError
+from builder.image.disk.filesystems.labels import ATTRIBUTE, Labels
 from builder.image.disk.placement import PlacedContent
 from builder.sizes import MIB
 
@@ -154,12 +155,21 @@ def show(path: bytes) -> str:
     return repr(path.decode(errors="backslashreplace"))
 
 
-def attributes(path: bytes) -> list[tuple[str, bytes]]:
-    """Return the extended attributes of `path`, sorted by name; an empty list costs one call."""
+def attributes(path: bytes, mode: int, labels: Labels | None) -> list[tuple[str, bytes]]:
+    """Return the extended attributes of `path`, sorted by name; an empty list costs one call.
+
+    Args:
+        mode: its st_mode.
+        labels: give the label, in place of the one that the file has; None: it is the file's.
+    """
     names = os.listxattr(path, follow_symlinks=False)
-    if not names:
-        return []
-    return [(name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names)]
+    if labels is None:
+        return [(name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names)]
+    found = [(name, os.getxattr(path, name, follow_symlinks=False)) for name in names if name != ATTRIBUTE]
+    label = labels.of(path, mode)
+    if label is not None:
+        found.append((ATTRIBUTE, label))
+    return sorted(found)
 
 
 def data_runs(descriptor: int, info: os.stat_result, block: int) -> Sequence[tuple[int, int]]:

@@ -7,7 +7,8 @@ import os
 import stat
 from pathlib import Path
 
-from builder.image.disk.filesystems.source import TreeEntry
+from builder.image.disk.filesystems.labels import Labels
+from builder.image.disk.filesystems.source import TreeEntry, attributes
 from builder.image.disk.placement import Usage
 
 BLOCK = 4096
@@ -21,6 +22,7 @@ def measure(
     mountpoint: str = "/",
     *,
     known: dict[bytes, list[TreeEntry]] | None = None,
+    labels: Labels | None = None,
 ) -> Usage:
     """Return what `folder` takes, without the file systems mounted below it.
 
@@ -30,6 +32,7 @@ def measure(
         files: gets path -> bytes of each name of a regular file; names of one file share its bytes.
         mountpoint: where `folder` is in the image.
         known: gets path -> what is in it, sorted by name, of each folder.
+        labels: SELinux's; None: files have their own.
     """
     top, above = len(os.fspath(folder)), mountpoint.rstrip("/")
     device = folder.stat().st_dev
@@ -44,7 +47,7 @@ def measure(
         with os.scandir(path) as entries:
             for entry in entries:
                 info = entry.stat(follow_symlinks=False)
-                need = _bytes_of_attributes(entry.path)
+                need = _bytes_of_attributes(entry.path, info.st_mode, labels)
                 found.append(TreeEntry(entry.name, entry.path, info, need == 0))
                 names += 12 + len(entry.name)
                 if files is not None and stat.S_ISREG(info.st_mode):
@@ -76,14 +79,14 @@ def _blocks_of_folder(names: int) -> int:
     return 1 + int(names * 1.05) // BLOCK
 
 
-def _bytes_of_attributes(path: bytes) -> int:
+def _bytes_of_attributes(path: bytes, mode: int, labels: Labels | None) -> int:
     """Return the bytes that attributes take: 0 where there are none; above `_XATTR_SPACE` a block."""
     try:
-        names = os.listxattr(path, follow_symlinks=False)
-        if len(names) == 1:
-            # One attribute (a label, as a rule) fits, and this is the usual case.
-            size = len(os.getxattr(path, names[0], follow_symlinks=False))
-            return max(1, size) if size <= 60 else _XATTR_SPACE + 1
-        return sum(20 + len(name) + len(os.getxattr(path, name, follow_symlinks=False)) for name in names)
+        found = attributes(path, mode, labels)
     except OSError:
         return 1
+    if len(found) == 1:
+        # One attribute (a label, as a rule) fits, and this is the usual case.
+        size = len(found[0][1])
+        return max(1, size) if size <= 60 else _XATTR_SPACE + 1
+    return sum(20 + len(name) + len(value) for name, value in found)

@@ -23,7 +23,7 @@ NOT_NOW = {
     **dict.fromkeys(
         ("grub-install", "grub2-install", "extlinux"), "the boot loader is installed when the disk is written"
     ),
-    **dict.fromkeys(("fixfiles", "restorecon"), "files are labelled when the image is sealed"),
+    **dict.fromkeys(("fixfiles", "restorecon"), "files are labelled when the disk is written"),
     "fstrim": "free space is never stored",
     **dict.fromkeys(("chvt", "openvt", "deallocvt", "plymouth", "setterm"), "a build has no screen"),
     **dict.fromkeys(("udevadm", "udevsettle"), "a build has no devices of its own"),

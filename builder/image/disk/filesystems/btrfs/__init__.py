@@ -52,6 +52,7 @@ class BtrfsWriter:
                     label=placed.label or "",
                     epoch=disk.epoch,
                     duplicate=btrfs_metadata(placed.mkfsoptions) == "dup",
+                    labels=disk.labels,
                 ).write(_wanted(placed, sources))
         finally:
             os.close(descriptor)

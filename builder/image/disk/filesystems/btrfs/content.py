@@ -34,6 +34,7 @@ from builder.image.disk.filesystems.btrfs.items import (
     pack_key,
 )
 from builder.image.disk.filesystems.btrfs.trees import LARGEST_ITEM, BTree
+from builder.image.disk.filesystems.labels import Labels
 from builder.image.disk.filesystems.source import (
     CannotHold,
     Folders,
@@ -59,6 +60,7 @@ class SubvolumeWriter:
     Args:
         extents: the extent tree, which gets a reference for each run of data.
         nested: names in its root folder that are subvolumes, with their numbers; their order decides indices.
+        labels: SELinux's; None: files have their own.
     """
 
     def __init__(
@@ -70,9 +72,10 @@ class SubvolumeWriter:
         epoch: int,
         compression: Compression | None = None,
         nested: Mapping[bytes, int] | None = None,
+        labels: Labels | None = None,
     ) -> None:
         self.chunks, self.tree, self.extents, self.epoch = chunks, tree, extents, epoch
-        self.compression, self.nested = compression, dict(nested or {})
+        self.compression, self.nested, self._labels = compression, dict(nested or {}), labels
         self.indices: dict[bytes, int] = {}
         self._items = tree.items
         self._following = FIRST_FREE + 1
@@ -118,9 +121,9 @@ class SubvolumeWriter:
                     self._file(child, number)
             rows.append((child.name, number, child.entry_type))
         size = self._entries(inode, rows)
-        item = inode_item(os.stat(path), size=size, held=0, links=1, epoch=self.epoch)
-        self._items[inode, INODE, 0] = item
-        self._attributes(inode, path)
+        info = os.stat(path)
+        self._items[inode, INODE, 0] = inode_item(info, size=size, held=0, links=1, epoch=self.epoch)
+        self._attributes(inode, path, info.st_mode)
         return folders
 
     def _entries(self, inode: int, rows: Sequence[tuple[bytes, int, int]]) -> int:
@@ -164,8 +167,8 @@ class SubvolumeWriter:
                 raw[40:44] = count.to_bytes(4, "little")
                 self._items[inode, INODE, 0] = bytes(raw)
 
-    def _attributes(self, inode: int, path: bytes) -> None:
-        for name, value in attributes(path):
+    def _attributes(self, inode: int, path: bytes, mode: int) -> None:
+        for name, value in attributes(path, mode, self._labels):
             raw = os.fsencode(name)
             place: Key = (inode, XATTR, name_hash(raw))
             entry = dir_entry(pack_key(0, 0, 0), raw, _XATTR_ENTRY, value)
@@ -186,7 +189,7 @@ class SubvolumeWriter:
             size = info.st_size
             held = self._content(inode, path, info)
         self._items[inode, INODE, 0] = inode_item(info, size=size, held=held, links=1, epoch=self.epoch)
-        self._attributes(inode, path)
+        self._attributes(inode, path, info.st_mode)
 
     def _content(self, inode: int, path: bytes, info: os.stat_result) -> int:
         """Write the data of a file; return the bytes that its extents hold."""

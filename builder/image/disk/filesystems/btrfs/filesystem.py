@@ -23,6 +23,7 @@ from builder.image.disk.filesystems.btrfs.content import SubvolumeWriter
 from builder.image.disk.filesystems.btrfs.items import NODE, SECTOR, STRIPE
 from builder.image.disk.filesystems.btrfs.trees import BTree, TreeWriter
 from builder.image.disk.filesystems.disk import write_at
+from builder.image.disk.filesystems.labels import Labels
 from builder.image.disk.filesystems.source import Source
 from builder.sizes import MIB
 
@@ -44,13 +45,18 @@ class SubvolumeRequest:
 
 
 class BtrfsFileSystem:
-    """Writes one file system at `offset` of an open disk file."""
+    """Writes one file system at `offset` of an open disk file.
+
+    Args:
+        label: its name.
+        labels: SELinux's; None: files have their own.
+    """
 
     def __init__(
         self, descriptor: int, offset: int, size: int,
-        *, fsid: uuid.UUID, label: str, epoch: int, duplicate: bool,
+        *, fsid: uuid.UUID, label: str, epoch: int, duplicate: bool, labels: Labels | None = None,
     ) -> None:  # fmt: skip
-        self.fsid, self.label, self.epoch = fsid, label, epoch
+        self.fsid, self.label, self.epoch, self._labels = fsid, label, epoch, labels
         self.device_uuid, self.chunk_uuid = (uuid.uuid5(fsid, what).bytes for what in ("device", "chunks"))
         self.chunks = Chunks(descriptor, offset, size, duplicate=duplicate)
         self.writer = TreeWriter(self.chunks, fsid=fsid.bytes, chunk_uuid=self.chunk_uuid)
@@ -98,7 +104,7 @@ class BtrfsFileSystem:
         self._features |= compression.feature if compression else 0
         filled = SubvolumeWriter(
             self.chunks, tree, self.trees[k.EXTENT_TREE],
-            epoch=self.epoch, compression=compression, nested=nested,
+            epoch=self.epoch, compression=compression, nested=nested, labels=self._labels,
         )  # fmt: skip
         filled.fill(wanted.source if wanted else Source(folder=None))
         roots = self.trees[k.ROOT_TREE].items

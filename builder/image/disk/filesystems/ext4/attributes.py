@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from builder.formats.crc32c import crc32c
 from builder.image.disk.filesystems.ext4.inodes import HEAD
 from builder.image.disk.filesystems.ext4.space import Space
+from builder.image.disk.filesystems.labels import Labels
 from builder.image.disk.filesystems.source import CannotHold, attributes, show
 
 _MAGIC = 0xEA020000
@@ -41,13 +42,16 @@ class _Attribute:
         return _ENTRY + (len(self.name) + 3 & ~3) + (len(self.value) + 3 & ~3)
 
 
-def put_attributes(space: Space, path: bytes) -> tuple[bytes, int]:
+def put_attributes(space: Space, path: bytes, mode: int, labels: Labels | None) -> tuple[bytes, int]:
     """Return the bytes that follow the inode, and the block with the rest, which is written here (0: none).
+
+    Args:
+        mode, labels: as of `attributes`.
 
     Raises:
         CannotHold: there are too many, or one is of an unknown kind.
     """
-    listed = attributes(path)
+    listed = attributes(path, mode, labels)
     if not listed:
         return b"", 0
     found = sorted((_read(path, *pair) for pair in listed), key=lambda one: one.order)

@@ -75,7 +75,7 @@ class Content:
     """Fills one file system from one folder.
 
     Args:
-        disk: what it is on: it may borrow the data of files, and know folders.
+        disk: what it is on: it may borrow the data of files, and know folders and labels.
     """
 
     def __init__(self, space: Space, inodes: Inodes, disk: DiskFile) -> None:
@@ -84,7 +84,7 @@ class Content:
         self._others: list[tuple[TreeEntry, int]] = []
         self._numbers: dict[tuple[int, int], int] = {}
         self._links: dict[int, int] = {}
-        self._known = disk.folders
+        self._known, self._labels = disk.folders, disk.labels
         self._data = _Data(space) if disk.borrowed is None else _Borrowed(space, disk.borrowed)
 
     def fill(self, source: Path) -> None:
@@ -189,7 +189,7 @@ class Content:
             done += count
         behind, block = b"", 0
         if folder.path and not folder.is_bare:
-            behind, block = put_attributes(space, folder.path)
+            behind, block = put_attributes(space, folder.path, folder.info.st_mode, self._labels)
         fork = self.inodes.extents(number, extents, len(raw))
         links = 2 + folder.below
         # As the feature dir_nlink has it.
@@ -232,7 +232,9 @@ class Content:
         links = self._links[number]
         if links > _MOST_LINKS:
             raise CannotHold(f"{show(entry.path)}: ext4 cannot hold a file of {links} names")
-        behind, block = (b"", 0) if entry.is_bare else put_attributes(self.space, entry.path)
+        behind, block = b"", 0
+        if not entry.is_bare:
+            behind, block = put_attributes(self.space, entry.path, entry.info.st_mode, self._labels)
         self.inodes.put(number, entry.info, fork, links=links, attributes=behind, block=block)
 
     def _put_row(self, row: Sequence[_File], align: int) -> None:

@@ -73,7 +73,7 @@ class XfsWriter:
                 blocks = Blocks(Space(descriptor, placed.start))
                 inodes = Inodes(blocks.space, epoch=disk.epoch)
                 root: Status = os.stat(source.folder) if source.folder else NewFolder(disk.epoch * BILLION)
-                Content(blocks, inodes).fill(source, root)
+                Content(blocks, inodes, disk.labels).fill(source, root)
                 inodes.write()
                 finish(blocks)
         finally:

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from builder.image.disk.filesystems.labels import Labels
 from builder.image.disk.filesystems.source import CannotHold, attributes, show
 from builder.image.disk.filesystems.xfs.blocks import Blocks, name_hash
 from builder.image.disk.filesystems.xfs.inodes import LOCAL, NO_ATTRIBUTES, Fork, extent
@@ -33,14 +34,17 @@ class Attribute:
     value: bytes
 
 
-def read_attributes(path: bytes) -> Sequence[Attribute]:
+def read_attributes(path: bytes, mode: int, labels: Labels | None) -> Sequence[Attribute]:
     """Return the attributes of `path`, sorted.
+
+    Args:
+        mode, labels: as of `attributes`.
 
     Raises:
         CannotHold: one is of an unknown kind.
     """
     found = []
-    for full, value in attributes(path):
+    for full, value in attributes(path, mode, labels):
         kind, _, name = full.partition(".")
         if full in _ACLS:
             found.append(Attribute(_ROOT, _ACLS[full], _acl(value)))

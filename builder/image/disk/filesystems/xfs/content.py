@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 
+from builder.image.disk.filesystems.labels import Labels
 from builder.image.disk.filesystems.source import (
     CannotHold,
     Folders,
@@ -33,10 +34,14 @@ _ONE_EXTENT = 16
 
 
 class Content:
-    """Fills one file system from one folder."""
+    """Fills one file system from one folder.
 
-    def __init__(self, blocks: Blocks, inodes: Inodes) -> None:
-        self.blocks, self.inodes, self.space = blocks, inodes, blocks.space
+    Args:
+        labels: SELinux's; None: files have their own.
+    """
+
+    def __init__(self, blocks: Blocks, inodes: Inodes, labels: Labels | None = None) -> None:
+        self.blocks, self.inodes, self.space, self._labels = blocks, inodes, blocks.space, labels
         self._links: dict[tuple[int, int], int] = {}
 
     def fill(self, source: Source, root: Status) -> None:
@@ -77,7 +82,7 @@ class Content:
             files.append((child, number))
             if child.info.st_nlink > 1:
                 self._links[_identity(child)] = number
-        found = read_attributes(path)
+        found = read_attributes(path, info.st_mode, self._labels)
         room = self.space.fork_room
         size = short_size(found)
         kept = room - (-(-size // 8) * 8 if size <= room - _ONE_EXTENT else _ONE_EXTENT)
@@ -90,7 +95,7 @@ class Content:
 
     def _file(self, child: TreeEntry, inode: int) -> None:
         path, info = child.path, child.info
-        found = read_attributes(path)
+        found = read_attributes(path, info.st_mode, self._labels)
         kind = stat.S_IFMT(info.st_mode)
         data = Fork(form=DEVICE, data=bytes(4))
         if kind in (stat.S_IFCHR, stat.S_IFBLK):

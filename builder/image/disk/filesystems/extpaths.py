@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Which time each inode of an ext file system has in the folder that mke2fs -d copied.
+"""Which path of the folder that mke2fs -d copied each inode of an ext file system has become.
 
-mke2fs keeps seconds only, of 32 bits. Its folders say which inode a path became: they are read here (Linux,
-Documentation/filesystems/ext4: directory.rst, ifork.rst).
+The folders that mke2fs has written say it (Linux, Documentation/filesystems/ext4: directory.rst, ifork.rst).
 """
 
 from __future__ import annotations
@@ -17,15 +16,17 @@ _EXTENTS_FLAG, _INLINE_FLAG = 0x80000, 0x10000000
 _EXTENT_MAGIC = 0xF30A
 _ROOT = 2
 
+# By inodes: a path of the folder, and what lstat(2) says of it.
+Paths = dict[int, tuple[bytes, os.stat_result]]
 # Reads an inode by its number, and a block by its.
 ReadInode = Callable[[int], bytes]
 ReadBlock = Callable[[int], bytes]
 
 
-def times_of(source: Path, read_inode: ReadInode, read_block: ReadBlock) -> dict[int, int]:
-    """Return inode -> time of modification in nanoseconds, for everything that `source` has too."""
+def paths_of(source: Path, read_inode: ReadInode, read_block: ReadBlock) -> Paths:
+    """Return what each inode was, for all that `source` has too; of several names the first in order."""
     top = os.fsencode(source)
-    found = {_ROOT: os.lstat(top).st_mtime_ns}
+    found: Paths = {_ROOT: (top, os.lstat(top))}
     pending = [(_ROOT, top)]
     while pending:
         number, folder = pending.pop()
@@ -36,7 +37,8 @@ def times_of(source: Path, read_inode: ReadInode, read_block: ReadBlock) -> dict
             except FileNotFoundError:
                 continue  # lost+found
             known = child in found
-            found[child] = info.st_mtime_ns
+            if not known or path < found[child][0]:
+                found[child] = path, info
             if stat.S_ISDIR(info.st_mode) and not known:
                 pending.append((child, path))
     return found
