@@ -178,8 +178,11 @@ class Build:
         return tuple(script for script in self.plan.scripts if script.section == section)
 
     def warn(self, message: str) -> None:
-        """Warn the user and remember it for the manifest, unless there are more than anybody would cause."""
-        if len(self.facts.warnings) > MOST_WARNINGS:
+        """Warn the user and remember it for the manifest, unless there are more than anybody would cause.
+
+        A second time the same is not said: dnf's worker looks for packages when it chooses, and to install.
+        """
+        if len(self.facts.warnings) > MOST_WARNINGS or message[:LONGEST_WARNING] in self.facts.warnings:
             return
         if len(self.facts.warnings) == MOST_WARNINGS:
             message = f"there are more than {MOST_WARNINGS} warnings: the rest is not shown"

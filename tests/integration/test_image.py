@@ -288,6 +288,15 @@ def test_a_package_that_installs_its_boot_loader_finds_it_done_later(bench: Benc
     assert look.exists(f"/boot/loader/entries/synthetic-{KERNEL}.conf")
 
 
+def test_a_package_that_may_be_missing_is_said_once(bench: Bench) -> None:
+    text = kickstart(packages="no-such-package").replace("--nocore", "--nocore --ignoremissing")
+
+    done = bench.build(text)
+
+    assert done.stderr.count("no-such-package is not in the repositories") == 1
+    assert bench.manifest()["warnings"] == ["no-such-package is not in the repositories"]
+
+
 def test_pre_install_runs_on_the_empty_tree_before_packages(bench: Bench) -> None:
     text = kickstart(
         tail="%pre-install --erroronfail\ntest ! -e /mnt/sysimage/usr/bin/sh\n"
