@@ -74,7 +74,7 @@ def test_the_targets_own_rpm_installs_the_same_packages(bench: Bench) -> None:
 
 
 def test_a_release_before_systemd_gets_the_files_that_its_scripts_read(bench: Bench) -> None:
-    head = "lang de_DE.UTF-8\nkeyboard de\ntimezone Etc/UTC\nnetwork --hostname=vm.example\nskipx\n"
+    head = "lang de_DE.UTF-8\nkeyboard de\ntimezone Etc/UTC\nnetwork --hostname=vm.example\n"
     head += "services --disabled=cups --enabled=sshd,cloud-init\nfirewall --enabled --port=80:tcp\n"
     tail = "%pre-install\ncd /mnt/sysimage; mkdir -p etc/sysconfig/network-scripts etc/init.d usr/sbin\n"
     tail += "touch etc/init.d/cups etc/init.d/sshd etc/init.d/cloud-init etc/init.d/firstboot\n"

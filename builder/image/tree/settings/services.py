@@ -26,6 +26,7 @@ SET_UP = (
 )
 # Read by initial-setup and gnome-initial-setup (Anaconda: ConfigurePostInstallationToolsTask).
 TOOLS_OFF = "[General]\npost_install_tools_disabled=1\n"
+DISPLAY_MANAGERS = ("gdm", "gdm-binary", "kdm", "lightdm", "xdm")  # of releases before systemd
 UNIT_FOLDERS = ("/usr/lib/systemd/system", "/etc/systemd/system", "/usr/local/lib/systemd/system")
 UNIT_SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
 
@@ -92,9 +93,10 @@ def _set_target(build: Build, services: Services) -> None:
             run_for(build, "skipx or xconfig", ["systemctl", "set-default", target], place=None)
         else:
             _choose_target(build, without_screen=services.without_screen)
-    elif target:
-        # inittab(5): runlevel 5 is the graphical one.
-        level = 5 if target == "graphical.target" else 3
+    else:
+        # inittab(5): runlevel 5 is the graphical one, whatever is installed.
+        has_screen = any(map(has_program, DISPLAY_MANAGERS)) and not services.without_screen
+        level = 5 if target == "graphical.target" or (target is None and has_screen) else 3
         inittab.write_text(
             re.sub(r"(?m)^id:\d:initdefault:", f"id:{level}:initdefault:", inittab.read_text())
         )
