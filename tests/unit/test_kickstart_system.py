@@ -262,6 +262,14 @@ def test_authselect_and_its_forerunners(
     assert plan.of(Security).authselect == case[1]
 
 
+@pytest.mark.parametrize("method", ["--passalgo=sha512", "--passalgo sha512"])
+def test_the_method_of_every_target_is_no_news(tmp_path: Path, method: str) -> None:
+    line = f"authconfig --enableshadow {method} --kickstart"
+    _, findings = plan_text(tmp_path, f"{DISK}rootpw x\n{line}\n{END}", ksversion="RHEL7")
+
+    assert reported(findings, tmp_path) == []
+
+
 def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
     line = "authconfig --enableshadow --enablemd5"
 

@@ -199,12 +199,14 @@ def _read_authselect(ks: Kickstart) -> tuple[tuple[str, ...] | None, Place | Non
 
 def _tell_old_options(ks: Kickstart, line: ParsedCommand) -> None:
     """Say what becomes of options of authconfig(8), which is not run."""
-    if weak := _OLD_AUTH_HASHES & set(line.words):
+    # `--passalgo sha512` is `--passalgo=sha512`.
+    words = re.sub(r"(--passalgo) (?!-)", r"\1=", " ".join(line.words)).split()
+    if weak := _OLD_AUTH_HASHES & set(words):
         ks.findings.warn(
             line.place,
             f"{line.name} {' '.join(sorted(weak))}: new passwords are hashed by the target's method",
         )
-    left = [word for word in line.words if word not in _OLD_AUTH_DEFAULTS | _OLD_AUTH_HASHES]
+    left = [word for word in words if word not in _OLD_AUTH_DEFAULTS | _OLD_AUTH_HASHES]
     network = [word for word in left if _NETWORK_ACCOUNTS.fullmatch(word)]
     others = [word for word in left if word not in network and not word.startswith("--disable")]
     if network:
