@@ -297,7 +297,10 @@ def cache_folder(*parts: str) -> Path:
         PermissionMissing: a part of it belongs to another user, or others may write to it.
         BuildError: it cannot be made, with the reason.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(home):
+        # Nothing else is valid (XDG Base Directory Specification), and programs have other folders than we.
+        home = os.path.join(os.path.expanduser("~"), ".cache")
     make_folder(Path(home))
     folder = Path(home, "openstack-builder")
     _have_to_ourselves(folder, handed_over=False)

@@ -12,9 +12,7 @@ from tests.support.rpm_tool import builder
 def test_the_packages_of_an_image_are_those_of_its_metadata(bench: Bench) -> None:
     bench.build(kickstart())
 
-    done = builder(
-        "koji", "import", bench.image, "--release", "1", "--dry-run", cwd=bench.folder, XDG_CACHE_HOME="cache"
-    )
+    done = builder("koji", "import", bench.image, "--release", "1", "--dry-run", cwd=bench.folder)
 
     metadata = json.loads(done.stdout)
     image = next(output for output in metadata["output"] if output["type"] == "image")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Work folders and files of builds that run side by side: nobody takes another's for a dead one's."""
+"""Work folders, caches and files of builds that run side by side: nobody takes another's for a dead one's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
-from builder.files import WORK_PREFIX, remove_stale, work_folder, write_atomic
+import pytest
+
+from builder.files import WORK_PREFIX, cache_folder, remove_stale, work_folder, write_atomic
 
 
 def test_side_by_side(tmp_path: Path) -> None:
@@ -123,3 +125,15 @@ def test_a_link_put_in_the_place_of_a_stale_folder_while_it_is_removed_leads_now
         swapping.result()
 
     assert state(canary) == before
+
+
+@pytest.mark.parametrize("value", ["cache", "./cache", "~/cache", ""])
+def test_a_cache_that_is_not_an_absolute_path_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+
+    assert cache_folder("dnf") == tmp_path / "home/.cache/openstack-builder/dnf"
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
