@@ -235,6 +235,24 @@ def test_old_options_work_with_a_warning(host: Host) -> None:
     assert "s3cret-word" not in done.out + done.err
 
 
+def test_a_server_that_ends_one_of_two_writers_is_warned_of(host: Host) -> None:
+    host.stand_in("keystone-manage", "make_tables()")
+    assert isinstance(host.server, MariaDB)
+    if not host.server.execute("SHOW GLOBAL VARIABLES LIKE 'innodb_snapshot_isolation'", RUNNER):
+        pytest.skip("MariaDB before 10.6.18 has no innodb_snapshot_isolation")
+    try:
+        said = {}
+        for value in ("ON", "OFF"):
+            host.server.execute(f"SET GLOBAL innodb_snapshot_isolation = {value}", RUNNER)
+            done = host.run("--init", "--service", "keystone", "--yes", "--json")
+            assert done.code == 0, done.err
+            said[value] = [one for one in done.json["warnings"] if "innodb_snapshot_isolation" in one]
+    finally:
+        host.server.execute("SET GLOBAL innodb_snapshot_isolation = OFF", RUNNER)
+
+    assert (len(said["ON"]), len(said["OFF"])) == (1, 0)
+
+
 def test_password_of_the_url_stays_and_the_rest_of_the_url_too(host: Host) -> None:
     host.stand_in("keystone-manage", "make_tables()")
     query = "charset=utf8mb4&connect_timeout=7"

@@ -45,6 +45,9 @@ class Access:
             connection = self.connections[place] = login.log_in()
             if connection.is_fresh and place.engine == "mysql":
                 self._set_root_password(connection)
+            if self.options.action == "init":
+                for concern in connection.concerns():
+                    self.console.warn(concern)
         return self.connections[place]
 
     def _set_root_password(self, connection):

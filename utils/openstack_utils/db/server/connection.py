@@ -90,6 +90,10 @@ class Connection:
         """Drop all that is in a database."""
         raise NotImplementedError
 
+    def concerns(self):
+        """Return what of the server's own settings does not suit OpenStack, a line each."""
+        return []
+
     def reconnect(self):
         """Connect, or once more where the connection was lost."""
         with self._lock, self.translated_errors():

@@ -20,6 +20,12 @@ EXPIRED = "the password has expired: --password-file or --generate-password sets
 # A node of a Galera cluster that takes no statements (1047 alone is an unknown command).
 NOT_READY = "SHOW STATUS LIKE 'wsrep_%' shows why; --host names another node of the cluster"
 
+# Until OpenStack tries such a transaction again: https://bugs.launchpad.net/nova/+bug/2116186
+SNAPSHOT_ISOLATION = (
+    "innodb_snapshot_isolation of the server is ON: OpenStack answers 500 where two requests write to one "
+    "row; openstack-db(1) says how to turn it off"
+)
+
 
 class MySQLConnection(Connection):
     """To MySQL or MariaDB, by PyMySQL."""
@@ -118,6 +124,13 @@ class MySQLConnection(Connection):
         yield self
 
     # What is there
+
+    def concerns(self):
+        # Has been there since MariaDB 10.6.18, 10.11.8 and 11.4.2, and is ON since 11.6.2.
+        for _, value in self.query("SHOW GLOBAL VARIABLES LIKE 'innodb_snapshot_isolation'"):
+            if value == "ON":
+                return [SNAPSHOT_ISOLATION]
+        return []
 
     def facts(self):
         """Return (port, socket, whether it listens at a port, the address it sees us at)."""
