@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 INSTALL := builder/requirements/install
 
-.PHONY: help hosts setup setup-dev setup-koji setup-dib specs golden demo talk rpm image verify upload plane-up plane-down setup-plane unit test test-all boots lint bench lock clean
+.PHONY: help hosts hosts-selinux setup setup-dev setup-koji setup-dib specs golden demo talk rpm image verify upload plane-up plane-down setup-plane unit test test-all boots lint bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ SUITE ?= sid
 
 hosts: ## RPMs, repository, images and verify on a bare host of another generation (SUITE=trixie, sid; root)
 	tests/rig/bare/run $(SUITE) tests/rig/bare/check
+
+hosts-selinux: setup-dev ## the same images on a booted host that runs SELinux (root; slow)
+	tests/rig/bare/selinux
 
 demo: ## the whole main job: RPM, image, boot, login, upload
 	@$(INSTALL) demo
