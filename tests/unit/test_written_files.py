@@ -7,12 +7,13 @@ The table is compared with the parsers, so that a new option that takes a path h
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import importlib
 import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,18 +138,15 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path, name: tuple[str, str], 
     else:
         path.mkdir()
     before = [(each.name, each.lstat().st_mode, each.lstat().st_ino) for each in (path, Path("/dev/null"))]
-    # Whoever writes into a FIFO waits for a reader.
-    reader = threading.Thread(target=read, args=(path,), daemon=True)
-    if kind == "fifo":
-        reader.start()
     words = [
         word.format(path=path, ini=ini, kickstart=kickstart, bin=ROOT / "utils" / "bin")
         for word in FILES[name]
     ]
 
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
-    )
+    with with_a_reader(path) if kind == "fifo" else contextlib.nullcontext():
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        )
 
     assert "Traceback" not in done.stderr
     assert before == [
@@ -163,6 +161,12 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path, name: tuple[str, str], 
         assert "k=old\n" not in real.read_text() or name[1] == "--backup"
 
 
-def read(path: Path) -> None:
-    """Read a FIFO until its end."""
-    path.read_bytes()
+@contextlib.contextmanager
+def with_a_reader(fifo: Path) -> Iterator[None]:
+    """Hold a FIFO open for reading, with room for what is written: whoever writes into one waits for both."""
+    descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, 1 << 20)
+        yield
+    finally:
+        os.close(descriptor)
