@@ -596,3 +596,35 @@ def test_volumes_bring_lvm2_and_are_refused_with_the_line_where_it_is_left_out(b
     assert done.returncode == 2
     assert "volgroup vg: the image has no lvm2" in done.stderr
     assert "put lvm2 into %packages" in done.stderr
+
+
+TWO_POLICIES = """
+%post
+for policy in minimum targeted; do
+    folder=/etc/selinux/$policy/contexts/files
+    mkdir -p $folder
+    echo "/.* system_u:object_r:${policy}_t:s0" >$folder/file_contexts
+done
+echo SELINUXTYPE={named} >/etc/selinux/config
+%end
+"""
+
+
+@pytest.mark.parametrize(("named", "label"), [("targeted", "targeted_t"), ("mls", "minimum_t")])
+def test_files_are_labelled_by_the_policy_that_the_image_will_run(
+    bench: Bench, named: str, label: str
+) -> None:
+    done = bench.build(kickstart(tail=TWO_POLICIES.replace("{named}", named)))
+
+    assert "labelled" in done.stderr
+    assert label in bench.look().ask("ea_get /etc/selinux/config security.selinux")
+
+
+def test_file_contexts_that_cannot_be_read_end_the_build(bench: Bench) -> None:
+    spoil = "echo '/etc( system_u:object_r:etc_t:s0' >/etc/selinux/targeted/contexts/files/file_contexts"
+    tail = TWO_POLICIES.replace("{named}", "targeted").replace("%end", f"{spoil}\n%end")
+
+    done = bench.build(kickstart(tail=tail), ok=False)
+
+    assert done.returncode != 0
+    assert "the file contexts of the image's SELinux policy cannot be read" in done.stderr

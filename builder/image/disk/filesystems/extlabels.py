@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """SELinux's labels in an ext file system that mke2fs -d has filled, which copies those of the host.
 
-By debugfs(8): they may need a block, and an ext2 has them where an ext4 has not.
+By debugfs(8), which finds room for them behind the inode, or a block where there is none.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Labels:
             except (re.error, RecursionError) as error:
                 raise BuildError(
                     f"the file contexts of the image's SELinux policy cannot be read: {error}",
-                    hint="selinux --disabled builds an image without labels",
+                    hint="a package or a script has left something else in contexts/files/ of the policy",
                 ) from error
             self._found[path] = None if label is None else label.encode() + b"\0"
         return self._found[path]

@@ -31,9 +31,16 @@ def has_selinux_policy() -> bool:
 
 
 def selinux_contexts() -> str | None:
-    """Return the path, in the image, of the policy's file contexts."""
+    """Return the path, in the image, of the file contexts of the policy that it will run.
+
+    Of several policies that is the one that /etc/selinux/config names (selinux_config(5)).
+    """
     found = sorted(tree.path("/etc/selinux").glob("*/contexts/files/file_contexts"))
-    return "/etc/selinux/" + "/".join(found[0].parts[-4:]) if found else None
+    paths = ["/etc/selinux/" + "/".join(path.parts[-4:]) for path in found]
+    config = tree.path("/etc/selinux/config")
+    named = re.findall(r"(?m)^SELINUXTYPE=(\S+)", config.read_text()) if config.is_file() else []
+    chosen = [path for path in paths if path.split("/")[3] in named[-1:]] or paths
+    return chosen[0] if chosen else None
 
 
 def _selinux(security: Security) -> None:
