@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Digests of bytes: they tell whether two files are the same, and protect nothing."""
+"""Digests of bytes, by which files are compared. They are not used for security."""
 
 from __future__ import annotations
 

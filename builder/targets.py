@@ -209,6 +209,14 @@ class Target:
         """Where its package manager keeps what it downloads, inside an image."""
         return {"yum": "/var/cache/yum", "dnf": "/var/cache/dnf", "dnf5": "/var/cache/libdnf5"}[self.packages]
 
+    def is_since(self, releases: Mapping[TargetFamily, int]) -> bool:
+        """Say whether it is of one of these families, and of the release there or a later one."""
+        return self.family in releases and int(self.releasever) >= releases[self.family]
+
+    def is_up_to(self, releases: Mapping[TargetFamily, int]) -> bool:
+        """Say whether it is of one of these families, and of the release there or an earlier one."""
+        return self.family in releases and int(self.releasever) <= releases[self.family]
+
     def require_gpgkeys(self) -> tuple[GpgKey, ...]:
         """Return its keys; InputError where none are known."""
         if not self.gpgkeys:

@@ -16,7 +16,7 @@ from builder.kickstart.settings.accounts import Accounts, User
 from builder.kickstart.settings.locale import Locale
 from builder.kickstart.settings.network import Network
 from builder.kickstart.settings.security import Firewall, Security
-from builder.kickstart.settings.services import Services, SetUp
+from builder.kickstart.settings.services import TOOLS_OFF, Services, SetUp
 
 HEAD = "#!/bin/bash\nset -euo pipefail\n"
 # Ends the body of a script in a here-document; nobody's script has this line.
@@ -150,7 +150,8 @@ def _set_up(wanted: SetUp) -> Iterator[str]:
     if wanted is SetUp.AGAIN:
         yield "touch /etc/reconfigSys"
     if wanted is SetUp.FORBIDDEN:
-        yield "printf '[General]\\npost_install_tools_disabled=1\\n' >/etc/sysconfig/anaconda"
+        escaped = TOOLS_OFF.replace("\n", "\\n")
+        yield f"printf '{escaped}' >/etc/sysconfig/anaconda"
 
 
 def _add_user(user: User) -> str:

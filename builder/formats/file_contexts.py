@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 NONE = "<<none>>"
 # file_contexts(5): what the second field names.
@@ -62,6 +63,15 @@ class FileContexts:
         for text in texts:
             for line in text.splitlines():
                 self._take(line.split())
+
+    @classmethod
+    def read(cls, text: Callable[[str], str]) -> Self:
+        """Read those of a policy.
+
+        Args:
+            text: returns what a file has, by what follows file_contexts in its name; "" where there is none.
+        """
+        return cls(map(text, ("", ".homedirs", ".local")), map(text, (".subs_dist", ".subs")))
 
     def _take(self, words: list[str]) -> None:
         if len(words) not in (2, 3) or words[0].startswith("#"):

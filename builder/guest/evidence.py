@@ -18,7 +18,7 @@ from builder.errors import CommandFailed
 from builder.folders import remove_tree
 from builder.formats.diskimage import FORMATS, DiskImage, read_header
 from builder.guest import readers
-from builder.guest.cloudconfig import read_cloud_config
+from builder.guest.cloudconfig import read_cloud_config, unknown_datasources
 from builder.guest.filesystems import FoundFileSystem
 from builder.guest.imagedisk import ImageDisk
 from builder.guest.outcome import not_applicable, not_done
@@ -199,6 +199,11 @@ class ImageEvidence:
     def cloud_config(self) -> dict[str, Any]:
         """cloud-init's configuration."""
         return read_cloud_config(self.tree)
+
+    @cached_property
+    def unknown_datasources(self) -> tuple[str, ...]:
+        """The names in datasource_list that the image's cloud-init has no module for."""
+        return unknown_datasources(self.tree, self.cloud_config)
 
     @cached_property
     def scripted_cloud_config(self) -> dict[str, Any]:

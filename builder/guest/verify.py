@@ -16,7 +16,6 @@ from builder.guest import boots
 from builder.guest.acceleration import Acceleration, find_acceleration
 from builder.guest.boots import Bench
 from builder.guest.checks import across, booted, content, disk, identity, labels, signatures
-from builder.guest.cloudconfig import unknown_datasources
 from builder.guest.evidence import ImageEvidence
 from builder.guest.firmware import FirmwareKind, find_firmware
 from builder.guest.instance import Datasource
@@ -155,7 +154,7 @@ def verify(
             results = list(run_checks(outside, evidence, look=Patience().look))
             good = sum(result.is_good for result in results)
             step.detail = f"{image.name}  {good} of {len(results)} checks good"
-        for name in _seen(lambda: unknown_datasources(evidence.tree, evidence.cloud_config)) or ():
+        for name in _seen(lambda: evidence.unknown_datasources) or ():
             runner.report.warn(
                 f"{image.name}: datasource_list names {name}, which the image's cloud-init does not know "
                 "(and ignores)"

@@ -90,25 +90,20 @@ def add_packages(
     if kdump:
         apart = int(target.releasever) >= _KDUMP_UTILS.get(target.family, 0)
         wanted += {"kdump-utils" if apart else "kexec-tools"} - set(chosen.names)
-    packs = _langpacks((locale.lang, *locale.extra_langs)) if _is_since(target, _LANGPACKS) else []
-    tools = _tools(disk, locale.timezone, network, security, habitual=_is_since(target, _TOOLS))
-    if _is_since(target, _SINCE) and not _has(chosen.names, ("systemd-boot", "systemd-boot-unsigned")):
+    packs = _langpacks((locale.lang, *locale.extra_langs)) if target.is_since(_LANGPACKS) else []
+    tools = _tools(disk, locale.timezone, network, security, habitual=target.is_since(_TOOLS))
+    if target.is_since(_SINCE) and not _has(chosen.names, ("systemd-boot", "systemd-boot-unsigned")):
         tools += [name for kind in firmware for name in _LOADER_TOOLS[kind]]
     wanted += [name for name in dict.fromkeys((*packs, *tools)) if not _has(chosen.names, (name,))]
     added = tuple(
         name for name in wanted if not any(fnmatchcase(name, pattern) for pattern in chosen.excluded)
     )
     named = (*chosen.groups, *chosen.optional_groups, *chosen.mandatory_groups, *chosen.excluded_groups)
-    has_platform = bool(firmware) and _is_since(target, _PLATFORMS) and _PLATFORM not in named
+    has_platform = bool(firmware) and target.is_since(_PLATFORMS) and _PLATFORM not in named
     groups = (_PLATFORM,) if has_platform else ()
     if said := ", ".join((*added, *(f"@{name}" for name in groups))):
         ks.findings.note(None, f"{ks.path}: {said}: added, as the installer does")
     return dataclasses.replace(chosen, added=added, added_groups=groups)
-
-
-def _is_since(target: Target, releases: Mapping[TargetFamily, int]) -> bool:
-    """Return whether a target is of one of the families, and of its release or a later one."""
-    return target.family in releases and int(target.releasever) >= releases[target.family]
 
 
 def _tools(disk: Disk, zone: Timezone, network: Network, security: Security, *, habitual: bool) -> list[str]:

@@ -15,9 +15,9 @@ from builder.formats.partitions import read_table
 from builder.guest import filesystems, readers
 from builder.image.disk.filesystems.labels import ATTRIBUTE, Labels
 from builder.image.disk.filesystems.source import attributes
-from builder.kickstart.plan import Partition, Subvolume
+from builder.kickstart.plan import Partition
 from builder.runner import Runner
-from tests.support.disks import place, tool, write_disk
+from tests.support.disks import btrfs_of, place, tool, write_disk
 
 KINDS = {
     "xfs": Partition(mountpoint="/", fstype="xfs", size=320),
@@ -113,10 +113,7 @@ def test_without_a_policy_there_are_none(
 
 @pytest.mark.skipif(not tools.has("btrfs"), reason="needs btrfs-progs")
 def test_a_subvolume_is_labelled_by_its_mount_point(tmp_path: Path, runner: Runner, tree: Path) -> None:
-    partition = Partition(
-        mountpoint=None, fstype="btrfs", size=400,
-        subvolumes=(Subvolume(path="root", mountpoint="/"), Subvolume(path="srv", mountpoint="/srv")),
-    )  # fmt: skip
+    partition = btrfs_of(root="/", srv="/srv")
     (tree / "srv").mkdir()
     srv = tmp_path / "srv"
     (srv / "www").mkdir(parents=True)

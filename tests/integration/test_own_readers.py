@@ -25,7 +25,7 @@ from builder.image.disk.placement import DiskLayout
 from builder.kickstart.plan import LogicalVolume, Partition, Subvolume, VolumeGroup
 from builder.runner import Runner
 from builder.sizes import MIB
-from tests.support.disks import place, write_disk
+from tests.support.disks import btrfs_of, place, write_disk
 
 pytestmark = pytest.mark.skipif(
     not (tools.has("mkfs.xfs") and tools.has("btrfs")), reason="needs xfsprogs and btrfs-progs"
@@ -306,10 +306,7 @@ def test_labels_are_read_from_outside(
 
 
 def test_labels_of_a_subvolume_are_its_own(tmp_path: Path, runner: Runner, labelled: Path) -> None:
-    partition = Partition(
-        mountpoint=None, fstype="btrfs", size=400,
-        subvolumes=(Subvolume(path="root", mountpoint="/"), Subvolume(path="home", mountpoint="/home")),
-    )  # fmt: skip
+    partition = btrfs_of(root="/", home="/home")
     (labelled / "home").mkdir()
     home = tmp_path / "home"
     home.mkdir()

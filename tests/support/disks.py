@@ -16,7 +16,7 @@ from builder.image.disk.filesystems.usage import measure
 from builder.image.disk.placement import DiskLayout
 from builder.image.disk.volumes.metadata import write_groups
 from builder.kickstart import plan
-from builder.kickstart.plan import Partition, VolumeGroup
+from builder.kickstart.plan import Partition, Subvolume, VolumeGroup
 from builder.runner import Runner
 from tests.support.trees import EPOCH
 
@@ -27,6 +27,12 @@ def place(*partitions: Partition, label: str = "gpt", groups: tuple[VolumeGroup,
     """Return where the partitions lie, without a plan of a kickstart."""
     disk = plan.Disk(label=label, partitions=partitions, groups=groups)
     return layout.place(disk, seed="test", content={})
+
+
+def btrfs_of(**mount_points: str) -> Partition:
+    """Return a btrfs of subvolumes: path=mount point."""
+    subvolumes = tuple(Subvolume(path=path, mountpoint=point) for path, point in mount_points.items())
+    return Partition(mountpoint=None, fstype="btrfs", size=400, subvolumes=subvolumes)
 
 
 def write_disk(

@@ -16,7 +16,6 @@ from builder.guest.checks.authored import (
     removed,
     turned_off,
 )
-from builder.guest.cloudconfig import unknown_datasources
 from builder.guest.evidence import ImageEvidence
 from builder.guest.outcome import Check, Outcome, failed, judge_all, not_applicable, passed
 from builder.kickstart.disk.filesystems import KINDS
@@ -188,7 +187,7 @@ def _cloud_init(evidence: ImageEvidence) -> Outcome:
     if evidence.tree.exists(DISABLED):
         problems.append(f"{DISABLED} is there")
     sources = config.get("datasource_list")
-    unknown = unknown_datasources(evidence.tree, config)
+    unknown = evidence.unknown_datasources
     if unknown and {str(name) for name in sources or ()} <= {*unknown, "None"}:
         problems.append(f"cloud-init of the image knows no datasource {', '.join(unknown)}")
     if "datasource_list" in evidence.scripted_cloud_config:

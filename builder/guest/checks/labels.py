@@ -21,8 +21,7 @@ def _labels(evidence: ImageEvidence) -> Outcome:
         raise not_applicable("the image has no SELinux policy")
     if evidence.tree.settings("/etc/selinux/config").get("SELINUX") == "disabled":
         raise not_applicable("SELinux is disabled")
-    texts = [evidence.tree.text(base + suffix) for suffix in ("", ".homedirs", ".local")]
-    contexts = FileContexts(texts, [evidence.tree.text(base + end) for end in (".subs_dist", ".subs")])
+    contexts = FileContexts.read(lambda suffix: evidence.tree.text(base + suffix))
     points = {mount.point for mount in evidence.mounts if mount.point.startswith("/")}
     problems, count = [], 0
     for system, point, options in _mounted(evidence):

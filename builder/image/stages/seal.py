@@ -29,8 +29,7 @@ def run(build: Build) -> str:
     cleaned = clean(build)
     build.facts.kept = tuple(sorted(cleaned.kept))
     if build.facts.scripts_began is not None:
-        # Before databases are settled.
-        # In /boot we have written after them.
+        # In /boot we have written after the scripts.
         build.facts.changed = tuple(
             path
             for path in root.changed_below(build.facts.scripts_began)

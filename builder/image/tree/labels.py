@@ -20,7 +20,7 @@ def read_contexts() -> FileContexts | None:
         file = tree.path(f"{path}{suffix}")
         return file.read_text() if file.is_file() else ""
 
-    return FileContexts([text(""), text(".homedirs"), text(".local")], [text(".subs_dist"), text(".subs")])
+    return FileContexts.read(text)
 
 
 def make_lost_and_found(layout: DiskLayout) -> None:

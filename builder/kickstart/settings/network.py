@@ -108,7 +108,7 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
     """Return the host name and the connections; a later line for the same device replaces the earlier."""
     hostname: str | None = None
     found: dict[str, NetworkInterface] = {}
-    unnamed: list[Place] = []
+    is_unnamed = False
     bare: Place | None = None
     for line in ks.all("network"):
         name = str(line.get("hostname", ""))
@@ -125,7 +125,7 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
         if line.options - _NO_INTERFACE:
             for interface in _read_line(ks, line):
                 if interface.name == "any" and not line.get("device"):
-                    unnamed.append(line.place)
+                    is_unnamed = True
                     interface = _of_the_only_card(ks, interface, tuple(found.values()))
                 earlier = found.get(interface.name)
                 if earlier is not None and dataclasses.replace(earlier, place=interface.place) != interface:
@@ -139,7 +139,7 @@ def _read_network(ks: Kickstart) -> tuple[str | None, tuple[NetworkInterface, ..
         # `network --activate` is a line for a device all the same, by DHCP (is_hostname_only_network_data).
         found["any"] = NetworkInterface(place=bare)
     named = [one for one in found.values() if one.device and one.kind == "ethernet"]
-    if unnamed and "any" in found and named:
+    if is_unnamed and "any" in found and named:
         ks.findings.warn(
             found["any"].place,
             f"network: the line is for any device but {', '.join(str(one.device) for one in named)}",

@@ -15,6 +15,10 @@ from builder.kickstart.place import Place
 from builder.kickstart.plan import Setting
 from builder.kickstart.values import UNIT, fits
 
+# /etc/sysconfig/anaconda, which initial-setup and gnome-initial-setup read (Anaconda:
+# ConfigurePostInstallationToolsTask).
+TOOLS_OFF = "[General]\npost_install_tools_disabled=1\n"
+
 
 class SetUp(StrEnum):
     """Whether programs that ask for a root password and the like run at the first boot (`firstboot`)."""

@@ -95,9 +95,10 @@ class ExtWriter:
         if self.fstype == "ext4" and source and self._fill(disk, placed, source):
             return
         self._make(disk, placed, source, filled=True)
-        if source and disk.labels:
-            extlabels.settle(disk, placed, source, disk.labels)
-        extinodes.finish(disk.file, placed.start, epoch=disk.epoch, source=source)
+        known = extinodes.paths(disk.file, placed.start, source) if source else {}
+        if disk.labels:
+            extlabels.settle(disk, placed, known, disk.labels)
+        extinodes.finish(disk.file, placed.start, epoch=disk.epoch, known=known)
 
     def _fill(self, disk: DiskFile, placed: PlacedContent, source: Path) -> bool:
         """Write it by our own writer; say whether that knows its features, which --mkfsoptions may name."""

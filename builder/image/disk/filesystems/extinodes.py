@@ -51,26 +51,39 @@ def paths(disk_file: Path, offset: int, source: Path) -> Paths:
     with disk_file.open("rb") as file:
         super_ = _read_superblock(file, offset)
         tables = list(_tables(file, offset, super_))
-        return _paths(file, offset, super_, tables, _read_tables(file, offset, super_, tables), source)
+        raws = _read_tables(file, offset, super_, tables)
+        by_group = {
+            first // super_.inodes_a_group: raw for (first, _, _), raw in zip(tables, raws, strict=True)
+        }
+
+        def read_inode(number: int) -> bytes:
+            group, index = divmod(number - 1, super_.inodes_a_group)
+            return bytes(by_group[group][index * super_.inode_size : (index + 1) * super_.inode_size])
+
+        def read_block(block: int) -> bytes:
+            return os.pread(file.fileno(), super_.blocksize, offset + block * super_.blocksize)
+
+        return paths_of(source, read_inode, read_block)
 
 
-def finish(disk_file: Path, offset: int, *, epoch: int, source: Path | None) -> None:
+def finish(disk_file: Path, offset: int, *, epoch: int, known: Paths) -> None:
     """Finish the inodes of the file system at `offset` of `disk_file`.
 
     Every ctime and crtime becomes `epoch`, every mtime at most it, every atime the mtime.
 
     Args:
-        source: the folder that became the file system's root.
+        known: what `paths` returns; nothing where the file system is empty.
     """
     with disk_file.open("r+b") as file:
         super_ = _read_superblock(file, offset)
         tables = list(_tables(file, offset, super_))
         raws = _read_tables(file, offset, super_, tables)
-        found = {} if source is None else _paths(file, offset, super_, tables, raws, source)
-        times = {number: info.st_mtime_ns for number, (_, info) in found.items()}
+        times = {number: info.st_mtime_ns for number, (_, info) in known.items()}
         for (first_inode, used, table), raw in zip(tables, raws, strict=True):
-            if first_inode == 1 and source is not None:
-                struct.pack_into("<H", raw, (_ROOT_INODE - 1) * super_.inode_size, source.stat().st_mode)
+            if first_inode == 1 and known:
+                struct.pack_into(
+                    "<H", raw, (_ROOT_INODE - 1) * super_.inode_size, known[_ROOT_INODE][1].st_mode
+                )
             for index in range(used):
                 number = first_inode + index
                 _settle(raw, index * super_.inode_size, number, super_, epoch, times.get(number))
@@ -86,26 +99,6 @@ def _read_tables(
         file.seek(offset + table * super_.blocksize)
         raws.append(bytearray(file.read(used * super_.inode_size)))
     return raws
-
-
-def _paths(
-    file: BinaryIO,
-    offset: int,
-    super_: _Superblock,
-    tables: Sequence[tuple[int, int, int]],
-    raws: Sequence[bytearray],
-    source: Path,
-) -> Paths:
-    by_group = {first // super_.inodes_a_group: raw for (first, _, _), raw in zip(tables, raws, strict=True)}
-
-    def read_inode(number: int) -> bytes:
-        group, index = divmod(number - 1, super_.inodes_a_group)
-        return bytes(by_group[group][index * super_.inode_size : (index + 1) * super_.inode_size])
-
-    def read_block(block: int) -> bytes:
-        return os.pread(file.fileno(), super_.blocksize, offset + block * super_.blocksize)
-
-    return paths_of(source, read_inode, read_block)
 
 
 def _read_superblock(file: BinaryIO, offset: int) -> _Superblock:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """SELinux's labels in an ext file system that mke2fs -d has filled, which copies those of the host.
 
-By debugfs(8), which finds room for them behind the inode, or a block where there is none.
+By debugfs(8): it writes an attribute into the inode if it fits there, else into a block.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import shutil
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.image.disk.filesystems import extinodes
 from builder.image.disk.filesystems.disk import DiskFile
 from builder.image.disk.filesystems.extpaths import Paths
 from builder.image.disk.filesystems.labels import ATTRIBUTE, Labels
 from builder.image.disk.placement import PlacedContent
 
 
-def settle(disk: DiskFile, placed: PlacedContent, source: Path, labels: Labels) -> None:
-    """Give each inode that `source` has become the label that `labels` knows, and no other one.
+def settle(disk: DiskFile, placed: PlacedContent, known: Paths, labels: Labels) -> None:
+    """Give each inode of `known` the label that `labels` has for it, and no other one.
 
     Raises:
         BuildError: debugfs could not.
@@ -27,7 +26,7 @@ def settle(disk: DiskFile, placed: PlacedContent, source: Path, labels: Labels) 
     work = disk.work / "labels"
     work.mkdir()
     try:
-        commands = _commands(extinodes.paths(disk.file, placed.start, source), labels, work)
+        commands = _commands(known, labels, work)
         if not commands:
             return
         script = work / "commands"
@@ -43,11 +42,11 @@ def settle(disk: DiskFile, placed: PlacedContent, source: Path, labels: Labels) 
         shutil.rmtree(work)
 
 
-def _commands(paths: Paths, labels: Labels, work: Path) -> list[str]:
+def _commands(known: Paths, labels: Labels, work: Path) -> list[str]:
     """Return the commands of debugfs; each label is in a file of `work`."""
     files: dict[bytes, Path] = {}
     commands = []
-    for number, (path, info) in sorted(paths.items()):
+    for number, (path, info) in sorted(known.items()):
         label = labels.of(path, info.st_mode)
         if label is not None:
             if label not in files:

@@ -45,7 +45,7 @@ def apply(build: Build, locale: Locale) -> None:
         tree.write("/etc/X11/xorg.conf.d/00-keyboard.conf", xorg_keyboard(keyboard))
     _timezone(locale.timezone)
     _time_sources(locale.timezone)
-    if int(build.target.releasever) <= LAST_WITH_SYSCONFIG.get(build.target.family, -1):
+    if build.target.is_up_to(LAST_WITH_SYSCONFIG):
         for path, text in sysconfig(dataclasses.replace(locale, keyboard=keyboard), font).items():
             tree.write(path, text)
 

@@ -15,7 +15,7 @@ from builder.kickstart.settings.network import Network, NetworkInterface
 from builder.targets import Target, TargetFamily
 
 SCRIPTS = "/etc/sysconfig/network-scripts"
-LAST_WITH_SCRIPTS = 8
+LAST_WITH_SCRIPTS = {TargetFamily.EL: 8}
 # Their `network` service does nothing without this file (sysconfig.txt of initscripts), which up to these
 # releases also holds the host name.
 SYSCONFIG = "/etc/sysconfig/network"
@@ -35,19 +35,15 @@ def apply(build: Build, network: Network) -> None:
 
 def sysconfig(target: Target, hostname: str | None) -> str:
     """Return the text of /etc/sysconfig/network; none where no release of the family has network scripts."""
-    if int(target.releasever) <= LAST_WITH_HOSTNAME.get(target.family, -1):
+    if target.is_up_to(LAST_WITH_HOSTNAME):
         return f"NETWORKING=yes\nHOSTNAME={hostname or 'localhost.localdomain'}\n"
-    return "NETWORKING=yes\n" if _has_scripts(target) else ""
-
-
-def _has_scripts(target: Target) -> bool:
-    return target.family is TargetFamily.EL and int(target.releasever) <= LAST_WITH_SCRIPTS
+    return "NETWORKING=yes\n" if target.is_up_to(LAST_WITH_SCRIPTS) else ""
 
 
 def _write_interface(build: Build, interface: NetworkInterface) -> None:
     manager = tree.path("/usr/sbin/NetworkManager").exists()
     scripts = tree.path(SCRIPTS).is_dir()
-    old = _has_scripts(build.target)
+    old = build.target.is_up_to(LAST_WITH_SCRIPTS)
     if (interface.device or interface.mac) and scripts and (old or (not manager and not _has_networkd())):
         tree.write(f"{SCRIPTS}/ifcfg-{interface.device or interface.name}", profiles.ifcfg(interface))
     elif manager:

@@ -14,7 +14,7 @@ from builder.kickstart.place import Place
 from builder.kickstart.settings.security import Certificate, Firewall, Security, SELinux
 from builder.targets import TargetFamily
 
-LAST_WITH_LOKKIT = 6
+LAST_WITH_LOKKIT = {TargetFamily.EL: 6}
 
 
 def apply(build: Build, security: Security) -> None:
@@ -67,7 +67,7 @@ def _firewall(build: Build, firewall: Firewall | None) -> None:
     has_lokkit = has_program("lokkit") and not has_program("firewall-offline-cmd")
     if not has_lokkit and not has_program("firewall-offline-cmd"):
         if firewall.enabled:
-            old = build.target.family is TargetFamily.EL and int(build.target.releasever) <= LAST_WITH_LOKKIT
+            old = build.target.is_up_to(LAST_WITH_LOKKIT)
             package = "system-config-firewall-base" if old else "firewalld"
             raise InputError(
                 message_at(firewall.place, "firewall", f"{package} is not in the image"),

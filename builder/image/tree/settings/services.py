@@ -16,7 +16,7 @@ from builder.image.tree import tree
 from builder.image.tree.settings.programs import has_program, message_at, run_for
 from builder.kickstart.place import Place
 from builder.kickstart.settings.locale import Locale
-from builder.kickstart.settings.services import Services, SetUp
+from builder.kickstart.settings.services import TOOLS_OFF, Services, SetUp
 
 TIME_SERVICES = ("chronyd", "chrony", "ntpd", "systemd-timesyncd")
 # What asks at the first boot, in releases since EL 6: initial-setup, before it firstboot.
@@ -24,8 +24,6 @@ SET_UP = (
     *("initial-setup", "initial-setup-text", "initial-setup-graphical"),
     *("firstboot", "firstboot-text", "firstboot-graphical"),
 )
-# Read by initial-setup and gnome-initial-setup (Anaconda: ConfigurePostInstallationToolsTask).
-TOOLS_OFF = "[General]\npost_install_tools_disabled=1\n"
 DISPLAY_MANAGERS = ("gdm", "gdm-binary", "kdm", "lightdm", "xdm")  # of releases before systemd
 UNIT_FOLDERS = ("/usr/lib/systemd/system", "/etc/systemd/system", "/usr/local/lib/systemd/system")
 UNIT_SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
