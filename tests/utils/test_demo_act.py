@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What openstack-demo-install does with the answers of systemd, which is on no machine of the unit tests."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from openstack_utils.demo import act, steps
@@ -41,3 +43,23 @@ def test_unit_that_does_not_come_back_is_named(monkeypatch: pytest.MonkeyPatch, 
         stay_up(monkeypatch, iter(answers))
 
     assert caught.value.hint == f"journalctl -u {UNIT}"
+
+
+@pytest.mark.parametrize("make", [steps.InitDatabase, steps.DropDatabase])
+def test_what_openstack_db_warns_of_is_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: "type[steps.InitDatabase | steps.DropDatabase]"
+) -> None:
+    report = {
+        "services": [{"result": "unchanged"}],
+        "warnings": ["the server is old", "root has no password"],
+    }
+    program = tmp_path / "openstack-db"
+    program.write_text(f"#!/bin/sh\necho '{json.dumps(report)}'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(act.processes, "find_program", lambda _name: str(program))
+    said: list[str] = []
+
+    result = act.Acting(None, {}, warn=said.append).do(make("keystone: database", "keystone"))
+
+    assert result == act.UNCHANGED
+    assert said == ["openstack-db: the server is old", "openstack-db: root has no password"]

@@ -28,14 +28,16 @@ OURSELVES = RunAs("root")
 class Acting:
     """Does the steps of one plan, some at the same time; `passwords` come from the file.
 
-    `stop` is the Stop of the run: when it is requested, programs under way are asked to end.
+    `stop` is the Stop of the run: when it is requested, programs under way are asked to end. `warn` gets
+    what programs of ours warn of.
     """
 
-    def __init__(self, init, passwords, make_passwords=True, stop=None):
+    def __init__(self, init, passwords, make_passwords=True, stop=None, warn=None):
         self.init = init
         self.passwords = passwords
         self.make_passwords = make_passwords
         self.stop = stop or Stop()
+        self.warn = warn or (lambda _text: None)
         # The record of what options had before is one file for all.
         self.recording = threading.Lock()
 
@@ -67,8 +69,7 @@ class Acting:
             paths = dict.fromkeys(place[0] for place in step.places)
             with self.recording:
                 before.remember(step.record, {path: ini.read(path) for path in paths}, step.places)
-        done = self._run(step.argv + ("--json",))
-        return any(each["result"] != UNCHANGED for each in _json(step.argv, done)["services"])
+        return any(each["result"] != UNCHANGED for each in self._report(step)["services"])
 
     def _prepare(self, step):
         if os.path.exists(step.makes):
@@ -80,7 +81,7 @@ class Acting:
         return True
 
     def _fill(self, step):
-        report = _json(step.argv, self._run(step.argv + ("--json",)))
+        report = self._report(step)
         results = {each["result"] for each in report["objects"]}
         return bool(report.get("files")) or bool(results - {UNCHANGED, "kept"})
 
@@ -129,8 +130,7 @@ class Acting:
         return bool(running)
 
     def _drop(self, step):
-        done = self._run(step.argv + ("--json",))
-        return any(each["result"] != UNCHANGED for each in _json(step.argv, done)["services"])
+        return any(each["result"] != UNCHANGED for each in self._report(step)["services"])
 
     def _restore(self, step):
         paths = before.names(step.record)
@@ -203,6 +203,13 @@ class Acting:
             list(argv), ok=None, identity=OURSELVES, patience=PATIENCE, given=given, stop=self.stop
         )
         return _check(argv, done)
+
+    def _report(self, step):
+        """Run a program of ours; return its report, after warning of what it warns of."""
+        report = _json(step.argv, self._run(step.argv + ("--json",)))
+        for text in report.get("warnings", ()):
+            self.warn("%s: %s" % (step.argv[0], text))
+        return report
 
     def _systemctl(self, verb, units):
         """Do a verb to units, by their full names; systemd starts at once what waits for no other."""

@@ -70,7 +70,8 @@ class Run:
                     self.console.warn(fault)
             if options.role == plan.COMPUTE:
                 secrets.need(options.passwords, made.secrets, passwords, options.join)
-            return self._do(made, Acting(init, passwords, options.role == plan.CONTROLLER, self.stop))
+            is_controller = options.role == plan.CONTROLLER
+            return self._do(made, Acting(init, passwords, is_controller, self.stop, self._warn))
 
     def _undo(self, made, init):
         """Take back what runs have made; refuse where none has, as all of it is somebody else's."""
@@ -87,7 +88,7 @@ class Run:
             if not options.yes:
                 question = "stop %s, and drop their databases with all that is in them?"
                 self.console.need_yes(question % ", ".join(made.projects))
-            return self._do(made, Acting(init, {}, False, self.stop))
+            return self._do(made, Acting(init, {}, False, self.stop, self._warn))
 
     def _wish(self):
         options = self.options
@@ -141,6 +142,12 @@ class Run:
             seconds = time.monotonic() - begun
             self.console.note("  %s -> %s (%.1f s)" % (step.title, self.results[step], seconds))
 
+    def _warn(self, text):
+        """Say once what several steps may warn of: the databases of all services are on one server."""
+        with self.telling:
+            if text not in self.console.warnings:
+                self.console.warn(text)
+
     def _stopped(self, made):
         """Say what stands and what does not; return the exit code."""
         is_interrupted = self.stop.number is not None
@@ -183,6 +190,7 @@ class Run:
                 }
                 for step in made.steps
             ],
+            "warnings": self.console.warnings,
         }
         if error:
             data["error"] = error

@@ -9,7 +9,7 @@ import os
 import time
 from typing import NamedTuple, Optional
 
-from ...errors import AccessError, DeclinedError, UtilityError
+from ...errors import AccessError, DeclinedError, UtilityError, reason_of
 from ...host import processes
 from ...host.programs import find_program
 
@@ -25,6 +25,8 @@ class Engine(NamedTuple):
     `sockets`: where the server listens (of PostgreSQL: the folder), by distribution.
     `data`: a file that says whether the data folder has been prepared, which PostgreSQL's packages leave
     to the administrator; None: the first start does.
+    `folders`: where the server reads files of settings, the first that is there; `settings`: what a server
+    gets there that this run installs.
     """
 
     title: str
@@ -32,7 +34,17 @@ class Engine(NamedTuple):
     services: tuple
     sockets: tuple
     data: Optional[str] = None
+    folders: tuple = ()
+    settings: str = ""
 
+
+SETTINGS_FILE = "openstack.cnf"
+# Only MariaDB reads this section, and one that does not know the variable goes on.
+SETTINGS = """\
+# Written by openstack-db, which installed this server: see openstack-db(1), MariaDB 11.6.2 and later.
+[mariadbd]
+loose_innodb_snapshot_isolation = OFF
+"""
 
 # mariadb-server is in Fedora since 19 and EL since 7; its unit has the aliases mysql and mysqld, so that the
 # package is never asked for by the name mysql-server (f7beaa1 of openstack-utils). MySQL's unit is mysqld in
@@ -44,6 +56,8 @@ ENGINES = {
         packages={"systemd": "mariadb-server", "sysv": "mysql-server"},
         services=("mariadb", "mysqld", "mysql"),
         sockets=("/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"),
+        folders=("/etc/my.cnf.d", "/etc/mysql/mariadb.conf.d"),
+        settings=SETTINGS,
     ),
     "postgresql": Engine(
         title="PostgreSQL",
@@ -147,6 +161,7 @@ def ensure(engine, root, ask, say):
     fresh = service is None
     if fresh:
         service = _install(init, wanted, ask, say)
+        _configure(wanted, say)
     elif init.is_running(service):
         return Prepared(False, socket)
     else:
@@ -199,6 +214,26 @@ def _install(init, wanted, ask, say):
         names = ", ".join(wanted.services)
         raise UtilityError("%s installed none of the services %s" % (package, names))
     return service
+
+
+def _configure(wanted, say):
+    """Write the settings of a server that has never run. A file of that name is somebody's, and stays."""
+    folder = next((folder for folder in wanted.folders if os.path.isdir(folder)), None)
+    if folder is None:
+        return
+    path = os.path.join(folder, SETTINGS_FILE)
+    if os.path.lexists(path):
+        return
+    say("writing %s" % path)
+    # The server reads *.cnf.
+    work = path + ".new"
+    try:
+        with open(work, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(wanted.settings)
+        os.rename(work, path)
+    except OSError as error:
+        raise UtilityError("%s: %s" % (path, reason_of(error))) from None
 
 
 def _start(init, wanted, service, say):
