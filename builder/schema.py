@@ -104,12 +104,9 @@ class Reader:
             message = (error.strerror or str(error)).lower()
         except UnicodeDecodeError:
             message = "not UTF-8 text"
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            where = f"{shown}:{mark.line + 1 if mark else 1}"
-            message = f"not YAML: {error.problem or error.context}"
         except yaml.YAMLError as error:
-            message = f"not YAML: {error}"
+            line, reason = yaml_text.fault(error)
+            where, message = f"{shown}:{line}", f"not YAML: {reason}"
         if node is None:
             self.problems.append(Problem(where=where, message=message))
             return None

@@ -44,6 +44,13 @@ def load(text: str) -> Any:
         raise yaml.YAMLError(f"a value is not of its type: {error}") from error
 
 
+def fault(error: Exception) -> tuple[int, str]:
+    """Return the line, counted from 1, and what is wrong there; 1 where the line is not known."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    reason = getattr(error, "problem", None) or getattr(error, "context", None) or error
+    return mark.line + 1 if mark else 1, str(reason)
+
+
 def _check_depth(text: str) -> None:
     # A level takes a bracket, or a column at least: most texts need not be parsed twice.
     if text.count("[") + text.count("{") + max(map(len, text.splitlines()), default=0) <= _DEEPEST:

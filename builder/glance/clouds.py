@@ -81,12 +81,9 @@ def read(path: Path) -> CloudsFile:
         raise InputError(f"{shown}: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{shown}: not UTF-8 text") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise InputError(f"{shown}{line}: not YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{shown}: not YAML: {error}") from error
+        line, reason = yaml_text.fault(error)
+        raise InputError(f"{shown}:{line}: not YAML: {reason}") from error
     problems = list(_problems(node, shown))
     if problems:
         raise InputError(problems=problems)

@@ -77,9 +77,8 @@ def _read(element: Element, path: str, findings: Findings) -> Mapping[str, Any]:
         try:
             data = yaml_text.load(text)
         except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            findings.error(place_of(element, path, line), f"{path}: {getattr(error, 'problem', error)}")
+            line, reason = yaml_text.fault(error)
+            findings.error(place_of(element, path, line), f"{path}: {reason}")
             return {}
     if not isinstance(data, Mapping):
         findings.error(place_of(element, path), f"{path} is not a mapping")

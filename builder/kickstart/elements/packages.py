@@ -200,9 +200,8 @@ def _rows(element: Element, path: str, findings: Findings) -> Iterator[tuple[str
         lines = _lines(text)
         data = json_text.parse(text) if path.endswith(".json") else yaml_text.load(text)
     except (ValueError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = place_of(element, path, mark.line + 1 if mark else 1)
-        findings.error(place, f"{path}: {getattr(error, 'problem', None) or error}")
+        line, reason = yaml_text.fault(error)
+        findings.error(place_of(element, path, line), f"{path}: {reason}")
         return
     if data is not None and not isinstance(data, Mapping):
         findings.error(place_of(element, path), f"{path} is not a mapping of packages")
