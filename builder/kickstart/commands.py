@@ -18,6 +18,7 @@ from builder.kickstart.settings.security import Security
 from builder.kickstart.settings.services import Services
 
 _INSTALLER = "controls the installer's own screens and steps"
+_REMOTE = "the guest starts without a screen, unless xconfig --startxonboot asks for one"
 _ONE_DISK = "an image has one disk"
 _NEW_DISK = "the disk of an image is always new"
 _TLS_FILES = (
@@ -266,13 +267,13 @@ COMMANDS: dict[str, CommandRow] = {
     "monitor": harmless("a guest finds its hardware itself"),
     "mouse": harmless("a guest finds its hardware itself"),
     "poweroff": harmless("tells the installer how to end"),
-    "rdp": harmless(_INSTALLER),
+    "rdp": harmless(_REMOTE, sets=Services),
     "reboot": harmless("tells the installer how to end"),
     "shutdown": harmless("tells the installer how to end"),
     "sshpw": harmless("accounts of the installer are not the guest's"),
     "unsupported_hardware": harmless(_INSTALLER),
     "updates": harmless("updates of the installer are not the guest's"),
-    "vnc": harmless(_INSTALLER),
+    "vnc": harmless(_REMOTE, sets=Services),
     "zfcp": harmless("is hardware of s390x"),
 }
 

@@ -42,8 +42,11 @@ _LOADERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 # What it installs with these, so that scripts find it (EFIGRUB, GRUB2: packages).
 _LOADER_TOOLS: Mapping[str, tuple[str, ...]] = {
     "bios": ("grub2-tools",),
-    "uefi": ("efibootmgr", "grub2-tools", "grub2-tools-extra", "grubby"),
+    "uefi": ("efibootmgr", "grub2-tools"),
 }
+# Since these releases, also: their comps have them no longer (pyanaconda/modules/storage/bootloader/efi.py).
+_MORE_LOADER_TOOLS = ("grub2-tools-extra", "grubby")
+_MORE_SINCE = {TargetFamily.EL: 10, TargetFamily.FEDORA: 39}
 # Of the packages with a kernel's name these hold none: kernel-devel, kernel-headers, kernel-tools-libs …
 _NO_KERNEL = re.compile(
     r"-(abi|cross|devel|doc|firmware|headers|libs|modules|rpm-macros|srpm-macros|tools)\b"
@@ -94,6 +97,7 @@ def add_packages(
     tools = _tools(disk, locale.timezone, network, security, habitual=target.is_since(_TOOLS))
     if target.is_since(_SINCE) and not _has(chosen.names, ("systemd-boot", "systemd-boot-unsigned")):
         tools += [name for kind in firmware for name in _LOADER_TOOLS[kind]]
+        tools += _MORE_LOADER_TOOLS if "uefi" in firmware and target.is_since(_MORE_SINCE) else ()
     wanted += [name for name in dict.fromkeys((*packs, *tools)) if not _has(chosen.names, (name,))]
     added = tuple(
         name for name in wanted if not any(fnmatchcase(name, pattern) for pattern in chosen.excluded)

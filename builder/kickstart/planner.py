@@ -29,6 +29,20 @@ from builder.kickstart.settings.security import Security
 from builder.targets import ARCHITECTURE, Target, TargetFamily
 
 EL_XFS, FEDORA_BTRFS = 7, 33
+# Sizes of what autopart and reqpart make to boot by (Anaconda, platform.py; blivet's until EL 7): (family,
+# first release, MiB of /boot, of the EFI system partition, and up to where that grows), the newest first.
+_BOOT_SIZES = (
+    (TargetFamily.EL, 10, 2048, 500, 600),
+    (TargetFamily.EL, 8, 1024, 200, 600),
+    (TargetFamily.EL, 7, 1024, 20, 200),
+    (TargetFamily.EL, 6, 500, 50, 200),
+    (TargetFamily.FEDORA, 43, 2048, 500, 600),
+    (TargetFamily.FEDORA, 39, 1024, 500, 600),
+    (TargetFamily.FEDORA, 31, 1024, 200, 600),
+    (TargetFamily.FEDORA, 26, 1024, 20, 200),
+    (TargetFamily.FEDORA, 1, 500, 20, 200),
+    (TargetFamily.FIXTURE, 1, 1024, 200, 600),
+)
 
 
 def load_plan(
@@ -145,13 +159,21 @@ def habits_of(target: Target, name: str) -> InstallerDefaults:
     in its place). Before: LVM with ext4. A volume group has `name` in its own, so that no two images' meet.
     """
     release = int(target.releasever)
-    group = re.sub(r"[^A-Za-z0-9_.]", "_", f"{target.family.value}_{name}")[:100]
+    boot, esp, largest_esp = next(
+        sizes for family, first, *sizes in _BOOT_SIZES if family is target.family and release >= first
+    )
+    habits = InstallerDefaults(
+        group=re.sub(r"[^A-Za-z0-9_.]", "_", f"{target.family.value}_{name}")[:100],
+        boot=boot,
+        esp=esp,
+        largest_esp=largest_esp,
+    )
     if target.family is TargetFamily.EL:
-        return InstallerDefaults(file_system="xfs" if release >= EL_XFS else "ext4", group=group)
+        return dataclasses.replace(habits, file_system="xfs" if release >= EL_XFS else "ext4")
     if release < FEDORA_BTRFS:
-        return InstallerDefaults(group=group)
+        return habits
     compression = "zstd:1" if release > FEDORA_BTRFS else None
-    return InstallerDefaults(scheme="btrfs", swap=False, compression=compression, group=group)
+    return dataclasses.replace(habits, scheme="btrfs", swap=False, compression=compression)
 
 
 def _leave_only_models(ks: Kickstart) -> None:

@@ -117,9 +117,14 @@ def honoured(
     )
 
 
-def harmless(reason: str) -> CommandRow:
-    """Return the row of a command that has no effect on an image."""
-    return CommandRow(verdict=Treatment.HARMLESS, reason=reason, tolerated=True, repeatable=True)
+def harmless(reason: str, *, sets: type[Setting] | None = None) -> CommandRow:
+    """Return the row of a command that has no effect on an image.
+
+    Args:
+        sets: the kind of settings for which it matters all the same that the command is there; `reason` then
+            says how. Where a syntax has deprecated or removed the command, the installer passes it over.
+    """
+    return CommandRow(verdict=Treatment.HARMLESS, reason=reason, tolerated=True, repeatable=True, sets=sets)
 
 
 def refused(reason: str, hint: str) -> CommandRow:

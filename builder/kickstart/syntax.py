@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from pykickstart import version as versions
-from pykickstart.base import RemovedCommand
+from pykickstart.base import DeprecatedCommand, RemovedCommand
 from pykickstart.errors import KickstartDeprecationWarning, KickstartError
 from pykickstart.parser import KickstartParser
 
@@ -99,7 +99,7 @@ class Syntax:
         return found is not None and not isinstance(found, RemovedCommand)
 
     def parse(self, words: list[str], place: Place, findings: Findings) -> ParsedCommand | None:
-        """Return a command line understood; None when it is wrong, harmless, or refused (then noted)."""
+        """Return a command line understood; None when it is wrong, refused or without effect (then noted)."""
         name = words[0]
         row = COMMANDS.get(name)
         if row is None:
@@ -112,8 +112,7 @@ class Syntax:
         if not self.has(name):
             return self._parse_missing(name, words, row, place, findings)
         if row.verdict is Treatment.HARMLESS:
-            self._pass_over(words, row, place, findings)
-            return None
+            return self._pass_over(words, row, place, findings)
         return self._parse(words, row, place, findings)
 
     def _parse(
@@ -175,15 +174,25 @@ class Syntax:
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _pass_over(self, words: list[str], row: CommandRow, place: Place, findings: Findings) -> None:
-        """Say that a command has no effect; what is wrong with its arguments harms nobody either."""
+    def _pass_over(
+        self, words: list[str], row: CommandRow, place: Place, findings: Findings
+    ) -> ParsedCommand | None:
+        """Say that a command has no effect; what is wrong with its arguments harms nobody either.
+
+        Returns:
+            The line without its arguments, where it matters that it is there.
+        """
         name = words[0]
         trial = Findings()
         self._parse(words, row, place, trial)
+        matters = row.sets is not None and not isinstance(self._handler.commands[name], DeprecatedCommand)
+        reason = row.reason if matters or row.sets is None else "the installer passes it over"
+        effect = "has one effect" if matters else "has no effect"
         if trial.errors:
-            findings.warn(place, f"{trial.errors[0].message}; {name} has no effect anyway: {row.reason}")
+            findings.warn(place, f"{trial.errors[0].message}; {name} {effect} anyway: {reason}")
         else:
-            findings.note(place, f"{name} has no effect: {row.reason}")
+            findings.note(place, f"{name} {effect}: {reason}")
+        return ParsedCommand(name=name, place=place, words=()) if matters else None
 
     def _options_of(self, command: str) -> _Known:
         return _options_in(getattr(self._handler.commands[command], "op", None))
@@ -193,7 +202,8 @@ class Syntax:
     ) -> ParsedCommand | None:
         """Handle a command that is not in this syntax."""
         if row.verdict is Treatment.HARMLESS:
-            findings.warn(place, f"{name} is not in the syntax {self.name}; it has no effect: {row.reason}")
+            reason = row.reason if row.sets is None else "the installer passes it over"
+            findings.warn(place, f"{name} is not in the syntax {self.name}; it has no effect: {reason}")
             return None
         if row.tolerated:
             findings.warn(place, f"{name} is not in the syntax {self.name}; it is still honoured")

@@ -12,6 +12,7 @@ import pytest
 from builder.kickstart.choices import Choices
 from builder.kickstart.plan import Repository
 from builder.kickstart.settings.locale import Locale
+from builder.kickstart.settings.services import Services
 from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 # A line without an effect in an image, and a syntax that takes less of it than its author thought.
@@ -35,6 +36,33 @@ def test_options_of_a_command_without_effect_stop_nobody(tmp_path: Path, line: s
     assert not findings.errors, reported(findings, tmp_path)
     said = [problem.message for problem in (*findings.warnings, *findings.notes)]
     assert any(line.split()[0] in message and "no effect" in message for message in said)
+
+
+@pytest.mark.parametrize(
+    ("line", "version", "expected", "effect"),
+    [
+        pytest.param(
+            "vnc --password=secret1", "RHEL9", "vnc has one effect: the guest starts", True, id="vnc"
+        ),
+        pytest.param("vnc --nosuch", "RHEL9", "vnc has one effect anyway: the guest starts", True, id="odd"),
+        pytest.param("vnc", "F44", "vnc has no effect: the installer passes it over", False, id="deprecated"),
+        pytest.param("vnc", "F45", "it has no effect: the installer passes it over", False, id="removed"),
+        pytest.param("rdp --username=u --password=secret1", "F45", "rdp has one effect: ", True, id="rdp"),
+        pytest.param("rdp --username=u", "RHEL9", "it has no effect: ", False, id="not there yet"),
+    ],
+)
+def test_an_installer_that_is_looked_at_from_elsewhere_has_no_screen_and_so_has_the_guest(
+    tmp_path: Path, line: str, version: str, expected: str, effect: bool
+) -> None:
+    text = GOOD.replace("--lock", "secret")
+
+    plan, findings = plan_text(tmp_path, f"{text}{line}\n", ksversion=version)
+
+    assert not findings.errors, reported(findings, tmp_path)
+    said = [problem.message for problem in (*findings.warnings, *findings.notes)]
+    assert any(expected in message for message in said), said
+    assert "secret1" not in str(said)
+    assert plan.of(Services).without_screen is effect
 
 
 REPLACED = {

@@ -80,6 +80,8 @@ LOADER_TOOLS = ("grub2-tools", "efibootmgr", "grub2-tools-extra", "grubby")
     ("target", "lines", "expected"),
     [
         pytest.param("fedora-45", "", LOADER_TOOLS, id="both firmwares"),
+        pytest.param("epel-10", "", LOADER_TOOLS, id="what comps have no longer"),
+        pytest.param("epel-9", "", LOADER_TOOLS[:2], id="what comps still have"),
         pytest.param("epel-9", "-grub*\n", ("efibootmgr",), id="left out"),
         pytest.param("epel-9", "systemd-boot\n", (), id="another loader"),
         pytest.param("fixture-12", "", (), id="a distribution of its own"),

@@ -15,7 +15,9 @@ from builder.kickstart.choices import Choices
 from builder.kickstart.disk.sizes import Wish, choose_disk_size, share
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ImagePlan
+from builder.kickstart.planner import habits_of
 from builder.sizes import MIB
+from builder.targets import find_target
 from tests.support.kickstart_text import DISK, plan_text, reported
 
 REST = "rootpw --lock\n%packages\n%end\n"
@@ -112,8 +114,8 @@ LAYOUTS = {
     "reqpart adds what firmware needs": (
         "reqpart --add-boot\npart / --fstype=ext4 --size=500\n",
         None,
-        [("biosboot", 1), ("/boot/efi", 64), ("/boot", 1024), ("/", 500)],
-        1591,
+        [("biosboot", 1), ("/boot/efi", 600), ("/boot", 2048), ("/", 500)],
+        3151,
     ),
     "reqpart leaves what is there": (
         "reqpart\npart /boot/efi --size=32\npart / --fstype=ext4 --size=500\n",
@@ -124,31 +126,31 @@ LAYOUTS = {
     "reqpart on msdos": (
         "clearpart --disklabel=msdos\nreqpart --add-boot\npart / --fstype=ext4 --size=500\n",
         None,
-        [("/boot", 1024), ("/", 500)],
-        1525,
+        [("/boot", 2048), ("/", 500)],
+        2549,
     ),
     "autopart --type=plain": (
         "autopart --type=plain\n",
         None,
-        [("biosboot", 1), ("/boot/efi", 64), ("/boot", 1024), ("/", 4029)],
+        [("biosboot", 1), ("/boot/efi", 600), ("/boot", 2048), ("/", 2469)],
         5120,
     ),
     "autopart without /boot on a given disk": (
         "autopart --nolvm --noboot --nohome\n",
         3000,
-        [("biosboot", 1), ("/boot/efi", 64), ("/", 2933)],
+        [("biosboot", 1), ("/boot/efi", 600), ("/", 2397)],
         3000,
     ),
     "autopart of a large disk has /home": (
         "autopart --type=plain --noboot\n",
         60_000,
-        [("biosboot", 1), ("/boot/efi", 64), ("/home", 19663), ("/", 40270)],
+        [("biosboot", 1), ("/boot/efi", 600), ("/home", 19487), ("/", 39910)],
         60_000,
     ),
     "autopart --nohome": (
         "autopart --type=plain --noboot --nohome\n",
         60_000,
-        [("biosboot", 1), ("/boot/efi", 64), ("/", 59933)],
+        [("biosboot", 1), ("/boot/efi", 600), ("/", 59397)],
         60_000,
     ),
     "swap for hibernation": (
@@ -519,6 +521,32 @@ def test_bare_autopart_is_that_of_the_release(
     found += [(one.name, one.mountpoint) for group in plan.disk.groups for one in group.volumes]
     assert found == volumes
     assert [part.mountpoint for part in plan.disk.partitions[:3]] == [None, "/boot/efi", "/boot"]
+
+
+BOOT_SIZES = {
+    "EL 6": ("epel-6", "RHEL6", 500, 50, 200),
+    "EL 7": ("epel-7", "RHEL7", 1024, 20, 200),
+    "EL 8": ("epel-8", "RHEL8", 1024, 200, 600),
+    "EL 9": ("epel-9", "RHEL9", 1024, 200, 600),
+    "EL 10": ("epel-10", "RHEL10", 2048, 500, 600),
+    "Fedora 17": ("fedora-17", "F17", 500, 20, 200),
+    "Fedora 45": ("fedora-45", "F45", 2048, 500, 600),
+}
+
+
+@pytest.mark.parametrize(("target", "version", "boot", "esp", "largest"), BOOT_SIZES.values(), ids=BOOT_SIZES)
+def test_what_autopart_makes_to_boot_by_has_the_sizes_of_the_release(
+    tmp_path: Path, target: str, version: str, boot: int, esp: int, largest: int
+) -> None:
+    text = "autopart\nrootpw --lock x\n%packages\n%end\n"
+    plan, _ = plan_text(tmp_path, text, target=target, choices=Choices(ksversion=version))
+    large, _ = plan_text(tmp_path, text, target=target, choices=Choices(ksversion=version, disk_size=60_000))
+
+    assert habits_of(find_target(target), "x").esp == esp
+    sizes = {part.mountpoint: part.size for part in plan.disk.partitions}
+    assert sizes["/boot"] == boot
+    assert esp < sizes["/boot/efi"] <= largest
+    assert {part.mountpoint: part.size for part in large.disk.partitions}["/boot/efi"] == largest
 
 
 VOLUMES = {

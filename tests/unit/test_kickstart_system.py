@@ -289,6 +289,8 @@ def test_weak_hashes_of_authconfig_are_not_followed(tmp_path: Path) -> None:
         pytest.param("graphical", False, id="graphical"),
         pytest.param("text\ngraphical", False, id="the last counts"),
         pytest.param("graphical\ntext", True, id="the last counts, the other way"),
+        pytest.param("graphical\nrdp --username=u --password=p", True, id="a screen elsewhere"),
+        pytest.param("vnc --password=secret1", False, id="vnc of a release that has it no longer"),
     ],
 )
 def test_a_guest_has_a_screen_where_its_installer_would_have_one(

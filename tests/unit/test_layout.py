@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +15,11 @@ from hypothesis import strategies as st
 from builder.errors import BuildError
 from builder.image.disk import layout, table
 from builder.image.disk.placement import Usage
+from builder.image.tree.tree import bounds
 from builder.kickstart.place import Place
 from builder.kickstart.plan import Disk, Extent, LogicalVolume, Partition, Subvolume, VolumeGroup
 from builder.sizes import MIB
+from tests.support.kickstart_text import plan_text
 
 ROOT = Partition(mountpoint="/", fstype="ext4", size=1000)
 BOOT = Partition(mountpoint="/boot", fstype="ext4", size=200)
@@ -204,3 +209,18 @@ def test_partitions_never_overlap_or_leave_the_disk(sizes: list[int], spare: int
         assert (one.start, one.size) == (end, asked.size * MIB)
         end += one.size
     assert end + (MIB if label == "gpt" else 0) <= placed.size == (disk.size or 0) * MIB
+
+
+def test_little_memory_leaves_the_most_of_it_to_the_root(tmp_path: Path) -> None:
+    """The installer's /boot and EFI partition are far larger than what they hold."""
+    plan, _ = plan_text(tmp_path, "autopart --type=plain\nrootpw --lock\n%packages\n%end\n")
+    build: Any = SimpleNamespace(plan=plan, share_of=lambda available: available)
+
+    plenty = {mountpoint: usage.bytes // MIB for mountpoint, usage in bounds(build, 8 << 30).items()}
+    little = {mountpoint: usage.bytes // MIB for mountpoint, usage in bounds(build, 1 << 30).items()}
+
+    assert (plenty["/boot"] > 1500, plenty["/boot/efi"] > 400) == (True, True)
+    assert (little["/boot"], little["/boot/efi"]) == (256, 256)
+    assert 500 <= little["/"] <= 512
+    with pytest.raises(BuildError, match="this build may take 300 MiB"):
+        bounds(build, 300 * MIB)

@@ -25,6 +25,8 @@ from builder.sizes import MIB
 
 # A tmpfs takes memory only for what is written, a page at the least a file.
 SMALLEST = 4 * MIB
+# What a /boot has at the least while an image is built, however little memory there is: several kernels.
+LEAST_BOOT = 256 * MIB
 # Seen by the sandbox as mounts of their own: nothing written there is of the image.
 API_FOLDERS = ("proc", "sys", "dev", "run")
 # Inside, the file that --keep packs the tree into.
@@ -38,11 +40,16 @@ _held: dict[str, int] = {}
 def bounds(build: Build, available: int) -> dict[str, Usage]:
     """Return what each file system of the plan may hold, `/` first.
 
-    Together they never pass the share of memory that the options state: where the plan is larger, `/`
-    is made smaller (its room at first boot stays as planned).
+    Together they never pass the share of memory that the options state: where the plan is larger, /boot
+    and what is below it are made smaller (the installer's own are far larger than kernels), and then `/`.
+    Their room at first boot stays as planned.
     """
     planned = capacity(build.plan.disk)
     share = build.share_of(available)
+    if sum(usage.bytes for usage in planned.values()) > share:
+        for mountpoint, usage in planned.items():
+            if mountpoint == "/boot" or mountpoint.startswith("/boot/"):
+                planned[mountpoint] = Usage(bytes=min(usage.bytes, LEAST_BOOT), inodes=usage.inodes)
     others = sum(usage.bytes for mountpoint, usage in planned.items() if mountpoint != "/")
     root = min(planned["/"].bytes, share - others)
     if root < min(planned["/"].bytes, 16 * MIB):

@@ -86,8 +86,12 @@ def _plan_label(ks: Kickstart) -> str | None:
 
 def lay_out(ks: Kickstart, disk: Disk) -> Disk:
     """Return `disk` in its order, with the free space shared among what grows."""
-    parts = [_at_least(part, disk.groups) for part in boot.order(disk.partitions, disk.groups)]
-    wishes = [Wish(part.size, part.grow, part.max_size) for part in parts]
+    asked = boot.order(disk.partitions, disk.groups)
+    parts = [_at_least(part, disk.groups) for part in asked]
+    wishes = [
+        Wish(part.size, part.grow, part.max_size, weight=line.size)
+        for part, line in zip(parts, asked, strict=True)
+    ]
     spare = HEAD + (TAIL if disk.label == "gpt" else 0)
     needed = spare + sum(wish.size for wish in wishes)
     size = disk.size or choose_disk_size(spare, [_with_group(part, disk.groups) for part in parts])

@@ -11,15 +11,17 @@ import dataclasses
 
 from pykickstart import constants
 
-from builder.kickstart.disk.lines import BIOSBOOT_SIZE, BOOT_SIZE, ESP_SIZE
+from builder.kickstart.disk.lines import BIOSBOOT_SIZE
 from builder.kickstart.disk.sizes import DEFAULT_DISK, recommend_swap
-from builder.kickstart.disk.wanted import DiskRequest
+from builder.kickstart.disk.wanted import DiskRequest, InstallerDefaults
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.place import Place
 from builder.kickstart.plan import LogicalVolume, Partition, Subvolume, VolumeGroup
 
 # anaconda.conf, default_partitioning of the products.
 ROOT_LEAST, ROOT_MOST = 1024, 70 * 1024
+# What a partition for a group asks for that has no size of its own (blivet, devices/partition.py).
+MEMBER_LEAST = 500
 HOME_LEAST, HOME_FROM = 500, 50 * 1024
 _SCHEMES = {
     constants.AUTOPART_TYPE_PLAIN: "plain",
@@ -34,20 +36,26 @@ def require(ks: Kickstart, parts: list[Partition], label: str | None, wanted: Di
     line = ks.last("reqpart")
     if line is None:
         return parts
-    add = _for_boot(line.place, wanted.habits.file_system, label, boot=bool(line.get("addBoot", False)))
+    fstype = wanted.habits.file_system
+    add = _for_boot(line.place, fstype, label, wanted.habits, boot=bool(line.get("addBoot", False)))
     have = {part.mountpoint or part.fstype for part in parts}
     return [part for part in add if (part.mountpoint or part.fstype) not in have] + parts
 
 
-def _for_boot(place: Place, fstype: str, label: str | None, *, boot: bool) -> list[Partition]:
+def _for_boot(
+    place: Place, fstype: str, label: str | None, habits: InstallerDefaults, *, boot: bool
+) -> list[Partition]:
     parts = []
     if label != "msdos":
         parts += [
             Partition(mountpoint=None, fstype="biosboot", size=BIOSBOOT_SIZE, place=place),
-            Partition(mountpoint="/boot/efi", fstype="efi", size=ESP_SIZE, place=place),
-        ]
+            Partition(
+                mountpoint="/boot/efi", fstype="efi", size=habits.esp, grow=True,
+                max_size=habits.largest_esp, place=place,
+            ),
+        ]  # fmt: skip
     if boot:
-        parts.append(Partition(mountpoint="/boot", fstype=fstype, size=BOOT_SIZE, place=place))
+        parts.append(Partition(mountpoint="/boot", fstype=fstype, size=habits.boot, place=place))
     return parts
 
 
@@ -75,7 +83,7 @@ def autopart(
     if choice is None:
         return None
     boot_type = "ext4" if choice.scheme == "btrfs" else choice.fstype
-    parts = _for_boot(line.place, boot_type, label, boot=not line.get("noboot", False))
+    parts = _for_boot(line.place, boot_type, label, wanted.habits, boot=not line.get("noboot", False))
     if choice.scheme == "lvm":
         member, group = _group(choice, wanted.habits.group)
         return [*parts, member], [group]
@@ -177,7 +185,7 @@ def _group(choice: _Choice, name: str) -> tuple[Partition, VolumeGroup]:
             ),
         )
     member = Partition(
-        mountpoint=None, fstype="lvm", size=ROOT_LEAST, grow=True, name="pv.autopart", place=choice.place
+        mountpoint=None, fstype="lvm", size=MEMBER_LEAST, grow=True, name="pv.autopart", place=choice.place
     )
     return member, VolumeGroup(
         name=name, members=("pv.autopart",), volumes=tuple(volumes), place=choice.place

@@ -23,11 +23,15 @@ LARGEST_DISK = (16 * TIB // MIB) - 1
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What something asks for: a size, whether it grows, and up to where."""
+    """What something asks for: a size, whether it grows, and up to where.
+
+    `weight` decides how fast it grows beside others: the size that its line asks for, where `size` is more.
+    """
 
     size: int
     grow: bool = False
     limit: int | None = None
+    weight: int | None = None
 
     @property
     def most(self) -> int | None:
@@ -44,17 +48,18 @@ class Wish:
 def share(free: int, wishes: Sequence[Wish]) -> list[int]:
     """Return the size of each of `wishes` after `free` has been given to those that grow.
 
-    They share in proportion to their sizes, none beyond its limit; what one cannot take goes to the others
-    (blivet's partitioning.py does so).
+    They share in proportion to the sizes that they ask for, none beyond its limit; what one cannot take goes
+    to the others (blivet's partitioning.py does so).
     """
     sizes = [wish.size for wish in wishes]
+    weights = [max(wish.size if wish.weight is None else wish.weight, 1) for wish in wishes]
     growing = [index for index, wish in enumerate(wishes) if wish.grow]
     while free > 0 and growing:
-        total = sum(max(sizes[index], 1) for index in growing)
+        total = sum(weights[index] for index in growing)
         given = 0
         full = []
         for index in growing:
-            portion = free * max(sizes[index], 1) // total
+            portion = free * weights[index] // total
             limit = wishes[index].limit
             if limit is not None and sizes[index] + portion >= limit:
                 portion = max(limit - sizes[index], 0)

@@ -19,6 +19,8 @@ class InstallerDefaults:
 
     `file_system`: of a line without --fstype. `scheme`: of a bare autopart, lvm or btrfs. `swap`: autopart
     makes some. `compression`: mount option of autopart's btrfs. `group`: name of autopart's volume group.
+    `boot`, `esp`, `largest_esp`: MiB of the /boot and of the EFI system partition that autopart and reqpart
+    make; the latter grows.
     """
 
     file_system: str = "ext4"
@@ -26,6 +28,9 @@ class InstallerDefaults:
     swap: bool = True
     compression: str | None = None
     group: str = "system"
+    boot: int = 1024
+    esp: int = 200
+    largest_esp: int = 600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

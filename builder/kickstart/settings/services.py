@@ -39,7 +39,7 @@ class Services(Setting):
     set_up: SetUp = SetUp.LEFT_OUT
     set_up_place: Place | None = None
     default_target: str | None = None  # graphical.target by xconfig --startxonboot, multi-user by skipx
-    without_screen: bool = False  # no graphical.target unless asked for: text, cmdline
+    without_screen: bool = False  # no graphical.target unless asked for: text, cmdline, vnc, rdp
     default_desktop: str | None = None  # xconfig --defaultdesktop
 
     @classmethod
@@ -116,12 +116,14 @@ def _read_default_target(ks: Kickstart) -> str | None:
 
 
 def _is_without_screen(ks: Kickstart) -> bool:
-    """Say whether the guest starts without a screen because its installer would have had none.
+    """Say whether the guest starts without a screen because its installer would have had none of its own.
 
-    Anaconda: initialize_default_systemd_target (startup_utils.py); of several modes the last line counts.
+    Anaconda: initialize_default_systemd_target (startup_utils.py), and rpmSetupGraphicalSystem (packages.py)
+    of EL 6 and Fedora 17. Of several modes the last line counts; one that is looked at from elsewhere (vnc,
+    rdp) has no screen in any mode.
     """
     mode = ks.last("text", "cmdline", "graphical")
-    return mode is not None and mode.name != "graphical"
+    return ks.last("vnc", "rdp") is not None or (mode is not None and mode.name != "graphical")
 
 
 def _read_desktop(ks: Kickstart) -> str | None:

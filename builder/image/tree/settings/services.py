@@ -118,7 +118,7 @@ def _choose_target(build: Build, *, without_screen: bool) -> None:
     )
     if graphical and without_screen:
         build.report.verbose(
-            "the guest starts without a screen, as text asks the installer to; xconfig --startxonboot has one"
+            "the guest starts without a screen, as its installer does; xconfig --startxonboot gives it one"
         )
         graphical = False
     link = own / "default.target"
