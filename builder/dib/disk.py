@@ -22,6 +22,12 @@ _NOT_MADE = ("biosboot", "prepboot", "lvm")
 
 def check_disk(plan: ImagePlan) -> Iterator[Problem]:
     """Yield what diskimage-builder cannot make."""
+    for folder in plan.disk.in_memory:
+        yield Problem(
+            where=str(folder.place) if folder.place else None,
+            message=f"part {folder.mountpoint} --fstype=tmpfs: diskimage-builder has no such line of fstab",
+            hint="write the line in a %post, or build with openstack-builder image",
+        )
     for volume in plan.disk.volumes:
         where = str(volume.place) if volume.place else None
         if volume.fstype not in (*_MADE, *_NOT_MADE):

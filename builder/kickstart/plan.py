@@ -181,11 +181,28 @@ class VolumeGroup:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryFolder:
+    """A folder that is in the guest's memory (tmpfs). `size` is in MiB; None: what the kernel gives it."""
+
+    mountpoint: str
+    size: int | None = None
+    fsoptions: str | None = None
+    place: Place | None = None
+
+    @property
+    def options(self) -> str:
+        """The options of its line in fstab: of two sizes the last counts."""
+        size = (f"size={self.size}m",) if self.size else ()
+        return ",".join((self.fsoptions or "defaults", *size))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Disk:
     """The disk: its table (gpt or msdos), partitions from 1 MiB on, volume groups, and size.
 
     1 MiB stays free after a gpt's last partition. `size` is None only while an unresolved include may
     hold the partitions. `names` are those that the disk has for %pre: vda, sda, and what lines name.
+    `in_memory` is mounted in the guest as well, and takes nothing of the disk.
     """
 
     label: str = "gpt"
@@ -193,6 +210,7 @@ class Disk:
     groups: tuple[VolumeGroup, ...] = ()
     size: int | None = None
     names: tuple[str, ...] = ("vda", "sda")
+    in_memory: tuple[MemoryFolder, ...] = ()
 
     @property
     def volumes(self) -> tuple[Volume, ...]:

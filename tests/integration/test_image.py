@@ -359,8 +359,13 @@ def test_the_console_and_x_have_the_keyboard_that_the_installer_gives_them(
         ("", "", "multi-user"),
         ("", "printf '[Install]\\nAlias=display-manager.service\\n' >gdm.service\n", "graphical"),
         ("text", "printf '[Install]\\nAlias=display-manager.service\\n' >gdm.service\n", "multi-user"),
+        (
+            "rdp --username=u --password=p",
+            "printf '[Install]\\nAlias=display-manager.service\\n' >gdm.service\n",
+            "multi-user",
+        ),
     ],
-    ids=["no screen", "a login on a screen", "an installer without a screen"],
+    ids=["no screen", "a login on a screen", "an installer without a screen", "a screen elsewhere"],
 )
 def test_the_guest_starts_what_it_has(bench: Bench, head: str, more: str, target: str) -> None:
     units = "%pre-install\ncd /mnt/sysimage; mkdir -p usr/lib/systemd/system etc/systemd/system\n"
@@ -454,6 +459,23 @@ def test_plan_prints_and_builds_nothing(bench: Bench, tmp_path: Path) -> None:
 
     assert json.loads(done.stdout)["name"] == "test"
     assert not other.out.exists()
+
+
+def test_folders_in_memory_are_lines_of_fstab_and_hide_what_the_image_has_there(bench: Bench) -> None:
+    lines = "part /tmp --fstype=tmpfs --size=50 --fsoptions=nosuid\npart /srv/quick --fstype=tmpfs\n"
+    script = "%post --erroronfail\necho x >/srv/quick/unseen\n%end\n"
+
+    done = bench.build(kickstart(head=lines, tail=script))
+
+    look = bench.look()
+    fstab = [line.split() for line in look.text("/etc/fstab").splitlines()]
+    assert ["tmpfs", "/tmp", "tmpfs", "nosuid,size=50m", "0", "0"] in fstab
+    assert ["tmpfs", "/srv/quick", "tmpfs", "defaults", "0", "0"] in fstab
+    assert look.owner("/tmp")[0] == 0o1777
+    hidden = [line for line in done.stderr.splitlines() if "hides what is there" in line]
+    assert len(hidden) == 1
+    assert "/srv/quick is in the guest's memory" in hidden[0]
+    assert hidden[0].endswith("1 files and folders")
 
 
 def test_partitions_that_pre_makes_become_those_of_the_image(bench: Bench) -> None:

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from builder.formats.partitions import PartitionTable
 from builder.formats.partitions import TableEntry as MadePartition
+from builder.image.disk import layout, table
 from builder.kickstart.choices import Choices
 from builder.kickstart.disk.sizes import Wish, choose_disk_size, share
 from builder.kickstart.findings import Findings
 from builder.kickstart.plan import ImagePlan
 from builder.kickstart.planner import habits_of
+from builder.kickstart.show import describe
 from builder.sizes import MIB
 from builder.targets import find_target
 from tests.support.kickstart_text import DISK, plan_text, reported
@@ -521,6 +523,62 @@ def test_bare_autopart_is_that_of_the_release(
     found += [(one.name, one.mountpoint) for group in plan.disk.groups for one in group.volumes]
     assert found == volumes
     assert [part.mountpoint for part in plan.disk.partitions[:3]] == [None, "/boot/efi", "/boot"]
+
+
+MEMORY = {
+    "as the installer's own test has it": ("/tmp --size 5000", "defaults,size=5000m"),
+    "what the kernel gives it": ("/tmp", "defaults"),
+    "options": ("/var/tmp --size=64 --fsoptions=mode=1777,nosuid,uid=0", "mode=1777,nosuid,uid=0,size=64m"),
+}
+
+
+@pytest.mark.parametrize(("words", "options"), MEMORY.values(), ids=MEMORY)
+def test_tmpfs_is_a_line_of_fstab_and_takes_nothing_of_the_disk(
+    tmp_path: Path, words: str, options: str
+) -> None:
+    root = "part / --fstype=ext4 --size=900\n"
+
+    plan, findings = plan_disk(tmp_path, f"{root}part --fstype=tmpfs {words}\n")
+
+    assert not findings.errors, reported(findings, tmp_path)
+    assert (disk_of(plan), plan.disk.size) == ([("/", 900)], 901)
+    line = f"tmpfs {words.split()[0]} tmpfs {options} 0 0"
+    placed = layout.place(plan.disk, seed="", content={})
+    assert table.fstab(placed, plan.disk.in_memory).splitlines()[-1] == line
+    assert any("in memory, mounted" in row for row in describe(plan))
+
+
+NOT_IN_MEMORY = {
+    "the root": ("/", "part / --fstype=tmpfs: what is installed there would not be in the guest"),
+    "programs": ("/usr/local", "part /usr/local --fstype=tmpfs: what is installed there would not be"),
+    "kernels": ("/boot", "part /boot --fstype=tmpfs: what is installed there would not be"),
+    "a link of the root": ("/sbin", "/sbin: belongs to the file system of /"),
+    "twice": ("/srv", "/srv: mounted twice"),
+    "nowhere": ("tmp", 'part: "tmp" is not a mount point'),
+    "growing": ("/tmp --size=9 --grow", "part: the --fstype=tmpfs option can't be used together with --grow"),
+    "a partition": ("/tmp --onpart=vda1", "part /tmp --fstype=tmpfs --onpart: it is in memory"),
+    "options of mkfs": (
+        "/tmp --mkfsoptions='-m 0'",
+        "part /tmp --fstype=tmpfs --mkfsoptions: it is in memory",
+    ),
+    "a blank": ("/tmp --fsoptions='a b'", 'part --fsoptions="a b": a blank would end the field'),
+    "another's option": (
+        "/tmp --fsoptions=compress=zstd",
+        "part --fsoptions=compress=zstd: tmpfs has no such",
+    ),
+    "less than nothing": ("/tmp --size=-4", "part: --size=-4 is no size"),
+}
+
+
+@pytest.mark.parametrize(("words", "expected"), NOT_IN_MEMORY.values(), ids=NOT_IN_MEMORY)
+def test_what_cannot_be_in_memory_is_refused(tmp_path: Path, words: str, expected: str) -> None:
+    lines = "part / --fstype=ext4 --size=900\npart /srv --fstype=ext4 --size=9\n"
+
+    _, findings = plan_disk(tmp_path, f"{lines}part {words} --fstype=tmpfs\n")
+
+    assert any(
+        message.startswith(f"error: test.ks:3: {expected}") for message in reported(findings, tmp_path)
+    ), reported(findings, tmp_path)
 
 
 BOOT_SIZES = {

@@ -83,6 +83,7 @@ def key_of(build: Build) -> str | None:
             build.options.source_date_epoch,
             {point: (usage.bytes, usage.inodes) for point, usage in capacity(plan.disk).items()},
             [volume.mountpoints for volume in plan.disk.volumes],
+            [folder.mountpoint for folder in plan.disk.in_memory],
         ]
     )
 

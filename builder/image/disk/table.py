@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from builder.files import explain
 from builder.image.disk.placement import SECTOR, DiskLayout
 from builder.kickstart.disk.filesystems import KINDS
+from builder.kickstart.plan import MemoryFolder
 from builder.runner import ORDINARY, Child, Runner
 
 
@@ -31,7 +33,7 @@ def sfdisk_script(layout: DiskLayout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fstab(layout: DiskLayout) -> str:
+def fstab(layout: DiskLayout, in_memory: Sequence[MemoryFolder] = ()) -> str:
     """Return the image's /etc/fstab (fstab(5)): by UUID, / first, checked in that order."""
     lines = ["# Made with the image. The fields: device, mount point, type, options, dump, pass."]
     for mount in layout.mounts:
@@ -39,7 +41,7 @@ def fstab(layout: DiskLayout) -> str:
         check_pass = "1" if mount.mountpoint == "/" else "2"
         if not KINDS[placed.fstype].is_checked:
             check_pass = "0"
-        mountpoint = re.sub(r"[ \t\\]", lambda found: f"\\{ord(found[0]):03o}", mount.mountpoint)
+        mountpoint = _escaped(mount.mountpoint)
         options = mount.options or "defaults"
         lines.append(f"UUID={placed.uuid} {mountpoint} {placed.fstype} {options} 0 {check_pass}")
     lines += [
@@ -47,7 +49,12 @@ def fstab(layout: DiskLayout) -> str:
         for one in layout.volumes
         if one.fstype == "swap"
     ]
+    lines += [f"tmpfs {_escaped(one.mountpoint)} tmpfs {one.options} 0 0" for one in in_memory]
     return "\n".join(lines) + "\n"
+
+
+def _escaped(mountpoint: str) -> str:
+    return re.sub(r"[ \t\\]", lambda found: f"\\{ord(found[0]):03o}", mountpoint)
 
 
 def make_file(path: Path, layout: DiskLayout) -> None:

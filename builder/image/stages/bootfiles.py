@@ -31,7 +31,7 @@ def run(build: Build) -> str:
     """Place the partitions and write the files that know of them."""
     placed = layout.place(build.plan.disk, seed=build.seed, content={})
     build.facts.layout = placed
-    tree.write("/etc/fstab", table.fstab(placed))
+    tree.write("/etc/fstab", table.fstab(placed, build.plan.disk.in_memory))
     kernels = find_kernels()
     if not kernels and has_loader(build.plan.bootloader):
         raise InputError(

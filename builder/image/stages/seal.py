@@ -37,6 +37,7 @@ def run(build: Build) -> str:
         )
     build.facts.at_end = observe()
     databases.settle(build, [root / name for name in DATABASES])
+    _say_hidden(build)
     _machine_identity("/var/lib/dbus/machine-id" in cleaned.removed)
     assert build.facts.layout is not None
     if has_selinux_policy():
@@ -47,6 +48,18 @@ def run(build: Build) -> str:
         build.report.verbose(f"kept, made by {who}: {path}")
     said = f"{len(cleaned.removed) + len(cleaned.emptied)} removed or emptied"
     return said + (f", {len(cleaned.kept)} kept" if cleaned.kept else "")
+
+
+def _say_hidden(build: Build) -> None:
+    """Warn of files that the guest will not see, below folders that are in its memory."""
+    for folder in build.plan.disk.in_memory:
+        path = tree.path(folder.mountpoint)
+        hidden = sum(1 for _ in path.iterdir()) if path.is_dir() else 0
+        if hidden:
+            build.warn(
+                f"{folder.place or 'part'}: {folder.mountpoint} is in the guest's memory, which hides "
+                f"what is there in the image: {hidden} files and folders"
+            )
 
 
 def _machine_identity(had_another: bool) -> None:

@@ -71,10 +71,12 @@ def mount_tree(build: Build) -> None:
         options = f"mode=755,size={size},nr_inodes={max(bound.inodes, 64)}"
         mounts.mount("image", os.fspath(folder), "tmpfs", 0, options)
         _held[mountpoint] = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    # Where subvolumes will be mounted is a folder of their file system meanwhile.
-    for volume in build.plan.disk.volumes:
-        for mountpoint in volume.mountpoints:
-            (TREE / mountpoint.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    # Where subvolumes will be mounted is a folder of their file system meanwhile, and so is what will be in
+    # the guest's memory.
+    disk = build.plan.disk
+    below = [mountpoint for volume in disk.volumes for mountpoint in volume.mountpoints]
+    for mountpoint in (*below, *(folder.mountpoint for folder in disk.in_memory)):
+        (TREE / mountpoint.lstrip("/")).mkdir(parents=True, exist_ok=True)
 
 
 def save(build: Build) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from builder.kickstart.disk import automatic, boot, btrfs, existing, filesystems, groups, lines
+from builder.kickstart.disk import automatic, boot, btrfs, existing, filesystems, groups, in_memory, lines
 from builder.kickstart.disk.sizes import DEFAULT_DISK, HEAD, LARGEST_DISK, TAIL, Wish, choose_disk_size, share
 from builder.kickstart.disk.wanted import DiskRequest, InstallerDefaults
 from builder.kickstart.parsed import Kickstart
@@ -38,7 +38,9 @@ def plan_disk(ks: Kickstart, *, wanted: DiskRequest, bootloader: Bootloader) -> 
     if found is not None:
         parts, volume_groups = found
         lines.plan_partitions(ks, wanted)  # for what is wrong in lines that autopart replaces
+        folders = []
     else:
+        folders = in_memory.plan_folders(ks)
         parts = lines.plan_partitions(ks, wanted)
         parts = btrfs.plan_volumes(ks, parts)
         volume_groups = groups.plan_groups(ks, wanted, parts)
@@ -51,6 +53,7 @@ def plan_disk(ks: Kickstart, *, wanted: DiskRequest, bootloader: Bootloader) -> 
         groups=tuple(volume_groups),
         size=wanted.size,
         names=existing.disk_names(ks),
+        in_memory=tuple(folders),
     )
     if ks.unresolved and disk.holding("/") is None:
         return dataclasses.replace(disk, partitions=tuple(boot.order(parts, volume_groups)))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from builder.kickstart.disk import in_memory
 from builder.kickstart.disk.lines import BOOT_SIZE, ESP_SIZE, SMALLEST_ESP
 from builder.kickstart.disk.sizes import HEAD
 from builder.kickstart.parsed import Kickstart
 from builder.kickstart.place import Place
-from builder.kickstart.plan import Bootloader, Disk, Partition, Volume, VolumeGroup
+from builder.kickstart.plan import Bootloader, Disk, Partition, VolumeGroup
 from builder.sizes import MIB, TIB
 
 _PRIMARY = 4  # partitions of an msdos table
@@ -135,23 +136,25 @@ def _check_msdos_end(ks: Kickstart, disk: Disk) -> None:
 
 def _check_mount_points(ks: Kickstart, disk: Disk) -> None:
     seen: set[str] = set()
-    for volume, mountpoint, place in _mount_points(disk):
+    for fstype, mountpoint, place in _mount_points(disk):
         if mountpoint in seen:
             ks.findings.error(place, f"{mountpoint}: mounted twice", "remove one of the lines")
         elif mountpoint in _OF_ROOT or mountpoint.startswith(_OF_KERNEL):
             ks.findings.error(place, f"{mountpoint}: belongs to the file system of /", "remove the line")
-        elif volume.fstype == "vfat" and mountpoint in _OF_LINUX:
+        elif fstype == "vfat" and mountpoint in _OF_LINUX:
             ks.findings.error(place, f"{mountpoint}: vfat has no owners and modes", "write --fstype=ext4")
         seen.add(mountpoint)
 
 
-def _mount_points(disk: Disk) -> Iterator[tuple[Volume, str, Place | None]]:
-    """Yield each volume with a mount point of its own or of a subvolume, and the line that says it."""
+def _mount_points(disk: Disk) -> Iterator[tuple[str, str, Place | None]]:
+    """Yield each mount point with its file system before it, and the line that says it."""
     for volume in disk.volumes:
         own = [(volume.mountpoint, volume.place)]
         for mountpoint, place in own + [(one.mountpoint, one.place) for one in volume.subvolumes]:
             if mountpoint:
-                yield volume, mountpoint, place
+                yield volume.fstype, mountpoint, place
+    for folder in disk.in_memory:
+        yield in_memory.TMPFS, folder.mountpoint, folder.place
 
 
 def _check_loader(ks: Kickstart, disk: Disk, place: Place | None) -> None:

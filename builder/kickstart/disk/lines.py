@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from builder.kickstart.disk import filesystems
+from builder.kickstart.disk import filesystems, in_memory
 from builder.kickstart.disk.filesystems import FILE_SYSTEMS
 from builder.kickstart.disk.sizes import recommend_swap
 from builder.kickstart.disk.wanted import DiskRequest
@@ -31,6 +31,8 @@ def plan_partitions(ks: Kickstart, wanted: DiskRequest) -> list[Partition]:
     for line in ks.all("part", "partition"):
         if disk := str(line.get("disk", "")):
             disks.setdefault(disk.removeprefix("/dev/"), line.place)
+        if in_memory.is_in_memory(line):
+            continue
         part = _plan_partition(ks, line, wanted)
         if part is None:
             continue
