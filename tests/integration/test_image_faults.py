@@ -25,6 +25,8 @@ from tests.rig.fixture.signing import new_signer
 from tests.rig.fixture.synthetic import build_synthetic
 from tests.support.imaging import HEAD, LONGEST, Bench, kickstart, traces, wait_until_gone
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+
 STAGES = [stage.name for stage in pipeline.STAGES]
 
 
@@ -476,7 +478,7 @@ ACCOUNTS = {
     ),
     "no useradd": ("user --name=a", "useradd is not in the image", ""),
     "key of nobody": (
-        "sshkey --username=a 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'",
+        f"sshkey --username=a '{KEY}'",
         "the image has no such user",
         "",
     ),

@@ -116,6 +116,10 @@ MISTAKES = {
     "group": ("group --name='a b'", "group"),
     "key that is not filled in": ("sshkey --username=root '${key}'", "sshkey"),
     "key that sshd does not read": ("sshkey --username=root 'ssh-ed25519 AAAA me@here'", "sshkey"),
+    "key that was cut off": (
+        "sshkey --username=root 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKzz me@here'",
+        "sshkey",
+    ),
     "key of another type": ("sshkey --username=root 'ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAA'", "sshkey"),
 }
 

@@ -25,6 +25,8 @@ from tests.support.kickstart_text import DISK, GOOD, plan_text, reported
 
 VERSIONS = known_versions()
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+
 HONOURED = [name for name, row in COMMANDS.items() if row.verdict is Treatment.HONOURED]
 
 ROWS = {**COMMANDS, **SECTIONS}
@@ -83,8 +85,8 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("group", "--name"): ("", "group --name=g"),
     ("group", "--gid"): ("group --name=g", "group --name=g --gid=4242"),
     ("sshkey", "--username"): (
-        "sshkey --username=root 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'",
-        "sshkey --username=u 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'",
+        f"sshkey --username=root '{KEY}'",
+        f"sshkey --username=u '{KEY}'",
     ),
     ("selinux", "--enforcing"): ("", "selinux --enforcing"),
     ("selinux", "--permissive"): ("selinux", "selinux --permissive"),

@@ -322,13 +322,29 @@ def _read_ssh_keys(ks: Kickstart) -> tuple[SshKey, ...]:
 def has_public_key(line: str) -> bool:
     """Say whether a line of authorized_keys(5) holds a key: a type, and base64 that begins with it.
 
-    The encoding is that of RFC 4253, 6.6: a length of four bytes, and the type.
+    The encoding is that of RFC 4253, 6.6: strings, each with its length in four bytes before it; the first is
+    the type. So a key that was cut off is found, too.
     """
     words = line.split()
     for kind, data in pairwise(words):
         with suppress(ValueError):
-            blob = base64.b64decode(data, validate=True)
-            length = int.from_bytes(blob[:4], "big")
-            if length and blob[4 : 4 + length] == kind.encode() and len(blob) > 4 + length:
+            strings = _strings(base64.b64decode(data, validate=True))
+            first = next(strings, b"")
+            # A certificate has numbers between its strings.
+            if first == kind.encode() and ("-cert-" in kind or list(strings)):
                 return "\n" not in line
     return False
+
+
+def _strings(blob: bytes) -> Iterator[bytes]:
+    """Yield the strings of a key.
+
+    Raises:
+        ValueError: it ends within one.
+    """
+    while blob:
+        length = int.from_bytes(blob[:4], "big")
+        string, blob = blob[4 : 4 + length], blob[4 + length :]
+        if len(string) < length or not length:
+            raise ValueError(length)
+        yield string
