@@ -463,7 +463,12 @@ def test_plan_prints_and_builds_nothing(bench: Bench, tmp_path: Path) -> None:
 
 def test_folders_in_memory_are_lines_of_fstab_and_hide_what_the_image_has_there(bench: Bench) -> None:
     lines = "part /tmp --fstype=tmpfs --size=50 --fsoptions=nosuid\npart /srv/quick --fstype=tmpfs\n"
-    script = "%post --erroronfail\necho x >/srv/quick/unseen\n%end\n"
+    script = """%post --erroronfail
+echo x >/srv/quick/unseen
+test "$(/run/openstack-builder/bin/findmnt -no SOURCE,FSTYPE /tmp)" = "tmpfs tmpfs"
+/run/openstack-builder/bin/mountpoint -q /srv/quick
+%end
+"""
 
     done = bench.build(kickstart(head=lines, tail=script))
 

@@ -35,6 +35,8 @@ test "$(blockdev --getsize64 /dev/vda)" -gt 100000000
 partprobe && udevadm settle && udevadm trigger
 efibootmgr -v && chvt 3 && dmesg && restorecon -R / && fstrim -av
 logger -t test hello
+openvt -c 3 -- sh -c 'echo started >/etc/started' && test "$(cat /etc/started)" = started
+openvt -sw false && exit 1 || openvt -s false
 test "$(uname -r)" = {kernel} && test "$(uname -m)" = x86_64 && ! uname -z
 /usr/bin/grub2-mkconfig -o /etc/grub2.cfg
 test "$(grubby --default-kernel)" = /boot/vmlinuz-{kernel}
@@ -88,7 +90,7 @@ exec < /dev/tty1 > /dev/tty1
 
 # The shell of the synthetic image is busybox, which takes its own applets before any program in PATH.
 APPLETS = """\
-for name in blkid blockdev chvt dmesg fdisk findmnt fstrim logger lsblk mountpoint partprobe; do
+for name in blkid blockdev chvt dmesg fdisk findmnt fstrim logger lsblk mountpoint openvt partprobe; do
     eval "$name() { /run/openstack-builder/bin/$name \\"\\$@\\"; }"
 done
 """

@@ -40,6 +40,7 @@ from builder.image.isolation import capabilities, mounts, shims
 from builder.image.isolation.blank_disk import BlankDisk
 from builder.image.isolation.scratch import Scratch, Word, furnished
 from builder.image.tree.files import open_tree
+from builder.kickstart.plan import MemoryFolder
 from builder.memory import available_memory
 from builder.runner import Child, Completed
 
@@ -321,13 +322,22 @@ def _make_devices() -> None:
             os.symlink("console", f"/tmp/dev/{name}")
 
 
-def answer_for(layout: DiskLayout, *, disk: str, menu: str, kernel: str | None, machine: str) -> None:
+def answer_for(
+    layout: DiskLayout,
+    *,
+    disk: str,
+    in_memory: Sequence[MemoryFolder],
+    menu: str,
+    kernel: str | None,
+    machine: str,
+) -> None:
     """Let programs in rooms with shims know the planned disk; `menu` is its grub.cfg.
 
-    `kernel` is the release that the guest will boot, if it has one of its own, on a `machine`.
+    `in_memory` is mounted in the guest as well. `kernel` is the release that the guest will boot, if it has
+    one of its own, on a `machine`.
     """
     make_shims()
-    shims.write_answering(SHIMS_HERE, layout, disk=disk, kernel=kernel, machine=machine)
+    shims.write_answering(SHIMS_HERE, layout, disk=disk, in_memory=in_memory, kernel=kernel, machine=machine)
     (SHIMS_HERE / ".menu").write_text(menu)
     if not SAID_HERE.exists():
         SAID_HERE.mkdir()

@@ -48,6 +48,7 @@ def run(build: Build) -> str:
     sandbox.answer_for(
         placed,
         disk=disk_name(build.plan.disk),
+        in_memory=build.plan.disk.in_memory,
         menu=build.facts.grub_menu,
         kernel=next(iter(kernels), None),
         machine=build.plan.architecture,

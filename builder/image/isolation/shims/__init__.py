@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builder.image.disk.placement import DiskLayout
+from builder.kickstart.plan import MemoryFolder
 
 SOURCE = Path(__file__).parent
 
@@ -25,13 +26,15 @@ NOT_NOW = {
     ),
     **dict.fromkeys(("fixfiles", "restorecon"), "files are labelled when the disk is written"),
     "fstrim": "free space is never stored",
-    **dict.fromkeys(("chvt", "openvt", "deallocvt", "plymouth", "setterm"), "a build has no screen"),
+    **dict.fromkeys(("chvt", "deallocvt", "plymouth", "setterm"), "a build has no screen"),
     **dict.fromkeys(("udevadm", "udevsettle"), "a build has no devices of its own"),
     "efibootmgr": "the boot order of a guest belongs to the cloud",
     "dmesg": "the kernel of the build is not the guest's",
 }
 # What only writes, to nobody: without a word of its own.
 QUIET = {"logger": 'case $1 in -*) ;; *) echo "$*" >&2 ;; esac'}
+# Programs that need not know the planned disk.
+PLAIN = {"openvt.sh": "openvt"}
 
 # Programs that answer from the plan: file here -> names.
 ANSWERING = {
@@ -57,19 +60,29 @@ def write_quiet(folder: Path) -> None:
         _write(folder / name, f"#!/bin/sh\necho {shlex.quote(f'{name}: not now: {why}')} >&2\nexit 0\n")
     for name, body in QUIET.items():
         _write(folder / name, f"#!/bin/sh\n{body}\nexit 0\n")
+    for file, name in PLAIN.items():
+        _write(folder / name, (SOURCE / file).read_text())
 
 
 def write_answering(
-    folder: Path, layout: DiskLayout, *, disk: str, kernel: str | None = None, machine: str = ""
+    folder: Path,
+    layout: DiskLayout,
+    *,
+    disk: str,
+    in_memory: Sequence[MemoryFolder] = (),
+    kernel: str | None = None,
+    machine: str = "",
 ) -> None:
     """Add the programs that know the planned disk, which they call `disk` (`vda`).
 
-    `kernel` is the release that the guest will boot, on a `machine` (x86_64); None: it has none of its own.
+    `in_memory` is mounted in the guest as well. `kernel` is the release that the guest will boot, on a
+    `machine` (x86_64); None: it has none of its own.
     """
     shutil.copyfile(SOURCE / "answers.sh", folder / ".answers")
     (folder / ".disk").write_text(f"disk|{disk}|{layout.label}|{layout.size}\n")
     (folder / ".devices").write_text("".join(_devices(layout, disk)))
-    (folder / ".mounts").write_text("".join(_mounts(layout, disk)))
+    tmpfs = (_row(one.mountpoint, "tmpfs", "tmpfs", one.options, "") for one in in_memory)
+    (folder / ".mounts").write_text("".join((*_mounts(layout, disk), *tmpfs)))
     if kernel is not None:
         (folder / ".kernel").write_text(f"{kernel}|{machine}\n")
         _write(folder / "uname", (SOURCE / "uname.sh").read_text())
