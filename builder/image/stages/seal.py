@@ -54,11 +54,12 @@ def _say_hidden(build: Build) -> None:
     """Warn of files that the guest will not see, below folders that are in its memory."""
     for folder in build.plan.disk.in_memory:
         path = tree.path(folder.mountpoint)
-        hidden = sum(1 for _ in path.iterdir()) if path.is_dir() else 0
+        hidden = sorted(path.names()) if path.is_dir() else []
         if hidden:
+            named = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
             build.warn(
-                f"{folder.place or 'part'}: {folder.mountpoint} is in the guest's memory, which hides "
-                f"what is there in the image: {hidden} files and folders"
+                f"{folder.place or 'part'}: {folder.mountpoint} is in the guest's memory, which hides what is "
+                f"there in the image: {named}"
             )
 
 
