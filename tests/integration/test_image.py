@@ -477,9 +477,9 @@ test "$(/run/openstack-builder/bin/findmnt -no SOURCE,FSTYPE /tmp)" = "tmpfs tmp
     assert ["tmpfs", "/tmp", "tmpfs", "nosuid,size=50m", "0", "0"] in fstab
     assert ["tmpfs", "/srv/quick", "tmpfs", "defaults", "0", "0"] in fstab
     assert look.owner("/tmp")[0] == 0o1777
-    hidden = [line for line in done.stderr.splitlines() if "hides what is there" in line]
+    hidden = [line for line in done.stderr.splitlines() if "in the guest's memory" in line]
     assert len(hidden) == 1
-    assert "/srv/quick is in the guest's memory" in hidden[0]
+    assert "/srv/quick is in the guest's memory, which hides what is there in the image" in hidden[0]
     assert hidden[0].endswith(": unseen")
 
 

@@ -34,6 +34,7 @@ PASSWORDS = {
     "plain": ("--plaintext secret", Password(plain="secret"), None),
     "plain by default": ("secret", Password(plain="secret"), None),
     "the word locked": ("--iscrypted locked", Password(locked=True), "not a crypt(5) hash"),
+    "the word locked, and --lock": ("--lock --iscrypted locked", Password(locked=True), None),
     "the word nothing": ("--iscrypted nothing", Password(locked=True), "not a crypt(5) hash"),
     "a long sentence": ("--iscrypted thereisnopasswordanditslocked", Password(locked=True), "not a crypt(5)"),
     "!!": ("--iscrypted !!", Password(locked=True), None),

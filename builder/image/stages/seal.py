@@ -58,8 +58,8 @@ def _say_hidden(build: Build) -> None:
         if hidden:
             named = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
             build.warn(
-                f"{folder.place or 'part'}: {folder.mountpoint} is in the guest's memory, which hides what is "
-                f"there in the image: {named}"
+                f"{folder.place or 'part'}: {folder.mountpoint} is in the guest's memory, which hides what "
+                f"is there in the image: {named}"
             )
 
 

@@ -156,7 +156,7 @@ def _read_password(ks: Kickstart, line: ParsedCommand, *, who: str) -> Password:
             f"{line.name}: the password of {who} is not a hash that crypt(5) reads",
             "make one with openssl passwd -6",
         )
-    elif text.strip("!*"):
+    elif text.strip("!*") and not locked:
         ks.findings.warn(
             line.place,
             f"{line.name}: the password of {who} is not a crypt(5) hash; the account is locked",
