@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from builder.image.disk import layout
 from builder.image.disk.bootloader import changes, entries, kernel_arguments, menu
 from builder.image.disk.bootloader.changes import Changes
 from builder.image.tree.files import TreePath, open_tree
-from builder.kickstart.plan import Bootloader, Disk, Partition
+from builder.kickstart.plan import Bootloader, Disk, LogicalVolume, Partition, Subvolume, VolumeGroup
 
 PLACED = layout.place(
     Disk(partitions=(Partition(mountpoint="/", fstype="ext4", size=100),)), seed="s", content={}
@@ -207,3 +208,46 @@ def test_change_takes_values_of_a_name_and_adds_nothing_twice() -> None:
     change = Changes(removed=("a", "b=2"), added=("c", "d"))
 
     assert change.apply(["a=1", "a", "b=1", "b=2", "c"]) == ("b=1", "c", "d")
+
+
+def _partition(fstype: str, mountpoint: str | None = None, **more: Any) -> Partition:
+    return Partition(mountpoint=mountpoint, fstype=fstype, size=2000, **more)
+
+
+def _volume(name: str, fstype: str, mountpoint: str | None = None, **more: Any) -> LogicalVolume:
+    return LogicalVolume(name=name, mountpoint=mountpoint, fstype=fstype, size=400, **more)
+
+
+SUBVOLUMES = (Subvolume(path="top/root", mountpoint="/"), Subvolume(path="home", mountpoint="/home"))
+GROUP = VolumeGroup(
+    name="vg",
+    members=("pv.1",),
+    volumes=(_volume("root", "xfs", "/"), _volume("usr", "xfs", "/usr"), _volume("srv", "xfs", "/srv")),
+)
+ROOTS = {
+    "a partition": (Disk(partitions=(_partition("ext4", "/"),)), ["root="]),
+    "a subvolume": (
+        Disk(partitions=(_partition("btrfs", subvolumes=SUBVOLUMES),)),
+        ["root=", "rootflags=subvol=top/root"],
+    ),
+    "volumes": (
+        Disk(partitions=(_partition("lvm", name="pv.1"),), groups=(GROUP,)),
+        ["root=", "rd.lvm.lv=vg/root", "rd.lvm.lv=vg/usr"],
+    ),
+    "swap to resume from": (
+        Disk(partitions=(_partition("swap", hibernation=True), _partition("ext4", "/"))),
+        ["root=", "resume="],
+    ),
+}
+
+
+@pytest.mark.parametrize(("disk", "expected"), ROOTS.values(), ids=ROOTS)
+def test_the_initramfs_is_told_all_that_the_root_needs(disk: Disk, expected: list[str]) -> None:
+    placed = layout.place(disk, seed="", content={})
+
+    words = kernel_arguments(placed, Bootloader(append="quiet"))
+
+    assert words[-2:] == ("ro", "quiet")
+    assert [re.sub("=UUID=.*", "=", word) for word in words[:-2]] == expected
+    assert words[0] == f"root=UUID={placed.root.placed.uuid}"
+    assert kernel_arguments(placed, Bootloader(append="root=LABEL=x rw")) == ("root=LABEL=x", "rw")
