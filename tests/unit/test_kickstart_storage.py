@@ -392,6 +392,13 @@ def test_disk_that_is_too_small_says_by_how_much(tmp_path: Path) -> None:
     assert reported(findings, tmp_path)[0] == (
         "error: test.ks: the disk is 1003 MiB too small: it has 1000 MiB, the partitions need 2003 MiB"
     )
+    assert findings.errors[0].hint == "give a larger --size, or smaller partitions"
+
+
+def test_a_disk_too_small_for_autopart_has_another_way_out(tmp_path: Path) -> None:
+    _, findings = plan_disk(tmp_path, "autopart --type=plain\n", size=3000)
+
+    assert findings.errors[0].hint == "give a larger --size, or part lines in place of autopart"
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def lay_out(ks: Kickstart, disk: Disk) -> Disk:
             None,
             f"{ks.path}: the disk is {needed - size} MiB too small: it has {size} MiB, "
             f"the partitions need {needed} MiB",
-            "give a larger --size, or smaller partitions",
+            "give a larger --size, or "
+            + ("part lines in place of autopart" if ks.last("autopart") else "smaller partitions"),
         )
         size = needed
     sizes = share(size - needed, wishes)
