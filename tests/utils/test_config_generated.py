@@ -298,6 +298,11 @@ def check_merge(folder: Path, data: bytes, source: bytes) -> None:
         return
     request = arguments.parse([f"--from={settings_path}", "f"])
     change = FileChange(request, oslo, ConfigConsole())
+    if any(name[0] in "#;[" for options in given_settings.values() for name in options):
+        # Read where \v or such comes before it, and not to be written by a plain line.
+        with pytest.raises(UtilityError, match=r":\d+: the name .* begins with .*; nothing is changed"):
+            change.read_inputs()
+        return
     change.read_inputs()
     path.write_bytes(change.edit("f", data))
     for section, options in given_settings.items():
@@ -315,6 +320,7 @@ def check_merge(folder: Path, data: bytes, source: bytes) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=SUPPRESSED)
 @given(files(), files())
 @example(b"", b"[DEFAULT]")
+@example(b"", b"[s]\n\x0b ;x=")
 def test_a_file_of_settings_is_applied_as_it_reads(folder: Path, data: bytes, source: bytes) -> None:
     check_merge(folder, data, source)
 

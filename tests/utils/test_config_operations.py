@@ -205,6 +205,7 @@ UNREADABLE = {
     "YAML": ("database:\n  connection: x\n", 1),
     "indented": ("  [database]\na = 1\n", 1),
     "no header": ("a = 1\n", 1),
+    "name like a comment": ("[database]\na = 1\n  2\r# c\r\n\x0b;x = 1\n", 5),
     "latin-1": (b"[database]\n# caf\xe9\na = 1\n", 2),
 }
 

@@ -3,7 +3,7 @@
 
 from ..editor import document
 from ..editor.edits import Editor
-from ..errors import MissingError, UsageError, UtilityError, named
+from ..errors import MissingError, StorageError, UsageError, UtilityError, named
 from ..host.console import one_line, write_stdout
 from ..storage import descriptors, transaction
 from .apply import Applying, verified
@@ -82,6 +82,7 @@ class FileChange:
             data = data[3:] if data.startswith(b"\xef\xbb\xbf") else data
             self.source = open_file(self.request, self.dialect, name, data)
             self._check_source(self.source.document.problems, name, operations[0].section)
+            self._check_names(self.source, name)
 
     def _check_source(self, problems, name, section):
         """Hold the settings of --merge to the rules of the file that they go into.
@@ -100,6 +101,19 @@ class FileChange:
             return
         hint = "--merge FILE SECTION puts settings without a [section] into one" if first.headless else None
         raise UsageError(text + "; nothing is changed", hint=hint)
+
+    def _check_names(self, source, name):
+        """Refuse an option that no plain line can hold: oslo.config reads \\v;x = 1 as the option ;x."""
+        line = 1
+        for section in source.document.sections:
+            line += len(document.split_lines(section.header))
+            for item in section.items:
+                try:
+                    if source.is_option(item):
+                        self.dialect.check_name(item.name)
+                except StorageError as error:
+                    raise UsageError("%s:%d: %s; nothing is changed" % (name, line, error.message)) from None
+                line += len(document.split_lines(item.text))
 
     def _read_or_empty(self, path):
         try:
