@@ -36,6 +36,7 @@ WORDS: dict[tuple[type, str], str] = {
     (Firewall, "removed_services"): "firewall --remove-service",
     (Security, "certificates"): "%certificate",
     (Services, "default_desktop"): "xconfig --defaultdesktop",
+    (Services, "without_screen"): "text, cmdline, vnc or rdp",
     (Repository, "install"): "repo --install",
     (Repository, "groups"): "repo --ignoregroups",
     (Packages, "languages"): "%packages --inst-langs",
