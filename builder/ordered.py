@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 Given = TypeVar("Given")
@@ -17,7 +18,11 @@ MOST_THREADS = 16
 
 
 def map_in_order(
-    call: Callable[[Given], Made], items: Iterable[Given], *, begin: Callable[[], None] | None = None
+    call: Callable[[Given], Made],
+    items: Iterable[Given],
+    *,
+    begin: Callable[[], None] | None = None,
+    together: int = 1,
 ) -> Iterator[Made]:
     """Yield `call(item)` of each item, computed by as many threads as there are processors.
 
@@ -25,17 +30,23 @@ def map_in_order(
 
     Args:
         begin: what each thread does before anything else.
+        together: so many items are handed over at once, where a call takes no longer than that.
     """
+
+    def call_each(some: list[Given]) -> list[Made]:
+        return [call(item) for item in some]
+
+    left = iter(items)
     workers = min(len(os.sched_getaffinity(0)), MOST_THREADS)
-    waiting: deque[Future[Made]] = deque()
+    waiting: deque[Future[list[Made]]] = deque()
     with ThreadPoolExecutor(workers, initializer=begin) as pool:
         try:
-            for item in items:
-                waiting.append(pool.submit(call, item))
+            while some := list(islice(left, together)):
+                waiting.append(pool.submit(call_each, some))
                 # What is ready and not yet taken needs memory.
                 if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
+                    yield from waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)

@@ -73,6 +73,8 @@ ZSTD = Format(
 )
 # Bytes of compressed clusters that may wait in memory until it is known how long all of them are.
 MOST_HELD = 64 << 20
+# Clusters that a thread copies or digests at once: to hand each over by itself takes as long.
+TOGETHER = 8
 # What a qemu older than 5.1 knows.
 ZLIB = Format(cluster_bits=16, compression=0, compress=_deflate, version=f"zlib {zlib.ZLIB_RUNTIME_VERSION}")
 
@@ -319,7 +321,7 @@ class _Writer:
             starts = {number: self._place(number) for number in clusters}
             header, tables = self.layout.finish()
             file.put(0, header)
-        packed = zip(clusters, map_in_order(self._take, clusters), strict=True)
+        packed = zip(clusters, map_in_order(self._take, clusters, together=TOGETHER), strict=True)
         for done, (number, one) in enumerate(packed, 1):
             start = starts[number] if in_order else self._place_packed(number, one)
             if one.packed or one.data:
