@@ -23,6 +23,7 @@ from builder.timeline import Span
 if TYPE_CHECKING:
     # It brings what compresses, of which an image that is unchanged needs nothing.
     from builder.image.cache.clusters import Clusters
+    from builder.image.tree.untouched import Watch
 
 # Inside, the raw disk: one file of the host's, the only one that may be written.
 DISK = Path("/disk.raw")
@@ -111,8 +112,9 @@ class Build:
     `work` is the work folder: its host path outside, a folder of its own in memory inside. `disk` is the raw
     disk: DISK inside. `seed` is what identifiers of the disk are made from, `request` what dnf's worker gets,
     `choice` what it chose. `door` leads from the inside to the outside. `initramfs` is what was made before
-    scripts ran, by kernel, `clusters` what compressed the image. `bootstrap` is the archive with the
-    target's own rpm, where that installs the packages. `step` is the line of progress of the running stage.
+    scripts ran, by kernel, `clusters` what compressed the image; `watch` knows which files are as packages
+    brought them. `bootstrap` is the archive with the target's own rpm, where that installs the packages.
+    `step` is the line of progress of the running stage.
     `memory` has the bytes that the tree may take, where other builds run at the same time.
     `tree_key` is the key of the installed tree in the cache, where it gets there. `digests` are those of
     finished files that were computed while they were written (`builder.image.manifest.ALGORITHMS`).
@@ -134,6 +136,7 @@ class Build:
     door: Door | None = None
     initramfs: dict[str, Initramfs] = field(default_factory=dict)
     clusters: Clusters | None = None
+    watch: Watch | None = None
     memory: int | None = None
     bootstrap: Path | None = None
     tree_key: str | None = None

@@ -171,6 +171,8 @@ def _run_stages(build: Build, states: tuple[repomd.RepositoryState, ...], turn: 
             _remove_half_made(build)
         except trees.Harmed as error:
             build.report.verbose(f"note: {error.message}: the packages are installed again")
+            if build.clusters:
+                build.clusters.forget_foreseen()
             build.facts, kept = chosen, None
             _remove_half_made(build)
             if recalled:
@@ -332,6 +334,7 @@ def requests_of(build: Build, offer: trees.Offer, turn: Turn) -> dict[str, Reque
     if build.clusters:
         clusters = build.clusters
         found |= {"clusters": clusters.take, "known clusters": clusters.tell, "so far": clusters.count}
+        found["foreseen"] = clusters.foresee
     share = found["share"]
 
     def share_what_is_kept(text: str, content: bytes) -> bytes:
@@ -352,6 +355,8 @@ def _run_group(build: Build, stages: list[tuple[int, Stage]]) -> Facts:
         with build.report.step(stage.name, count=(number, len(STAGES))) as step:
             build.step = step
             step.detail = stage.run(build)
+            if build.watch:
+                build.watch.listen()
         _note(build, _span(build, stage.name, step), at=len(build.facts.stages))
     return build.facts
 

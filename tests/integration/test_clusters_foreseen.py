@@ -7,24 +7,28 @@ Bytes do not depend on it (test_image_cache.py): a wrong guess costs time alone.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import random
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from builder.image.cache.ahead import Guess, Malformed, members
+from builder.image.cache.ahead import Guess, Guessed, Malformed, members
 from builder.image.cache.clusters import Clusters
 from builder.image.cache.trees import words_to_pack
 from builder.image.disk import borrowed, filesystems, qcow2, table
+from builder.image.disk.borrowed import Foreseen
 from builder.image.disk.filesystems.disk import DiskFile, Piece
 from builder.image.disk.filesystems.ext4.rows import CLUSTER
 from builder.image.disk.filesystems.source import TreeEntry
 from builder.image.disk.filesystems.usage import measure
+from builder.image.tree import untouched
+from builder.image.tree.untouched import Watch
 from builder.kickstart import plan
 from builder.kickstart.plan import Partition
 from builder.runner import Runner
@@ -90,7 +94,7 @@ def test_clusters_of_an_archive_are_those_of_the_disk(source: Path, disk: Path, 
     guess = Guess.of(plan.Disk(partitions=(ROOT,)))
     assert guess
 
-    guessed = {hashlib.sha256(data).digest() for data in guess.clusters(archive)}
+    guessed = {hashlib.sha256(one.data).digest() for one in guess.clusters(archive)}
 
     # All but what else is in a cluster: superblocks, inodes, folders, the row that has the file with holes.
     there = {name for _, name in numbered(disk)}
@@ -101,7 +105,7 @@ def test_clusters_of_an_archive_are_those_of_the_disk(source: Path, disk: Path, 
     with archive.open("rb") as file:
         some = {one.path.split(b"/")[1] for one in members(file)}
     assert {b"00", b"01", b"02long", b".first", b"n" * 150} <= some
-    less = set(Guess(elsewhere=(b"/00/", b"/01/")).clusters(archive))
+    less = list(Guess(elsewhere=(b"/00/", b"/01/")).clusters(archive))
     assert 0 < len(less) < len(guessed)
 
 
@@ -130,7 +134,7 @@ def test_what_is_no_archive_is_an_error_and_no_more(source: Path, tmp_path: Path
         except Malformed:
             errors += 1
         else:
-            assert sum(map(len, found)) < 100 * len(whole)
+            assert sum(len(one.data) for one in found) < 100 * len(whole)
     assert errors > 250
 
 
@@ -153,7 +157,7 @@ def test_guessed_clusters_are_promised_and_copied(
     clusters.intend_to_guess()
     ended: list[bool] = []
 
-    def guess() -> Iterator[bytes]:
+    def guess() -> Iterator[Guessed]:
         yield from Guess().clusters(pack(source, tmp_path / "archive"))
         ended.append(True)
 
@@ -179,11 +183,11 @@ def test_guessing_ends_when_it_is_asked_what_there_is(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     clusters = Clusters(tmp_path / "image.qcow2", qcow2.ZSTD)
 
-    def endless() -> Iterator[bytes]:
+    def endless() -> Iterator[Guessed]:
         number = 0
         while True:
             number += 1
-            yield struct.pack(">Q", number) + bytes(CLUSTER - 8)
+            yield Guessed(b"", bytearray(struct.pack(">Q", number) + bytes(CLUSTER - 8)))
 
     clusters.guess(endless(), tmp_path)
     while not clusters._guesses._found:
@@ -197,53 +201,240 @@ def test_guessing_ends_when_it_is_asked_what_there_is(
     assert clusters.promised == first
 
 
-@pytest.mark.parametrize("nobody_knows", [False, True])
-def test_clusters_that_another_process_has_digested_are_those_of_the_disk(
-    source: Path, disk: Path, tmp_path: Path, runner: Runner, nobody_knows: bool
-) -> None:
-    layout, raw, pieces = place(ROOT), tmp_path / "disk.raw", list[Piece]()
+def lay_out(
+    source: Path, raw: Path, runner: Runner, folders: dict[bytes, list[TreeEntry]] | None = None
+) -> list[Piece]:
+    """Write the disk of a tree, but for what its files hold; return where that belongs."""
+    layout, pieces = place(ROOT), list[Piece]()
     table.make_file(raw, layout)
     table.write_table(raw, layout, runner=runner)
-    folders: dict[bytes, list[TreeEntry]] = {}
-    measure(source, known=folders)
-    with borrowed.foreseeing(folders, [source], CLUSTER, tmp_path) as end:
-        file = DiskFile(file=raw, runner=runner, epoch=EPOCH, work=tmp_path, borrowed=pieces, folders=folders)
-        filesystems.write_all(file, layout, {"/": source})
-        foreseen = end()
-    known = set() if nobody_knows else set(foreseen.values())
+    file = DiskFile(
+        file=raw, runner=runner, epoch=EPOCH, work=raw.parent, borrowed=pieces, folders=folders or {}
+    )
+    filesystems.write_all(file, layout, {"/": source})
+    return pieces
+
+
+def foresee(source: Path, archive: Path) -> dict[bytes, bytes]:
+    """What is foreseen of the clusters of a tree."""
+    found = Guess().clusters(pack(source, archive))
+    return {one.key: hashlib.sha256(one.data).digest() for one in found if one.key}
+
+
+def paths(source: Path) -> set[bytes]:
+    """The paths of a tree."""
+    return {os.fsencode(path) for path in source.rglob("*")}
+
+
+@pytest.mark.parametrize("nobody_knows", [False, True])
+def test_clusters_that_are_foreseen_are_those_of_the_disk_and_are_not_read(
+    source: Path, disk: Path, tmp_path: Path, runner: Runner, nobody_knows: bool
+) -> None:
+    raw = tmp_path / "disk.raw"
+    names = foresee(source, tmp_path / "archive")
+    pieces = lay_out(source, raw, runner)
+    foreseen = Foreseen(names=names, untouched=paths(source), top=os.fsencode(source))
+    if not nobody_knows:
+        for path in source.rglob("file *"):
+            path.write_bytes(bytes(path.stat().st_size))
+    known = set() if nobody_knows else set(names.values())
     given = borrowed.settle(raw, pieces, CLUSTER, known, foreseen)
 
-    names = dict(numbered(disk))
-    assert {number: names[number] for number, _ in given} == dict(given)
+    there = dict(numbered(disk))
+    assert {number: there[number] for number, _ in given} == dict(given)
     if nobody_knows:
         assert given == []
         assert difference(raw, disk) == ""
     else:
-        assert len(given) > 0.9 * len(names)
+        assert len(given) > 0.9 * len(there)
         with raw.open("rb") as left:
             for number, _ in given:
                 left.seek(number * CLUSTER)
                 assert not any(left.read(CLUSTER))
 
 
-def test_a_process_that_fails_has_foreseen_nothing(source: Path, tmp_path: Path) -> None:
+def test_a_file_that_was_touched_is_read(source: Path, tmp_path: Path, runner: Runner) -> None:
+    raw, plain = tmp_path / "disk.raw", tmp_path / "other.raw"
+    names = foresee(source, tmp_path / "archive")
+    small, large = source / "01/1/file 31", source / "03/0/file 100"
+    for path in (small, large):
+        info = path.stat()
+        path.write_bytes(b"x" * info.st_size)
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+    write_disk(plain, place(ROOT), {"/": source}, runner=runner, work=tmp_path)
+    pieces = lay_out(source, raw, runner)
+    # The first name of a file with several stands for it.
+    untouched = paths(source) - {os.fsencode(path) for path in (small, large, source / ".first")}
+    given = borrowed.settle(
+        raw,
+        pieces,
+        CLUSTER,
+        set(names.values()),
+        Foreseen(names=names, untouched=untouched, top=os.fsencode(source)),
+    )
+
+    there = dict(numbered(plain))
+    assert {number: there[number] for number, _ in given} == dict(given)
+    assert 0.8 * len(there) < len(given) < len(there) - 5
+
+
+def test_what_is_foreseen_is_kept_with_the_tree(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    image = tmp_path / "image.qcow2"
+    image.touch()
+    names = foresee(source, tmp_path / "archive")
+    clusters = Clusters(image, qcow2.ZSTD)
+    assert not clusters.recall("the tree")
+    # Whatever was compressed until then: the rest is digested when it is asked for.
+    clusters.guess(Guess().clusters(tmp_path / "archive"), tmp_path)
+    assert Clusters.read_foreseen(clusters.foresee("", b"")) == names
+    clusters.keep()
+
+    again = Clusters(image, qcow2.ZSTD)
+    assert not again.recall("another tree")
+    assert again.recall("the tree")
+    assert Clusters.read_foreseen(again.foresee("", b"")) == names
+    again.forget_foreseen()
+    assert Clusters.read_foreseen(again.foresee("", b"")) == {}
+
+
+def test_what_a_harmed_tree_lets_foresee_is_forgotten(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    image = tmp_path / "image.qcow2"
+    image.touch()
+    clusters = Clusters(image, qcow2.ZSTD)
+    clusters.recall("the tree")
+    clusters.guess(Guess().clusters(pack(source, tmp_path / "archive")), tmp_path, compress=False)
+    clusters.end_guessing()
+    clusters.forget_foreseen()
+
+    assert Clusters.read_foreseen(clusters.foresee("", b"")) == {}
+    clusters.keep()
+    assert not Clusters(image, qcow2.ZSTD).recall("the tree")
+
+
+@pytest.fixture
+def watched(source: Path) -> tuple[Watch, Callable[[], set[str]]]:
+    """A watch of the tree, and a call for what nobody has touched since."""
+
+    def now() -> int:
+        time.sleep(0.02)  # The kernel's clock for inodes ticks every 10 ms at the least.
+        marker = source / "marker"
+        marker.touch()
+        moment = marker.stat().st_ctime_ns
+        marker.unlink()
+        return moment
+
+    watch = Watch(source, now)
+
+    def untouched() -> set[str]:
+        folders: dict[bytes, list[TreeEntry]] = {}
+        measure(source, known=folders)
+        found = watch.untouched(folders, os.fsencode(source))
+        return {os.path.relpath(os.fsdecode(path), source) for path in found}
+
+    return watch, untouched
+
+
+def write_in_memory(path: Path) -> None:
+    """Write into a file that is in memory (mmap(2)), so that its times stay."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[0:1] = b"!"
+
+
+def write_by_descriptor(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    other = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR)
+    os.pwrite(other, b"!", 0)
+    os.close(descriptor)
+    os.close(other)
+
+
+def truncate(path: Path) -> None:
+    size = path.stat().st_size
+    os.truncate(path, 0)
+    os.truncate(path, size)
+
+
+def replace(path: Path) -> None:
+    os.rename(path.with_name("file 45"), path)
+
+
+def write_by_another_name(path: Path) -> None:
+    (path.parent / "new").mkdir()
+    os.link(path, path.parent / "new/name")
+    write_in_memory(path.parent / "new/name")
+
+
+def swap_folders(path: Path) -> None:
+    above = path.parents[1]
+    os.rename(above, above.with_name("aside"))
+    os.rename(above.with_name("02"), above)
+    os.rename(above.with_name("aside"), above.with_name("02"))
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [write_in_memory, write_by_descriptor, truncate, replace, write_by_another_name, Path.read_bytes],
+)
+def test_a_file_that_anybody_has_opened_or_changed_is_touched(
+    source: Path, watched: tuple[Watch, Callable[[], set[str]]], touch: Callable[[Path], object]
+) -> None:
+    untouched = watched[1]
+    before = untouched()
+    touch(source / "01/0/file 40")
+    after = untouched()
+
+    assert len(before) > 1500
+    assert "01/0/file 40" in before - after
+    # "file 45" is what `replace` takes away.
+    assert before - after <= {"01/0/file 40", "01/0/file 45"}
+
+
+def test_a_file_opened_by_one_of_its_names_is_touched_by_all(
+    source: Path, watched: tuple[Watch, Callable[[], set[str]]]
+) -> None:
+    untouched = watched[1]
+    names = {"01/1/file 31", "00/0/also", "zz", ".first"}
+    assert names <= untouched()
+    write_in_memory(source / "zz")
+    assert not names & untouched()
+
+
+def test_files_of_folders_that_have_changed_names_are_touched(
+    source: Path, watched: tuple[Watch, Callable[[], set[str]]]
+) -> None:
+    untouched = watched[1]
+    (source / "02/0/file 40").write_bytes(b"of another folder")
+    before = untouched()
+    swap_folders(source / "01/0/file 40")
+
+    gone = before - untouched()
+    assert {name for name in before if name.startswith(("01/", "02/"))} == gone
+
+
+def test_nothing_is_untouched_where_the_kernel_has_not_told_all(
+    source: Path, watched: tuple[Watch, Callable[[], set[str]]]
+) -> None:
+    watch, untouched = watched
+    assert untouched()
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    # The same twice in a row is told once.
+    one, other = source / "zz", source / "01/0/file 40"
+    for _ in range(most // 2 + 2):
+        for path in (one, other):
+            os.close(os.open(path, os.O_RDONLY))
+    watch.listen()
+    assert untouched() == set()
+
+
+def test_a_tree_that_is_too_large_is_not_watched(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(untouched, "MOST", 100)
     folders: dict[bytes, list[TreeEntry]] = {}
     measure(source, known=folders)
-    (source / "00/0/also").unlink()
-    (source / ".first").unlink()
 
-    with borrowed.foreseeing(folders, [source], CLUSTER, tmp_path) as end:
-        assert end() == {}
-    with borrowed.foreseeing(folders, [], CLUSTER, tmp_path) as end:
-        assert end() == {}
-
-
-def test_a_process_that_nobody_waits_for_is_ended(source: Path, tmp_path: Path) -> None:
-    folders: dict[bytes, list[TreeEntry]] = {}
-    measure(source, known=folders)
-
-    with pytest.raises(KeyError), borrowed.foreseeing(folders, [source] * 1000, CLUSTER, tmp_path):
-        raise KeyError
-
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert Watch(source, time.time_ns).untouched(folders, os.fsencode(source)) == set()

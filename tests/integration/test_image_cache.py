@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -31,6 +32,7 @@ from tests.support.trees import make_tree, survey
 
 # One of everything that a copy of a tree may lose.
 PACKAGES = "hard-links\ncapable\nsetuid\ndeclared-user"
+MODULE = "/usr/lib/grub/i386-pc/zfs.mod"
 PARTS = "part /var --fstype=ext4 --size=32\n"
 KEPT = "the tree from the cache"
 
@@ -64,6 +66,22 @@ def test_the_tree_of_the_same_packages_is_installed_once_and_gives_the_same_byte
     assert KEPT not in cold_said
     assert difference(warm.image, cold.image) == ""
     assert warm.look().text("/etc/made") == "second\n"
+
+
+def test_files_that_scripts_have_touched_are_those_of_the_image_of_a_kept_tree(
+    warm: Bench, tmp_path: Path
+) -> None:
+    cold = Bench(tmp_path, warm.repository)
+    # Of the size that it was, in a row that only packages have filled.
+    touching = f"%post\nprintf x 1<>{MODULE}\n%end\n"
+    third = kickstart(head=PARTS, packages=PACKAGES, tail=touching)
+    # What is foreseen of the tree's clusters is known at the third build, at the latest.
+    warm.build(text("second"))
+
+    assert KEPT in warm.build(third).stderr
+    cold.build(third)
+
+    assert difference(warm.image, cold.image) == ""
 
 
 def without_label(attributes: object) -> dict[str, bytes]:
@@ -151,7 +169,7 @@ def test_what_goes_wrong_inside_is_the_trees_fault_where_that_is_harmed(
     entry = entries.keep(tmp_path / "new", tmp_path, "key", files=1)
     harm(entry)
 
-    with pytest.raises(BuildError) as raised, offer(cast("Build", None), entry):
+    with pytest.raises(BuildError) as raised, offer(cast("Build", SimpleNamespace(clusters=None)), entry):
         raise BuildError("mount kept.tar: no such file or directory")
 
     assert raised.type is known_as

@@ -2,8 +2,9 @@
 """Clusters of an image, compressed while it is being made: most files stay as the packages bring them.
 
 The outside reads the tree that was kept right after the packages were installed, puts its files together
-as our writer of ext4 will, and compresses that with what the processors have to spare. A guess, and no more:
-what does not come to be on the disk is forgotten, and a cluster is found by its digest alone.
+as our writer of ext4 will, digests that, and compresses it with what the processors have to spare. A guess,
+and no more: what does not come to be on the disk is forgotten. A cluster is found by its digest, and that by
+the files in it (`builder.image.disk.borrowed.key_of`), where these are as they were.
 
 The archive was written by the inside: it is read within bounds, and nothing in it is a name of a file here.
 """
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from builder.image.disk.borrowed import by_cluster, key_of
+from builder.image.disk.filesystems.disk import Piece
 from builder.image.disk.filesystems.ext4.rows import BLOCK, CLUSTER, LONG_LINK, room_of, rows
 from builder.kickstart.plan import Disk
 
@@ -41,6 +44,13 @@ class Member(NamedTuple):
     text: bytes = b""
 
 
+class Guessed(NamedTuple):
+    """A cluster: what stands for the files in it, nothing where that is not all; its bytes."""
+
+    key: bytes
+    data: bytearray
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guess:
     """What may become clusters: the file systems that are mounted below the root are not looked at."""
@@ -56,7 +66,7 @@ class Guess:
         points = (point for volume in disk.volumes for point in volume.mountpoints if point != "/")
         return cls(elsewhere=tuple(os.fsencode(point) + b"/" for point in points))
 
-    def clusters(self, archive: Path) -> Iterator[bytes]:
+    def clusters(self, archive: Path) -> Iterator[Guessed]:
         """Yield what is in the archive, by clusters.
 
         Raises:
@@ -155,22 +165,21 @@ def _read_records(raw: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def _put_together(archive: int, row: Sequence[Member]) -> Iterator[bytes]:
+def _put_together(archive: int, row: Sequence[Member]) -> Iterator[Guessed]:
     """Yield the clusters of a row; behind its end there are zeroes."""
-    data, filled = bytearray(CLUSTER), 0
+    pieces, members, end = list[Piece](), dict[bytes, Member](), 0
     for one in row:
-        done = 0
-        while done < one.size:
-            got = min(one.size - done, CLUSTER - filled)
+        start, end = end, end + room_of(one.size)
+        pieces.append(Piece(start, start + one.size, end, one.path, 0))
+        members[one.path] = one
+    for number, group in by_cluster(pieces, CLUSTER):
+        data, first = bytearray(CLUSTER), number * CLUSTER
+        view, is_whole = memoryview(data), True
+        for piece in group:
+            one, part = members[piece.path], view[piece.start - first : piece.full - first]
             if one.text:
-                data[filled : filled + got] = one.text[done : done + got]
-            elif os.preadv(archive, [memoryview(data)[filled : filled + got]], one.start + done) != got:
+                # The writer puts it there at once, and lends nothing.
+                part[:], is_whole = one.text[piece.at : piece.at + len(part)], False
+            elif os.preadv(archive, [part], one.start + piece.at) != len(part):
                 raise Malformed
-            done, filled = done + got, filled + got
-            if done == one.size:
-                filled += -filled % BLOCK
-            if filled == CLUSTER:
-                yield bytes(data)
-                data, filled = bytearray(CLUSTER), 0
-    if filled:
-        yield bytes(data)
+        yield Guessed(key_of(group, first) if is_whole else b"", data)

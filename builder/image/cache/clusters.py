@@ -13,7 +13,8 @@ content has which compressed bytes the outside has seen itself. Where a promise 
 its disk again (`Damaged`).
 
 Clusters that most likely come may be compressed before (`guess`): the outside has made them itself from what
-the inside had before any script, so they are promised as well.
+the inside had before any script, so they are promised as well. Which files have which digest as a cluster is
+kept with that tree (`recall`): the inside need not read them where nobody has touched them since.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ from pathlib import Path
 from builder import entries
 from builder.errors import BuildError
 from builder.files import cache_folder, digest_of
+from builder.image.cache.ahead import Guessed
 from builder.image.disk.filesystems.disk import write_at
-from builder.image.disk.qcow2 import Anew, Format
+from builder.image.disk.qcow2 import TOGETHER, Anew, Format
 from builder.image.isolation.wire import WireError
 from builder.ordered import map_in_order
 
-# So many indexes are kept, of some 100 kB a GB of image.
+# So many indexes are kept, of some 100 kB a GB of image, and as much of trees.
 MOST = 100
 # sha256 of the content; start and length in the image, 0 where it is not compressed there; sha256 of that.
 _ROW = struct.Struct(">32sQI32s")
@@ -44,6 +46,8 @@ _STATE = struct.Struct(">QQQQ")
 _NAME = hashlib.sha256().digest_size
 # What the inside names: number of the cluster on the disk, sha256 of its content.
 _GIVEN = struct.Struct(">Q32s")
+# What stands for the files of a cluster, sha256 of its content.
+_FORESEEN = struct.Struct(">32s32s")
 
 
 # What is added to the nice(2) of the threads that guess.
@@ -111,21 +115,50 @@ class Clusters:
         """Know that `guess` will be called, perhaps after the inside has got its copy of this."""
         self.may_promise = True
 
-    def guess(self, clusters: Iterator[bytes], folder: Path) -> None:
-        """Begin to compress clusters that may come, as long as nobody asks what is `promised`.
+    def recall(self, tree: str) -> bool:
+        """Know what was kept of the clusters of a tree, by the name of its archive; say whether there is any.
+
+        If not, what `guess` finds will be kept for it.
+        """
+        # The number is that of the form.
+        key = digest_of([1, tree, self.cluster])
+        found = entries.load(cache_folder("foreseen"), key)
+        if found is None or len(found) % _FORESEEN.size:
+            self._guesses.key = key
+            return False
+        self._guesses.foreseen = dict(_FORESEEN.iter_unpack(found))
+        return True
+
+    def guess(self, clusters: Iterator[Guessed], folder: Path, *, compress: bool = True) -> None:
+        """Begin to digest and compress clusters that may come, as long as nobody asks what is `promised`.
 
         Args:
             clusters: are taken from in another thread, which ValueError and OSError end.
             folder: for a file without a name.
+            compress: whether to compress them.
         """
         known = frozenset(self._known)
-        self._guesses.begin(clusters, known, folder)
+        self._guesses.begin(clusters, known, folder, compress=compress)
 
     def end_guessing(self) -> None:
         """End what `guess` began, and know what came of it."""
         for name, place in self._guesses.end().items():
             self._known.setdefault(name, place)
             self._promised.add(name)
+
+    def forget_foreseen(self) -> None:
+        """Know nothing any more of a tree that is not what it was taken for."""
+        self._guesses.forget()
+
+    def foresee(self, _: str, __: bytes) -> bytes:
+        """Tell the inside which files make a cluster of which digest (`Request`); guessing ends."""
+        self.end_guessing()
+        return _pack(self._guesses.finish())
+
+    @staticmethod
+    def read_foreseen(told: bytes) -> dict[bytes, bytes]:
+        """Return what `foresee` has told."""
+        return dict(_FORESEEN.iter_unpack(told))
 
     @property
     def promised(self) -> frozenset[bytes]:
@@ -149,6 +182,7 @@ class Clusters:
     def forget_promises(self) -> None:
         """Promise nothing any more."""
         self._guesses.end()
+        self._guesses.forget()
         self.may_promise = False
         self._promised.clear()
         self.given.clear()
@@ -214,10 +248,19 @@ class Clusters:
         content = os.fsencode(self._image) + b"\0" + state + b"".join(self._rows)
         for key in self._keys:
             entries.store(content, self._folder, key, files=MOST)
+        foreseen = self._guesses.foreseen
+        if self._guesses.key and self._guesses.is_complete and foreseen:
+            entries.store(_pack(foreseen), cache_folder("foreseen"), self._guesses.key, files=MOST)
 
 
 class _Guesses:
-    """Compresses clusters in threads that stand back behind all others, into a file without a name."""
+    """Digests clusters, and compresses them into a file without a name, in threads that stand back.
+
+    Attributes:
+        foreseen: sha256 of clusters by what stands for their files.
+        is_complete: whether that has all of them.
+        key: of the entry that it becomes; None: of none.
+    """
 
     def __init__(self, anew: Anew) -> None:
         self._anew = anew
@@ -225,12 +268,20 @@ class _Guesses:
         self._stop = threading.Event()
         self._file = -1
         self._found: dict[bytes, tuple[int, int, int, bytes]] = {}
+        self._left: Iterator[Guessed] = iter(())
+        self.foreseen: dict[bytes, bytes] = {}
+        self.is_complete = False
+        self.key: str | None = None
 
-    def begin(self, clusters: Iterator[bytes], known: frozenset[bytes], folder: Path) -> None:
+    def begin(
+        self, clusters: Iterator[Guessed], known: frozenset[bytes], folder: Path, *, compress: bool
+    ) -> None:
         """Begin, if there was no beginning or end before."""
         if self._thread is not None or self._stop.is_set():
             return
-        self._thread = threading.Thread(target=self._work, args=(clusters, known, folder), daemon=True)
+        self._left = clusters
+        work = (known, folder) if compress else (None, folder)
+        self._thread = threading.Thread(target=self._work, args=work, daemon=True)
         self._thread.start()
 
     def end(self) -> dict[bytes, tuple[int, int, int, bytes]]:
@@ -240,6 +291,19 @@ class _Guesses:
             self._thread.join()
         found, self._found = self._found, {}
         return found
+
+    def finish(self) -> dict[bytes, bytes]:
+        """Digest what `end` has left; return what is foreseen."""
+        with contextlib.suppress(OSError, ValueError):
+            for one, name in map_in_order(_digest, self._left, together=TOGETHER):
+                self._foresee(one, name)
+            self.is_complete = True
+        return self.foreseen
+
+    def forget(self) -> None:
+        """Foresee nothing, after the end."""
+        self._left, self.key = iter(()), None
+        self.foreseen.clear()
 
     @property
     def count(self) -> int:
@@ -253,29 +317,47 @@ class _Guesses:
             os.close(self._file)
             self._file = -1
 
-    def _work(self, clusters: Iterator[bytes], known: frozenset[bytes], folder: Path) -> None:
-        def pack(data: bytes) -> tuple[bytes, bytes]:
-            name = hashlib.sha256(data).digest()
-            return name, b"" if self._stop.is_set() or name in known else self._anew.compress(data)[1]
+    def _work(self, known: frozenset[bytes] | None, folder: Path) -> None:
+        """Work; nothing is compressed where `known` is None."""
+
+        def pack(one: Guessed) -> tuple[bytes, bytes, bytes]:
+            key, name = _digest(one)
+            if known is None or name in known or self._stop.is_set():
+                return key, name, b""
+            return key, name, self._anew.compress(bytes(one.data))[1]
 
         # What is wrong with the archive or the disk ends a guess, and no build.
         with contextlib.suppress(OSError, ValueError):
             _stand_back()
-            # A file system that knows no such files has no guesses.
-            file = self._file = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            if known is not None:
+                # A file system that knows no such files has no guesses.
+                self._file = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
             end = 0
-            for name, packed in map_in_order(pack, self._until_stopped(clusters), begin=_stand_back):
+            for key, name, packed in map_in_order(pack, self._until_stopped(), begin=_stand_back):
+                self._foresee(key, name)
                 if packed and name not in self._found:
-                    write_at(file, packed, end)
-                    place = (file, end, len(packed), hashlib.sha256(packed).digest())
+                    write_at(self._file, packed, end)
+                    place = (self._file, end, len(packed), hashlib.sha256(packed).digest())
                     self._found[name] = place
                     end += len(packed)
+            self.is_complete = not self._stop.is_set()
 
-    def _until_stopped(self, clusters: Iterator[bytes]) -> Iterator[bytes]:
-        for one in clusters:
-            if self._stop.is_set():
-                return
+    def _foresee(self, key: bytes, name: bytes) -> None:
+        if key:
+            self.foreseen[key] = name
+
+    def _until_stopped(self) -> Iterator[Guessed]:
+        while not self._stop.is_set() and (one := next(self._left, None)) is not None:
             yield one
+
+
+def _digest(one: Guessed) -> tuple[bytes, bytes]:
+    """Return the key of a cluster, and its sha256."""
+    return one.key, hashlib.sha256(one.data).digest()
+
+
+def _pack(foreseen: dict[bytes, bytes]) -> bytes:
+    return b"".join(_FORESEEN.pack(*one) for one in foreseen.items())
 
 
 def _stand_back() -> None:

@@ -140,6 +140,11 @@ def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
     if entry is not None:
         with ThreadPoolExecutor(1) as pool:
             whole = pool.submit(entries.is_whole, entry)
+            clusters = build.clusters
+            guess = Guess.of(build.plan.disk) if clusters and clusters.may_promise else None
+            if clusters and guess and not clusters.recall(entry.name):
+                # None is to be compressed: most are in the image that is replaced.
+                clusters.guess(guess.clusters(entry), build.work, compress=False)
 
             def check(_: str, __: bytes) -> bytes:
                 if not whole.result():
@@ -173,6 +178,7 @@ def offer(build: Build, entry: Path | None) -> Iterator[Offer]:
         def keep_it() -> Path:
             entry = entries.keep(new, folder, key, files=MOST, size=LARGEST)
             if build.clusters and guess:
+                build.clusters.recall(entry.name)
                 build.clusters.guess(guess.clusters(entry), build.work)
             return entry
 
@@ -224,14 +230,14 @@ def words_to_unpack(archive: Path, folder: Path) -> list[str]:
     return ["tar", "--extract", *_WHOLE, f"--file={archive}", f"--directory={folder}"]
 
 
-def keep(build: Build, warnings: tuple[str, ...]) -> None:
-    """Pack the tree as it is, inside, and have it kept; a failure does no harm.
+def keep(build: Build, warnings: tuple[str, ...]) -> bool:
+    """Pack the tree as it is, inside, and have it kept; say whether it is. A failure does no harm.
 
     Args:
         warnings: what installing said.
     """
     if not NEW.exists():
-        return
+        return False
     done = sandbox.run_archiver(build, words_to_pack(NEW, TREE), NEW, TREE, packs=True, ok=())
     if done.returncode:
         build.report.verbose(f"note: the tree is not kept: {done.stderr.strip()}")
@@ -240,6 +246,7 @@ def keep(build: Build, warnings: tuple[str, ...]) -> None:
         with NEW.open("ab") as file:
             file.write(json.dumps(pack(_Note(warnings=warnings))).encode())
     build.ask("keep tree", "")
+    return not done.returncode
 
 
 def _read_note() -> _Note:

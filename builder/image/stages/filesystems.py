@@ -57,11 +57,10 @@ def run(build: Build) -> str:
     pieces: list[Piece] = []
     used, clusters = sum(usage.bytes for usage in content.values()), build.clusters
     if clusters and clusters.may_promise and _are_many_known(build, used // clusters.cluster):
-        tops = [sources[one.mountpoint] for one in placed.mounts if one.placed.fstype == "ext4"]
-        with borrowed.foreseeing(folders, tops, clusters.cluster, SCRATCH) as foreseen:
-            _write(build, placed, sources, folders, of_policy, pieces)
-            known = Clusters.read(build.ask("known clusters", ""))
-            given = borrowed.settle(build.disk, pieces, clusters.cluster, known, foreseen())
+        _write(build, placed, sources, folders, of_policy, pieces)
+        known = Clusters.read(build.ask("known clusters", ""))
+        foreseen = _foresee(build, os.fsencode(sources["/"]), folders)
+        given = borrowed.settle(build.disk, pieces, clusters.cluster, known, foreseen)
         build.ask("clusters", "", Clusters.pack(given))
     else:
         _write(build, placed, sources, folders, of_policy, None)
@@ -72,6 +71,17 @@ def run(build: Build) -> str:
 def _are_many_known(build: Build, clusters: int) -> bool:
     """Say whether enough of the disk's clusters are known: else what a writer writes at once costs less."""
     return int(build.ask("so far", "")) > clusters // 4
+
+
+def _foresee(build: Build, root: bytes, folders: Mapping[bytes, list[TreeEntry]]) -> borrowed.Foreseen:
+    """Return what is known of clusters of the root's files as the packages brought them."""
+    if build.watch is None:
+        return borrowed.NOTHING
+    return borrowed.Foreseen(
+        names=Clusters.read_foreseen(build.ask("foreseen", "")),
+        untouched=build.watch.untouched(folders, root),
+        top=root,
+    )
 
 
 def _write(

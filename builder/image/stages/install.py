@@ -6,13 +6,14 @@ from __future__ import annotations
 from functools import partial
 
 from builder.errors import BuildError
-from builder.image.build import Build
+from builder.image.build import TREE, Build
 from builder.image.cache import trees
 from builder.image.isolation import sandbox
 from builder.image.packages import bootstrap, dnf, rpmdb
 from builder.image.tree import tree
 from builder.image.tree.files import TreePath
 from builder.image.tree.scripts import run_section
+from builder.image.tree.untouched import Watch
 from builder.kickstart.plan import ScriptSection
 
 # kernel-install(8): a plugin of that name in /etc, linked to /dev/null, is masked. The initramfs is made
@@ -30,6 +31,7 @@ def run(build: Build) -> str:
     if build.bootstrap:
         bootstrap.unpack(build)
     if trees.unpack_kept(build):
+        _watch(build)
         return f"{len(build.facts.packages)} packages, the tree from the cache"
     said = len(build.facts.warnings)
     run_section(build, ScriptSection.PRE_INSTALL)
@@ -42,8 +44,15 @@ def run(build: Build) -> str:
     for path in masked:
         path.unlink(missing_ok=True)
     _remove_unowned(build, masked[0].parent)
-    trees.keep(build, tuple(build.facts.warnings[said:]))
+    if trees.keep(build, tuple(build.facts.warnings[said:])):
+        _watch(build)
     return f"{len(build.facts.packages)} packages"
+
+
+def _watch(build: Build) -> None:
+    """Know from here on which files are as they are kept, where that will be asked."""
+    if build.clusters and build.clusters.may_promise:
+        build.watch = Watch(TREE, tree.now)
 
 
 def _install(build: Build) -> None:
