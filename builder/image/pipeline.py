@@ -330,7 +330,8 @@ def _run_inside(
 
 def requests_of(build: Build, offer: trees.Offer, turn: Turn) -> dict[str, Request]:
     """Return what the inside may ask for."""
-    found = initramfs.requests(build, cache_folder("initramfs"), turn) | offer.requests
+    folders = {name: cache_folder(name) for name in ("initramfs", "grub")}
+    found = initramfs.requests(build, folders, turn) | offer.requests
     if build.clusters:
         clusters = build.clusters
         found |= {"clusters": clusters.take, "known clusters": clusters.tell, "so far": clusters.count}

@@ -44,17 +44,22 @@ def asked(folder: Path) -> dict[str, Any]:
     package = SimpleNamespace(nevra="kernel-1-1.x86_64", sha256="1" * 64)
     chosen = SimpleNamespace(docs=True, languages=None)
     build = SimpleNamespace(facts=SimpleNamespace(packages=(package,)), plan=SimpleNamespace(packages=chosen))
-    return dict(initramfs.requests(cast("Any", build), folder, ALONE))
+    folders = {name: folder / name for name in ("initramfs", "grub")}
+    for one in folders.values():
+        one.mkdir(exist_ok=True)
+    return dict(initramfs.requests(cast("Any", build), folders, ALONE))
 
 
-def test_an_initramfs_is_kept_before_scripts_and_not_after(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "other"), [("initramfs", "grub"), ("grub", "initramfs")])
+def test_what_boots_is_kept_before_scripts_and_not_after(tmp_path: Path, name: str, other: str) -> None:
     first = asked(tmp_path)
-    first["keep initramfs"](KEY, b"of packages")
+    first[f"keep {name}"](KEY, b"of packages")
     first["share"]("", b"")
     with pytest.raises(WireError, match="after scripts have begun"):
-        first["keep initramfs"](KEY, b"of a script")
+        first[f"keep {name}"](KEY, b"of a script")
 
-    assert asked(tmp_path)["initramfs"](KEY, b"") == b"of packages"
+    assert asked(tmp_path)[name](KEY, b"") == b"of packages"
+    assert asked(tmp_path)[other](KEY, b"") == b""
 
 
 def test_no_script_begins_before_the_kept_tree_has_its_digest(

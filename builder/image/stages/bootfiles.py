@@ -8,15 +8,18 @@ completed, not written again, when the initramfs are there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from builder.errors import BuildError, InputError
+from builder.files import digest_of
 from builder.formats.kernel_arguments import spoiled
 from builder.image.build import Build
 from builder.image.disk import bootloader, layout, table
 from builder.image.disk.bootloader import BootableBy, changes
 from builder.image.disk.bootloader.changes import Changes
 from builder.image.isolation import sandbox
+from builder.image.stages import initramfs
 from builder.image.tree import tree
 from builder.image.tree.kernels import find_kernels, initramfs_of, install_kernel
 from builder.kickstart.bootloader import LONGEST_LINE, reads_hexadecimal
@@ -133,7 +136,19 @@ def _write(build: Build, *, keep: bool, wanted: Changes | None = None) -> Bootab
         kernel_package=_kernel_package([package.name for package in build.facts.packages]),
         runner=build.runner,
         run=lambda argv: sandbox.run_in_image(build, argv, log=build.log),
+        # The cache takes and gives nothing when scripts have run.
+        remember=None if keep or not initramfs.is_cacheable(build) else partial(_remember, build),
     )
+
+
+def _remember(build: Build, inputs: object, make: Callable[[], bytes]) -> bytes:
+    """Return what GRUB's program made of these inputs and packages before, or have it made and kept."""
+    key = digest_of(inputs)
+    content = build.ask("grub", key)
+    if not content:
+        content = make()
+        build.ask("keep grub", key, content)
+    return content
 
 
 def _kernel_package(names: Sequence[str]) -> str:

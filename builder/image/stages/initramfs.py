@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from builder import entries
@@ -85,18 +87,18 @@ def _provide(build: Build, kernel: str) -> bool:
     install_kernel(kernel)
     inputs = digest_inputs()
     key = digest_of([kernel, inputs])
-    content = build.ask("initramfs", key) if _is_cacheable(build) else b""
+    content = build.ask("initramfs", key) if is_cacheable(build) else b""
     cached = bool(content)
     if not cached:
         content = _run_dracut(build, kernel)
-        if _is_cacheable(build):
+        if is_cacheable(build):
             build.ask("keep initramfs", key, content)
     _put(kernel, content)
     build.initramfs[kernel] = Initramfs(inputs=inputs, content=content)
     return cached
 
 
-def _is_cacheable(build: Build) -> bool:
+def is_cacheable(build: Build) -> bool:
     """Say whether packages of known digests, and nothing else, have touched the tree so far."""
     return not build.scripts(ScriptSection.PRE_INSTALL) and all(one.sha256 for one in build.facts.packages)
 
@@ -145,8 +147,8 @@ def _look(path: TreePath, found: dict[str, str]) -> None:
             _look(child, found)
 
 
-def requests(build: Build, folder: Path, turn: Turn) -> dict[str, Request]:
-    """Return what the inside may ask of the cache in `folder`: this image's packages only.
+def requests(build: Build, folders: Mapping[str, Path], turn: Turn) -> dict[str, Request]:
+    """Return what the inside may ask of the caches in `folders`, by their names: this image's packages only.
 
     And what it says when builds that wait for the same, by their `turn`, find it there.
     """
@@ -157,15 +159,15 @@ def requests(build: Build, folder: Path, turn: Turn) -> dict[str, Request]:
 
     def place(key: str) -> str:
         if not re.fullmatch("[0-9a-f]{64}", key):
-            raise BuildError("the build sandbox asks for something that is not a cached initramfs")
+            raise BuildError("the build sandbox asks for something that is not in a cache")
         return digest_of([state, key])
 
-    def find(key: str, _: bytes) -> bytes:
+    def find(folder: Path, key: str, _: bytes) -> bytes:
         return entries.load(folder, place(key)) or b""
 
-    def keep(key: str, content: bytes) -> bytes:
+    def keep(folder: Path, key: str, content: bytes) -> bytes:
         if begun:
-            raise WireError("the build's inside wants an initramfs kept after scripts have begun")
+            raise WireError("the build's inside wants something kept after scripts have begun")
         entries.store(content, folder, place(key), files=KEPT)
         return b""
 
@@ -174,4 +176,7 @@ def requests(build: Build, folder: Path, turn: Turn) -> dict[str, Request]:
         turn.share()
         return b""
 
-    return {"initramfs": find, "keep initramfs": keep, "share": share}
+    found: dict[str, Request] = {"share": share}
+    for name, folder in folders.items():
+        found |= {name: partial(find, folder), f"keep {name}": partial(keep, folder)}
+    return found

@@ -84,6 +84,7 @@ def write_boot_files(
     kernel_package: str = "kernel-core",
     runner: Runner,
     run: Callable[[Sequence[str]], object] | None = None,
+    remember: grubimage.Remember | None = None,
 ) -> BootableBy:
     """Write everything of the boot loader that is a file into `tree`.
 
@@ -99,6 +100,7 @@ def write_boot_files(
         kernel_package: the package whose later kernels are the default.
         run: runs a program of the image (grub-mkimage), argv as the image knows it, in a room of its own;
             None: the host's is used in its place.
+        remember: what that program has made of the same packages.
 
     Returns:
         the firmware that will be able to boot it.
@@ -108,7 +110,7 @@ def write_boot_files(
     """
     if not has_loader(bootloader):
         return BootableBy()
-    programs = grubimage.Programs(runner=runner, of_image=run)
+    programs = grubimage.Programs(runner=runner, of_image=run, remember=remember or grubimage.make_anew)
     command_line = kernel_arguments(layout, bootloader, arguments)
     if changes is not None:
         command_line = changes.apply(command_line)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,13 +27,23 @@ MODULES = (
 OPTIONAL = ("blscfg", "increment", "password_pbkdf2", "chain", "version", "efi_uga")
 
 
+# Returns what was made of some inputs (of JSON's types) before, or else what a call makes.
+Remember = Callable[[object, Callable[[], bytes]], bytes]
+
+
+def make_anew(_: object, make: Callable[[], bytes]) -> bytes:
+    """Remember nothing."""
+    return make()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Programs:
     """How to run programs: the host's by `runner`, the image's by `of_image`, its
-    argv as it knows it; None: they are not run."""
+    argv as it knows it; None: they are not run. `remember`: what the image's have made."""
 
     runner: Runner
     of_image: Callable[[Sequence[str]], object] | None
+    remember: Remember = make_anew
 
 
 MKIMAGE = "grub-mkimage"
@@ -72,7 +83,11 @@ def make(
     words = ["-O", target, "-p", prefix(layout)]
     early = early_configuration(layout)
     if tool:
-        made = _by_image(tree, tool, ["-d", str(folder), *words], names, early, programs)
+        words = ["-d", str(folder), *words]
+        read = {str(path): _digest(path) for path in (tool, *folder.iterdir()) if path.is_file()}
+        made = programs.remember(
+            [read, words, names, early], lambda: _by_image(tree, tool, words, names, early, programs)
+        )
     else:
         made = _by_host(folder, words, names, early, programs)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +133,10 @@ def _by_host(
         ]
         run_apart(programs.runner, [MKIMAGE, *argv], writable=work, room=LARGEST)
         return (work / "image").read_bytes()
+
+
+def _digest(path: TreePath) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def is_newer(output: TreePath, inputs: Sequence[TreePath]) -> bool:
