@@ -58,8 +58,8 @@ def _disk(plan: ImagePlan) -> list[tuple[str, str]]:
         rows.append(("disk", f"volume group {group.name} on {' '.join(group.members)}"))
         rows += [("disk", f"  {line}") for volume in group.volumes for line in _volume(volume, volume.name)]
     for folder in disk.in_memory:
-        size = f"{folder.size:>6} MiB" if folder.size else "half of it  "
-        rows.append(("disk", f"  {folder.mountpoint:<12} {size}  in memory, mounted {folder.options}"))
+        size = f"{folder.size:>6} MiB" if folder.size else " " * 10
+        rows.append(("disk", f"  {folder.mountpoint:<12} {size}  tmpfs    mounted {folder.options}"))
     if has_loader(loader):
         timeout = f", timeout {loader.timeout} s" if loader.timeout is not None else ""
         rows.append(("kernel", f"{loader.append or 'no arguments'}{timeout}"))

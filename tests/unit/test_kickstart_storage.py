@@ -552,7 +552,7 @@ def test_tmpfs_is_a_line_of_fstab_and_takes_nothing_of_the_disk(
     line = f"tmpfs {words.split()[0]} tmpfs {options} 0 0"
     placed = layout.place(plan.disk, seed="", content={})
     assert table.fstab(placed, plan.disk.in_memory).splitlines()[-1] == line
-    assert any("in memory, mounted" in row for row in describe(plan))
+    assert any(row.endswith(f"tmpfs    mounted {options}") for row in describe(plan))
 
 
 NOT_IN_MEMORY = {

@@ -25,8 +25,9 @@ from builder.sizes import MIB
 
 # A tmpfs takes memory only for what is written, a page at the least a file.
 SMALLEST = 4 * MIB
-# What a /boot has at the least while an image is built, however little memory there is: several kernels.
-LEAST_BOOT = 256 * MIB
+# What these have at the least while an image is built, however little memory there is: several kernels with
+# their initramfs, and boot loaders.
+LEAST_BOOT, LEAST_BELOW = 512 * MIB, 128 * MIB
 # Seen by the sandbox as mounts of their own: nothing written there is of the image.
 API_FOLDERS = ("proc", "sys", "dev", "run")
 # Inside, the file that --keep packs the tree into.
@@ -49,7 +50,8 @@ def bounds(build: Build, available: int) -> dict[str, Usage]:
     if sum(usage.bytes for usage in planned.values()) > share:
         for mountpoint, usage in planned.items():
             if mountpoint == "/boot" or mountpoint.startswith("/boot/"):
-                planned[mountpoint] = Usage(bytes=min(usage.bytes, LEAST_BOOT), inodes=usage.inodes)
+                least = LEAST_BOOT if mountpoint == "/boot" else LEAST_BELOW
+                planned[mountpoint] = Usage(bytes=min(usage.bytes, least), inodes=usage.inodes)
     others = sum(usage.bytes for mountpoint, usage in planned.items() if mountpoint != "/")
     root = min(planned["/"].bytes, share - others)
     if root < min(planned["/"].bytes, 16 * MIB):
