@@ -26,7 +26,7 @@ class Engine(NamedTuple):
     `data`: a file that says whether the data folder has been prepared, which PostgreSQL's packages leave
     to the administrator; None: the first start does.
     `folders`: where the server reads files of settings, the first that is there; `settings`: what a server
-    gets there that this run installs.
+    gets there that this run installs, by init as well.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Engine(NamedTuple):
     sockets: tuple
     data: Optional[str] = None
     folders: tuple = ()
-    settings: str = ""
+    settings: dict = {}
 
 
 SETTINGS_FILE = "openstack.cnf"
@@ -57,7 +57,7 @@ ENGINES = {
         services=("mariadb", "mysqld", "mysql"),
         sockets=("/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"),
         folders=("/etc/my.cnf.d", "/etc/mysql/mariadb.conf.d"),
-        settings=SETTINGS,
+        settings={"systemd": SETTINGS},
     ),
     "postgresql": Engine(
         title="PostgreSQL",
@@ -161,7 +161,7 @@ def ensure(engine, root, ask, say):
     fresh = service is None
     if fresh:
         service = _install(init, wanted, ask, say)
-        _configure(wanted, say)
+        _configure(init, wanted, say)
     elif init.is_running(service):
         return Prepared(False, socket)
     else:
@@ -216,10 +216,11 @@ def _install(init, wanted, ask, say):
     return service
 
 
-def _configure(wanted, say):
+def _configure(init, wanted, say):
     """Write the settings of a server that has never run. A file of that name is somebody's, and stays."""
     folder = next((folder for folder in wanted.folders if os.path.isdir(folder)), None)
-    if folder is None:
+    text = wanted.settings.get(init.name)
+    if folder is None or text is None:
         return
     path = os.path.join(folder, SETTINGS_FILE)
     if os.path.lexists(path):
@@ -230,7 +231,7 @@ def _configure(wanted, say):
     try:
         with open(work, "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o644)
-            file.write(wanted.settings)
+            file.write(text)
         os.rename(work, path)
     except OSError as error:
         raise UtilityError("%s: %s" % (path, reason_of(error))) from None
