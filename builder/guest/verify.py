@@ -132,10 +132,11 @@ def verify(
     """Verify `image`; it is only ever read.
 
     Raises:
-        InputError: it is not an image that can be read.
+        InputError: it is not an image that can be read, or not one of a firmware that was asked for.
         ToolMissing: a program or a firmware is not installed.
     """
     plans = _plan(manifest, options)
+    _check_firmware(image, manifest, plans)
     _check_tools(plans)
     cache = files.cache_folder("verify")
     with files.work_folder(cache, "verify", keep=options.keep) as work:
@@ -214,6 +215,18 @@ def _plan(
         again=options.second_boot,
         secure=options.secure_boot,
     )
+
+
+def _check_firmware(image: Path, manifest: ImageManifest | None, plans: Sequence[BootPlan]) -> None:
+    """Refuse a boot that can only end in the firmware's own shell or menu."""
+    known = manifest.firmware if manifest else ()
+    for plan in plans:
+        if known and plan.firmware.value not in known:
+            title = plan.firmware.value.upper()
+            raise InputError(
+                f"{image}: its manifest says that it does not boot by {title}",
+                hint=f"--firmware {','.join(known)}",
+            )
 
 
 def _check_tools(plans: Sequence[BootPlan]) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from builder.errors import InputError
+from builder.guest.firmware import FirmwareKind
 from builder.guest.outcome import CheckResult, CheckState
 from builder.guest.rpmdatabase import FOLDERS, FORMATS
 from builder.guest.verify import OUTSIDE, VerifyOptions, verify
@@ -75,6 +77,26 @@ def test_an_unsigned_loader_is_wrong_only_where_secure_boot_is_asked_for(
 
     assert result.state == state
     assert reason in result.reason
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(VerifyOptions(firmware=(FirmwareKind.BIOS, FirmwareKind.UEFI)), id="asked for"),
+        pytest.param(VerifyOptions(secure_boot=True), id="Secure Boot"),
+    ],
+)
+def test_a_firmware_that_the_image_does_not_boot_by_is_refused_at_once(
+    good_image: SmallImage, tmp_path: Path, options: VerifyOptions
+) -> None:
+    image = good_image.copy(tmp_path / "bios")
+    image.manifest["firmware"] = ["bios"]
+    disk = image.finish()
+
+    with pytest.raises(InputError, match="its manifest says that it does not boot by UEFI") as caught:
+        verify(RUNNER, disk, find_manifest(disk), options)
+
+    assert caught.value.hint == "--firmware bios"
 
 
 ROUNDS = {number: tuple(together) for together in plan_rounds() for number in together}
