@@ -33,8 +33,9 @@ NOT_NOW = {
 }
 # What only writes, to nobody: without a word of its own.
 QUIET = {"logger": 'case $1 in -*) ;; *) echo "$*" >&2 ;; esac'}
-# Programs that need not know the planned disk.
-PLAIN = {"openvt.sh": "openvt"}
+# Programs that need not know the planned disk, and are there before it is known. Read here: not every inside
+# sees this folder.
+PLAIN = {"openvt": (SOURCE / "openvt.sh").read_text()}
 
 # Programs that answer from the plan: file here -> names.
 ANSWERING = {
@@ -60,8 +61,8 @@ def write_quiet(folder: Path) -> None:
         _write(folder / name, f"#!/bin/sh\necho {shlex.quote(f'{name}: not now: {why}')} >&2\nexit 0\n")
     for name, body in QUIET.items():
         _write(folder / name, f"#!/bin/sh\n{body}\nexit 0\n")
-    for file, name in PLAIN.items():
-        _write(folder / name, (SOURCE / file).read_text())
+    for name, text in PLAIN.items():
+        _write(folder / name, text)
 
 
 def write_answering(
