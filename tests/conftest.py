@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What holds for every test, however it was started.
 
-No generated example fails because the machine is busy. An interrupt reaches the programs that tests start: a
-shell that starts pytest in the background has it ignored, and what is ignored stays so across exec.
+No generated example fails because the machine is busy. An interrupt and a hangup reach the programs that
+tests start: a shell that starts pytest in the background has the one ignored, nohup(1) the other, and what is
+ignored stays so across exec; a handler does not.
 """
 
 import os
@@ -19,6 +20,9 @@ settings.load_profile("busy")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # pytest itself lives on.
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
