@@ -36,7 +36,8 @@ class Keyring:
         with contextlib.ExitStack() as stack:
             home = self.home
             if home is not None and len(os.fsencode(home)) > LONGEST_HOME:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".openstack-builder-gpg-"))
+                # Not named as a work folder: who works in /tmp would take it for a killed run's.
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="openstack-builder-gpg-"))
                 home = Path(folder, "home")
                 home.symlink_to(self.home or "")
             ring = OpenKeyring(home=home, runner=self.runner)
