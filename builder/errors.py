@@ -7,7 +7,7 @@ option or object; a hint is an action; a log is the path of the whole story.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,12 @@ def several(reasons: Sequence[str], between: str = "; ") -> str:
     if len(reasons) > _MOST_REASONS:
         reasons = [*reasons[:_MOST_REASONS], f"and {len(reasons) - _MOST_REASONS} more"]
     return between.join(reasons)
+
+
+def listed(names: Collection[str]) -> str:
+    """Return the first names in order, and how many more there are."""
+    first = ", ".join(sorted(names)[:_MOST_REASONS])
+    return f"{first} and {len(names) - _MOST_REASONS} more" if len(names) > _MOST_REASONS else first
 
 
 class BuildError(Exception):

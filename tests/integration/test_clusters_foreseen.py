@@ -278,12 +278,16 @@ def test_a_file_that_was_touched_is_read(source: Path, tmp_path: Path, runner: R
     assert 0.8 * len(there) < len(given) < len(there) - 5
 
 
-def test_what_is_foreseen_is_kept_with_the_tree(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty image, and a cache that is empty as well."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    image = tmp_path / "image.qcow2"
-    image.touch()
+    path = tmp_path / "image.qcow2"
+    path.touch()
+    return path
+
+
+def test_what_is_foreseen_is_kept_with_the_tree(source: Path, tmp_path: Path, image: Path) -> None:
     names = foresee(source, tmp_path / "archive")
     clusters = Clusters(image, qcow2.ZSTD)
     assert not clusters.recall("the tree")
@@ -300,12 +304,7 @@ def test_what_is_foreseen_is_kept_with_the_tree(
     assert Clusters.read_foreseen(again.foresee("", b"")) == {}
 
 
-def test_what_a_harmed_tree_lets_foresee_is_forgotten(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    image = tmp_path / "image.qcow2"
-    image.touch()
+def test_what_a_harmed_tree_lets_foresee_is_forgotten(source: Path, tmp_path: Path, image: Path) -> None:
     clusters = Clusters(image, qcow2.ZSTD)
     clusters.recall("the tree")
     clusters.guess(Guess().clusters(pack(source, tmp_path / "archive")), tmp_path, compress=False)
@@ -423,7 +422,7 @@ def test_nothing_is_untouched_where_the_kernel_has_not_told_all(
     watch, untouched = watched
     assert untouched()
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-    # The same twice in a row is told once.
+    # Equal events that follow each other are reported once.
     one, other = source / "zz", source / "01/0/file 40"
     for _ in range(most // 2 + 2):
         for path in (one, other):

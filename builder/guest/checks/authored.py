@@ -46,9 +46,3 @@ def turned_off(evidence: ImageEvidence) -> frozenset[str]:
 def removed(evidence: ImageEvidence) -> frozenset[str]:
     """Return the names of the packages that scripts of the kickstart removed."""
     return frozenset(evidence.manifest.settings.removed) if evidence.has_manifest else frozenset()
-
-
-def listed(paths: Collection[str], most: int = 3) -> str:
-    """Return the first `most` of `paths` as a text, and how many more there are."""
-    first = ", ".join(sorted(paths)[:most])
-    return f"{first} and {len(paths) - most} more" if len(paths) > most else first

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from builder.errors import listed
 from builder.formats import rpmquery
 from builder.formats.kernel_arguments import from_entry, from_menu, split
 from builder.guest.checks.authored import (
@@ -12,7 +13,6 @@ from builder.guest.checks.authored import (
     is_by_scripts,
     is_changed,
     is_kept,
-    listed,
     removed,
     turned_off,
 )

@@ -16,7 +16,7 @@ from builder.files import digest_of
 from builder.formats.kernel_arguments import spoiled
 from builder.image.build import Build
 from builder.image.disk import bootloader, layout, table
-from builder.image.disk.bootloader import BootableBy, changes
+from builder.image.disk.bootloader import BootableBy, changes, grubimage
 from builder.image.disk.bootloader.changes import Changes
 from builder.image.isolation import sandbox
 from builder.image.stages import initramfs
@@ -137,18 +137,13 @@ def _write(build: Build, *, keep: bool, wanted: Changes | None = None) -> Bootab
         runner=build.runner,
         run=lambda argv: sandbox.run_in_image(build, argv, log=build.log),
         # The cache takes and gives nothing when scripts have run.
-        remember=None if keep or not initramfs.is_cacheable(build) else partial(_remember, build),
+        remember=grubimage.make_anew if keep else partial(_remember, build),
     )
 
 
 def _remember(build: Build, inputs: object, make: Callable[[], bytes]) -> bytes:
     """Return what GRUB's program made of these inputs and packages before, or have it made and kept."""
-    key = digest_of(inputs)
-    content = build.ask("grub", key)
-    if not content:
-        content = make()
-        build.ask("keep grub", key, content)
-    return content
+    return initramfs.recall(build, "grub", digest_of(inputs), make)[0]
 
 
 def _kernel_package(names: Sequence[str]) -> str:

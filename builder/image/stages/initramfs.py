@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -87,18 +87,29 @@ def _provide(build: Build, kernel: str) -> bool:
     install_kernel(kernel)
     inputs = digest_inputs()
     key = digest_of([kernel, inputs])
-    content = build.ask("initramfs", key) if is_cacheable(build) else b""
-    cached = bool(content)
-    if not cached:
-        content = _run_dracut(build, kernel)
-        if is_cacheable(build):
-            build.ask("keep initramfs", key, content)
+    content, cached = recall(build, "initramfs", key, partial(_run_dracut, build, kernel))
     _put(kernel, content)
     build.initramfs[kernel] = Initramfs(inputs=inputs, content=content)
     return cached
 
 
-def is_cacheable(build: Build) -> bool:
+def recall(build: Build, cache: str, key: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
+    """Return what programs of the packages made of a key before scripts ran, and whether it was in the cache.
+
+    Args:
+        cache: its name (`requests`).
+        make: makes it; the cache gets that.
+    """
+    if not _is_cacheable(build):
+        return make(), False
+    if content := build.ask(cache, key):
+        return content, True
+    content = make()
+    build.ask(f"keep {cache}", key, content)
+    return content, False
+
+
+def _is_cacheable(build: Build) -> bool:
     """Say whether packages of known digests, and nothing else, have touched the tree so far."""
     return not build.scripts(ScriptSection.PRE_INSTALL) and all(one.sha256 for one in build.facts.packages)
 

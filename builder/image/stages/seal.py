@@ -6,6 +6,7 @@ Writers of file systems bring every time back to the build's epoch, and give SEL
 
 from __future__ import annotations
 
+from builder.errors import listed
 from builder.image.build import Build
 from builder.image.packages import rpmdb
 from builder.image.tree import databases, labels, tree
@@ -54,12 +55,10 @@ def _say_hidden(build: Build) -> None:
     """Warn of files that the guest will not see, below folders that are in its memory."""
     for folder in build.plan.disk.in_memory:
         path = tree.path(folder.mountpoint)
-        hidden = sorted(path.names()) if path.is_dir() else []
-        if hidden:
-            named = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
+        if hidden := path.names():
             build.warn(
                 f"{folder.place or 'part'}: {folder.mountpoint} is in the guest's memory, which hides what "
-                f"is there in the image: {named}"
+                f"is there in the image: {listed(hidden)}"
             )
 
 

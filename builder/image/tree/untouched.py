@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Which files of the tree nobody has touched since its packages were installed.
 
-Times of an inode do not prove it: a program that has a file of a tmpfs in its memory (mmap(2), MAP_SHARED)
-changes it, and they stay. But it has to open the file before, and inotify(7) tells of each open. A file that
-was not opened is what it was, if it is the same inode as then, and that has not changed: a call that changes
-a file by its path (truncate(2), rename(2)) changes the ctime of its inode, which no program can set.
+Times of an inode do not prove it: a program that maps a file of a tmpfs (mmap(2), MAP_SHARED) can change its
+content without changing them. But it has to open the file first, and inotify(7) reports each open. A file
+that was not opened has the content that it had, if its inode is the same and has an older ctime: a call that
+changes a file by its path (truncate(2), rename(2)) changes the ctime, which no program can set.
 
 The kernel has a bound on how many folders are watched, and on how much it tells before we listen: where it is
 reached, no file counts as untouched.

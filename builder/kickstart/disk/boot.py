@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from builder.kickstart.disk import in_memory
+from builder.kickstart.disk.filesystems import TMPFS
 from builder.kickstart.disk.lines import BOOT_SIZE, ESP_SIZE, SMALLEST_ESP
 from builder.kickstart.disk.sizes import HEAD
 from builder.kickstart.parsed import Kickstart
@@ -154,7 +154,7 @@ def _mount_points(disk: Disk) -> Iterator[tuple[str, str, Place | None]]:
             if mountpoint:
                 yield volume.fstype, mountpoint, place
     for folder in disk.in_memory:
-        yield in_memory.TMPFS, folder.mountpoint, folder.place
+        yield TMPFS, folder.mountpoint, folder.place
 
 
 def _check_loader(ks: Kickstart, disk: Disk, place: Place | None) -> None:

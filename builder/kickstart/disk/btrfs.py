@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from builder.kickstart.disk import filesystems
-from builder.kickstart.disk.lines import mount_point
+from builder.kickstart.disk.lines import is_mount_point, mount_point
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.plan import Partition, Subvolume
 
@@ -104,7 +104,4 @@ def _mountpoint(ks: Kickstart, line: ParsedCommand) -> str | None:
     mountpoint = mount_point(line)
     if mountpoint in ("none", ""):
         return None
-    if not re.fullmatch(r"/[^\s\\]*", mountpoint):
-        ks.findings.error(line.place, f'btrfs: "{mountpoint}" is not a mount point', "write a path, or none")
-        return None
-    return mountpoint
+    return mountpoint if is_mount_point(ks, line, mountpoint, "write a path, or none") else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from builder.kickstart.disk import options
 from builder.kickstart.findings import Findings
+from builder.kickstart.place import Place
 from builder.kickstart.plan import Volume
 from builder.sizes import MIB, TIB
 
@@ -276,6 +277,10 @@ KINDS = {
         for name in RAW
     },
 }
+# No kind of its own: nothing of it is on a disk.
+TMPFS = "tmpfs"
+# Of its options those that file systems on a disk have, too (tmpfs(5)).
+_OF_TMPFS = ("gid", "uid")
 # What a kickstart may name.
 FILE_SYSTEMS = tuple(name for name, kind in KINDS.items() if kind.is_named)
 
@@ -297,23 +302,30 @@ def check(findings: Findings, volume: Volume, command: str) -> None:
         )
     if volume.fstype in ("vfat", "efi") and re.search(r'["*/:<>?\\|]', label):
         findings.error(volume.place, f'{command} --label="{label}": not a label of vfat', "use letters")
-    if re.search(r"\s", volume.fsoptions or ""):
-        findings.error(
-            volume.place,
-            f'{command} --fsoptions="{volume.fsoptions}": a blank would end the field in fstab',
-            "write commas",
-        )
-    for option in (volume.fsoptions or "").split(","):
-        name = option.partition("=")[0]
-        theirs = [other for other, facts in KINDS.items() if name in facts.mounted]
-        if theirs and volume.fstype not in theirs:
-            findings.error(
-                volume.place,
-                f"{command} --fsoptions={option}: {volume.fstype} has no such mount option, {theirs[0]} has",
-                "leave it out: the file system would not be mounted",
-            )
+    check_mount_options(findings, volume.place, command, volume.fstype, volume.fsoptions or "")
     for message, hint in kind.refuse(volume.mkfsoptions):
         findings.error(volume.place, f"{what}: {message}", hint)
+
+
+def check_mount_options(
+    findings: Findings, place: Place | None, command: str, fstype: str, given: str
+) -> None:
+    """Note mount options that `fstype`, a kind or tmpfs, does not know."""
+    if re.search(r"\s", given):
+        findings.error(
+            place, f'{command} --fsoptions="{given}": a blank would end the field in fstab', "write commas"
+        )
+    for option in given.split(","):
+        name = option.partition("=")[0]
+        theirs = [other for other, facts in KINDS.items() if name in facts.mounted]
+        if fstype == TMPFS and name in _OF_TMPFS:
+            continue
+        if theirs and fstype not in theirs:
+            findings.error(
+                place,
+                f"{command} --fsoptions={option}: {fstype} has no such mount option, {theirs[0]} has",
+                "leave it out: the file system would not be mounted",
+            )
 
 
 def check_size(findings: Findings, volume: Volume, command: str) -> None:

@@ -9,38 +9,27 @@ from __future__ import annotations
 
 import re
 
-from builder.kickstart.disk.filesystems import KINDS
+from builder.kickstart.disk.filesystems import TMPFS, check_mount_options
+from builder.kickstart.disk.lines import is_mount_point, mount_point
 from builder.kickstart.parsed import Kickstart, ParsedCommand
 from builder.kickstart.plan import MemoryFolder
 
-TMPFS = "tmpfs"
-# tmpfs(5)
-_OPTIONS = frozenset(["gid", "huge", "mode", "mpol", "nr_blocks", "nr_inodes", "size", "uid"])
 # Without what packages have there, and below, a guest does not start, or does not know its packages.
 _OF_SYSTEM = re.compile(r"/|/(boot|usr)(/.*)?|/var(/lib)?")
 
 
-def is_in_memory(line: ParsedCommand) -> bool:
-    """Say whether a part line asks for no partition."""
-    return str(line.get("fstype", "")) == TMPFS
-
-
 def plan_folders(ks: Kickstart) -> list[MemoryFolder]:
     """Return the folders that part lines put into the guest's memory; what is wrong goes to `ks.findings`."""
-    lines = [line for line in ks.all("part", "partition") if is_in_memory(line)]
+    lines = [line for line in ks.all("part", "partition") if line.get("fstype") == TMPFS]
     return [folder for line in lines if (folder := _plan_folder(ks, line)) is not None]
 
 
 def _plan_folder(ks: Kickstart, line: ParsedCommand) -> MemoryFolder | None:
     errors = len(ks.findings.errors)
-    mountpoint = re.sub("^/+", "/", str(line.get("mountpoint", "")))
+    mountpoint = mount_point(line)
     what = f"{line.name} {mountpoint} --fstype={TMPFS}"
     given = str(line.get("fsopts", ""))
-    if not re.fullmatch(r"/[^\s\\]*", mountpoint):
-        ks.findings.error(
-            line.place, f'{line.name}: "{mountpoint}" is not a mount point', "write an absolute path"
-        )
-    elif _OF_SYSTEM.fullmatch(mountpoint):
+    if is_mount_point(ks, line, mountpoint) and _OF_SYSTEM.fullmatch(mountpoint):
         ks.findings.error(
             line.place,
             f"{what}: what is installed there would not be in the guest",
@@ -55,21 +44,7 @@ def _plan_folder(ks: Kickstart, line: ParsedCommand) -> MemoryFolder | None:
         ks.findings.warn(line.place, f"{what} --label: {TMPFS} has no label")
     if line.get("grow") or line.get("maxSizeMB") or line.get("percent"):
         ks.findings.error(line.place, f"{what}: memory has no room to grow into", "write --size=MIB alone")
-    if re.search(r"\s", given):
-        ks.findings.error(
-            line.place,
-            f'{line.name} --fsoptions="{given}": a blank would end the field in fstab',
-            "write commas",
-        )
-    for option in given.split(","):
-        name = option.partition("=")[0]
-        owner = next((kind for kind, facts in KINDS.items() if name in facts.mounted), None)
-        if owner is not None and name not in _OPTIONS:
-            ks.findings.error(
-                line.place,
-                f"{line.name} --fsoptions={option}: {TMPFS} has no such mount option, {owner} has",
-                "leave it out: it would not be mounted",
-            )
+    check_mount_options(ks.findings, line.place, line.name, TMPFS, given)
     size = line.get("size")
     if size is not None and int(size) < 0:
         ks.findings.error(line.place, f"{line.name}: --size={size} is no size", "write --size=MIB")

@@ -6,8 +6,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from builder.kickstart.disk import filesystems, in_memory
-from builder.kickstart.disk.filesystems import FILE_SYSTEMS
+from builder.kickstart.disk import filesystems
+from builder.kickstart.disk.filesystems import FILE_SYSTEMS, TMPFS
 from builder.kickstart.disk.sizes import recommend_swap
 from builder.kickstart.disk.wanted import DiskRequest
 from builder.kickstart.parsed import Kickstart, ParsedCommand
@@ -31,7 +31,8 @@ def plan_partitions(ks: Kickstart, wanted: DiskRequest) -> list[Partition]:
     for line in ks.all("part", "partition"):
         if disk := str(line.get("disk", "")):
             disks.setdefault(disk.removeprefix("/dev/"), line.place)
-        if in_memory.is_in_memory(line):
+        if line.get("fstype") == TMPFS:
+            # It is in memory, and needs no partition.
             continue
         part = _plan_partition(ks, line, wanted)
         if part is None:
@@ -112,12 +113,17 @@ def choose_file_system(
             line.place, f"{line.name} {mountpoint} --fstype=efi: belongs on /boot/efi", "or write vfat"
         )
         return None
-    if fstype not in _BARE and not re.fullmatch(r"/[^\s\\]*", mountpoint):
-        ks.findings.error(
-            line.place, f'{line.name}: "{mountpoint}" is not a mount point', "write an absolute path"
-        )
-        return None
-    return fstype
+    return fstype if fstype in _BARE or is_mount_point(ks, line, mountpoint) else None
+
+
+def is_mount_point(
+    ks: Kickstart, line: ParsedCommand, mountpoint: str, hint: str = "write an absolute path"
+) -> bool:
+    """Say whether a path may be one in fstab; if not, it is noted."""
+    if re.fullmatch(r"/[^\s\\]*", mountpoint):
+        return True
+    ks.findings.error(line.place, f'{line.name}: "{mountpoint}" is not a mount point', hint)
+    return False
 
 
 def read_size(

@@ -84,7 +84,7 @@ def write_boot_files(
     kernel_package: str = "kernel-core",
     runner: Runner,
     run: Callable[[Sequence[str]], object] | None = None,
-    remember: grubimage.Remember | None = None,
+    remember: grubimage.Remember = grubimage.make_anew,
 ) -> BootableBy:
     """Write everything of the boot loader that is a file into `tree`.
 
@@ -110,7 +110,7 @@ def write_boot_files(
     """
     if not has_loader(bootloader):
         return BootableBy()
-    programs = grubimage.Programs(runner=runner, of_image=run, remember=remember or grubimage.make_anew)
+    programs = grubimage.Programs(runner=runner, of_image=run, remember=remember)
     command_line = kernel_arguments(layout, bootloader, arguments)
     if changes is not None:
         command_line = changes.apply(command_line)
